@@ -1,0 +1,39 @@
+# Two commands for a newcomer: `make demo` and `make test`. Both set up what they need.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+CARRIER ?= coaps
+
+.PHONY: help setup system-packages demo test check format clean
+help:
+	@echo "make demo    watch the agent do its main job against the lab, no hardware needed"
+	@echo "make test    set everything up and run every check and test"
+	@echo "make check   only ruff and mypy"
+	@echo "make format  let ruff format the code"
+
+setup: $(VENV)/.done
+$(VENV)/.done: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@touch $@
+
+system-packages:
+	@sh tools/system-packages.sh
+
+demo: setup
+	$(BIN)/ipad-agent demo
+
+check: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+test: setup system-packages check
+	$(BIN)/pytest
+
+format: setup
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .lab

@@ -1,0 +1,102 @@
+"""What the agent says: every message is defined once, with a stable id, a sentence and an explanation.
+
+A room keeps its messages in its own ``events.py``::
+
+    PORT_LOST = define("IPA-2003", WARNING, "The port {port} vanished; waiting for it to come back.", "…")
+    PORT_LOST.emit(port=path)
+
+``emit`` logs the sentence to the logger ``ipad_agent`` with the id and the facts attached, for journald, for the
+JSON log that the demo and the lab read, and for ``explain``. Facts must never hold secrets; EID and ICCID go in
+their shortened form.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+import time
+from dataclasses import dataclass
+from logging import DEBUG, ERROR, INFO, WARNING
+from typing import Final, TextIO
+
+__all__ = ["CATALOGUE", "DEBUG", "ERROR", "INFO", "WARNING", "Event", "configure", "define"]
+
+LOGGER: Final = logging.getLogger("ipad_agent")
+
+CATALOGUE: Final[dict[str, Event]] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One thing the agent can say. ``sentence`` is a format string over the facts; ``explanation`` says what it
+    means, what happens next and what a person can do."""
+
+    id: str
+    level: int
+    sentence: str
+    explanation: str
+
+    def emit(self, **facts: object) -> None:
+        """Log the sentence, filled with the facts."""
+        if LOGGER.isEnabledFor(self.level):
+            message = self.sentence.format_map(facts)
+            LOGGER.log(self.level, "%s", message, extra={"event": self, "facts": facts})
+
+
+def define(id: str, level: int, sentence: str, explanation: str) -> Event:
+    """Add a message to the catalogue; an id may be used once only."""
+    if id in CATALOGUE:
+        raise ValueError(f"event id {id} is defined twice")
+    event = CATALOGUE[id] = Event(id, level, sentence, explanation)
+    return event
+
+
+_PRIORITY: Final = {DEBUG: 7, INFO: 6, WARNING: 4, ERROR: 3}
+
+
+class _TextFormatter(logging.Formatter):
+    """``<6>IPA-3001 sentence`` for journald, without the prefix on a terminal."""
+
+    def __init__(self, *, with_priority: bool) -> None:
+        super().__init__()
+        self._with_priority = with_priority
+
+    def format(self, record: logging.LogRecord) -> str:
+        event = getattr(record, "event", None)
+        text = f"{event.id} {record.getMessage()}" if event else record.getMessage()
+        if record.exc_info:
+            text += "\n" + self.formatException(record.exc_info)
+        if not self._with_priority:
+            return f"{time.strftime('%H:%M:%S')} {text}"
+        level = _PRIORITY.get(record.levelno, 5)
+        return "\n".join(f"<{level}>{line}" for line in text.splitlines())
+
+
+class _JsonFormatter(logging.Formatter):
+    """One JSON object per line: ``{"id", "level", "text", "facts", "t"}``; ``t`` is monotonic seconds."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        event = getattr(record, "event", None)
+        line: dict[str, object] = {
+            "id": event.id if event else None,
+            "level": record.levelname.lower(),
+            "text": record.getMessage(),
+            "facts": getattr(record, "facts", {}),
+            "t": round(time.monotonic(), 6),
+        }
+        if record.exc_info:
+            line["traceback"] = self.formatException(record.exc_info)
+        return json.dumps(line, default=str, ensure_ascii=False)
+
+
+def configure(*, level: int, style: str, stream: TextIO | None = None) -> None:
+    """Send all messages to ``stream`` (default stderr). ``style``: ``text``, ``journal`` (with priorities) or ``json``."""
+    handler = logging.StreamHandler(sys.stderr if stream is None else stream)
+    handler.setFormatter(
+        _JsonFormatter() if style == "json" else _TextFormatter(with_priority=style == "journal")
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(WARNING)
+    LOGGER.setLevel(level)
