@@ -91,11 +91,12 @@ class _JsonFormatter(logging.Formatter):
 
 
 def configure(*, level: int, style: str, stream: TextIO | None = None) -> None:
-    """Send all messages to ``stream`` (default stderr). ``style``: ``text``, ``journal`` (with priorities) or ``json``."""
+    """Send all messages to ``stream`` (default stderr).
+
+    ``style`` is ``text``, ``journal`` (text with syslog priorities) or ``json`` (an object per line).
+    """
     handler = logging.StreamHandler(sys.stderr if stream is None else stream)
-    handler.setFormatter(
-        _JsonFormatter() if style == "json" else _TextFormatter(with_priority=style == "journal")
-    )
+    handler.setFormatter(_JsonFormatter() if style == "json" else _TextFormatter(with_priority=style == "journal"))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(WARNING)

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ..errors import CodecError
+from ipad_agent.errors import CodecError
 
 MAX_DEPTH = 24
 MAX_ELEMENTS = 8192  # elements below one parent; a 64 kB BPP of 1-byte segments stays far below
@@ -160,9 +160,7 @@ def parse(data: bytes) -> Tlv:
     """Read ``data`` as exactly one element; trailing bytes raise ``CodecError``."""
     element = read(data)
     if element.end != len(data):
-        raise CodecError(
-            f"{len(data) - element.end} bytes after the end of {hex_tag(element.tag)}", offset=element.end
-        )
+        raise CodecError(f"{len(data) - element.end} bytes after the end of {hex_tag(element.tag)}", offset=element.end)
     return element
 
 
