@@ -1,0 +1,14 @@
+"""The lab's PKI: every key and certificate that card, eIM, SM-DP+ and SM-DS of the bench need.
+
+``Pki.create`` makes a world of its own; ``Pki.load`` opens one, or a folder of foreign test certificates with a
+``manifest.json`` that says which file plays which part. See ``folder`` for the file names and the manifest.
+"""
+
+from __future__ import annotations
+
+from .credential import Credential, PkiError
+from .ecdsa import sign_raw, verify_raw
+from .eid import check_digits_ok, make_eid
+from .folder import Pki
+
+__all__ = ["Credential", "Pki", "PkiError", "check_digits_ok", "make_eid", "sign_raw", "verify_raw"]
