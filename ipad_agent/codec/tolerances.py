@@ -129,6 +129,11 @@ EMPTY_ANSWER = _define(
     "An answer without content counts as 'nothing to say': no package, nothing acknowledged, an empty list.",
     "SGP.32 v1.0 ProvideEimPackageResultResponse; CoAP eIMs that answer with an empty 2.04; simulated eUICCs.",
 )
+EMPTY_DOWNLOAD_DATA = _define(
+    "empty-download-data",
+    "Download data of length zero counts as absent: the eIM handles it.",
+    "SGP.32 v1.2 ProfileDownloadTriggerRequest.profileDownloadData.",
+)
 UNEXPECTED_CONTENT = _define(
     "unexpected-content",
     "Content where the answer should be empty is ignored.",
