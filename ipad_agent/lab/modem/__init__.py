@@ -1,0 +1,32 @@
+"""A modem that is not there: an AT engine with a card in it, as a byte stream or on a pty.
+
+    engine = AtEngine(card, personality("eg25"))
+    engine.feed(b"AT+CCHO=\\"A0000005591010FFFFFFFF8900000100\\"\\r")
+
+Its manners are those reported of real modules; every one is a switch of ``ModemOptions``.
+"""
+
+from __future__ import annotations
+
+from .card import Card
+from .engine import AtEngine
+from .module import LinkChanged, Module, Output, PortBack, PortLost, Send
+from .options import Cell, Coverage, Fault, ModemOptions
+from .personality import PERSONALITIES, personality
+
+__all__ = [
+    "PERSONALITIES",
+    "AtEngine",
+    "Card",
+    "Cell",
+    "Coverage",
+    "Fault",
+    "LinkChanged",
+    "ModemOptions",
+    "Module",
+    "Output",
+    "PortBack",
+    "PortLost",
+    "Send",
+    "personality",
+]

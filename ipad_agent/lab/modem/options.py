@@ -1,0 +1,142 @@
+"""How a modem behaves: every manner seen in the field as a switch, and what a fault looks like."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+__all__ = ["Cell", "Coverage", "Fault", "FaultKind", "ModemOptions"]
+
+FaultKind = Literal["silent", "lost-answer", "garbage", "error", "cme", "late", "truncate", "echo-damage", "vanish"]
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A command that goes wrong.
+
+    ``silent`` the command is not run and nothing comes; ``lost-answer`` it is run and nothing comes; ``garbage`` it
+    is run and noise comes; ``error`` / ``cme`` it is not run, ``ERROR`` / ``+CME ERROR: <code>``; ``late`` it is run
+    and answers ``late_s`` late; ``truncate`` the second half of its answer is missing; ``echo-damage`` characters
+    of the echo are missing; ``vanish`` the port is gone before it is run, for ``late_s`` seconds.
+
+    It strikes on every ``every``-th command whose name starts with ``prefix`` (upper case, ``+CGLA``; empty: any),
+    after ``skip`` of them, at most ``times`` times (``None``: for ever).
+    """
+
+    kind: FaultKind
+    prefix: str = ""
+    every: int = 1
+    skip: int = 0
+    times: int | None = 1
+    code: int = 100
+    late_s: float = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A network that serves a profile. ``carries_data`` false: attached, but not one byte passes."""
+
+    plmn: str = "26201"
+    roaming: bool = False
+    refuses: bool = False  # registration is denied
+    carries_data: bool = True
+    attach_s: float | None = None  # None: the modem's own ``attach_s``
+    tac: str = "1F3B"
+    cell_id: str = "0A1B2C03"
+    access: int = 7  # 3GPP TS 27.007 <AcT>: 7 E-UTRAN, 9 NB-IoT
+
+
+ORDINARY_CELL = Cell()
+
+
+class Coverage:
+    """Which network serves which profile: the outside world of the modem.
+
+    ``cells`` maps an ICCID (digits) to a ``Cell`` or to ``None`` (no network wants it); ``default`` serves the rest.
+    """
+
+    def __init__(self, cells: dict[str, Cell | None] | None = None, default: Cell | None = ORDINARY_CELL) -> None:
+        self.cells = dict(cells or {})
+        self.default = default
+
+    def cell_for(self, iccid: str | None) -> Cell | None:
+        """The cell that accepts this profile; ``None`` without a profile."""
+        if iccid is None:
+            return None
+        return self.cells.get(iccid, self.default)
+
+
+@dataclass(frozen=True, slots=True)
+class ModemOptions:
+    """Every switch of the lab's modem. Times are seconds of the caller's clock."""
+
+    # Who it says it is
+    manufacturer: str = "ipad-agent lab"
+    model: str = "LABMODEM-1"
+    revision: str = "LABMODEM1A01"
+    imei: str = "353490069873319"
+    software_version: str = "01"
+    iccid_commands: tuple[str, ...] = ("+CCID", "+ICCID", "+QCCID", "+CICCID")
+    iccid_keeps_filler: bool = False
+
+    # The line
+    echo: bool = True
+    cmee: int = 0
+    wait_for_lf: bool = False
+    lf_is_data: bool = False
+    max_line_bytes: int = 2048
+    type_ahead: Literal["queue", "drop"] = "queue"
+    error_style: Literal["cmee", "error", "numeric", "text"] = "cmee"
+    quoted_answers: bool = True
+    space_after_colon: bool = True
+    strict_length: bool = True
+    require_quotes: bool = False
+    boot_lines: tuple[str, ...] = ()
+
+    # URCs thrown into answers: after the echo and before the final line
+    noise_lines: tuple[str, ...] = ()
+    noise_places: tuple[Literal["before", "between"], ...] = ("before", "between")
+    noise_every: int = 1
+
+    # The way to the card
+    transports: Literal["cgla", "csim", "both"] = "both"
+    test_forms: bool = True
+    session_style: Literal["small", "big", "hex16"] = "small"
+    bare_session: bool = False
+    cgla_flag: bool = False
+    session_zero_is_basic: bool = False
+    class_policy: Literal["patch", "pass"] = "patch"
+    csim_channels: bool = True
+    csim_manage_channel: bool = True
+    csim_refused_instructions: frozenset[int] = frozenset()
+    auto_fetch: bool = False
+    csim_answer_cap_bytes: int | None = None
+    refuse_le: bool = False
+    max_apdu_chars: int = 522
+    max_channels: int = 3
+    leaked_channels: int = 0
+    close_command: bool = True
+    terminal_capability: bytes | None = None
+    hide_proactive: bool = False
+
+    # What happens to the card
+    refresh: Literal["at-once", "late", "ignored"] = "at-once"
+    refresh_delay_s: float = 0.1
+    refresh_late_s: float = 10.0
+    refresh_drops_port: bool = False
+    cfun0_powers_card_off: bool = True
+    cfun4_powers_card_off: bool = False
+    cfun0_drops_port: bool = False
+    uicc_power_command: bool = False  # AT+CFUN=40 and 41
+    card_init_s: float = 0.5
+    no_profile: Literal["cme10", "cme13", "not-ready", "ready"] = "cme13"
+    sim_events: Literal["none", "quectel", "ublox", "simcom"] = "none"
+    slot_command: bool = False
+
+    # Times
+    answer_s: float = 0.0
+    apdu_s: float = 0.0
+    last_block_s: float = 0.0
+    attach_s: float = 1.0
+    reboot_s: float = 2.0
+    port_away_s: float = 1.0
