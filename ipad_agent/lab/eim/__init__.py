@@ -1,0 +1,1 @@
+"""The lab's eIM: ESipa over CoAP and DTLS, with the switches a test needs."""

@@ -1,0 +1,23 @@
+"""What can go wrong in the lab's eIM. None of these is an error of the agent."""
+
+from __future__ import annotations
+
+
+class EimLabError(Exception):
+    """Base of the eIM's errors."""
+
+
+class RequestRefusedError(EimLabError):
+    """A request body that is no ESipa message; a server answers it with 4.00 and this sentence."""
+
+
+class OrderError(EimLabError):
+    """A person asked for a package that cannot be built (bad ICCID, unknown verb, no such EID)."""
+
+
+class StateFileError(EimLabError):
+    """The state file cannot be read or written."""
+
+
+class ServerError(EimLabError):
+    """The server cannot be set up: key and certificate do not fit, or the TLS library lacks something asked for."""
