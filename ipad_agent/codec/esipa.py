@@ -16,7 +16,7 @@ from ipad_agent.errors import CodecError
 from . import tlv
 from .data_request import Dialect, IpaEuiccDataRequest
 from .euicc_package import EuiccPackageRequest, as_package_result
-from .fields import Fields, undouble
+from .fields import undouble
 from .identifiers import Eid, Plmn
 from .tlv import Tlv, hex_tag
 from .tolerances import (
