@@ -1,0 +1,47 @@
+"""The seam between what is said to a server and how it gets there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+
+class Carrier(Protocol):
+    """One way to one server. CoAP over DTLS and HTTPS look the same from here (SGP.32 v1.2 §6.1, §6.2)."""
+
+    @property
+    def scheme(self) -> str:
+        """``coaps`` or ``https``."""
+
+    @property
+    def bytes_sent(self) -> int:
+        """Payload bytes of the transport (UDP or TCP) sent so far, handshakes included."""
+
+    @property
+    def bytes_received(self) -> int:
+        """The same for what arrived."""
+
+    async def exchange(self, body: bytes, *, function: str) -> bytes:
+        """Send one request and return the body of the successful answer, which may be empty.
+
+        ``function`` is the ESipa function's name (``GetEimPackage``); the JSON binding takes the path from it.
+        Raises ``Unreachable``, ``HandshakeFailed``, ``TrustRefused``, ``TransferTimeout`` (network side) and
+        ``PeerBusy``, ``PeerStatus``, ``ProtocolViolation``, ``ResponseTooLarge`` (server side).
+        """
+
+    async def close(self) -> None:
+        """End the session politely (close_notify) and free the socket; the carrier may be used again."""
+
+
+@dataclass(slots=True)
+class Traffic:
+    """What a carrier has cost so far, for byte and handshake budgets."""
+
+    bytes_sent: int = 0
+    bytes_received: int = 0
+    datagrams_sent: int = 0
+    datagrams_received: int = 0
+    handshakes_full: int = 0
+    handshakes_resumed: int = 0
+    handshakes_failed: int = 0
+    retransmissions: int = 0

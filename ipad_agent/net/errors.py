@@ -1,0 +1,103 @@
+"""What can go wrong on the way to a server, and in its answer."""
+# ruff: noqa: N818 - the names say what happened; the base classes say that they are errors
+
+from __future__ import annotations
+
+from enum import Enum
+
+from ipad_agent.errors import EimError, IpadError, NetworkError, Remedy
+
+
+class Unreachable(NetworkError):
+    """No packet came back: unknown name, no route, port closed, or silence."""
+
+    default_hint = "Check that the device has a data connection and that host, port and firewall are right."
+
+
+class HandshakeFailed(NetworkError):
+    """The server answered but no secure session came about (alert, no common cipher suite, wrong PSK)."""
+
+    default_hint = "Compare cipher suites, curve and PSK of both sides; the sentence above says what the server sent."
+
+
+class Refusal(Enum):
+    """Why a server was not trusted."""
+
+    NO_CERTIFICATE = "no certificate"
+    UNREADABLE = "unreadable certificate"
+    NO_PATH = "no path to what is trusted"
+    NOT_A_CA = "issuer is no CA"
+    WEAK = "weak key or signature"
+    EXPIRED = "expired"
+    NOT_YET_VALID = "not yet valid"
+    WRONG_NAME = "wrong name"
+    WRONG_PURPOSE = "not a server certificate"
+    LIMIT = "chain too long"
+    NO_PSK = "session without the pre-shared key"
+
+
+class TrustRefused(NetworkError):
+    """The server proved an identity that is not the trusted one. Nothing was sent to it (SGP.32 v1.2 §2.6.3)."""
+
+    remedy = Remedy.ASK_PERSON
+    default_hint = (
+        "Either the connection is intercepted or the eIM changed its TLS key: compare the server's key with "
+        "trustedPublicKeyDataTls in the eUICC, or with the trust configured for this eIM."
+    )
+
+    def __init__(self, message: str, *, reason: Refusal, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.reason = reason
+
+
+class TransferTimeout(NetworkError):
+    """The session stood, but the exchange was not finished in time."""
+
+    default_hint = "The link is slow or lossy, or the server is busy; the agent tries again by its schedule."
+
+
+class PeerBusy(EimError):
+    """The server asks to come back later (5.03 or 4.29 with Max-Age, RFC 7252 §5.9.3.4)."""
+
+    default_hint = "The eIM is overloaded or in maintenance; nothing to do here."
+
+    def __init__(self, retry_after_s: float, text: str = "") -> None:
+        super().__init__(f"the server is busy and asks to wait {retry_after_s:g} s" + (f": {text}" if text else ""))
+        self.retry_after_s = retry_after_s
+
+
+class PeerStatus(EimError):
+    """The server refused with a status; ``code`` is like ``4.04`` and ``text`` its diagnostic words, if any."""
+
+    default_hint = "Check path, content format and whether the eIM knows this device."
+
+    def __init__(self, code: str, text: str = "", *, hint: str | None = None) -> None:
+        super().__init__(f"the server answered {code}" + (f": {text}" if text else ""), hint=hint)
+        self.code = code
+        self.text = text
+
+
+class ProtocolViolation(EimError):
+    """The server's messages contradict CoAP (RFC 7252) or block-wise transfer (RFC 7959)."""
+
+    default_hint = "Record the exchange and report it to the eIM's maker."
+
+
+class ResponseTooLarge(EimError):
+    """The answer is larger than the configured limit; it was not read to the end."""
+
+    default_hint = "Raise max_response_bytes for this eIM if such answers are expected."
+
+
+class BackendLacks(IpadError):
+    """The installed TLS library cannot do what the configuration asks for."""
+
+    remedy = Remedy.ASK_PERSON
+    default_hint = "Install the pyOpenSSL and cryptography packages named in the documentation."
+
+
+class TrustUnusable(NetworkError):
+    """What should be trusted cannot be read: no key, no certificate, or an empty store."""
+
+    remedy = Remedy.ASK_PERSON
+    default_hint = "Correct trustedPublicKeyDataTls in the eUICC (updateEim) or the trust configured for this eIM."

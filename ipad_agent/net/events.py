@@ -1,0 +1,99 @@
+"""What the network room says."""
+
+from __future__ import annotations
+
+from ipad_agent.events import DEBUG, INFO, WARNING, define
+
+CONNECTED = define(
+    "IPA-3001",
+    INFO,
+    "Connected to {host}:{port} ({cipher}, {kind} handshake; {trusted}).",
+    "A DTLS session stands and the server's identity was checked. A resumed handshake costs about half the bytes.",
+)
+REFUSED = define(
+    "IPA-3002",
+    WARNING,
+    "{host}:{port} is not trusted: {problem}. Nothing was sent to it.",
+    "The server's key or certificate is not the one the eUICC or the configuration names. If the eIM changed its "
+    "key, trustedPublicKeyDataTls must be updated (updateEim) or the trust configured by hand. The agent tries "
+    "again by its schedule.",
+)
+RECONNECTING = define(
+    "IPA-3003",
+    INFO,
+    "{host}:{port} no longer answers on the old session ({problem}); making a new one.",
+    "The server restarted or a NAT on the way forgot the connection. One new session is tried at once.",
+)
+NOISE = define(
+    "IPA-3004",
+    DEBUG,
+    "Ignored a message from {host}:{port}: {problem}.",
+    "A datagram that is no valid CoAP message or answers nothing that was asked. Harmless when rare.",
+)
+ADDRESS_FAILED = define(
+    "IPA-3005",
+    INFO,
+    "{host} at {address}: {problem}",
+    "One of the addresses of the server's name did not work; the next one is tried.",
+)
+LIBRARY = define(
+    "IPA-3006",
+    DEBUG,
+    "CoAP library: {text}",
+    "A remark of the CoAP library, of interest only for its developers.",
+)
+DATES_NOT_JUDGED = define(
+    "IPA-3007",
+    WARNING,
+    "The clock of this device is not set, so the certificate dates of {host} were not checked.",
+    "Everything else about the server's certificate was checked. Set the clock (NTP, modem time).",
+)
+
+SAME_KEY = define(
+    "IPA-9030",
+    INFO,
+    "Tolerated: {host} shows another certificate than the pinned one, with the same key.",
+    "The eIM renewed its certificate and kept the key. The key is what proves the identity, so the session goes on.",
+)
+EXPIRED_ACCEPTED = define(
+    "IPA-9031",
+    WARNING,
+    "Tolerated: the certificate of {host} is out of date; allow_expired is set for it.",
+    "The configuration says so. Renew the certificate and remove the setting.",
+)
+SKEW_ACCEPTED = define(
+    "IPA-9032",
+    INFO,
+    "Tolerated: the certificate of {host} becomes valid within the next day.",
+    "The clock of this device runs behind, or the certificate was issued minutes ago in another time zone.",
+)
+NO_BLOCK1 = define(
+    "IPA-9033",
+    INFO,
+    "Tolerated: {host} does not take requests in blocks ({problem}); sending {size_bytes} bytes in one datagram.",
+    "RFC 7959 Block1 is missing in the server. Large datagrams may be lost on the way; ask the eIM's maker for Block1.",
+)
+SESSION_REFUSED = define(
+    "IPA-9034",
+    INFO,
+    "Tolerated: {host} broke off the abbreviated handshake ({problem}); making a full one.",
+    "A server that lost the session should fall back by itself; this one sent an alert.",
+)
+CONTINUE_WITHOUT_231 = define(
+    "IPA-9035",
+    INFO,
+    "Tolerated: {host} acknowledged a block with {code} instead of 2.31.",
+    "Older servers do so. The transfer goes on.",
+)
+SMALLER_BLOCKS = define(
+    "IPA-9036",
+    INFO,
+    "Tolerated: {host} finds the request too large; trying blocks of {size_bytes} bytes.",
+    "The server answered 4.13 (RFC 7959 §2.9.3). The smaller size is kept for this server.",
+)
+TRANSFER_RESTARTED = define(
+    "IPA-9037",
+    INFO,
+    "Tolerated: {host} lost track of the block-wise transfer ({problem}); starting it again.",
+    "The server answered 4.08 or its answer changed while it was fetched (RFC 7959 §2.9.2).",
+)
