@@ -1,0 +1,40 @@
+"""The only room that writes to disk: the journal of what is owed, and last known state.
+
+Promise: a call that returned survives a power cut at any moment; damage is noticed by checksums, reported, and never
+keeps the agent from starting; the caps refuse new work and never drop what is owed.
+"""
+
+from .errors import DiskError, JournalFullError, StateDirectoryBusyError, UnknownEntryError, UnstorableValueError
+from .files import DocumentFile
+from .filesystem import File, Filesystem, RealFilesystem
+from .journal import NOTIFICATION, PACKAGE, RESULT, SWITCH, TRIGGER, Journal, Limits
+from .journal_format import Entry, EntryId, Stamp
+from .lock import StateLock
+from .memory import Memory, Name
+from .values import Value
+
+__all__ = [
+    "NOTIFICATION",
+    "PACKAGE",
+    "RESULT",
+    "SWITCH",
+    "TRIGGER",
+    "DiskError",
+    "DocumentFile",
+    "Entry",
+    "EntryId",
+    "File",
+    "Filesystem",
+    "Journal",
+    "JournalFullError",
+    "Limits",
+    "Memory",
+    "Name",
+    "RealFilesystem",
+    "Stamp",
+    "StateDirectoryBusyError",
+    "StateLock",
+    "UnknownEntryError",
+    "UnstorableValueError",
+    "Value",
+]

@@ -1,0 +1,119 @@
+"""The few file operations the store needs, as a protocol, and the real ones.
+
+Everything the store promises about power cuts follows from these operations and their order, so a test double
+(``memory_filesystem.MemoryFilesystem``) can stand in and cut the power between any two bytes.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from typing import Protocol
+
+MAX_FILE_BYTES = 8 << 20  # far above what the store writes; a larger file is not ours
+
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+_CREATE = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
+_APPEND = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
+
+
+class File(Protocol):
+    """An open file. Every method may raise ``OSError``."""
+
+    def write(self, data: bytes) -> None:
+        """Write all of ``data``; after an ``OSError`` any prefix of it may be in the file."""
+
+    def sync(self) -> None:
+        """Return when everything written so far survives a power cut."""
+
+    def close(self) -> None:
+        """Let go of the file; says nothing about a power cut."""
+
+
+class Filesystem(Protocol):
+    """Paths are absolute text. Every method may raise ``OSError``.
+
+    A new, renamed or removed name survives a power cut only after ``sync_directory``; ``rename`` replaces its
+    target in one step: after a cut either the old or the new file is there.
+    """
+
+    def read(self, path: str) -> bytes:
+        """The whole file; ``FileNotFoundError`` when there is none."""
+
+    def create(self, path: str) -> File:
+        """Open an empty file for writing, whatever was there before."""
+
+    def append(self, path: str) -> File:
+        """Open a file for writing at its end; it is made when missing."""
+
+    def rename(self, source: str, target: str) -> None:
+        """Give the file another name in one step."""
+
+    def remove(self, path: str) -> None:
+        """Remove a file; no error when it is missing."""
+
+    def make_directory(self, path: str) -> None:
+        """Make a directory (and its parents) for the agent alone; no error when it exists."""
+
+    def sync_directory(self, path: str) -> None:
+        """Return when the names in this directory survive a power cut."""
+
+
+class _RealFile:
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+
+    def write(self, data: bytes) -> None:
+        view = memoryview(data)
+        while view:
+            view = view[os.write(self._descriptor, view) :]
+
+    def sync(self) -> None:
+        # fdatasync also writes the file size when it changed, which is all of the metadata a reader needs.
+        os.fdatasync(self._descriptor)
+
+    def close(self) -> None:
+        if self._descriptor >= 0:
+            descriptor, self._descriptor = self._descriptor, -1
+            os.close(descriptor)
+
+
+class RealFilesystem:
+    """The disk of this machine. Files are mode 0600, directories 0700; symbolic links are not followed."""
+
+    def read(self, path: str) -> bytes:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        with open(descriptor, "rb") as file:
+            data = file.read(MAX_FILE_BYTES + 1)
+        if len(data) > MAX_FILE_BYTES:
+            raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), path)
+        return data
+
+    def create(self, path: str) -> File:
+        return _RealFile(os.open(path, _CREATE, 0o600))
+
+    def append(self, path: str) -> File:
+        return _RealFile(os.open(path, _APPEND, 0o600))
+
+    def rename(self, source: str, target: str) -> None:
+        os.rename(source, target)
+
+    def remove(self, path: str) -> None:
+        try:
+            os.unlink(path)
+        except FileNotFoundError:
+            return
+
+    def make_directory(self, path: str) -> None:
+        os.makedirs(path, mode=0o700, exist_ok=True)
+
+    def sync_directory(self, path: str) -> None:
+        descriptor = os.open(path, _DIRECTORY)
+        try:
+            os.fsync(descriptor)
+        except OSError as error:
+            # Some file systems (FAT, certain network and overlay ones) cannot sync a directory and say so.
+            if error.errno not in (errno.EINVAL, errno.ENOTSUP):
+                raise
+        finally:
+            os.close(descriptor)

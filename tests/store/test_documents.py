@@ -1,0 +1,249 @@
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import random
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ipad_agent.store.errors import DiskError, UnstorableValueError
+from ipad_agent.store.files import DocumentFile
+from ipad_agent.store.filesystem import RealFilesystem
+from ipad_agent.store.memory import Memory, Name
+from ipad_agent.store.memory_filesystem import MemoryFilesystem, PowerCut
+
+PATH = "/state/schedule.json"
+
+
+def document(disk: MemoryFilesystem, schema: int = 1) -> DocumentFile:
+    return DocumentFile(disk, PATH, schema=schema)
+
+
+def said(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.event.id for record in caplog.records if hasattr(record, "event")]
+
+
+def test_a_document_that_was_never_written_is_empty_and_nothing_is_reported(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.DEBUG):
+        assert document(MemoryFilesystem()).load() == {}
+    assert said(caplog) == []
+
+
+def test_a_saved_document_reads_back_after_the_power_went() -> None:
+    disk = MemoryFilesystem()
+    document(disk).save({"due": 7, "raw": b"\x00\xff"})
+    disk.power_cut()
+    assert document(disk).load() == {"due": 7, "raw": b"\x00\xff"}
+
+
+def test_the_format_on_disk_is_one_readable_line_with_version_and_checksum() -> None:
+    disk = MemoryFilesystem()
+    document(disk, schema=3).save({"a": 1})
+    # CRC-32 of the seven bytes {"a":1}, from `printf '{"a":1}' | gzip -c | tail -c8 | od -A n -t x4 -N4`.
+    assert disk.read(PATH) == b'{"schema":3,"crc32":"561bacaf","data":{"a":1}}\n'
+
+
+@pytest.mark.parametrize("offset", range(0, 60, 3))
+def test_a_damaged_byte_makes_the_previous_generation_come_back(offset: int, caplog: pytest.LogCaptureFixture) -> None:
+    disk = MemoryFilesystem()
+    stored = document(disk)
+    stored.save({"generation": 1, "filler": "x" * 40})
+    stored.save({"generation": 2, "filler": "x" * 40})
+    disk.corrupt(PATH, offset, bytes([disk.read(PATH)[offset] ^ 0x20]))
+    assert document(disk).load()["generation"] == 1
+    assert said(caplog) == ["IPA-1201"]
+
+
+def test_when_both_generations_are_damaged_the_document_is_empty_and_that_is_an_error(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    disk = MemoryFilesystem()
+    stored = document(disk)
+    stored.save({"generation": 1})
+    stored.save({"generation": 2})
+    disk.corrupt(PATH, 30, b"????")
+    disk.corrupt(PATH + ".bak", 30, b"????")
+    assert document(disk).load() == {}
+    assert said(caplog) == ["IPA-1202"]
+
+
+def test_a_damaged_file_never_replaces_the_good_backup() -> None:
+    disk = MemoryFilesystem()
+    stored = document(disk)
+    stored.save({"generation": 1})
+    stored.save({"generation": 2})
+    disk.corrupt(PATH, 30, b"????")
+    document(disk).save({"generation": 3})
+    disk.corrupt(PATH, 30, b"????")
+    assert document(disk).load() == {"generation": 1}
+
+
+def test_a_file_of_another_schema_is_not_misread(caplog: pytest.LogCaptureFixture) -> None:
+    disk = MemoryFilesystem()
+    document(disk, schema=1).save({"interval": 5})
+    assert document(disk, schema=2).load() == {}
+    assert said(caplog) == ["IPA-1202"]
+
+
+def test_saving_what_is_already_there_writes_nothing() -> None:
+    disk = MemoryFilesystem()
+    document(disk).save({"a": 1})
+    again = document(disk)
+    again.load()
+    disk.allowance = 0
+    again.save({"a": 1})
+
+
+def test_a_change_of_type_alone_is_written() -> None:
+    disk = MemoryFilesystem()
+    stored = document(disk)
+    stored.save({"a": 1})
+    stored.save({"a": True})
+    assert document(disk).load()["a"] is True
+
+
+def test_changing_what_load_returned_does_not_change_what_is_remembered() -> None:
+    stored = document(MemoryFilesystem())
+    stored.save({"a": {"b": 1}})
+    inner = stored.load()["a"]
+    assert isinstance(inner, dict)
+    inner["b"] = 2
+    assert stored.load() == {"a": {"b": 1}}
+
+
+def test_a_full_disk_raises_and_the_previous_document_stays(caplog: pytest.LogCaptureFixture) -> None:
+    disk = MemoryFilesystem()
+    stored = document(disk)
+    stored.save({"a": 1})
+    disk.free_bytes = 5
+    with pytest.raises(DiskError) as caught:
+        stored.save({"a": 2})
+    assert caught.value.errno == errno.ENOSPC
+    assert "free some space" in caught.value.hint
+    assert stored.load() == {"a": 1}
+    disk.free_bytes = None
+    stored.save({"a": 2})
+    assert document(disk).load() == {"a": 2}
+    assert said(caplog) == ["IPA-1208"]
+
+
+def test_a_disk_that_cannot_sync_raises_instead_of_pretending() -> None:
+    disk = MemoryFilesystem()
+    disk.sync_error = errno.EIO
+    with pytest.raises(DiskError):
+        document(disk).save({"a": 1})
+
+
+def test_after_a_failed_save_the_old_data_can_be_saved_again() -> None:
+    disk = MemoryFilesystem()
+    stored = document(disk)
+    stored.save({"a": 1})
+    disk.sync_directory_error = errno.EIO
+    with pytest.raises(DiskError):
+        stored.save({"a": 2})
+    disk.sync_directory_error = None
+    stored.save({"a": 1})
+    assert document(disk).load() == {"a": 1}
+
+
+def test_what_is_no_plain_data_is_refused_and_nothing_is_written() -> None:
+    disk = MemoryFilesystem()
+    with pytest.raises(UnstorableValueError):
+        document(disk).save({"a": object()})
+    assert disk.names() == frozenset()
+
+
+def _save_generations(disk: MemoryFilesystem, count: int) -> int:
+    """Save documents 1..count until the power goes; returns the last one whose call returned."""
+    saved = 0
+    try:
+        for generation in range(1, count + 1):
+            document(disk).save({"generation": generation})
+            saved = generation
+    except PowerCut:
+        pass
+    return saved
+
+
+def _generation(disk: MemoryFilesystem) -> int:
+    value = document(disk).load().get("generation", 0)
+    assert isinstance(value, int)
+    return value
+
+
+@given(cut=st.integers(0, 700), seed=st.integers(0, 2**32))
+def test_after_a_cut_at_any_byte_the_last_saved_generation_or_the_one_under_way_is_there(cut: int, seed: int) -> None:
+    disk = MemoryFilesystem(allowance=cut)
+    saved = _save_generations(disk, 5)
+    disk.power_cut(random.Random(seed))
+    assert saved <= _generation(disk) <= saved + 1
+    document(disk).save({"generation": 9})
+    disk.power_cut()
+    assert _generation(disk) == 9
+
+
+def test_the_cut_test_notices_a_disk_that_does_not_sync() -> None:
+    losses = 0
+    for seed in range(50):
+        disk = MemoryFilesystem(allowance=400)
+        disk.honest_sync = False
+        saved = _save_generations(disk, 5)
+        disk.power_cut(random.Random(seed))
+        losses += _generation(disk) < saved
+    assert losses > 0
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_in_the_file_are_survived(data: bytes) -> None:
+    disk = MemoryFilesystem()
+    file = disk.create(PATH)
+    file.write(data)
+    assert document(disk).load() == {}
+
+
+def test_on_the_real_disk_files_are_private_and_leave_no_temporary_behind(tmp_path: Path) -> None:
+    memory = Memory(RealFilesystem(), state_dir=str(tmp_path / "state"), runtime_dir=str(tmp_path / "run"))
+    memory.put(Name.SCHEDULE, {"a": 1})
+    memory.put(Name.SCHEDULE, {"a": 2})
+    memory.put(Name.CHANNELS, {"open": [1, 2]})
+    again = Memory(RealFilesystem(), state_dir=str(tmp_path / "state"), runtime_dir=str(tmp_path / "run"))
+    assert again.get(Name.SCHEDULE) == {"a": 2}
+    assert again.get(Name.CHANNELS) == {"open": (1, 2)}
+    assert again.get(Name.PROFILES) == {}
+    assert {path.name for path in tmp_path.rglob("*") if path.is_file()} == {
+        "schedule.json",
+        "schedule.json.bak",
+        "channels.json",
+    }
+    assert {path.stat().st_mode & 0o777 for path in tmp_path.rglob("*") if path.is_file()} == {0o600}
+    assert {(tmp_path / name).stat().st_mode & 0o777 for name in ("state", "run")} == {0o700}
+
+
+def test_volatile_documents_live_in_the_runtime_directory_only() -> None:
+    disk = MemoryFilesystem()
+    memory = Memory(disk, state_dir="/state", runtime_dir="/run")
+    for name in Name:
+        memory.put(name, {"a": 1})
+    assert {path for path in disk.names() if path.startswith("/run/")} == {"/run/channels.json", "/run/sessions.json"}
+
+
+def test_a_symbolic_link_in_place_of_a_state_file_is_not_followed(tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text('{"schema":1,"crc32":"561bacaf","data":{"a":1}}\n')
+    os.symlink(secret, tmp_path / "schedule.json")
+    stored = DocumentFile(RealFilesystem(), str(tmp_path / "schedule.json"))
+    assert stored.load() == {}
+    stored.save({"a": 5})
+    assert "561bacaf" in secret.read_text()
+    assert stored.load() == {"a": 5}
+
+
+def test_a_file_that_grew_without_bound_is_not_read_into_memory(tmp_path: Path) -> None:
+    path = tmp_path / "schedule.json"
+    with path.open("wb") as file:
+        file.truncate(1 << 30)
+    assert DocumentFile(RealFilesystem(), str(path)).load() == {}
