@@ -107,11 +107,10 @@ class AtEngine:
         """Disarm them all."""
         self._faults.clear()
 
-    def order(self, action: Callable[[Module], None], now_s: float | None = None) -> list[Output]:
-        """Do something to the module (``lambda m: m.restart()``); what comes of it."""
+    def order(self, action: Callable[[Module], None], now_s: float | None = None) -> None:
+        """Do something to the module (``lambda m: m.restart()``); what comes of it comes from the next ``advance``."""
         self._timers.run_until(self._now(now_s))
         action(self.module)
-        return self._drain()
 
     # Inside
 
@@ -265,7 +264,7 @@ class AtEngine:
         hit: _ArmedFault | None = None
         for armed in self._faults:
             fault = armed.fault
-            if not any(cmd.name.startswith(fault.prefix) for cmd in commands):
+            if fault.prefix and not any(cmd.name.startswith(fault.prefix) for cmd in commands):
                 continue
             armed.seen += 1
             due = armed.seen > fault.skip and (armed.seen - fault.skip) % max(1, fault.every) == 0

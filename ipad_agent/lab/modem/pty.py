@@ -30,7 +30,7 @@ class PtyModem:
     ``path`` is a symbolic link to the current pty. When the engine loses its port, the pty is closed (the host sees
     a hang-up) and the link is removed; when the port is back there is a new pty, usually with another name, behind
     the same link. ``baud`` slows the line down; ``None`` is as fast as it goes. ``on_link`` hears of the packet
-    service coming (a cell) and going (``None``).
+    service coming (a cell) and going (``None``). ``present`` is set while there is a pty.
     """
 
     def __init__(
@@ -45,6 +45,7 @@ class PtyModem:
         self.path = path
         self.trace: deque[tuple[float, str, bytes]] = deque(maxlen=_TRACE_ENTRIES)
         self.ports_opened = 0
+        self.present = asyncio.Event()
         self.on_link = on_link
         self._stream: ByteStream = engine if baud is None else PacedLine(engine, baud)
         self._outgoing = bytearray()
@@ -87,7 +88,8 @@ class PtyModem:
 
     def order(self, action: Callable[[Module], None]) -> None:
         """Do something to the module now: ``modem.order(lambda m: m.restart())``."""
-        self._handle(self.engine.order(action, self._now()))
+        self.engine.order(action, self._now())
+        self._handle(self._stream.advance(self._now()))
 
     def inject(self, fault: Fault) -> None:
         """Arm a fault for coming commands."""
@@ -108,6 +110,7 @@ class PtyModem:
         os.set_blocking(master, False)
         self._master, self._slave = master, slave
         self.ports_opened += 1
+        self.present.set()
         new = self.path.with_name(self.path.name + ".new")
         with contextlib.suppress(FileNotFoundError):
             new.unlink()
@@ -119,6 +122,7 @@ class PtyModem:
         loop, master, slave = self._loop, self._master, self._slave
         self._master = self._slave = None
         self._outgoing.clear()
+        self.present.clear()
         if master is not None:
             if loop is not None:
                 loop.remove_reader(master)
