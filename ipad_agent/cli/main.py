@@ -1,0 +1,92 @@
+"""The ``ipad-agent`` command: ``run``, ``check-config``, ``demo`` and ``lab``.
+
+Each subcommand imports what it needs only when it is chosen, so that ``check-config`` works on a box where a library
+is broken and the daemon never loads the lab.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+from pathlib import Path
+
+from ipad_agent import __version__
+from ipad_agent.errors import ConfigError, IpadError
+
+EXIT_OK = 0
+EXIT_FAILED = 1
+EXIT_USAGE = 2
+
+
+def run(argv: list[str]) -> int:
+    """Parse the command line and do it; returns the exit status (0 done, 1 failed, 2 usage or configuration)."""
+    arguments = _parser().parse_args(argv)
+    handler = _HANDLERS[arguments.command]
+    try:
+        return handler(arguments)
+    except ConfigError as error:
+        print(error, file=sys.stderr)
+        return EXIT_USAGE
+    except IpadError as error:
+        print(f"{error}\n{error.hint}".rstrip(), file=sys.stderr)
+        return EXIT_FAILED
+    except KeyboardInterrupt:
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="ipad-agent", description="IoT Profile Assistant in the device (IPAd, GSMA SGP.32) for Linux gateways."
+    )
+    parser.add_argument("--version", action="version", version=f"ipad-agent {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    daemon = commands.add_parser("run", help="run the daemon in the foreground (systemd starts it like this)")
+    daemon.add_argument("--config", type=Path, default=Path("/etc/ipad-agent/config.toml"), metavar="FILE")
+
+    check = commands.add_parser("check-config", help="check a configuration file and name everything wrong with it")
+    check.add_argument("file", type=Path, metavar="FILE")
+
+    demo = commands.add_parser("demo", help="watch the agent do its main job against the lab; no hardware needed")
+    demo.add_argument("--plain", action="store_true", help="no colours, also on a terminal")
+
+    lab = commands.add_parser("lab", help="a virtual modem, eUICC and eIM for tests and for benches without hardware")
+    from ipad_agent.lab.cli import add_arguments
+
+    add_arguments(lab)
+    return parser
+
+
+def _run_daemon(arguments: argparse.Namespace) -> int:
+    from ipad_agent.agent import run_daemon
+    from ipad_agent.config import load
+
+    return run_daemon(load(arguments.config))
+
+
+def _check_config(arguments: argparse.Namespace) -> int:
+    from ipad_agent.config import check
+
+    problems = check(arguments.file)
+    for problem in problems:
+        print(problem, file=sys.stderr)
+    if problems:
+        return EXIT_USAGE
+    print(f"{arguments.file}: fine")
+    return EXIT_OK
+
+
+def _demo(arguments: argparse.Namespace) -> int:
+    from .demo import play
+
+    return asyncio.run(play(plain=arguments.plain))
+
+
+def _lab(arguments: argparse.Namespace) -> int:
+    from ipad_agent.lab import cli
+
+    return cli.run(arguments)
+
+
+_HANDLERS = {"run": _run_daemon, "check-config": _check_config, "demo": _demo, "lab": _lab}

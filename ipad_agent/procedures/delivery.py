@@ -1,0 +1,138 @@
+"""Bringing results and notifications home: deliver, read the acknowledgement, only then remove (SGP.32 v1.2 §3.3.1).
+
+Nothing leaves the card before the eIM named its number in EimAcknowledgements; nothing leaves the journal before the
+eIM took the result.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ipad_agent.codec import esipa, tlv
+from ipad_agent.codec.euicc_package import EuiccPackageResult
+from ipad_agent.codec.notifications import AllPackageResults, PendingNotification
+from ipad_agent.errors import EimError
+
+from . import events, sentences
+from .context import Association, Context
+from .ports import Card
+from .work import Work
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """What the eIM said to one result. ``refused`` is a provideEimPackageResultError code, ``seq`` the number of the
+    signed result on the card (None when the card keeps none)."""
+
+    acknowledged: tuple[int, ...]
+    refused: int | None = None
+    seq: int | None = None
+
+
+async def deliver_owed(context: Context, eim: Association) -> bool:
+    """Deliver everything that is owed to this eIM: finished work first, then results only the card remembers.
+
+    Returns False when the eIM refused one of them; it stays owed. Network errors are raised, with nothing lost.
+    """
+    accepted = True
+    delivered: set[int] = set()
+    for work in context.work.open(eim.eim_id):
+        if work.result is not None:
+            delivery = await deliver_work(context, eim, work)
+            accepted = accepted and delivery.refused is None
+            if delivery.seq is not None:
+                delivered.add(delivery.seq)
+    for result in await stored_results(context.card, eim.eim_id):
+        if result.seq_number is None or result.seq_number in delivered:
+            continue
+        events.RECOVERED_RESULT.emit(eim=eim.eim_id, seq=result.seq_number)
+        combined = await with_notifications(context.card, result)
+        delivery = await _deliver(context.card, eim, combined, seq=result.seq_number)
+        accepted = accepted and delivery.refused is None
+    return accepted
+
+
+async def stored_results(card: Card, eim_id: str | None = None) -> list[EuiccPackageResult]:
+    """The signed results on the card, ascending by number; only those for one eIM when given."""
+    retrieved = await card.retrieve_notifications(AllPackageResults())
+    results = [r for r in retrieved.package_results if eim_id is None or r.eim_id == eim_id]
+    return sorted(results, key=lambda r: r.seq_number or 0)
+
+
+async def with_notifications(card: Card, result: EuiccPackageResult) -> bytes:
+    """The EimPackageResult for a signed result: alone, or with the pending notifications after PSMOs (§3.3.1 step 9).
+
+    A card that cannot list its notifications does not hold back the result.
+    """
+    if not sentences.has_psmo(result):
+        return result.relay_raw
+    retrieved = await card.retrieve_notifications()
+    pending = _in_order(retrieved.notifications)
+    if not pending:
+        return result.relay_raw
+    return esipa.encode_epr_and_notifications(result.relay_raw, [n.raw for n in pending])
+
+
+async def deliver_work(context: Context, eim: Association, work: Work) -> Delivery:
+    """Deliver the result of one order and close the work unless the eIM refused it."""
+    if work.result is None:
+        raise ValueError("work without a result cannot be delivered")
+    seq = _sequence_number(work.result)
+    delivery = await _deliver(context.card, eim, work.result, seq=seq)
+    if delivery.refused is None:
+        context.work.settled(work, "delivered")
+    return delivery
+
+
+async def _deliver(card: Card, eim: Association, result: bytes, *, seq: int | None) -> Delivery:
+    answer = await eim.link.provide_eim_package_result(result)
+    if answer.error is not None:
+        events.RESULT_REFUSED.emit(eim=eim.eim_id, code=answer.error, meaning=sentences.eim_package_error(answer.error))
+        return Delivery((), refused=answer.error, seq=seq)
+    events.RESULT_SENT.emit(
+        eim=eim.eim_id,
+        size_bytes=len(result),
+        acknowledged=", ".join(map(str, answer.acknowledged)) or "nothing to remove",
+    )
+    await remove(card, answer.acknowledged)
+    if seq is not None and seq not in answer.acknowledged:
+        events.RESULT_NOT_ACKNOWLEDGED.emit(eim=eim.eim_id, seq=seq)
+    return Delivery(answer.acknowledged, seq=seq)
+
+
+async def remove(card: Card, numbers: tuple[int, ...]) -> None:
+    """Remove acknowledged numbers from the card, results and notifications alike; unknown numbers are no error."""
+    for seq in dict.fromkeys(numbers):
+        status = await card.remove_notification(seq)
+        events.REMOVED.emit(seq=seq, status=status)
+
+
+async def deliver_notifications(context: Context, eim: Association) -> None:
+    """Hand what is left in the card's notification list to the eIM, one by one, in order (SGP.32 v1.2 §3.7).
+
+    One that the eIM does not take stays on the card and does not hold up the others.
+    """
+    retrieved = await context.card.retrieve_notifications()
+    for notification in _in_order(retrieved.notifications):
+        try:
+            await eim.link.handle_notification(notification.raw)
+        except EimError as refusal:
+            events.NOTIFICATION_KEPT.emit(eim=eim.eim_id, seq=notification.seq_number, reason=refusal.message)
+            continue
+        events.NOTIFICATION_SENT.emit(
+            eim=eim.eim_id, seq=notification.seq_number, address=notification.address or "the SM-DP+"
+        )
+        if notification.seq_number is not None:
+            await remove(context.card, (notification.seq_number,))
+
+
+def _in_order(notifications: tuple[PendingNotification, ...]) -> list[PendingNotification]:
+    return sorted(notifications, key=lambda n: n.seq_number if n.seq_number is not None else -1)
+
+
+def _sequence_number(result: bytes) -> int | None:
+    """The number under which the card keeps this result, when it is a signed one (also inside 30{BF51, A0})."""
+    element = tlv.parse(result)
+    if element.tag == 0x30:
+        element = element.require(0xBF51, "the package result")
+    return EuiccPackageResult.parse(element.raw).seq_number if element.tag == 0xBF51 else None

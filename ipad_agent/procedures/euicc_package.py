@@ -1,0 +1,104 @@
+"""eUICC package download and execution (SGP.32 v1.2 §3.3.1).
+
+The package goes to the card byte for byte as it came. Before that it is in the journal; after that its result is in
+the journal before the card is reset or a byte is sent. When the answer got lost, the card is asked what happened.
+"""
+
+from __future__ import annotations
+
+from ipad_agent.codec import esipa
+from ipad_agent.codec.esipa import ResultErrorCode, StateChangeCause
+from ipad_agent.codec.euicc_package import EuiccPackageRequest, EuiccPackageResult
+from ipad_agent.errors import CardError, CodecError, ModemError, Remedy
+
+from . import events, sentences
+from .context import Association, Context
+from .delivery import stored_results, with_notifications
+from .state_change import snapshot
+from .work import MAX_LOADS, Work
+
+
+async def execute(context: Context, eim: Association, work: Work) -> Work:
+    """Have the card execute the package; returns the work with its result, which is on the disk.
+
+    A card or modem that fails in the middle is asked once what happened; if it fails again the error is raised and
+    the work stays open for ``resume`` at the next poll.
+    """
+    try:
+        result = await _load(context, work)
+    except (CardError, ModemError) as failure:
+        if failure.remedy is Remedy.GIVE_UP:
+            return _could_not(context, work, failure)
+        events.OUTCOME_UNKNOWN.emit(reason=failure.message)
+        await context.card.recover()
+        return await resume(context, eim, context.work.get(work.id))
+    return await _finish(context, eim, work, result)
+
+
+async def resume(context: Context, eim: Association, work: Work) -> Work:
+    """Find out what became of a package whose answer this device never saw (power cut, lost port, killed agent).
+
+    The card stores the signed result together with the switch, so a stored result for this eIM and counter is the
+    answer. Without one the package is loaded once more: the counter on the card makes a second execution impossible,
+    and a card that did consume the counter says replayError, which is the truth the eIM needs.
+    """
+    result = await _stored_result_of(context, work)
+    if result is not None:
+        events.RECOVERED_RESULT.emit(eim=eim.eim_id, seq=result.seq_number)
+        return await _finish(context, eim, work, result)
+    if work.loads >= MAX_LOADS:
+        return _could_not(context, work, CardError("the card gave no answer in two attempts"))
+    try:
+        result = await _load(context, work)
+    except (CardError, ModemError) as failure:
+        if failure.remedy is not Remedy.GIVE_UP:
+            raise
+        return _could_not(context, work, failure)
+    return await _finish(context, eim, work, result)
+
+
+async def _load(context: Context, work: Work) -> EuiccPackageResult:
+    context.work.about_to_load(work)
+    return await context.card.load_euicc_package(work.order)
+
+
+async def _finish(context: Context, eim: Association, work: Work, result: EuiccPackageResult) -> Work:
+    work = context.work.answered(work, result.relay_raw)
+    if result.variant != "signed":
+        events.PACKAGE_REFUSED.emit(what=sentences.of_result(result))
+        return work
+    events.PACKAGE_LOADED.emit(what=sentences.of_result(result))
+    if result.switched:
+        events.SWITCHING.emit()
+        await context.card.recover()
+    if sentences.changed_profiles(result):
+        await _note_change(context, eim, switched=result.switched)
+    combined = await with_notifications(context.card, result)
+    return work if combined == work.result else context.work.answered(work, combined)
+
+
+async def _note_change(context: Context, eim: Association, *, switched: bool) -> None:
+    profiles = await context.card.get_profiles()
+    context.changes.learn(str(context.eid), snapshot(profiles))
+    context.changes.note(eim.others, StateChangeCause.OTHER_EIM)
+    if switched:
+        enabled = next((p for p in profiles if p.enabled), None)
+        iccid = enabled.iccid if enabled is not None else None
+        events.CARD_BACK.emit(iccid=iccid.short if iccid is not None else "none")
+
+
+async def _stored_result_of(context: Context, work: Work) -> EuiccPackageResult | None:
+    try:
+        request = EuiccPackageRequest.parse(work.order)
+    except CodecError:
+        return None  # the card will refuse what nobody can read; it stores nothing for it
+    for result in await stored_results(context.card, work.eim_id):
+        if result.counter == request.counter and result.eim_transaction_id == request.eim_transaction_id:
+            return result
+    return None
+
+
+def _could_not(context: Context, work: Work, failure: CardError | ModemError) -> Work:
+    events.CARD_COULD_NOT.emit(reason=failure.message)
+    error = esipa.encode_result_error(work.transaction_id, ResultErrorCode.UNDEFINED_ERROR)
+    return context.work.answered(work, error)

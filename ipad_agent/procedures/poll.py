@@ -1,0 +1,165 @@
+"""eIM package retrieval (SGP.32 v1.2 §3.1.1.1): deliver what is owed, then fetch and do work until none is left."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import assert_never
+
+from ipad_agent.codec import esipa, tlv
+from ipad_agent.codec.esipa import (
+    DataRequestOrder,
+    DownloadTriggerOrder,
+    EimPackage,
+    EimPackageError,
+    EuiccPackageOrder,
+    MalformedPackage,
+    NoPackage,
+    ResultErrorCode,
+    UnknownPackage,
+)
+from ipad_agent.codec.identifiers import Plmn
+from ipad_agent.errors import CodecError, ModemError
+
+from . import data_request, delivery, euicc_package, events, sentences
+from .context import Association, Context
+from .work import Work, WorkKind
+
+
+class PollEnd(StrEnum):
+    """How a poll ended that reached the eIM; decides when the next one is."""
+
+    NO_MORE_WORK = "no more work"
+    MORE_WORK = "more work waits"
+    UNKNOWN_EUICC = "the eIM does not know this eUICC"
+    EIM_TROUBLE = "the eIM has trouble"
+    RESULT_REFUSED = "the eIM refused a result"
+    JOURNAL_FULL = "the journal is full"
+
+
+_Order = EuiccPackageOrder | DataRequestOrder | DownloadTriggerOrder | UnknownPackage | MalformedPackage
+
+
+@dataclass(frozen=True, slots=True)
+class PollReport:
+    """``eims_changed``: an order may have changed the card's eIM list, it must be read again."""
+
+    end: PollEnd
+    packages: int
+    eims_changed: bool = False
+
+
+async def poll(context: Context, eim: Association) -> PollReport:
+    """One poll of one eIM over one association.
+
+    Raises ``NetworkError`` or ``EimError`` when the eIM cannot be reached, ``CardError`` or ``ModemError`` when the
+    card cannot, ``StoreError`` when the disk refuses; whatever was taken on stays in the journal and goes on at the
+    next poll.
+    """
+    events.POLLING.emit(eim=eim.eim_id)
+    await _resume_unfinished(context, eim)
+    accepted = await delivery.deliver_owed(context, eim)
+    packages, eims_changed = 0, False
+    while True:
+        if not context.work.room:
+            events.NO_ROOM.emit()
+            end = PollEnd.JOURNAL_FULL
+            break
+        package = await _fetch(context, eim)
+        if isinstance(package, NoPackage):
+            end = _end_of(package, eim, accepted=accepted)
+            break
+        work = _take(context, eim, package)
+        work = await _do(context, eim, work, package)
+        packages += 1
+        eims_changed = eims_changed or isinstance(package, EuiccPackageOrder)
+        accepted = (await delivery.deliver_work(context, eim, work)).refused is None and accepted
+        if packages >= context.max_packages:
+            events.ROUNDS_CAPPED.emit(eim=eim.eim_id, count=packages)
+            end = PollEnd.MORE_WORK
+            break
+    await delivery.deliver_notifications(context, eim)
+    return PollReport(end, packages, eims_changed)
+
+
+async def _resume_unfinished(context: Context, eim: Association) -> None:
+    for work in context.work.open(eim.eim_id):
+        if work.result is not None:
+            continue
+        if work.kind is WorkKind.PACKAGE:
+            await euicc_package.resume(context, eim, work)
+        else:
+            # Answering a question again costs nothing and is always true.
+            package = esipa.parse_get_eim_package_response(tlv.encode(0xBF4F, work.order))
+            if isinstance(package, NoPackage):
+                context.work.settled(work, "not an order")
+            else:
+                await _do(context, eim, work, package)
+
+
+async def _fetch(context: Context, eim: Association) -> EimPackage:
+    package = await eim.link.get_eim_package(
+        state_change=context.changes.pending(eim.eim_id), rplmn=await _registered_plmn(context)
+    )
+    context.changes.told(eim.eim_id)
+    return package
+
+
+async def _registered_plmn(context: Context) -> Plmn | None:
+    """The registered network, as a courtesy to the eIM: a modem that cannot say does not hold up the poll."""
+    try:
+        text = await context.device.rplmn()
+        return None if text is None else Plmn.parse(text)
+    except (ModemError, CodecError):
+        return None
+
+
+def _end_of(package: NoPackage, eim: Association, *, accepted: bool) -> PollEnd:
+    if package.code == EimPackageError.NO_EIM_PACKAGE_AVAILABLE:
+        events.NOTHING_TO_DO.emit(eim=eim.eim_id)
+        return PollEnd.NO_MORE_WORK if accepted else PollEnd.RESULT_REFUSED
+    events.EIM_ERROR.emit(eim=eim.eim_id, code=package.code, meaning=sentences.eim_package_error(package.code))
+    if package.code in {EimPackageError.EID_NOT_FOUND, EimPackageError.INVALID_EID}:
+        return PollEnd.UNKNOWN_EUICC
+    return PollEnd.EIM_TROUBLE
+
+
+def _take(context: Context, eim: Association, package: _Order) -> Work:
+    match package:
+        case EuiccPackageOrder():
+            kind = WorkKind.PACKAGE
+        case DataRequestOrder():
+            kind = WorkKind.DATA
+        case DownloadTriggerOrder():
+            kind = WorkKind.TRIGGER
+        case _:
+            kind = WorkKind.OTHER
+    return context.work.take(eim.eim_id, eim.config.raw, kind, package.raw, package.eim_transaction_id)
+
+
+async def _do(context: Context, eim: Association, work: Work, package: _Order) -> Work:
+    match package:
+        case EuiccPackageOrder():
+            events.PACKAGE_RECEIVED.emit(eim=eim.eim_id, what=sentences.of_order(package.request))
+            return await euicc_package.execute(context, eim, work)
+        case DataRequestOrder():
+            answer = await data_request.answer(context, eim, package.request)
+            return context.work.answered(work, answer)
+        case DownloadTriggerOrder():
+            events.DOWNLOAD_REFUSED.emit(eim=eim.eim_id)
+            refusal = esipa.encode_trigger_error(
+                work.transaction_id, error_response=b"this IPA supports neither direct nor indirect profile download"
+            )
+            return context.work.answered(work, refusal)
+        case UnknownPackage():
+            return _not_understood(context, eim, work, "of an unknown kind", ResultErrorCode.UNKNOWN_PACKAGE)
+        case MalformedPackage():
+            problem = f"malformed: {package.reason}"
+            return _not_understood(context, eim, work, problem, ResultErrorCode.INVALID_PACKAGE_FORMAT)
+        case _:
+            assert_never(package)
+
+
+def _not_understood(context: Context, eim: Association, work: Work, problem: str, code: ResultErrorCode) -> Work:
+    events.NOT_UNDERSTOOD.emit(eim=eim.eim_id, problem=problem, code=code.name)
+    return context.work.answered(work, esipa.encode_result_error(work.transaction_id, code))

@@ -1,0 +1,109 @@
+"""What the procedures need from the other rooms, and nothing more.
+
+The rooms themselves stay out of sight: a procedure sees a card, a link to one eIM, a journal, a memory and a radio,
+so that the whole of clause 3 of SGP.32 runs against a real modem, against the lab's parts in memory, or against the
+few lines of a test. Errors of a card are ``CardError`` or ``ModemError``, of a link ``NetworkError`` or ``EimError``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from ipad_agent.codec.eim_config import EimConfigurationData
+from ipad_agent.codec.es10 import AddInitialEimResult, Certificates, ConfiguredAddresses
+from ipad_agent.codec.esipa import EimPackage, ProvideResultResponse, StateChangeCause
+from ipad_agent.codec.euicc_info import EuiccInfo1, EuiccInfo2
+from ipad_agent.codec.euicc_package import EuiccPackageResult
+from ipad_agent.codec.identifiers import Eid, Plmn
+from ipad_agent.codec.notifications import Criterion, RetrievedNotifications
+from ipad_agent.codec.profiles import ProfileInfo
+
+
+class Card(Protocol):
+    """The ES10 functions that the procedures use (SGP.32 v1.2 §5.9)."""
+
+    async def get_eid(self) -> Eid: ...
+
+    async def get_euicc_info1(self) -> EuiccInfo1: ...
+
+    async def get_euicc_info2(self) -> EuiccInfo2: ...
+
+    async def get_eim_configuration(self) -> tuple[EimConfigurationData, ...]: ...
+
+    async def add_initial_eim(self, request: bytes) -> AddInitialEimResult: ...
+
+    async def load_euicc_package(self, raw: bytes) -> EuiccPackageResult: ...
+
+    async def retrieve_notifications(self, criterion: Criterion | None = None) -> RetrievedNotifications: ...
+
+    async def remove_notification(self, seq_number: int) -> int: ...
+
+    async def get_profiles(self) -> tuple[ProfileInfo, ...]: ...
+
+    async def get_configured_addresses(self) -> ConfiguredAddresses: ...
+
+    async def get_certs(self, ci_pkid: bytes | None = None) -> Certificates: ...
+
+    async def recover(self) -> None: ...
+
+
+class EimLink(Protocol):
+    """One secured association with one eIM, for the length of a procedure (SGP.32 v1.2 §5.14)."""
+
+    async def get_eim_package(
+        self, *, state_change: StateChangeCause | None = None, rplmn: Plmn | None = None
+    ) -> EimPackage: ...
+
+    async def provide_eim_package_result(self, result: bytes) -> ProvideResultResponse: ...
+
+    async def handle_notification(self, raw: bytes) -> None: ...
+
+    async def close(self) -> None: ...
+
+
+class EntryView(Protocol):
+    """An open entry of the journal: something this device owes somebody."""
+
+    @property
+    def id(self) -> int: ...
+
+    @property
+    def kind(self) -> str: ...
+
+    @property
+    def facts(self) -> Mapping[str, object]: ...
+
+
+class Journal(Protocol):
+    """Entries that survive any crash; each call returns only when its effect is on the disk.
+
+    Calls that write raise ``StoreError``; ``open`` does so also when too much is owed already.
+    """
+
+    @property
+    def room_for_work(self) -> bool: ...
+
+    def open(self, kind: str, facts: Mapping[str, object]) -> int: ...
+
+    def update(self, identity: int, **facts: object) -> object: ...
+
+    def close(self, identity: int, outcome: str) -> None: ...
+
+    def entries(self, kind: str | None = None) -> Sequence[EntryView]: ...
+
+
+class Memory(Protocol):
+    """Small documents by name: what was last known, kept over restarts."""
+
+    def load(self, name: str) -> Mapping[str, object]: ...
+
+    def save(self, name: str, document: Mapping[str, object]) -> None: ...
+
+
+class Device(Protocol):
+    """What the modem knows: who it is and where it is registered."""
+
+    async def imei(self) -> str | None: ...
+
+    async def rplmn(self) -> str | None: ...
