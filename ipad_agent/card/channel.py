@@ -1,0 +1,111 @@
+"""The seam between what is said to the eUICC (this room) and how it is reached (a modem, later a card reader).
+
+The other side implements ``CardAccess`` and ``ApduChannel`` and raises the errors named here; it needs nothing else
+of this room.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from .errors import AidNotFound, CardNotReady, ChannelLost, ChannelRefused, LossReason
+
+__all__ = [
+    "AidNotFound",
+    "ApduChannel",
+    "CardAccess",
+    "CardNotReady",
+    "ChannelLost",
+    "ChannelRefused",
+    "LossReason",
+    "ModemIdentity",
+    "RecoveryPlan",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class ModemIdentity:
+    """Which module answers, in its own words, and which module profile was chosen for it."""
+
+    manufacturer: str
+    model: str
+    revision: str
+    imei: str | None
+    profile: str
+
+    @property
+    def key(self) -> str:
+        """Names module and firmware, for what is remembered about them; holds nothing personal."""
+        return f"{self.manufacturer}/{self.model}/{self.revision}"
+
+
+@dataclass(frozen=True, slots=True)
+class RecoveryPlan:
+    """How to get the card back: how long to wait after each step, and which rungs of the reset ladder exist here."""
+
+    wait_s: float = 30.0
+    rungs: tuple[int, ...] = (0, 2, 3, 5)
+
+
+class ApduChannel(Protocol):
+    """One logical channel with a selected application."""
+
+    @property
+    def le_on_case4(self) -> bool:
+        """Whether STORE DATA must carry an Le byte on this way (almost never)."""
+
+    @property
+    def max_data_bytes(self) -> int:
+        """The most data bytes a command APDU may have here (at most 255)."""
+
+    @property
+    def description(self) -> str:
+        """The kind of way, such as ``CGLA``: the same for every channel of this kind."""
+
+    @property
+    def select_response(self) -> bytes:
+        """What SELECT answered, status word excluded; empty when the way does not show it."""
+
+    async def transceive(self, apdu: bytes, *, deadline_s: float) -> bytes:
+        """Send one short APDU whose CLA has channel bits zero, return data and SW1 SW2 (at least 2 bytes).
+
+        Raises ``ChannelLost`` when the channel cannot be used any more.
+        """
+
+    async def close(self) -> None:
+        """Close the channel; never raises for a channel that is gone already."""
+
+    def note_unusable(self, reason: str) -> None:
+        """Tell that this *kind* of way damages what it carries; the next ``open`` prefers another kind."""
+
+
+class CardAccess(Protocol):
+    """The way to the card: opens channels, resets, and tells what the modem itself sees."""
+
+    async def open(self, aid: bytes) -> ApduChannel:
+        """Open a logical channel and select ``aid``.
+
+        Raises ``AidNotFound``, ``CardNotReady``, ``ChannelRefused`` or an error of the modem side.
+        """
+
+    async def send_terminal_capability(self, apdu: bytes) -> bytes:
+        """Send TERMINAL CAPABILITY on the basic channel; data and status word. Raises ``ChannelRefused``."""
+
+    async def reset_card(self, *, rung: int) -> None:
+        """Do one rung of the reset ladder (0 waits, 5 restarts the modem) and wait until the SIM side is back.
+
+        Raises an error of the modem side when this rung does not exist here. All channels are gone afterwards.
+        """
+
+    async def read_iccid(self) -> str | None:
+        """The ICCID that the modem sees, as digits; None when it sees none."""
+
+    async def identity(self) -> ModemIdentity:
+        """Which module this is."""
+
+    def recovery_plan(self) -> RecoveryPlan:
+        """The deadlines and rungs of this module."""
+
+    async def close(self) -> None:
+        """Give the port back."""

@@ -1,0 +1,94 @@
+"""What this room says (IPA-21xx)."""
+
+from __future__ import annotations
+
+from ipad_agent.events import DEBUG, INFO, WARNING, define
+
+CARD_OPENED = define(
+    "IPA-2101",
+    INFO,
+    "eUICC {eid} reached over {way}.",
+    "The ISD-R was selected and told its EID. From here on the card can be asked anything.",
+)
+BLOCK_SIZE_STEPPED_DOWN = define(
+    "IPA-2102",
+    WARNING,
+    "STORE DATA blocks of {old} bytes fail over {way} ({evidence}); from now on {new} bytes.",
+    "Modem or card did not take blocks of the old size. The smaller size is remembered for this module and firmware. "
+    "If this repeats down to 60 bytes, look at the modem's firmware and at the line.",
+)
+CARD_WARNING = define(
+    "IPA-2103",
+    WARNING,
+    "The card did it, with a warning ({status}).",
+    "A status word 62xx or 63xx: the answer is used. Seen often, report it to the card's maker.",
+)
+CARD_CHANGED = define(
+    "IPA-2104",
+    WARNING,
+    "Another eUICC answers: {old} before, {new} now.",
+    "The card was swapped, or the modem switched to another slot. All knowledge about the old card is dropped.",
+)
+TERMINAL_CAPABILITY_SENT = define(
+    "IPA-2105",
+    INFO,
+    "TERMINAL CAPABILITY {form} sent, card answered {status}.",
+    "Some eUICCs open their ISD-R only after the device said that it holds an IPAd (SGP.32 v1.2 §3.8.2). A refusal "
+    "is harmless.",
+)
+RECOVERING = define(
+    "IPA-2106",
+    INFO,
+    "Card recovery: rung {rung} of the reset ladder.",
+    "After a profile change, or when the card stays silent, the agent resets it, in steps from waiting (0) to "
+    "restarting the modem (5). Each step is followed by attempts to reach the ISD-R.",
+)
+RECOVERED = define(
+    "IPA-2107",
+    INFO,
+    "The card answers again after {seconds} s (rung {rung}).",
+    "ISD-R selected and EID read.",
+)
+RUNG_FAILED = define(
+    "IPA-2108",
+    WARNING,
+    "Rung {rung} of the reset ladder was not possible: {reason}",
+    "The agent goes on with the next rung.",
+)
+NOT_SUPPORTED = define(
+    "IPA-2109",
+    DEBUG,
+    "This eUICC does not have {function} ({answer}).",
+    "An older or consumer eUICC. The procedure goes on without the function.",
+)
+OLD_FORM_USED = define(
+    "IPA-9021",
+    INFO,
+    "{function}: the card refused the v1.2 form and took the v1.0 form.",
+    "SGP.32 v1.0 wrote this function differently; both forms mean the same.",
+)
+READ_REPEATED = define(
+    "IPA-2110",
+    INFO,
+    "{function} is asked again on a new channel: {reason}",
+    "The channel was lost while only reading, or before the card could have seen the whole command.",
+)
+EARLY_ANSWER = define(
+    "IPA-9022",
+    INFO,
+    "The card answered block {block} of {blocks} with data already; the rest is not sent.",
+    "The answer to a chain normally comes after its last block. An early one is the card's final word, "
+    "usually an error.",
+)
+GET_RESPONSE_CLASS = define(
+    "IPA-9023",
+    INFO,
+    "The card wants GET RESPONSE with class 00.",
+    "Class 80 was refused with 6E00 or 6D00. Both classes are seen on real cards.",
+)
+EMPTY_ANSWER_TAKEN = define(
+    "IPA-9024",
+    INFO,
+    "RetrieveNotificationsList by number {seq_number} found nothing; the full lists are searched.",
+    "Older cards do not search package results by sequence number.",
+)

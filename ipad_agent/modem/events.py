@@ -1,0 +1,110 @@
+"""What this room says (IPA-20xx)."""
+
+from __future__ import annotations
+
+from ipad_agent.events import DEBUG, INFO, WARNING, define
+
+PORT_OPENED = define("IPA-2001", INFO, "Port {port} opened.", "The serial line is open and locked for this agent.")
+MODULE_FOUND = define(
+    "IPA-2002",
+    INFO,
+    "Module {manufacturer} {model} ({revision}), profile {profile}.",
+    "The module was identified by AT+CGMI, +CGMM and +CGMR. The profile tells its ways and quirks; 'generic-3gpp' "
+    "means that none fits: the agent then uses standard commands only. See hw/README.md for adding one.",
+)
+PORT_LOST = define(
+    "IPA-2003",
+    WARNING,
+    "Port {port} is lost: {reason}",
+    "Normal while a modem restarts. The agent opens the port again by its stable path and initialises the modem.",
+)
+LINK_RESYNC = define(
+    "IPA-2004",
+    WARNING,
+    "The line is out of step ({reason}); waiting for silence and asking AT.",
+    "An answer came too late or not at all. No later answer is taken for that of the next command.",
+)
+CONTENTION = define(
+    "IPA-2005",
+    WARNING,
+    "Another program talks on this port: {evidence}",
+    "An answer arrived to a command that the agent did not send. Give the agent a port of its own; usually "
+    "ModemManager has to be told to ignore it (hw/99-ipad-agent.rules).",
+)
+CHANNEL_OPENED = define(
+    "IPA-2006", DEBUG, "Logical channel opened over {way}.", "The modem selected the application on a channel."
+)
+WAY_REFUSED = define(
+    "IPA-2007",
+    INFO,
+    "No channel over {way}: {reason}",
+    "The next way of the module's profile is tried.",
+)
+WAY_DEMOTED = define(
+    "IPA-2008",
+    WARNING,
+    "{way} damages what it carries ({reason}); another way is tried first from now on.",
+    "The modem opened a channel but cut or refused the traffic on it.",
+)
+STALE_CHANNEL_CLOSED = define(
+    "IPA-2009",
+    INFO,
+    "A channel left open by an earlier run was closed ({way}).",
+    "The agent ended without closing it, after a crash or a kill.",
+)
+CHANNELS_SWEPT = define(
+    "IPA-2010",
+    WARNING,
+    "No free logical channel: the channels 1 to 3 were closed.",
+    "Channels were leaked, by a crash or by another program. A channel of the modem's own may be hit; it opens "
+    "another.",
+)
+RESET_STEP = define(
+    "IPA-2011",
+    INFO,
+    "Card reset, rung {rung}: {commands}",
+    "A step of the module's reset ladder. The connection may drop for some seconds.",
+)
+FUNCTION_RESTORED = define(
+    "IPA-2012",
+    WARNING,
+    "The modem was in AT+CFUN={level}; full function is switched on again.",
+    "A card reset was interrupted half-way, or somebody switched the radio off. Set modem.restore_function to false "
+    "if the latter is wanted.",
+)
+INIT_REFUSED = define(
+    "IPA-2013",
+    DEBUG,
+    "Initialisation: {command} was refused ({reason}).",
+    "Optional commands are skipped when a module does not know them.",
+)
+ECHO_RETURNED = define(
+    "IPA-2014",
+    DEBUG,
+    "The modem echoes again; switching it off.",
+    "A modem restarted or another program reset it. Echo costs time only.",
+)
+PROFILE_PROBLEM = define(
+    "IPA-2015",
+    WARNING,
+    "Module profile left out: {problem}",
+    "A file in the modems folder is wrong. The other profiles are used.",
+)
+PORT_SILENT = define(
+    "IPA-2016",
+    WARNING,
+    "Port {port} does not answer AT.",
+    "Wrong port (the diagnostic one?), wrong speed of a UART, or a modem that hangs. The agent opens it again.",
+)
+SIM_READY_TIMEOUT = define(
+    "IPA-2017",
+    INFO,
+    "No sign of a ready SIM within {seconds} s after the reset; trying the card all the same.",
+    "Expected for an eUICC without an enabled profile: the modem then sees no SIM, but the ISD-R is reachable.",
+)
+LOCK_BESIDE = define(
+    "IPA-2018",
+    DEBUG,
+    "The UUCP lock {path} could not be written: {reason}",
+    "Only the lock that older serial programs honour is missing; the agent's own lock holds.",
+)

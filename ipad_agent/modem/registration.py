@@ -1,0 +1,66 @@
+"""Whether the modem is registered in a network, and in which."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from . import commands
+from .errors import CommandRefused
+from .link import ModemLink
+
+_STATES: Final = {
+    0: "not registered",
+    1: "registered at home",
+    2: "searching",
+    3: "denied",
+    4: "unknown",
+    5: "registered, roaming",
+    6: "registered for SMS only",
+    7: "registered for SMS only, roaming",
+    8: "emergency calls only",
+    90: "no UICC",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """``state`` as in 3GPP TS 27.007 §10.1.22; ``source`` is CEREG, CGREG, CREG or C5GREG."""
+
+    state: int
+    source: str
+
+    @property
+    def registered(self) -> bool:
+        """Whether data may flow."""
+        return self.state in (1, 5)
+
+    def __str__(self) -> str:
+        return f"{_STATES.get(self.state, f'state {self.state}')} ({self.source})"
+
+
+async def read(link: ModemLink) -> Registration | None:
+    """The best registration that any of the module's commands tells; None when none of them works."""
+    best: Registration | None = None
+    await link.ready()
+    for name in link.profile.queries.registration:
+        try:
+            state = commands.read_registration(await link.run(commands.registration(name)))
+        except CommandRefused:
+            continue
+        if state is None:
+            continue
+        found = Registration(state, name)
+        if found.registered:
+            return found
+        best = best or found
+    return best
+
+
+async def read_rplmn(link: ModemLink) -> str | None:
+    """The registered network's MCC and MNC as 5 or 6 digits, for ESipa rPLMN; None when unknown."""
+    try:
+        await link.run(commands.OPERATOR_FORMAT_NUMERIC)
+        return commands.read_plmn(await link.run(commands.OPERATOR))
+    except CommandRefused:
+        return None
