@@ -117,7 +117,7 @@ class Node:
 def read(data: bytes, offset: int = 0, *, ber: bool = False, depth: int = 0) -> tuple[Node, int]:
     """The TLV at ``offset`` and the offset behind it; ``DerError`` when it is not whole."""
     start = offset
-    tag, offset = _read_tag(data, offset)
+    tag, offset = read_tag(data, offset)
     length, offset = _read_length(data, offset, ber=ber)
     end = offset + length
     if end > len(data):
@@ -146,7 +146,7 @@ def parse_all(data: bytes, *, ber: bool = False, depth: int = 0) -> list[Node]:
 def announced_size(data: bytes) -> int | None:
     """Size in bytes of the first TLV by its header; None while the header itself is not whole. BER lengths accepted."""
     try:
-        _, offset = _read_tag(data, 0)
+        _, offset = read_tag(data, 0)
         length, offset = _read_length(data, offset, ber=True)
     except _TooShortError:
         return None
@@ -222,7 +222,8 @@ class _TooShortError(DerError):
     """The data ends inside a header."""
 
 
-def _read_tag(data: bytes, offset: int) -> tuple[int, int]:
+def read_tag(data: bytes, offset: int = 0) -> tuple[int, int]:
+    """The tag at ``offset`` and the offset behind it (a tag list is tags in a row)."""
     if offset >= len(data):
         raise _TooShortError("no tag where one should be")
     tag = data[offset]

@@ -58,7 +58,7 @@ def test_a_key_file_with_open_rights_is_closed_when_written_again(tmp_path: Path
 )
 def test_openssl_accepts_each_chain(pki: Pki, name: str, issuer: str) -> None:
     # The eUICC itself is left out: openssl compares the serialNumber of the name constraints as a whole, RSP verifiers
-    # as the beginning of the EID (SGP.22 §4.5.2.1.0.2).
+    # as the beginning of the EID.
     result = openssl("verify", "-partial_chain", "-trusted", path(pki, issuer), path(pki, name))
     assert result.returncode == 0, result.stderr
 

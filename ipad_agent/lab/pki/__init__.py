@@ -7,8 +7,8 @@
 from __future__ import annotations
 
 from .credential import Credential, PkiError
-from .ecdsa import sign_raw, verify_raw
+from .ecdsa import CURVES, sign_raw, verify_raw
 from .eid import check_digits_ok, make_eid
 from .folder import Pki
 
-__all__ = ["Credential", "Pki", "PkiError", "check_digits_ok", "make_eid", "sign_raw", "verify_raw"]
+__all__ = ["CURVES", "Credential", "Pki", "PkiError", "check_digits_ok", "make_eid", "sign_raw", "verify_raw"]

@@ -1,0 +1,116 @@
+"""Which function answers which ES10 command. A command that no one knows gets 6A88, as from a card without it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ipad_agent.lab import der
+
+from . import (
+    eim_config,
+    emergency,
+    es10c,
+    fallback,
+    immediate,
+    info,
+    memory_reset,
+    notifications,
+    packages,
+    rollback,
+)
+from .errors import StatusError
+from .isdr import Isdr, parse
+from .profiles import list_profiles
+
+Handler = Callable[[Isdr, bytes], bytes]
+"""Takes the whole command, gives the whole answer (empty: 9000 alone).
+
+``DerError`` becomes 6A80, ``StatusError`` its own status word; in both cases uncommitted changes are undone.
+"""
+
+
+def _get_profiles_info(isdr: Isdr, raw: bytes) -> bytes:
+    return list_profiles(isdr, parse(raw))
+
+
+_COMMON: dict[int, Handler] = {
+    0xBF20: info.get_euicc_info1,
+    0xBF22: info.get_euicc_info2,
+    0xBF28: notifications.list_notification,
+    0xBF2B: notifications.retrieve_notifications_list,
+    0xBF2D: _get_profiles_info,
+    0xBF30: notifications.remove_notification,
+    0xBF3C: info.get_configured_addresses,
+    0xBF3E: info.get_eid,
+    0xBF43: info.get_rat,
+}
+
+_IOT: dict[int, Handler] = {
+    0xBF42: info.ipae_activation,
+    0xBF51: packages.load_euicc_package,
+    0xBF55: eim_config.get_eim_configuration_data,
+    0xBF56: info.get_certs,
+    0xBF57: eim_config.add_initial_eim,
+    0xBF58: rollback.profile_rollback,
+    0xBF59: immediate.configure_command,
+    0xBF5A: immediate.immediate_enable,
+    0xBF5B: emergency.enable_emergency_profile,
+    0xBF5C: emergency.disable_emergency_profile,
+    0xBF5D: fallback.execute_fallback,
+    0xBF5E: fallback.return_from_fallback,
+    0xBF5F: info.get_connectivity_parameters,
+    0xBF65: info.set_default_dp_address_command,
+}
+
+_FALLBACK_FUNCTIONS = frozenset({0xBF5D, 0xBF5E})
+
+_ES10C: dict[int, Handler] = {
+    0xBF29: es10c.set_nickname,
+    0xBF31: es10c.enable_profile,
+    0xBF32: es10c.disable_profile,
+    0xBF33: es10c.delete_profile,
+    0xBF3F: info.set_default_dp_address_command,
+}
+
+
+class Es10:
+    """The dispatch of one card. ``register`` adds functions, such as those of profile download."""
+
+    def __init__(self, isdr: Isdr) -> None:
+        self._isdr = isdr
+        quirks = isdr.quirks
+        table = dict(_COMMON)
+        if not quirks.consumer:
+            table |= _IOT
+        if quirks.consumer or quirks.es10c:
+            table |= _ES10C
+        table[0xBF34 if quirks.consumer else quirks.memory_reset_tag] = memory_reset.euicc_memory_reset
+        hidden = quirks.unsupported | (frozenset() if quirks.fallback_supported else _FALLBACK_FUNCTIONS)
+        self._table = {tag: handler for tag, handler in table.items() if tag not in hidden}
+        self._fragments: set[int] = set()
+
+    def register(self, tag: int, handler: Handler, *, fragment: bool = False) -> None:
+        """Answer commands that begin with ``tag`` by ``handler``.
+
+        ``fragment``: the command need not be one whole TLV. A BPP segment may be a header with nothing or not all of
+        its content behind it (SGP.22 §2.5.5), and such a segment comes as a command of its own.
+        """
+        self._table[tag] = handler
+        (self._fragments.add if fragment else self._fragments.discard)(tag)
+
+    def execute(self, command: bytes) -> bytes:
+        """The answer to one assembled command; ``StatusError`` when there is none."""
+        try:
+            tag, _ = der.read_tag(command)
+            handler = self._table.get(tag)
+            if handler is None:
+                raise StatusError(0x6A88)
+            if tag not in self._fragments:
+                parse(command)
+            return handler(self._isdr, command)
+        except der.DerError as error:
+            self._isdr.roll_back()
+            raise StatusError(0x6A80) from error
+        except StatusError:
+            self._isdr.roll_back()
+            raise
