@@ -6,6 +6,7 @@ import asyncio
 import hmac
 import logging
 import secrets
+import time
 from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Any
@@ -116,7 +117,7 @@ class EsipaResource:
     ) -> Message:
         loop = asyncio.get_running_loop()
         try:
-            reply = self._application.exchange(body, now_s=loop.time(), peer=remote.hostinfo)
+            reply = self._application.exchange(body, now_s=time.time(), peer=remote.hostinfo)
         except RequestRefusedError as error:
             log.warning("a request of %s was refused: %s", remote.hostinfo, error)
             return _text("4.00", str(error))

@@ -26,5 +26,8 @@ class Application(Protocol):
     """Answers one whole request body."""
 
     def exchange(self, body: bytes, *, now_s: float = 0.0, peer: str = "") -> Reply:
-        """The reply; raises ``RequestRefusedError`` for a body that is no request (the server says 4.00)."""
+        """The reply; ``now_s`` is in seconds since 1970, ``peer`` names the connection.
+
+        Raises ``RequestRefusedError`` for a body that is no request; the server then says 4.00.
+        """
         ...

@@ -1,0 +1,143 @@
+"""Orders as a person types them: ``enable 8949... --rollback``. The command line wires these to a queue."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from . import packages
+from .errors import OrderError
+from .packages import DATA_TAGS, DataRequest
+from .records import Order
+
+
+@dataclass(frozen=True, slots=True)
+class Verb:
+    """One order verb: how to type it, what it does, and the builder from the words behind it."""
+
+    usage: str
+    about: str
+    build: Callable[[Sequence[str]], Order]
+
+
+def build_order(words: Sequence[str]) -> Order:
+    """The order that the words describe. ``+`` joins operations of one package: ``disable X + delete X``.
+
+    Raises ``OrderError`` with the verb's usage when the words do not fit.
+    """
+    parts: list[list[str]] = [[]]
+    for word in words:
+        if word == "+":
+            parts.append([])
+        else:
+            parts[-1].append(word)
+    orders = [_build_one(part) for part in parts]
+    if len(orders) == 1:
+        return orders[0]
+    kinds = {order.kind for order in orders}
+    if len(kinds) != 1 or not kinds <= {packages.PSMO, packages.ECO}:
+        raise OrderError("only operations of one kind go into a package: profiles, or eIMs")
+    operations = tuple(operation for order in orders for operation in order.operations)
+    return Order(kinds.pop(), " + ".join(order.label for order in orders), operations)
+
+
+def _build_one(words: Sequence[str]) -> Order:
+    if not words or words[0] not in VERBS:
+        raise OrderError(f"{words[0] if words else 'nothing'!r} is none of {', '.join(VERBS)}")
+    verb = VERBS[words[0]]
+    try:
+        order = verb.build(words[1:])
+    except (IndexError, ValueError) as error:
+        raise OrderError(f"usage: {words[0]} {verb.usage}".rstrip()) from error
+    order.label = order.label or " ".join(words)
+    return order
+
+
+def _psmo(operation: bytes) -> Order:
+    return Order(packages.PSMO, "", (operation,))
+
+
+def _eco(operation: bytes) -> Order:
+    return Order(packages.ECO, "", (operation,))
+
+
+def _only(words: Sequence[str], count: int) -> Sequence[str]:
+    if len(words) != count:
+        raise ValueError(f"{count} words are wanted")
+    return words
+
+
+def _enable(words: Sequence[str]) -> Order:
+    rollback = "--rollback" in words
+    (iccid,) = [word for word in words if word != "--rollback"]
+    return _psmo(packages.enable(iccid, rollback=rollback))
+
+
+def _one_iccid(build: Callable[[str], bytes]) -> Callable[[Sequence[str]], Order]:
+    return lambda words: _psmo(build(_only(words, 1)[0]))
+
+
+def _list_profiles(words: Sequence[str]) -> Order:
+    return _psmo(packages.list_profile_info(tags=[int(word, 16) for word in words]))
+
+
+def _immediate_enable(words: Sequence[str]) -> Order:
+    if words[0] not in ("on", "off") or len(words) > 3:
+        raise ValueError(words[0])
+    oid, address = [*(None if word == "-" else word for word in words[1:]), None, None][:2]
+    operation = packages.configure_immediate_enable(on=words[0] == "on", smdp_oid=oid, smdp_address=address)
+    return _psmo(operation)
+
+
+def _set_default_dp(words: Sequence[str]) -> Order:
+    return _psmo(packages.set_default_dp(words[0] if words else ""))
+
+
+def _data_request(words: Sequence[str]) -> Order:
+    names = [name for word in words for name in word.split(",") if name]
+    if not names:
+        raise ValueError("no tags")
+    tags = tuple(DATA_TAGS[name] if name in DATA_TAGS else int(name, 16) for name in names)
+    return Order("data", "", data=DataRequest(tags))
+
+
+def _trigger(words: Sequence[str]) -> Order:
+    return Order("trigger", "", code=_only(words, 1)[0])
+
+
+def _raw(words: Sequence[str]) -> Order:
+    body = "--body" in words
+    (value,) = [word for word in words if word != "--body"]
+    return Order("raw-body" if body else "raw", "", (_bytes(value),))
+
+
+def _bytes(word: str) -> bytes:
+    if not word.startswith("@"):
+        return bytes.fromhex(word)
+    try:
+        return Path(word[1:]).read_bytes()
+    except OSError as error:
+        raise OrderError(f"{word[1:]} cannot be read: {error}") from error
+
+
+VERBS: dict[str, Verb] = {
+    "enable": Verb("ICCID [--rollback]", "enable a profile", _enable),
+    "disable": Verb("ICCID", "disable a profile", _one_iccid(packages.disable)),
+    "delete": Verb("ICCID", "delete a profile", _one_iccid(packages.delete)),
+    "list-profiles": Verb("[TAG ...]", "list the profiles (tags in hex, as 9F70)", _list_profiles),
+    "get-rat": Verb("", "read the rules authorisation table", lambda words: _psmo(packages.get_rat())),
+    "immediate-enable": Verb("on|off [SMDP_OID|-] [ADDRESS]", "configure immediate enabling", _immediate_enable),
+    "set-fallback": Verb("ICCID", "make a profile the fallback", _one_iccid(packages.set_fallback)),
+    "unset-fallback": Verb("", "have no fallback profile", lambda words: _psmo(packages.unset_fallback())),
+    "set-default-dp": Verb("[ADDRESS]", "set or clear the default SM-DP+", _set_default_dp),
+    "add-eim": Verb("HEX|@FILE", "add an eIM from its configuration", lambda w: _eco(packages.add_eim(_bytes(w[0])))),
+    "update-eim": Verb("HEX|@FILE", "change an eIM's entry", lambda w: _eco(packages.update_eim(_bytes(w[0])))),
+    "delete-eim": Verb("EIM_ID", "remove an eIM", lambda words: _eco(packages.delete_eim(words[0]))),
+    "list-eim": Verb("", "list the eIMs", lambda words: _eco(packages.list_eim())),
+    "data-request": Verb(
+        "NAME|TAG[,...]", f"ask device and eUICC for data: {', '.join(DATA_TAGS)}, or a tag in hex", _data_request
+    ),
+    "trigger": Verb("CODE|default|smds[:ADDRESS]|none", "order a profile download", _trigger),
+    "raw": Verb("HEX|@FILE [--body]", "hand out these bytes as the package, or as the whole answer", _raw),
+}

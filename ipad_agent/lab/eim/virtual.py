@@ -1,0 +1,399 @@
+"""The eIM without its network: request body in, answer body out (SGP.32 v1.2 §5.14, §6.3.2)."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ipad_agent.lab.der import Node
+
+from . import describe, esipa, names, records, results
+from .describe import plmn_text
+from .errors import OrderError, RequestRefusedError
+from .esipa import GetPackage, HandleNotification, OtherFunction, ProvideResult
+from .faults import BEFORE, GARBAGE, Fault, FaultQueue
+from .identity import EimIdentity
+from .packages import PackageHead, download_trigger, eid_bytes, euicc_package
+from .records import HANDED_OUT, Device, Order
+from .reply import Reply
+
+log = logging.getLogger("ipad_agent.lab")
+
+MAX_HISTORY = 1000
+MAX_PEERS = 256
+MAX_SHOWN_BYTES = 8192
+
+
+@dataclass(slots=True)
+class EimSettings:
+    """Standing habits of the eIM; all may be changed while it runs.
+
+    ``dialect``: ``auto`` answers in that of the request, ``1.0`` or ``1.2`` fix it. ``double_tags`` writes the outer
+    tag of answers twice. ``discard_answer``: what an unacceptable result gets, ``error`` (127) or ``empty``.
+    ``resend``: a package asked for again is the ``same`` bytes, or ``fresh`` with the next counter.
+    ``transaction_id_bytes`` 0 means no eimTransactionId at all.
+    """
+
+    dialect: str = "auto"
+    double_tags: bool = False
+    accept_unknown_devices: bool = False
+    strict_sequence: bool = True
+    require_key: bool = False
+    learn: bool = True
+    discard_answer: str = "error"
+    resend: str = "same"
+    transaction_id_bytes: int = 8
+
+
+class VirtualEim:
+    """Devices, their queues, and the answers to ESipa requests.
+
+    ``handle`` gives the plain answer; ``exchange`` also says how it shall travel (late, not at all, ...).
+    ``functions`` takes further ESipa functions by tag (the RSP relay); without one they get undefinedError.
+    """
+
+    def __init__(
+        self,
+        identity: EimIdentity,
+        *,
+        settings: EimSettings | None = None,
+        state_path: Path | None = None,
+        random_bytes: Callable[[int], bytes] = secrets.token_bytes,
+    ) -> None:
+        self.identity = identity
+        self.settings = settings or EimSettings()
+        self.faults = FaultQueue()
+        self.functions: dict[int, Callable[[Node], bytes]] = {}
+        self._state_path = state_path
+        self._random_bytes = random_bytes
+        self._peers: dict[str, str] = {}
+        devices, history = records.load(state_path) if state_path is not None else ({}, [])
+        self.devices: dict[str, Device] = devices
+        self.history: deque[dict[str, Any]] = deque(history, maxlen=MAX_HISTORY)
+
+    def add_device(
+        self, eid: str, *, counter: int = 0, token: int | None = None, certificate_der: bytes | None = None
+    ) -> Device:
+        """Make an eUICC known. ``counter`` is the counterValue it was given; the first package has the next one."""
+        eid_bytes(eid)
+        device = self.devices.get(eid) or Device(eid)
+        device.counter, device.token = counter, token
+        if certificate_der is not None:
+            device.trust_certificate(certificate_der)
+        self.devices[eid] = device
+        self._save()
+        return device
+
+    def device(self, eid: str) -> Device:
+        """The record of an EID; ``OrderError`` when it is unknown."""
+        found = self.devices.get(eid)
+        if found is None:
+            raise OrderError(f"no device with EID {eid}")
+        return found
+
+    def enqueue(self, eid: str, order: Order) -> Order:
+        """Put an order behind those that wait; its package is built when it is asked for."""
+        device = self.device(eid)
+        size = self.settings.transaction_id_bytes
+        if order.transaction_id is None and size and not order.faults.no_transaction_id:
+            order.transaction_id = self._random_bytes(size)
+        device.queue.append(order)
+        self._save()
+        return order
+
+    def handle(self, body: bytes, *, now_s: float = 0.0, peer: str = "") -> bytes:
+        """The answer to a request body; ``RequestRefusedError`` when it is no ESipa request."""
+        return self.exchange(body, now_s=now_s, peer=peer).body
+
+    def exchange(self, body: bytes, *, now_s: float = 0.0, peer: str = "") -> Reply:
+        """The answer and how it travels. ``now_s`` only dates the history; ``peer`` names the connection."""
+        try:
+            message = esipa.read_request(body)
+        except RequestRefusedError as error:
+            self._note(now_s, None, "refused", why=str(error), raw=body[:64].hex().upper())
+            self._save()
+            raise
+        function = _function_name(message)
+        fault = self.faults.take(function)
+        if fault is not None and fault.action in BEFORE:
+            self._note(now_s, self._peers.get(peer), "fault", on=function, action=fault.action)
+            reply = self._instead_of_processing(fault, function)
+        else:
+            reply = Reply(self._spell(self._process(message, now_s, peer)))
+            if fault is not None:
+                self._note(now_s, self._peers.get(peer), "fault", on=function, action=fault.action)
+                reply = self._after_processing(fault, function, reply.body)
+        self._save()
+        return reply
+
+    def _process(self, message: esipa.Message, now_s: float, peer: str) -> bytes:
+        match message:
+            case GetPackage():
+                return self._get_package(message, now_s, peer)
+            case ProvideResult():
+                return self._provide_result(message, now_s, peer)
+            case HandleNotification():
+                self._handle_notification(message, now_s, peer)
+                return b""
+            case OtherFunction(node):
+                answer = self.functions.get(node.tag)
+                self._note(now_s, self._peers.get(peer), "function", tag=f"{node.tag:X}", served=answer is not None)
+                if answer is not None:
+                    return answer(node)
+                if node.tag in esipa.ERROR_TAG:
+                    return esipa.function_error(node.tag)
+                raise RequestRefusedError(f"{node.tag:X} is no function of this eIM")
+
+    # GetEimPackage
+
+    def _get_package(self, message: GetPackage, now_s: float, peer: str) -> bytes:
+        dialect = self._dialect(message.dialect or esipa.V1_2)
+        error = None
+        if message.eid is None:
+            error = esipa.MISSING_EID
+        elif len(message.eid) != 16:
+            error = esipa.INVALID_EID
+        eid = None if message.eid is None else message.eid.hex().upper()
+        if error is None and eid is not None and eid not in self.devices:
+            if self.settings.accept_unknown_devices:
+                self.devices[eid] = Device(eid)
+            else:
+                error = esipa.EID_NOT_FOUND
+        self._note(
+            now_s,
+            eid,
+            "request",
+            stateChange=None if message.cause is None else names.name_of(names.STATE_CHANGES, message.cause),
+            notifyStateChange=message.state_changed or None,
+            rPLMN=None if message.rplmn is None else plmn_text(message.rplmn),
+            error=error,
+            notes=list(message.notes) or None,
+        )
+        if error is not None or eid is None:
+            return esipa.package_error(error or esipa.UNDEFINED, dialect)
+        device = self.devices[eid]
+        self._remember_peer(peer, eid)
+        if message.dialect is not None:
+            device.dialect = message.dialect
+        dialect = self._dialect(message.dialect or device.dialect)
+        if not device.queue:
+            return esipa.package_error(esipa.NO_PACKAGE, dialect)
+        return self._hand_out(device, device.queue[0], dialect, now_s)
+
+    def _hand_out(self, device: Device, order: Order, dialect: str, now_s: float) -> bytes:
+        again = order.package is not None
+        package = order.package
+        if package is None or (self.settings.resend == "fresh" and order.kind in ("psmo", "eco")):
+            package = order.package = self._build(device, order, dialect)
+        order.state = HANDED_OUT
+        self._note(
+            now_s,
+            device.eid,
+            "handed out",
+            order=order.label,
+            counter=order.counter,
+            transactionId=None if order.transaction_id is None else order.transaction_id.hex().upper(),
+            again=again or None,
+            package=package.hex().upper(),
+        )
+        if order.kind == "raw-body":
+            device.finish(order, ok=True)
+            return package
+        return esipa.package_answer(package)
+
+    def _build(self, device: Device, order: Order, dialect: str) -> bytes:
+        transaction_id = None if order.faults.no_transaction_id else order.transaction_id
+        if order.data is not None:
+            return order.data.encode(transaction_id, dialect=dialect)
+        if order.kind == "trigger":
+            return download_trigger(order.code, transaction_id)
+        if order.kind.startswith("raw"):
+            return order.operations[0]
+        faults = order.faults
+        right = device.counter + 1
+        if faults.counter is None and not faults.counter_offset:
+            device.counter = right
+        order.counter = right + faults.counter_offset if faults.counter is None else faults.counter
+        head = PackageHead(
+            faults.eim_id or self.identity.eim_id, eid_bytes(faults.eid or device.eid), order.counter, transaction_id
+        )
+        return euicc_package(
+            head,
+            order.kind,
+            order.operations,
+            key=self.identity.signing_key,
+            token=device.token,
+            signature_form=faults.signature,
+        )
+
+    # ProvideEimPackageResult
+
+    def _provide_result(self, message: ProvideResult, now_s: float, peer: str) -> bytes:
+        device, error = self._device_of(message, peer)
+        if device is None:
+            self._note(now_s, None, "result", error=error, raw=_shown(message.result))
+            return esipa.result_error(error, self._dialect(esipa.V1_2))
+        device.dialect = message.dialect or device.dialect
+        dialect = self._dialect(device.dialect)
+        judgement = self._judge(device, message, now_s, "result")
+        if judgement.discarded is not None:
+            if self.settings.discard_answer == "error":
+                return esipa.result_error(esipa.UNDEFINED, dialect)
+            return esipa.acknowledgement([], dialect)
+        numbers = list(dict.fromkeys(judgement.acknowledge))
+        if numbers:
+            self._note(now_s, device.eid, "acknowledged", numbers=numbers)
+        return esipa.acknowledgement(numbers, dialect)
+
+    def _device_of(self, message: ProvideResult, peer: str) -> tuple[Device | None, int]:
+        if message.eid is None:
+            eid = self._peers.get(peer)  # v1.0 has no EID here: the connection tells
+            return (self.devices.get(eid), esipa.EID_NOT_FOUND) if eid is not None else (None, esipa.MISSING_EID)
+        if len(message.eid) != 16:
+            return None, esipa.INVALID_EID
+        eid = message.eid.hex().upper()
+        self._remember_peer(peer, eid)
+        return self.devices.get(eid), esipa.EID_NOT_FOUND
+
+    def _judge(self, device: Device, message: ProvideResult, now_s: float, kind: str) -> results.Judgement:
+        settings = self.settings
+        rules = results.Rules(
+            self.identity.eim_id,
+            strict_sequence=settings.strict_sequence,
+            require_key=settings.require_key,
+            learn=settings.learn,
+        )
+        judgement = results.judge(device, message.result, rules)
+        order = judgement.order
+        if judgement.discarded is None and order is not None:
+            device.finish(order, ok=judgement.ok)
+        self._note(
+            now_s,
+            device.eid,
+            kind,
+            order=None if order is None else order.label,
+            ok=judgement.ok,
+            discarded=judgement.discarded,
+            notes=list(message.notes) or None,
+            facts=judgement.facts,
+            raw=_shown(message.result),
+        )
+        if judgement.discarded is not None:
+            log.warning("a result of %s was discarded: %s", device.eid, judgement.discarded)
+        return judgement
+
+    # HandleNotification
+
+    def _handle_notification(self, message: HandleNotification, now_s: float, peer: str) -> None:
+        if message.result is not None:
+            device, error = self._device_of(message.result, peer)
+            if device is None:
+                self._note(now_s, None, "result by notification", error=error, raw=_shown(message.result.result))
+            else:
+                self._judge(device, message.result, now_s, "result by notification")
+        elif message.notification is not None:
+            node = message.notification
+            eid = results.certificate_eid(node) or self._peers.get(peer)
+            device = None if eid is None else self.devices.get(eid)
+            self._note(
+                now_s,
+                eid,
+                "notification",
+                notes=list(message.notes) or None,
+                facts=results.judge_notification(device, node),
+                raw=_shown(node),
+            )
+            if device is not None and node.tag in (0xBF37, 0xA0):
+                self._end_of_download(device, node)
+
+    @staticmethod
+    def _end_of_download(device: Device, node: Node) -> None:
+        # In the indirect flow the installation result is all that comes; there is no ProvideEimPackageResult.
+        head = device.queue[0] if device.queue else None
+        if head is not None and head.kind == "trigger" and head.state == HANDED_OUT:
+            device.finish(head, ok=bool(describe.notification(node).get("ok")))
+
+    # Faults, spelling, bookkeeping
+
+    def _instead_of_processing(self, fault: Fault, function: str) -> Reply:
+        match fault.action:
+            case "refuse":
+                code = fault.value if isinstance(fault.value, int) else esipa.UNDEFINED
+                if function == "get":
+                    return Reply(self._spell(esipa.package_error(code, self._dialect(esipa.V1_2))))
+                if function == "result":
+                    return Reply(self._spell(esipa.result_error(code, self._dialect(esipa.V1_2))))
+                return Reply(code="5.00")
+            case "busy":
+                return Reply(code="5.03", max_age_s=int(fault.value) if isinstance(fault.value, int | float) else 60)
+            case "status":
+                return Reply(code=str(fault.value or "5.00"))
+            case "crash-before":
+                return Reply(lost="crash")
+            case _:
+                return Reply(lost="silence")
+
+    def _after_processing(self, fault: Fault, function: str, body: bytes) -> Reply:
+        match fault.action:
+            case "wrong":
+                other = esipa.acknowledgement([], esipa.V1_2)
+                return Reply(esipa.package_error(esipa.NO_PACKAGE, esipa.V1_2) if function == "result" else other)
+            case "empty":
+                return Reply()
+            case "garbage":
+                return Reply(GARBAGE)
+            case "truncated":
+                return Reply(body[:-1])
+            case "late":
+                return Reply(body, delay_s=float(fault.value) if isinstance(fault.value, int | float) else 1.0)
+            case "acknowledge":
+                numbers = list(fault.value) if isinstance(fault.value, tuple) else []
+                return Reply(self._spell(esipa.acknowledgement(numbers, self._dialect(esipa.V1_2))))
+            case "crash-after":
+                return Reply(body, lost="crash")
+            case _:
+                return Reply(body, lost="silence")
+
+    def _spell(self, answer: bytes) -> bytes:
+        if self.settings.double_tags and answer[:2] in (b"\xbf\x4f", b"\xbf\x50"):
+            return esipa.written_twice(answer)
+        return answer
+
+    def _dialect(self, of_request: str) -> str:
+        return of_request if self.settings.dialect == "auto" else self.settings.dialect
+
+    def _remember_peer(self, peer: str, eid: str) -> None:
+        self._peers.pop(peer, None)
+        self._peers[peer] = eid
+        while len(self._peers) > MAX_PEERS:
+            del self._peers[next(iter(self._peers))]
+
+    def _note(self, now_s: float, eid: str | None, kind: str, **facts: Any) -> None:
+        said = {name: value for name, value in facts.items() if value is not None}
+        self.history.append({"at": now_s, "eid": eid, "kind": kind, **said})
+
+    def _save(self) -> None:
+        if self._state_path is not None:
+            records.save(self._state_path, self.devices, list(self.history))
+
+
+def _shown(node: Node) -> str:
+    text = node.raw[:MAX_SHOWN_BYTES].hex().upper()
+    return text if len(node.raw) <= MAX_SHOWN_BYTES else f"{text}… ({len(node.raw)} bytes)"
+
+
+def _function_name(message: esipa.Message) -> str:
+    match message:
+        case GetPackage():
+            return "get"
+        case ProvideResult():
+            return "result"
+        case HandleNotification():
+            return "notification"
+        case OtherFunction(node):
+            return f"{node.tag:X}"
