@@ -1,0 +1,135 @@
+"""IPA eUICC data request: every tag, both dialects, every refusal (SGP.32 v1.2 §2.11.1.2)."""
+
+from __future__ import annotations
+
+import pytest
+
+from ipad_agent.codec import tlv
+from ipad_agent.codec.data_request import IpaEuiccDataRequest
+from ipad_agent.codec.es10 import Certificates
+from ipad_agent.codec.fields import ResultCode
+from ipad_agent.errors import CardError, ModemError, Remedy
+from ipad_agent.procedures import data_request
+
+from .fakes import ICCID_A, Bench, eim_config, notification, profile, signed_result
+
+
+def request(hex_body: str) -> IpaEuiccDataRequest:
+    return IpaEuiccDataRequest.parse(tlv.encode(0xBF52, bytes.fromhex(hex_body)))
+
+
+async def ask(bench: Bench, hex_body: str) -> bytes:
+    return await data_request.answer(bench.context, bench.eim, request(hex_body))
+
+
+async def item(bench: Bench, hex_body: str) -> tlv.Tlv:
+    """The content of the only item that was asked for."""
+    (element,) = tlv.parse(await ask(bench, hex_body)).require(0xA0).children()
+    return element
+
+
+async def test_the_addresses_come_from_the_card() -> None:
+    bench = Bench()
+    assert (await item(bench, "5C0181")).value == b"smdp.default.example"
+    assert (await item(bench, "5C0183")).value == b"smds.example"
+
+
+async def test_the_old_dialect_is_answered_in_the_old_dialect() -> None:
+    assert (await item(Bench(), "5C0180")).raw == b"\x80\x14smdp.default.example"
+
+
+async def test_notifications_and_results_travel_as_the_card_signed_them() -> None:
+    bench = Bench()
+    bench.card.pending = {8: notification(8)}
+    bench.card.stored = {5: signed_result(5)}
+    assert (await item(bench, "5C01A0")).value == notification(8)
+    assert (await item(bench, "5C01A2")).value == signed_result(5)
+
+
+async def test_infos_travel_as_the_card_wrote_them() -> None:
+    bench = Bench()
+    assert (await item(bench, "5C02BF22")).raw == bench.card.info2
+    assert (await item(bench, "5C02BF20")).raw.hex() == "bf20148203020500a906040411223344aa050403112233"
+
+
+async def test_an_eim_sees_its_own_association_token_and_nobody_elses() -> None:
+    bench = Bench()
+    bench.card.configs = (eim_config("somebody else", token=9), eim_config("eim1", token=128))
+    assert (await item(bench, "5C0184")).raw.hex() == "84020080"
+
+
+async def test_without_a_token_the_item_is_left_out() -> None:
+    bench = Bench()
+    assert await ask(bench, "5C0184") == bytes.fromhex("BF5202A000")
+
+
+async def test_certificates_lose_their_sequence_tag_to_the_field_tag() -> None:
+    # rule T5: A5/A6 are implicit tags over the certificate's 30
+    assert await ask(Bench(), "5C02A5A6") == bytes.fromhex("BF5208A006A50101A60102")
+
+
+async def test_a_key_identifier_may_be_cut_short_and_is_completed_from_the_card() -> None:
+    bench = Bench()
+    await ask(bench, "5C01A504021122")
+    assert "certs 112233" in bench.card.log
+
+
+async def test_an_unknown_key_identifier_is_refused_by_its_code() -> None:
+    assert await ask(Bench(), "5C01A504029999830101") == bytes.fromhex("BF5208A106800101020105")
+
+
+async def test_a_card_that_does_not_know_the_key_identifier_gives_the_same_code() -> None:
+    bench = Bench()
+    bench.card.certificates = Certificates(error=ResultCode(1))
+    assert await ask(bench, "5C01A5") == bytes.fromhex("BF5205A103020105")
+
+
+@pytest.mark.parametrize("tags", ["5C015A", "5C02BF2D", "5C00", "", "5C01BF"])
+async def test_a_tag_list_that_makes_no_sense_is_incorrect_tag_list(tags: str) -> None:
+    assert await ask(Bench(), tags) == bytes.fromhex("BF5205A103020101")
+
+
+async def test_the_old_dialect_gets_its_error_in_the_old_form() -> None:
+    assert await ask(Bench(), "5C02805A") == bytes.fromhex("BF5203810101")
+
+
+async def test_while_the_emergency_profile_is_enabled_nothing_is_told() -> None:
+    bench = Bench()
+    bench.card.profiles = [profile(ICCID_A, enabled=True, more="9F7B01FF")]
+    assert await ask(bench, "5C0181") == bytes.fromhex("BF5205A103020168")
+
+
+async def test_the_transaction_is_echoed() -> None:
+    assert (await ask(Bench(), "5C018183020102")).endswith(bytes.fromhex("87020102"))
+
+
+async def test_device_info_has_the_swapped_digits_of_the_imei() -> None:
+    # IMEI 35290611-000000-0: TAC 53 92 60 11, last digit 0 with filler F (SGP.22 deviceInfo, TS 29.002 TBCD)
+    assert (await item(Bench(), "5C01A9")).raw.hex() == "a912800453926011a100820853926011000000f0"
+
+
+async def test_a_modem_that_hides_its_imei_still_gives_an_answer() -> None:
+    bench = Bench()
+    bench.device.failure = ModemError("no IMEI")
+    assert (await item(bench, "5C01A9")).raw.hex() == "a908800400000000a100"
+
+
+class NotThereError(CardError):
+    remedy = Remedy.GIVE_UP
+
+
+async def test_a_card_without_the_function_is_an_undefined_error_and_a_lost_card_is_raised() -> None:
+    bench = Bench()
+
+    async def refuse(ci_pkid: bytes | None = None) -> Certificates:
+        raise NotThereError("6A88")
+
+    bench.card.get_certs = refuse  # type: ignore[method-assign]
+    assert await ask(bench, "5C01A5") == bytes.fromhex("BF5205A10302017F")
+
+    async def lose(ci_pkid: bytes | None = None) -> Certificates:
+        raise CardError("gone")
+
+    bench.card.get_certs = lose  # type: ignore[method-assign]
+    with pytest.raises(CardError):
+        await ask(bench, "5C01A5")

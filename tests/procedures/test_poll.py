@@ -1,0 +1,331 @@
+"""eIM package retrieval: what is fetched, done, delivered and removed, in which order (SGP.32 v1.2 §3.1.1.1)."""
+
+from __future__ import annotations
+
+import pytest
+
+from ipad_agent.codec import esipa, tlv
+from ipad_agent.codec.esipa import EimPackage, NoPackage, ProvideResultResponse, StateChangeCause
+from ipad_agent.errors import CardError, EimError, NetworkError, Remedy
+from ipad_agent.procedures.poll import PollEnd, poll
+from ipad_agent.procedures.work import WorkKind, WorkList
+
+from .fakes import ICCID_A, Bench, notification, package, profile, signed_result
+
+
+def order(raw: bytes) -> EimPackage:
+    """What the eIM's answer with this package parses to."""
+    return esipa.parse_get_eim_package_response(tlv.encode(0xBF4F, raw))
+
+
+class RefusalError(CardError):
+    remedy = Remedy.GIVE_UP
+
+
+class LostCardError(CardError):
+    remedy = Remedy.RETRY_AFTER_RESET
+
+
+async def run(bench: Bench) -> PollEnd:
+    return (await poll(bench.context, bench.eim)).end
+
+
+async def test_an_eim_without_work_is_asked_once() -> None:
+    bench = Bench()
+    assert await run(bench) is PollEnd.NO_MORE_WORK
+    assert len(bench.link.asked) == 1
+    assert bench.link.results == []
+
+
+async def test_the_registered_network_travels_with_the_question() -> None:
+    bench = Bench()
+    await run(bench)
+    ((_, rplmn),) = bench.link.asked
+    assert rplmn is not None
+    assert rplmn.bytes == bytes.fromhex("62F210")  # 262/01, SGP.32 table of GetEimPackage
+
+
+async def test_a_modem_that_cannot_say_where_it_is_does_not_hold_up_the_poll() -> None:
+    bench = Bench()
+    bench.device.rplmn_value = "nonsense"
+    assert await run(bench) is PollEnd.NO_MORE_WORK
+    assert bench.link.asked == [(None, None)]
+
+
+async def test_a_package_goes_to_the_card_byte_for_byte_and_its_result_comes_back() -> None:
+    raw, result = package(), signed_result(7)
+    bench = Bench()
+    bench.link.packages = [order(raw)]
+    bench.card.script = [result]
+    assert await run(bench) is PollEnd.NO_MORE_WORK
+    assert bench.card.loaded == [raw]
+    assert bench.link.results == [result]
+    assert bench.card.stored == {}
+    assert bench.journal.entries() == []
+
+
+async def test_the_order_is_on_disk_before_the_card_is_touched_and_the_result_before_anything_else() -> None:
+    bench = Bench()
+    bench.link.packages = [order(package())]
+    bench.card.script = [signed_result(7)]
+    bench.card.profiles = [profile(ICCID_A, enabled=True)]
+    log: list[str] = bench.journal.log
+    bench.card.log = log  # one common order of events
+    await run(bench)
+    assert log == ["open", "update loads", "load", "update result", "recover", "remove 7", "close"]
+
+
+async def test_after_a_switch_the_card_is_awaited_and_notifications_travel_with_the_result() -> None:
+    bench = Bench()
+    bench.link.packages = [order(package())]
+    bench.card.script = [signed_result(7, results="830100")]
+    bench.card.pending = {8: notification(8), 9: notification(9)}
+    await run(bench)
+    assert "recover" in bench.card.log
+    (sent,) = bench.link.results
+    combined = tlv.parse(sent)
+    assert combined.tag == 0x30
+    assert combined.require(0xBF51).raw == signed_result(7)
+    assert [item.raw for item in combined.require(0xA0)] == [notification(8), notification(9)]
+    assert bench.card.pending == {}
+    assert bench.card.stored == {}
+
+
+async def test_an_eco_result_travels_alone_even_when_notifications_wait() -> None:
+    bench = Bench()
+    bench.link.packages = [order(package(operations="AB00", list_tag=0xA1))]
+    result = signed_result(3, results="AB04A0023000")
+    bench.card.script = [result]
+    bench.card.pending = {2: notification(2)}
+    await run(bench)
+    assert bench.link.results == [result]
+    assert "recover" not in bench.card.log
+
+
+async def test_only_acknowledged_numbers_leave_the_card() -> None:
+    bench = Bench()
+    bench.link.packages = [order(package())]
+    bench.card.script = [signed_result(7)]
+    bench.card.pending = {8: notification(8)}
+    bench.link.answers = [ProvideResultResponse((8, 99))]
+    bench.link.notification_answers = []
+    await run(bench)
+    assert bench.card.stored == {7: signed_result(7)}
+    assert "remove 99" in bench.card.log  # a number this device never sent is no error
+    assert bench.journal.entries() == []
+
+
+async def test_an_unacknowledged_result_is_sent_again_at_the_next_poll() -> None:
+    bench = Bench()
+    bench.link.packages = [order(package())]
+    bench.card.script = [signed_result(7)]
+    bench.link.answers = [ProvideResultResponse(())]
+    await run(bench)
+    await run(bench)
+    assert len(bench.link.results) == 2
+    assert bench.card.stored == {}
+
+
+async def test_a_refused_result_stays_owed_and_does_not_hold_up_new_work() -> None:
+    bench = Bench()
+    bench.link.packages = [order(package(counter=1)), order(package(counter=2))]
+    bench.card.script = [signed_result(7), signed_result(8, counter=2)]
+    bench.link.answers = [ProvideResultResponse((), error=127)]
+    assert await run(bench) is PollEnd.RESULT_REFUSED
+    (work,) = WorkList(bench.journal).open()
+    assert work.result == signed_result(7)
+    assert await run(bench) is PollEnd.NO_MORE_WORK
+    assert bench.link.results[-1] == signed_result(7)
+    assert bench.journal.entries() == []
+
+
+async def test_a_result_is_sent_again_after_the_connection_broke_before_the_acknowledgement() -> None:
+    bench = Bench()
+    bench.link.packages = [order(package())]
+    bench.card.script = [signed_result(7)]
+    bench.link.answers = [NetworkError("silence")]
+    with pytest.raises(NetworkError):
+        await run(bench)
+    assert await run(bench) is PollEnd.NO_MORE_WORK
+    assert bench.link.results == [signed_result(7)] * 2
+    assert bench.card.loaded == [package()]  # executed once
+
+
+async def test_a_result_that_only_the_card_remembers_is_delivered_before_new_work_is_fetched() -> None:
+    bench = Bench()
+    bench.card.stored = {5: signed_result(5), 4: signed_result(4), 6: signed_result(6, eim="somebody else")}
+    await run(bench)
+    assert bench.link.results == [signed_result(4), signed_result(5)]
+    assert set(bench.card.stored) == {6}
+
+
+async def test_an_answer_lost_after_execution_is_read_from_the_card_and_nothing_runs_twice() -> None:
+    bench = Bench()
+    bench.link.packages = [order(package())]
+    bench.card.script = [LostCardError("the port vanished")]
+    bench.card.stored = {}
+
+    async def recover() -> None:
+        bench.card.stored[7] = signed_result(7)  # what the card did while nobody listened
+
+    bench.card.recover = recover  # type: ignore[method-assign]
+    await run(bench)
+    assert bench.card.loaded == [package()]
+    assert bench.link.results[0] == signed_result(7)
+
+
+async def test_an_answer_lost_before_execution_loads_the_package_once_more() -> None:
+    bench = Bench()
+    bench.link.packages = [order(package())]
+    bench.card.script = [LostCardError("no answer"), signed_result(7)]
+    await run(bench)
+    assert bench.card.loaded == [package(), package()]
+    assert bench.link.results == [signed_result(7)]
+
+
+async def test_a_card_that_never_answers_a_package_is_reported_after_two_attempts() -> None:
+    bench = Bench()
+    bench.link.packages = [order(package())]
+    bench.card.script = [LostCardError("silence"), LostCardError("silence")]
+    with pytest.raises(LostCardError):
+        await run(bench)
+    assert await run(bench) is PollEnd.NO_MORE_WORK
+    assert bench.link.results == [bytes.fromhex("A00302017F")]  # undefinedError, no transaction to echo
+    assert len(bench.card.loaded) == 2
+
+
+async def test_a_card_that_refuses_the_command_itself_is_reported_at_once() -> None:
+    bench = Bench()
+    bench.link.packages = [order(package())]
+    bench.card.script = [RefusalError("6A80")]
+    await run(bench)
+    assert bench.link.results == [bytes.fromhex("A00302017F")]
+    assert bench.journal.entries() == []
+
+
+async def test_an_error_the_card_signed_is_relayed_and_nothing_is_removed() -> None:
+    # EuiccPackageErrorSigned replayError(4) for eimId "e", counter 1
+    error = tlv.encode(0xBF51, tlv.encode(0xA1, bytes.fromhex("3009800165810101020104"), tlv.encode(0x5F37, bytes(64))))
+    bench = Bench()
+    bench.link.packages = [order(package())]
+    bench.card.script = [error]
+    await run(bench)
+    assert bench.link.results == [error]
+    assert not any(line.startswith("remove") for line in bench.card.log)
+
+
+async def test_work_interrupted_by_a_restart_is_finished_with_the_next_poll() -> None:
+    bench = Bench()
+    work = WorkList(bench.journal)
+    taken = work.take("eim1", bench.eim.config.raw, WorkKind.PACKAGE, package(), None)
+    work.about_to_load(taken)
+    bench.card.stored = {7: signed_result(7)}
+    await run(bench)
+    assert bench.card.loaded == []
+    assert bench.link.results == [signed_result(7)]
+
+
+async def test_a_package_stored_but_never_loaded_is_loaded_once_after_a_restart() -> None:
+    bench = Bench()
+    WorkList(bench.journal).take("eim1", bench.eim.config.raw, WorkKind.PACKAGE, package(), None)
+    bench.card.script = [signed_result(7)]
+    await run(bench)
+    assert bench.card.loaded == [package()]
+    assert bench.link.results == [signed_result(7)]
+
+
+async def test_an_unknown_kind_of_package_is_answered_with_unknown_package() -> None:
+    bench = Bench()
+    bench.link.packages = [order(bytes.fromhex("BF5903810101"))]
+    await run(bench)
+    assert bench.link.results == [bytes.fromhex("A003020102")]
+
+
+async def test_a_malformed_package_is_answered_with_its_transaction_and_invalid_package_format() -> None:
+    # BF51 with a signed part that has transaction 01 02 and nothing else that is mandatory
+    bench = Bench()
+    bench.link.packages = [order(bytes.fromhex("BF5106300482020102"))]
+    await run(bench)
+    assert bench.link.results == [bytes.fromhex("A00780020102020101")]
+
+
+async def test_a_download_trigger_is_answered_with_undefined_error_and_the_reason() -> None:
+    bench = Bench()
+    bench.link.packages = [order(bytes.fromhex("BF5409A0048002") + b"1$" + bytes.fromhex("820101"))]
+    await run(bench)
+    (result,) = bench.link.results
+    element = tlv.parse(result)
+    assert element.tag == 0xBF54
+    assert element.require(0x82).value == b"\x01"
+    assert element.require(0x30).require(0x80).integer() == 127
+
+
+async def test_an_eim_that_never_stops_is_capped() -> None:
+    bench = Bench(max_packages=2)
+    bench.link.packages = [order(bytes.fromhex("BF5903810101"))] * 5
+    assert await run(bench) is PollEnd.MORE_WORK
+    assert len(bench.link.results) == 2
+
+
+@pytest.mark.parametrize(
+    ("code", "end"),
+    [
+        (1, PollEnd.NO_MORE_WORK),
+        (2, PollEnd.UNKNOWN_EUICC),
+        (3, PollEnd.UNKNOWN_EUICC),
+        (4, PollEnd.EIM_TROUBLE),
+        (127, PollEnd.EIM_TROUBLE),
+        (99, PollEnd.EIM_TROUBLE),
+    ],
+)
+async def test_each_error_of_the_eim_has_its_consequence(code: int, end: PollEnd) -> None:
+    bench = Bench()
+    bench.link.packages = [NoPackage(code)]
+    assert await run(bench) is end
+    assert bench.link.results == []
+
+
+async def test_a_full_journal_fetches_no_work_but_still_delivers() -> None:
+    bench = Bench()
+    bench.journal.room_for_work = False
+    bench.card.stored = {5: signed_result(5)}
+    assert await run(bench) is PollEnd.JOURNAL_FULL
+    assert bench.link.asked == []
+    assert bench.link.results == [signed_result(5)]
+
+
+async def test_left_over_notifications_are_handed_over_in_order_and_removed_when_taken() -> None:
+    bench = Bench()
+    bench.card.pending = {9: notification(9), 8: notification(8)}
+    await run(bench)
+    assert bench.link.notifications == [notification(8), notification(9)]
+    assert bench.card.pending == {}
+
+
+async def test_a_notification_the_eim_does_not_take_stays_and_does_not_block_the_next() -> None:
+    bench = Bench()
+    bench.card.pending = {8: notification(8), 9: notification(9)}
+    bench.link.notification_answers = [EimError("4.04")]
+    await run(bench)
+    assert set(bench.card.pending) == {8}
+
+
+async def test_a_state_change_is_told_until_the_eim_answered_anything() -> None:
+    bench = Bench()
+    bench.context.changes.note(["eim1"], StateChangeCause.FALLBACK)
+    bench.link.packages = [NetworkError("silence")]
+    with pytest.raises(NetworkError):
+        await run(bench)
+    bench.link.packages = [NoPackage(127)]
+    await run(bench)
+    await run(bench)
+    assert [cause for cause, _ in bench.link.asked] == [StateChangeCause.FALLBACK, StateChangeCause.FALLBACK, None]
+
+
+async def test_other_eims_are_told_when_this_one_changed_the_profiles() -> None:
+    bench = Bench(others=("eim2",))
+    bench.link.packages = [order(package())]
+    bench.card.script = [signed_result(7)]
+    await run(bench)
+    assert bench.context.changes.pending("eim2") is StateChangeCause.OTHER_EIM
+    assert bench.context.changes.pending("eim1") is None
