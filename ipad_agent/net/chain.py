@@ -92,6 +92,7 @@ class _Judge:
         self._now = datetime.fromtimestamp(now_s, UTC) if clock_plausible else None
         self._checks_left = MAX_SIGNATURE_CHECKS
         self._tolerances: set[Tolerance] = set()
+        self._weakly_signed: str | None = None
 
     def decide(self, chain: Sequence[bytes]) -> Verdict:
         certificates = [x509.load_der_x509_certificate(der) for der in dict.fromkeys(chain)]
@@ -151,6 +152,9 @@ class _Judge:
         if self._checks_left < 0:
             raise TrustRefused("the server's certificates form too many chains", reason=Refusal.LIMIT)
         algorithm = certificate.signature_hash_algorithm
+        if algorithm is not None and not isinstance(algorithm, _HASHES):
+            self._weakly_signed = f"{_name(certificate)} is signed with {algorithm.name}"
+            return False
         signature, signed = certificate.signature, certificate.tbs_certificate_bytes
         try:
             if isinstance(key, ec.EllipticCurvePublicKey) and algorithm is not None:
@@ -172,7 +176,7 @@ class _Judge:
 
     def _own(self, path: list[x509.Certificate], how: str) -> Verdict:
         """The pinned thing is the server's own: it is the identity, only strength and dates are looked at."""
-        self._check_strength(path[0], signature=False)
+        self._check_strength(path[0])
         self._check_dates(path)
         if self._trust.name_check is NameCheck.ALWAYS:
             self._check_name(path[0])
@@ -188,27 +192,28 @@ class _Judge:
                 refused = refused or error
                 continue
             return Verdict(how, tuple(sorted(self._tolerances, key=lambda t: t.value)))
-        raise refused or TrustRefused(
+        if refused is not None:
+            raise refused
+        if self._weakly_signed is not None:
+            raise TrustRefused(self._weakly_signed, reason=Refusal.WEAK)
+        raise TrustRefused(
             f"neither its key nor its chain leads to what is trusted ({self._trust.origin})", reason=Refusal.NO_PATH
         )
 
     def _check_path(self, path: list[x509.Certificate]) -> None:
         for certificate in path:
-            self._check_strength(certificate, signature=certificate is not path[-1] or len(path) == 1)
+            self._check_strength(certificate)
         for below, certificate in enumerate(path[1:]):
             self._check_issuer(certificate, below)
-        for certificate in path[:-1] if self._anchored_by_certificate() else path:
-            self._check_critical(certificate)
+        for certificate in path if self._trust.kind is Pinned.SPKI else path[:-1]:
+            self._check_critical(certificate)  # what an anchor says about itself does not bind whoever named it
         self._check_dates(path)
         self._check_purpose(path[0])
         if self._trust.name_check is not NameCheck.NEVER:
             self._check_name(path[0])
 
-    def _anchored_by_certificate(self) -> bool:
-        return self._trust.kind is not Pinned.SPKI
-
     @staticmethod
-    def _check_strength(certificate: x509.Certificate, *, signature: bool) -> None:
+    def _check_strength(certificate: x509.Certificate) -> None:
         key = certificate.public_key()
         if isinstance(key, rsa.RSAPublicKey):
             strong = key.key_size >= MIN_RSA_BITS
@@ -218,9 +223,6 @@ class _Judge:
             strong = isinstance(key, ed25519.Ed25519PublicKey | ed448.Ed448PublicKey)
         if not strong:
             raise TrustRefused(f"the key of {_name(certificate)} is too weak", reason=Refusal.WEAK)
-        algorithm = certificate.signature_hash_algorithm
-        if signature and algorithm is not None and not isinstance(algorithm, _HASHES):
-            raise TrustRefused(f"{_name(certificate)} is signed with {algorithm.name}", reason=Refusal.WEAK)
 
     @staticmethod
     def _check_issuer(certificate: x509.Certificate, cas_below: int) -> None:
