@@ -4,14 +4,21 @@ from __future__ import annotations
 
 from typing import Protocol
 
-__all__ = ["Card", "channel_of", "class_for_channel", "swap_nibbles"]
+__all__ = ["Card", "CardMuteError", "channel_of", "class_for_channel", "swap_nibbles"]
+
+
+class CardMuteError(Exception):
+    """The card does not answer: it is out, or without power. A reset may bring it back."""
 
 
 class Card(Protocol):
-    """A UICC on the bench: raw APDUs in, data and SW1 SW2 out. Synchronous, without a clock."""
+    """A UICC on the bench: raw APDUs in, data and SW1 SW2 out. Synchronous, without a clock.
+
+    An attribute ``last_delay_s``, if there is one, says how long the card took for the last answer.
+    """
 
     def transmit(self, apdu: bytes) -> bytes:
-        """Run one command APDU (channel bits in CLA); the response data followed by SW1 SW2."""
+        """Run one command APDU (channel bits in CLA); response data and SW1 SW2. ``CardMuteError`` if nothing comes."""
 
     def reset(self) -> None:
         """Cold reset: every logical channel but the basic one is gone."""

@@ -263,7 +263,8 @@ def _apdu(module: Module, length: str, text: str) -> bytes:
 def _delay(module: Module, apdu: bytes) -> float:
     options = module.options
     last = apdu[1] == STORE_DATA and apdu[2] & LAST_BLOCK == LAST_BLOCK
-    return options.apdu_s + (options.last_block_s if last else 0.0)
+    card_s, module.uicc.card_s = module.uicc.card_s, 0.0
+    return options.apdu_s + card_s + (options.last_block_s if last else 0.0)
 
 
 def _info(module: Module, name: str, text: str) -> str:

@@ -10,7 +10,7 @@ from .card import Card
 from .options import Cell, Coverage, ModemOptions
 from .radio import Radio, RadioState, registration_fields
 from .timers import Timers
-from .uicc import Uicc
+from .uicc import Uicc, UiccError
 
 __all__ = ["LinkChanged", "Module", "Output", "PortBack", "PortLost", "Send", "Settings"]
 
@@ -270,7 +270,11 @@ class Module:
 
     def _attend_card(self) -> None:
         """Fetch what the card has to say and do it."""
-        commands = self.uicc.fetch_all(self.uicc.proactive_length)
+        try:
+            commands = self.uicc.fetch_all(self.uicc.proactive_length)
+        except UiccError as error:
+            LOG.debug("modem: FETCH failed: %s", error)
+            return
         if any(self._is_refresh(command) for command in commands):
             self.refresh_count += 1
             self.restart_card()

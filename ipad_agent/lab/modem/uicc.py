@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
-from .card import Card, channel_of, class_for_channel, swap_nibbles
+from .card import Card, CardMuteError, channel_of, class_for_channel, swap_nibbles
 from .options import ModemOptions
 
 __all__ = ["BIG_SESSION_BASE", "Uicc", "UiccError", "command_details"]
@@ -57,6 +57,7 @@ class Uicc:
         self.imsi: str | None = None
         self.proactive_length = 0
         self.apdu_count = 0
+        self.card_s = 0.0
         self.reset_count = 0
 
     @property
@@ -84,10 +85,14 @@ class Uicc:
         if not self.powered:
             return
         self.ready = True
-        if self._options.terminal_capability is not None:
-            self._own(self._options.terminal_capability)
-        self.iccid = self._read_iccid()
-        self.imsi = self._read_imsi() if self.iccid else None
+        self.iccid = self.imsi = None
+        try:
+            if self._options.terminal_capability is not None:
+                self._own(self._options.terminal_capability)
+            self.iccid = self._read_iccid()
+            self.imsi = self._read_imsi() if self.iccid else None
+        except UiccError as error:
+            LOG.debug("modem: the card cannot be started: %s", error)
 
     def leak(self, count: int) -> None:
         """Open ``count`` channels that nobody will close: what a crashed owner left behind."""
@@ -196,7 +201,11 @@ class Uicc:
     def _raw(self, apdu: bytes) -> bytes:
         """One APDU to the card; keeps the books of open channels and notices 91xx."""
         self.apdu_count += 1
-        answer = self._card.transmit(apdu)
+        try:
+            answer = self._card.transmit(apdu)
+        except CardMuteError as error:
+            raise UiccError(FAILURE, str(error)) from error
+        self.card_s += float(getattr(self._card, "last_delay_s", 0.0))
         if len(answer) < 2:
             return b"\x6f\x00"
         if len(apdu) >= 4 and apdu[1] == 0x70 and answer[-2:] == b"\x90\x00":

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from ipad_agent.lab.modem.card import CardMuteError
+
 ISDR = bytes.fromhex("A0000005591010FFFFFFFF8900000100")
 USIM = bytes.fromhex("A0000000871002FF49FF0589")
 REFRESH = bytes.fromhex("D009810301010482028182")
@@ -24,6 +26,8 @@ class FakeCard:
         self.visible_iccid = iccid
         self.channels = channels
         self.inline = inline
+        self.mute = False
+        self.last_delay_s = 0.0
         self.log: list[bytes] = []
         self.resets = 0
         self.open: dict[int, bytes] = {}
@@ -47,6 +51,8 @@ class FakeCard:
         return bytes([0x91, len(REFRESH)])
 
     def transmit(self, apdu: bytes) -> bytes:
+        if self.mute:
+            raise CardMuteError("nobody there")
         self.log.append(apdu)
         apdu = apdu.ljust(5, b"\x00")
         cla, ins = apdu[0], apdu[1]

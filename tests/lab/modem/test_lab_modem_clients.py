@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 
 import pytest
-from lab_fakecard import ISDR, FakeCard
 
 from ipad_agent.lab.modem import AtEngine, ModemOptions, Send, personality
+
+from .lab_fakecard import ISDR, FakeCard
 
 GET_EID = "BF3E035C015A"  # SGP.22 v2.5 5.7.20: GetEuiccDataRequest for tag 5A
 EID_ANSWER = bytes.fromhex("BF3E125A1089049032123451234512345678901235")

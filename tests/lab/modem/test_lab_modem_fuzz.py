@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from lab_fakecard import ISDR, FakeCard
 
 from ipad_agent.lab.modem import AtEngine, ModemOptions, Send, personality
 from ipad_agent.lab.modem.line import CommandSyntaxError, split_arguments, split_commands
 from ipad_agent.lab.modem.pace import PacedLine
+
+from .lab_fakecard import ISDR, FakeCard
 
 TEMPLATES = (
     b"AT\r",

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from lab_fakecard import ICCID_A, ICCID_B, ISDR, FakeCard
 
 from ipad_agent.lab.modem import PERSONALITIES, AtEngine, Cell, Coverage, Fault, ModemOptions, personality
 from ipad_agent.lab.modem.card import channel_of, class_for_channel
 from ipad_agent.lab.modem.pace import MemoryPort, PacedLine
+
+from .lab_fakecard import ICCID_A, ICCID_B, ISDR, FakeCard
 
 OPEN_ISDR = f'AT+CCHO="{ISDR.hex().upper()}"'
 HOME = Cell(plmn="26201")
@@ -451,6 +452,32 @@ def test_terminal_capability_of_the_modem_is_sent_after_every_card_reset() -> No
     ask(port, "AT+CFUN=1")
     port.wait(1)
     assert card.log.count(capability) == 2
+
+
+def test_slow_card_delays_the_answer_by_what_it_says_itself() -> None:
+    card = FakeCard()
+    card.last_delay_s = 3.0
+    port = port_for(card)
+    begin_s = port.now_s
+    assert ask(port, 'AT+CSIM=10,"0070000001"')[-1] == "OK"
+    assert port.now_s - begin_s >= 3.0
+
+
+def test_mute_card_is_a_sim_failure_until_it_answers_again() -> None:
+    card = FakeCard()
+    port = port_for(card, replace(QUIET, cmee=1))
+    ask(port, OPEN_ISDR)
+    card.mute = True
+    assert ask(port, 'AT+CGLA=1,10,"80E2910000"') == ["+CME ERROR: 13"]
+    ask(port, "AT+CFUN=0")
+    ask(port, "AT+CFUN=1")
+    port.wait(1)
+    assert ask(port, "AT+CPIN?") == ["+CME ERROR: 13"]
+    card.mute = False
+    ask(port, "AT+CFUN=0")
+    ask(port, "AT+CFUN=1")
+    port.wait(1)
+    assert ask(port, "AT+CPIN?") == ["+CPIN: READY", "OK"]
 
 
 # Restart and port

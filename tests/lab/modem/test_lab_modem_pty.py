@@ -9,10 +9,11 @@ from typing import TypeVar
 
 import pytest
 import serial
-from lab_fakecard import ICCID_B, ISDR, FakeCard
 
 from ipad_agent.lab.modem import AtEngine, Cell, Coverage, ModemOptions
 from ipad_agent.lab.modem.pty import PtyModem
+
+from .lab_fakecard import ICCID_B, ISDR, FakeCard
 
 T = TypeVar("T")
 
