@@ -172,3 +172,12 @@ def retag(raw: bytes, tag: int) -> bytes:
     element = tlv.parse(raw)
     tag_bytes = len(hex_tag(element.tag)) // 2
     return bytes.fromhex(hex_tag(tag)) + raw[tag_bytes:]
+
+
+def result_code(raw: bytes, tag: int, known: Mapping[int, str], what: str) -> ResultCode:
+    """The one number of an answer like ``BFxx { 80 code }``; under 02 or 81 it is read too."""
+    fields = Fields(outer(raw, tag, Notes(), what))
+    found = fields.first(0x80, 0x02, 0x81)
+    if found is None:
+        raise CodecError(f"{what} has no result code", offset=fields.owner.start)
+    return ResultCode(found.integer(), known)
