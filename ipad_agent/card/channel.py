@@ -42,10 +42,12 @@ class ModemIdentity:
 
 @dataclass(frozen=True, slots=True)
 class RecoveryPlan:
-    """How to get the card back: how long to wait after each step, and which rungs of the reset ladder exist here."""
+    """How to get the card back: how long to wait after each step, which rungs of the reset ladder exist here, and
+    whether the modem executes the card's REFRESH by itself."""
 
     wait_s: float = 30.0
     rungs: tuple[int, ...] = (0, 2, 3, 5)
+    modem_refreshes: bool = True
 
 
 class ApduChannel(Protocol):

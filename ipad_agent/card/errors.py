@@ -1,4 +1,5 @@
 """What can go wrong between the agent and the eUICC, as errors that say what to do next."""
+# ruff: noqa: N818 - the names say what happened; the base classes say that they are errors
 
 from __future__ import annotations
 
@@ -120,14 +121,22 @@ class RequestTooLarge(CardError):
 
 class MalformedAnswer(CardError):
     """The card's answer could not be read as the ES10 answer that was expected; ``raw`` are its bytes, which stay
-    valuable: a result that cannot be displayed can still be relayed."""
+    valuable: a result that cannot be displayed can still be relayed. The card did execute the function, so the
+    remedy is to look at its state, not to give up."""
 
-    remedy = Remedy.GIVE_UP
+    remedy = Remedy.RETRY_AFTER_RESET
     default_hint = "Record the exchange and report it to the maker of the card."
 
     def __init__(self, message: str, *, raw: bytes) -> None:
         super().__init__(message)
         self.raw = raw
+
+
+class WrongRequest(CardError):
+    """Bytes that are not the function they are sent for; they never reach the card. Without this guard, whoever can
+    hand the agent a package could have it send any unsigned command, such as a memory reset."""
+
+    remedy = Remedy.GIVE_UP
 
 
 class FunctionFailed(CardError):

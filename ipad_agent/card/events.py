@@ -86,9 +86,28 @@ GET_RESPONSE_CLASS = define(
     "The card wants GET RESPONSE with class 00.",
     "Class 80 was refused with 6E00 or 6D00. Both classes are seen on real cards.",
 )
-EMPTY_ANSWER_TAKEN = define(
+LISTS_SEARCHED = define(
     "IPA-9024",
     INFO,
     "RetrieveNotificationsList by number {seq_number} found nothing; the full lists are searched.",
     "Older cards do not search package results by sequence number.",
+)
+NOT_YET_SWITCHED = define(
+    "IPA-2111",
+    WARNING,
+    "The card's enabled profile is {card}, the modem still sees {modem} after rung {rung}.",
+    "The profile was switched on the card but the modem did not notice; the next rung of the reset ladder follows. If "
+    "this was the last one, the connection stays on the old profile until the modem is restarted.",
+)
+DEFAULT_TAGS_USED = define(
+    "IPA-9025",
+    INFO,
+    "GetProfilesInfo: the card refused the list of fields; its own choice of fields is read.",
+    "Older cards do not know the SGP.32 fields (fallback, emergency) and refuse the whole list.",
+)
+EMPTY_LIST_TAKEN = define(
+    "IPA-9026",
+    INFO,
+    "RetrieveNotificationsList was answered with nothing; taken as an empty list.",
+    "Status 9000 without data. The specification wants an empty list there.",
 )

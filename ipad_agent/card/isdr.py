@@ -11,13 +11,14 @@ from ipad_agent.errors import CardError, CodecError, ModemError
 
 from . import apdu, events
 from .channel import ApduChannel, CardAccess
-from .errors import AidNotFound, ChannelRefused, NotAnEuicc, ResetPending, StatusWordError
+from .errors import AidNotFound, ChannelRefused, NotAnEuicc, StatusWordError
 from .transport import ApduDeadlines, BlockSizeMemory, Es10Transport, VolatileBlockSizes
 
 TerminalCapabilityPolicy = Literal["auto", "always", "never"]
 
 GET_EID: Final = bytes.fromhex("BF3E035C015A")
 _WANTS_TERMINAL_CAPABILITY: Final = frozenset({0x6A82, 0x6985, 0x6D00})
+_NO_ES10: Final = frozenset({0x6A80, 0x6A82, 0x6A86, 0x6A88, 0x6D00, 0x6E00})
 _FORMS: Final = (
     ("IoT", apdu.TERMINAL_CAPABILITY_IOT),
     ("LPA", apdu.TERMINAL_CAPABILITY_LPA),
@@ -50,6 +51,7 @@ class IsdrSession:
         self._block_sizes = block_sizes if block_sizes is not None else VolatileBlockSizes()
         self._transport: Es10Transport | None = None
         self._capability_due = terminal_capability == "always"
+        self._capability_tried = False
         self._form = 0  # the form of TERMINAL CAPABILITY that worked last
         self._apdus_before = 0
 
@@ -80,6 +82,7 @@ class IsdrSession:
         """The card was reset: the channel is gone, TERMINAL CAPABILITY is due again (TS 102 221 §11.1.19)."""
         await self.drop()
         self._capability_due = self._policy == "always"
+        self._capability_tried = False
 
     async def _open(self) -> Es10Transport:
         if self._capability_due:
@@ -88,19 +91,32 @@ class IsdrSession:
         try:
             return await self._open_any_aid()
         except (AidNotFound, ChannelRefused, StatusWordError) as error:
-            if self._policy != "auto" or not _may_want_capability(error):
-                raise
-            first_error: CardError = error
+            opened = await self._open_with_capability() if self._capability_may_help(error) else None
+            if opened is not None:
+                return opened
+            if isinstance(error, StatusWordError) and error.sw in _NO_ES10:
+                raise NotAnEuicc(f"the application under the ISD-R's AID answers {apdu.explain(error.sw)}") from error
+            raise
+
+    async def _open_with_capability(self) -> Es10Transport | None:
+        """Try the forms of TERMINAL CAPABILITY, the one that worked last first; None when none helps."""
+        self._capability_tried = True
         for form in sorted(range(len(_FORMS)), key=lambda number: number != self._form):
             if not await self._send_capability(form):
-                break
+                return None
             try:
                 transport = await self._open_any_aid()
             except (AidNotFound, ChannelRefused, StatusWordError):
                 continue
             self._form = form
             return transport
-        raise first_error
+        return None
+
+    def _capability_may_help(self, error: CardError) -> bool:
+        """Only once after each reset: a card that waits for its reset gives the same answers."""
+        if self._policy != "auto" or self._capability_tried:
+            return False
+        return not isinstance(error, StatusWordError) or error.sw in _WANTS_TERMINAL_CAPABILITY
 
     async def _open_any_aid(self) -> Es10Transport:
         not_found: AidNotFound | None = None
@@ -146,14 +162,6 @@ class IsdrSession:
         status = apdu.explain(int.from_bytes(raw[-2:], "big"))
         events.TERMINAL_CAPABILITY_SENT.emit(form=name, status=status)
         return True
-
-
-def _may_want_capability(error: CardError) -> bool:
-    if isinstance(error, ResetPending):
-        return True
-    if isinstance(error, StatusWordError):
-        return error.sw in _WANTS_TERMINAL_CAPABILITY
-    return isinstance(error, (AidNotFound, ChannelRefused))
 
 
 def iot_template(select_response: bytes) -> frozenset[int] | None:

@@ -72,7 +72,12 @@ class ModemCardAccess:
 
     def recovery_plan(self) -> RecoveryPlan:
         """See ``CardAccess``."""
-        return RecoveryPlan(wait_s=self._link.profile.deadlines.sim_ready_s, rungs=self._ladder.rungs())
+        profile = self._link.profile
+        return RecoveryPlan(
+            wait_s=profile.deadlines.sim_ready_s,
+            rungs=self._ladder.rungs(),
+            modem_refreshes=profile.refresh.modem_executes is not False,
+        )
 
     @property
     def profile(self) -> ModuleProfile:
