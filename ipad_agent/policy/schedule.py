@@ -115,6 +115,7 @@ def wake(state: EimSchedule, now: Instant, cause: Wake, settings: ScheduleSettin
     """Bring the poll forward as far as ``cause`` allows; never puts it off.
 
     A person's command counts at once. Everything else respects an eIM that asked for patience, and the back-off.
+    During a run nothing changes: the run itself asks until nothing waits and delivers what is owed.
     """
     if state.running:
         return state

@@ -292,8 +292,16 @@ def test_no_wake_ever_puts_a_poll_off(cause: Wake, outcome: Outcome, later: floa
 
 
 def test_a_wake_during_a_run_changes_nothing() -> None:
-    state = begin(started(), at(100))
-    assert wake(state, at(101), Wake.COMMAND, CALM, chance=0.5) is state
+    state = begin(after(Outcome.IDLE), at(5000))
+    assert wake(state, at(5001), Wake.COMMAND, CALM, chance=0.5) is state
+
+
+def test_in_a_boot_loop_neither_something_owed_nor_a_fast_phase_brings_more_polls() -> None:
+    state = start(started(NORMAL), at(0, boot="boot-2", wall=WALL + 100), NORMAL, phase_s=30)
+    assert state.reason is Reason.BOOT_LOOP
+    assert wake(state, at(5, boot="boot-2"), Wake.RESULT_OWED, NORMAL, chance=0.5) is state
+    state = finish(begin(state, at(300, boot="boot-2")), at(310, boot="boot-2"), Outcome.IDLE, NORMAL, chance=0.5)
+    assert state.reason is Reason.INTERVAL
 
 
 # Crashes, reboots and clocks.
@@ -434,7 +442,12 @@ def test_a_stored_schedule_with_a_wrong_value_is_refused_or_harmless(key: str, j
     state = from_document(document)
     now = at(400)
     again = start(state, now, NORMAL, phase_s=30)
-    assert 0 <= decide(again, now).wait_s <= 400 * 86_400
+    assert 0 <= decide(again, now).wait_s <= 40 * 86_400
+
+
+@pytest.mark.parametrize("delay_s", [1e300, -1.0, math.nan, math.inf, True, "60"])
+def test_a_stored_wait_that_cannot_be_is_not_believed(delay_s: object) -> None:
+    assert from_document({**to_document(after(Outcome.BUSY, retry_after_s=9000)), "delay_s": delay_s}) is None
 
 
 @pytest.mark.parametrize("document", [None, {}, [], "x", 7, {"since": None}])
