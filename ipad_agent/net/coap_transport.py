@@ -12,7 +12,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 # aiocoap comes without types; everything of it that is used stays in this module.
 import aiocoap  # type: ignore[import-untyped]
@@ -38,7 +38,7 @@ _ECHO = OptionNumber(252)
 _REQUEST_TAG = OptionNumber(292)
 _SIZE2 = OptionNumber(28)
 _MAX_TOKEN_BYTES = 8
-_REMEMBERED_MIDS = 16
+_REMEMBERED_ANSWERS = 16
 
 # What aiocoap raises on messages that are none.
 _UNPARSABLE = (coap_error.Error, ValueError, IndexError, KeyError, TypeError, AttributeError, OverflowError)
@@ -141,7 +141,7 @@ class Association(asyncio.DatagramProtocol):
         self._request_mid: int | None = None  # of our request, as long as it is not acknowledged
         self._request_token: bytes | None = None
         self._last_sent_mid: int | None = None
-        self._answered_mids: deque[int] = deque(maxlen=_REMEMBERED_MIDS)
+        self._answered: deque[tuple[int, bytes]] = deque(maxlen=_REMEMBERED_ANSWERS)
 
         self._context = aiocoap.Context(loop=self._loop, loggername=_library_logger())
         tokens = TokenManager(self._context)
@@ -245,8 +245,7 @@ class Association(asyncio.DatagramProtocol):
     # -- asyncio.DatagramProtocol --------------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.DatagramTransport)
-        self._socket = transport
+        self._socket = cast(asyncio.DatagramTransport, transport)  # which asyncio's own class does not subclass
 
     def datagram_received(self, data: bytes, addr: object) -> None:
         if self._closed:
@@ -346,7 +345,7 @@ class Association(asyncio.DatagramProtocol):
         if code == 0:
             self._take_empty(kind, mid)
             return
-        if kind is Type.CON and mid in self._answered_mids:
+        if kind is Type.CON and (mid, data[4 : 4 + (data[0] & 0x0F)]) in self._answered:
             self._send_empty(Type.ACK, mid)  # our acknowledgement was lost
             return
         if code >> 5 not in (2, 4, 5) or kind is Type.RST:
@@ -380,7 +379,7 @@ class Association(asyncio.DatagramProtocol):
             return
         if kind is Type.CON:
             self._send_empty(Type.ACK, mid)
-            self._answered_mids.append(mid)
+            self._answered.append((mid, bytes(message.token)))
             message.mtype = Type.NON  # acknowledged already; aiocoap is to deliver it only
         self._stop_retransmission()
         self._request_token = None

@@ -85,7 +85,8 @@ class CoapsEndpoint:
             check(1 <= len(self.psk.identity) <= 128, "psk", "the identity has a bad length", "1 to 128 bytes")
             check(b"\0" not in self.psk.identity, "psk", "the identity holds a zero byte", "no zero byte")
             check(16 <= len(self.psk.key) <= 256, "psk", "the key has a bad length", "16 to 256 bytes")
-        check((self.psk is None) == (self.trust.kind is not Pinned.PSK), "psk", "trust and key do not fit", "both")
+        fits = (self.psk is None) == (self.trust.kind is not Pinned.PSK)
+        check(fits, "psk", "the key and Trust.psk() stand for each other", "both or neither")
 
     @property
     def path_segments(self) -> tuple[str, ...]:

@@ -95,7 +95,8 @@ class OpenSslClient:
         if self._state is _State.HANDSHAKING and now_s >= self._give_up_at:
             limit = f"within {self._settings.handshake_timeout_s:g} s"
             if self._heard:
-                return self._over(HandshakeFailed(f"the DTLS handshake was not finished {limit}"))
+                guess = "" if self._settings.psk is None else "; a wrong pre-shared key looks like this"
+                return self._over(HandshakeFailed(f"the DTLS handshake was not finished {limit}{guess}"))
             return self._over(Unreachable(f"the server did not answer the DTLS handshake {limit}"))
         if self._flight_at is None or now_s < self._flight_at or self._state is _State.OVER:
             return []
