@@ -10,15 +10,22 @@ from .filesystem import File, Filesystem, RealFilesystem
 from .journal import NOTIFICATION, PACKAGE, RESULT, SWITCH, TRIGGER, Journal, Limits
 from .journal_format import Entry, EntryId, Stamp
 from .lock import StateLock
-from .memory import Memory, Name
+from .memory import BLOCK_SIZES, CHANNELS, PROFILES, RADIO, SCHEDULE, SESSIONS, VOLATILE, Memory
 from .values import Value
 
 __all__ = [
+    "BLOCK_SIZES",
+    "CHANNELS",
     "NOTIFICATION",
     "PACKAGE",
+    "PROFILES",
+    "RADIO",
     "RESULT",
+    "SCHEDULE",
+    "SESSIONS",
     "SWITCH",
     "TRIGGER",
+    "VOLATILE",
     "DiskError",
     "DocumentFile",
     "Entry",
@@ -29,7 +36,6 @@ __all__ = [
     "JournalFullError",
     "Limits",
     "Memory",
-    "Name",
     "RealFilesystem",
     "Stamp",
     "StateDirectoryBusyError",

@@ -104,7 +104,7 @@ class Journal:
         self._put(entry)
         return identity
 
-    def update(self, identity: EntryId, /, **facts: object) -> Entry:
+    def update(self, identity: int, **facts: object) -> Entry:
         """Add or replace facts of an open entry; returns the entry when the change is durable.
 
         Raises ``UnknownEntryError``, ``JournalFullError`` (twice the limit is reached), ``DiskError`` or
@@ -113,24 +113,24 @@ class Journal:
         before = self.entry(identity)
         changes = _facts(facts)
         after = replace(before, facts={**before.facts, **changes}, updated=self._stamp())
-        growth = _size(after) - self._sizes[identity]
+        growth = _size(after) - self._sizes[after.id]
         if growth > 0 and self.size_bytes + growth > 2 * self._limits.size_bytes:
             self._refuse(before.kind)
         self._commit(update_record(self._next_number, after, changes))
         self._put(after)
         return after
 
-    def close(self, identity: EntryId, outcome: str) -> None:
+    def close(self, identity: int, outcome: str) -> None:
         """The entry is owed no more; returns when that is durable. Raises ``UnknownEntryError`` or ``DiskError``."""
         entry = self.entry(identity)
         self._commit(close_record(self._next_number, entry, outcome, self._stamp()))
-        del self._entries[identity], self._sizes[identity]
+        del self._entries[entry.id], self._sizes[entry.id]
         self._watch_level()
 
-    def entry(self, identity: EntryId) -> Entry:
+    def entry(self, identity: int) -> Entry:
         """An open entry. Raises ``UnknownEntryError``."""
         try:
-            return self._entries[identity]
+            return self._entries[EntryId(identity)]
         except KeyError:
             raise UnknownEntryError(f"journal entry {identity} is not open") from None
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from ipad_agent.store.errors import DiskError, UnstorableValueError
 from ipad_agent.store.files import DocumentFile
 from ipad_agent.store.filesystem import RealFilesystem
-from ipad_agent.store.memory import Memory, Name
+from ipad_agent.store.memory import BLOCK_SIZES, CHANNELS, PROFILES, RADIO, SCHEDULE, SESSIONS, Memory
 from ipad_agent.store.memory_filesystem import MemoryFilesystem, PowerCut
 
 PATH = "/state/schedule.json"
@@ -207,13 +207,13 @@ def test_any_bytes_in_the_file_are_survived(data: bytes) -> None:
 
 def test_on_the_real_disk_files_are_private_and_leave_no_temporary_behind(tmp_path: Path) -> None:
     memory = Memory(RealFilesystem(), state_dir=str(tmp_path / "state"), runtime_dir=str(tmp_path / "run"))
-    memory.put(Name.SCHEDULE, {"a": 1})
-    memory.put(Name.SCHEDULE, {"a": 2})
-    memory.put(Name.CHANNELS, {"open": [1, 2]})
+    memory.save(SCHEDULE, {"a": 1})
+    memory.save(SCHEDULE, {"a": 2})
+    memory.save(CHANNELS, {"open": [1, 2]})
     again = Memory(RealFilesystem(), state_dir=str(tmp_path / "state"), runtime_dir=str(tmp_path / "run"))
-    assert again.get(Name.SCHEDULE) == {"a": 2}
-    assert again.get(Name.CHANNELS) == {"open": (1, 2)}
-    assert again.get(Name.PROFILES) == {}
+    assert again.load(SCHEDULE) == {"a": 2}
+    assert again.load(CHANNELS) == {"open": (1, 2)}
+    assert again.load(PROFILES) == {}
     assert {path.name for path in tmp_path.rglob("*") if path.is_file()} == {
         "schedule.json",
         "schedule.json.bak",
@@ -226,8 +226,8 @@ def test_on_the_real_disk_files_are_private_and_leave_no_temporary_behind(tmp_pa
 def test_volatile_documents_live_in_the_runtime_directory_only() -> None:
     disk = MemoryFilesystem()
     memory = Memory(disk, state_dir="/state", runtime_dir="/run")
-    for name in Name:
-        memory.put(name, {"a": 1})
+    for name in (SCHEDULE, PROFILES, RADIO, BLOCK_SIZES, CHANNELS, SESSIONS):
+        memory.save(name, {"a": 1})
     assert {path for path in disk.names() if path.startswith("/run/")} == {"/run/channels.json", "/run/sessions.json"}
 
 
@@ -247,3 +247,12 @@ def test_a_file_that_grew_without_bound_is_not_read_into_memory(tmp_path: Path) 
     with path.open("wb") as file:
         file.truncate(1 << 30)
     assert DocumentFile(RealFilesystem(), str(path)).load() == {}
+
+
+@pytest.mark.parametrize("name", ["../x", "", "A", "a/b", "a.json", "x" * 60])
+def test_a_document_name_cannot_leave_the_state_directory(name: str) -> None:
+    memory = Memory(MemoryFilesystem(), state_dir="/state", runtime_dir="/run")
+    with pytest.raises(UnstorableValueError):
+        memory.load(name)
+    with pytest.raises(UnstorableValueError):
+        memory.save(name, {})
