@@ -41,6 +41,8 @@ class IpadError(Exception):
     side: ClassVar[Side] = Side.OURS
     remedy: ClassVar[Remedy] = Remedy.GIVE_UP
     default_hint: ClassVar[str] = ""
+    retry_after_s: float | None = None
+    """When the peer said itself how long to stay away."""
 
     def __init__(self, message: str, *, hint: str | None = None) -> None:
         super().__init__(message)

@@ -44,6 +44,11 @@ class Event:
             LOGGER.log(self.level, "%s", message, extra={"event": self, "facts": facts})
 
 
+def trace(error: BaseException) -> None:
+    """Log where an error came from, for the report of a defect."""
+    LOGGER.error("%s", error, exc_info=error)
+
+
 def define(id: str, level: int, sentence: str, explanation: str) -> Event:
     """Add a message to the catalogue; an id may be used once only."""
     if id in CATALOGUE:

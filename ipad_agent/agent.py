@@ -1,0 +1,291 @@
+"""The daemon: finds the card, polls each eIM when it is due, and never ends while the device has power.
+
+Everything it touches comes in as ``Rooms`` (see ``rooms.py`` for the real ones), so the whole agent also runs in
+memory, with another clock and other dice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from . import daemon_events as events
+from .clock import Clock
+from .codec.device import IpaCapabilities
+from .codec.eim_config import EimConfigurationData
+from .codec.identifiers import Eid
+from .errors import CardError, CodecError, EimError, IpadError, ModemError, NetworkError, Remedy, StoreError
+from .events import trace
+from .policy.outcome import Outcome
+from .policy.settings import ScheduleSettings
+from .procedures import events as procedure_events
+from .procedures import startup
+from .procedures.context import Association, Context
+from .procedures.poll import PollEnd, PollReport, poll
+from .procedures.ports import Card, Device, EimLink, Journal, Memory
+from .procedures.provisioning import provision
+from .procedures.startup import CardFacts, CardKind
+from .procedures.state_change import StateChanges
+from .procedures.work import WorkList
+from .timetable import Documents, Timetable
+
+FIRST_PAUSE_S: Final = 2.0
+LONGEST_PAUSE_S: Final = 60.0
+LOOK_AGAIN_S: Final = 300.0
+POLL_LIMIT_S: Final = 3600.0
+TICK_S: Final = 600.0
+
+
+class ManagedCard(Card, Protocol):
+    """The card, and what the daemon does with it between procedures."""
+
+    async def release(self) -> None:
+        """Close the logical channel so that others may use it."""
+
+    async def close(self) -> None:
+        """Give the port back."""
+
+
+class Links(Protocol):
+    """Makes the link to an eIM from the card's entry for it; keeps what makes the next handshake cheap."""
+
+    def link(self, config: EimConfigurationData, eid: Eid) -> EimLink:
+        """Raises ``IpadError`` when the entry and the configuration do not say how to reach it."""
+
+    def keep_only(self, configs: list[EimConfigurationData]) -> None:
+        """Forget eIMs, and session tickets, that are not in this list."""
+
+
+class Notifier(Protocol):
+    """Tells the service manager how it goes."""
+
+    def ready(self) -> None: ...
+
+    def status(self, text: str) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Rooms:
+    """All the daemon works with. ``initial_eims`` is the AddInitialEim request for a card that nobody manages."""
+
+    card: ManagedCard
+    device: Device
+    links: Links
+    journal: Journal
+    memory: Memory
+    schedules: Documents
+    clock: Clock
+    settings: ScheduleSettings
+    capabilities: IpaCapabilities
+    notifier: Notifier
+    idle: Callable[[], None]
+    initial_eims: bytes | None = None
+    initial_eims_source: str = ""
+
+
+class Agent:
+    """One agent for one card. ``run`` ends only when it is cancelled."""
+
+    def __init__(self, rooms: Rooms, *, dice: random.Random | None = None) -> None:
+        self._rooms = rooms
+        self._dice = dice if dice is not None else random.Random()
+        self._work = WorkList(rooms.journal)
+        self._changes = StateChanges(rooms.memory)
+        self._deadline: float | None = None
+        self._refused_initial = False
+        self._woken = asyncio.Event()
+
+    @property
+    def overdue(self) -> bool:
+        """Whether the step in progress has passed its limit: then the watchdog is no longer fed."""
+        return self._deadline is not None and asyncio.get_running_loop().time() > self._deadline
+
+    async def run(self) -> None:
+        """Serve the card for ever. Trouble with card or modem leads to a pause and a new start, never to an end."""
+        dropped = self._work.drop_unreadable()
+        if dropped:
+            events.DAMAGED_WORK.emit(count=dropped)
+        pause_s = FIRST_PAUSE_S
+        while True:
+            started = asyncio.get_running_loop().time()
+            try:
+                await self._serve()
+                pause_s = FIRST_PAUSE_S
+                continue
+            except (CardError, ModemError, StoreError) as trouble:
+                events.CARD_LOST.emit(
+                    side=trouble.side.value, reason=trouble.message, wait_s=pause_s, hint=trouble.hint
+                )
+            except Exception as bug:  # noqa: BLE001 - the one place: an unattended device goes on
+                events.BUG.emit(reason=repr(bug), wait_s=pause_s)
+                trace(bug)
+            await self._card_away()
+            await asyncio.sleep(pause_s)
+            lasted_s = asyncio.get_running_loop().time() - started
+            pause_s = FIRST_PAUSE_S if lasted_s > LONGEST_PAUSE_S * 2 else min(pause_s * 2, LONGEST_PAUSE_S)
+
+    async def _card_away(self) -> None:
+        """Let go of the card so that the next attempt begins with a fresh port."""
+        try:
+            await self._rooms.card.close()
+        except (CardError, ModemError):
+            return
+
+    async def _serve(self) -> None:
+        """From a card just found to the next trouble; returns when the card has to be looked at anew."""
+        with _Step(self, POLL_LIMIT_S):
+            facts = await startup.read_card(self._rooms.card)
+        if facts.kind is not CardKind.IOT:
+            procedure_events.NOT_AN_IOT_CARD.emit(eid=facts.eid.short, kind=facts.kind.value, retry_s=LOOK_AGAIN_S)
+            await self._pause(LOOK_AGAIN_S, f"{facts.kind.value} is inserted; this agent leaves it alone")
+            return
+        newly_provisioned = False
+        if not facts.eims:
+            newly_provisioned = await self._provision(facts)
+            facts = await startup.read_card(self._rooms.card)
+        startup.announce(facts)
+        startup.note_changes(facts, self._changes)
+        eims = self._with_owed(facts.eims)
+        if not eims:
+            procedure_events.NO_EIM.emit(retry_s=LOOK_AGAIN_S)
+            await self._pause(LOOK_AGAIN_S, "no eIM manages this card yet")
+            return
+        timetable = Timetable(
+            self._rooms.schedules, self._rooms.clock, self._rooms.settings, self._dice, eid=facts.eid.bytes
+        )
+        timetable.set_eims(eims)
+        if newly_provisioned:
+            for eim_id in eims:
+                timetable.provisioned(eim_id)
+        self._rooms.notifier.ready()
+        await self._rooms.card.release()
+        await self._poll_for_ever(facts, eims, timetable)
+
+    async def _provision(self, facts: CardFacts) -> bool:
+        request = self._rooms.initial_eims
+        if request is None or self._refused_initial:
+            return False
+        accepted = await provision(self._rooms.card, request, self._rooms.initial_eims_source)
+        self._refused_initial = not accepted
+        return accepted
+
+    def _with_owed(self, eims: tuple[EimConfigurationData, ...]) -> dict[str, EimConfigurationData]:
+        """The card's eIMs, and those that are off the card but still have a result to get (an eIM that had itself
+        deleted, SGP.32 §3.3.1)."""
+        known = {config.eim_id: config for config in eims}
+        for work in self._work.open():
+            if work.eim_id not in known:
+                known[work.eim_id] = EimConfigurationData.parse(work.eim_config)
+        return known
+
+    async def _poll_for_ever(
+        self, facts: CardFacts, eims: dict[str, EimConfigurationData], timetable: Timetable
+    ) -> None:
+        while eims:
+            due = timetable.next()
+            if due is None:
+                return
+            if not due.decision.poll_now:
+                events.NEXT_POLL.emit(eim=due.eim_id, sentence=due.decision.sentence, wait_s=due.decision.wait_s)
+                self._rooms.idle()
+                await self._pause(due.decision.wait_s, f"{due.eim_id}: {due.decision.sentence}", timetable)
+                continue
+            report = await self._poll(facts, eims, due.eim_id, timetable)
+            if report is None or report.eims_changed or due.eim_id not in {c.eim_id for c in facts.eims}:
+                configs = await self._rooms.card.get_eim_configuration()
+                facts = CardFacts(facts.eid, facts.kind, facts.info2, facts.profiles, configs)
+                eims = self._with_owed(configs)
+                timetable.set_eims(eims)
+                self._rooms.links.keep_only(list(eims.values()))
+            await self._rooms.card.release()
+
+    async def _poll(
+        self, facts: CardFacts, eims: dict[str, EimConfigurationData], eim_id: str, timetable: Timetable
+    ) -> PollReport | None:
+        """One poll and its consequence for the schedule; None when it failed on the way to the eIM."""
+        timetable.begin(eim_id)
+        outcome, retry_after_s = Outcome.INTERRUPTED, None
+        try:
+            link = self._rooms.links.link(eims[eim_id], facts.eid)
+        except IpadError as error:
+            events.NO_WAY_TO_EIM.emit(eim=eim_id, reason=error.message)
+            timetable.finish(eim_id, Outcome.TRUST_REFUSED)
+            return None
+        try:
+            others = tuple(other.eim_id for other in facts.eims if other.eim_id != eim_id)
+            with _Step(self, POLL_LIMIT_S):
+                report = await poll(self._context(facts), Association(eims[eim_id], link, others))
+            outcome = _OUTCOMES[report.end]
+            return report
+        except (NetworkError, EimError, CodecError) as error:
+            outcome, retry_after_s = _outcome_of(error), error.retry_after_s
+            events.POLL_FAILED.emit(eim=eim_id, side=error.side.value, reason=error.message, hint=error.hint)
+            return None
+        except (CardError, ModemError, StoreError) as error:
+            outcome = Outcome.MODEM_TROUBLE if isinstance(error, ModemError) else Outcome.CARD_TROUBLE
+            raise
+        finally:
+            await link.close()
+            timetable.finish(eim_id, outcome, retry_after_s=retry_after_s)
+
+    def _context(self, facts: CardFacts) -> Context:
+        rooms = self._rooms
+        return Context(
+            card=rooms.card,
+            eid=facts.eid,
+            device=rooms.device,
+            work=self._work,
+            changes=self._changes,
+            capabilities=rooms.capabilities,
+            max_packages=rooms.settings.max_packages,
+        )
+
+    async def _pause(self, wait_s: float, status: str, timetable: Timetable | None = None) -> None:
+        """Wait, or until somebody calls; the service manager sees why."""
+        self._rooms.notifier.status(status)
+        loop = asyncio.get_running_loop()
+        until = loop.time() + wait_s
+        while (left_s := until - loop.time()) > 0 and not self._woken.is_set():
+            try:
+                async with asyncio.timeout(min(left_s, TICK_S)):
+                    await self._woken.wait()
+            except TimeoutError:
+                if timetable is not None:
+                    timetable.settle()
+        self._woken.clear()
+
+
+class _Step:
+    """Marks a step with a limit: one that hangs beyond it stops feeding the watchdog."""
+
+    def __init__(self, agent: Agent, limit_s: float) -> None:
+        self._agent = agent
+        self._limit_s = limit_s
+
+    def __enter__(self) -> None:
+        self._agent._deadline = asyncio.get_running_loop().time() + self._limit_s
+
+    def __exit__(self, *_: object) -> None:
+        self._agent._deadline = None
+
+
+_OUTCOMES: Final = {
+    PollEnd.NO_MORE_WORK: Outcome.IDLE,
+    PollEnd.MORE_WORK: Outcome.MORE_WAITING,
+    PollEnd.UNKNOWN_EUICC: Outcome.EID_UNKNOWN,
+    PollEnd.EIM_TROUBLE: Outcome.EIM_ERROR,
+    PollEnd.RESULT_REFUSED: Outcome.EIM_ERROR,
+    PollEnd.JOURNAL_FULL: Outcome.EIM_ERROR,
+}
+
+
+def _outcome_of(error: NetworkError | EimError | CodecError) -> Outcome:
+    """What a failed poll means for the schedule."""
+    if error.retry_after_s is not None:
+        return Outcome.BUSY
+    if isinstance(error, NetworkError):
+        return Outcome.TRUST_REFUSED if error.remedy is Remedy.ASK_PERSON else Outcome.UNREACHABLE
+    return Outcome.EIM_ERROR

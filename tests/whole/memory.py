@@ -1,0 +1,221 @@
+"""The agent's rooms and the lab's card and eIM in one process, joined by function calls instead of serial and UDP.
+
+Card and eIM share no code with the agent, so what works here works between strangers; what only the wires can break
+is left to the scenarios.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ipad_agent.card.channel import ApduChannel, ChannelLost, LossReason, ModemIdentity, RecoveryPlan
+from ipad_agent.card.euicc import Euicc
+from ipad_agent.card.isdr import IsdrSession
+from ipad_agent.codec.device import IpaCapabilities
+from ipad_agent.codec.eim_config import EimConfigurationData
+from ipad_agent.codec.identifiers import Eid
+from ipad_agent.eim.client import EimClient
+from ipad_agent.errors import NetworkError
+from ipad_agent.lab.eim import EimIdentity, Order, VirtualEim, build_order
+from ipad_agent.lab.euicc import PowerLostError, Quirks, VirtualEuicc, default_card
+from ipad_agent.lab.pki import Pki
+from ipad_agent.procedures.context import Association, Context
+from ipad_agent.procedures.poll import PollReport, poll
+from ipad_agent.procedures.state_change import StateChanges
+from ipad_agent.procedures.work import WorkList
+from ipad_agent.store import Journal
+from ipad_agent.store.memory_filesystem import MemoryFilesystem
+
+
+class StillClock:
+    """A clock that stands: nothing here depends on time."""
+
+    def wall(self) -> float:
+        return 1.8e9
+
+    def monotonic(self) -> float:
+        return 100.0
+
+    def boot_id(self) -> str:
+        return "boot"
+
+
+class DirectChannel:
+    """A logical channel of the virtual card."""
+
+    le_on_case4 = False
+    max_data_bytes = 255
+    description = "direct"
+    select_response = b""
+
+    def __init__(self, access: DirectAccess, number: int) -> None:
+        self._access = access
+        self._number = number
+        self._generation = access.generation
+
+    async def transceive(self, apdu: bytes, *, deadline_s: float) -> bytes:
+        if self._generation != self._access.generation:
+            raise ChannelLost("the card was reset", reason=LossReason.RESET)
+        return self._access.transmit(bytes([apdu[0] | self._number]) + apdu[1:])
+
+    async def close(self) -> None:
+        if self._generation == self._access.generation and self._access.card.powered:
+            self._access.transmit(bytes([0x00, 0x70, 0x80, self._number]))
+
+    def note_unusable(self, reason: str) -> None:
+        raise AssertionError(f"nothing damages APDUs here: {reason}")
+
+
+class DirectAccess:
+    """``CardAccess`` straight to the virtual card; like a modem it executes a REFRESH by itself."""
+
+    def __init__(self, card: VirtualEuicc) -> None:
+        self.card = card
+        self.generation = 0
+
+    def transmit(self, apdu: bytes) -> bytes:
+        try:
+            answer = self.card.transmit(apdu)
+        except PowerLostError:
+            self.generation += 1
+            raise ChannelLost("the card lost its power", reason=LossReason.RESET) from None
+        if answer[-2] == 0x91:
+            self.reset()
+        return answer
+
+    def reset(self) -> None:
+        self.card.reset()
+        self.generation += 1
+
+    async def open(self, aid: bytes) -> ApduChannel:
+        if not self.card.powered:
+            self.reset()
+        opened = self.transmit(bytes.fromhex("0070000001"))
+        assert opened[-2:] == b"\x90\x00", opened.hex()
+        number = opened[0]
+        selected = self.transmit(bytes([number, 0xA4, 4, 0, len(aid)]) + aid)
+        assert selected[-2] in (0x90, 0x61), selected.hex()
+        return DirectChannel(self, number)
+
+    async def send_terminal_capability(self, apdu: bytes) -> bytes:
+        return self.transmit(apdu)
+
+    async def reset_card(self, *, rung: int) -> None:
+        self.reset()
+
+    async def read_iccid(self) -> str | None:
+        return self.card.active_iccid
+
+    async def identity(self) -> ModemIdentity:
+        return ModemIdentity("lab", "direct", "1", None, "generic-3gpp")
+
+    def recovery_plan(self) -> RecoveryPlan:
+        return RecoveryPlan(wait_s=1.0, rungs=(0,))
+
+    async def close(self) -> None:
+        return None
+
+
+class DirectCarrier:
+    """A carrier that calls the virtual eIM; ``cut`` breaks it before or after the eIM saw the request."""
+
+    scheme = "direct"
+    bytes_sent = 0
+    bytes_received = 0
+
+    def __init__(self, eim: VirtualEim) -> None:
+        self._eim = eim
+        self.cut: Callable[[str, str], bool] = lambda when, function: False
+        self.functions: list[str] = []
+
+    async def exchange(self, body: bytes, *, function: str) -> bytes:
+        self.functions.append(function)
+        if self.cut("before", function):
+            raise NetworkError("the request was lost")
+        answer = self._eim.handle(body)
+        if self.cut("after", function):
+            raise NetworkError("the answer was lost")
+        return answer
+
+    async def close(self) -> None:
+        return None
+
+
+class Documents:
+    """The memory of procedures."""
+
+    def __init__(self) -> None:
+        self.documents: dict[str, object] = {}
+
+    def load(self, name: str) -> dict[str, object]:
+        found = self.documents.get(name, {})
+        assert isinstance(found, dict)
+        return found
+
+    def save(self, name: str, document: object) -> None:
+        self.documents[name] = document
+
+
+class Device:
+    async def imei(self) -> str | None:
+        return "352906110000000"
+
+    async def rplmn(self) -> str | None:
+        return "26201"
+
+
+@dataclass
+class World:
+    """A device, its card and its eIM. ``restart`` is a power cut of the gateway: only disk and card remain."""
+
+    card: VirtualEuicc
+    eim: VirtualEim
+    disk: MemoryFilesystem = field(default_factory=MemoryFilesystem)
+    documents: Documents = field(default_factory=Documents)
+
+    def __post_init__(self) -> None:
+        self.restart()
+
+    @classmethod
+    def make(cls, folder: Path, *, quirks: Quirks | None = None, token: bool = True) -> World:
+        pki = Pki.load(folder)
+        card = default_card(pki, quirks=quirks, token=token)
+        eim = VirtualEim(EimIdentity.from_pki(pki))
+        entry = card.state.eims[0]
+        eim.add_device(card.eid, token=entry.token, certificate_der=pki["euicc"].cert_der)
+        return cls(card, eim)
+
+    def restart(self) -> None:
+        self.disk.power_cut()
+        self.access = DirectAccess(self.card)
+        self.euicc = Euicc(IsdrSession(self.access))
+        self.journal = Journal(self.disk, "/state", StillClock())
+        self.carrier = DirectCarrier(self.eim)
+
+    @property
+    def eid(self) -> Eid:
+        return Eid.parse(self.card.eid)
+
+    def order(self, *words: str) -> Order:
+        return self.eim.enqueue(self.card.eid, build_order(list(words)))
+
+    async def poll(self) -> PollReport:
+        configs = await self.euicc.get_eim_configuration()
+        config: EimConfigurationData = configs[0]
+        context = Context(
+            card=self.euicc,
+            eid=self.eid,
+            device=Device(),
+            work=WorkList(self.journal),
+            changes=StateChanges(self.documents),
+            capabilities=IpaCapabilities(frozenset()),
+            max_packages=16,
+        )
+        return await poll(context, Association(config, EimClient(self.carrier, self.eid)))
+
+    @property
+    def results(self) -> list[dict[str, object]]:
+        """What the eIM accepted as results, oldest first."""
+        return [item for item in self.eim.history if item["kind"] == "result" and not item.get("discarded")]
