@@ -1,0 +1,133 @@
+"""ESipa towards one eIM, over any carrier, in the ASN.1 binding (SGP.32 v1.2 §5.14, §6.3.2)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from typing import Final, TypeVar
+
+from ipad_agent.codec import esipa
+from ipad_agent.codec.data_request import Dialect
+from ipad_agent.codec.esipa import EimPackage, EimPackageError, NoPackage, ProvideResultResponse, StateChangeCause
+from ipad_agent.codec.identifiers import Eid, Plmn
+from ipad_agent.codec.tolerances import CATALOGUE
+from ipad_agent.errors import CodecError
+from ipad_agent.net import Carrier, PeerStatus
+
+from . import events
+from .errors import UnreadableAnswer
+
+GET_EIM_PACKAGE: Final = "GetEimPackage"
+PROVIDE_RESULT: Final = "ProvideEimPackageResult"
+HANDLE_NOTIFICATION: Final = "HandleNotification"
+
+# How servers say that they cannot read a request: CoAP and HTTP.
+_UNREAD_STATUS: Final = frozenset({"4.00", "5.00", "400", "500"})
+
+_Parsed = TypeVar("_Parsed")
+
+
+class EimClient:
+    """Implements what procedures need of an eIM. One secured association, for the length of a procedure.
+
+    ``dialect`` is what the eIM is known to speak; in ``1.0`` requests carry neither EID nor state change where
+    that release had none. In ``1.2`` a request with fields the older release did not know is repeated without
+    them when the eIM cannot read it.
+
+    Every method raises what the carrier raises, and ``UnreadableAnswer``.
+    """
+
+    def __init__(self, carrier: Carrier, eid: Eid, *, eim_id: str = "the eIM", dialect: Dialect = "1.2") -> None:
+        self._carrier = carrier
+        self._eid = eid
+        self._eim_id = eim_id
+        self._plain: set[str] = {GET_EIM_PACKAGE, PROVIDE_RESULT} if dialect == "1.0" else set()
+        self.tolerances: Counter[str] = Counter()
+        """How often which liberty was taken with this eIM's messages, by the codec's id."""
+
+    async def get_eim_package(
+        self, *, state_change: StateChangeCause | None = None, rplmn: Plmn | None = None
+    ) -> EimPackage:
+        """Ask for the next package (§5.14.5). ``NoPackage`` is an answer, not an error."""
+        full = esipa.encode_get_eim_package(self._eid, state_change=state_change, rplmn=rplmn)
+        plain = esipa.encode_get_eim_package(self._eid)
+        package = await self._call(
+            GET_EIM_PACKAGE, full, plain, esipa.parse_get_eim_package_response, unread=_is_undefined_error
+        )
+        self._note(GET_EIM_PACKAGE, package.tolerances)
+        return package
+
+    async def provide_eim_package_result(self, result: bytes) -> ProvideResultResponse:
+        """Bring a result (§5.14.6): the raw EimPackageResult element. The eIM's error numbers are in the answer."""
+        full = esipa.encode_provide_result(self._eid, result)
+        plain = esipa.encode_provide_result(None, result)
+        response = await self._call(PROVIDE_RESULT, full, plain, esipa.parse_provide_result_response)
+        self._note(PROVIDE_RESULT, response.tolerances)
+        return response
+
+    async def handle_notification(self, raw: bytes) -> None:
+        """Bring one PendingNotification (§5.14.7), exactly as the eUICC gave it. No error means delivered."""
+        request = esipa.encode_handle_notification(raw)
+        answer = await self._exchange(HANDLE_NOTIFICATION, request)
+        self._note(HANDLE_NOTIFICATION, esipa.parse_handle_notification_response(answer))
+
+    async def close(self) -> None:
+        """End the association."""
+        await self._carrier.close()
+
+    # -- inside ----------------------------------------------------------------------------------------------------
+
+    async def _call(
+        self,
+        function: str,
+        full: bytes,
+        plain: bytes,
+        parse: Callable[[bytes], _Parsed],
+        *,
+        unread: Callable[[_Parsed], bool] = lambda _: False,
+    ) -> _Parsed:
+        """Send ``full``; if the eIM cannot read it, ``plain``, which stays in use if that went better."""
+        if function in self._plain or full == plain:
+            return await self._once(function, plain, parse)
+        refusal: PeerStatus | None = None
+        answer: _Parsed | None = None
+        try:
+            answer = await self._once(function, full, parse)
+        except PeerStatus as status:
+            if status.code not in _UNREAD_STATUS:
+                raise
+            refusal = status
+        if answer is not None and not unread(answer):
+            return answer
+        try:
+            second = await self._once(function, plain, parse)
+        except PeerStatus:
+            if refusal is not None:
+                raise refusal from None  # the eIM's trouble is another one than the fields
+            raise
+        if not unread(second):
+            self._plain.add(function)
+            events.PLAIN_REQUEST.emit(eim=self._eim_id, function=function, problem=refusal or "undefined error")
+        return second
+
+    async def _once(self, function: str, body: bytes, parse: Callable[[bytes], _Parsed]) -> _Parsed:
+        answer = await self._exchange(function, body)
+        try:
+            return parse(answer)
+        except CodecError as error:
+            raise UnreadableAnswer(function, error.message) from error
+
+    async def _exchange(self, function: str, body: bytes) -> bytes:
+        answer = await self._carrier.exchange(body, function=function)
+        events.EXCHANGED.emit(eim=self._eim_id, function=function, sent_bytes=len(body), received_bytes=len(answer))
+        return answer
+
+    def _note(self, function: str, tolerances: Iterable[str]) -> None:
+        for id in tolerances:
+            self.tolerances[id] += 1
+            what = CATALOGUE[id].what if id in CATALOGUE else id
+            events.MESSAGE_TOLERATED.emit(eim=self._eim_id, function=function, what=what, tolerance=id)
+
+
+def _is_undefined_error(package: EimPackage) -> bool:
+    return isinstance(package, NoPackage) and package.code == EimPackageError.UNDEFINED_ERROR

@@ -1,0 +1,45 @@
+"""What the eIM room says."""
+
+from __future__ import annotations
+
+from ipad_agent.events import DEBUG, INFO, define
+
+EXCHANGED = define(
+    "IPA-3101",
+    DEBUG,
+    "{function} with {eim}: {sent_bytes} bytes out, {received_bytes} back.",
+    "One ESipa function was carried out.",
+)
+TRUST_OVERRIDDEN = define(
+    "IPA-3102",
+    INFO,
+    "{eim} is recognised by the configured trust; trustedPublicKeyDataTls of the eUICC is not used.",
+    "The configuration names trust or a pre-shared key for this eIM, and what the device's owner configures goes "
+    "before what the eUICC holds. Remove it to follow updates the eIM makes in the eUICC.",
+)
+
+MESSAGE_TOLERATED = define(
+    "IPA-9050",
+    INFO,
+    "Tolerated from {eim} in {function}: {what} ({tolerance})",
+    "The eIM's message bends a rule but has one meaning only, so it was read. Its maker may want to know.",
+)
+PLAIN_REQUEST = define(
+    "IPA-9051",
+    INFO,
+    "Tolerated: {eim} refuses {function} with optional fields ({problem}) and takes it without.",
+    "The eIM speaks an older release of SGP.32. The plain form is used from now on.",
+)
+ADDRESS_AS_URL = define(
+    "IPA-9052",
+    INFO,
+    "Tolerated: the address of {eim} in the eUICC is written as {text}; {host} is used.",
+    "eimFqdn should be a host name, with or without a port.",
+)
+PROTOCOL_NOT_NAMED = define(
+    "IPA-9053",
+    INFO,
+    "Tolerated: the eUICC does not say that {eim} speaks CoAP over DTLS; trying it.",
+    "eimSupportedProtocol is absent (which means a proprietary protocol) or excluded CoAPs and the configuration "
+    "asks for it.",
+)

@@ -1,0 +1,182 @@
+"""The eIM client over a carrier that plays back answers. Message bytes are from SGP.32 v1.2's ASN.1, by hand."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+
+from ipad_agent.codec.esipa import EuiccPackageOrder, MalformedPackage, NoPackage, StateChangeCause
+from ipad_agent.codec.identifiers import Eid, Plmn
+from ipad_agent.eim.client import EimClient
+from ipad_agent.eim.errors import UnreadableAnswer
+from ipad_agent.errors import EimError
+from ipad_agent.net import PeerBusy, PeerStatus, Unreachable
+
+# The EID of SGP.02's examples; GetEimPackage with EID only is BF4F 12 5A 10 <EID>.
+EID_HEX = "89049032123451234512345678901235"
+EID = Eid.parse(EID_HEX)
+MINIMAL = bytes.fromhex("bf4f125a10" + EID_HEX)
+FULL = bytes.fromhex("bf4f1c5a10" + EID_HEX + "8000" + "810101" + "820362f210")
+NOTHING = bytes.fromhex("bf4f03020101")
+UNDEFINED = bytes.fromhex("bf4f0302017f")
+# An unsigned package error with association token 3: BF51 { A2 { 80 01 65, 84 01 03 } }.
+RESULT = bytes.fromhex("bf5108a206800165840103")
+# One eUICC Package, as in the comment of its lines: enable with rollback, getRAT, listProfileInfo; counter 1.
+PACKAGE = bytes.fromhex(
+    "bf5134" + "302f" + "800165" + "5a10" + EID_HEX + "810101a015a30e5a0a980010325476981032140500a600bf2d005f3700"
+)
+
+
+class Carrier:
+    """Plays back ``answers``; an exception among them is raised."""
+
+    scheme = "coaps"
+    bytes_sent = 0
+    bytes_received = 0
+
+    def __init__(self, *answers: bytes | Exception) -> None:
+        self.answers = list(answers)
+        self.asked: list[tuple[str, bytes]] = []
+        self.closed = False
+
+    async def exchange(self, body: bytes, *, function: str) -> bytes:
+        self.asked.append((function, body))
+        answer = self.answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    async def close(self) -> None:
+        self.closed = True
+
+
+def client(*answers: bytes | Exception) -> tuple[EimClient, Carrier]:
+    carrier = Carrier(*answers)
+    return EimClient(carrier, EID, eim_id="eim-1"), carrier
+
+
+async def test_poll_of_the_smallest_kind_is_21_bytes() -> None:
+    eim, carrier = client(NOTHING)
+    assert await eim.get_eim_package() == NoPackage(1)
+    assert carrier.asked == [("GetEimPackage", MINIMAL)]
+    assert len(MINIMAL) == 21
+    assert not eim.tolerances
+
+
+async def test_package_arrives_with_the_bytes_the_eim_signed() -> None:
+    eim, _ = client(bytes.fromhex("bf4f37") + PACKAGE)
+    package = await eim.get_eim_package()
+    assert isinstance(package, EuiccPackageOrder), package
+    assert package.raw == PACKAGE
+
+
+async def test_state_change_and_network_are_told() -> None:
+    eim, carrier = client(NOTHING)
+    await eim.get_eim_package(state_change=StateChangeCause.FALLBACK, rplmn=Plmn.parse("26201"))
+    assert carrier.asked == [("GetEimPackage", FULL)]
+
+
+@pytest.mark.parametrize("refusal", [PeerStatus("4.00"), PeerStatus("5.00"), UNDEFINED])
+async def test_eim_of_an_older_release_is_asked_again_without_optional_fields(refusal: bytes | Exception) -> None:
+    eim, carrier = client(refusal, NOTHING, NOTHING)
+    assert await eim.get_eim_package(state_change=StateChangeCause.FALLBACK, rplmn=Plmn.parse("26201")) == NoPackage(1)
+    await eim.get_eim_package(rplmn=Plmn.parse("26201"))
+    assert [body for _, body in carrier.asked] == [FULL, MINIMAL, MINIMAL]
+
+
+async def test_eim_that_refuses_the_plain_form_too_is_not_taken_for_old() -> None:
+    eim, carrier = client(PeerStatus("5.00", "first"), PeerStatus("5.00", "second"), NOTHING)
+    with pytest.raises(PeerStatus, match="first"):
+        await eim.get_eim_package(rplmn=Plmn.parse("26201"))
+    await eim.get_eim_package(rplmn=Plmn.parse("26201"))
+    assert carrier.asked[2][1] != MINIMAL
+
+
+async def test_undefined_error_to_both_forms_is_the_answer() -> None:
+    eim, _ = client(UNDEFINED, UNDEFINED)
+    assert await eim.get_eim_package(rplmn=Plmn.parse("26201")) == NoPackage(127)
+
+
+@pytest.mark.parametrize("trouble", [PeerStatus("4.04"), PeerBusy(60), Unreachable("gone")])
+async def test_other_trouble_is_not_answered_with_a_second_request(trouble: Exception) -> None:
+    eim, carrier = client(trouble)
+    with pytest.raises(type(trouble)):
+        await eim.get_eim_package(rplmn=Plmn.parse("26201"))
+    assert len(carrier.asked) == 1
+
+
+async def test_result_goes_out_unchanged_with_the_eid() -> None:
+    eim, carrier = client(bytes.fromhex("bf5009bf5306800101800102"))
+    response = await eim.provide_eim_package_result(RESULT)
+    assert carrier.asked == [("ProvideEimPackageResult", bytes.fromhex("bf501d5a10" + EID_HEX) + RESULT)]
+    assert (response.acknowledged, response.error) == ((1, 2), None)
+
+
+async def test_result_goes_without_eid_to_an_eim_that_cannot_read_it() -> None:
+    eim, carrier = client(PeerStatus("5.00"), bytes.fromhex("bf5003bf5300"), bytes.fromhex("bf50023000"))
+    await eim.provide_eim_package_result(RESULT)
+    await eim.provide_eim_package_result(RESULT)
+    plain = bytes.fromhex("bf500b") + RESULT
+    assert [body for _, body in carrier.asked[1:]] == [plain, plain]
+
+
+async def test_known_old_eim_gets_the_plain_forms_at_once() -> None:
+    carrier = Carrier(NOTHING, bytes.fromhex("bf5000"))
+    eim = EimClient(carrier, EID, dialect="1.0")
+    await eim.get_eim_package(state_change=StateChangeCause.LOCAL)
+    await eim.provide_eim_package_result(RESULT)
+    assert [body for _, body in carrier.asked] == [MINIMAL, bytes.fromhex("bf500b") + RESULT]
+
+
+@pytest.mark.parametrize("body", ["", "bf5000", "bf50023000"])
+async def test_result_without_acknowledgement_is_accepted(body: str) -> None:
+    eim, _ = client(bytes.fromhex(body))
+    assert (await eim.provide_eim_package_result(RESULT)).acknowledged == ()
+
+
+async def test_error_of_the_eim_to_a_result_is_in_the_answer() -> None:
+    eim, _ = client(bytes.fromhex("bf500302017f"))
+    assert (await eim.provide_eim_package_result(RESULT)).error == 127
+
+
+async def test_notification_is_delivered_by_an_empty_answer() -> None:
+    eim, carrier = client(b"")
+    notification = bytes.fromhex("3005bf2f020c00")
+    await eim.handle_notification(notification)
+    assert carrier.asked == [("HandleNotification", bytes.fromhex("bf3d09a007") + notification)]
+
+
+async def test_notification_that_was_refused_raises() -> None:
+    eim, _ = client(PeerStatus("5.00"))
+    with pytest.raises(PeerStatus):
+        await eim.handle_notification(bytes.fromhex("3000"))
+
+
+@pytest.mark.parametrize("body", ["ff", "bf4f05020101", "bf2003020101", "bf5002300000"])
+async def test_answer_that_is_no_esipa_is_the_eims_fault_and_nothing_counts_as_delivered(body: str) -> None:
+    for call in ("get", "provide"):
+        eim, _ = client(bytes.fromhex(body))
+        with pytest.raises(EimError) as caught:
+            await (eim.get_eim_package() if call == "get" else eim.provide_eim_package_result(RESULT))
+        assert isinstance(caught.value, UnreadableAnswer)
+
+
+async def test_package_that_cannot_be_read_is_no_error_of_the_client() -> None:
+    eim, _ = client(bytes.fromhex("bf4f05bf51023000"))
+    assert isinstance(await eim.get_eim_package(), MalformedPackage)
+
+
+async def test_tolerances_are_counted_and_said(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "ipad_agent")
+    eim, _ = client(b"", b"")
+    assert isinstance(await eim.get_eim_package(), NoPackage)
+    await eim.get_eim_package()
+    assert list(eim.tolerances.values()) == [2]
+    assert [r.event.id for r in caplog.records if hasattr(r, "event")] == ["IPA-9050", "IPA-9050"]
+
+
+async def test_close_ends_the_association() -> None:
+    eim, carrier = client()
+    await eim.close()
+    assert carrier.closed
