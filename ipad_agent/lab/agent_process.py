@@ -124,6 +124,12 @@ class AgentProcess:
         """SIGKILL, at once: what a power cut does to it."""
         await self._end(signal.SIGKILL, deadline_s=10.0)
 
+    def kill_now(self) -> None:
+        """SIGKILL without waiting for the end."""
+        if self._process is not None and self._process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.kill()
+
     async def terminate(self, *, deadline_s: float = 20.0) -> int:
         """SIGTERM, and wait; ``NothingHappenedError`` (after a SIGKILL) if it does not end in time. The exit status."""
         return await self._end(signal.SIGTERM, deadline_s=deadline_s)

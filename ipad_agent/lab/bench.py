@@ -1,0 +1,292 @@
+"""The bench: PKI, eUICC, modem on a pty, bad network and eIM put together, and the real agent between them.
+
+    async with Bench(BenchOptions(personality="eg25")) as bench:
+        bench.order("enable", OPERATOR_A, "--rollback")
+        await bench.agent.start()
+        await bench.eim.entry("result", deadline_s=30)
+
+Everything runs in one event loop but the agent, which is a process of its own, started from a configuration file as on
+a device. The network passes only while the modem is registered with a cell that carries data.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from .agent_config import Table, merged, to_toml
+from .agent_process import AgentProcess
+from .eim.coap_resource import CoapSettings
+from .eim.dtls_context import DtlsSettings
+from .eim.identity import EimIdentity, add_initial_eim
+from .eim.records import Order
+from .eim.server import CoapsServer
+from .eim.verbs import build_order
+from .eim.virtual import EimSettings, VirtualEim
+from .errors import BenchError
+from .euicc import EuiccIdentity, Profile, Quirks, VirtualEuicc, default_profiles
+from .modem import AtEngine, Cell, Coverage, Fault, ModemOptions, personality
+from .modem.pty import PtyModem
+from .network import ImpairedLink, Impairments, UdpProxy
+from .pki import Pki
+from .slot import CardSlot
+from .watch import WatchedEim
+
+__all__ = ["Bench", "BenchOptions"]
+
+LOG = logging.getLogger("ipad_agent.lab")
+
+PSK_IDENTITY = "lab-device"
+
+
+@dataclass(frozen=True, slots=True)
+class BenchOptions:
+    """What is put on the bench.
+
+    ``provision``: the eIM gets onto the card by the ``agent`` (AddInitialEim from ``initial-eim.der``), it is on the
+    ``card`` already, or ``none`` at all. ``tls``: the eIM's certificate is ``self`` signed, ``issued`` by its CA, or
+    it has none and a ``psk``. ``tls_pin`` is what the card is told to trust (see ``EimIdentity.configuration``).
+    ``cells`` says which network serves which ICCID; what is not named is served by the profile's own operator.
+    ``config`` is laid over the agent's configuration, table by table. ``agent_command`` starts something else in the
+    agent's place.
+    """
+
+    personality: str = "generic"
+    modem: Mapping[str, object] = field(default_factory=dict)
+    modem_faults: tuple[Fault, ...] = ()
+    baud: int | None = None
+    cells: Mapping[str, Cell | None] = field(default_factory=dict)
+    link_follows_modem: bool = True
+
+    quirks: Quirks = field(default_factory=Quirks)
+    profiles: Sequence[Profile] | None = None
+    curve: str = "p256"
+
+    provision: str = "agent"
+    ask_for_token: bool = True
+    tls: str = "self"
+    tls_pin: str = "leaf-spki"
+    eim: EimSettings | None = None
+    dtls: Mapping[str, Any] = field(default_factory=dict)
+    coap: CoapSettings = field(default_factory=CoapSettings)
+
+    seed: int = 0
+    up: Impairments = field(default_factory=Impairments)
+    down: Impairments = field(default_factory=Impairments)
+    tap_size: int = 2000
+    port: int = 0
+
+    config: Mapping[str, Table] = field(default_factory=dict)
+    agent_command: Sequence[str] | None = None
+
+    def __post_init__(self) -> None:
+        if self.provision not in ("agent", "card", "none"):
+            raise BenchError(f"provision is agent, card or none, not {self.provision!r}")
+        if self.tls not in ("self", "issued", "psk"):
+            raise BenchError(f"tls is self, issued or psk, not {self.tls!r}")
+
+    def modem_options(self) -> ModemOptions:
+        """The switches of the modem."""
+        return personality(self.personality, **self.modem)
+
+
+class Bench:
+    """One device, one eIM and the network between them, in ``folder`` (a temporary one by default).
+
+    ``card`` (``VirtualEuicc``), ``slot``, ``modem`` (``PtyModem``), ``proxy`` (``UdpProxy``), ``eim`` (``WatchedEim``;
+    the eIM itself is ``eim.eim``), ``server`` and ``agent`` are there once it is entered. A folder that was used before
+    goes on where it was: same PKI, same card, same eIM.
+    """
+
+    card: VirtualEuicc
+    slot: CardSlot
+    modem: PtyModem
+    proxy: UdpProxy
+    eim: WatchedEim
+    server: CoapsServer
+    agent: AgentProcess
+    pki: Pki
+    identity: EimIdentity
+
+    def __init__(
+        self, options: BenchOptions | None = None, folder: Path | None = None, *, pki_folder: Path | None = None
+    ) -> None:
+        self.options = options or BenchOptions()
+        self.power_lost = asyncio.Event()
+        self.coverage = Coverage(dict(self.options.cells))
+        self._wanted_folder = folder
+        self._pki_folder = pki_folder
+        self._stack = contextlib.AsyncExitStack()
+        self.folder = Path()
+
+    async def __aenter__(self) -> Bench:
+        try:
+            await self._put_together()
+        except BaseException:
+            await self._stack.aclose()
+            raise
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._stack.aclose()
+
+    # What people do with it
+
+    @property
+    def eid(self) -> str:
+        """The EID of the card."""
+        return self.card.eid
+
+    def order(self, *words: str) -> Order:
+        """Queue an order for the card, as typed: ``order("enable", iccid, "--rollback")``."""
+        return self.eim.eim.enqueue(self.eid, build_order(words))
+
+    async def power_cut(self) -> None:
+        """The whole device loses power: agent, modem and card. ``power_back`` gives it again."""
+        self._lose_power()
+        await self.agent.kill()
+
+    async def power_back(self, *, start_agent: bool = True) -> None:
+        """Power again: the modem and the card boot, and so does the agent."""
+        await self.agent.kill()
+        self.power_lost.clear()
+        self.modem.order(lambda module: module.restart())
+        if start_agent:
+            await self.agent.start()
+
+    def cover(self, iccid: str, cell: Cell | None) -> None:
+        """Change the world: who serves this profile from now on (``None``: nobody)."""
+        self.coverage.cells[iccid] = cell
+        self.modem.order(lambda module: module.coverage_changed())
+
+    # Putting it together
+
+    async def _put_together(self) -> None:
+        options = self.options
+        if self._wanted_folder is None:
+            self.folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="ipad-lab-")))
+        else:
+            self.folder = self._wanted_folder.absolute()
+            self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.pki = self._open_pki()
+        self.identity = EimIdentity.from_pki(self.pki, tls="self" if options.tls == "psk" else options.tls)
+        profiles = list(default_profiles() if options.profiles is None else options.profiles)
+        self.card = VirtualEuicc(
+            EuiccIdentity.from_pki(self.pki), self.folder / "card.json", options.quirks, profiles=profiles
+        )
+        self._cover_profiles()
+        await self._start_eim()
+        await self._start_modem()
+        self._write_config()
+        self.agent = AgentProcess(
+            self.folder / "agent.toml", self.folder / "agent.log", command=self.options.agent_command
+        )
+        self._stack.push_async_callback(self.agent.close)
+
+    def _open_pki(self) -> Pki:
+        folder = self._pki_folder or self.folder / "pki"
+        if (folder / "manifest.json").exists():
+            return Pki.load(folder)
+        if self._pki_folder is not None:
+            raise BenchError(f"{folder} holds no manifest.json")
+        return Pki.create(folder, self.options.curve)
+
+    def _cover_profiles(self) -> None:
+        """Every profile is served by the network it names, unless the options say otherwise."""
+        for profile in self.card.state.profiles:
+            if profile.iccid not in self.coverage.cells and profile.mcc_mnc:
+                self.coverage.cells[profile.iccid] = Cell(plmn=_plmn(profile.mcc_mnc))
+
+    async def _start_eim(self) -> None:
+        options = self.options
+        eim = VirtualEim(self.identity, settings=options.eim, state_path=self.folder / "eim.json")
+        self.eim = WatchedEim(eim)
+        dtls = DtlsSettings(identity=self.identity.tls)
+        if options.tls == "psk":
+            key = self._psk_key()
+            dtls = DtlsSettings(identity=None, psk={PSK_IDENTITY.encode(): key})
+        self.server = CoapsServer(self.eim, dtls=replace(dtls, **options.dtls), coap=options.coap)
+        await self._stack.enter_async_context(self.server)
+        link = ImpairedLink(options.seed, up=options.up, down=options.down, tap_size=options.tap_size)
+        self.proxy = UdpProxy((self.server.host, self.server.port), link, port=options.port)
+        await self._stack.enter_async_context(self.proxy)
+        configuration = self.configuration()
+        (self.folder / "initial-eim.der").write_bytes(add_initial_eim(configuration))
+        if self.eid not in eim.devices:
+            # A card hands out its tokens in order, so the first eIM of a fresh one is known to get the next.
+            token = self.card.state.next_token if options.ask_for_token and options.provision != "none" else None
+            eim.add_device(self.eid, token=token, certificate_der=self.pki["euicc"].cert_der)
+            if options.provision == "card":
+                self._associate(configuration)
+
+    def _associate(self, configuration: bytes) -> None:
+        """What a factory does: AddInitialEim without a modem."""
+        self.card.es10.execute(add_initial_eim(configuration))
+        if self.card.state.eim(self.identity.eim_id) is None:
+            raise BenchError("the card did not take the eIM's configuration")
+
+    def configuration(self, **changes: Any) -> bytes:
+        """EimConfigurationData of the bench's eIM, with ``changes`` as in ``EimIdentity.configuration``."""
+        options = self.options
+        settings: dict[str, Any] = {
+            "fqdn": "localhost",
+            "ask_for_token": options.ask_for_token,
+            "tls_pin": "none" if options.tls == "psk" else options.tls_pin,
+        }
+        return self.identity.configuration(**{**settings, **changes})
+
+    def _psk_key(self) -> bytes:
+        path = self.folder / "psk.key"
+        if not path.exists():
+            path.touch(mode=0o600)
+            path.write_text(self.eid[:32])
+        return bytes.fromhex(path.read_text())
+
+    async def _start_modem(self) -> None:
+        self.slot = CardSlot(self.card)
+        self.slot.on_power_lost = self._lose_power
+        engine = AtEngine(
+            self.slot, self.options.modem_options(), coverage=self.coverage, faults=self.options.modem_faults
+        )
+        on_link = self._link_changed if self.options.link_follows_modem else None
+        self.modem = PtyModem(engine, self.folder / "modem", baud=self.options.baud, on_link=on_link)
+        await self._stack.enter_async_context(self.modem)
+
+    def _link_changed(self, cell: Cell | None) -> None:
+        LOG.info("network: %s", "down" if cell is None else f"up, {cell.plmn}")
+        self.proxy.set_link_up(cell is not None)
+
+    def _lose_power(self) -> None:
+        """Nothing may happen after this instant, so the agent is killed before anyone can tell it anything."""
+        self.agent.kill_now()
+        self.proxy.set_link_up(False)
+        self.power_lost.set()
+
+    def _write_config(self) -> None:
+        host, port = self.proxy.address
+        base: dict[str, Table] = {
+            "modem": {"port": self.modem.path, "lock_dir": self.folder},
+            "provisioning": {"initial_eim": self.folder / "initial-eim.der"},
+            "poll": {"first_s": 0.2, "phase_window_s": 0, "interval_s": 5, "jitter": 0.0, "backoff_first_s": 1},
+            "coap": {"ack_timeout_s": 1.0},
+            "store": {"state_dir": self.folder / "agent-state"},
+            "log": {"level": "debug", "style": "json"},
+        }
+        eim: dict[str, Any] = {"id": self.identity.eim_id, "host": host, "port": port}
+        if self.options.tls == "psk":
+            eim |= {"psk_identity": PSK_IDENTITY, "psk_key_file": self.folder / "psk.key"}
+        tables = merged(base, {name: table for name, table in self.options.config.items() if name != "eim"})
+        eim |= dict(self.options.config.get("eim", {}))
+        (self.folder / "agent.toml").write_text(to_toml({**tables, "eim": [eim]}))
+
+
+def _plmn(mcc_mnc: bytes) -> str:
+    """``62F210`` to ``26201``."""
+    nibbles = "".join(f"{byte & 0x0F:X}{byte >> 4:X}" for byte in mcc_mnc)
+    return nibbles[:3] + nibbles[4:6] + ("" if nibbles[3] == "F" else nibbles[3])

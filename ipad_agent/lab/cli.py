@@ -1,0 +1,248 @@
+"""``ipad-agent lab``: the lab in a terminal, its orders from a second one, and the scenarios.
+
+The parts of the lab are imported only once a command needs them: the program asks for these arguments whatever it is
+told to do, and a daemon must not carry a lab.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import hashlib
+import json
+import logging
+import signal
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .errors import BenchError, ControlError
+
+if TYPE_CHECKING:
+    from .bench import Bench
+
+__all__ = ["add_arguments", "run"]
+
+DEFAULT_FOLDER = ".lab"
+PARTS = {
+    "eim": "queue orders, read results, arm faults",
+    "modem": "status, restart, faults, networks",
+    "card": "profiles, state, pull it, cut its power",
+    "network": "counters, loss, blackout, new NAT bindings",
+}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Give the parser of ``ipad-agent lab`` its commands."""
+    commands = parser.add_subparsers(dest="lab_command", required=True, metavar="COMMAND")
+
+    up = commands.add_parser("up", help="start the lab and keep it running until interrupted")
+    _folder(up)
+    up.add_argument("--json", action="store_true", help="print how to reach the parts as one JSON object")
+    up.add_argument("--eim-port", type=int, default=0, metavar="PORT", help="UDP port of the eIM (default: a free one)")
+    up.add_argument("--curve", choices=("p256", "brainpool"), default="p256", help="of card and eIM signatures")
+    up.add_argument("--personality", default="generic", metavar="NAME", help="which modem to play; ? lists them")
+    up.add_argument("--baud", type=int, metavar="BAUD", help="slow the line down to this rate")
+    up.add_argument("--pki", type=Path, metavar="DIR", help="keys and certificates to use, with a manifest.json")
+    up.add_argument("--tls", choices=("self", "issued", "psk"), default="self", help="how the eIM is authenticated")
+    up.add_argument(
+        "--provision", choices=("agent", "card", "none"), default="agent", help="who tells the card its eIM"
+    )
+
+    for part, about in PARTS.items():
+        orders = commands.add_parser(part, help=f"orders to a running lab: {about}")
+        _folder(orders)
+        orders.add_argument("--json", action="store_true", help="print the answer as data")
+        orders.add_argument("words", nargs=argparse.REMAINDER, metavar="ORDER", help="see: ipad-agent lab orders")
+    commands.add_parser("orders", help="everything that can be ordered from a running lab")
+    down = commands.add_parser("down", help="stop a running lab")
+    _folder(down)
+
+    commands.add_parser("list", help="the scenarios")
+    story = commands.add_parser("run", help="run scenarios; exit status 0 if all end well")
+    story.add_argument("names", nargs="*", metavar="NAME")
+    story.add_argument("--all", action="store_true", help="every scenario")
+    story.add_argument("--json", action="store_true", help="one JSON object per scenario")
+    story.add_argument("--keep", action="store_true", help="leave logs and states behind")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run a parsed ``lab`` command; the exit status (0 done, 1 it went wrong, 2 wrong words)."""
+    from .eim.errors import EimLabError
+    from .euicc import CardError
+    from .pki import PkiError
+
+    try:
+        return _run(args)
+    except ControlError as error:
+        print(error, file=sys.stderr)
+        return 2
+    except (BenchError, PkiError, EimLabError, CardError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f"the lab cannot be started: {error}", file=sys.stderr)
+        return 1
+
+
+def _run(args: argparse.Namespace) -> int:
+    match args.lab_command:
+        case "up":
+            logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+            return asyncio.run(_up(args))
+        case "list":
+            from .scenario import load_all
+
+            for story in load_all().values():
+                print(f"{story.name:24} {story.about}")
+        case "run":
+            return _run_scenarios(args)
+        case "orders":
+            from .orders import usage
+
+            print(usage())
+        case "down":
+            _order(args.dir, ["lab", "down"], as_json=False)
+        case part:
+            _order_part(part, args)
+    return 0
+
+
+def _folder(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--dir", type=Path, default=Path(DEFAULT_FOLDER), help=f"the lab's folder (default: {DEFAULT_FOLDER})"
+    )
+
+
+def _absolute(words: Iterable[str]) -> list[str]:
+    """``@FILE`` is read by the lab, whose working directory is another."""
+    return [f"@{Path(word[1:]).absolute()}" if word.startswith("@") else word for word in words]
+
+
+def _order_part(part: str, args: argparse.Namespace) -> None:
+    """``--json`` and ``--dir`` may also stand behind the order; the rest of its words are the lab's own."""
+    words = list(args.words)
+    as_json = args.json or "--json" in words
+    words = [word for word in words if word != "--json"]
+    folder = args.dir
+    if "--dir" in words[:-1]:
+        at = words.index("--dir")
+        folder = Path(words[at + 1])
+        del words[at : at + 2]
+    _order(folder, [part, *_absolute(words)], as_json=as_json)
+
+
+def _order(folder: Path, words: Sequence[str], *, as_json: bool) -> None:
+    from .control import send_order
+
+    answer = send_order(folder, words)
+    print(json.dumps(answer.data, ensure_ascii=False, indent=2) if as_json else answer.text)
+
+
+def _run_scenarios(args: argparse.Namespace) -> int:
+    from .scenario import load_all, run_many
+
+    stories = load_all()
+    names = list(stories) if args.all else args.names
+    unknown = [name for name in names if name not in stories]
+    if unknown or not names:
+        fault = f"no scenario {', '.join(unknown)}; there are" if unknown else "name one of"
+        raise ControlError(f"{fault}: {', '.join(stories)}")
+    logging.basicConfig(level=logging.ERROR)
+    chosen = [stories[name] for name in names]
+    return 0 if asyncio.run(run_many(chosen, sys.stdout, as_json=args.json, keep=args.keep)) else 1
+
+
+async def _up(args: argparse.Namespace) -> int:
+    from .bench import Bench, BenchOptions
+    from .control import Answer, ControlServer
+    from .modem import PERSONALITIES
+    from .orders import obey
+
+    if args.personality not in PERSONALITIES:
+        raise ControlError(f"--personality is one of: {', '.join(PERSONALITIES)}")
+    options = BenchOptions(
+        personality=args.personality,
+        baud=args.baud,
+        curve=args.curve,
+        tls=args.tls,
+        provision=args.provision,
+        port=args.eim_port,
+        config={"poll": {"interval_s": 60}},
+    )
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    async with Bench(options, args.dir, pki_folder=args.pki) as bench:
+
+        async def handle(words: Sequence[str]) -> Answer:
+            if list(words) == ["lab", "down"]:
+                stop.set()
+                return Answer("the lab stops")
+            return obey(bench, words)
+
+        async with ControlServer(bench.folder, handle):
+            facts = describe(bench)
+            print(json.dumps(facts, ensure_ascii=False) if args.json else _text(facts), flush=True)
+            await stop.wait()
+    return 0
+
+
+def describe(bench: Bench) -> dict[str, Any]:
+    """How to reach everything, as plain data."""
+    host, port = bench.proxy.address
+    uri = f"coaps://{host}:{port}/gsma/rsp2/asn1"
+    facts: dict[str, Any] = {
+        "folder": str(bench.folder),
+        "modem": str(bench.modem.path),
+        "personality": bench.options.personality,
+        "eim": uri,
+        "eimId": bench.identity.eim_id,
+        "eid": bench.eid,
+        "profiles": {p.iccid: "enabled" if p.enabled else "disabled" for p in bench.card.state.profiles},
+        "initialEim": str(bench.folder / "initial-eim.der"),
+        "config": str(bench.folder / "agent.toml"),
+        "control": str(bench.folder / "control.sock"),
+        "agent": f"ipad-agent run --config {bench.folder / 'agent.toml'}",
+    }
+    poll = f"BF4F125A10{bench.eid}"
+    if bench.options.tls == "psk":
+        facts["psk"] = {"identity": "lab-device", "keyFile": str(bench.folder / "psk.key")}
+    else:
+        entry = bench.pki[f"eim-tls-{bench.options.tls}"]
+        facts["certificate"] = str(entry.cert_path)
+        facts["pin"] = hashlib.sha256(bench.identity.tls.spki_der).hexdigest()
+        anchor = bench.pki["eim-ca"].cert_path if bench.options.tls == "issued" else entry.cert_path
+        url = uri.replace("127.0.0.1", "localhost")
+        client = f"coap-client-openssl -m post -R {anchor} -f - {url}"
+        facts["stranger"] = f"printf {poll} | xxd -r -p | {client}"
+    return facts
+
+
+def _text(facts: dict[str, Any]) -> str:
+    names = {
+        "modem": "modem",
+        "eim": "eIM",
+        "eimId": "eIM's name",
+        "certificate": "certificate",
+        "pin": "SPKI SHA-256",
+        "eid": "EID",
+        "config": "agent's config",
+        "agent": "the agent",
+        "stranger": "another client",
+    }
+    lines = ["The lab is up. Stop it with Ctrl-C.", ""]
+    lines += [f"  {title:15} {facts[name]}" for name, title in names.items() if name in facts]
+    lines += [f"  {'profile':15} {iccid} ({state})" for iccid, state in facts["profiles"].items()]
+    folder = facts["folder"]
+    lines += [
+        "",
+        "In a second terminal:",
+        f"  {facts['agent']}",
+        f"  ipad-agent lab eim --dir {folder} queue enable {list(facts['profiles'])[-1]} --rollback",
+        f"  ipad-agent lab eim --dir {folder} results",
+        f"  ipad-agent lab card --dir {folder} profiles",
+    ]
+    return "\n".join(lines)

@@ -1,0 +1,1 @@
+"""The stories that ``ipad-agent lab run`` can tell. Each module registers its own."""
