@@ -68,6 +68,18 @@ def _only(words: Sequence[str], count: int) -> Sequence[str]:
     return words
 
 
+def _no_words(wrap: Callable[[bytes], Order], build: Callable[[], bytes]) -> Callable[[Sequence[str]], Order]:
+    def builder(words: Sequence[str]) -> Order:
+        _only(words, 0)
+        return wrap(build())
+
+    return builder
+
+
+def _one_word(build: Callable[[str], bytes]) -> Callable[[Sequence[str]], Order]:
+    return lambda words: _eco(build(_only(words, 1)[0]))
+
+
 def _enable(words: Sequence[str]) -> Order:
     rollback = "--rollback" in words
     (iccid,) = [word for word in words if word != "--rollback"]
@@ -91,7 +103,7 @@ def _immediate_enable(words: Sequence[str]) -> Order:
 
 
 def _set_default_dp(words: Sequence[str]) -> Order:
-    return _psmo(packages.set_default_dp(words[0] if words else ""))
+    return _psmo(packages.set_default_dp(_only(words, 1)[0] if words else ""))
 
 
 def _data_request(words: Sequence[str]) -> Order:
@@ -126,15 +138,17 @@ VERBS: dict[str, Verb] = {
     "disable": Verb("ICCID", "disable a profile", _one_iccid(packages.disable)),
     "delete": Verb("ICCID", "delete a profile", _one_iccid(packages.delete)),
     "list-profiles": Verb("[TAG ...]", "list the profiles (tags in hex, as 9F70)", _list_profiles),
-    "get-rat": Verb("", "read the rules authorisation table", lambda words: _psmo(packages.get_rat())),
+    "get-rat": Verb("", "read the rules authorisation table", _no_words(_psmo, packages.get_rat)),
     "immediate-enable": Verb("on|off [SMDP_OID|-] [ADDRESS]", "configure immediate enabling", _immediate_enable),
     "set-fallback": Verb("ICCID", "make a profile the fallback", _one_iccid(packages.set_fallback)),
-    "unset-fallback": Verb("", "have no fallback profile", lambda words: _psmo(packages.unset_fallback())),
+    "unset-fallback": Verb("", "have no fallback profile", _no_words(_psmo, packages.unset_fallback)),
     "set-default-dp": Verb("[ADDRESS]", "set or clear the default SM-DP+", _set_default_dp),
-    "add-eim": Verb("HEX|@FILE", "add an eIM from its configuration", lambda w: _eco(packages.add_eim(_bytes(w[0])))),
-    "update-eim": Verb("HEX|@FILE", "change an eIM's entry", lambda w: _eco(packages.update_eim(_bytes(w[0])))),
-    "delete-eim": Verb("EIM_ID", "remove an eIM", lambda words: _eco(packages.delete_eim(words[0]))),
-    "list-eim": Verb("", "list the eIMs", lambda words: _eco(packages.list_eim())),
+    "add-eim": Verb(
+        "HEX|@FILE", "add an eIM from its configuration", _one_word(lambda word: packages.add_eim(_bytes(word)))
+    ),
+    "update-eim": Verb("HEX|@FILE", "change an eIM's entry", _one_word(lambda word: packages.update_eim(_bytes(word)))),
+    "delete-eim": Verb("EIM_ID", "remove an eIM", _one_word(packages.delete_eim)),
+    "list-eim": Verb("", "list the eIMs", _no_words(_eco, packages.list_eim)),
     "data-request": Verb(
         "NAME|TAG[,...]", f"ask device and eUICC for data: {', '.join(DATA_TAGS)}, or a tag in hex", _data_request
     ),
