@@ -125,7 +125,7 @@ class LinkStats:
     overlong_lines: int = 0
 
 
-_ERROR_WITH_CODE: Final = re.compile(r"\+CM([ES])\s+ERROR\s*:?\s*(.*)", re.IGNORECASE)
+_ERROR_WITH_CODE: Final = re.compile(r"\+CM([ES])\s+ERROR(?:(?:\s*:\s*|\s+)(.*))?", re.IGNORECASE)
 _NUMERIC_FINALS: Final = {"0": ResultKind.OK, "3": ResultKind.NO_CARRIER, "4": ResultKind.ERROR}
 _NAME: Final = re.compile(r"([+^%#$!&*][A-Z][A-Z0-9_]*)")
 _NAMED_LINE: Final = re.compile(r"([+^%#$!&*][A-Z][A-Z0-9_]*)(?=\s*:)", re.IGNORECASE)
@@ -258,7 +258,7 @@ class AtParser:
         coded = _ERROR_WITH_CODE.fullmatch(line)
         if coded is not None:
             kind = ResultKind.CME if coded[1] in "Ee" else ResultKind.CMS
-            number = coded[2].strip()
+            number = (coded[2] or "").strip()
             return Result(kind, line, int(number) if number.isdecimal() and len(number) <= 5 else None)
         if upper.startswith("COMMAND NOT SUPPORT"):
             return Result(ResultKind.NOT_SUPPORTED, line)

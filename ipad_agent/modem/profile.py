@@ -326,6 +326,11 @@ def parse(text: str, *, name: str, place: str) -> ModuleProfile:
         document = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError, ValueError) as error:
         raise ProfileError(place, f"is no TOML: {error}") from None
+    return build(document, name=name, place=place)
+
+
+def build(document: Mapping[str, Any], *, name: str, place: str) -> ModuleProfile:
+    """From the tables of a file; raises ``ProfileError`` and nothing else."""
     _refuse_unknown(document, _TOP_KEYS, place, "")
     sections: dict[str, Any] = {}
     set_keys: list[str] = []

@@ -1,0 +1,187 @@
+from __future__ import annotations
+
+import contextlib
+import tomllib
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ipad_agent.modem import profile
+from ipad_agent.modem.errors import ProfileError
+
+SHIPPED = Path(__file__).resolve().parents[2] / "hw" / "modems"
+MINIMAL = """
+title = "A module"
+[match]
+model = "M1.*"
+[uicc]
+order = ["csim"]
+[evidence]
+"match" = { grade = "guess", source = "a name" }
+"uicc.order" = { grade = "reported", source = "https://example.org/1" }
+"""
+
+
+def parse(text: str) -> profile.ModuleProfile:
+    return profile.parse(text, name="m1", place="m1.toml")
+
+
+def test_every_shipped_profile_is_valid() -> None:
+    found = profile.load([SHIPPED])
+    assert found.problems == ()
+    assert {entry.name for entry in found.profiles} == {
+        "generic-3gpp",
+        "quectel-eg25",
+        "quectel-eg916q",
+        "simcom-sim7600",
+        "ublox-sara-r5",
+    }
+
+
+@pytest.mark.parametrize(
+    ("answers", "name"),
+    [
+        (("Quectel", "EG25", "EG25GGBR07A08M2G"), "quectel-eg25"),
+        (("Quectel", "EG91-E", "1"), "quectel-eg25"),
+        (("Quectel", "EG915N", "1"), "generic-3gpp"),
+        (("QUECTEL", "EG916Q-GL", "EG916QGLLGR01A01M08"), "quectel-eg916q"),
+        (("SIMCOM INCORPORATED", "SIMCOM_SIM7600G-H", "LE20B03SIM7600M22"), "simcom-sim7600"),
+        (("u-blox", "SARA-R510S", "02.06"), "ublox-sara-r5"),
+        (("ACME", "M1", "1"), "generic-3gpp"),
+        (("", "", ""), "generic-3gpp"),
+    ],
+)
+def test_a_module_gets_the_profile_of_its_family(answers: tuple[str, str, str], name: str) -> None:
+    assert profile.load([SHIPPED]).choose(*answers).name == name
+
+
+def test_the_shipped_generic_profile_is_what_the_agent_does_without_any_file() -> None:
+    shipped = profile.load([SHIPPED]).named("generic-3gpp")
+    assert shipped is not None
+    assert shipped.ladder == profile.GENERIC.ladder
+    assert shipped.uicc == profile.GENERIC.uicc
+    assert profile.ProfileSet(()).choose("a", "b", "c") is profile.GENERIC
+
+
+def test_no_shipped_profile_switches_the_radio_off_for_good_or_writes_permanent_memory() -> None:
+    for entry in profile.load([SHIPPED]).profiles:
+        for rung in entry.ladder.values():
+            assert not rung.writes_nvm
+            assert rung.restore or not any(c in ("AT+CFUN=0", "AT+CFUN=4") for c in rung.commands)
+
+
+def test_a_profile_keeps_the_defaults_of_what_it_does_not_say() -> None:
+    found = parse(MINIMAL)
+    assert found.uicc.order == ("csim",)
+    assert found.uicc.max_data_bytes == 255
+    assert found.ladder == profile.STANDARD_LADDER
+    assert found.evidence["uicc.order"].grade is profile.Grade.REPORTED
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "place"),
+    [
+        ("[uicc]", "[uicc]\nspeed = 3", "m1.toml: uicc.speed"),
+        ('title = "A module"', 'titel = "A module"', "m1.toml: titel"),
+        ('["csim"]', '["qmi"]', "m1.toml: uicc.order"),
+        ('["csim"]', '"csim"', "m1.toml: uicc.order"),
+        ('["csim"]', "[]", "m1.toml: uicc.order"),
+        ('"M1.*"', '"M1("', "m1.toml: match.model"),
+        ('"M1.*"', "7", "m1.toml: match.model"),
+        ("[uicc]", "[uicc]\nmax_data_bytes = true", "m1.toml: uicc.max_data_bytes"),
+        ("[uicc]", "[uicc]\nmax_data_bytes = 256", "m1.toml: uicc.max_data_bytes"),
+        ("[uicc]", "[uicc]\nquote_hex = 1", "m1.toml: uicc.quote_hex"),
+        ("[uicc]", "[deadlines]\napdu_s = -1\n[uicc]", "m1.toml: deadlines.apdu_s"),
+        ("[uicc]", '[init]\ncommands = ["AT+A;+B"]\n[uicc]', "m1.toml: init.commands"),
+        ("[uicc]", '[init]\ncommands = ["ATD\\r"]\n[uicc]', "m1.toml: init.commands"),
+        ("[uicc]", "[refresh]\nmodem_executes = true\n[uicc]", "m1.toml: refresh.modem_executes"),
+        ('grade = "guess"', 'grade = "sure"', "m1.toml: evidence.match.grade"),
+        (', source = "a name"', "", "m1.toml: evidence.match"),
+        ('"match" =', '"init" =', "m1.toml: match.model"),
+        ('"uicc.order" =', '"uicc.mss" =', "m1.toml: uicc.order"),
+        ("[evidence]", "[[evidence]]", "m1.toml: evidence"),
+        ("[uicc]", "[uicc", "m1.toml"),
+        ("[uicc]", "[[reset]]\nrung = 6\n[uicc]", "m1.toml: reset[1].rung"),
+        ("[uicc]", "[[reset]]\n[uicc]", "m1.toml: reset[1].rung"),
+        ("[uicc]", "[[reset]]\nrung = 2\n[uicc]", "m1.toml: reset[1].commands"),
+        ("[uicc]", '[[reset]]\nrung = 2\ncommands = ["AT+CFUN=4"]\n[uicc]', "m1.toml: reset[1].restore"),
+        ("[uicc]", "[[reset]]\nrung = 0\n[[reset]]\nrung = 0\n[uicc]", "m1.toml: reset[2].rung"),
+    ],
+)
+def test_a_mistake_is_named_with_file_and_key(old: str, new: str, place: str) -> None:
+    assert old in MINIMAL
+    with pytest.raises(ProfileError) as caught:
+        parse(MINIMAL.replace(old, new, 1))
+    assert caught.value.place == place
+
+
+def test_evidence_for_nothing_is_a_mistake() -> None:
+    with pytest.raises(ProfileError, match="does not set"):
+        parse(MINIMAL + '"refresh" = { grade = "guess", source = "x" }\n')
+
+
+def test_a_broken_file_does_not_take_the_others_away(tmp_path: Path) -> None:
+    (tmp_path / "bad.toml").write_text("nonsense =")
+    (tmp_path / "binary.toml").write_bytes(b"\xff\xfe")
+    (tmp_path / "huge.toml").write_text("#" * 70000)
+    (tmp_path / "good.toml").write_text(MINIMAL)
+    found = profile.load([tmp_path, tmp_path / "missing"])
+    assert [entry.name for entry in found.profiles] == ["good"]
+    assert len(found.problems) == 3
+
+
+def test_an_operators_file_hides_the_shipped_one_of_the_same_name(tmp_path: Path) -> None:
+    (tmp_path / "quectel-eg25.toml").write_text(MINIMAL)
+    found = profile.load([tmp_path, SHIPPED])
+    own = found.named("quectel-eg25")
+    assert own is not None
+    assert own.title == "A module"
+    assert found.choose("Quectel", "EG25", "").name == "generic-3gpp"
+
+
+def test_the_more_specific_profile_wins() -> None:
+    general = parse(MINIMAL.replace("M1.*", ".*"))
+    precise = parse(MINIMAL.replace('model = "M1.*"', 'model = "M1.*"\nmanufacturer = "ACME"'))
+    assert profile.ProfileSet((general, precise)).choose("acme", "M1", "") is precise
+
+
+def test_the_checkout_is_the_last_place_that_is_searched(tmp_path: Path) -> None:
+    folders = profile.search_path(tmp_path)
+    assert folders[0] == tmp_path
+    assert folders[-1] == SHIPPED
+    assert Path("/usr/share/ipad-agent/modems") in folders
+
+
+FILES = [path.read_text() for path in sorted(SHIPPED.glob("*.toml"))]
+
+
+@given(st.sampled_from(FILES), st.data())
+def test_a_mutated_profile_raises_nothing_but_its_own_error(text: str, data: st.DataObject) -> None:
+    for _ in range(data.draw(st.integers(1, 3))):
+        at = data.draw(st.integers(0, len(text) - 1))
+        length = data.draw(st.integers(0, 12))
+        text = text[:at] + data.draw(st.text(max_size=6)) + text[at + length :] or "x"
+    with contextlib.suppress(ProfileError):
+        parse(text)
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@given(st.sampled_from(FILES), st.data())
+def test_a_value_of_any_type_in_any_place_raises_nothing_but_its_own_error(text: str, data: st.DataObject) -> None:
+    document = tomllib.loads(text)
+    table = document
+    key = data.draw(st.sampled_from(sorted(table)))
+    while isinstance(table[key], dict) and table[key] and data.draw(st.booleans()):
+        table = table[key]
+        key = data.draw(st.sampled_from(sorted(table)))
+    table[key] = data.draw(VALUES)
+    with contextlib.suppress(ProfileError):
+        profile.build(document, name="m1", place="m1.toml")

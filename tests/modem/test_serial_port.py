@@ -1,0 +1,197 @@
+"""On real pseudo-terminals, in real time; every wait is for an event."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import pty
+import subprocess
+import sys
+import tty
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ipad_agent.errors import ModemError
+from ipad_agent.modem import commands
+from ipad_agent.modem.errors import PortBusy, PortLost, PortUnavailable
+from ipad_agent.modem.lock import PortLock, holders
+from ipad_agent.modem.serial_port import SerialPortOpener, SerialSettings, SerialStream
+from ipad_agent.modem.session import AtSession
+
+
+class Line:
+    """A pty whose master side the test plays."""
+
+    def __init__(self, folder: Path) -> None:
+        self.master, slave = pty.openpty()
+        tty.setraw(slave)
+        self.device = Path(os.ttyname(slave))
+        self._slave: int | None = slave
+        self.link = folder / "modem"
+        self.link.symlink_to(self.device)
+        self.settings = SerialSettings(self.link, lock_folder=folder)
+
+    def hang_up(self) -> None:
+        self.close_slave()
+        os.close(self.master)
+        self.master = -1
+
+    def close_slave(self) -> None:
+        if self._slave is not None:
+            os.close(self._slave)
+            self._slave = None
+
+
+@pytest.fixture
+def line(tmp_path: Path) -> Iterator[Line]:
+    line = Line(tmp_path)
+    yield line
+    line.close_slave()
+    if line.master >= 0:
+        os.close(line.master)
+
+
+async def test_a_command_goes_through_a_real_tty(line: Line) -> None:
+    loop = asyncio.get_running_loop()
+    received = bytearray()
+
+    def serve() -> None:
+        received.extend(os.read(line.master, 4096))
+        if received.endswith(b"\r"):
+            os.write(line.master, b"\r\nACME\r\n\r\nOK\r\n")
+
+    loop.add_reader(line.master, serve)
+    session = AtSession(await SerialPortOpener(line.settings).open())
+    assert await session.run(commands.text_query("AT+CGMI")) == ("ACME",)
+    assert bytes(received) == b"AT+CGMI\r"
+    loop.remove_reader(line.master)
+    await session.close()
+
+
+async def test_a_hang_up_is_a_lost_port_and_not_silence(line: Line) -> None:
+    session = AtSession(await SerialPortOpener(line.settings).open())
+    task = asyncio.ensure_future(session.run(commands.ping(deadline_s=60)))
+    await asyncio.sleep(0)
+    line.hang_up()
+    with pytest.raises(PortLost):
+        await asyncio.wait_for(task, 10)
+
+
+async def test_a_lost_port_gives_its_locks_back(line: Line) -> None:
+    stream = SerialStream.open(line.settings, baud_rate=115200)
+    lost: asyncio.Future[ModemError] = asyncio.get_running_loop().create_future()
+    stream.start(lambda data: None, lost.set_result)
+    line.hang_up()
+    assert isinstance(await asyncio.wait_for(lost, 10), PortLost)
+    with pytest.raises(PortLost):
+        await stream.write(b"AT\r")
+    PortLock(line.device, line.settings.lock_folder).acquire()
+
+
+async def test_a_write_that_does_not_fit_waits_for_room_and_arrives_whole(line: Line) -> None:
+    stream = SerialStream.open(line.settings, baud_rate=115200)
+    stream.start(lambda data: None, lambda error: None)
+    data = bytes(range(32, 96)) * 2000
+    task = asyncio.ensure_future(stream.write(data))
+    received = bytearray()
+    done = asyncio.Event()
+
+    def read() -> None:
+        received.extend(os.read(line.master, 65536))
+        if len(received) >= len(data):
+            done.set()
+
+    await asyncio.sleep(0)
+    assert not task.done()
+    asyncio.get_running_loop().add_reader(line.master, read)
+    await asyncio.wait_for(task, 10)
+    await asyncio.wait_for(done.wait(), 10)
+    asyncio.get_running_loop().remove_reader(line.master)
+    assert bytes(received) == data
+    await stream.close()
+
+
+async def test_a_write_that_waits_for_room_ends_when_the_port_is_lost(line: Line) -> None:
+    stream = SerialStream.open(line.settings, baud_rate=115200)
+    stream.start(lambda data: None, lambda error: None)
+    task = asyncio.ensure_future(stream.write(b"x" * 1_000_000))
+    await asyncio.sleep(0)
+    line.hang_up()
+    with pytest.raises(PortLost):
+        await asyncio.wait_for(task, 10)
+
+
+async def test_one_port_under_two_names_is_opened_once(line: Line) -> None:
+    first = SerialStream.open(line.settings, baud_rate=115200)
+    other_name = SerialSettings(line.device, lock_folder=line.settings.lock_folder)
+    with pytest.raises(PortBusy):
+        SerialStream.open(other_name, baud_rate=115200)
+    await first.close()
+    second = SerialStream.open(other_name, baud_rate=115200)
+    await second.close()
+
+
+async def test_a_program_that_only_knows_exclusive_opens_is_kept_out_and_keeps_out(line: Line, tmp_path: Path) -> None:
+    first = SerialStream.open(line.settings, baud_rate=115200)
+    elsewhere = tmp_path / "other-locks"
+    elsewhere.mkdir()
+    with pytest.raises(PortBusy):
+        SerialStream.open(SerialSettings(line.device, lock_folder=elsewhere), baud_rate=115200)
+    await first.close()
+
+
+def test_a_missing_port_is_unavailable(tmp_path: Path) -> None:
+    with pytest.raises(PortUnavailable, match="does not exist"):
+        SerialStream.open(SerialSettings(tmp_path / "none", lock_folder=tmp_path), baud_rate=115200)
+
+
+def test_a_file_that_is_no_tty_is_unavailable_and_leaves_no_lock(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_text("")
+    with pytest.raises(PortUnavailable):
+        SerialStream.open(SerialSettings(path, lock_folder=tmp_path), baud_rate=115200)
+    PortLock(path, tmp_path).acquire()
+
+
+def test_a_uucp_lock_of_a_living_process_is_respected_and_names_it(line: Line, tmp_path: Path) -> None:
+    name = f"LCK..pts_{line.device.name}"
+    (tmp_path / name).write_text("         1\n")
+    with pytest.raises(PortBusy, match="process 1 "):
+        PortLock(line.device, tmp_path).acquire()
+
+
+@pytest.mark.parametrize(
+    "content", [b"%10d\n" % 2_000_000_000, (1_999_999_999).to_bytes(4, "little"), b"nonsense", b""]
+)
+def test_a_uucp_lock_of_a_dead_process_does_not_hold_the_port(line: Line, tmp_path: Path, content: bytes) -> None:
+    (tmp_path / f"LCK..pts_{line.device.name}").write_bytes(content)
+    lock = PortLock(line.device, tmp_path)
+    lock.acquire()
+    lock.release()
+
+
+def test_locks_can_be_taken_again_after_release(line: Line, tmp_path: Path) -> None:
+    lock = PortLock(line.device, tmp_path)
+    lock.acquire()
+    with pytest.raises(PortBusy):
+        PortLock(line.device, tmp_path).acquire()
+    lock.release()
+    again = PortLock(line.device, tmp_path)
+    again.acquire()
+    again.release()
+    assert not (tmp_path / f"LCK..pts_{line.device.name}").exists()
+
+
+def test_who_else_holds_the_port_is_found(line: Line) -> None:
+    with line.device.open("rb+", buffering=0) as port:
+        command = [sys.executable, "-c", "import signal; print(flush=True); signal.pause()"]
+        child = subprocess.Popen(command, pass_fds=[port.fileno()], stdout=subprocess.PIPE)
+        try:
+            assert child.stdout is not None
+            child.stdout.readline()
+            assert child.pid in [pid for pid, _ in holders(line.device)]
+        finally:
+            child.kill()
+            child.communicate()
