@@ -1,0 +1,66 @@
+"""A secret named by its file: read when it is needed, never kept in the configuration, never printed."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from . import events
+from .errors import SecretError
+
+CREDENTIALS = "$CREDENTIALS_DIRECTORY/"
+MAX_FILE_BYTES = 4096
+LONGEST_KEY_BYTES = 64
+
+
+@dataclass(frozen=True, slots=True)
+class SecretFile:
+    """``path`` may begin with ``$CREDENTIALS_DIRECTORY/``, where systemd puts what ``LoadCredential=`` names."""
+
+    path: str
+
+    @classmethod
+    def named(cls, name: str, folder: Path) -> SecretFile:
+        """As written in a file of ``folder``."""
+        return cls(name if name.startswith(CREDENTIALS) else str(folder / name))
+
+    def resolve(self, environ: Mapping[str, str] | None = None) -> Path | None:
+        """Where the file is; None for a credential outside of the service that is given it."""
+        if not self.path.startswith(CREDENTIALS):
+            return Path(self.path)
+        directory = (os.environ if environ is None else environ).get("CREDENTIALS_DIRECTORY")
+        return Path(directory) / self.path.removeprefix(CREDENTIALS) if directory else None
+
+    def read_key(self, environ: Mapping[str, str] | None = None) -> bytes:
+        """The key: 1 to 64 bytes, written as hexadecimal digits; white space does not matter.
+
+        Raises ``SecretError``, which never holds any of the content.
+        """
+        path = self.resolve(environ)
+        if path is None:
+            raise SecretError(
+                self.path, "systemd gave this process no credentials", allowed="LoadCredential= in a unit"
+            )
+        try:
+            with path.open("rb") as file:
+                mode = os.fstat(file.fileno()).st_mode
+                content = file.read(MAX_FILE_BYTES + 1)
+        except OSError as error:
+            raise SecretError(str(path), f"cannot be read: {error.strerror or error}") from None
+        if readable_by_others(mode):
+            events.SECRET_READABLE.emit(path=str(path))
+        try:
+            key = bytes.fromhex(content.decode("ascii"))
+        except ValueError:
+            raise SecretError(str(path), "holds no hexadecimal digits", allowed="a key in hexadecimal") from None
+        if not 1 <= len(key) <= LONGEST_KEY_BYTES:
+            raise SecretError(str(path), f"holds {len(key)} bytes", allowed=f"1 to {LONGEST_KEY_BYTES} bytes")
+        return key
+
+
+def readable_by_others(mode: int) -> bool:
+    """Whether a file of this mode is open to users other than its owner and group."""
+    return bool(mode & (stat.S_IROTH | stat.S_IWOTH))
