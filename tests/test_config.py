@@ -218,6 +218,13 @@ def test_a_huge_or_binary_file_is_refused(tmp_path: Path) -> None:
     huge.write_bytes(b"#" * (2 << 20))
     assert check(huge) == [f"{huge}: is larger than one megabyte"]
     assert problems_of_bytes(b"\xff\xfe") == ["file: byte 0 is no UTF-8"]
+    (nested,) = problems_of_bytes(b"a = " + b"[" * 100_000)
+    assert nested.startswith("file: no TOML")
+
+
+def test_an_eim_id_may_have_128_characters_and_no_more() -> None:
+    assert read('[[eim]]\nid = "' + "x" * 128 + '"').eim[0].id == "x" * 128
+    assert problems('[[eim]]\nid = "' + "x" * 129 + '"')[0].startswith("eim[0].id: a text of 129 characters is too")
 
 
 def problems_of_bytes(content: bytes) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -93,7 +92,7 @@ class Number:
     def read(self, value: object, folder: Path) -> float:
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise _wrong_type(value)
-        if not math.isfinite(value) or not self.least <= value <= self.most:
+        if not self.least <= value <= self.most:  # false for NaN too
             raise RefusedError(f"{value} is not allowed")
         return float(value)
 
