@@ -216,7 +216,7 @@ def loads(text: str) -> CardState:
         if not isinstance(data, dict) or data.get("schema") != SCHEMA:
             raise StateFileError(f"not a card state of schema {SCHEMA}")
         return _typed(CardState, data)
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise StateFileError(f"not a card state: {error}") from error
 
 
@@ -246,6 +246,8 @@ def _convert(kind: Any, value: Any) -> Any:
             raise TypeError(f"a list, not {value!r}")
         return [_convert(typing.get_args(kind)[0], item) for item in value]
     if dataclasses.is_dataclass(kind):
+        if not isinstance(value, dict):
+            raise TypeError(f"an object, not {value!r}")
         hints = typing.get_type_hints(kind)
         return typing.cast("Any", kind)(**{name: _convert(hints[name], item) for name, item in value.items()})
     if kind is bytes:

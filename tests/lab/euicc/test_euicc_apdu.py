@@ -1,12 +1,13 @@
-"""The card at its contacts: channels, SELECT, blocks, answers in pieces, files. Literal APDUs, as terminals send them."""
+"""The card at its contacts: channels, SELECT, blocks, answers in pieces, files. Literal APDUs as terminals send."""
 
 from __future__ import annotations
 
 import pytest
-from .euicc_bench import ICCID_A, ICCID_BOOTSTRAP, Terminal, bench, disable, enable, pki
 
 from ipad_agent.lab import der
 from ipad_agent.lab.euicc import Quirks, ResponseMode, VirtualEuicc, default_card
+
+from .euicc_bench import ICCID_A, ICCID_BOOTSTRAP, Terminal, bench, disable, enable, pki
 
 SELECT = "A4040010A0000005591010FFFFFFFF8900000100"
 # 6F { 84 AID, A5 { 9F65 FF }, E1 { 80 06 40: a profile is enabled } }

@@ -6,6 +6,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 
 from ipad_agent.lab import der
 from ipad_agent.lab.euicc import (
@@ -270,9 +272,6 @@ def test_initial_eims_need_memory() -> None:
 
 
 def test_an_eim_key_that_is_no_p256_or_brainpool_key_is_refused() -> None:
-    from cryptography.hazmat.primitives import serialization
-    from cryptography.hazmat.primitives.asymmetric import ec, ed25519
-
     b = bench()
     for key in (ec.generate_private_key(ec.SECP384R1()), ed25519.Ed25519PrivateKey.generate()):
         spki = key.public_key().public_bytes(
@@ -333,9 +332,9 @@ def test_python_helpers_keep_the_card_sane() -> None:
     b = bench()
     with pytest.raises(CardError, match="already"):
         b.card.add_profile(default_profiles()[1])
+    other = default_profiles()[0]
+    other.iccid = "89490200009000000022"
     with pytest.raises(CardError, match="enabled"):
-        other = default_profiles()[0]
-        other.iccid = "89490200009000000022"
         b.card.add_profile(other)
     with pytest.raises(CardError, match="no profile"):
         b.card.update_profile("89490200009000000022", name="x")

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ipad_agent.lab import der
-from ipad_agent.lab.euicc import Quirks, default_card, eim_configuration
+from ipad_agent.lab.euicc import Quirks, StateFileError, default_card, eim_configuration
 from ipad_agent.lab.euicc.state import dumps, loads
 
 from .euicc_bench import ICCID_A, ICCID_BOOTSTRAP, Bench, Terminal, bench, delete, disable, enable, pki, set_fallback
@@ -84,7 +84,7 @@ def test_any_operations_in_a_signed_package_get_a_signed_answer(eco: bool, opera
 def test_mutated_commands_of_a_real_life_leave_a_loadable_file(tmp_path: Path, seed: int) -> None:
     path = tmp_path / "card.json"
     b = bench(path=path)
-    dice = random.Random(seed)  # noqa: S311 - reproducible, not secret
+    dice = random.Random(seed)
     commands = [
         b.eim.package(enable(ICCID_A, rollback=True)),
         b.eim.package(disable(ICCID_BOOTSTRAP), delete(ICCID_BOOTSTRAP)),
@@ -115,7 +115,5 @@ def test_mutated_commands_of_a_real_life_leave_a_loadable_file(tmp_path: Path, s
 @given(st.text(max_size=60))
 @settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 def test_any_text_is_a_state_or_a_state_file_error(text: str) -> None:
-    from ipad_agent.lab.euicc import StateFileError
-
     with pytest.raises(StateFileError):
         loads(text)

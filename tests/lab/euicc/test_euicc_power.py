@@ -199,8 +199,20 @@ def test_everything_is_in_the_file(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "{}", "[]", '{"schema": 2}', '{"schema": 1}', '{"schema": 1, "eid": 5}', '{"schema": 1, "eid": "x", "odd": 1}']
-    + ['{"schema": 1, "eid": "x", "profiles": [{"iccid": "1", "aid": "zz"}]}', '{"schema": 1, "eid": "x", "eims": 3}'],
+    [
+        "",
+        "{}",
+        "[]",
+        "[" * 200_000,
+        '{"schema": 2}',
+        '{"schema": 1}',
+        '{"schema": 1, "eid": 5}',
+        '{"schema": 1, "eid": "x", "odd": 1}',
+        '{"schema": 1, "eid": "x", "profiles": [{"iccid": "1", "aid": "zz"}]}',
+        '{"schema": 1, "eid": "x", "eims": 3}',
+        '{"schema": 1, "eid": "x", "eims": [3]}',
+        '{"schema": 1, "eid": "x", "rollback": 3}',
+    ],
 )
 def test_a_file_that_is_no_card_is_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "card.json"
