@@ -172,7 +172,8 @@ def parse_all(data: bytes) -> tuple[Tlv, ...]:
 def announced_size(data: bytes) -> int | None:
     """How many bytes the first element of ``data`` claims to have in all; None while its header is incomplete.
 
-    Lets a reader notice that a modem cut an answer short. Raises ``CodecError`` on what can never be a header.
+    Lets a reader notice that a modem cut an answer short. Raises ``CodecError`` on what can never be a header, and
+    for a size beyond ``MAX_SIZE_BYTES``: nobody should wait for that.
     """
     at = 1
     if not data:
@@ -197,7 +198,10 @@ def announced_size(data: bytes) -> int | None:
         raise CodecError("a length that cannot be", offset=at - 1)
     if at + count > len(data):
         return None
-    return at + count + int.from_bytes(data[at : at + count], "big")
+    size = at + count + int.from_bytes(data[at : at + count], "big")
+    if size > MAX_SIZE_BYTES:
+        raise CodecError(f"an element of {size} bytes is larger than the limit of {MAX_SIZE_BYTES}", offset=0)
+    return size
 
 
 def encode_length(length: int) -> bytes:
