@@ -48,6 +48,13 @@ DATES_NOT_JUDGED = define(
     "The clock of this device is not set, so the certificate dates of {host} were not checked.",
     "Everything else about the server's certificate was checked. Set the clock (NTP, modem time).",
 )
+NO_BRAINPOOL = define(
+    "IPA-3008",
+    INFO,
+    "This build of the TLS library offers its own choice of curves; brainpoolP256r1 is not among them.",
+    "eIMs with a P-256 key are not affected. For brainpool install a newer cryptography package, or the one of the "
+    "Linux distribution.",
+)
 
 SAME_KEY = define(
     "IPA-9030",

@@ -1,18 +1,21 @@
 """DTLS 1.2 with pyOpenSSL and memory BIOs.
 
-The parts of the binding that pyOpenSSL does not wrap (groups, PSK, the resumed flag) are looked up by name and
-their absence is reported in a sentence; nothing falls back to something weaker.
+The parts of the binding that pyOpenSSL does not wrap (curves, signatures, PSK, the resumed flag) are looked up by
+name and their absence is reported in a sentence; nothing falls back to something weaker.
 """
 
 from __future__ import annotations
 
+import ctypes
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from OpenSSL import SSL
 
-from .dtls import DtlsClient, DtlsSettings, Judge, Psk
+from . import events
+from .dtls import DEFAULT_GROUPS, DtlsClient, DtlsSettings, Judge, Psk
 from .errors import BackendLacks
 from .openssl_client import OpenSslClient
 
@@ -37,6 +40,7 @@ _SIGNATURES = (
     b"ECDSA+SHA256:ECDSA+SHA384:ECDSA+SHA512:RSA-PSS+SHA256:RSA-PSS+SHA384:RSA-PSS+SHA512:"
     b"RSA+SHA256:RSA+SHA384:RSA+SHA512:ed25519"
 )
+_SET_GROUPS_LIST = 92  # SSL_CTRL_SET_GROUPS_LIST of OpenSSL's ssl.h
 _MAX_SESSIONS = 16
 
 
@@ -92,19 +96,53 @@ def _context(settings: DtlsSettings) -> SSL.Context:
     context.set_verify(SSL.VERIFY_PEER, lambda *_: True)
     context.set_timeout(int(settings.session_lifetime_s))
     context.set_info_callback(_note_alert)
-    _set_list(context, "SSL_CTX_set1_curves_list", settings.groups.encode("ascii"), "the list of curves")
-    _set_list(context, "SSL_CTX_set1_sigalgs_list", _SIGNATURES, "the list of signature algorithms")
+    _set_curves(context, settings.groups)
+    _set_signatures(context)
     if settings.psk is not None:
         _set_psk(context, settings.psk)
     return context
 
 
-def _set_list(context: SSL.Context, function: str, value: bytes, what: str) -> None:
-    setter = getattr(_LIB, function, None)
-    if setter is None:
-        raise BackendLacks(f"this build of pyOpenSSL and cryptography cannot set {what}")
-    if setter(context._context, value) != 1:
-        raise BackendLacks(f"the TLS library does not accept {what}: {value.decode()}")
+def _set_curves(context: SSL.Context, groups: str) -> None:
+    """Without this, OpenSSL offers no brainpool curve in DTLS 1.2."""
+    names = groups.encode("ascii")
+    setter = getattr(_LIB, "SSL_CTX_set1_curves_list", None)
+    if setter is not None:
+        good = setter(context._context, names) == 1
+    else:  # an older binding
+        library = _shared_libssl()
+        if library is None and groups == DEFAULT_GROUPS:
+            events.NO_BRAINPOOL.emit()
+            return
+        if library is None:
+            raise BackendLacks("this build of cryptography cannot choose curves")
+        pointer = int(_FFI.cast("uintptr_t", context._context))
+        good = library.SSL_CTX_ctrl(ctypes.c_void_p(pointer), _SET_GROUPS_LIST, ctypes.c_long(0), names) == 1
+    if not good:
+        raise BackendLacks(f"the TLS library does not know all of these curves: {groups}")
+
+
+def _shared_libssl() -> ctypes.CDLL | None:
+    """The libssl that the binding uses, if it is a shared one, as in Linux distributions.
+
+    A wheel brings its own copy, beside the one that Python's ssl module has loaded; the address of a table inside
+    tells the two apart, and the wrong one must never see our context.
+    """
+    try:
+        library = ctypes.CDLL("libssl.so.3", mode=os.RTLD_NOLOAD | os.RTLD_NOW)
+    except OSError:
+        return None
+    library.DTLS_method.restype = ctypes.c_void_p
+    if library.DTLS_method() != int(_FFI.cast("uintptr_t", _LIB.DTLS_method())):
+        return None
+    library.SSL_CTX_ctrl.restype = ctypes.c_long
+    return library
+
+
+def _set_signatures(context: SSL.Context) -> None:
+    setter = getattr(_LIB, "SSL_CTX_set1_sigalgs_list", None)
+    if setter is None or setter(context._context, _SIGNATURES) != 1:
+        raise BackendLacks("this build of cryptography cannot choose signature algorithms")
 
 
 def _set_psk(context: SSL.Context, psk: Psk) -> None:

@@ -21,6 +21,7 @@ UNREADABLE = (
     ValueError,
     TypeError,
     OverflowError,
+    KeyError,
     UnsupportedAlgorithm,
     x509.InvalidVersion,
     x509.DuplicateExtension,

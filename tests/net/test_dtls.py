@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from OpenSSL import SSL
 
 from ipad_agent.errors import IpadError
-from ipad_agent.net import openssl
+from ipad_agent.net import openssl, openssl_client
 from ipad_agent.net.chain import Verdict, judge
 from ipad_agent.net.dtls import DtlsClient, DtlsEvent, DtlsSettings, Ended, Established, Psk, Received
 from ipad_agent.net.errors import BackendLacks, HandshakeFailed, Refusal, TrustRefused, Unreachable
@@ -322,13 +322,58 @@ def test_psk_never_shows_itself() -> None:
     assert Psk(b"a", b"b" * 16) == Psk(b"a", b"b" * 16) != Psk(b"a", b"c" * 16)
 
 
-def test_library_without_psk_or_groups_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Poor:
-        """A binding that was built without the optional parts."""
+class Binding:
+    """The binding without the functions that were named."""
 
-    monkeypatch.setattr(openssl, "_LIB", Poor())
+    def __init__(self, *missing: str) -> None:
+        self._missing = missing
+
+    def __getattr__(self, name: str) -> object:
+        if name in self._missing:
+            raise AttributeError(name)
+        return getattr(openssl.SSL._lib, name)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("missing", "psk", "words"),
+    [
+        ("SSL_CTX_set1_sigalgs_list", None, "signature"),
+        ("SSL_CTX_set_psk_client_callback", PSK, "pre-shared"),
+        ("Cryptography_HAS_PSK", PSK, "pre-shared"),
+    ],
+)
+def test_library_that_lacks_what_is_needed_is_reported(
+    monkeypatch: pytest.MonkeyPatch, missing: str, psk: Psk | None, words: str
+) -> None:
+    monkeypatch.setattr(openssl, "_LIB", Binding(missing))
+    with pytest.raises(BackendLacks, match=words):
+        OpenSslBackend().client(settings(psk=psk), no_judge)
+
+
+def test_library_that_cannot_tell_resumed_sessions_is_not_used(
+    monkeypatch: pytest.MonkeyPatch, server: Identity
+) -> None:
+    monkeypatch.setattr(openssl_client, "_LIB", Binding("SSL_session_reused"))
+    assert isinstance(failure(connect(OpenSslBackend(), server_context(server), Trust.spki(server.spki))), BackendLacks)
+
+
+def test_library_that_cannot_choose_curves_serves_p256_but_no_special_choice(
+    monkeypatch: pytest.MonkeyPatch, server: Identity
+) -> None:
+    monkeypatch.setattr(openssl, "_LIB", Binding("SSL_CTX_set1_curves_list"))
+    monkeypatch.setattr(openssl, "_shared_libssl", lambda: None)
+    assert established(connect(OpenSslBackend(), server_context(server), Trust.spki(server.spki)))
     with pytest.raises(BackendLacks, match="curves"):
-        OpenSslBackend().client(settings(), no_judge)
+        OpenSslBackend().client(settings(groups="brainpoolP256r1"), no_judge)
+
+
+def test_foreign_copy_of_libssl_is_never_given_our_context(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Foreign(Binding):
+        def DTLS_method(self) -> object:  # noqa: N802 - OpenSSL's name
+            return openssl._FFI.cast("void *", 4096)
+
+    monkeypatch.setattr(openssl, "_LIB", Foreign())
+    assert openssl._shared_libssl() is None
 
 
 def test_unknown_curve_is_reported() -> None:
