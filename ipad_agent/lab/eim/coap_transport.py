@@ -84,6 +84,11 @@ class CoapTransport(interfaces.MessageInterface, asyncio.DatagramProtocol):  # t
         """The UDP port in use."""
         return 0 if self._udp is None else int(self._udp.get_extra_info("sockname")[1])
 
+    @property
+    def peer_count(self) -> int:
+        """Peers that are known at the moment."""
+        return len(self._remotes)
+
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """asyncio hands over the socket."""
         self._udp = cast(asyncio.DatagramTransport, transport)
@@ -180,6 +185,11 @@ class DtlsTransport(CoapTransport):
             self._timer.cancel()
             self._timer = None
         await super().shutdown()
+
+    @property
+    def peer_count(self) -> int:
+        """Complete sessions."""
+        return len(self._by_session)
 
     def forget(self, remote: Remote) -> None:
         """Lose a session without telling the peer; it can be resumed."""

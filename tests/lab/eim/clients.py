@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -153,7 +152,6 @@ class DtlsClient:
 
     groups: str = "P-256"
     suites: str = "ECDHE-ECDSA-AES128-GCM-SHA256:@SECLEVEL=0"
-    session: bytes | None = None
     mtu_bytes: int = 1200
     connection: SSL.Connection = field(init=False)
     established: bool = False
@@ -231,6 +229,3 @@ async def next_plaintext(udp: UdpClient, dtls: DtlsClient) -> bytes:
         _, plain = dtls.feed(await udp.receive())
         if plain:
             return plain[0]
-
-
-Transmitter = Callable[[bytes], None]

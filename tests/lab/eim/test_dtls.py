@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from OpenSSL._util import lib
 
 from ipad_agent.lab.eim import DtlsSettings, ServerError
 from ipad_agent.lab.eim.dtls import Address, Closed, DtlsServer, Opened, Output, Received, Transmit
@@ -73,8 +75,6 @@ def test_each_suite_is_spoken(suite: str) -> None:
 
 
 def test_brainpool_for_key_exchange_and_certificate() -> None:
-    from cryptography.hazmat.primitives.asymmetric import ec
-
     key = ec.generate_private_key(ec.BrainpoolP256R1())
     dtls = DtlsServer(DtlsSettings(TlsIdentity(key, (self_signed(key, "b"),))))
     client = DtlsClient(groups="brainpoolP256r1")
@@ -216,11 +216,10 @@ def test_nothing_is_resumed_when_switched_off_or_after_a_restart() -> None:
 
 
 def _resume(before: DtlsClient, after: DtlsClient) -> None:
-    import OpenSSL._util as util
-
-    session = util.lib.SSL_get1_session(before.connection._ssl)
-    assert util.lib.SSL_set_session(after.connection._ssl, session) == 1
-    util.lib.SSL_SESSION_free(session)
+    # Context.set_session wants both connections to share a context; two clients of the world do not.
+    session = lib.SSL_get1_session(before.connection._ssl)
+    assert lib.SSL_set_session(after.connection._ssl, session) == 1
+    lib.SSL_SESSION_free(session)
 
 
 def test_a_restart_is_silent_to_old_sessions() -> None:
@@ -329,6 +328,7 @@ def test_splitting_stops_at_what_is_no_record() -> None:
     other = bytes.fromhex("17FEFD 0001 000000000001 0002 BBCC")
     assert [(record.content_type, record.epoch) for record in split(good + other)] == [(22, 0), (23, 1)]
     assert split(good + b"\x00\x01") == split(good)
+    assert split(good + other[:-1]) == split(good)  # cut off
     assert split(good[:-1]) == []
     assert list(pack(good + other + good, 30)) == [good + other, good]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
@@ -12,6 +11,7 @@ from hypothesis import strategies as st
 
 from ipad_agent.lab.eim import CoapSettings, CoapsServer, DtlsSettings, Fault, Reply, RequestRefusedError, VirtualEim
 from ipad_agent.lab.eim.blockwise import BadBlock, Block, Block1Assembler, Block2Store, Complete, Incomplete, TooLarge
+from ipad_agent.lab.eim.coap_transport import CoapTransport
 
 from .clients import (
     ACK,
@@ -245,7 +245,7 @@ async def test_echo_is_asked_for_once_per_peer() -> None:
 
 
 async def test_garbage_instead_of_coap_leaves_the_server_alive() -> None:
-    async with clear(make_eim()) as (_, client):
+    async with clear(make_eim()) as (server, client):
         good = request(POLL, options=((BLOCK1, block(0, True, 2)),)).encode()
         for size in range(len(good)):
             client.send(good[:size])
@@ -253,9 +253,23 @@ async def test_garbage_instead_of_coap_leaves_the_server_alive() -> None:
             client.send(good[:index] + bytes([good[index] ^ 0xFF]) + good[index + 1 :])
         client.send(bytes.fromhex("4F 02 0001") + b"t" * 15)  # token length 15
         client.send(bytes.fromhex("41 02 0002 54 B1 FF"))  # a path that is not UTF-8
-        fresh = await UdpClient.open(int(str(client._transport.get_extra_info("peername")[1])))  # type: ignore[union-attr]
+        fresh = await UdpClient.open(server.port)
         assert (await fresh.ask(request(POLL, mid=999))).payload == NO_PACKAGE
         fresh.close()
+
+
+async def test_a_token_longer_than_coap_allows_gets_no_answer() -> None:
+    async with clear(make_eim()) as (_, client):
+        good = request(POLL, token=b"12345678").encode()
+        client.send(b"\x4f" + good[1:4] + b"123456789012345" + good[12:])
+        assert await client.ask(Coap(CON, 0, 9)) == Coap(RST, 0, 9)
+
+
+def test_peers_in_the_clear_have_a_limit() -> None:
+    transport = CoapTransport(_Manager(), max_peers=4)
+    for port in range(1, 50):
+        transport.datagram_received(request(POLL).encode(), ("192.0.2.1", port))
+    assert transport.peer_count == 4
 
 
 class _Manager:
@@ -271,8 +285,6 @@ class _Manager:
 @settings(max_examples=300, deadline=None)
 @given(st.binary(max_size=60), st.booleans())
 def test_no_datagram_gets_past_the_decoder_as_an_exception(data: bytes, plausible: bool) -> None:
-    from ipad_agent.lab.eim.coap_transport import CoapTransport
-
     transport = CoapTransport(_Manager(), max_peers=4)
     transport.datagram_received(b"\x41\x02\x00\x01T" + data if plausible else data, ("192.0.2.1", len(data)))
 
@@ -377,7 +389,6 @@ async def test_a_taken_port_is_an_os_error() -> None:
     async with clear(make_eim()) as (server, _):
         with pytest.raises(OSError, match="in use"):
             await CoapsServer(make_eim(), dtls=None, port=server.port).start()
-        await asyncio.get_running_loop().shutdown_asyncgens()
 
 
 # Block-wise arithmetic without a network

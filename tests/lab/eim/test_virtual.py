@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from ipad_agent.lab import der
 from ipad_agent.lab.eim import EimSettings, Order, OrderError, RequestRefusedError, VirtualEim, build_order
+from ipad_agent.lab.eim.results import Rules, judge
 
 from .world import (
     EID,
@@ -160,6 +162,24 @@ def test_another_cards_result_and_a_changed_result_are_discarded_and_nothing_is_
         assert eim.handle(provide(result)) == ERROR_127
     assert order.state == "handed out"
     assert eim.device(EID).last_seq is None
+
+
+def test_of_a_discarded_delivery_no_number_is_left() -> None:
+    card = Card()
+    result = t("30", Card().epr(), t("A0", card.notification()))
+    judgement = judge(make_eim(card).device(EID), der.parse(result), Rules("e"))
+    assert judgement.discarded == "the signature is wrong"
+    assert judgement.acknowledge == []
+
+
+def test_a_result_that_comes_after_an_error_changes_the_verdict_of_its_order() -> None:
+    card = Card()
+    eim, order = ordered(card)
+    eim.handle(provide(card.epe("04")))
+    assert order.state == "failed"
+    assert eim.handle(provide(card.epr())) == ACKNOWLEDGE_5
+    assert order.state == "done"
+    assert eim.device(EID).finished == [order]
 
 
 def test_a_discarded_result_may_be_answered_with_nothing() -> None:
