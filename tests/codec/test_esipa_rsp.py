@@ -138,9 +138,7 @@ def test_a_refused_cancel_has_a_name() -> None:
     assert refused.code.name == "euiccSignatureInvalid"
 
 
-@pytest.mark.parametrize(
-    "body", ["BF39 00", "BF39 03 9E0100", "BF3B 03 820106", "BF39 04 A0023000", "BF39 02 8100"]
-)
+@pytest.mark.parametrize("body", ["BF39 00", "BF39 03 9E0100", "BF3B 03 820106", "BF39 04 A0023000", "BF39 02 8100"])
 def test_what_is_no_answer_to_the_opening_raises(body: str) -> None:
     with pytest.raises(CodecError):
         esipa_rsp.parse_initiate_authentication_response(H(body))
