@@ -62,9 +62,7 @@ class Links(Protocol):
 class Notifier(Protocol):
     """Tells the service manager how it goes."""
 
-    def ready(self) -> None: ...
-
-    def status(self, text: str) -> None: ...
+    def status(self, text: str) -> object: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +158,6 @@ class Agent:
         if newly_provisioned:
             for eim_id in eims:
                 timetable.provisioned(eim_id)
-        self._rooms.notifier.ready()
         await self._rooms.card.release()
         await self._poll_for_ever(facts, eims, timetable)
 

@@ -42,6 +42,7 @@ from ipad_agent.errors import CodecError
 
 from . import apdu, events
 from .errors import (
+    CardUnreachable,
     ChannelLost,
     ChannelTrouble,
     FunctionFailed,
@@ -69,8 +70,9 @@ class Euicc:
     All methods raise ``CardError`` or ``ModemError``; a code that the card gives as answer is a value.
     """
 
-    def __init__(self, isdr: IsdrSession) -> None:
+    def __init__(self, isdr: IsdrSession, *, recover_limit_s: float = 300.0) -> None:
         self.isdr = isdr
+        self._recover_limit_s = recover_limit_s
         self._lock = asyncio.Lock()
         self._reset_due = False
         self._recovery = Recovery(isdr, self._enabled_iccid)
@@ -90,7 +92,11 @@ class Euicc:
         new profile; otherwise the channel is opened again and the reset ladder is for a card that stays away.
         ``first_rung`` starts at this rung. Raises ``CardUnreachable``."""
         async with self._lock:
-            await self._recovery.run(reset_expected=self._reset_due, first_rung=first_rung)
+            try:
+                async with asyncio.timeout(self._recover_limit_s):
+                    await self._recovery.run(reset_expected=self._reset_due, first_rung=first_rung)
+            except TimeoutError:
+                raise CardUnreachable(f"the card did not come back within {self._recover_limit_s:g} s") from None
             self._reset_due = False
 
     async def release(self) -> None:

@@ -59,8 +59,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _run_daemon(arguments: argparse.Namespace) -> int:
-    from ipad_agent.agent import run_daemon
     from ipad_agent.config import load
+    from ipad_agent.daemon import run_daemon
 
     return run_daemon(load(arguments.config))
 

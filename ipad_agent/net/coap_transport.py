@@ -15,16 +15,16 @@ from collections.abc import Callable
 from typing import Any, cast
 
 # aiocoap comes without types; everything of it that is used stays in this module.
-import aiocoap  # type: ignore[import-untyped]
+import aiocoap
 from aiocoap import error as coap_error
 from aiocoap import interfaces
-from aiocoap.messagemanager import MessageManager  # type: ignore[import-untyped]
-from aiocoap.numbers.codes import POST  # type: ignore[import-untyped]
-from aiocoap.numbers.constants import TransportTuning  # type: ignore[import-untyped]
-from aiocoap.numbers.optionnumbers import OptionNumber  # type: ignore[import-untyped]
-from aiocoap.numbers.types import Type  # type: ignore[import-untyped]
-from aiocoap.options import Options  # type: ignore[import-untyped]
-from aiocoap.tokenmanager import TokenManager  # type: ignore[import-untyped]
+from aiocoap.messagemanager import MessageManager
+from aiocoap.numbers.codes import POST
+from aiocoap.numbers.constants import TransportTuning
+from aiocoap.numbers.optionnumbers import OptionNumber
+from aiocoap.numbers.types import Type
+from aiocoap.options import Options
+from aiocoap.tokenmanager import TokenManager
 
 from ipad_agent.errors import IpadError
 

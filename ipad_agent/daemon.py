@@ -1,0 +1,107 @@
+"""The process: configuration in, an agent that runs until SIGTERM, everything put away within two seconds."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+from typing import Final
+
+from . import __version__, events
+from . import daemon_events as said
+from .agent import Agent, Rooms
+from .clock import Clock, SystemClock
+from .codec.device import IpaCapabilities, IpaFeature, IpaProtocol
+from .config import Config
+from .errors import CardError, ModemError
+from .rooms import EimLinks, Schedules, initial_eims, open_card
+from .sdnotify import Notifier
+from .store import Journal, Memory, RealFilesystem, StateLock
+
+CLOSE_LIMIT_S: Final = 1.5
+
+
+def run_daemon(config: Config) -> int:
+    """Run until SIGTERM or SIGINT; the exit status. Raises ``ConfigError`` and ``StoreError`` before it starts."""
+    _configure_log(config)
+    filesystem, clock = RealFilesystem(), SystemClock()
+    state_dir, runtime_dir = str(config.store.state_dir), str(config.store.runtime_dir)
+    filesystem.make_directory(state_dir)
+    lock = StateLock(state_dir)
+    try:
+        journal = Journal(filesystem, state_dir, clock)
+        memory = Memory(filesystem, state_dir=state_dir, runtime_dir=runtime_dir)
+        said.STARTED.emit(version=__version__)
+        with contextlib.suppress(KeyboardInterrupt):
+            asyncio.run(_run(config, journal, memory, clock))
+        journal.detach()
+        said.STOPPED.emit()
+    finally:
+        lock.release()
+    return 0
+
+
+def _configure_log(config: Config) -> None:
+    style = config.log.style
+    if style == "auto":
+        style = "journal" if "JOURNAL_STREAM" in os.environ else "text"
+    events.configure(level=logging.getLevelName(config.log.level.upper()), style=style)
+
+
+async def _run(config: Config, journal: Journal, memory: Memory, clock: Clock) -> None:
+    card = open_card(config, memory, clock)
+    notifier = Notifier()
+    agent = Agent(
+        Rooms(
+            card=card.euicc,
+            device=card,
+            links=EimLinks(config, clock),
+            journal=journal,
+            memory=memory,
+            schedules=Schedules(memory),
+            clock=clock,
+            settings=config.poll.settings(),
+            capabilities=IpaCapabilities(
+                frozenset(IpaFeature[name.upper()] for name in config.ipa.features),
+                frozenset({IpaProtocol.RETRIEVE_COAPS}),
+            ),
+            notifier=notifier,
+            idle=journal.idle,
+            initial_eims=initial_eims(config),
+            initial_eims_source=str(config.provisioning.initial_eim),
+        )
+    )
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    # A missing modem is no failed start: the agent waits for it, and systemd must not restart us meanwhile.
+    notifier.ready("looking for the modem and the card")
+    tasks = [
+        asyncio.create_task(agent.run(), name="agent"),
+        asyncio.create_task(stop.wait(), name="stop"),
+        asyncio.create_task(_feed_watchdog(notifier, agent), name="watchdog"),
+    ]
+    done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    notifier.stopping()
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    with contextlib.suppress(CardError, ModemError, TimeoutError):
+        async with asyncio.timeout(CLOSE_LIMIT_S):
+            await card.euicc.close()
+    for task in done:
+        if not task.cancelled() and task.exception() is not None:
+            task.result()
+
+
+async def _feed_watchdog(notifier: Notifier, agent: Agent) -> None:
+    """Tell the service manager that we live, as long as the step in progress is within its limit."""
+    interval_s = notifier.watchdog_interval_s
+    while interval_s is not None:
+        if not agent.overdue:
+            notifier.watchdog()
+        await asyncio.sleep(interval_s)
+    await asyncio.Event().wait()

@@ -1,0 +1,201 @@
+"""The real rooms, built from the configuration: serial port, card, journal, carriers.
+
+Together with ``agent.py`` and ``cli/`` this is the only place that knows more than its neighbours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+from .card import apdu
+from .card.euicc import Euicc
+from .card.isdr import IsdrSession, TerminalCapabilityPolicy
+from .card.transport import ApduDeadlines
+from .clock import Clock
+from .codec.eim_config import EimConfigurationData
+from .codec.identifiers import Eid
+from .config import Config, EimConfig
+from .eim.client import EimClient
+from .eim.endpoint import EndpointOverrides, endpoint_for
+from .errors import ConfigError, EimError
+from .modem.access import ModemCardAccess
+from .modem.memory import ChannelRecord
+from .modem.profile import ModuleProfile, load, search_path
+from .modem.serial_port import SerialPortOpener, SerialSettings
+from .net import CoapsCarrier, NameCheck, OpenSslBackend, Psk, Trust
+from .procedures.provisioning import PLACE, read_initial_eims
+from .store import Memory
+from .store.memory import BLOCK_SIZES, CHANNELS, SCHEDULE
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """The card and the modem in front of it, as the daemon and the procedures want them."""
+
+    euicc: Euicc
+    access: ModemCardAccess
+    imei_override: str | None
+
+    async def imei(self) -> str | None:
+        """The configured IMEI, else the modem's."""
+        return self.imei_override or (await self.access.identity()).imei
+
+    async def rplmn(self) -> str | None:
+        """Where the modem is registered, as digits."""
+        return await self.access.rplmn()
+
+
+def open_card(config: Config, memory: Memory, clock: Clock) -> Card:
+    """The card behind the configured port; nothing is opened yet. Raises ``ConfigError``."""
+    modem, card = config.modem, config.card
+    profiles = load(search_path(modem.profiles_dir))
+    forced: ModuleProfile | None = None
+    if modem.profile != "auto":
+        forced = profiles.named(modem.profile)
+        if forced is None:
+            known = ", ".join(sorted(profile.name for profile in profiles.profiles))
+            raise ConfigError("modem.profile", f"no profile {modem.profile!r}", allowed=f"auto, {known}")
+    access = ModemCardAccess(
+        SerialPortOpener(SerialSettings(path=Path(modem.port), baud_rates=(modem.baud,), lock_folder=modem.lock_dir)),
+        profiles,
+        memory=_ChannelFile(memory),
+        boot_id=clock.boot_id(),
+        consent_nvm_writes=modem.allow_nvm_writes,
+        forced_profile=forced,
+        forced_way=None if modem.transport == "auto" else modem.transport,
+    )
+    session = IsdrSession(
+        access,
+        aids=card.isdr_aids or (apdu.ISD_R_AID,),
+        terminal_capability=cast(TerminalCapabilityPolicy, card.terminal_capability),
+        deadlines=ApduDeadlines(card.apdu_timeout_s, card.last_block_timeout_s),
+        block_sizes=_BlockSizes(memory),
+    )
+    return Card(Euicc(session, recover_limit_s=card.recover_timeout_s), access, config.ipa.imei)
+
+
+def initial_eims(config: Config) -> bytes | None:
+    """The AddInitialEim request of the configuration, checked; None when there is none. Raises ``ConfigError``."""
+    path = config.provisioning.initial_eim
+    if path is None or not config.provisioning.allow:
+        return None
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise ConfigError(PLACE, f"{path} cannot be read: {error.strerror}") from error
+    return read_initial_eims(data, str(path))
+
+
+class EimLinks:
+    """Links to eIMs. One TLS backend for all, so that sessions are resumed; a changed entry gets a new link."""
+
+    def __init__(self, config: Config, clock: Clock) -> None:
+        self._config = config
+        self._clock = clock
+        self._backend = OpenSslBackend()
+        self._links: dict[bytes, EimClient] = {}
+
+    def link(self, config: EimConfigurationData, eid: Eid) -> EimClient:
+        """The link for this entry of the card. Raises ``ConfigError`` or ``NetworkError`` when it cannot be made."""
+        known = self._links.get(config.raw)
+        if known is None:
+            known = self._links[config.raw] = self._make(config, eid)
+        return known
+
+    def keep_only(self, configs: list[EimConfigurationData]) -> None:
+        """Forget the links to entries that are no longer on the card."""
+        wanted = {config.raw for config in configs}
+        self._links = {raw: link for raw, link in self._links.items() if raw in wanted}
+
+    def _make(self, config: EimConfigurationData, eid: Eid) -> EimClient:
+        chosen = self._config.eim_named(config.eim_id) or EimConfig(id=config.eim_id)
+        if not chosen.enabled:
+            raise EimError("switched off in the configuration", hint="Set enabled = true in its [[eim]] table.")
+        endpoint = endpoint_for(config, self._overrides(chosen), default_trust=self._default_trust())
+        carrier = CoapsCarrier(endpoint, backend=self._backend, clock=self._clock)
+        return EimClient(carrier, eid, eim_id=config.eim_id)
+
+    def _overrides(self, chosen: EimConfig) -> EndpointOverrides:
+        coap = self._config.coap
+        psk = None
+        if chosen.psk_identity is not None:
+            if chosen.psk_key_file is None:
+                raise ConfigError(f"eim {chosen.id}: psk_key_file", "is missing although psk_identity is set")
+            psk = Psk(chosen.psk_identity.encode(), chosen.psk_key_file.read_key())
+        return EndpointOverrides(
+            host=chosen.host,
+            port=chosen.port,
+            path=chosen.path,
+            psk=psk,
+            name_check=NameCheck(chosen.verify_name),
+            allow_expired=chosen.allow_expired or self._config.trust.allow_expired,
+            content_format=chosen.content_format,
+            block_size_exp=coap.block_size.bit_length() - 5,
+            ack_timeout_s=coap.ack_timeout_s,
+            max_retransmit=coap.max_retransmit,
+            handshake_timeout_s=coap.handshake_timeout_s,
+            flight_timeout_s=coap.flight_timeout_s,
+            exchange_timeout_s=coap.exchange_timeout_s,
+            nat_timeout_s=coap.nat_timeout_s,
+        )
+
+    def _default_trust(self) -> Trust | None:
+        path = self._config.trust.ca_file
+        return None if path is None else Trust.from_file(path)
+
+
+# -- what is remembered over restarts ----------------------------------------------------------------------------------
+
+
+class Schedules:
+    """The timetable's document in the store."""
+
+    def __init__(self, memory: Memory) -> None:
+        self._memory = memory
+
+    def load(self) -> Mapping[str, object]:
+        return self._memory.load(SCHEDULE)
+
+    def save(self, document: Mapping[str, object]) -> None:
+        self._memory.save(SCHEDULE, document)
+
+
+class _ChannelFile:
+    """The one logical channel this agent may leave open, below the runtime folder."""
+
+    def __init__(self, memory: Memory) -> None:
+        self._memory = memory
+
+    def load(self) -> ChannelRecord | None:
+        found = self._memory.load(CHANNELS)
+        texts = [found.get(name) for name in ("way", "handle", "imei", "boot_id")]
+        if not all(isinstance(text, str) for text in texts):
+            return None
+        return ChannelRecord(*cast("list[str]", texts))
+
+    def save(self, record: ChannelRecord) -> None:
+        self._memory.save(
+            CHANNELS,
+            {"way": record.way, "handle": record.handle, "imei": record.imei, "boot_id": record.boot_id},
+        )
+
+    def clear(self) -> None:
+        if self._memory.load(CHANNELS):
+            self._memory.save(CHANNELS, {})
+
+
+class _BlockSizes:
+    """Which STORE DATA size worked with which module."""
+
+    def __init__(self, memory: Memory) -> None:
+        self._memory = memory
+
+    def load(self, key: str) -> int | None:
+        size = self._memory.load(BLOCK_SIZES).get(key)
+        return size if isinstance(size, int) else None
+
+    def save(self, key: str, size_bytes: int) -> None:
+        self._memory.save(BLOCK_SIZES, {**self._memory.load(BLOCK_SIZES), key: size_bytes})
