@@ -38,7 +38,8 @@ class ModemCardAccess:
     """The card behind one AT port.
 
     ``boot_id`` names this boot of the gateway, for the validity of ``memory``. Without ``consent_nvm_writes`` no rung
-    that writes to the module's permanent memory is climbed. ``restore_function`` switches a modem found in AT+CFUN=0
+    that writes to the module's permanent memory is climbed. ``forced_way`` is the only way to be tried (``cgla`` or
+    ``csim``), whatever the profile says. ``restore_function`` switches a modem found in AT+CFUN=0
     or 4 to full function.
     """
 
@@ -51,6 +52,7 @@ class ModemCardAccess:
         boot_id: str = "",
         consent_nvm_writes: bool = False,
         forced_profile: ModuleProfile | None = None,
+        forced_way: str | None = None,
         restore_function: bool = True,
         timing: LinkTiming | None = None,
     ) -> None:
@@ -61,6 +63,7 @@ class ModemCardAccess:
         self._boot_id = boot_id
         self._ladder = ResetLadder(self._link, consent_nvm_writes=consent_nvm_writes, read_iccid=self.read_iccid)
         self._profile_seen: ModuleProfile | None = None
+        self._forced_way = forced_way
         self._ways: list[str] = []
         self._iccid_query: str | None = None
         self._swept_in_generation = -1
@@ -148,7 +151,8 @@ class ModemCardAccess:
     def _adopt_profile(self) -> None:
         if self._profile_seen is not self._link.profile:
             self._profile_seen = self._link.profile
-            self._ways = list(self._link.profile.uicc.order)
+            forced = self._forced_way
+            self._ways = list(self._link.profile.uicc.order) if forced is None else [forced]
 
     async def _try_ways(self, aid: bytes) -> _Opened | list[CardError]:
         failures: list[CardError] = []
@@ -199,7 +203,7 @@ class ModemCardAccess:
             try:
                 await self._link.run(commands.plain(text))
             except (CommandRefused, CommandTimeout, LineDamaged) as error:
-                events.INIT_REFUSED.emit(command=error.message, reason=text)
+                events.INIT_REFUSED.emit(command=text, reason=error.message)
 
     # -- leaked channels -----------------------------------------------------------------------------------------------
     async def _close_stale(self) -> None:

@@ -9,6 +9,7 @@ from typing import ClassVar, Final
 from ipad_agent.card.channel import ChannelLost, ChannelRefused, LossReason
 from ipad_agent.errors import ModemError
 
+from . import commands, events
 from .errors import CommandRefused, CommandTimeout, LineDamaged, PortContention
 from .link import ModemLink
 
@@ -76,6 +77,11 @@ class LogicalChannel(ABC):
         except ModemError:
             return
         self._on_closed()
+        for text in self._link.profile.uicc.unlock:
+            try:
+                await self._link.run(commands.plain(text))
+            except ModemError as error:
+                events.INIT_REFUSED.emit(command=text, reason=error.message)
 
     def note_unusable(self, reason: str) -> None:
         """See ``ApduChannel``."""

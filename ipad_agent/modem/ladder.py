@@ -19,6 +19,7 @@ from .profile import ModuleProfile, Rung
 
 _POLL_S = 1.0
 _RADIO_DEADLINE_S = 15.0
+_TICK_S = 0.001  # sums of times are not exact; less than this is no time
 
 
 class ResetLadder:
@@ -111,7 +112,7 @@ class ResetLadder:
         """Until the modem says that the SIM is ready, or with ``poll`` until it can read an ICCID."""
         loop = asyncio.get_running_loop()
         limit = loop.time() + limit_s
-        while (left_s := limit - loop.time()) > 0:
+        while (left_s := limit - loop.time()) > _TICK_S:
             try:
                 async with asyncio.timeout(min(left_s, _POLL_S)):
                     await self._sim_ready.wait()

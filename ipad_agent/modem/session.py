@@ -22,6 +22,7 @@ from .errors import CommandRefused, CommandTimeout, LineDamaged, LinkDead, PortC
 from .stream import ByteStream
 
 ESCAPE: Final = b"\x1b"
+_TICK_S: Final = 0.001  # sums of times are not exact; less than this is no time
 MAX_ECHO_OFFS: Final = 5  # a modem that echoes in spite of ATE0 is left alone
 
 
@@ -303,9 +304,10 @@ class AtSession:
     async def _drain(self, quiet_s: float) -> None:
         """Wait until nothing arrived for ``quiet_s`` seconds."""
         loop = asyncio.get_running_loop()
-        start = self._last_byte_at = max(self._last_byte_at, loop.time())
-        while (now := loop.time()) - self._last_byte_at < quiet_s and now - start < self._timing.drain_limit_s:
-            await asyncio.sleep(self._last_byte_at + quiet_s - now)
+        self._last_byte_at = max(self._last_byte_at, loop.time())
+        limit = loop.time() + self._timing.drain_limit_s
+        while (left_s := min(self._last_byte_at + quiet_s, limit) - loop.time()) > _TICK_S:
+            await asyncio.sleep(left_s)
             self._check_lost()
 
     async def _write(self, data: bytes) -> None:

@@ -1,0 +1,446 @@
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from ipad_agent.card.channel import (
+    AidNotFound,
+    ApduChannel,
+    CardNotReady,
+    ChannelLost,
+    ChannelRefused,
+    LossReason,
+)
+from ipad_agent.modem.access import ModemCardAccess
+from ipad_agent.modem.channels import class_on_channel
+from ipad_agent.modem.errors import LinkDead, PortUnavailable
+from ipad_agent.modem.memory import ChannelRecord, VolatileChannelMemory
+from ipad_agent.modem.profile import ModuleProfile, ProfileSet, Uicc
+
+from .fakes import FakeModem, Later
+from .virtual_time import run
+
+AID = bytes.fromhex("A0000005591010FFFFFFFF8900000100")
+GET_EID = bytes.fromhex("80E2910006BF3E035C015A")
+CSIM_OPEN = 'AT+CSIM=10,"0070000001"'
+CSIM_SELECT = 'AT+CSIM=42,"01A4040010A0000005591010FFFFFFFF8900000100"'
+
+
+def access_to(modem: FakeModem, **options: object) -> ModemCardAccess:
+    return ModemCardAccess(modem, ProfileSet(()), **options)  # type: ignore[arg-type]  # options of each test
+
+
+def with_cgla(modem: FakeModem, session_id: str = "1") -> None:
+    modem.on("AT+CCHO", f"+CCHO: {session_id}|OK")
+    modem.on("AT+CGLA", '+CGLA: 4,"9000"|OK')
+    modem.on("AT+CCHC", "OK")
+
+
+def with_csim(modem: FakeModem, number: int = 1) -> None:
+    modem.on(CSIM_OPEN, f'+CSIM: 6,"{number:02X}9000"|OK')
+    modem.on("AT+CSIM=42", '+CSIM: 4,"9000"|OK')
+    modem.on('AT+CSIM=22,"8', '+CSIM: 4,"6A88"|OK')
+    modem.on('AT+CSIM=8,"007080', '+CSIM: 4,"9000"|OK')
+
+
+def test_the_modem_is_initialised_and_known_before_anything_else() -> None:
+    async def scene() -> None:
+        modem = FakeModem()
+        identity = await access_to(modem).identity()
+        assert (identity.manufacturer, identity.model, identity.revision) == ("ACME", "M1", "M1R01")
+        assert identity.imei == "490154203237518"
+        assert identity.profile == "generic-3gpp"
+        assert modem.commands[-7:] == [
+            "AT+CMEE=1",
+            'AT+CSCS="IRA"',
+            "AT+CGMI",
+            "AT+CGMM",
+            "AT+CGMR",
+            "AT+CGSN",
+            "AT+CFUN?",
+        ]
+
+    run(scene())
+
+
+@pytest.mark.parametrize("session_id", ["1", "1465853795", "000000000385a7cf"])
+def test_a_session_id_is_given_back_byte_for_byte_and_cla_has_no_channel(session_id: str) -> None:
+    async def scene() -> None:
+        modem = FakeModem()
+        with_cgla(modem, session_id)
+        channel = await access_to(modem).open(AID)
+        assert await channel.transceive(GET_EID, deadline_s=60) == b"\x90\x00"
+        await channel.close()
+        assert modem.commands[-3:] == [
+            'AT+CCHO="A0000005591010FFFFFFFF8900000100"',
+            f'AT+CGLA={session_id},22,"80E2910006BF3E035C015A"',
+            f"AT+CCHC={session_id}",
+        ]
+
+    run(scene())
+
+
+def test_a_module_that_wants_the_channel_in_cla_gets_it() -> None:
+    async def scene() -> None:
+        modem = FakeModem()
+        with_cgla(modem, "2")
+        profile = ModuleProfile(name="m", uicc=Uicc(cla_on_cgla="session"))
+        channel = await access_to(modem, forced_profile=profile).open(AID)
+        await channel.transceive(GET_EID, deadline_s=60)
+        assert modem.commands[-1] == 'AT+CGLA=2,22,"82E2910006BF3E035C015A"'
+
+    run(scene())
+
+
+@pytest.mark.parametrize(
+    "refusal", ["ERROR", "+CME ERROR: 3", "+CME ERROR: 4", "+CME ERROR: 100", "COMMAND NOT SUPPORT", "NA"]
+)
+def test_without_cgla_the_card_is_reached_over_csim_on_the_channel_the_card_gave(refusal: str) -> None:
+    async def scene() -> None:
+        modem = FakeModem()
+        modem.on("AT+CCHO", refusal)
+        with_csim(modem, 2)
+        channel = await access_to(modem).open(AID)
+        assert channel.description == "CSIM"
+        assert await channel.transceive(GET_EID, deadline_s=60) == b"\x6a\x88"
+        await channel.close()
+        assert modem.commands[-4:] == [
+            CSIM_OPEN,
+            CSIM_SELECT.replace('"01A4', '"02A4'),
+            'AT+CSIM=22,"82E2910006BF3E035C015A"',
+            'AT+CSIM=8,"00708002"',
+        ]
+
+    run(scene())
+
+
+@pytest.mark.parametrize(
+    ("channel", "class_00", "class_80"),
+    [(0, 0x00, 0x80), (1, 0x01, 0x81), (3, 0x03, 0x83), (4, 0x40, 0xC0), (5, 0x41, 0xC1), (19, 0x4F, 0xCF)],
+)
+def test_the_channel_is_put_into_cla_as_the_card_expects_it(channel: int, class_00: int, class_80: int) -> None:
+    assert class_on_channel(b"\x00\xc0\0\0\0", channel) == bytes([class_00]) + b"\xc0\0\0\0"
+    assert class_on_channel(b"\x80\xe2\x91\0\0", channel) == bytes([class_80]) + b"\xe2\x91\0\0"
+
+
+@pytest.mark.parametrize(("cla", "channel"), [(0x01, 1), (0x81, 0), (0x40, 4), (0x00, 20), (0x00, -1)])
+def test_no_other_channel_or_class_is_invented(cla: int, channel: int) -> None:
+    with pytest.raises(ValueError, match=r"CLA|channel"):
+        class_on_channel(bytes([cla, 0xC0, 0, 0, 0]), channel)
+
+
+def test_select_is_tried_with_other_parameters_and_its_answer_is_fetched() -> None:
+    async def scene() -> None:
+        modem = FakeModem()
+        modem.on("AT+CCHO", "ERROR")
+        with_csim(modem)
+        modem.on('AT+CSIM=42,"01A40400', '+CSIM: 4,"6A86"|OK')
+        modem.on('AT+CSIM=42,"01A40404', '+CSIM: 4,"6106"|OK')
+        modem.on('AT+CSIM=10,"01C0000006"', '+CSIM: 16,"6F04E10280009000"|OK')
+        channel = await access_to(modem).open(AID)
+        assert channel.select_response == bytes.fromhex("6F04E1028000")
+
+    run(scene())
+
+
+def test_an_application_that_is_not_there_is_told_apart_from_a_modem_that_refuses() -> None:
+    async def scene() -> None:
+        modem = FakeModem()
+        modem.on("AT+CCHO", "ERROR")
+        with_csim(modem)
+        modem.on("AT+CSIM=42", '+CSIM: 4,"6A82"|OK')
+        with pytest.raises(AidNotFound):
+            await access_to(modem).open(AID)
+        assert modem.commands[-1] == 'AT+CSIM=8,"00708001"'
+
+        modem = FakeModem()
+        modem.on("AT+CCHO", "+CME ERROR: 22")
+        with pytest.raises(AidNotFound):
+            await access_to(modem).open(AID)
+
+        modem = FakeModem()
+        with pytest.raises(ChannelRefused):
+            await access_to(modem).open(AID)
+
+        modem = FakeModem()
+        modem.on("AT+CCHO", "+CME ERROR: 10")
+        with pytest.raises(CardNotReady):
+            await access_to(modem).open(AID)
+
+    run(scene())
+
+
+def test_a_busy_sim_is_waited_for() -> None:
+    async def scene() -> None:
+        modem = FakeModem()
+        with_cgla(modem)
+        modem.on("AT+CCHO", ["+CME ERROR: 14", "+CME ERROR: SIM busy", "+CME ERROR: 515", "+CCHO: 1|OK"])
+        await access_to(modem).open(AID)
+
+        modem.on("AT+CCHO", "+CME ERROR: 14")
+        with pytest.raises(CardNotReady):
+            await access_to(modem).open(AID)
+
+    run(scene())
+
+
+def test_leaked_channels_are_swept_only_after_a_failed_open_and_only_once() -> None:
+    async def scene() -> None:
+        modem = FakeModem()
+        with_cgla(modem)
+        modem.on("AT+CCHO", ["+CME ERROR: 20", "+CCHO: 3|OK"])
+        modem.on("AT+CSIM", "ERROR")
+        modem.on("AT+CCHC=1", "ERROR")
+        access = access_to(modem)
+        channel = await access.open(AID)
+        assert modem.sent("AT+CCHC") == ["AT+CCHC=1", "AT+CCHC=2", "AT+CCHC=3"]
+        await channel.close()
+        count = len(modem.sent("AT+CCHC"))
+        modem.on("AT+CCHO", "+CME ERROR: 20")
+        with pytest.raises(ChannelRefused):
+            await access.open(AID)
+        assert len(modem.sent("AT+CCHC")) == count
+
+    run(scene())
+
+
+def test_a_good_open_closes_nothing_of_others() -> None:
+    async def scene() -> None:
+        modem = FakeModem()
+        with_cgla(modem)
+        await access_to(modem).open(AID)
+        assert modem.sent("AT+CCHC") == []
+        assert modem.sent("AT+CSIM") == []
+
+    run(scene())
+
+
+def test_the_channel_of_a_killed_agent_is_closed_at_the_next_start() -> None:
+    async def scene() -> None:
+        memory = VolatileChannelMemory()
+        modem = FakeModem()
+        with_cgla(modem, "1465853795")
+        await access_to(modem, memory=memory, boot_id="b1").open(AID)  # and no close: the agent is killed
+        assert memory.load() == ChannelRecord("cgla", "1465853795", "490154203237518", "b1")
+
+        with_cgla(modem, "2")
+        channel = await access_to(modem, memory=memory, boot_id="b1").open(AID)
+        assert modem.commands[-2:] == ["AT+CCHC=1465853795", 'AT+CCHO="A0000005591010FFFFFFFF8900000100"']
+        await channel.close()
+        assert memory.load() is None
+
+    run(scene())
+
+
+@pytest.mark.parametrize(
+    "record", [ChannelRecord("cgla", "9", "490154203237518", "b0"), ChannelRecord("cgla", "9", "1", "b1")]
+)
+def test_a_record_of_another_boot_or_modem_closes_nothing(record: ChannelRecord) -> None:
+    async def scene() -> None:
+        memory = VolatileChannelMemory()
+        memory.save(record)
+        modem = FakeModem()
+        with_cgla(modem)
+        await access_to(modem, memory=memory, boot_id="b1").open(AID)
+        assert modem.sent("AT+CCHC") == []
+
+    run(scene())
+
+
+def loss(caught: pytest.ExceptionInfo[ChannelLost]) -> LossReason:
+    return caught.value.reason
+
+
+def test_every_failure_of_an_apdu_ends_the_channel_and_says_why() -> None:
+    async def scene() -> None:
+        for reply, reason in (
+            ("ERROR", LossReason.REFUSED),
+            ("+CME ERROR: 13", LossReason.REFUSED),
+            (None, LossReason.TIMEOUT),
+            ('+CGLA: 6,"9000"|OK', LossReason.DAMAGED),
+            ("OK", LossReason.DAMAGED),
+            ("+QGPS: 1|OK", LossReason.DAMAGED),
+        ):
+            modem = FakeModem()
+            with_cgla(modem)
+            modem.on("AT+CGLA", reply)
+            channel = await access_to(modem).open(AID)
+            with pytest.raises(ChannelLost) as caught:
+                await channel.transceive(GET_EID, deadline_s=5)
+            assert loss(caught) is reason
+            assert caught.value.may_have_executed
+            with pytest.raises(ChannelLost) as caught:
+                await channel.transceive(GET_EID, deadline_s=5)
+            assert loss(caught) is LossReason.CLOSED
+            assert not caught.value.may_have_executed
+            assert len(modem.sent("AT+CGLA")) == 1
+
+    run(scene())
+
+
+def test_a_port_that_vanishes_mid_apdu_loses_the_channel_and_comes_back_at_the_next_open() -> None:
+    async def scene() -> None:
+        memory = VolatileChannelMemory()
+        modem = FakeModem()
+        with_cgla(modem)
+        access = access_to(modem, memory=memory)
+        channel = await access.open(AID)
+        modem.on("AT+CGLA", None)
+        asyncio.get_running_loop().call_later(1, modem.unplug)
+        with pytest.raises(ChannelLost) as caught:
+            await channel.transceive(GET_EID, deadline_s=60)
+        assert loss(caught) is LossReason.PORT
+        await channel.close()
+        with pytest.raises(PortUnavailable):
+            await access.open(AID)
+        modem.present = True
+        modem.echo = True  # a restarted modem echoes again
+        with_cgla(modem)
+        again = await access.open(AID)
+        assert modem.opened == 2
+        # The host's port was lost, not the card's channel: it is closed before a new one is opened.
+        assert modem.commands[-2:] == ["AT+CCHC=1", 'AT+CCHO="A0000005591010FFFFFFFF8900000100"']
+        assert await again.transceive(GET_EID, deadline_s=60) == b"\x90\x00"
+        with pytest.raises(ChannelLost):
+            await channel.transceive(GET_EID, deadline_s=60)
+
+    run(scene())
+
+
+def test_a_way_that_refuses_its_first_apdu_is_tried_last_from_then_on() -> None:
+    async def scene() -> None:
+        modem = FakeModem()
+        with_cgla(modem)
+        with_csim(modem)
+        modem.on("AT+CGLA", "ERROR")
+        access = access_to(modem)
+        channel: ApduChannel = await access.open(AID)
+        with pytest.raises(ChannelLost):
+            await channel.transceive(GET_EID, deadline_s=5)
+        await channel.close()
+        channel = await access.open(AID)
+        assert channel.description == "CSIM"
+        channel.note_unusable("cut an answer")
+        await channel.close()
+        assert (await access.open(AID)).description == "CGLA"
+
+    run(scene())
+
+
+def test_a_way_that_worked_is_not_given_up_for_one_refusal() -> None:
+    async def scene() -> None:
+        modem = FakeModem()
+        with_cgla(modem)
+        with_csim(modem)
+        modem.on("AT+CGLA", ['+CGLA: 4,"9000"|OK', "ERROR"])
+        access = access_to(modem)
+        channel = await access.open(AID)
+        await channel.transceive(GET_EID, deadline_s=5)
+        with pytest.raises(ChannelLost):
+            await channel.transceive(GET_EID, deadline_s=5)
+        await channel.close()
+        assert (await access.open(AID)).description == "CGLA"
+
+    run(scene())
+
+
+def test_cards_are_locked_and_unlocked_where_the_module_wants_it() -> None:
+    async def scene() -> None:
+        modem = FakeModem()
+        with_csim(modem)
+        modem.on("AT+CSIM=1", "OK")
+        modem.on("AT+CSIM=0", "OK")
+        with_csim(modem)
+        profile = ModuleProfile(name="m", uicc=Uicc(order=("csim",), lock=("AT+CSIM=1",), unlock=("AT+CSIM=0",)))
+        channel = await access_to(modem, forced_profile=profile).open(AID)
+        await channel.close()
+        assert [c for c in modem.sent("AT+CSIM") if '"' not in c] == ["AT+CSIM=1", "AT+CSIM=0"]
+
+    run(scene())
+
+
+def test_terminal_capability_goes_to_the_basic_channel() -> None:
+    async def scene() -> None:
+        modem = FakeModem()
+        modem.on('AT+CSIM=20,"80AA000005A903840101"', '+CSIM: 4,"910B"|OK')
+        access = access_to(modem)
+        assert await access.send_terminal_capability(bytes.fromhex("80AA000005A903840101")) == b"\x91\x0b"
+        modem.on("AT+CSIM", "+CME ERROR: 3")
+        modem.on('AT+CSIM=20,"80AA000005A903840101"', "+CME ERROR: 3")
+        with pytest.raises(ChannelRefused):
+            await access.send_terminal_capability(bytes.fromhex("80AA000005A903840101"))
+
+    run(scene())
+
+
+def test_the_iccid_is_read_by_the_makers_command_or_from_the_file() -> None:
+    async def scene() -> None:
+        modem = FakeModem()
+        access = access_to(modem)
+        assert await access.read_iccid() is None
+        modem.on("AT+CRSM=176,12258,0,0,10", '+CRSM: 144,0,"98940000000000001082"|OK')
+        assert await access.read_iccid() == "89490000000000000128"
+        modem.on("AT+ICCID", "+ICCID: 8949000000000000012F|OK")
+        assert await access.read_iccid() == "8949000000000000012"
+        modem.commands.clear()
+        assert await access.read_iccid() == "8949000000000000012"
+        assert modem.commands == ["AT+ICCID"]  # what worked last is asked first
+
+    run(scene())
+
+
+def test_registration_and_network_are_told() -> None:
+    async def scene() -> None:
+        modem = FakeModem()
+        access = access_to(modem)
+        assert await access.registration() is None
+        assert await access.rplmn() is None
+        modem.on("AT+CEREG?", "+CEREG: 2,2|OK")
+        modem.on("AT+CREG?", "+CREG: 0,5|OK")
+        modem.on("AT+COPS=3,2", "OK")
+        modem.on("AT+COPS?", '+COPS: 0,2,"26201",7|OK')
+        found = await access.registration()
+        assert found is not None
+        assert found.registered
+        assert str(found) == "registered, roaming (CREG)"
+        assert await access.rplmn() == "26201"
+
+    run(scene())
+
+
+def test_a_silent_port_is_tried_another_way_the_next_time() -> None:
+    async def scene() -> None:
+        modem = FakeModem()
+        modem.table = {"AT": None, "ATE0V1": None, "ATQ0V1": None}
+        with pytest.raises(LinkDead):
+            await access_to(modem).identity()
+        assert modem.silences == 1
+        assert not modem.stream.alive
+
+    run(scene())
+
+
+def test_a_modem_left_without_radio_is_switched_on_again_unless_that_is_wanted() -> None:
+    async def scene() -> None:
+        for level in (0, 4):
+            modem = FakeModem()
+            modem.on("AT+CFUN?", f"+CFUN: {level}|OK")
+            modem.on("AT+CFUN=1", "OK")
+            await access_to(modem).identity()
+            assert modem.commands[-1] == "AT+CFUN=1"
+            modem.commands.clear()
+            await access_to(modem, restore_function=False).identity()
+            assert modem.sent("AT+CFUN=1") == []
+
+    run(scene())
+
+
+def test_a_slow_modem_is_waited_for_at_open() -> None:
+    async def scene() -> None:
+        modem = FakeModem()
+        with_cgla(modem)
+        modem.on("AT+CCHO", Later(25, "+CCHO: 1|OK"))
+        await access_to(modem).open(AID)
+
+    run(scene())
