@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import aiocoap
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
@@ -62,6 +63,8 @@ def issued(pki: Pki) -> TlsIdentity:
 
 # libcoap
 
+both_builds = pytest.mark.parametrize("program", ["coap-client-openssl", "coap-client-gnutls"])
+
 
 @asynccontextmanager
 async def serving(
@@ -71,13 +74,15 @@ async def serving(
         yield server
 
 
-async def post(server: CoapsServer, folder: Path, body: bytes, *options: str | Path) -> tuple[bytes, str]:
+async def post(
+    server: CoapsServer, folder: Path, body: bytes, *options: str | Path, program: str = "coap-client-openssl"
+) -> tuple[bytes, str]:
     """coap-client's POST of a file: the answer's payload and what it printed."""
     (folder / "body").write_bytes(body)
     (folder / "answer").unlink(missing_ok=True)
-    uri = f"coaps://localhost:{server.port}/gsma/rsp2/asn1"
+    uri = server.uri.replace("127.0.0.1", "localhost")
     ran = await run(
-        "coap-client-openssl",
+        program,
         *("-a", "127.0.0.1", "-m", "post", "-B", "10", "-f", folder / "body", "-o", folder / "answer"),
         *options,
         uri,
@@ -86,11 +91,13 @@ async def post(server: CoapsServer, folder: Path, body: bytes, *options: str | P
     return (answer.read_bytes() if answer.exists() else b""), ran.text
 
 
-async def test_libcoap_polls_byte_for_byte(pki: Pki, tmp_path: Path) -> None:
+@both_builds
+async def test_libcoap_polls_byte_for_byte(pki: Pki, tmp_path: Path, program: str) -> None:
     async with serving(None, DtlsSettings(issued(pki))) as server:
-        assert (await post(server, tmp_path, POLL, "-C", str(pki["eim-ca"].cert_path)))[0] == NO_PACKAGE
+        ca = str(pki["eim-ca"].cert_path)
+        assert (await post(server, tmp_path, POLL, "-C", ca, program=program))[0] == NO_PACKAGE
         unknown = bytes.fromhex("BF4F 12 5A10 89049032000000000000000000000014")
-        answer, _ = await post(server, tmp_path, unknown, "-R", str(pki["eim-ca"].cert_path))
+        answer, _ = await post(server, tmp_path, unknown, "-R", ca, program=program)
         assert answer == bytes.fromhex("BF4F 03 020102")
 
 
@@ -102,25 +109,27 @@ async def test_libcoap_with_a_foreign_anchor_does_not_connect(pki: Pki, tmp_path
         assert server.dtls.established_count == 0
 
 
+@both_builds
 @pytest.mark.parametrize("szx", [6, 2])
 @pytest.mark.parametrize("client_block", ["64", "1024", None])
 async def test_libcoap_sends_and_fetches_in_blocks_with_a_token_each(
-    pki: Pki, tmp_path: Path, szx: int, client_block: str | None
+    pki: Pki, tmp_path: Path, szx: int, client_block: str | None, program: str
 ) -> None:
     application = Noting([])
     body = bytes(range(256)) * 10
     options = ["-v", "7", "-C", str(pki["eim-ca"].cert_path)] + (["-b", client_block] if client_block else [])
     async with serving(application, DtlsSettings(issued(pki)), CoapSettings(block_size_exp=szx)) as server:
-        answer, text = await post(server, tmp_path, body, *options)
+        answer, text = await post(server, tmp_path, body, *options, program=program)
     assert application.bodies == [body]
     assert answer == bytes(range(175)) * 4 + body
     sent = re.findall(r"c:POST,? i:[0-9a-f]+ \{([0-9a-f]*)\}", text)
     assert len(set(sent)) > 3
 
 
-async def test_libcoap_with_psk(tmp_path: Path) -> None:
+@both_builds
+async def test_libcoap_with_psk(tmp_path: Path, program: str) -> None:
     async with serving(None, DtlsSettings(psk={b"device-1": b"0123456789abcdef"}, psk_hint=b"eim")) as server:
-        answer, _ = await post(server, tmp_path, POLL, "-u", "device-1", "-k", "0123456789abcdef")
+        answer, _ = await post(server, tmp_path, POLL, "-u", "device-1", "-k", "0123456789abcdef", program=program)
         assert answer == NO_PACKAGE
         assert (await post(server, tmp_path, POLL, "-u", "device-1", "-k", "another", "-B", "1"))[0] == b""
         assert (await post(server, tmp_path, POLL, "-u", "device-2", "-k", "0123456789abcdef", "-B", "1"))[0] == b""
@@ -157,6 +166,26 @@ async def test_libcoap_on_a_line_that_loses_datagrams(pki: Pki, tmp_path: Path) 
         lossy = ("-l", "2,9", "-b", "512", "-B", "25", "-R", str(pki["eim-ca"].cert_path))
         answer, _ = await post(server, tmp_path, body, *lossy)
     assert answer == bytes(range(175)) * 4 + body
+    assert application.bodies == [body]
+
+
+async def test_libcoap_without_dtls(tmp_path: Path) -> None:
+    async with CoapsServer(make_eim(), dtls=None) as server:
+        assert (await post(server, tmp_path, POLL, program="coap-client-notls"))[0] == NO_PACKAGE
+
+
+# aiocoap as client
+
+
+async def test_aiocoap_sends_and_fetches_in_blocks() -> None:
+    application = Noting([])
+    body = bytes(range(256)) * 20
+    async with CoapsServer(application, dtls=None, coap=CoapSettings(block_size_exp=4)) as server:
+        client = await aiocoap.Context.create_client_context(transports=["simple6"])
+        answer = await client.request(aiocoap.Message(code=aiocoap.POST, uri=server.uri, payload=body)).response
+        await client.shutdown()
+    assert answer.code == aiocoap.CHANGED
+    assert answer.payload == bytes(range(175)) * 4 + body
     assert application.bodies == [body]
 
 
