@@ -55,7 +55,7 @@ def judge(device: Device, result: Node, rules: Rules) -> Judgement:
                 return _euicc_data(device, result, rules)
             case 0xBF54:
                 return _trigger_result(device, result)
-            case 0xA0 if any(child.tag == SIGNATURE for child in result.children):
+            case 0xA0 if result.find(SIGNATURE) is not None:
                 return _package_result(device, result, rules)
             case 0xA0 | 0x02 | 0x80:
                 return _not_processed(device, result)
@@ -112,14 +112,20 @@ def _check_signature(device: Device, inner: Node, judgement: Judgement, rules: R
     if key is None:
         judgement.facts["signature"] = "not checked: the eUICC's key is unknown"
         return "the eUICC's key is unknown" if rules.require_key else None
-    package = None if judgement.order is None else judgement.order.package
-    request_signature = None
-    if package is not None and package[:2] == b"\xbf\x51":
-        signature = parse_der(package).find(SIGNATURE)
-        request_signature = None if signature is None else signature.value
-    matched = verify_result(key, inner.get(0x30).raw, inner.get(SIGNATURE).value, device.token, request_signature)
+    request = _request_signature(judgement.order)
+    matched = verify_result(key, inner.get(0x30).raw, inner.get(SIGNATURE).value, device.token, request)
     judgement.facts["signature"] = "wrong" if matched is None else f"right ({matched})"
     return "the signature is wrong" if matched is None else None
+
+
+def _request_signature(order: Order | None) -> bytes | None:
+    if order is None or order.package is None:
+        return None
+    try:
+        signature = parse_der(order.package).find(SIGNATURE)
+    except DerError:  # a raw order may be anything
+        return None
+    return None if signature is None else signature.value
 
 
 def _check_sequence(device: Device, inner: Node, judgement: Judgement, rules: Rules) -> None:
@@ -156,18 +162,19 @@ def _euicc_data(device: Device, node: Node, rules: Rules) -> Judgement:
         judgement.discarded = f"not readable: {facts['why']}"
         return judgement
     data = node.find(0xA0)
-    for field_ in [] if data is None else data.children:
-        match field_.tag:
-            case 0xA0 | 0xBF2B:
-                judgement.acknowledge += _numbers(describe.notification_list(field_))
-                if field_.tag == 0xBF2B:
-                    _stored_results(device, describe.package_result_list(field_), judgement, rules)
-            case 0xA2:
-                _stored_results(device, describe.package_result_list(field_), judgement, rules)
-            case 0x84 if rules.learn:
-                device.token = describe.number(field_)
-            case 0xA6 if rules.learn:
-                _learn_key(device, field_, judgement)
+    fields = [] if data is None else data.children
+    if rules.learn:
+        # Before anything is verified: token and key come behind the stored results that need them.
+        for one in fields:
+            if one.tag == 0x84:
+                device.token = describe.number(one)
+            elif one.tag == 0xA6:
+                _learn_key(device, one, judgement)
+    for one in fields:
+        if one.tag in (0xA0, 0xBF2B):
+            judgement.acknowledge += _numbers(describe.notification_list(one))
+        if one.tag in (0xA2, 0xBF2B):
+            _stored_results(device, describe.package_result_list(one), judgement, rules)
     return judgement
 
 
@@ -187,10 +194,14 @@ def _learn_key(device: Device, node: Node, judgement: Judgement) -> None:
     content = node.value
     children = node.children
     certificate = content if len(children) == 1 and children[0].tag == 0x30 else b"\x30" + node.raw[1:]
+    known = device.euicc_spki
     try:
         device.trust_certificate(certificate)
     except OrderError as error:
         judgement.facts["euiccCertificateError"] = str(error)
+    if known is not None and device.euicc_spki != known:
+        device.euicc_spki = known
+        judgement.facts["euiccCertificateError"] = "not the key that is known for this EID"
 
 
 def _trigger_result(device: Device, node: Node) -> Judgement:

@@ -298,6 +298,26 @@ def test_data_of_device_and_euicc_is_learned_and_its_numbers_acknowledged() -> N
     assert key.public_numbers() == card.key.public_key().public_numbers()
 
 
+def test_stored_results_are_judged_with_the_token_and_key_of_the_same_answer() -> None:
+    card = Card()
+    eim = make_eim()
+    data = t(
+        "BF52", t("A0", t("A2", card.epr(tail=bytes.fromhex("840109"))), t("84", "09"), b"\xa6" + card.certificate[1:])
+    )
+    eim.handle(provide(data))
+    facts = noted(eim, "result")[0]["facts"]
+    assert facts["packageResults"][0]["signature"] == "right (token)"
+
+
+def test_a_known_key_is_not_replaced_by_another_cards() -> None:
+    card = Card()
+    eim = make_eim(card)
+    before = eim.device(EID).euicc_spki
+    eim.handle(provide(t("BF52", t("A0", b"\xa6" + Card().certificate[1:]))))
+    assert eim.device(EID).euicc_spki == before
+    assert "not the key" in noted(eim, "result")[0]["facts"]["euiccCertificateError"]
+
+
 def test_a_certificate_with_its_sequence_left_inside_is_learned_too() -> None:
     card = Card()
     eim, _ = ordered(None, "data-request", "euicc")
@@ -502,6 +522,15 @@ def test_raw_bytes_are_handed_out_as_package_and_as_whole_answer() -> None:
     assert eim.handle(POLL) == bytes.fromhex("DEADBEEF")
     assert whole.state == "done"
     assert eim.handle(POLL) == NO_PACKAGE
+
+
+def test_a_broken_package_made_by_hand_is_ended_by_the_cards_error() -> None:
+    card = Card()
+    eim = make_eim(card)
+    order = eim.enqueue(EID, build_order(["raw", "BF5103 3005"]))
+    eim.handle(POLL)
+    assert eim.handle(provide(card.epe("7F"))) == NOTHING_TO_ACKNOWLEDGE
+    assert order.state == "failed"
 
 
 def test_a_hand_made_package_is_ended_by_whatever_result_it_gets() -> None:
