@@ -50,7 +50,7 @@ class ModemConfig:
     port: str = key(
         Text('"auto", a device such as "/dev/ttyUSB2", or a pyserial URL'),
         "auto",
-        "Where AT commands go. `auto` looks for a known modem; a stable udev link such as `/dev/ipad-agent-modem` is best.",
+        "Where AT commands go. `auto` looks for a known modem; a udev link such as `/dev/ipad-agent-modem` is best.",
     )
     baud: int = key(
         Integer(1200, 4_000_000), 115_200, "Speed of a real UART; USB ports ignore it, ports of most modules follow it."

@@ -1,8 +1,8 @@
 """Plain data to JSON text and back, with bytes kept as they are.
 
 A value is ``None``, ``bool``, ``int``, ``float``, ``str``, ``bytes``, a tuple of values or a dict from text to
-values. Lists are taken as tuples. Bytes travel as ``{"$bytes": "<base64>"}``, so text keys must not begin with
-``$``.
+values. Lists are taken as tuples. Bytes travel as ``{"$bytes": "<base64>"}``; a text key that begins with ``$`` (an
+eimId may be any text) travels with a second one.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def normalise(value: object, *, depth: int = 0) -> Value:
     if isinstance(value, Mapping):
         result: dict[str, Value] = {}
         for key, item in value.items():
-            if not isinstance(key, str) or key.startswith("$"):
+            if not isinstance(key, str):
                 raise UnstorableValueError(f"the key {key!r}")
             result[key] = normalise(item, depth=depth + 1)
         return result
@@ -61,7 +61,7 @@ def _to_json(value: Value) -> object:
     if isinstance(value, tuple):
         return [_to_json(item) for item in value]
     if isinstance(value, dict):
-        return {key: _to_json(item) for key, item in value.items()}
+        return {"$" + key if key.startswith("$") else key: _to_json(item) for key, item in value.items()}
     return value
 
 
@@ -72,7 +72,7 @@ def _from_json(value: object) -> Value:
             if len(value) != 1 or not isinstance(text, str):
                 raise UnreadableValueError("a broken byte string")
             return base64.b64decode(text, validate=True)
-        return {key: _from_json(item) for key, item in value.items()}
+        return {key[1:] if key.startswith("$$") else key: _from_json(item) for key, item in value.items()}
     if isinstance(value, list):
         return tuple(_from_json(item) for item in value)
     if isinstance(value, float) and not math.isfinite(value):
