@@ -233,4 +233,5 @@ def test_raw_signatures_are_64_bytes_and_bound_to_key_and_data(pki: Pki) -> None
     assert not verify_raw(key.public_key(), signature, b"date")
     assert not verify_raw(pki["eum"].public_key, signature, b"data")
     assert not verify_raw(key.public_key(), signature[:63], b"data")
+    assert not verify_raw(key.public_key(), signature[:32] + b"\0" + signature[32:], b"data")  # same numbers, 65 bytes
     assert not verify_raw(key.public_key(), bytes(64), b"data")

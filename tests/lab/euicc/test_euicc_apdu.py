@@ -293,7 +293,12 @@ def test_refresh_is_announced_fetched_and_the_new_profile_shows_after_reset() ->
     assert b.card.pending_proactive == bytes.fromhex("D009810301010482028182")
     # The UICC shows the old profile until it is reset, and every good answer says that a command waits.
     assert send(b.card, "00A4000C022FE2", "00B000000A") == ["910B", ICCID_BOOTSTRAP + "910B"]
-    assert send(b.card, "801200000A", "801200000B", "8012000000") == ["6C0B", "D009810301010482028182" + "9000", "6985"]
+    assert send(b.card, "801200000A", "801200000C", "801200000B", "8012000000") == [
+        "6C0B",
+        "6C0B",
+        "D009810301010482028182" + "9000",
+        "6985",
+    ]
     assert send(b.card, "801400000C810301010402028281030100") == ["9000"]
     b.reset()
     assert send(b.card, "00A4000C022FE2", "00B000000A") == ["9000", ICCID_A + "9000"]

@@ -17,11 +17,13 @@ from ipad_agent.lab.euicc import (
     EimConfigError,
     NotificationTarget,
     Quirks,
+    StatusError,
     default_card,
     default_profiles,
     eim_configuration,
     tbcd,
 )
+from ipad_agent.lab.euicc.isdr import Isdr
 from ipad_agent.lab.euicc.profiles import digits
 
 from .euicc_bench import (
@@ -217,6 +219,8 @@ def test_initial_eims_are_added_once() -> None:
     request = der.tlv(0xBF57, der.tlv(0xA0, first, second))
     assert b.terminal.hex(request) == "BF5707A005" + "840101" + "0500"
     assert b.terminal.hex(request) == "BF5703810102"
+    other = der.tlv(0xBF57, der.tlv(0xA0, eim_configuration("other", spki)))
+    assert b.terminal.hex(other) == "BF5703810102"
     stored = der.parse(b.terminal.es10("BF5500")).get(0xA0).children
     assert stored[0].raw.hex().upper() == first.hex().upper().replace("8401FF", "840101")
     assert stored[1].raw == second
@@ -305,6 +309,21 @@ def test_functions_can_be_registered_whole_or_in_fragments() -> None:
     assert b.terminal.hex("A08210008700") == "A08210008700"
     b.terminal.es10("BF2E0100" + "00")
     assert b.terminal.sw == 0x6A80
+
+
+def test_a_command_that_fails_half_way_leaves_nothing_behind() -> None:
+    def change_then_fail(isdr: Isdr, raw: bytes) -> bytes:
+        isdr.state.default_smdp = "half"
+        if raw[-1]:
+            raise StatusError(0x6A84)
+        raise der.DerError("no")
+
+    b = bench()
+    for request, status in (("BF2E0100", 0x6A80), ("BF2E0101", 0x6A84)):
+        b.card.es10.register(0xBF2E, change_then_fail, fragment=True)
+        b.terminal.es10(request)
+        assert b.terminal.sw == status
+        assert b.card.state.default_smdp == "smdp.lab.example"
 
 
 def test_a_consumer_lpa_can_switch_delete_and_name_profiles() -> None:

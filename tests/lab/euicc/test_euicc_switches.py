@@ -254,6 +254,17 @@ def test_emergency_with_refresh_ends_the_rollback_grant_and_without_keeps_it() -
         assert (b.terminal.hex(ROLLBACK) != NO_ROLLBACK) is kept
 
 
+def test_no_other_switch_while_the_emergency_profile_is_enabled() -> None:
+    b = with_emergency()
+    b.run(bytes.fromhex("A7028000"))
+    b.terminal.es10("BF5B03800100")  # without refresh: the grant stays, but cannot be used now
+    assert b.card.state.rollback is not None
+    b.card.mark_just_installed(OPERATOR_B)
+    assert b.terminal.hex(IMMEDIATE) == "BF5A03800101"
+    assert b.terminal.hex(ROLLBACK) == NO_ROLLBACK
+    assert b.card.enabled_iccid == "89490200009000000022"
+
+
 def test_emergency_is_not_available_without_profile_or_support() -> None:
     assert bench().terminal.hex(EMERGENCY) == "BF5B03800108"
     assert with_emergency(Quirks(ecall_supported=False)).terminal.hex(EMERGENCY) == "BF5B03800108"
@@ -305,6 +316,14 @@ def test_immediate_enable_needs_configuration_and_session() -> None:
     assert b.terminal.hex(IMMEDIATE) == "BF5A03800105"
     b.terminal.es10("BF5A00")
     assert b.terminal.sw == 0x6A80
+
+
+def test_another_change_ends_the_session_of_immediate_enabling() -> None:
+    b = bench()
+    b.run(bytes.fromhex("A7028000"))
+    b.card.mark_just_installed(OPERATOR_A)
+    assert b.run(enable(ICCID_B)) == "830100"
+    assert b.terminal.hex(IMMEDIATE) == "BF5A03800104"
 
 
 def test_immediate_enable_does_not_displace_a_profile_that_must_stay() -> None:
