@@ -106,14 +106,12 @@ class _Judge:
         pinned = key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
         if spki_of(leaf) == pinned:
             return self._own([leaf], "its key is the pinned one")
-        paths = [path for path in self._paths(leaf, others) if self._ends_in_key(path, pinned, key)]
+        paths = self._paths(leaf, others)
+        if any(spki_of(other) == pinned for other in others):
+            paths = [path for path in paths if len(path) > 1 and spki_of(path[-1]) == pinned]
+        else:  # servers usually leave the root certificate out; its key alone is enough to check the last signature
+            paths = [path for path in paths if self._signed_by(path[-1], key)]
         return self._first_good(paths, "its chain ends in the pinned key")
-
-    def _ends_in_key(self, path: list[x509.Certificate], pinned: bytes, key: object) -> bool:
-        if len(path) > 1 and spki_of(path[-1]) == pinned:
-            return True
-        # Servers usually leave the root certificate out; its key alone is enough to check the last signature.
-        return all(spki_of(c) != pinned for c in path) and self._signed_by(path[-1], key)
 
     def _by_certificates(self, leaf: x509.Certificate, others: list[x509.Certificate]) -> Verdict:
         anchors = [x509.load_der_x509_certificate(der) for der in self._trust.anchors]

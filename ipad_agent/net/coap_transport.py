@@ -37,7 +37,6 @@ from .errors import HandshakeFailed, ProtocolViolation, TransferTimeout, Unreach
 _ECHO = OptionNumber(252)
 _REQUEST_TAG = OptionNumber(292)
 _SIZE2 = OptionNumber(28)
-_MAX_TOKEN_BYTES = 8
 _REMEMBERED_ANSWERS = 16
 
 # What aiocoap raises on messages that are none.
@@ -337,7 +336,7 @@ class Association(asyncio.DatagramProtocol):
         self._send_bytes(bytes([0x40 | int(kind) << 4, 0, mid >> 8, mid & 0xFF]))
 
     def _take_message(self, data: bytes) -> None:
-        if len(data) < 4 or data[0] >> 6 != 1 or data[0] & 0x0F > _MAX_TOKEN_BYTES:
+        if len(data) < 4 or data[0] >> 6 != 1:
             self._note_noise("no CoAP message")
             return
         kind, code, mid = Type(data[0] >> 4 & 3), data[1], int.from_bytes(data[2:4], "big")
@@ -380,11 +379,8 @@ class Association(asyncio.DatagramProtocol):
         if kind is Type.CON:
             self._send_empty(Type.ACK, mid)
             self._answered.append((mid, bytes(message.token)))
-            message.mtype = Type.NON  # acknowledged already; aiocoap is to deliver it only
-        self._stop_retransmission()
         self._request_token = None
-        if kind is Type.ACK:
-            message.mtype = Type.NON
+        message.mtype = Type.NON  # whatever had to be acknowledged is; aiocoap is only to deliver it
         self._messages.dispatch_message(message)
 
     def _stop_retransmission(self) -> None:

@@ -174,7 +174,7 @@ class CoapsCarrier:
         loop = asyncio.get_running_loop()
         association = self._association
         idle_s = self._clock.monotonic() - self._used_at_s  # not the loop's clock: that one stops while suspended
-        if association is not None and (not association.alive or idle_s > self._endpoint.nat_timeout_s):
+        if association is not None and idle_s > self._endpoint.nat_timeout_s:
             self._drop()
             association = None
         if association is not None:

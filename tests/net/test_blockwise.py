@@ -154,8 +154,15 @@ def test_413_without_a_size_is_retried_once_with_small_blocks() -> None:
     transfer = new_transfer(bytes(900))
     assert run(transfer, small) == b"ok"
     assert [a.kind for a in transfer.adaptations] == [Adaptation.SHRUNK]
+    sent: list[BlockRequest] = []
+
+    def never(request: BlockRequest) -> BlockResponse:
+        sent.append(request)
+        return BlockResponse(0x8D)
+
     with pytest.raises(PeerStatus, match=r"4\.13"):
-        run(new_transfer(bytes(900)), lambda _: BlockResponse(0x8D))
+        run(new_transfer(bytes(900)), never)
+    assert [len(r.payload) for r in sent] == [900, 256]
     with pytest.raises(PeerStatus, match=r"4\.13"):
         run(new_transfer(bytes(10)), lambda _: BlockResponse(0x8D))
 
@@ -202,7 +209,7 @@ def test_success_before_the_last_block_is_a_violation_unless_it_names_the_block(
 
 
 def test_acknowledgement_of_another_block_is_a_violation() -> None:
-    with pytest.raises(ProtocolViolation):
+    with pytest.raises(ProtocolViolation, match="another block"):
         run(new_transfer(bytes(3000)), lambda _: BlockResponse(CONTINUE, block1=Block(5, True, 6)))
 
 
@@ -265,6 +272,7 @@ def test_answer_of_exactly_the_limit_is_taken() -> None:
         BlockResponse(CHANGED, bytes(1025), block2=Block(0, False, 6)),
         BlockResponse(CHANGED, bytes(1024), block2=Block(1, True, 6)),
         BlockResponse(CHANGED, bytes(1024), block2=Block(0, True, 7)),
+        BlockResponse(CHANGED, bytes(2048), block2=Block(0, True, 7)),
     ],
 )
 def test_blocks_of_wrong_size_or_place_are_violations(response: BlockResponse) -> None:

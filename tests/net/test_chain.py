@@ -154,6 +154,12 @@ def test_anchor_that_is_no_ca_signs_for_nobody_but_itself() -> None:
     assert refused(server.shown, Trust.certificate(nobody.der)) is Refusal.NOT_A_CA
 
 
+def test_pinned_key_shown_in_a_certificate_that_is_no_ca_signs_for_nobody() -> None:
+    nobody = issue("Nobody")
+    server = issue("Server", issuer=nobody, dns=(HOST,), send_issuer=True)
+    assert refused(server.shown, Trust.spki(nobody.spki)) is Refusal.NOT_A_CA
+
+
 def test_certificate_without_basic_constraints_is_no_ca(root: Identity) -> None:
     old = issue("Old", issuer=root, constraints=False, send_issuer=True)
     server = issue("Server", issuer=old, dns=(HOST,), send_issuer=True)

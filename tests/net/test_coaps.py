@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import random
 import socket
 from collections.abc import AsyncIterator, Callable
@@ -445,6 +446,17 @@ async def test_silent_server_on_a_fresh_session_is_not_asked_twice(server: Ident
         assert len(t.peer.messages) == 3
 
 
+async def test_server_that_is_there_but_does_not_answer_is_not_taken_for_restarted(server: Identity) -> None:
+    def babble(peer: Peer, request: Message) -> Message | None:
+        return echo(peer, request) if request.payload == b"one" else Message(NON, 0x45, 9, b"other")
+
+    async with talk(server, babble, ack_timeout_s=0.02, max_retransmit=2) as t:
+        await t.ask(b"one")
+        with pytest.raises(TransferTimeout):
+            await t.ask(b"two")
+        assert t.peer.handshakes == 1
+
+
 async def test_server_that_acknowledges_but_never_answers_is_left_at_the_deadline(server: Identity) -> None:
     async with talk(server, lambda p, r: Message(ACK, 0, r.mid), exchange_timeout_s=0.3) as t:
         with pytest.raises(TransferTimeout, match="GetEimPackage"):
@@ -466,6 +478,26 @@ async def test_closed_port_is_reported_at_once(server: Identity) -> None:
         await asyncio.sleep(0)
         with pytest.raises(Unreachable, match="not reachable"):
             await asyncio.wait_for(t.ask(), 5)
+
+
+async def test_port_closed_under_a_session_is_noticed_at_once(server: Identity) -> None:
+    async with talk(server, echo, ack_timeout_s=30, handshake_timeout_s=30) as t:
+        await t.ask()
+        t.peer.stop()
+        await asyncio.sleep(0)
+        with pytest.raises(Unreachable, match="not reachable"):
+            await asyncio.wait_for(t.ask(), 5)
+
+
+async def test_failed_handshakes_leave_no_socket_open(server: Identity) -> None:
+    async with talk(server, echo, handshake_timeout_s=0.05) as t:
+        t.peer.muted = True
+        before = len(os.listdir("/proc/self/fd"))
+        for _ in range(3):
+            with pytest.raises(Unreachable):
+                await t.ask()
+        await asyncio.sleep(0)
+        assert len(os.listdir("/proc/self/fd")) == before
 
 
 async def test_cancelled_exchange_leaves_the_carrier_usable(server: Identity) -> None:
@@ -495,6 +527,34 @@ async def test_pin_changed_between_two_carriers_is_not_bypassed_by_the_shared_se
         with pytest.raises(TrustRefused):
             await other.exchange(b"secret", function="GetEimPackage")
         assert len(t.peer.data) == seen
+
+
+async def test_session_is_bound_to_everything_that_decides_whom_to_trust(server: Identity) -> None:
+    psk = Psk(b"device", b"0123456789abcdef")
+    async with talk(server, echo) as t:
+        other_key = Psk(b"device", b"another key here")
+        endpoints = [
+            endpoint(t.peer, Trust.spki(server.spki)),
+            endpoint(t.peer, Trust.spki(issue("x").spki)),
+            endpoint(t.peer, Trust.spki(server.spki), verify_name="eim.test"),
+            endpoint(t.peer, Trust.psk(), psk=psk),
+            endpoint(t.peer, Trust.psk(), psk=other_key),
+            endpoint(t.peer, Trust.psk(), psk=replace(other_key, identity=b"other")),
+        ]
+        assert len({CoapsCarrier(e)._settings(1).fingerprint for e in endpoints}) == len(endpoints)
+
+
+async def test_session_of_an_old_pre_shared_key_is_not_resumed_with_a_new_one() -> None:
+    old, new = Psk(b"device", b"0123456789abcdef"), Psk(b"device", b"another key here")
+    context = server_context(psk={old.identity: old.key}, suites=b"PSK-AES128-CCM8:@SECLEVEL=0")
+    async with serve(context, echo) as peer:
+        backend = OpenSslBackend()
+        first = CoapsCarrier(endpoint(peer, Trust.psk(), psk=old), backend=backend)
+        await first.exchange(b"x", function="x")
+        await first.close()
+        second = CoapsCarrier(endpoint(peer, Trust.psk(), psk=new, handshake_timeout_s=0.2), backend=backend)
+        with pytest.raises(HandshakeFailed):
+            await second.exchange(b"x", function="x")
 
 
 async def test_broken_resumption_falls_back_to_a_full_handshake(server: Identity) -> None:

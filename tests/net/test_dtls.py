@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -44,7 +45,7 @@ def settings(
         mtu_bytes=mtu,
         handshake_timeout_s=10,
     )
-    return plain if groups is None else DtlsSettings(association, plain.fingerprint, groups=groups)
+    return plain if groups is None else replace(plain, groups=groups)
 
 
 def judge_by(trust: Trust) -> Callable[[Sequence[bytes]], Verdict]:
@@ -315,6 +316,13 @@ def test_wrong_psk_and_unknown_identity_fail_in_a_sentence() -> None:
 
 def test_server_with_a_certificate_only_is_no_psk_server(server: Identity) -> None:
     assert isinstance(failure(psk_wire(PSK, server_context(server))), HandshakeFailed)
+
+
+def test_session_that_came_about_without_the_key_is_not_used(monkeypatch: pytest.MonkeyPatch, server: Identity) -> None:
+    monkeypatch.setattr(openssl, "_PSK_SUITES", openssl._CERTIFICATE_SUITES)
+    error = failure(psk_wire(PSK, server_context(server)))
+    assert isinstance(error, TrustRefused)
+    assert error.reason is Refusal.NO_PSK
 
 
 def test_psk_never_shows_itself() -> None:
