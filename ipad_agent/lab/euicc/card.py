@@ -162,6 +162,7 @@ class SmartCard:
     def _lose_power(self) -> None:
         self._powered = False
         self._cut = None
+        self._store.roll_back()
         raise PowerLostError("the power was cut")
 
     # --- dispatch ---

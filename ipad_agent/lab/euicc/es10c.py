@@ -75,6 +75,8 @@ def set_nickname(isdr: Isdr, raw: bytes) -> bytes:
 
 
 def _switch(isdr: Isdr, tag: int, target: Profile | None, refresh: bool) -> bytes:
+    if isdr.state.emergency_return is not None:
+        return code(tag, _UNDEFINED)
     if isdr.cat_busy:
         return code(tag, CAT_BUSY)
     switching.switch(isdr, target, refresh=refresh)

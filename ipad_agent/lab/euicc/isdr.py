@@ -40,6 +40,8 @@ class Isdr:
         self.proactive_session_open = False
         self.installed: Installed | None = None
         self.states_before_change: dict[str, bool] | None = None
+        self.rsp_session: object | None = None
+        """Room for what a profile download keeps between its commands."""
 
     @property
     def state(self) -> CardState:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from .isdr import Isdr
     from .state import Notification, SignedResult
 
-OK, NOTHING_TO_DELETE = 0, 1
+OK, NOTHING_TO_DELETE, UNDEFINED = 0, 1, 127
 
 
 def list_notification(isdr: Isdr, raw: bytes) -> bytes:
@@ -32,7 +32,7 @@ def retrieve_notifications_list(isdr: Isdr, raw: bytes) -> bytes:
         return _answer(isdr, _notifications(state.notifications))
     wanted = criteria.find(0x80, 0x81, 0x82)
     if wanted is None:
-        raise der.DerError("an unknown search criterion")
+        return _answer(isdr, der.integer(UNDEFINED, 0x81))
     if wanted.tag == 0x82:
         return _answer(isdr, _results(isdr, state.results))
     if wanted.tag == 0x81:

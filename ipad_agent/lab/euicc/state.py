@@ -195,6 +195,7 @@ class StateStore:
         """Make the state in memory the one that survives."""
         self._text = dumps(self.state)
         if self._path is not None:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
             temporary = self._path.with_name(self._path.name + ".new")
             temporary.write_text(self._text)
             os.replace(temporary, self._path)

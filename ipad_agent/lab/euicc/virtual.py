@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 class VirtualEuicc(SmartCard):
     """An SGP.32 eUICC: ``transmit`` APDUs, ``reset``, cut its power, look at it and prepare it.
 
-    What is changed here from Python is committed at once, like what a factory writes.
+    What is changed here from Python is committed at once, like what a factory writes. ``reset`` reads the committed
+    state again: ask ``state`` anew after it instead of keeping a ``Profile`` in hand.
     """
 
     @property

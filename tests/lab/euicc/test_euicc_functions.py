@@ -208,6 +208,10 @@ def test_ipae_is_not_there() -> None:
     assert bench().terminal.hex("BF420480020780") == "BF4203800101"
 
 
+def test_notifications_by_a_criterion_that_is_not_known() -> None:
+    assert bench().terminal.hex("BF2B04A0028300") == "BF2B0381017F"
+
+
 # --- AddInitialEim, GetEimConfigurationData ---
 
 

@@ -114,6 +114,7 @@ def test_the_same_card_object_comes_back_by_reset() -> None:
     package = b.eim.package(enable(ICCID_A))
     with pytest.raises(PowerLostError):
         b.terminal.es10(package)
+    assert (b.card.enabled_iccid, b.card.powered) == (BOOTSTRAP, False)
     b.reset()
     assert check_after_cut(b, package) == "020103"
     assert b.run(enable(ICCID_A)) == "830100"
@@ -184,7 +185,7 @@ def test_power_cut_during_the_devices_own_switches(tmp_path: Path, command: str,
 
 
 def test_everything_is_in_the_file(tmp_path: Path) -> None:
-    path = tmp_path / "card.json"
+    path = tmp_path / "a" / "new" / "folder" / "card.json"
     b = bench(path=path, token=True)
     b.card.update_profile(OPERATOR_A, icon=b"\x01\x02", icon_type=1, ppr=[1], gid1=b"", service_data=b"\x05\x00")
     b.run(bytes.fromhex("A70A80008103883703820161"))
@@ -194,7 +195,7 @@ def test_everything_is_in_the_file(tmp_path: Path) -> None:
     assert after.card.state == before
     assert after.card.active_iccid == OPERATOR_A
     assert after.terminal.hex("BF58038001FF").startswith("BF58")
-    assert not list(tmp_path.glob("*.new"))
+    assert not list(path.parent.glob("*.new"))
 
 
 @pytest.mark.parametrize(

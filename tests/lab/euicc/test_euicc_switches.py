@@ -265,6 +265,14 @@ def test_no_other_switch_while_the_emergency_profile_is_enabled() -> None:
     assert b.card.enabled_iccid == "89490200009000000022"
 
 
+def test_an_lpa_cannot_switch_away_from_the_emergency_profile() -> None:
+    b = with_emergency(Quirks(es10c=True))
+    b.terminal.es10(EMERGENCY)
+    b.reset()
+    assert b.terminal.hex("BF3111" + "A00C5A0A" + ICCID_B + "8101FF") == "BF3103" + "80017F"
+    assert b.card.active_iccid == "89490200009000000022"
+
+
 def test_emergency_is_not_available_without_profile_or_support() -> None:
     assert bench().terminal.hex(EMERGENCY) == "BF5B03800108"
     assert with_emergency(Quirks(ecall_supported=False)).terminal.hex(EMERGENCY) == "BF5B03800108"
