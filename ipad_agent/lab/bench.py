@@ -273,9 +273,17 @@ class Bench:
         base: dict[str, Table] = {
             "modem": {"port": self.modem.path, "lock_dir": self.folder},
             "provisioning": {"initial_eim": self.folder / "initial-eim.der"},
-            "poll": {"first_s": 0.2, "phase_window_s": 0, "interval_s": 5, "jitter": 0.0, "backoff_first_s": 1},
+            "poll": {
+                "first_s": 0.2,
+                "phase_window_s": 0,
+                "interval_s": 5,
+                "jitter": 0.0,
+                "fast_phase_s": 0,
+                "attach_gap_s": 0,
+                "backoff_first_s": 1,
+            },
             "coap": {"ack_timeout_s": 1.0},
-            "store": {"state_dir": self.folder / "agent-state"},
+            "store": {"state_dir": self.folder / "agent-state", "runtime_dir": self.folder / "agent-run"},
             "log": {"level": "debug", "style": "json"},
         }
         eim: dict[str, Any] = {"id": self.identity.eim_id, "host": host, "port": port}
