@@ -272,7 +272,7 @@ def test_answer_of_exactly_the_limit_is_taken() -> None:
         BlockResponse(CHANGED, bytes(1025), block2=Block(0, False, 6)),
         BlockResponse(CHANGED, bytes(1024), block2=Block(1, True, 6)),
         BlockResponse(CHANGED, bytes(1024), block2=Block(0, True, 7)),
-        BlockResponse(CHANGED, bytes(2048), block2=Block(0, True, 7)),
+        BlockResponse(CHANGED, bytes(2048), block2=Block(0, False, 7)),
     ],
 )
 def test_blocks_of_wrong_size_or_place_are_violations(response: BlockResponse) -> None:

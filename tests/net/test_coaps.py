@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import random
 import socket
 from collections.abc import AsyncIterator, Callable
@@ -489,15 +488,22 @@ async def test_port_closed_under_a_session_is_noticed_at_once(server: Identity) 
             await asyncio.wait_for(t.ask(), 5)
 
 
-async def test_failed_handshakes_leave_no_socket_open(server: Identity) -> None:
+async def test_failed_handshakes_leave_no_socket_open(server: Identity, monkeypatch: pytest.MonkeyPatch) -> None:
+    loop = asyncio.get_running_loop()
+    create, made = loop.create_datagram_endpoint, []
+
+    async def record(*arguments: Any, **options: Any) -> Any:
+        transport, protocol = await create(*arguments, **options)
+        made.append(transport)
+        return transport, protocol
+
     async with talk(server, echo, handshake_timeout_s=0.05) as t:
         t.peer.muted = True
-        before = len(os.listdir("/proc/self/fd"))
+        monkeypatch.setattr(loop, "create_datagram_endpoint", record)
         for _ in range(3):
             with pytest.raises(Unreachable):
                 await t.ask()
-        await asyncio.sleep(0)
-        assert len(os.listdir("/proc/self/fd")) == before
+        assert [transport.is_closing() for transport in made] == [True] * 3
 
 
 async def test_cancelled_exchange_leaves_the_carrier_usable(server: Identity) -> None:
