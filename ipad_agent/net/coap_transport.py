@@ -254,12 +254,18 @@ class Association(asyncio.DatagramProtocol):
         self._process(self._client.feed(data, self._loop.time()))
 
     def error_received(self, exc: Exception) -> None:
-        """ICMP said no, or the kernel has no route; seen only because the socket is connected."""
+        """ICMP said no, or the kernel has no route; seen only because the socket is connected.
+
+        During the handshake that is the end, for another address may do better. A session outlives a radio that is
+        away for a moment: only a closed port ends it, anything else is a lost datagram that CoAP sends again.
+        """
         text = (exc.strerror if isinstance(exc, OSError) else None) or str(exc)
         if not self._ready.done():
             self._ready.set_exception(Unreachable(f"{self._host}:{self._port} is not reachable: {text}"))
-        else:
+        elif isinstance(exc, ConnectionRefusedError):
             self._end(SessionLost(f"{self._host}:{self._port} is not reachable any more: {text}"))
+        else:
+            self._note_noise(f"a datagram was not sent ({text})")
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._socket = None

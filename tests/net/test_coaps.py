@@ -488,6 +488,16 @@ async def test_port_closed_under_a_session_is_noticed_at_once(server: Identity) 
             await asyncio.wait_for(t.ask(), 5)
 
 
+async def test_network_that_is_away_for_a_moment_does_not_end_the_session(server: Identity) -> None:
+    async with talk(server, echo, ack_timeout_s=0.02) as t:
+        await t.ask()
+        association = t.carrier._association
+        assert association is not None
+        association.error_received(OSError(101, "Network is unreachable"))
+        assert await t.ask(b"x") == b"x"
+        assert t.peer.handshakes == 1
+
+
 async def test_failed_handshakes_leave_no_socket_open(server: Identity, monkeypatch: pytest.MonkeyPatch) -> None:
     loop = asyncio.get_running_loop()
     create, made = loop.create_datagram_endpoint, []
