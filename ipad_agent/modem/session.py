@@ -286,8 +286,12 @@ class AtSession:
         self._contention = None
 
     async def _ping_until_in_step(self) -> bool:
-        """Ask AT until one question gets exactly one answer and silence after it."""
+        """Ask AT until one question gets exactly one answer and silence after it.
+
+        Once a question went unanswered, its answer may still come: the silence has to be longer then.
+        """
         timing = self._timing
+        silence_s = timing.quiet_after_stray_s
         for _ in range(timing.pings):
             self._stray_since_ping = 0
             try:
@@ -295,8 +299,9 @@ class AtSession:
             except CommandRefused:
                 pass  # the rest of a broken command got its ERROR; that is an answer too
             except (CommandTimeout, LineDamaged):
+                silence_s = timing.quiet_after_timeout_s
                 continue
-            await self._drain(timing.quiet_after_stray_s)
+            await self._drain(silence_s)
             if not self._stray_since_ping:
                 return True
         return False

@@ -82,9 +82,9 @@ def test_a_card_that_corrects_for_ever_is_not_followed() -> None:
 
 
 def test_a_card_that_announces_for_ever_is_not_followed() -> None:
-    with pytest.raises(AnswerTooLong):
+    with pytest.raises(AnswerTooLong, match="300 times"):
         es10(FakeChannel("6110", *["6110"] * 400))
-    with pytest.raises(AnswerTooLong):
+    with pytest.raises(AnswerTooLong, match="65536 bytes"):
         es10(FakeChannel("6110", *["00" * 256 + "6100"] * 400))
 
 
@@ -273,6 +273,9 @@ def test_an_order_whose_last_block_was_sent_is_never_sent_again() -> None:
         es10(channel, bytes(500))
     assert caught.value.may_have_executed
     assert len(channel.sent) == 2
+    channel = FakeChannel("6F00")  # a first block that is the last, and evidence against its size
+    with pytest.raises(StatusWordError):
+        es10(channel, bytes(250))
     channel = FakeChannel("9000", ChannelLost("gone", reason=LossReason.TIMEOUT))
     with pytest.raises(ChannelLost) as lost:
         es10(channel, bytes(500))

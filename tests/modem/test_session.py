@@ -115,6 +115,50 @@ class BusyModem(FakeModem):
         return Later(max(0.0, self._start + self._busy_until_s - now), reply)
 
 
+@pytest.mark.parametrize("spacing_s", [0.1, 0.3, 0.6, 0.9])
+def test_answers_that_trickle_in_late_are_all_waited_for(spacing_s: float) -> None:
+    """Five questions unanswered, then one answer after the other."""
+
+    async def scene() -> None:
+        modem = FakeModem()
+        modem.on("AT+CGLA", [None, Later(3, '+CGLA: 4,"6A88"|OK')])
+        asked = 0
+
+        def slowly(_: str) -> Later:
+            nonlocal asked
+            asked += 1
+            return Later(3.5 + asked * spacing_s if asked < 5 else 0, "OK")
+
+        modem.on("AT", slowly)
+        session = await opened(modem)
+        with pytest.raises(CommandTimeout):
+            await session.run(CGLA, deadline_s=5)
+        assert await session.run(CGLA) == ('+CGLA: 4,"6A88"',)
+
+    run(scene())
+
+
+def test_in_step_means_that_one_question_gets_one_answer() -> None:
+    async def scene() -> None:
+        modem = FakeModem()
+        modem.on("AT+CGLA", [None, Later(1, '+CGLA: 4,"6A88"|OK')])
+        session = await opened(modem)
+        with pytest.raises(CommandTimeout):
+            await session.run(CGLA, deadline_s=5)
+        loop = asyncio.get_running_loop()
+
+        def trickle(_: str) -> str:
+            modem.on("AT", "OK")
+            loop.call_later(0.1, modem.say, "OK")
+            loop.call_later(0.45, modem.say, "OK")
+            return "OK"
+
+        modem.on("AT", trickle)
+        assert await session.run(CGLA) == ('+CGLA: 4,"6A88"',)
+
+    run(scene())
+
+
 def test_an_answer_to_an_earlier_command_fails_the_one_in_flight_instead_of_feeding_it() -> None:
     async def scene() -> None:
         modem = FakeModem()
@@ -131,7 +175,7 @@ def test_an_answer_to_an_earlier_command_fails_the_one_in_flight_instead_of_feed
 def test_a_cancelled_command_leaves_no_answer_behind() -> None:
     async def scene() -> None:
         modem = FakeModem()
-        modem.on("AT+CGLA", [Later(1, '+CGLA: 4,"9000"|OK'), '+CGLA: 4,"6A88"|OK'])
+        modem.on("AT+CGLA", [Later(1, '+CGLA: 4,"9000"|OK'), Later(1, '+CGLA: 4,"6A88"|OK')])
         session = await opened(modem)
         task = asyncio.ensure_future(session.run(CGLA))
         await asyncio.sleep(0.5)
