@@ -133,8 +133,8 @@ class Association(asyncio.DatagramProtocol):
         self._over: IpadError | None = None
         self._closed = False
         self._flights_sent_again = 0
-        self.heard_at_s = 0.0
-        """When the last CoAP message from the server arrived, in the loop's clock; 0 before the first."""
+        self.heard = 0
+        """How many CoAP messages of the server arrived, whatever they were."""
 
         self._failed: asyncio.Future[IpadError] | None = None
         self._request_mid: int | None = None  # of our request, as long as it is not acknowledged
@@ -346,7 +346,7 @@ class Association(asyncio.DatagramProtocol):
             self._note_noise("no CoAP message")
             return
         kind, code, mid = Type(data[0] >> 4 & 3), data[1], int.from_bytes(data[2:4], "big")
-        self.heard_at_s = self._loop.time()
+        self.heard += 1
         if code == 0:
             self._take_empty(kind, mid)
             return

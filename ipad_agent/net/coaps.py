@@ -160,6 +160,7 @@ class CoapsCarrier:
                 self._used_at_s = self._clock.monotonic()
 
     async def close(self) -> None:
+        """See ``Carrier``. Waits for a running exchange, which its own deadline bounds; cancel that one to hurry."""
         async with self._lock:
             self._drop()
 
@@ -171,19 +172,18 @@ class CoapsCarrier:
     # -- one exchange --------------------------------------------------------------------------------------------
 
     async def _exchange(self, body: bytes) -> bytes:
-        loop = asyncio.get_running_loop()
         association = self._association
         idle_s = self._clock.monotonic() - self._used_at_s  # not the loop's clock: that one stops while suspended
         if association is not None and idle_s > self._endpoint.nat_timeout_s:
             self._drop()
             association = None
         if association is not None:
-            began_s = loop.time()
+            heard_before = association.heard
             try:
                 return await self._transfer(association, body)
             except (PeerSilent, SessionLost, HandshakeFailed) as error:
                 self._drop()
-                if association.heard_at_s >= began_s:
+                if association.heard > heard_before:
                     raise  # the server is there and has our session: this is no lost state
                 events.RECONNECTING.emit(host=self._endpoint.host, port=self._endpoint.port, problem=error)
         association = self._association = await self._connect()
@@ -203,7 +203,7 @@ class CoapsCarrier:
             unblocked=self._unblocked,
         )
         reported = 0
-        uri_host = endpoint.host if endpoint.send_uri_host and not endpoint.host_is_address else None
+        uri_host = endpoint.host.rstrip(".") if endpoint.send_uri_host and not endpoint.host_is_address else None
         while True:
             response = await association.request(
                 transfer.next_request(),

@@ -58,7 +58,7 @@ def server() -> Identity:
     return issue("S", dns=("eim.test",))
 
 
-class TestClock(SystemClock):
+class JumpingClock(SystemClock):
     """The machine's clocks, with a jump ahead of the monotonic one."""
 
     ahead_s = 0.0
@@ -82,7 +82,7 @@ def endpoint(peer: Peer, trust: Trust, **changes: Any) -> CoapsEndpoint:
 class Talk:
     """A served peer and a carrier to it."""
 
-    def __init__(self, peer: Peer, carrier: CoapsCarrier, clock: TestClock, backend: OpenSslBackend) -> None:
+    def __init__(self, peer: Peer, carrier: CoapsCarrier, clock: JumpingClock, backend: OpenSslBackend) -> None:
         self.peer, self.carrier, self.clock, self.backend = peer, carrier, clock, backend
 
     async def ask(self, body: bytes = b"\xbf\x4f\x00") -> bytes:
@@ -99,7 +99,7 @@ async def talk(
     **changes: Any,
 ) -> AsyncIterator[Talk]:
     async with serve(server_context(server), handler, drop=drop) as peer:
-        clock, backend = TestClock(), OpenSslBackend()
+        clock, backend = JumpingClock(), OpenSslBackend()
         carrier = CoapsCarrier(
             endpoint(peer, trust or Trust.spki(server.spki), **changes), backend=backend, clock=clock
         )
