@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, cast
 
-# aiocoap comes without types; everything of it that is used stays in this module.
+# aiocoap comes without types; all of it that is used stays in this module.
 import aiocoap
 from aiocoap import error as coap_error
 from aiocoap import interfaces
