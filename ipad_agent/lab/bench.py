@@ -257,6 +257,14 @@ class Bench:
         on_link = self._link_changed if self.options.link_follows_modem else None
         self.modem = PtyModem(engine, self.folder / "modem", baud=self.options.baud, on_link=on_link)
         await self._stack.enter_async_context(self.modem)
+        self._stack.callback(self._write_traces)
+
+    def _write_traces(self) -> None:
+        """For whoever looks into a kept folder: the last of what went over the line and to the card."""
+        line = (f"{t_s:9.3f} {way} {data.decode('latin-1')!r}" for t_s, way, data in self.modem.trace)
+        (self.folder / "modem.trace").write_text("\n".join(line) + "\n")
+        apdus = (f"{apdu.hex()} -> {'nothing' if answer is None else answer.hex()}" for apdu, answer in self.slot.trace)
+        (self.folder / "card.trace").write_text("\n".join(apdus) + "\n")
 
     def _link_changed(self, cell: Cell | None) -> None:
         LOG.info("network: %s", "down" if cell is None else f"up, {cell.plmn}")

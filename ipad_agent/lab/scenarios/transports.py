@@ -10,6 +10,8 @@ from ipad_agent.lab.scenario import Run, scenario
 
 from . import steps
 
+OFTEN = {"poll": {"interval_s": 2}}
+
 
 def _used(bench: Bench, command: str) -> int:
     """How often the host gave this command (not its test form)."""
@@ -20,7 +22,9 @@ def _used(bench: Bench, command: str) -> int:
 @scenario("cgla-only", "Through a modem that has no AT+CSIM, profiles are listed and switched over AT+CGLA.")
 async def cgla_only(run: Run) -> None:
     """Two orders, one of them a switch that the modem carries out by itself (REFRESH)."""
-    async with run.bench(BenchOptions(modem={"transports": "cgla"}, provision="card")) as bench:
+    async with run.bench(
+        BenchOptions(personality="eg25", modem={"transports": "cgla"}, provision="card", config=OFTEN)
+    ) as bench:
         bench.order("list-profiles")
         await steps.first_poll(run, bench)
         await steps.answers_order(run, bench)
@@ -33,7 +37,7 @@ async def cgla_only(run: Run) -> None:
 @scenario("csim-only", "Through a modem that only has AT+CSIM and ignores REFRESH, a switch still takes effect.")
 async def csim_only(run: Run) -> None:
     """The agent must manage the channel itself and reset the card itself."""
-    async with run.bench(BenchOptions(personality="sim7600", provision="card")) as bench:
+    async with run.bench(BenchOptions(personality="sim7600", provision="card", config=OFTEN)) as bench:
         bench.order("list-profiles")
         await steps.first_poll(run, bench)
         await steps.answers_order(run, bench)
@@ -54,7 +58,7 @@ async def echo_and_urcs(run: Run) -> None:
         "boot_lines": ("RDY", "+CFUN: 1"),
         "leaked_channels": 2,
     }
-    async with run.bench(BenchOptions(modem=modem, provision="card")) as bench:
+    async with run.bench(BenchOptions(modem=modem, provision="card", config=OFTEN)) as bench:
         bench.order("list-profiles")
         await steps.first_poll(run, bench)
         await steps.answers_order(run, bench)
