@@ -46,6 +46,7 @@ from .errors import (
     ChannelLost,
     ChannelTrouble,
     FunctionFailed,
+    LossReason,
     MalformedAnswer,
     NotSelected,
     NotSupportedByCard,
@@ -319,6 +320,8 @@ class Euicc:
             return await self._call(function, request, parse, idempotent=True)
         except (ChannelLost, NotSelected, ChannelTrouble, TruncatedAnswer) as error:
             events.READ_REPEATED.emit(function=function, reason=error.message)
+            if isinstance(error, ChannelLost) and error.reason is LossReason.PORT:
+                await self._recovery.wait()  # a port that vanished needs some seconds to come back
         except ResetPending:
             if not self._reset_due:
                 raise

@@ -50,6 +50,7 @@ class IsdrSession:
         self._deadlines = deadlines
         self._block_sizes = block_sizes if block_sizes is not None else VolatileBlockSizes()
         self._transport: Es10Transport | None = None
+        self._last_channel: ApduChannel | None = None
         self._capability_due = terminal_capability == "always"
         self._capability_tried = False
         self._form = 0  # the form of TERMINAL CAPABILITY that worked last
@@ -94,9 +95,12 @@ class IsdrSession:
             opened = await self._open_with_capability() if self._capability_may_help(error) else None
             if opened is not None:
                 return opened
-            if isinstance(error, StatusWordError) and error.sw in _NO_ES10:
-                raise NotAnEuicc(f"the application under the ISD-R's AID answers {apdu.explain(error.sw)}") from error
-            raise
+            if not isinstance(error, StatusWordError) or error.sw not in _NO_ES10:
+                raise
+            opened = await self._open_another_way(error)
+            if opened is not None:
+                return opened
+            raise NotAnEuicc(f"the application under the ISD-R's AID answers {apdu.explain(error.sw)}") from error
 
     async def _open_with_capability(self) -> Es10Transport | None:
         """Try the forms of TERMINAL CAPABILITY, the one that worked last first; None when none helps."""
@@ -111,6 +115,17 @@ class IsdrSession:
             self._form = form
             return transport
         return None
+
+    async def _open_another_way(self, error: StatusWordError) -> Es10Transport | None:
+        """A way that opens a channel and then talks to another application (wrong channel in CLA) looks like a card
+        that is no eUICC; only another way tells the two apart."""
+        if self._last_channel is None:
+            return None
+        self._last_channel.note_unusable(f"GetEID was answered with {error.sw:04X}")
+        try:
+            return await self._open_any_aid()
+        except (AidNotFound, ChannelRefused, StatusWordError):
+            return None
 
     def _capability_may_help(self, error: CardError) -> bool:
         """Only once after each reset: a card that waits for its reset gives the same answers."""
@@ -135,6 +150,7 @@ class IsdrSession:
 
     async def _prove(self, channel: ApduChannel) -> Es10Transport:
         """Read the EID: "selectable" is not yet "an eUICC", and a way that opens is not yet one that carries."""
+        self._last_channel = channel
         identity = await self.access.identity()
         transport = Es10Transport(
             channel, deadlines=self._deadlines, block_sizes=self._block_sizes, memory_key=identity.key

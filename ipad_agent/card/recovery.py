@@ -68,6 +68,12 @@ class Recovery:
             reason = failure.message if failure is not None else "no rung of the reset ladder is available"
             raise CardUnreachable(f"the card does not come back: {reason}") from failure
 
+    async def wait(self) -> None:
+        """Open the card again without resetting anything; raises the last failure when it stays away."""
+        failure = await self._reach(self._access.recovery_plan().wait_s)
+        if failure is not None:
+            raise failure
+
     async def _reach(self, limit_s: float) -> CardError | ModemError | None:
         """Open the ISD-R with growing pauses; None when it worked, else the last failure."""
         loop = asyncio.get_running_loop()

@@ -106,7 +106,7 @@ class Es10Transport:
         while True:
             size = self.block_size
             try:
-                answer = await self._chain(request)
+                answer = await self._chain(request, idempotent=idempotent)
             except StatusWordError as error:
                 repeatable = idempotent or not error.may_have_executed
                 if error.sw in _SIZE_SUSPECTS and repeatable and self.block_size < size:
@@ -115,12 +115,13 @@ class Es10Transport:
             self._check_complete(answer)
             return answer
 
-    async def _chain(self, request: bytes) -> bytes:
+    async def _chain(self, request: bytes, *, idempotent: bool) -> bytes:
         size = self.block_size
         commands = tuple(apdu.store_data(request, block_size=size, le=self.channel.le_on_case4))
         data = b""
         for number, (command, last) in enumerate(commands, start=1):
-            deadline_s = self._deadlines.last_block_s if last else self._deadlines.apdu_s
+            works = last and not idempotent  # reading is quick; only orders keep the card busy
+            deadline_s = self._deadlines.last_block_s if works else self._deadlines.apdu_s
             try:
                 answer = await self._send_block(command, deadline_s)
             except ChannelLost as error:

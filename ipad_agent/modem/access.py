@@ -165,9 +165,9 @@ class ModemCardAccess:
                 failures.append(error)
                 continue
             events.CHANNEL_OPENED.emit(way=way)
-            self._ladder.note_opened()
             identity = await self._link.identity()
             self._memory.save(ChannelRecord(way, channel.handle, identity.imei or "", self._boot_id))
+            await self._ladder.note_opened()
             return _Opened(channel)
         await self._run_all(self._link.profile.uicc.unlock)
         return failures

@@ -33,6 +33,8 @@ class ResetLadder:
         self._consent_nvm_writes = consent_nvm_writes
         self._read_iccid = read_iccid
         self._sim_ready = asyncio.Event()
+        self._iccid_before: str | None = None
+        self._iccid_generation = -1
         self._patterns: tuple[str, ...] = ()
         self._sim_ready_line = re.compile("(?!)")
         link.listen(self._look)
@@ -46,9 +48,12 @@ class ResetLadder:
             if self._allowed(rung) and not (number == 0 and profile.refresh.modem_executes is False)
         )
 
-    def note_opened(self) -> None:
-        """A channel was opened: a "SIM ready" from now on tells of a reset."""
+    async def note_opened(self) -> None:
+        """A channel was opened: a "SIM ready" or another ICCID from now on tells of a reset."""
         self._sim_ready.clear()
+        if self._iccid_generation != self._link.generation:
+            self._iccid_generation = self._link.generation
+            self._iccid_before = await self._read_iccid()
 
     async def climb(self, number: int) -> None:
         """Do rung ``number`` and wait until the SIM side looks ready again (or the time for that is over).
@@ -67,14 +72,15 @@ class ResetLadder:
                 hint="Allow it with modem.allow_nvm_writes if the wear is acceptable.",
             )
         if number == 0:
-            await self._wait_sim_ready(profile.deadlines.refresh_wait_s, poll=False)
+            await self._wait_sim_ready(profile.deadlines.refresh_wait_s, before=self._iccid_before)
+            self._iccid_generation = -1
             return
         self._sim_ready.clear()
         await self._execute(rung, profile)
         if rung.port_may_vanish:
             await self._link.come_back(profile.deadlines.port_return_s)
         limit_s = profile.deadlines.sim_ready_s
-        if not await self._wait_sim_ready(limit_s, poll=True):
+        if not await self._wait_sim_ready(limit_s, before=None):
             events.SIM_READY_TIMEOUT.emit(seconds=limit_s)
 
     def _allowed(self, rung: Rung) -> bool:
@@ -108,8 +114,8 @@ class ResetLadder:
                     raise
             await asyncio.sleep(_POLL_S)
 
-    async def _wait_sim_ready(self, limit_s: float, *, poll: bool) -> bool:
-        """Until the modem says that the SIM is ready, or with ``poll`` until it can read an ICCID."""
+    async def _wait_sim_ready(self, limit_s: float, *, before: str | None) -> bool:
+        """Until the modem says that the SIM is ready, or reads an ICCID other than ``before``."""
         loop = asyncio.get_running_loop()
         limit = loop.time() + limit_s
         while (left_s := limit - loop.time()) > _TICK_S:
@@ -124,7 +130,7 @@ class ResetLadder:
                 iccid = await self._read_iccid()
             except ModemError:
                 continue
-            if poll and iccid is not None:
+            if iccid is not None and iccid != before:
                 return True
         return False
 

@@ -57,6 +57,7 @@ class AtSession:
         self._parser = at.AtParser(urcs=urcs)
         self._timing = timing or LinkTiming()
         self._lock = asyncio.Lock()
+        self._terminator = b"\r"
         self._flight: _Flight | None = None
         self._quiet_due_s = 0.0  # silence to wait for before the next command; 0 means in step
         self._dirty_reason = ""
@@ -163,7 +164,7 @@ class AtSession:
         self._parser.expect(command.expectation)
         try:
             async with asyncio.timeout(limit_s):
-                await self._stream.write(command.text.encode("ascii") + b"\r")
+                await self._stream.write(command.text.encode("ascii") + self._terminator)
                 final = await flight.done
         except TimeoutError:
             self._mark_dirty(self._timing.quiet_after_timeout_s, f"no answer to {command.name}")
@@ -276,7 +277,7 @@ class AtSession:
             await asyncio.sleep(timing.escape_guard_s)
             await self._write(b"\rATQ0V1\r")  # and perhaps results were switched off
             await self._drain(timing.settle_s)
-            if not await self._ping_until_in_step():
+            if not await self._ping_until_in_step() and not await self._try_line_feed():
                 raise LinkDead(f"no answer to AT on {self._stream.description}")
         self._quiet_due_s, self._dirty_reason = 0.0, ""
         self._echoed = False
@@ -304,6 +305,14 @@ class AtSession:
             await self._drain(silence_s)
             if not self._stray_since_ping:
                 return True
+        return False
+
+    async def _try_line_feed(self) -> bool:
+        """A few modems take no command without a line feed; others take it for the beginning of the next one."""
+        self._terminator = b"\r\n"
+        if await self._ping_until_in_step():
+            return True
+        self._terminator = b"\r"
         return False
 
     async def _drain(self, quiet_s: float) -> None:

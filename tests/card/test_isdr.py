@@ -153,6 +153,14 @@ def test_an_m2m_card_that_refuses_es10_is_no_euicc_of_ours() -> None:
         opened(card)
 
 
+def test_a_way_that_talks_to_another_application_is_given_up_for_another_way() -> None:
+    card = FakeCard()
+    card.answers[GET_EID] = ["6D00", EID_ANSWER]
+    opened(card, terminal_capability="never")
+    assert len(card.channels[0].unusable) == 1
+    assert card.opened == 2
+
+
 def test_other_refusals_stay_what_they_are() -> None:
     card = FakeCard()
     card.answers[GET_EID] = "6F00"

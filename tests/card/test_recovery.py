@@ -4,11 +4,11 @@ import asyncio
 
 import pytest
 
-from ipad_agent.card.channel import RecoveryPlan
+from ipad_agent.card.channel import ChannelLost, LossReason, RecoveryPlan
 from ipad_agent.card.errors import CardNotReady, CardUnreachable
 from ipad_agent.card.euicc import Euicc
 from ipad_agent.card.isdr import IsdrSession
-from ipad_agent.modem.errors import PortLost, ResetNotPossible
+from ipad_agent.modem.errors import PortLost, PortUnavailable, ResetNotPossible
 
 from .fakes import EID_ANSWER, FakeCard
 from .virtual_time import run
@@ -206,6 +206,26 @@ def test_a_refused_read_never_resets_a_modem_when_no_switch_is_open() -> None:
         with pytest.raises(Exception, match="6985"):
             await euicc.get_euicc_info2()
         assert card.rungs == []
+
+    run(scene())
+
+
+def test_a_read_waits_for_a_port_that_vanished_and_resets_nothing() -> None:
+    async def scene() -> None:
+        card = FakeCard()
+        card.answers["BF2200"] = [ChannelLost("gone", reason=LossReason.PORT), "BF22009000"]
+        euicc = Euicc(IsdrSession(card))
+        await euicc.get_eid()
+        card.open_errors = [PortUnavailable("away")] * 5
+        await euicc.get_euicc_info2()
+        assert card.rungs == []
+        card.answers["BF2200"] = [ChannelLost("gone", reason=LossReason.PORT), "BF22009000"]
+        card.open_errors = [PortUnavailable("away")] * 100
+        start = now()
+        with pytest.raises(PortUnavailable):
+            await euicc.get_euicc_info2()
+        assert card.rungs == []
+        assert 20 < now() - start < 40
 
     run(scene())
 

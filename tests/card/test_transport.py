@@ -174,6 +174,9 @@ def test_the_last_block_has_more_time_than_the_others() -> None:
         await transport.es10(bytes(600))
         assert channel.deadlines == [60, 60, 240]
         assert transport.apdu_count == 3
+        channel.replies, channel.deadlines = ["6115", EID + "9000"], []
+        await transport.es10(GET_EID, idempotent=True)
+        assert channel.deadlines == [60, 60]  # reading keeps no card busy for minutes
 
     run(scene())
 

@@ -62,6 +62,10 @@ class FakeModem:
     def sent(self, beginning: str) -> list[str]:
         return [command for command in self.commands if command.startswith(beginning)]
 
+    def card_commands(self) -> list[str]:
+        """What was sent to open, use and close channels."""
+        return [command for command in self.commands if command[:7] in ("AT+CCHO", "AT+CCHC", "AT+CGLA", "AT+CSIM")]
+
     def answer(self, command: str) -> Answer:
         key = max(
             (key for key in self.table if command.startswith(key) and (key != "AT" or command == "AT")),
@@ -123,7 +127,7 @@ class FakeStream:
         self._typed += data
         while b"\r" in self._typed:
             line, self._typed = self._typed.split(b"\r", 1)
-            command = line.replace(b"\x1b", b"").replace(b"+++", b"").decode("ascii")
+            command = line.replace(b"\x1b", b"").replace(b"+++", b"").strip(b"\n").decode("ascii")
             if self._modem.echo:
                 self.deliver(line + b"\r")
             if command:

@@ -72,7 +72,7 @@ def test_a_session_id_is_given_back_byte_for_byte_and_cla_has_no_channel(session
         channel = await access_to(modem).open(AID)
         assert await channel.transceive(GET_EID, deadline_s=60) == b"\x90\x00"
         await channel.close()
-        assert modem.commands[-3:] == [
+        assert modem.card_commands() == [
             'AT+CCHO="A0000005591010FFFFFFFF8900000100"',
             f'AT+CGLA={session_id},22,"80E2910006BF3E035C015A"',
             f"AT+CCHC={session_id}",
@@ -105,7 +105,7 @@ def test_without_cgla_the_card_is_reached_over_csim_on_the_channel_the_card_gave
         assert channel.description == "CSIM"
         assert await channel.transceive(GET_EID, deadline_s=60) == b"\x6a\x88"
         await channel.close()
-        assert modem.commands[-4:] == [
+        assert modem.card_commands()[1:] == [
             CSIM_OPEN,
             CSIM_SELECT.replace('"01A4', '"02A4'),
             'AT+CSIM=22,"82E2910006BF3E035C015A"',
@@ -226,7 +226,7 @@ def test_the_channel_of_a_killed_agent_is_closed_at_the_next_start() -> None:
 
         with_cgla(modem, "2")
         channel = await access_to(modem, memory=memory, boot_id="b1").open(AID)
-        assert modem.commands[-2:] == ["AT+CCHC=1465853795", 'AT+CCHO="A0000005591010FFFFFFFF8900000100"']
+        assert modem.card_commands()[-2:] == ["AT+CCHC=1465853795", 'AT+CCHO="A0000005591010FFFFFFFF8900000100"']
         await channel.close()
         assert memory.load() is None
 
@@ -300,7 +300,7 @@ def test_a_port_that_vanishes_mid_apdu_loses_the_channel_and_comes_back_at_the_n
         again = await access.open(AID)
         assert modem.opened == 2
         # The host's port was lost, not the card's channel: it is closed before a new one is opened.
-        assert modem.commands[-2:] == ["AT+CCHC=1", 'AT+CCHO="A0000005591010FFFFFFFF8900000100"']
+        assert modem.card_commands()[-2:] == ["AT+CCHC=1", 'AT+CCHO="A0000005591010FFFFFFFF8900000100"']
         assert await again.transceive(GET_EID, deadline_s=60) == b"\x90\x00"
         with pytest.raises(ChannelLost):
             await channel.transceive(GET_EID, deadline_s=60)

@@ -63,6 +63,19 @@ def test_a_refresh_that_was_quicker_than_the_question_is_not_missed() -> None:
     run(scene())
 
 
+def test_rung_0_ends_when_another_iccid_shows_although_the_modem_says_nothing() -> None:
+    async def scene() -> None:
+        modem = modem_with_card()
+        access = access_to(modem)
+        await access.open(AID)
+        asyncio.get_running_loop().call_later(3.5, modem.on, "AT+CCID", "+CCID: 89490000000000000292|OK")
+        start = now()
+        await access.reset_card(rung=0)
+        assert now() - start == pytest.approx(4, abs=0.2)
+
+    run(scene())
+
+
 def test_rung_0_gives_up_after_its_time_when_the_modem_does_nothing() -> None:
     async def scene() -> None:
         modem = modem_with_card()

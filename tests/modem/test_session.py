@@ -318,6 +318,20 @@ def test_a_port_in_data_mode_is_brought_back() -> None:
     run(scene())
 
 
+def test_a_modem_that_wants_a_line_feed_gets_it() -> None:
+    async def scene() -> None:
+        modem = FakeModem()
+        modem.table = dict.fromkeys(("AT", "ATE0V1", "ATQ0V1", "AT+CGMI"))
+        for command in ("AT", "ATE0V1", "AT+CGMI"):
+            modem.on(command, lambda _: "OK" if modem.raw_writes[-1].endswith(b"\n") else None)
+        session = await opened(modem)
+        await session.resync()
+        await session.run(commands.text_query("AT+CGMI"))
+        assert modem.raw_writes[-1] == b"AT+CGMI\r\n"
+
+    run(scene())
+
+
 def test_a_lost_port_ends_the_command_at_once_and_every_later_one() -> None:
     async def scene() -> None:
         modem = FakeModem()
