@@ -55,6 +55,9 @@ class _Direction:
     def clear(self) -> None:
         self._waiting.clear()
 
+    def __len__(self) -> int:
+        return len(self._waiting)
+
     @property
     def next_due_s(self) -> float | None:
         if not self._waiting:
@@ -93,6 +96,11 @@ class PacedLine:
         """When the next byte, or the engine, is due."""
         dues = (self._to_modem.next_due_s, self._to_host.next_due_s, self._engine.next_due_s)
         return min((due for due in dues if due is not None), default=None)
+
+    @property
+    def buffered_bytes(self) -> int:
+        """Bytes on their way, both directions together."""
+        return len(self._to_modem) + len(self._to_host)
 
     def _step(self, now_s: float, outputs: list[Output]) -> None:
         self._now_s = max(self._now_s, now_s)

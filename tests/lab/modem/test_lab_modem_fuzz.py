@@ -82,4 +82,11 @@ def test_a_flood_without_time_passing_stays_within_bounds() -> None:
         line.feed(b"AT+CFUN=0\rAT+CFUN=1\r" * 50, 0.0)
         engine.feed(b"A" * 4000 + b"AT+CFUN=0\rAT+CFUN=1\r", 0.0)
     assert engine.buffered_bytes <= 2048 + 4096
-    assert len(engine.commands) <= 256
+    assert line.buffered_bytes <= 2 * 65536
+
+
+def test_the_record_of_commands_has_an_end() -> None:
+    engine = AtEngine(FakeCard())
+    engine.feed(b"AT+CSQ\r" * 1000)
+    assert engine.command_count == 1000
+    assert len(engine.commands) == 256

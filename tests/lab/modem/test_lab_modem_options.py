@@ -177,6 +177,15 @@ def test_length_field_is_checked_when_strict() -> None:
     assert ask(port_for(card, replace(QUIET, strict_length=False)), 'AT+CSIM=8,"0070000001"')[-1] == "OK"
 
 
+@pytest.mark.parametrize("command", ['AT+CSIM=0,""', 'AT+CSIM=6,"007000"', 'AT+CSIM=8,"0070"', 'AT+CSIM=7,"0070000"'])
+def test_what_is_no_apdu_never_reaches_the_card(command: str) -> None:
+    card = FakeCard()
+    port = port_for(card, replace(QUIET, cmee=1))
+    card.log.clear()
+    assert ask(port, command) == ["+CME ERROR: 50"]
+    assert card.log == []
+
+
 def long_answer(size: int) -> bytes:
     return b"\xbf\x38\x82" + size.to_bytes(2, "big") + b"\x5a" * size
 
