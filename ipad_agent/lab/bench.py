@@ -15,6 +15,7 @@ import asyncio
 import contextlib
 import logging
 import tempfile
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -157,6 +158,8 @@ class Bench:
         await self.agent.kill()
         self.power_lost.clear()
         self.modem.order(lambda module: module.restart())
+        if not self.options.link_follows_modem:
+            self.proxy.set_link_up(True)
         if start_agent:
             await self.agent.start()
 
@@ -252,7 +255,11 @@ class Bench:
         self.slot = CardSlot(self.card)
         self.slot.on_power_lost = self._lose_power
         engine = AtEngine(
-            self.slot, self.options.modem_options(), coverage=self.coverage, faults=self.options.modem_faults
+            self.slot,
+            self.options.modem_options(),
+            coverage=self.coverage,
+            faults=self.options.modem_faults,
+            wall=time.time,
         )
         on_link = self._link_changed if self.options.link_follows_modem else None
         self.modem = PtyModem(engine, self.folder / "modem", baud=self.options.baud, on_link=on_link)

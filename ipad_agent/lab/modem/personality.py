@@ -35,7 +35,6 @@ EG916Q = replace(
     csim_channels=True,
     refresh="ignored",
     cfun0_drops_port=True,
-    error_style="cmee",
 )
 
 SARA_R5 = ModemOptions(
@@ -45,8 +44,6 @@ SARA_R5 = ModemOptions(
     imei="356726109876540",
     iccid_commands=("+CCID",),
     sim_events="ublox",
-    session_style="small",
-    test_forms=True,
 )
 
 # No +CCHO and +CGLA at all; the host gets 61xx; a change of profile goes unnoticed until the radio is cycled.
@@ -60,7 +57,6 @@ SIM7600 = ModemOptions(
     refresh="ignored",
     cfun4_powers_card_off=True,
     sim_events="simcom",
-    iccid_keeps_filler=False,
 )
 
 PERSONALITIES: dict[str, ModemOptions] = {
