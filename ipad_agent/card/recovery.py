@@ -32,6 +32,7 @@ class Recovery:
         self._isdr = isdr
         self._access = isdr.access
         self._enabled_iccid = enabled_iccid
+        self._cut_off_at: int | None = None  # the rung at which the last run was cancelled for want of time
 
     async def run(self, *, reset_expected: bool, first_rung: int | None) -> None:
         """Get the card back. ``reset_expected``: a profile was switched, so only a reset completes it; otherwise the
@@ -40,6 +41,8 @@ class Recovery:
         Raises ``CardUnreachable`` when the whole ladder does not help.
         """
         start = asyncio.get_running_loop().time()
+        # Without this, a ladder that is longer than the time for it would never be climbed to its end.
+        first_rung, self._cut_off_at = self._cut_off_at if first_rung is None else first_rung, None
         await self._isdr.forget()
         failure: CardError | ModemError | None = None
         if not reset_expected and first_rung is None:
@@ -50,6 +53,7 @@ class Recovery:
         reached = False
         for rung in [rung for rung in self._access.recovery_plan().rungs if rung >= (first_rung or 0)]:
             events.RECOVERING.emit(rung=rung)
+            self._cut_off_at = rung
             await self._isdr.forget()
             try:
                 await self._access.reset_card(rung=rung)
@@ -62,8 +66,10 @@ class Recovery:
             failure = await self._reach(plan.wait_s)
             reached = failure is None
             if reached and (not reset_expected or await self._switched(plan, rung)):
+                self._cut_off_at = None
                 self._report(start, rung=rung)
                 return
+        self._cut_off_at = None
         if not reached:
             reason = failure.message if failure is not None else "no rung of the reset ladder is available"
             raise CardUnreachable(f"the card does not come back: {reason}") from failure

@@ -149,6 +149,22 @@ def test_a_card_that_stays_away_is_unreachable_after_the_whole_ladder() -> None:
     run(scene())
 
 
+def test_a_ladder_longer_than_the_time_for_it_is_climbed_on_where_it_was_cut_off() -> None:
+    async def scene() -> None:
+        card = FakeCard()
+        card.open_errors = [CardNotReady("no SIM")] * 1000
+        euicc = Euicc(IsdrSession(card), recover_limit_s=80)
+        for rungs in ([0, 2], [0, 2, 2, 3, 5], [0, 2, 2, 3, 5, 5]):
+            with pytest.raises(CardUnreachable):
+                await euicc.recover()
+            assert card.rungs == rungs
+        with pytest.raises(CardUnreachable):  # the ladder was climbed to its end, so it begins anew
+            await euicc.recover()
+        assert card.rungs == [0, 2, 2, 3, 5, 5, 0, 2]
+
+    run(scene())
+
+
 def test_a_card_that_answers_is_usable_although_the_modem_never_notices_the_switch() -> None:
     async def scene() -> None:
         card = card_with_switch()
