@@ -221,6 +221,9 @@ def _asking_for_token(config: EimConfigurationData) -> EimConfigurationData:
 
 
 def _signing_key(element: Tlv | None, notes: Notes) -> PublicKeyData | None:
+    if element is not None and not element.value:
+        notes.take(EMPTY_KEY_DATA)
+        return None
     try:
         return _key_data(element, notes)
     except CodecError:
@@ -233,9 +236,6 @@ def _key_data(element: Tlv | None, notes: Notes) -> PublicKeyData | None:
     if element is None:
         return None
     children = element.children()
-    if not children:
-        notes.take(EMPTY_KEY_DATA)
-        return None
     choice = next((child for child in children if child.tag in (0xA0, 0xA1)), None)
     if choice is None:
         # The whole structure, or its content under the implicit tag of the field itself.

@@ -84,7 +84,7 @@ KEY_UNDER_OTHER_TAG = _define(
 )
 EMPTY_KEY_DATA = _define(
     "empty-key-data",
-    "A key field of length zero counts as absent.",
+    "An eIM's signing key of length zero counts as absent. (A TLS key never does.)",
     "SGP.32 v1.2 EimConfigurationData, optional fields.",
 )
 UNREADABLE_KEY = _define(

@@ -78,9 +78,18 @@ def test_a_certificate_under_the_tag_of_a_key_is_taken_for_a_certificate() -> No
     assert config.tolerances == ("key-under-other-tag",)
 
 
-def test_an_empty_key_field_counts_as_absent() -> None:
-    config = EimConfigurationData.parse(with_field("A600"))
-    assert (config.trusted_tls, config.tolerances) == (None, ("empty-key-data",))
+def test_an_empty_signing_key_counts_as_absent() -> None:
+    config = EimConfigurationData.parse(with_field("A500"))
+    assert (config.public_key, config.tolerances) == (None, ("empty-key-data",))
+
+
+@pytest.mark.parametrize("field", ["A600", "A602A000", "A6023000"])
+def test_an_empty_tls_key_is_never_taken_for_no_key(field: str) -> None:
+    with pytest.raises(CodecError, match="no key and no certificate"):
+        EimConfigurationData.parse(with_field(field))
+    dump = EimConfigurations.parse(tlv.encode(0xBF55, tlv.encode(0xA0, with_field(field), with_field())))
+    assert [config.trusted_tls for config in dump.configs] == [None]
+    assert [item.raw for item in dump.unreadable] == [with_field(field)]
 
 
 def test_an_unreadable_signing_key_is_left_to_the_euicc() -> None:
