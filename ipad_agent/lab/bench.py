@@ -268,6 +268,8 @@ class Bench:
 
     def _write_traces(self) -> None:
         """For whoever looks into a kept folder: the last of what went over the line and to the card."""
+        if not self.folder.is_dir():
+            return
         line = (f"{t_s:9.3f} {way} {data.decode('latin-1')!r}" for t_s, way, data in self.modem.trace)
         (self.folder / "modem.trace").write_text("\n".join(line) + "\n")
         apdus = (f"{apdu.hex()} -> {'nothing' if answer is None else answer.hex()}" for apdu, answer in self.slot.trace)

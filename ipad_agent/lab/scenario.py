@@ -24,12 +24,14 @@ from pathlib import Path
 from typing import TextIO
 
 from .bench import Bench, BenchOptions
+from .eim.errors import EimLabError
 from .errors import BenchError
+from .euicc import CardError
+from .pki import PkiError
 
 __all__ = ["SCENARIOS", "CheckFailedError", "Report", "Run", "Scenario", "Step", "load_all", "run_scenario", "scenario"]
 
 DEFAULT_DEADLINE_S = 120.0
-TEARDOWN_S = 30.0
 
 
 class CheckFailedError(BenchError):
@@ -82,7 +84,6 @@ class Run:
 
     folder: Path
     steps: list[Step] = field(default_factory=list)
-    changes: dict[str, object] = field(default_factory=dict)
     began_s: float = field(default_factory=lambda: asyncio.get_running_loop().time())
     benches: int = 0
 
@@ -164,15 +165,16 @@ async def run_scenario(story: Scenario, *, keep: bool = False) -> Report:
     folder = Path(tempfile.mkdtemp(prefix=f"ipad-lab-{story.name}-"))
     run = Run(folder)
     why: str | None = None
+    limit = asyncio.timeout(story.deadline_s)
     try:
-        async with asyncio.timeout(story.deadline_s):
+        async with limit:
             await story.body(run)
         if not run.steps:
             why = "the story has no steps"
-    except BenchError as error:
+    except (BenchError, CardError, EimLabError, PkiError) as error:
         why = str(error)
-    except TimeoutError:
-        why = f"not over after {story.deadline_s:g} s"
+    except OSError as error:  # a TimeoutError is one too
+        why = f"not over after {story.deadline_s:g} s" if limit.expired() else f"{type(error).__name__}: {error}"
     finally:
         if not keep:
             shutil.rmtree(folder, ignore_errors=True)

@@ -193,6 +193,16 @@ async def empty(run: Run) -> None:
     return
 
 
+async def impatient(run: Run) -> None:
+    async with run.step("waits in vain"), asyncio.timeout(0.01):
+        await asyncio.Event().wait()
+
+
+async def no_disk(run: Run) -> None:
+    async with run.step("writes"):
+        (run.folder / "missing" / "file").write_text("")
+
+
 async def test_a_good_story_is_ok_and_timed() -> None:
     report = await run_scenario(Scenario("good", "", good))
     assert report.ok
@@ -211,12 +221,14 @@ async def test_a_good_story_is_ok_and_timed() -> None:
     [
         (bad, "1 is not more than 2", [True, False]),
         (broken, "nothing came\nlong story", [False]),
-        (endless, "not over after 0.05 s", [False]),
+        (endless, "not over after 0.3 s", [False]),
         (empty, "the story has no steps", []),
+        (impatient, "TimeoutError", [False]),
+        (no_disk, "FileNotFoundError", [False]),
     ],
 )
 async def test_a_story_that_does_not_end_well_says_why(body: object, why: str, steps: list[bool]) -> None:
-    report = await run_scenario(Scenario("x", "", body, 0.05))  # type: ignore[arg-type]  # one of the bodies above
+    report = await run_scenario(Scenario("x", "", body, 0.3))  # type: ignore[arg-type]  # one of the bodies above
     assert not report.ok
     assert why in (report.why or "")
     assert [step.ok for step in report.steps] == steps
