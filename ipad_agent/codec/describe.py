@@ -33,7 +33,8 @@ _UNIVERSAL: Final = {
     "SEQUENCE": 16,
     "SEQUENCE OF": 16,
 }
-_Tag = tuple[int, int]
+_Tag = tuple[int, int, bool]
+"""Class, number, and whether the content is a list of elements."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,8 +114,7 @@ def _candidates(element: Tlv, prefer: str) -> list[tuple[str, str, Mapping[str, 
     found: dict[str, tuple[str, str, Mapping[str, Any]]] = {}
     for module in schema.MODULES:
         for name, definition in _modules()[module]["types"].items():
-            tag = definition.get("tag")
-            if tag is not None and _declared(tag) == wanted and name not in found:
+            if "tag" in definition and wanted in (_first_tags(definition, module) or ()) and name not in found:
                 found[name] = name, module, definition
     order = {module: rank for rank, module in enumerate(schema.MODULES)}
     return sorted(found.values(), key=lambda item: (prefer not in item[0].lower(), order[item[1]]))
@@ -123,15 +123,11 @@ def _candidates(element: Tlv, prefer: str) -> list[tuple[str, str, Mapping[str, 
 def _tag_of(element: Tlv) -> _Tag:
     first = element.buffer[element.start]
     if first & 0x1F != 0x1F:
-        return first >> 6, first & 0x1F
+        return first >> 6, first & 0x1F, element.constructed
     number = 0
     for octet in bytes.fromhex(hex_tag(element.tag))[1:]:
         number = number << 7 | octet & 0x7F
-    return first >> 6, number
-
-
-def _declared(tag: Mapping[str, Any]) -> _Tag:
-    return _CLASSES[tag.get("class", "CONTEXT_SPECIFIC")], int(tag["number"])
+    return first >> 6, number, element.constructed
 
 
 def _members(definition: Mapping[str, Any]) -> list[Mapping[str, Any]]:
@@ -142,7 +138,9 @@ def _first_tags(definition: Mapping[str, Any], module: str) -> frozenset[_Tag] |
     """The tags an element of this type can begin with; None for ANY, which can begin with all."""
     tag = definition.get("tag")
     if tag is not None:
-        return frozenset({_declared(tag)})
+        explicit = tag.get("kind") == "EXPLICIT"
+        number = _CLASSES[tag.get("class", "CONTEXT_SPECIFIC")], int(tag["number"])
+        return frozenset({(*number, explicit or _is_list(definition, module))})
     kind = definition["type"]
     if kind == "ANY":
         return None
@@ -155,9 +153,16 @@ def _first_tags(definition: Mapping[str, Any], module: str) -> frozenset[_Tag] |
             tags |= below
         return frozenset(tags)
     if kind in _UNIVERSAL:
-        return frozenset({(0, _UNIVERSAL[kind])})
+        return frozenset({(0, _UNIVERSAL[kind], _is_list(definition, module))})
     _, place, found = _lookup(kind, module)
     return _first_tags(found, place)
+
+
+def _is_list(definition: Mapping[str, Any], module: str) -> bool:
+    """Whether elements of this type hold elements."""
+    while definition["type"] not in (*_UNIVERSAL, "CHOICE", "ANY"):
+        _, module, definition = _lookup(definition["type"], module)
+    return definition["type"] in ("SEQUENCE", "SEQUENCE OF", "CHOICE", "ANY")
 
 
 class _Describer:
@@ -171,18 +176,27 @@ class _Describer:
     def named(self, element: Tlv, name: str, module: str, definition: Mapping[str, Any]) -> Node:
         return self._node(element, "", name, module, definition)
 
-    def plain(self, element: Tlv, name: str = "") -> Node:
-        """An element nobody defined: its content as TLVs where it says so and they are, else as bytes."""
-        self.unexplained += 1
+    def plain(self, element: Tlv, name: str = "", *, expected: bool = False) -> Node:
+        """An element nobody defined: its content as TLVs where it says so and they are, else as bytes.
+
+        ``expected``: the modules leave open what is here, so it does not speak against the type.
+        """
+        self.unexplained += not expected
         self._count()
         if element.constructed:
             try:
-                children = tuple(self.plain(child) for child in element.children())
+                children = tuple(self.plain(child, expected=expected) for child in element.children())
             except CodecError:
                 children = ()
             if children:
                 return Node(hex_tag(element.tag), name, "", "", children)
-        return Node(hex_tag(element.tag), name, "", _octets(element.value))
+        return Node(hex_tag(element.tag), name, "", self._bytes(element.value))
+
+    def _bytes(self, value: bytes) -> str:
+        """Bytes of unknown meaning; an activation code in the wrong place is still one."""
+        if not self.reveal and (value[:4].upper() == b"LPA:" or (value[:2] == b"1$" and value.count(b"$") > 1)):
+            return _hidden(value)
+        return _octets(value)
 
     def _count(self) -> None:
         self._nodes += 1
@@ -218,7 +232,7 @@ class _Describer:
             items = tuple(self._element(child, "", inner, module) for child in self._children(element))
             return self._made(element, name, type_name or kind, "", items)
         if kind == "ANY":
-            return self.plain(element, name)
+            return self.plain(element, name, expected=True)
         if kind in _UNIVERSAL:
             return self._made(element, name, type_name or kind, self._value(element, name, type_name, definition))
         referred, place, target = _lookup(kind, module)
@@ -265,18 +279,18 @@ class _Describer:
     def _made(self, element: Tlv, name: str, type_name: str, text: str, children: tuple[Node, ...] = ()) -> Node:
         self._count()
         if not text and not children and element.value:
-            text = _octets(element.value)
+            text = self._bytes(element.value)
         return Node(hex_tag(element.tag), name or type_name, type_name or "?", text, children)
 
     def _value(self, element: Tlv, name: str, type_name: str, definition: Mapping[str, Any]) -> str:
         field = name.rpartition(".")[2]
         if field in _SECRET and not self.reveal:
-            return f"({len(element.value)} bytes, not shown)"
+            return _hidden(element.value)
         try:
             return _text(element, field, type_name, definition)
         except CodecError:
             self.unexplained += 1
-            return f"{_octets(element.value)} (not readable as {definition['type']})"
+            return f"{self._bytes(element.value)} (not readable as {definition['type']})"
 
 
 def _text(element: Tlv, field: str, type_name: str, definition: Mapping[str, Any]) -> str:
@@ -307,6 +321,10 @@ def _text(element: Tlv, field: str, type_name: str, definition: Mapping[str, Any
     if field == "rPLMN":
         return str(Plmn.from_bytes(value))
     return _octets(value)
+
+
+def _hidden(value: bytes) -> str:
+    return f"({len(value)} bytes, not shown)"
 
 
 def _octets(value: bytes) -> str:

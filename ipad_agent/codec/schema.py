@@ -2,7 +2,8 @@
 
 The compiled modules lie in ``schema.json`` (made by ``tools/gen_asn1.py``); asn1tools turns them into codecs the
 first time one is needed, imported without the parts that only other encodings and its parser use. Guards around it:
-unknown alternatives, trailing bytes and lengths that lie are refused, named bits lose their trailing zeros (rule T8).
+unknown alternatives, trailing bytes, foreign list elements and lengths that lie are refused, named bits lose their
+trailing zeros (rule T8).
 
 Never use this for anything signed, hashed or forwarded: unknown fields are dropped on decoding.
 """
@@ -175,18 +176,22 @@ def check_nesting(data: bytes) -> None:
 
 
 def _compile(compiler: ModuleType) -> dict[str, dict[str, Any]]:
-    modules = load_modules()
-    compiled = compiler.compile_dict(modules, "der").modules
-    types: dict[str, dict[str, Any]] = compiled
-    _trim_named_bits(types, compiler.der.BitString)
+    types: dict[str, dict[str, Any]] = compiler.compile_dict(load_modules(), "der").modules
+    _mend(types, compiler)
     return types
 
 
-def _trim_named_bits(types: dict[str, dict[str, Any]], bit_string: type) -> None:
-    """Make every BIT STRING with named bits drop its trailing zeros, which asn1tools does only for DEFAULT values."""
-    base: Any = bit_string
+def _mend(types: dict[str, dict[str, Any]], compiler: ModuleType) -> None:
+    """Put right what asn1tools 0.169 does wrong in DER, in these compiled types only.
 
-    class TrimmedBitString(base):  # type: ignore[misc]  # asn1tools has no types
+    A BIT STRING with named bits drops its trailing zeros, which it does by itself for DEFAULT values only. A list
+    with an element of another tag is an error; left alone, decoding it never ends and eats all memory.
+    """
+    bit_string: Any = compiler.der.BitString
+    array: Any = compiler.der.ArrayType
+    checked_list = compiler.ber.ArrayType.decode_content
+
+    class TrimmedBitString(bit_string):  # type: ignore[misc]  # asn1tools has no types
         def encode(self, data: tuple[bytes, int], encoded: bytearray, values: object = None) -> None:
             octets, count = data
             number = int.from_bytes(octets, "big") >> max(len(octets) * 8 - count, 0)
@@ -195,6 +200,10 @@ def _trim_named_bits(types: dict[str, dict[str, Any]], bit_string: type) -> None
             trimmed = (number >> spare) << (-count % 8)
             super().encode((trimmed.to_bytes((count + 7) // 8, "big"), count), encoded, values)
 
+    class CheckedList(array):  # type: ignore[misc]  # asn1tools has no types
+        def decode_content(self, data: bytes, offset: int, length: int) -> Any:
+            return checked_list(self, data, offset, length)
+
     seen: set[int] = set()
     pending: list[Any] = [compiled.type for module in types.values() for compiled in module.values()]
     while pending:
@@ -202,8 +211,10 @@ def _trim_named_bits(types: dict[str, dict[str, Any]], bit_string: type) -> None
         if id(node) in seen:
             continue
         seen.add(id(node))
-        if isinstance(node, bit_string) and getattr(node, "has_named_bits", False):
+        if isinstance(node, bit_string) and node.has_named_bits:
             node.__class__ = TrimmedBitString
+        elif isinstance(node, array):
+            node.__class__ = CheckedList
         for attribute in ("members", "root_members", "additions", "inner", "element_type"):
             below = getattr(node, attribute, None)
             if isinstance(below, list):
