@@ -19,8 +19,9 @@ from .codec.eim_config import EimConfigurationData
 from .codec.identifiers import Eid
 from .config import Config, EimConfig
 from .eim.client import EimClient
-from .eim.endpoint import EndpointOverrides, endpoint_for
+from .eim.endpoint import EndpointOverrides, ProtocolBits, endpoint_for
 from .errors import ConfigError, EimError
+from .modem import events as modem_events
 from .modem.access import ModemCardAccess
 from .modem.memory import ChannelRecord
 from .modem.profile import ModuleProfile, load, search_path
@@ -52,6 +53,8 @@ def open_card(config: Config, memory: Memory, clock: Clock) -> Card:
     """The card behind the configured port; nothing is opened yet. Raises ``ConfigError``."""
     modem, card = config.modem, config.card
     profiles = load(search_path(modem.profiles_dir))
+    for problem in profiles.problems:
+        modem_events.PROFILE_PROBLEM.emit(problem=problem.message)
     forced: ModuleProfile | None = None
     if modem.profile != "auto":
         forced = profiles.named(modem.profile)
@@ -64,6 +67,7 @@ def open_card(config: Config, memory: Memory, clock: Clock) -> Card:
         memory=_ChannelFile(memory),
         boot_id=clock.boot_id(),
         consent_nvm_writes=modem.allow_nvm_writes,
+        restore_function=modem.restore_function,
         forced_profile=forced,
         forced_way=None if modem.transport == "auto" else modem.transport,
     )
@@ -140,6 +144,7 @@ class EimLinks:
             flight_timeout_s=coap.flight_timeout_s,
             exchange_timeout_s=coap.exchange_timeout_s,
             nat_timeout_s=coap.nat_timeout_s,
+            protocol_bits=ProtocolBits(chosen.protocol_bits),
         )
 
     def _default_trust(self) -> Trust | None:

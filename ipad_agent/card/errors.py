@@ -39,7 +39,7 @@ class AidNotFound(CardError):
     """The card answers that no application with this AID is there."""
 
     remedy = Remedy.ASK_PERSON
-    default_hint = "The inserted card may be no eUICC, or its ISD-R has a non-standard AID (set card.aids)."
+    default_hint = "The inserted card may be no eUICC, or its ISD-R has a non-standard AID (set card.isdr_aids)."
 
 
 class ChannelRefused(CardError):

@@ -71,6 +71,12 @@ class ModemConfig:
     lock_dir: Path = key(
         FilePath("a folder"), Path("/run/lock"), "Where port locks are kept that other programs respect."
     )
+    restore_function: bool = key(
+        Flag(),
+        True,
+        "Whether a modem found with its radio switched off (AT+CFUN=0 or 4) is switched on; usually a card reset was "
+        "interrupted half-way.",
+    )
     allow_nvm_writes: bool = key(
         Flag(),
         False,
@@ -274,6 +280,12 @@ class EimConfig:
         "Whether the certificate must show the host's name. `auto`: unless the card pins the key itself.",
     )
     allow_expired: bool = key(Flag(), False, "Whether an expired certificate is accepted from this eIM.")
+    protocol_bits: str = key(
+        choices(("practical", "strict", "ignored")),
+        "practical",
+        "How much the eimSupportedProtocol on the card decides. `practical`: an entry that names nothing is tried, one "
+        "that names other protocols is not; `strict`: CoAPs must be named; `ignored`: it is tried in any case.",
+    )
     enabled: bool = key(Flag(), True, "Whether to poll this eIM at all.")
 
 

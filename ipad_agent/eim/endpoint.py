@@ -199,6 +199,6 @@ def _trust(eim: EimEntry, overrides: EndpointOverrides, default_trust: Trust | N
         raise TrustUnknown(
             f"eIM {eim.eim_id!r}",
             "the eUICC holds no trustedPublicKeyDataTls for it and no trust store is configured",
-            allowed="set trust (a PEM file) for this eIM, or a trust store for all",
+            allowed="set trust.ca_file, or psk_identity and psk_key_file for this eIM",
         )
     return chosen.with_policy(name_check=overrides.name_check, allow_expired=overrides.allow_expired)

@@ -86,7 +86,7 @@ class ProtocolViolation(EimError):
 class ResponseTooLarge(EimError):
     """The answer is larger than the configured limit; it was not read to the end."""
 
-    default_hint = "Raise max_response_bytes for this eIM if such answers are expected."
+    default_hint = "No package is that large; report it to the eIM's maker."
 
 
 class BackendLacks(IpadError):

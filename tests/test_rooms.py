@@ -1,0 +1,81 @@
+"""The rooms as the configuration builds them: nothing said there is dropped on the way."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import pytest
+
+from ipad_agent.clock import SystemClock
+from ipad_agent.codec.eim_config import EimConfigurationData, EimIdType, EimProtocol, PublicKeyData
+from ipad_agent.codec.identifiers import Eid
+from ipad_agent.config import Config, EimConfig
+from ipad_agent.config.model import ModemConfig
+from ipad_agent.eim.errors import CarrierExcluded
+from ipad_agent.errors import ConfigError
+from ipad_agent.rooms import EimLinks, open_card
+from ipad_agent.store import Memory
+from ipad_agent.store.memory_filesystem import MemoryFilesystem
+
+EID = Eid.parse("89049032000000000000000000000124")
+# An uncompressed point needs not be on the curve to be pinned: only its bytes are compared.
+SPKI = bytes.fromhex(
+    "3059301306072a8648ce3d020106082a8648ce3d03010703420004"
+    "6b17d1f2e12c4247f8bce6e563a440f277037d812deb33a0f4a13945d898c296"
+    "4fe342e2fe1a7f9b8ee7eb4a7c0f9e162bce33576b315ececbb6406837bf51f5"
+)
+
+
+def memory() -> Memory:
+    return Memory(MemoryFilesystem(), state_dir="/state", runtime_dir="/run")
+
+
+def test_a_module_profile_with_a_mistake_is_named_in_the_log(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "mine.toml").write_text('[uicc]\norder = ["pigeon"]\n')
+    caplog.set_level(logging.WARNING, "ipad_agent")
+    open_card(Config(modem=ModemConfig(profiles_dir=tmp_path)), memory(), SystemClock())
+    (said,) = [record for record in caplog.records if getattr(record, "event").id == "IPA-2015"]  # noqa: B009 - typing
+    assert str(tmp_path / "mine.toml") in said.getMessage()
+    assert "uicc.order" in said.getMessage()
+
+
+def test_a_profile_that_does_not_exist_is_a_configuration_error_that_lists_those_that_do() -> None:
+    with pytest.raises(ConfigError, match=r"modem.profile.*generic-3gpp"):
+        open_card(Config(modem=ModemConfig(profile="nosuch")), memory(), SystemClock())
+
+
+def entry(*protocols: EimProtocol) -> EimConfigurationData:
+    return EimConfigurationData.build(
+        eim_id="eim.example",
+        id_type=EimIdType.FQDN,
+        counter=0,
+        trusted_tls=PublicKeyData("spki", SPKI),
+        supported_protocol=protocols or None,
+    )
+
+
+def links(**eim: object) -> EimLinks:
+    chosen = EimConfig(id="eim.example", **eim)  # type: ignore[arg-type]  # by name
+    return EimLinks(Config(eim=(chosen,)), SystemClock())
+
+
+@pytest.mark.parametrize(
+    ("bits", "protocols", "excluded"),
+    [
+        ("practical", [EimProtocol.RETRIEVE_HTTPS], True),
+        ("practical", [], False),
+        ("strict", [], True),
+        ("strict", [EimProtocol.RETRIEVE_COAPS], False),
+        ("ignored", [EimProtocol.RETRIEVE_HTTPS], False),
+    ],
+)
+def test_the_configuration_decides_how_much_the_protocols_on_the_card_count(
+    bits: str, protocols: list[EimProtocol], excluded: bool
+) -> None:
+    made = links(protocol_bits=bits)
+    if excluded:
+        with pytest.raises(CarrierExcluded):
+            made.link(entry(*protocols), EID)
+    else:
+        made.link(entry(*protocols), EID)
