@@ -108,11 +108,6 @@ COMBINED_LIST = _define(
     "The A3 answer with notifications and package results together is read.",
     "SGP.32 v1.0 RetrieveNotificationsListResponse.notificationAndEprList.",
 )
-OLD_EIM_ID_TYPE = _define(
-    "eim-id-type-84",
-    "eimIdType under 84 is read in a listEim result.",
-    "SGP.32 v1.0 EimIdInfo.",
-)
 OLD_TAG_LIST = _define(
     "old-tag-list",
     "Tags 80, 88 and BF2B in a tag list are read as the SM-DP+ address, the capabilities and the notifications.",
