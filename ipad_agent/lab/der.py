@@ -143,6 +143,13 @@ def parse_all(data: bytes, *, ber: bool = False, depth: int = 0) -> list[Node]:
     return nodes
 
 
+def read_header(data: bytes, *, ber: bool = False) -> tuple[int, int, int]:
+    """Tag, announced length and offset of the content of the first TLV, which need not be whole."""
+    tag, offset = read_tag(data)
+    length, offset = _read_length(data, offset, ber=ber)
+    return tag, length, offset
+
+
 def announced_size(data: bytes) -> int | None:
     """Size in bytes of the first TLV by its header; None while the header itself is not whole. BER lengths accepted."""
     try:

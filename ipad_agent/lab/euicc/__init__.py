@@ -1,7 +1,7 @@
 """A virtual SGP.32 eUICC, real enough for anyone's IPA: APDUs in, APDUs out, and a memory that survives power cuts.
 
-``default_card(pki, path)`` is the quick way; ``VirtualEuicc(identity, path, quirks)`` the long one. Profile download
-(ES10b GetEuiccChallenge to CancelSession) is not here: ``card.es10.register`` takes such functions.
+``default_card(pki, path)`` is the quick way; ``VirtualEuicc(identity, path, quirks)`` the long one. Other functions, or
+other ways to answer, come in by ``card.es10.register``.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from .identity import CiIdentity, EuiccIdentity
 from .profiles import BOOTSTRAP, OPERATOR_A, OPERATOR_B, bulk_profiles, default_profiles, tbcd
 from .provisioning import eim_configuration
 from .quirks import Accept, Quirks, ResponseMode
+from .rsp_rules import AuthorisationRule, Operator
 from .state import CardState, NotificationTarget, Profile
 from .virtual import VirtualEuicc, default_card
 
@@ -22,12 +23,14 @@ __all__ = [
     "OPERATOR_A",
     "OPERATOR_B",
     "Accept",
+    "AuthorisationRule",
     "CardError",
     "CardState",
     "CiIdentity",
     "EimConfigError",
     "EuiccIdentity",
     "NotificationTarget",
+    "Operator",
     "PowerLostError",
     "Profile",
     "Quirks",

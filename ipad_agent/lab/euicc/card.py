@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from ipad_agent.lab import der
 
 from . import filesystem as files
+from . import rsp_result
 from .apdu import CHANNEL_NOT_SUPPORTED, CLASS_NOT_SUPPORTED, WRONG_LENGTH, Command, parse_command
 from .errors import PowerLostError, StatusError
 from .es10 import Es10
@@ -99,6 +100,7 @@ class SmartCard:
         self._store.roll_back()
         self.isdr.forget_volatile()
         finish_interrupted(self.isdr)
+        rsp_result.tell_interruption(self.isdr)
         self._channels: dict[int, _Channel] = {0: _Channel()}
         self._ipad_announced = False
         self._proactive: bytes | None = None
@@ -125,7 +127,11 @@ class SmartCard:
         self._cut = _PowerCut(apdus=n_apdus, answer_lost=answer_lost)
 
     def power_cut_at(self, step: str) -> None:
-        """Cut the power at a named step: counter-stored, operation-<n>, before-swap, after-swap, before-answer."""
+        """Cut the power at a named step.
+
+        Of packages and switches: counter-stored, operation-<n>, before-swap, after-swap, before-answer. Of a profile
+        download: authenticated, prepared, segment-<n> (n segments are done, from 1), before-install, after-install.
+        """
         self._cut = _PowerCut(step=step)
 
     def queue_proactive(self, command: bytes) -> None:
@@ -293,7 +299,7 @@ class SmartCard:
         answer = self.es10.execute(whole)
         if len(answer) > MAX_ANSWER_BYTES:
             raise StatusError(0x6A84)
-        tag = int.from_bytes(answer[:2], "big")
+        tag, _ = der.read_tag(answer or whole)
         self.last_delay_s = self.quirks.delays_s.get(tag, 0.0)
         log.debug("ES10 %s -> %d bytes", whole[:2].hex().upper(), len(answer))
         if self.isdr.refresh_wanted:

@@ -17,6 +17,11 @@ from . import (
     notifications,
     packages,
     rollback,
+    rsp_authenticate,
+    rsp_cancel,
+    rsp_load,
+    rsp_prepare,
+    rsp_session,
 )
 from .errors import StatusError
 from .isdr import Isdr, parse
@@ -34,14 +39,19 @@ def _get_profiles_info(isdr: Isdr, raw: bytes) -> bytes:
 
 
 _COMMON: dict[int, Handler] = {
+    **dict.fromkeys(rsp_load.TAGS, rsp_load.load_bound_profile_package),
     0xBF20: info.get_euicc_info1,
+    0xBF21: rsp_prepare.prepare_download,
     0xBF22: info.get_euicc_info2,
     0xBF28: notifications.list_notification,
     0xBF2B: notifications.retrieve_notifications_list,
     0xBF2D: _get_profiles_info,
+    0xBF2E: rsp_session.get_euicc_challenge,
     0xBF30: notifications.remove_notification,
+    0xBF38: rsp_authenticate.authenticate_server,
     0xBF3C: info.get_configured_addresses,
     0xBF3E: info.get_eid,
+    0xBF41: rsp_cancel.cancel_session,
     0xBF43: info.get_rat,
 }
 
@@ -74,7 +84,7 @@ _ES10C: dict[int, Handler] = {
 
 
 class Es10:
-    """The dispatch of one card. ``register`` adds functions, such as those of profile download."""
+    """The dispatch of one card. ``register`` adds functions, or puts others in their place."""
 
     def __init__(self, isdr: Isdr) -> None:
         self._isdr = isdr
@@ -87,7 +97,7 @@ class Es10:
         table[0xBF34 if quirks.consumer else quirks.memory_reset_tag] = memory_reset.euicc_memory_reset
         hidden = quirks.unsupported | (frozenset() if quirks.fallback_supported else _FALLBACK_FUNCTIONS)
         self._table = {tag: handler for tag, handler in table.items() if tag not in hidden}
-        self._fragments: set[int] = set()
+        self._fragments: set[int] = set(rsp_load.TAGS)
 
     def register(self, tag: int, handler: Handler, *, fragment: bool = False) -> None:
         """Answer commands that begin with ``tag`` by ``handler``.

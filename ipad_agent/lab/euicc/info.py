@@ -8,8 +8,8 @@ from ipad_agent.lab import der
 
 from .errors import StatusError
 from .isdr import code, parse
-from .profiles import operator_id
-from .state import PPR1, PPR2
+from .rsp_rules import encode_rules
+from .state import TEST
 
 if TYPE_CHECKING:
     from .isdr import Isdr
@@ -21,7 +21,6 @@ _PP_VERSION = bytes((0, 0, 1))
 _INVALID_CI_PK_ID = 1
 _PARAMETERS_NOT_AVAILABLE = 1
 _NOT_SUPPORTED = 1
-_PROFILE_COST_BYTES = 20_000
 # usim, isim, akaMilenage, tuak128, eap, javacard, multipleUsim, berTlvFile, dfLink, getIdentity
 _UICC_CAPABILITY = (1, 2, 4, 6, 13, 14, 16, 19, 20, 22)
 _ADDITIONAL_PROFILE, _TEST_PROFILE_SUPPORT = 0, 3
@@ -41,7 +40,9 @@ def get_euicc_info1(isdr: Isdr, raw: bytes) -> bytes:
 
 def get_euicc_info2(isdr: Isdr, raw: bytes) -> bytes:
     """GetEUICCInfo2 (SGP.32 §5.9.2); without ipaMode and iotSpecificInfo from a consumer card."""
-    iot = b"" if isdr.quirks.consumer else der.integer(0, 0x90) + _iot_specific_info(isdr)
+    quirks = isdr.quirks
+    iot = b"" if quirks.consumer else der.integer(0, 0x90) + _iot_specific_info(isdr)
+    rsp = (_ADDITIONAL_PROFILE, _TEST_PROFILE_SUPPORT) if TEST in quirks.profile_classes else (_ADDITIONAL_PROFILE,)
     return der.tlv(
         0xBF22,
         der.octets(_PROFILE_VERSION, 0x81),
@@ -51,8 +52,9 @@ def get_euicc_info2(isdr: Isdr, raw: bytes) -> bytes:
         der.bits(_UICC_CAPABILITY, 0x85),
         der.octets(bytes((13, 1, 0)), 0x86),
         der.octets(bytes((2, 3, 0)), 0x87),
-        der.bits((_ADDITIONAL_PROFILE, _TEST_PROFILE_SUPPORT), 0x88),
+        der.bits(rsp, 0x88),
         *_ci_lists(isdr),
+        der.bits(quirks.forbidden_ppr, 0x99) if quirks.forbidden_ppr else b"",
         der.octets(_PP_VERSION),
         der.utf8("IP-LAB-0001"),
         iot,
@@ -61,21 +63,19 @@ def get_euicc_info2(isdr: Isdr, raw: bytes) -> bytes:
 
 def ext_card_resource(isdr: Isdr) -> bytes:
     """81 applications, 82 free non-volatile bytes, 83 free volatile bytes; the memory shrinks with each profile."""
-    state = isdr.state
-    used = sum(_PROFILE_COST_BYTES + len(p.icon) + len(p.service_data) for p in state.profiles)
-    free = max(0, state.free_memory_bytes - used)
+    free = free_memory_bytes(isdr)
     return der.integer(0, 0x81) + der.octets(free.to_bytes(4, "big"), 0x82) + der.octets(bytes((0, 0, 0x20, 0)), 0x83)
+
+
+def free_memory_bytes(isdr: Isdr) -> int:
+    """Non-volatile memory that the installed profiles leave."""
+    used = sum(p.size_bytes + len(p.icon) + len(p.service_data) for p in isdr.state.profiles)
+    return max(0, isdr.state.free_memory_bytes - used)
 
 
 def get_rat(isdr: Isdr, raw: bytes) -> bytes:
     """GetRAT (SGP.22 §5.7.22): BF43 { A0 { PPAR... } }."""
-    return der.tlv(0xBF43, der.tlv(0xA0, authorisation_rules()))
-
-
-def authorisation_rules() -> bytes:
-    """One rule: every operator without GIDs may set PPR1 and PPR2, and the end user is not asked."""
-    any_operator = operator_id(b"\xee\xee\xee", None, None)
-    return der.seq(der.bits((PPR1, PPR2), 0x80), der.tlv(0xA1, any_operator), der.bits((), 0x82))
+    return der.tlv(0xBF43, der.tlv(0xA0, encode_rules(isdr.quirks.rules)))
 
 
 def get_certs(isdr: Isdr, raw: bytes) -> bytes:

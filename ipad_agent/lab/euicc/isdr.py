@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -11,6 +12,7 @@ from ipad_agent.lab import der
 if TYPE_CHECKING:
     from .identity import EuiccIdentity
     from .quirks import Quirks
+    from .rsp_session import RspSession
     from .state import CardState, StateStore
 
 
@@ -31,6 +33,8 @@ class Isdr:
         self.quirks = quirks
         self._store = store
         self.steps: Callable[[str], None] = lambda name: None
+        self.random: Callable[[int], bytes] = os.urandom
+        """Where challenges and one-time keys come from."""
         self.forget_volatile()
 
     def forget_volatile(self) -> None:
@@ -40,8 +44,7 @@ class Isdr:
         self.proactive_session_open = False
         self.installed: Installed | None = None
         self.states_before_change: dict[str, bool] | None = None
-        self.rsp_session: object | None = None
-        """Room for what a profile download keeps between its commands."""
+        self.rsp_session: RspSession | None = None
 
     @property
     def state(self) -> CardState:

@@ -13,9 +13,10 @@ from ipad_agent.lab import der
 
 from . import eim_config, profiles, switching
 from .immediate import configure as configure_immediate_enable
-from .info import authorisation_rules, set_default_dp_address
+from .info import set_default_dp_address
 from .profiles import digits
 from .quirks import Accept
+from .rsp_rules import encode_rules
 from .state import PPR1, PPR2, Profile, RollbackGrant, SignedResult
 
 if TYPE_CHECKING:
@@ -169,7 +170,7 @@ def _delete(run: Run, operation: der.Node) -> Outcome:
 
 
 def _get_rat(run: Run, operation: der.Node) -> Outcome:
-    return der.tlv(0xA6, authorisation_rules()), True
+    return der.tlv(0xA6, encode_rules(run.isdr.quirks.rules)), True
 
 
 def _configure_immediate_enable(run: Run, operation: der.Node) -> Outcome:

@@ -17,6 +17,7 @@ DEFAULT_TAGS = (0x5A, 0x4F, 0x9F70, 0x90, 0x91, 0x92, 0x93, 0x94, 0x95)
 """What a list without tagList shows (SGP.22 §5.7.15)."""
 LIST = 0xBF2D
 INCORRECT_INPUT, CHANGE_ONGOING = 1, 11
+MAX_PROFILES = 256
 _AID_PREFIX = bytes.fromhex("A0000005591010FFFFFFFF89")
 _EVENTS = (INSTALL, ENABLE, DISABLE, DELETE)
 
@@ -48,6 +49,12 @@ def with_check_digit(body: str) -> str:
 def isdp_aid(number: int) -> bytes:
     """The AID of the ISD-P with this number."""
     return _AID_PREFIX + (0x1000 + 0x100 * number).to_bytes(4, "big")
+
+
+def free_aid(profiles: Sequence[Profile]) -> bytes | None:
+    """The first ISD-P AID that none of ``profiles`` has; None when all are taken."""
+    taken = {p.aid for p in profiles}
+    return next((aid for aid in map(isdp_aid, range(MAX_PROFILES)) if aid not in taken), None)
 
 
 def default_profiles() -> list[Profile]:

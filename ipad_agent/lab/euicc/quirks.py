@@ -6,6 +6,8 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any
 
+from .rsp_rules import DEFAULT_RULES, AuthorisationRule
+
 
 class ResponseMode(Enum):
     """How the data of an answer to a command with data comes."""
@@ -74,6 +76,30 @@ class Quirks:
     """DisableEmergencyProfile makes notifications (SGP.32 §5.9.23 leaves it open)."""
     old_state_until_reset: bool = False
     """Profile lists show the states from before a profile change until the card is reset."""
+
+    # --- profile download ---
+    rules: tuple[AuthorisationRule, ...] = DEFAULT_RULES
+    """The Rules Authorisation Table: who may set which profile policy rule."""
+    forbidden_ppr: frozenset[int] = frozenset()
+    """forbiddenProfilePolicyRules of EUICCInfo2."""
+    profile_classes: frozenset[int] = frozenset({0, 1, 2})
+    """Classes that can be installed: test, provisioning, operational."""
+    reuse_one_time_keys: bool = True
+    """Take the otPK.EUICC that a profile is already bound to, if its key is still here."""
+    report_interruption: bool = True
+    """An installation that was broken off leaves a result that says so (interruption)."""
+    check_profile_elements: bool = False
+    """The profile package must be TLVs from a header (A0) to an end (AA); else PE processing error."""
+    authenticate_error: int | None = None
+    """AuthenticateServer, once everything was in order, fails with this code."""
+    download_error: int | None = None
+    """PrepareDownload, once everything was in order, fails with this code."""
+    install_error: tuple[int, int] | None = None
+    """BppCommandId and ErrorReason: a profile installation fails there."""
+    install_status: tuple[int, int] | None = None
+    """BppCommandId and status word: segments of that command get nothing but this, and the session stays open."""
+    result_aid_tag: int = 0x4F
+    """Of the AID in a ProfileInstallationResult; 80 elsewhere."""
 
     # --- dialect ---
     verify_without_token: bool = False

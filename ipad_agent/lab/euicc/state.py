@@ -63,6 +63,10 @@ class Profile:
     fallback_allowed: bool = False
     preloaded: bool = False
     http_params: bytes = b""
+    size_bytes: int = 20_000
+    """What it takes of the card's memory, without icon and service data."""
+    ci_pkid: bytes = b""
+    """The CI under which it was downloaded, whose key signs its notifications; empty for the card's first."""
 
 
 @dataclass(slots=True)
@@ -108,6 +112,31 @@ class Notification:
 
 
 @dataclass(slots=True)
+class OneTimeKey:
+    """otSK.EUICC and otPK.EUICC, kept so that a profile that was bound to them can be sent again."""
+
+    smdp_oid: str
+    curve: str
+    private: bytes
+    """32 bytes."""
+    public: bytes
+    """65 bytes, 04 first."""
+
+
+@dataclass(slots=True)
+class Installing:
+    """A profile installation that has begun, as its result names it."""
+
+    transaction_id: bytes
+    smdp_oid: str
+    smdp_address: str
+    ci_pkid: bytes
+    command: int = 0
+    """BppCommandId of the command that is under way."""
+    iccid: str | None = None
+
+
+@dataclass(slots=True)
 class RollbackGrant:
     """One ProfileRollback is allowed: back to ``previous``, as long as result ``seq`` was not removed."""
 
@@ -137,6 +166,9 @@ class CardState:
     next_token: int = 1
     running: SignedResult | None = None
     """The package whose counter is stored but whose result is not: only a power cut leaves one."""
+    installing: Installing | None = None
+    """The installation whose result is not there yet: what a power cut leaves, the next start tells."""
+    one_time_keys: list[OneTimeKey] = field(default_factory=list)
     rollback: RollbackGrant | None = None
     fallback_return: str | None = None
     emergency_return: str | None = None

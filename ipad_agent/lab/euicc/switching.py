@@ -42,7 +42,7 @@ def add_notifications(isdr: Isdr, profile: Profile, event: int) -> None:
     """One signed notification for each address that the profile's metadata name for ``event``."""
     for target in profile.notify:
         if target.event == event:
-            isdr.state.notifications.append(_signed(isdr, event, target.address, profile.iccid))
+            isdr.state.notifications.append(_signed(isdr, profile, event, target.address))
 
 
 def notification_metadata(isdr: Isdr, seq: int, event: int, address: str, iccid: str | None) -> bytes:
@@ -55,9 +55,9 @@ def notification_metadata(isdr: Isdr, seq: int, event: int, address: str, iccid:
     return der.tlv(0xBF2F, der.integer(seq, 0x80), event_tlv, der.utf8(address), iccid_tlv)
 
 
-def _signed(isdr: Isdr, event: int, address: str, iccid: str) -> Notification:
+def _signed(isdr: Isdr, profile: Profile, event: int, address: str) -> Notification:
     seq = isdr.state.take_seq()
-    metadata = notification_metadata(isdr, seq, event, address, iccid)
-    ci = isdr.identity.cis[0]
+    metadata = notification_metadata(isdr, seq, event, address, profile.iccid)
+    ci = isdr.identity.ci(profile.ci_pkid) or isdr.identity.cis[0]
     raw = der.seq(metadata, der.octets(ci.sign(metadata), 0x5F37), ci.euicc_cert, ci.eum_cert)
-    return Notification(seq, event, address, iccid, raw, metadata)
+    return Notification(seq, event, address, profile.iccid, raw, metadata)

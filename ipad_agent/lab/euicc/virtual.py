@@ -11,7 +11,7 @@ from .card import SmartCard
 from .errors import CardError
 from .identity import EuiccIdentity
 from .isdr import Installed
-from .profiles import bulk_profiles, default_profiles, isdp_aid, tbcd
+from .profiles import bulk_profiles, default_profiles, free_aid, tbcd
 from .provisioning import eim_configuration
 
 if TYPE_CHECKING:
@@ -62,9 +62,11 @@ class VirtualEuicc(SmartCard):
         return profile
 
     def next_aid(self) -> bytes:
-        """An ISD-P AID that is free."""
-        taken = {p.aid for p in self.state.profiles}
-        return next(aid for aid in map(isdp_aid, range(256)) if aid not in taken)
+        """An ISD-P AID that is free; ``CardError`` when there is none."""
+        aid = free_aid(self.state.profiles)
+        if aid is None:
+            raise CardError("the card has no room for another profile")
+        return aid
 
     def update_profile(self, iccid: str, **fields: Any) -> Profile:
         """Set fields of a profile (``ppr=[PPR1]``, ``ecall=True`` ...); ``CardError`` if it is not there."""

@@ -118,7 +118,7 @@ def test_store_data_blocks_are_put_together() -> None:
         (["81E2910002BF22"], "6A80"),
         (["81E2910004BF220000"], "6A80"),
         (["81E2910003BF6600"], "6A88"),
-        (["81E2910003BF2E00"], "6A88"),  # profile download is not on this card
+        (["81E2910003BF3500"], "6A88"),
         (["81E2910001FF"], "6A80"),
     ],
 )

@@ -293,9 +293,7 @@ def test_an_eim_key_that_is_no_p256_or_brainpool_key_is_refused() -> None:
 # --- odds and ends ---
 
 
-@pytest.mark.parametrize(
-    "tag", ["BF31", "BF32", "BF33", "BF29", "BF3F", "BF34", "BF35", "BF2E", "BF38", "BF21", "BF41"]
-)
+@pytest.mark.parametrize("tag", ["BF31", "BF32", "BF33", "BF29", "BF3F", "BF34", "BF35"])
 def test_functions_that_are_not_for_an_ipad_or_not_here_are_unknown(tag: str) -> None:
     b = bench()
     b.terminal.es10(tag + "00")
