@@ -28,7 +28,6 @@ def run_daemon(config: Config) -> int:
     _configure_log(config)
     filesystem, clock = RealFilesystem(), SystemClock()
     state_dir, runtime_dir = str(config.store.state_dir), str(config.store.runtime_dir)
-    filesystem.make_directory(state_dir)
     lock = StateLock(state_dir)
     try:
         journal = Journal(filesystem, state_dir, clock)
