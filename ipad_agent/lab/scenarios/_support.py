@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, replace
@@ -10,6 +11,7 @@ from typing import Any
 from ipad_agent.lab.agent_config import Table, merged
 from ipad_agent.lab.bench import Bench, BenchOptions
 from ipad_agent.lab.eim import CoapsServer, DtlsSettings, Order, TlsIdentity, build_order
+from ipad_agent.lab.errors import NothingHappenedError
 from ipad_agent.lab.euicc import Profile
 from ipad_agent.lab.euicc.profiles import isdp_aid, with_check_digit
 from ipad_agent.lab.network import Datagram
@@ -19,6 +21,7 @@ from ipad_agent.lab.watch import Entry
 APPLICATION_DATA = 23
 HANDSHAKE = 22
 CLIENT_HELLO = 1
+LOOK_EVERY_S = 0.02
 
 UNKNOWN_ICCID = with_check_digit("8949020000999999999")
 NO_MORE_WORK = "IPA-4011"
@@ -147,26 +150,20 @@ def spare_profile(number: int, **fields: Any) -> Profile:
     )
 
 
-@contextlib.asynccontextmanager
-async def power_steps(bench: Bench, action: Callable[[str], None]) -> AsyncIterator[None]:
-    """Call ``action`` with every named step inside the card (``before-answer`` ...) while this is entered."""
-    own = bench.card.isdr.steps
-
-    def step(name: str) -> None:
-        action(name)
-        own(name)
-
-    bench.card.isdr.steps = step
+async def until(happened: Callable[[], bool], what: str, *, deadline_s: float) -> None:
+    """Wait for something that wakes nobody; ``NothingHappenedError`` at the deadline."""
     try:
-        yield
-    finally:
-        bench.card.isdr.steps = own
+        async with asyncio.timeout(deadline_s):
+            while not happened():  # noqa: ASYNC110 - parts without an event of their own
+                await asyncio.sleep(LOOK_EVERY_S)
+    except TimeoutError:
+        raise NothingHappenedError(f"no {what} within {deadline_s:g} s") from None
 
 
 @contextlib.asynccontextmanager
 async def serving_as(bench: Bench, identity: TlsIdentity) -> AsyncIterator[CoapsServer]:
     """While this is entered another (D)TLS identity answers at the eIM's port; what is behind it stays the same."""
-    port = bench.server.port
+    port = bench.proxy.server[1]
     await bench.server.stop()
     settings = replace(DtlsSettings(identity=identity), **bench.options.dtls)
     async with CoapsServer(bench.eim, dtls=settings, coap=bench.options.coap, port=port) as server:

@@ -1,4 +1,4 @@
-"""Everything that an eIM may ask the device for, in the words of both releases (SGP.32 v1.2 §2.11.1.2, v1.0 §2.11.1.2)."""
+"""Everything that an eIM may ask the device for, in the words of v1.2 and of v1.0 (SGP.32 §2.11.1.2)."""
 
 from __future__ import annotations
 
@@ -23,9 +23,7 @@ LISTS = ("notifications", "results")
 Facts = dict[str, Any]
 
 
-@scenario(
-    "data-request-all", "Each kind of data, alone and with all others, is answered with what the card itself says."
-)
+@scenario("data-request-all", "Each kind of data, alone and with all others, is answered as the card itself says.")
 async def data_request_all(run: Run) -> None:
     """Every tag of v1.2 and of v1.0, an unknown tag, criteria, CI identifiers, and the refusal in an emergency."""
     options = quick(profiles=[*default_profiles(), spare_profile(3, ecall=True)], link_follows_modem=False)
