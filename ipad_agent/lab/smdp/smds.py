@@ -1,0 +1,73 @@
+"""The SM-DS: ES11 over a list of event records (SGP.22 §3.6, §5.8)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from . import status, wire
+from .errors import RefusalError, SmdpError
+from .faults import Faults
+from .identity import ServerIdentity
+from .rsp_server import Authenticated, RspServer, ServerSettings
+from .session import Session, Step
+from .status import Status, of_smds
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something waits for ``eid`` at ``address``, an SM-DP+ or another SM-DS, under ``event_id``."""
+
+    event_id: str
+    eid: str
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class SmdsSettings(ServerSettings):
+    """``empty_list``: a card without events gets an empty list instead of 8.9.5/3.9."""
+
+    empty_list: bool = False
+
+
+class VirtualSmds(RspServer):
+    """``add_event`` and ``remove_event`` are what an SM-DP+ does over ES12; ``events`` shows what is there."""
+
+    def __init__(self, identity: ServerIdentity, settings: SmdsSettings | None = None, **more: Any) -> None:
+        self.settings = settings or SmdsSettings()
+        super().__init__(identity, self.settings, **more)
+        self._events: dict[str, Event] = {}
+
+    @property
+    def events(self) -> tuple[Event, ...]:
+        """All of them, oldest first."""
+        return tuple(self._events.values())
+
+    def add_event(self, eid: str, event_id: str, address: str) -> Event:
+        """RegisterEvent. ``SmdpError`` when the EventID is empty or taken."""
+        if not event_id or event_id in self._events:
+            raise SmdpError(f"the EventID {event_id!r} is empty or taken")
+        self._events[event_id] = Event(event_id, eid, address)
+        return self._events[event_id]
+
+    def remove_event(self, event_id: str) -> None:
+        """DeleteEvent. ``SmdpError`` when there is none."""
+        if self._events.pop(event_id, None) is None:
+            raise SmdpError(f"there is no event {event_id!r}")
+
+    def _own(self, row: Status) -> Status:
+        return of_smds(row)
+
+    def _authenticated(self, session: Session, card: Authenticated, faults: Faults) -> wire.Json:
+        wanted = card.matching_id
+        found = [e for e in self._events.values() if e.eid == card.euicc.eid and wanted in ("", e.event_id)]
+        if not found and (wanted or not self.settings.empty_list):
+            raise RefusalError(status.EVENT_UNKNOWN)
+        # An SM-DS has nothing more to say to this card; only the same question may be asked again.
+        session.step = Step.AUTHENTICATED
+        return wire.answer(
+            {
+                "transactionId": self._other(session.transaction_id, faults, "wrong-transaction").hex().upper(),
+                "eventEntries": [{"eventId": e.event_id, "rspServerAddress": e.address} for e in found],
+            }
+        )
