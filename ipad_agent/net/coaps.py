@@ -5,102 +5,23 @@ from __future__ import annotations
 import asyncio
 import functools
 import hashlib
-import ipaddress
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 
 from ipad_agent.clock import Clock, SystemClock
-from ipad_agent.errors import ConfigError
 
 from . import chain, events
-from .blockwise import MAX_SIZE_EXP, Adaptation, Transfer
+from .blockwise import Adaptation, Transfer
 from .carrier import Traffic
-from .chain import Tolerance, Verdict
+from .chain import Verdict
 from .coap_transport import Association, PeerSilent, SessionLost, Tuning
-from .dtls import DEFAULT_GROUPS, DtlsBackend, DtlsSettings, Established, Psk
+from .coaps_endpoint import CoapsEndpoint
+from .dtls import DtlsBackend, DtlsSettings, Established
 from .errors import HandshakeFailed, TransferTimeout, TrustRefused, Unreachable
 from .openssl import OpenSslBackend
 from .resolve import Address, Resolver, resolve
-from .trust import Pinned, Trust, clock_is_plausible
-
-DEFAULT_PORT = 5684
-DEFAULT_PATH = "gsma/rsp2/asn1"
-
-
-@dataclass(frozen=True, slots=True)
-class CoapsEndpoint:
-    """Where and how to reach one server; every value is checked when the endpoint is made (``ConfigError``).
-
-    ``association`` names whose DTLS session it is (the eimId). ``verify_name`` is the name the certificate must
-    show when it is not ``host``. ``content_format`` None sends no option. ``block_size_exp`` 0..6 gives blocks of
-    16..1024 bytes. After ``nat_timeout_s`` without traffic a fresh socket and an abbreviated handshake are used,
-    for the NAT on the way has forgotten the old port by then. ``exchange_timeout_s`` is for one whole exchange, with
-    name, handshake, every block and every repetition: a large package over a bad link takes minutes.
-    """
-
-    host: str
-    trust: Trust
-    port: int = DEFAULT_PORT
-    path: str = DEFAULT_PATH
-    association: str = ""
-    psk: Psk | None = field(default=None, repr=False)
-    verify_name: str | None = None
-    send_uri_host: bool = True
-    content_format: int | None = None
-    block_size_exp: int = MAX_SIZE_EXP
-    max_response_bytes: int = 1 << 18
-    ack_timeout_s: float = 2.0
-    max_retransmit: int = 4
-    dns_timeout_s: float = 20.0
-    handshake_timeout_s: float = 60.0
-    flight_timeout_s: float = 1.0
-    exchange_timeout_s: float = 300.0
-    nat_timeout_s: float = 25.0
-    mtu_bytes: int = 1200
-    groups: str = DEFAULT_GROUPS
-
-    def __post_init__(self) -> None:
-        def check(good: bool, name: str, problem: str, allowed: str) -> None:
-            if not good:
-                raise ConfigError(f"eIM endpoint {name}", problem, allowed=allowed)
-
-        good_host = (
-            bool(self.host) and self.host.isascii() and self.host.isprintable() and not set("/ ") & set(self.host)
-        )
-        check(good_host, "host", f"{self.host!r} is no host", "a name (internationalised ones as xn--) or an address")
-        check(0 < self.port < 65536, "port", str(self.port), "1 to 65535")
-        check(0 <= self.block_size_exp <= MAX_SIZE_EXP, "block_size_exp", str(self.block_size_exp), "0 to 6")
-        check(0 <= self.max_retransmit <= 20, "max_retransmit", str(self.max_retransmit), "0 to 20")
-        check(256 <= self.mtu_bytes <= 16384, "mtu_bytes", str(self.mtu_bytes), "256 to 16384")
-        check(self.max_response_bytes > 0, "max_response_bytes", str(self.max_response_bytes), "1 or more")
-        known_format = self.content_format is None or 0 <= self.content_format < 65536
-        check(known_format, "content_format", str(self.content_format), "0 to 65535")
-        segments = self.path_segments
-        check(all(0 < len(s.encode()) < 256 for s in segments), "path", self.path, "segments of 1 to 255 bytes")
-        for name in ("ack_timeout_s", "dns_timeout_s", "handshake_timeout_s", "flight_timeout_s", "exchange_timeout_s"):
-            value = getattr(self, name)
-            check(0 < value < 86400, name, str(value), "more than 0, less than a day")
-        if self.psk is not None:
-            check(1 <= len(self.psk.identity) <= 128, "psk", "the identity has a bad length", "1 to 128 bytes")
-            check(b"\0" not in self.psk.identity, "psk", "the identity holds a zero byte", "no zero byte")
-            check(16 <= len(self.psk.key) <= 256, "psk", "the key has a bad length", "16 to 256 bytes")
-        fits = (self.psk is None) == (self.trust.kind is not Pinned.PSK)
-        check(fits, "psk", "the key and Trust.psk() stand for each other", "both or neither")
-
-    @property
-    def path_segments(self) -> tuple[str, ...]:
-        """The Uri-Path options."""
-        return tuple(self.path.strip("/").split("/")) if self.path.strip("/") else ()
-
-    @property
-    def host_is_address(self) -> bool:
-        """Whether ``host`` is an IP address instead of a name."""
-        try:
-            ipaddress.ip_address(self.host.partition("%")[0])
-        except ValueError:
-            return False
-        return True
+from .tolerated import report
+from .trust import clock_is_plausible
 
 
 class CoapsCarrier:
@@ -143,12 +64,12 @@ class CoapsCarrier:
         return self.traffic.bytes_received
 
     async def exchange(self, body: bytes, *, function: str) -> bytes:
-        """See ``Carrier``. ``function`` only names the exchange in errors: the ASN.1 binding has one path for all."""
+        """See ``Carrier``. ``function`` names the exchange in errors and stands for ``{function}`` in the path."""
         limit_s = self._endpoint.exchange_timeout_s
         async with self._lock:
             try:
                 async with asyncio.timeout(limit_s):
-                    return await self._exchange(body)
+                    return await self._exchange(body, self._endpoint.path_segments(function))
             except TimeoutError:
                 self._drop()
                 raise TransferTimeout(f"{function} with {self._endpoint.host} took over {limit_s:g} s") from None
@@ -171,7 +92,7 @@ class CoapsCarrier:
 
     # -- one exchange --------------------------------------------------------------------------------------------
 
-    async def _exchange(self, body: bytes) -> bytes:
+    async def _exchange(self, body: bytes, path: tuple[str, ...]) -> bytes:
         association = self._association
         idle_s = self._clock.monotonic() - self._used_at_s  # not the loop's clock: that one stops while suspended
         if association is not None and idle_s > self._endpoint.nat_timeout_s:
@@ -180,7 +101,7 @@ class CoapsCarrier:
         if association is not None:
             heard_before = association.heard
             try:
-                return await self._transfer(association, body)
+                return await self._transfer(association, body, path)
             except (PeerSilent, SessionLost, HandshakeFailed) as error:
                 self._drop()
                 if association.heard > heard_before:
@@ -188,12 +109,12 @@ class CoapsCarrier:
                 events.RECONNECTING.emit(host=self._endpoint.host, port=self._endpoint.port, problem=error)
         association = self._association = await self._connect()
         try:
-            return await self._transfer(association, body)
+            return await self._transfer(association, body, path)
         except (PeerSilent, SessionLost, HandshakeFailed):
             self._drop()
             raise
 
-    async def _transfer(self, association: Association, body: bytes) -> bytes:
+    async def _transfer(self, association: Association, body: bytes, path: tuple[str, ...]) -> bytes:
         endpoint = self._endpoint
         transfer = Transfer(
             body,
@@ -207,7 +128,7 @@ class CoapsCarrier:
         while True:
             response = await association.request(
                 transfer.next_request(),
-                path=endpoint.path_segments,
+                path=path,
                 uri_host=uri_host,
                 content_format=endpoint.content_format,
                 tuning=self._tuning,
@@ -305,14 +226,7 @@ class CoapsCarrier:
 
     def _report_connected(self, established: Established) -> None:
         host = self._endpoint.host
-        said = {
-            Tolerance.SAME_KEY: events.SAME_KEY,
-            Tolerance.EXPIRED: events.EXPIRED_ACCEPTED,
-            Tolerance.CLOCK_SKEW: events.SKEW_ACCEPTED,
-            Tolerance.DATES_NOT_JUDGED: events.DATES_NOT_JUDGED,
-        }
-        for tolerance in established.verdict.tolerances:
-            said[tolerance].emit(host=host)
+        report(established.verdict, host)
         events.CONNECTED.emit(
             host=host,
             port=self._endpoint.port,

@@ -20,6 +20,12 @@ class HandshakeFailed(NetworkError):
     default_hint = "Compare cipher suites, curve and PSK of both sides; the sentence above says what the server sent."
 
 
+class ConnectionLost(NetworkError):
+    """The connection broke before the answer was complete; whether the server acted on the request is not known."""
+
+    default_hint = "The link or the server went away; the agent tries again by its schedule."
+
+
 class Refusal(Enum):
     """Why a server was not trusted."""
 
@@ -57,7 +63,7 @@ class TransferTimeout(NetworkError):
 
 
 class PeerBusy(EimError):
-    """The server asks to come back later (5.03 or 4.29 with Max-Age, RFC 7252 §5.9.3.4)."""
+    """The server asks to come back later (Max-Age of RFC 7252 §5.9.3.4, Retry-After of RFC 9110 §10.2.3)."""
 
     default_hint = "The eIM is overloaded or in maintenance; nothing to do here."
 
@@ -67,18 +73,22 @@ class PeerBusy(EimError):
 
 
 class PeerStatus(EimError):
-    """The server refused with a status; ``code`` is like ``4.04`` and ``text`` its diagnostic words, if any."""
+    """The server refused with a status; ``code`` is like ``4.04`` (CoAP) or ``404`` (HTTP).
+
+    ``text`` are its diagnostic words, if any, and ``body`` is what came with an HTTP status.
+    """
 
     default_hint = "Check path, content format and whether the eIM knows this device."
 
-    def __init__(self, code: str, text: str = "", *, hint: str | None = None) -> None:
+    def __init__(self, code: str, text: str = "", *, hint: str | None = None, body: bytes = b"") -> None:
         super().__init__(f"the server answered {code}" + (f": {text}" if text else ""), hint=hint)
         self.code = code
         self.text = text
+        self.body = body
 
 
 class ProtocolViolation(EimError):
-    """The server's messages contradict CoAP (RFC 7252) or block-wise transfer (RFC 7959)."""
+    """The server's messages contradict CoAP (RFC 7252), block-wise transfer (RFC 7959) or HTTP (RFC 9112)."""
 
     default_hint = "Record the exchange and report it to the eIM's maker."
 

@@ -55,6 +55,26 @@ NO_BRAINPOOL = define(
     "eIMs with a P-256 key are not affected. For brainpool install a newer cryptography package, or the one of the "
     "Linux distribution.",
 )
+HTTPS_CONNECTED = define(
+    "IPA-3009",
+    INFO,
+    "Connected to {host}:{port} ({cipher}; {trusted}).",
+    "A TLS session stands and the server's identity was checked; nothing was sent before that.",
+)
+HTTPS_RECONNECTING = define(
+    "IPA-3010",
+    INFO,
+    "The connection to {host}:{port} ended between two requests ({problem}); making a new one.",
+    "Servers close connections that are idle for long. A request that may not be repeated is only sent again when the "
+    "end was noticed before it was sent.",
+)
+OTHER_CURVES = define(
+    "IPA-3011",
+    INFO,
+    "{host}:{port} takes none of the curves offered ({problem}); trying the others.",
+    "What this device trusts holds a brainpool key, so the server's may be one too or not. Python's TLS can offer "
+    "either brainpoolP256r1 or the usual curves.",
+)
 
 SAME_KEY = define(
     "IPA-9030",
@@ -103,4 +123,22 @@ TRANSFER_RESTARTED = define(
     INFO,
     "Tolerated: {host} lost track of the block-wise transfer ({problem}); starting it again.",
     "The server answered 4.08 or its answer changed while it was fetched (RFC 7959 §2.9.2).",
+)
+ODD_CONTENT_TYPE = define(
+    "IPA-9040",
+    INFO,
+    "Tolerated: {host} calls its answer {value}.",
+    "The Content-Type should be that of the request (SGP.32 v1.2 §6.1). The content is read all the same.",
+)
+ODD_ADMIN_PROTOCOL = define(
+    "IPA-9041",
+    INFO,
+    "Tolerated: {host} answers with X-Admin-Protocol {value}.",
+    "It should be gsma/rsp/v2 and some release of it (SGP.32 v1.2 §6.1.1). The content is read all the same.",
+)
+ODD_STATUS = define(
+    "IPA-9042",
+    INFO,
+    "Tolerated: {host} answers with HTTP status {status} instead of 200 or 204.",
+    "The status says success, so the answer is read.",
 )

@@ -15,7 +15,8 @@ import pytest
 
 from ipad_agent.clock import SystemClock
 from ipad_agent.errors import ConfigError
-from ipad_agent.net.coaps import CoapsCarrier, CoapsEndpoint
+from ipad_agent.net.coaps import CoapsCarrier
+from ipad_agent.net.coaps_endpoint import CoapsEndpoint
 from ipad_agent.net.dtls import Psk
 from ipad_agent.net.errors import (
     HandshakeFailed,

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from ipad_agent.net.coaps import CoapsCarrier, CoapsEndpoint
+from ipad_agent.net.coaps import CoapsCarrier
+from ipad_agent.net.coaps_endpoint import CoapsEndpoint
 from ipad_agent.net.dtls import Psk
 from ipad_agent.net.errors import HandshakeFailed, PeerStatus, TransferTimeout, TrustRefused
 from ipad_agent.net.trust import Trust
