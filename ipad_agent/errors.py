@@ -91,6 +91,8 @@ class CardError(IpadError):
 
     side = Side.CARD
     remedy = Remedy.RETRY
+    answer: bytes | None = None
+    """What the card answered when it did answer, but in a way that cannot be read."""
 
 
 class NetworkError(IpadError):

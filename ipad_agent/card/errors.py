@@ -129,7 +129,7 @@ class MalformedAnswer(CardError):
 
     def __init__(self, message: str, *, raw: bytes) -> None:
         super().__init__(message)
-        self.raw = raw
+        self.raw = self.answer = raw
 
 
 class WrongRequest(CardError):

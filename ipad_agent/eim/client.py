@@ -8,7 +8,14 @@ from typing import Final, TypeVar
 
 from ipad_agent.codec import esipa
 from ipad_agent.codec.data_request import Dialect
-from ipad_agent.codec.esipa import EimPackage, EimPackageError, NoPackage, ProvideResultResponse, StateChangeCause
+from ipad_agent.codec.esipa import (
+    EimPackage,
+    EimPackageError,
+    MalformedPackage,
+    NoPackage,
+    ProvideResultResponse,
+    StateChangeCause,
+)
 from ipad_agent.codec.identifiers import Eid, Plmn
 from ipad_agent.codec.tolerances import CATALOGUE
 from ipad_agent.errors import CodecError
@@ -48,12 +55,11 @@ class EimClient:
     async def get_eim_package(
         self, *, state_change: StateChangeCause | None = None, rplmn: Plmn | None = None
     ) -> EimPackage:
-        """Ask for the next package (§5.14.5). ``NoPackage`` is an answer, not an error."""
+        """Ask for the next package (§5.14.5). ``NoPackage`` is an answer, not an error, and so is an answer that is no
+        message at all: it comes back as ``MalformedPackage``, since the eIM has to be told (§3.1.1.1)."""
         full = esipa.encode_get_eim_package(self._eid, state_change=state_change, rplmn=rplmn)
         plain = esipa.encode_get_eim_package(self._eid)
-        package = await self._call(
-            GET_EIM_PACKAGE, full, plain, esipa.parse_get_eim_package_response, unread=_is_undefined_error
-        )
+        package = await self._call(GET_EIM_PACKAGE, full, plain, _parse_package, unread=_is_undefined_error)
         self._note(GET_EIM_PACKAGE, package.tolerances)
         return package
 
@@ -127,6 +133,13 @@ class EimClient:
             self.tolerances[id] += 1
             what = CATALOGUE[id].what if id in CATALOGUE else id
             events.MESSAGE_TOLERATED.emit(eim=self._eim_id, function=function, what=what, tolerance=id)
+
+
+def _parse_package(body: bytes) -> EimPackage:
+    try:
+        return esipa.parse_get_eim_package_response(body)
+    except CodecError as error:
+        return MalformedPackage(body, None, error.message)
 
 
 def _is_undefined_error(package: EimPackage) -> bool:

@@ -41,7 +41,7 @@ async def answer(context: Context, eim: Association, request: IpaEuiccDataReques
     except _Refusal as refusal:
         return encode_ipa_euicc_data_error(request.eim_transaction_id, refusal.code, dialect=request.dialect)
     except CardError as failure:
-        if failure.remedy is not Remedy.GIVE_UP:
+        if failure.remedy is not Remedy.GIVE_UP and failure.answer is None:
             raise
         events.CARD_COULD_NOT.emit(reason=failure.message)
         return encode_ipa_euicc_data_error(

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from ipad_agent.codec import esipa, tlv
 from ipad_agent.codec.euicc_package import EuiccPackageResult
 from ipad_agent.codec.notifications import AllPackageResults, PendingNotification
-from ipad_agent.errors import EimError
+from ipad_agent.errors import CodecError, EimError
 
 from . import events, sentences
 from .context import Association, Context
@@ -131,8 +131,14 @@ def _in_order(notifications: tuple[PendingNotification, ...]) -> list[PendingNot
 
 
 def _sequence_number(result: bytes) -> int | None:
-    """The number under which the card keeps this result, when it is a signed one (also inside 30{BF51, A0})."""
-    element = tlv.parse(result)
-    if element.tag == 0x30:
-        element = element.require(0xBF51, "the package result")
-    return EuiccPackageResult.parse(element.raw).seq_number if element.tag == 0xBF51 else None
+    """The number under which the card keeps this result, when it is a signed one (also inside 30{BF51, A0}).
+
+    None too for what the card said and nobody here can read: it is delivered all the same.
+    """
+    try:
+        element = tlv.parse(result)
+        if element.tag == 0x30:
+            element = element.require(0xBF51, "the package result")
+        return EuiccPackageResult.parse(element.raw).seq_number if element.tag == 0xBF51 else None
+    except CodecError:
+        return None

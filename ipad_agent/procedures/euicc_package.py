@@ -6,7 +6,7 @@ the journal before the card is reset or a byte is sent. When the answer got lost
 
 from __future__ import annotations
 
-from ipad_agent.codec import esipa
+from ipad_agent.codec import esipa, tlv
 from ipad_agent.codec.esipa import ResultErrorCode, StateChangeCause
 from ipad_agent.codec.euicc_package import EuiccPackageRequest, EuiccPackageResult
 from ipad_agent.errors import CardError, CodecError, ModemError, Remedy
@@ -29,6 +29,8 @@ async def execute(context: Context, eim: Association, work: Work) -> Work:
     except (CardError, ModemError) as failure:
         if failure.remedy is Remedy.GIVE_UP:
             return _could_not(context, work, failure)
+        if isinstance(failure, CardError) and failure.answer is not None:
+            return await _unreadable(context, eim, work, failure, failure.answer)
         events.OUTCOME_UNKNOWN.emit(reason=failure.message)
         await context.card.recover()
         return await resume(context, eim, context.work.get(work.id))
@@ -51,6 +53,8 @@ async def resume(context: Context, eim: Association, work: Work) -> Work:
     try:
         result = await _load(context, work)
     except (CardError, ModemError) as failure:
+        if isinstance(failure, CardError) and failure.answer is not None:
+            return await _unreadable(context, eim, work, failure, failure.answer)
         if failure.remedy is not Remedy.GIVE_UP:
             raise
         return _could_not(context, work, failure)
@@ -75,6 +79,33 @@ async def _finish(context: Context, eim: Association, work: Work, result: EuiccP
         await _note_change(context, eim, switched=result.switched)
     combined = await with_notifications(context.card, result)
     return work if combined == work.result else context.work.answered(work, combined)
+
+
+async def _unreadable(context: Context, eim: Association, work: Work, failure: CardError, answer: bytes) -> Work:
+    """The card executed the package and answered something that cannot be read.
+
+    A package result goes to the eIM as it is. Anything else is not worth a signature's trust: the card is asked for
+    the result it keeps. The package is not loaded again, the counter is used up.
+    """
+    if _is_package_result(answer):
+        events.ANSWER_UNREADABLE.emit(reason=failure.message)
+        work = context.work.answered(work, answer)
+        await context.card.recover()  # whether a profile was switched is just as unreadable
+        profiles = await context.card.get_profiles()
+        if context.changes.learn(str(context.eid), snapshot(profiles)):
+            context.changes.note(eim.others, StateChangeCause.OTHER_EIM)
+        return work
+    events.OUTCOME_UNKNOWN.emit(reason=failure.message)
+    await context.card.recover()
+    result = await _stored_result_of(context, work)
+    return _could_not(context, work, failure) if result is None else await _finish(context, eim, work, result)
+
+
+def _is_package_result(answer: bytes) -> bool:
+    try:
+        return tlv.parse(answer).tag == 0xBF51
+    except CodecError:
+        return False
 
 
 async def _note_change(context: Context, eim: Association, *, switched: bool) -> None:

@@ -113,6 +113,12 @@ RECOVERED_RESULT = define(
     "Result {seq} for {eim} was still on the card; it is delivered now.",
     "An earlier run ended between the card and the eIM. Nothing was lost.",
 )
+ANSWER_UNREADABLE = define(
+    "IPA-4028",
+    WARNING,
+    "The card's answer to the package cannot be read ({reason}); the eIM gets it as it is.",
+    "The card did execute the package. Its answer is signed, so the eIM may make more of it than this agent can.",
+)
 RESULT_SENT = define(
     "IPA-4030",
     INFO,
@@ -166,6 +172,13 @@ DOWNLOAD_REFUSED = define(
     WARNING,
     "{eim} orders a profile download, which this agent cannot do yet; it is told so.",
     "The eIM gets a ProfileDownloadTriggerResult with undefinedError and the reason as text.",
+)
+NOT_UNDERSTOOD_AGAIN = define(
+    "IPA-4044",
+    WARNING,
+    "{eim} sent again what it was just told cannot be read; the poll ends.",
+    "The eIM was told invalidPackageFormat and hands out the same all the same. The next poll comes after a back-off; "
+    "look at the eIM's log.",
 )
 NO_ROOM = define(
     "IPA-4043",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import assert_never
+from typing import Final, assert_never
 
 from ipad_agent.codec import esipa, tlv
 from ipad_agent.codec.esipa import (
@@ -24,6 +24,9 @@ from ipad_agent.errors import CodecError, ModemError
 from . import data_request, delivery, euicc_package, events, sentences
 from .context import Association, Context
 from .work import Work, WorkKind
+
+MALFORMED_KEPT_BYTES: Final = 256
+"""So much of a package that cannot be read goes into the journal: it is only good for telling what came."""
 
 
 class PollEnd(StrEnum):
@@ -60,6 +63,7 @@ async def poll(context: Context, eim: Association) -> PollReport:
     await _resume_unfinished(context, eim)
     accepted = await delivery.deliver_owed(context, eim)
     packages, eims_changed = 0, False
+    told: set[bytes | None] = set()
     while True:
         if not context.work.room:
             events.NO_ROOM.emit()
@@ -69,6 +73,13 @@ async def poll(context: Context, eim: Association) -> PollReport:
         if isinstance(package, NoPackage):
             end = _end_of(package, eim, accepted=accepted)
             break
+        if isinstance(package, MalformedPackage):
+            # Told once, an eIM may do better; told for ever, both sides only burn traffic.
+            if package.eim_transaction_id in told:
+                events.NOT_UNDERSTOOD_AGAIN.emit(eim=eim.eim_id)
+                end = PollEnd.EIM_TROUBLE
+                break
+            told.add(package.eim_transaction_id)
         work = _take(context, eim, package)
         work = await _do(context, eim, work, package)
         packages += 1
@@ -90,11 +101,17 @@ async def _resume_unfinished(context: Context, eim: Association) -> None:
             await euicc_package.resume(context, eim, work)
         else:
             # Answering a question again costs nothing and is always true.
-            package = esipa.parse_get_eim_package_response(tlv.encode(0xBF4F, work.order))
-            if isinstance(package, NoPackage):
-                context.work.settled(work, "not an order")
-            else:
-                await _do(context, eim, work, package)
+            await _do(context, eim, work, _package_of(work))
+
+
+def _package_of(work: Work) -> _Order:
+    try:
+        package = esipa.parse_get_eim_package_response(tlv.encode(0xBF4F, work.order))
+    except CodecError as error:
+        return MalformedPackage(work.order, work.transaction_id, error.message)
+    if isinstance(package, NoPackage):
+        return MalformedPackage(work.order, work.transaction_id, "no order")
+    return package
 
 
 async def _fetch(context: Context, eim: Association) -> EimPackage:
@@ -134,7 +151,8 @@ def _take(context: Context, eim: Association, package: _Order) -> Work:
             kind = WorkKind.TRIGGER
         case _:
             kind = WorkKind.OTHER
-    return context.work.take(eim.eim_id, eim.config.raw, kind, package.raw, package.eim_transaction_id)
+    order = package.raw[:MALFORMED_KEPT_BYTES] if isinstance(package, MalformedPackage) else package.raw
+    return context.work.take(eim.eim_id, eim.config.raw, kind, order, package.eim_transaction_id)
 
 
 async def _do(context: Context, eim: Association, work: Work, package: _Order) -> Work:

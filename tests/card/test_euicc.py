@@ -95,6 +95,7 @@ def test_an_answer_that_cannot_be_read_keeps_its_bytes() -> None:
     with pytest.raises(MalformedAnswer) as caught:
         run(euicc_of(card).get_euicc_info2())
     assert caught.value.raw == bytes.fromhex("BF3C00")
+    assert caught.value.answer == bytes.fromhex("BF3C00")  # where the procedures look for it
 
 
 @pytest.mark.parametrize("failure", [LOST, "6999", "6881", "6A81", "BF22109000"])

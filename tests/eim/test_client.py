@@ -153,13 +153,25 @@ async def test_notification_that_was_refused_raises() -> None:
         await eim.handle_notification(bytes.fromhex("3000"))
 
 
-@pytest.mark.parametrize("body", ["ff", "bf4f05020101", "bf2003020101", "bf5002300000"])
-async def test_answer_that_is_no_esipa_is_the_eims_fault_and_nothing_counts_as_delivered(body: str) -> None:
-    for call in ("get", "provide"):
-        eim, _ = client(bytes.fromhex(body))
-        with pytest.raises(EimError) as caught:
-            await (eim.get_eim_package() if call == "get" else eim.provide_eim_package_result(RESULT))
-        assert isinstance(caught.value, UnreadableAnswer)
+NO_ESIPA = ["ff", "bf4f05020101", "bf2003020101", "bf5002300000", b"<html>502 Bad Gateway</html>".hex()]
+
+
+@pytest.mark.parametrize("body", NO_ESIPA)
+async def test_answer_to_a_result_that_is_no_esipa_counts_as_not_delivered(body: str) -> None:
+    eim, _ = client(bytes.fromhex(body))
+    with pytest.raises(EimError) as caught:
+        await eim.provide_eim_package_result(RESULT)
+    assert isinstance(caught.value, UnreadableAnswer)
+
+
+@pytest.mark.parametrize("body", NO_ESIPA)
+async def test_question_answered_with_no_esipa_gives_a_malformed_package_so_that_the_eim_is_told(body: str) -> None:
+    eim, carrier = client(bytes.fromhex(body))
+    package = await eim.get_eim_package(rplmn=Plmn.parse("26201"))
+    assert isinstance(package, MalformedPackage)
+    assert (package.raw, package.eim_transaction_id) == (bytes.fromhex(body), None)
+    assert package.reason
+    assert len(carrier.asked) == 1
 
 
 async def test_package_that_cannot_be_read_is_no_error_of_the_client() -> None:

@@ -16,6 +16,7 @@ from ipad_agent.codec.fields import ResultCode
 from ipad_agent.codec.identifiers import Eid, Plmn
 from ipad_agent.codec.notifications import AllPackageResults, Criterion, RetrievedNotifications
 from ipad_agent.codec.profiles import ProfileInfo
+from ipad_agent.errors import CodecError
 from ipad_agent.procedures.context import Association, Context
 from ipad_agent.procedures.state_change import StateChanges
 from ipad_agent.procedures.work import WorkList
@@ -183,7 +184,10 @@ def _numbers(result: bytes) -> list[int]:
         numbers = [item.require(0xBF2F).require(0x80).integer() for item in element.require(0xA0)]
         element = element.require(0xBF51)
     if element.tag == 0xBF51:
-        seq = EuiccPackageResult.parse(element.raw).seq_number
+        try:
+            seq = EuiccPackageResult.parse(element.raw).seq_number
+        except CodecError:
+            return numbers
         return numbers if seq is None else [seq, *numbers]
     return numbers
 

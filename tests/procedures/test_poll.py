@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from ipad_agent.codec import esipa, tlv
-from ipad_agent.codec.esipa import EimPackage, NoPackage, ProvideResultResponse, StateChangeCause
+from ipad_agent.codec.esipa import EimPackage, MalformedPackage, NoPackage, ProvideResultResponse, StateChangeCause
 from ipad_agent.errors import CardError, EimError, NetworkError, Remedy
 from ipad_agent.procedures.poll import PollEnd, poll
 from ipad_agent.procedures.work import WorkKind, WorkList
 
-from .fakes import ICCID_A, Bench, notification, package, profile, signed_result
+from .fakes import EID, ICCID_A, Bench, notification, package, profile, signed_result
 
 
 def order(raw: bytes) -> EimPackage:
@@ -247,6 +247,131 @@ async def test_a_malformed_package_is_answered_with_its_transaction_and_invalid_
     bench.link.packages = [order(bytes.fromhex("BF5106300482020102"))]
     await run(bench)
     assert bench.link.results == [bytes.fromhex("A00780020102020101")]
+
+
+INVALID_PACKAGE_FORMAT = bytes.fromhex("A003020101")  # EimPackageResultResponseError without a transaction
+
+
+async def test_garbage_is_answered_once_and_garbage_again_ends_the_poll_as_trouble_of_the_eim() -> None:
+    bench = Bench()
+    bench.link.packages = [MalformedPackage(b"<html>", None, "no TLV") for _ in range(9)]
+    assert await run(bench) is PollEnd.EIM_TROUBLE
+    assert bench.link.results == [INVALID_PACKAGE_FORMAT]
+    assert len(bench.link.asked) == 2
+    assert bench.journal.entries() == []
+
+
+async def test_good_work_behind_garbage_is_done_in_the_same_poll() -> None:
+    bench = Bench()
+    bench.link.packages = [MalformedPackage(b"<html>", None, "no TLV"), order(package())]
+    bench.card.script = [signed_result(7)]
+    assert await run(bench) is PollEnd.NO_MORE_WORK
+    assert bench.link.results == [INVALID_PACKAGE_FORMAT, signed_result(7)]
+
+
+async def test_each_malformed_package_with_a_transaction_of_its_own_is_answered() -> None:
+    bench = Bench()
+    bench.link.packages = [MalformedPackage(b"\xbf\x51\x00", bytes([n]), "empty") for n in (1, 2, 2, 3)]
+    assert await run(bench) is PollEnd.EIM_TROUBLE
+    assert bench.link.results == [bytes.fromhex("A006800101020101"), bytes.fromhex("A006800102020101")]
+
+
+async def test_garbage_of_any_size_fits_into_the_journal() -> None:
+    bench = Bench()
+    bench.link.packages = [MalformedPackage(bytes(1 << 18), None, "no TLV"), NetworkError("silence")]
+    bench.link.answers = [NetworkError("silence")]
+    with pytest.raises(NetworkError):
+        await run(bench)
+    (work,) = WorkList(bench.journal).open()
+    assert len(work.order) == 256
+
+
+@pytest.mark.parametrize("garbage", [b"<html>", b"\x02\x01\x01", b"\xff"])
+async def test_garbage_taken_on_before_a_restart_is_answered_after_it(garbage: bytes) -> None:
+    bench = Bench()
+    WorkList(bench.journal).take("eim1", bench.eim.config.raw, WorkKind.OTHER, garbage, None)
+    assert await run(bench) is PollEnd.NO_MORE_WORK
+    assert bench.link.results == [INVALID_PACKAGE_FORMAT]
+    assert bench.journal.entries() == []
+
+
+class UnreadableError(CardError):
+    """As the card room says that the card answered, but unreadably."""
+
+    remedy = Remedy.RETRY_AFTER_RESET
+
+    def __init__(self, answer: str) -> None:
+        super().__init__("unreadable")
+        self.answer = bytes.fromhex(answer)
+
+
+async def test_an_answer_of_the_card_that_cannot_be_read_is_relayed_as_it_is_when_it_is_a_package_result() -> None:
+    odd = "BF5104 A0023000"  # signed, but without eimId
+    bench = Bench()
+    bench.link.packages = [order(package())]
+    bench.link.answers = [ProvideResultResponse((7,))]
+    bench.card.script = [UnreadableError(odd)]
+    bench.card.stored = {7: signed_result(7, eim="somebody else")}
+    assert await run(bench) is PollEnd.NO_MORE_WORK
+    assert bench.link.results == [bytes.fromhex(odd)]
+    assert bench.card.loaded == [package()]  # and never again: its counter is used up
+    assert "recover" in bench.card.log  # it may have been a switch
+    assert bench.card.stored == {}  # the eIM could read the number and named it
+    assert bench.journal.entries() == []
+
+
+async def test_a_relayed_answer_is_in_the_journal_before_the_card_is_touched_again() -> None:
+    bench = Bench()
+    bench.link.packages = [order(package())]
+    bench.card.script = [UnreadableError("BF5104A0023000")]
+    bench.card.log = bench.journal.log
+    await run(bench)
+    assert bench.journal.log[:5] == ["open", "update loads", "load", "update result", "recover"]
+
+
+async def test_other_eims_are_told_when_the_profiles_differ_after_an_unreadable_answer() -> None:
+    bench = Bench(others=("eim2",))
+    bench.context.changes.learn(str(EID), {"89000123456789012341": "disabled"})
+    bench.link.packages = [order(package())]
+    bench.card.script = [UnreadableError("BF5104A0023000")]
+    bench.card.profiles = [profile(ICCID_A, enabled=True)]
+    await run(bench)
+    assert bench.context.changes.pending("eim2") is StateChangeCause.OTHER_EIM
+
+
+@pytest.mark.parametrize("answer", ["BF510A A0", "BF2D03A00100", "FF", "BF5104A0023000 00"])
+async def test_an_answer_that_is_no_package_result_is_undefined_error(answer: str) -> None:
+    bench = Bench()
+    bench.link.packages = [order(package())]
+    bench.card.script = [UnreadableError(answer)]
+    await run(bench)
+    assert bench.link.results == [bytes.fromhex("A00302017F")]
+    assert bench.card.loaded == [package()]
+    assert bench.journal.entries() == []
+
+
+async def test_an_answer_that_is_no_package_result_is_replaced_by_the_result_the_card_keeps() -> None:
+    bench = Bench()
+    bench.link.packages = [order(package())]
+    bench.card.script = [UnreadableError("FF")]
+    bench.card.stored = {}
+
+    async def recover() -> None:
+        bench.card.stored[7] = signed_result(7)
+
+    bench.card.recover = recover  # type: ignore[method-assign]
+    await run(bench)
+    assert bench.link.results == [signed_result(7)]
+    assert bench.card.loaded == [package()]
+
+
+async def test_an_unreadable_answer_after_a_restart_is_relayed_too() -> None:
+    bench = Bench()
+    work = WorkList(bench.journal)
+    work.about_to_load(work.take("eim1", bench.eim.config.raw, WorkKind.PACKAGE, package(), None))
+    bench.card.script = [UnreadableError("BF5104A0023000")]
+    await run(bench)
+    assert bench.link.results == [bytes.fromhex("BF5104A0023000")]
 
 
 async def test_a_download_trigger_is_answered_with_undefined_error_and_the_reason() -> None:
