@@ -22,6 +22,7 @@ APPLICATION_DATA = 23
 HANDSHAKE = 22
 CLIENT_HELLO = 1
 LOOK_EVERY_S = 0.02
+MAX_SHOWN = 4
 
 UNKNOWN_ICCID = with_check_digit("8949020000999999999")
 NO_MORE_WORK = "IPA-4011"
@@ -104,13 +105,20 @@ async def result_of(bench: Bench, label: str, *, deadline_s: float = 30.0) -> En
 def check_result(run: Run, name: str, entry: Entry, expected: Sequence[str]) -> None:
     """One accepted result against what is expected; its signature must be right wherever there is one."""
     seen = seen_in(entry)
-    signature = str(entry["facts"].get("signature", "none"))
-    unsigned = list(expected) == ["package refused unsigned"]
-    good = seen == list(expected) and entry.get("discarded") is None and (unsigned or signature.startswith("right"))
-    detail = ", ".join(seen)
+    facts = entry["facts"]
+    signed = facts.get("variant") in ("result", "error")
+    signature = str(facts.get("signature", "none"))
+    good = seen == list(expected) and entry.get("discarded") is None
+    good = good and (not signed or signature.startswith("right"))
+    detail = _listed(seen)
     if not good:
-        detail = f"expected {', '.join(expected)}; seen {detail}; signature {signature}, {entry.get('discarded')}"
+        detail = f"expected {_listed(expected)}; seen {detail}; signature {signature}, {entry.get('discarded')}"
     run.check(name, good, detail)
+
+
+def _listed(words: Sequence[str]) -> str:
+    shown = ", ".join(words[:MAX_SHOWN])
+    return shown if len(words) <= MAX_SHOWN else f"{shown} … ({len(words)})"
 
 
 def seen_in(entry: Entry) -> list[str]:
