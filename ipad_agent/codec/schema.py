@@ -133,11 +133,9 @@ class Schema:
         compiled = self.find(type_name)
         check_nesting(data)
         try:
-            value, size = compiled.decode_with_length(data)
+            value = compiled.decode(data)
         except (self._error, *_STRAY) as error:
             raise CodecError(f"no {type_name}: {_reason(error)}") from None
-        if size != len(data):
-            raise CodecError(f"{len(data) - size} bytes after the end of {type_name}", offset=size)
         return _clean(value, type_name)
 
 

@@ -195,3 +195,49 @@ UNREADABLE_ELEMENT = _define(
     "A list element that cannot be read is set aside and the rest of the list is used.",
     "SGP.32 v1.2 §5.9.11, §5.9.18; one broken entry must not hide the others.",
 )
+# -- JSON of ESipa and ES9+ ------------------------------------------------------------------------------------------
+NO_STATUS_HEADER = _define(
+    "json-without-status",
+    "A JSON answer without its header counts as success when the fields of a success are in it.",
+    "SGP.22 v2.5 §6.5.1.4 (JSON response header).",
+)
+STATUS_FORM = _define(
+    "json-status-form",
+    "An execution status in another spelling or place is read when it has one meaning only.",
+    "SGP.22 v2.5 §6.5.1.4 functionExecutionStatus and statusCodeData.",
+)
+BASE64_SPACE = _define(
+    "base64-white-space",
+    "Line breaks and blanks inside base64 are skipped.",
+    "SGP.22 v2.5 §6.5.2 (base64 of RFC 4648 has none).",
+)
+BASE64_PADDING = _define(
+    "base64-unpadded",
+    "Base64 without its padding is read.",
+    "RFC 4648 §3.2.",
+)
+HEX_LOWER_CASE = _define(
+    "hex-lower-case",
+    "A transaction identifier in lower-case hexadecimal is read.",
+    "SGP.22 v2.5 §6.5.2: upper-case digits.",
+)
+BARE_OCTETS = _define(
+    "json-without-tag",
+    "A signature, key identifier or hash without its tag and length gets them back.",
+    "SGP.22 v2.5 §6.5.2: base64 of the whole data object.",
+)
+OTHER_FIELD_NAME = _define(
+    "json-other-field-name",
+    "The key identifier under the name it has on the other interface is read.",
+    "euiccCiPKIdToBeUsed of SGP.22 v2.5 §6.5.2.6, euiccCiPKIdentifierToBeUsed of SGP.32 v1.2 §6.4.1.1.",
+)
+TRANSACTION_LEFT_OUT = _define(
+    "json-without-transaction",
+    "An answer that does not repeat the transaction identifier is taken for that of the running session.",
+    "SGP.22 v2.5 §6.5.2: transactionId is in every answer.",
+)
+STATUS_IN_HTTP_ERROR = _define(
+    "json-status-in-http-error",
+    "An execution status that comes with an HTTP error is read instead of the HTTP status.",
+    "SGP.22 v2.5 §6.3: HTTP 200 also when the function failed.",
+)

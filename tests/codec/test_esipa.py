@@ -107,6 +107,11 @@ def test_no_package_is_recognised_however_it_is_said(body: str, code: int, toler
     assert esipa.parse_get_eim_package_response(H(body)) == NoPackage(code, tolerances)
 
 
+def test_a_tag_is_only_doubled_when_nothing_else_is_inside() -> None:
+    body = H("BF4F 09 BF4F 03 020101 9E0100")
+    assert esipa.parse_get_eim_package_response(body) == UnknownPackage(H("BF4F 03 020101"), None)
+
+
 def test_a_package_without_the_outer_tag_is_read() -> None:
     read = esipa.parse_get_eim_package_response(PACKAGE_ENABLE)
     assert isinstance(read, EuiccPackageOrder)

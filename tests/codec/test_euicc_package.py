@@ -169,6 +169,7 @@ def test_an_unsigned_refusal_names_the_transaction_when_it_has_one() -> None:
         ("8D0102", "setFallbackAttribute", 2, False),
         ("8E0107", "unsetFallbackAttribute", 7, False),
         ("020101", "processingTerminated", 1, False),
+        ("020100", "processingTerminated", 0, False),
         ("A600", "getRAT", None, True),
         ("A803 020102", "addEim", 2, False),
         ("A803 020100", "addEim", 0, True),

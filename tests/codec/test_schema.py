@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ipad_agent.codec import schema
+from ipad_agent.codec import schema, tlv
 from ipad_agent.errors import CodecError
 
 from . import vectors
@@ -128,6 +128,18 @@ def test_values_that_do_not_fit_are_refused(type_name: str, value: object) -> No
 def test_data_that_does_not_fit_is_refused(type_name: str, data: str) -> None:
     with pytest.raises(CodecError):
         schema.decode(type_name, H(data))
+
+
+def test_a_field_that_reaches_beyond_its_parent_is_refused() -> None:
+    # A1 holds two bytes, the field in it claims five and would swallow what follows A1.
+    with pytest.raises(CodecError, match="85 says 5 bytes, 0 are there"):
+        schema.decode("DeviceInfo", H("30 0F 800453926011 A102 8505 8203010203"))
+
+
+def test_a_flood_of_elements_is_refused_before_decoding() -> None:
+    flood = tlv.encode(0xBF55, *[tlv.encode(0x30, b"\x05\x00" * 4000)] * 3)
+    with pytest.raises(CodecError, match="more than 8192 elements"):
+        schema.check_nesting(flood)
 
 
 @pytest.mark.timeout(10)
