@@ -1,9 +1,11 @@
 """The SM-DP+: ES9+ functions over a book of orders (SGP.22 §5.6).
 
-smdp = VirtualSmdp(ServerIdentity.smdp(pki))
-smdp.orders.add(Order("MATCHING-1", ProfilePackage.sample(Metadata("89490200001000000011"))))
-smdp.faults.arm(Fault("getBoundProfilePackage", "bpp-mac", 3))
-reply = smdp.handle("initiateAuthentication", {...})
+    smdp = VirtualSmdp(ServerIdentity.smdp(pki))
+    smdp.orders.add(Order("MATCHING-1", ProfilePackage.sample(Metadata("89490200001000000011"))))
+    smdp.faults.arm(Fault("getBoundProfilePackage", "bpp-mac", 3))
+    reply = smdp.handle("initiateAuthentication", {...})
+
+What a client sends never raises; see ``RspServer.handle``.
 """
 
 from __future__ import annotations
