@@ -19,7 +19,9 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
-MAX_LINE_BYTES: Final = 16384
+LONGEST_ANSWER_BYTES: Final = 0x10000 + 2
+"""What a card may say at once, with its status word: some modems collect it all and print it in one line."""
+MAX_LINE_BYTES: Final = 2 * LONGEST_ANSWER_BYTES + 64
 REMEMBERED_COMMANDS: Final = 8
 
 

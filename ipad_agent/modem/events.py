@@ -108,3 +108,9 @@ LOCK_BESIDE = define(
     "The UUCP lock {path} could not be written: {reason}",
     "Only the lock that older serial programs honour is missing; the agent's own lock holds.",
 )
+LINK_CHECKED = define(
+    "IPA-2019",
+    DEBUG,
+    "A fresh line: waiting for silence and asking AT.",
+    "Nobody knows what an earlier user of the port left in it, so every opening begins like this.",
+)

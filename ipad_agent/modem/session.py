@@ -129,7 +129,7 @@ class AtSession:
                 evidence, self._contention = self._contention, None
                 raise PortContention(f"another program uses the port: {evidence}")
             if self._quiet_due_s:
-                await self._resync()
+                await self._resync_because()
             if self._echoed and self._echo_offs < MAX_ECHO_OFFS:
                 await self._echo_off()
             return await self._exchange(command, deadline_s)
@@ -141,14 +141,15 @@ class AtSession:
             await self._exchange(commands.plain("ATE0", deadline_s=2.0))
         except (CommandRefused, CommandTimeout, LineDamaged):
             if self._quiet_due_s:
-                await self._resync()
+                await self._resync_because()
         self._echoed = False  # this was the echo of ATE0 itself
 
     async def resync(self) -> None:
         """Bring the line into step now, whatever its state; raises ``LinkDead`` when nothing answers."""
         async with self._lock:
             self._check_lost()
-            self._mark_dirty(self._timing.quiet_after_stray_s, "asked for")
+            events.LINK_CHECKED.emit()
+            self._mark_dirty(self._timing.quiet_after_stray_s, "")
             await self._resync()
 
     async def close(self) -> None:
@@ -205,9 +206,12 @@ class AtSession:
                     flight.done.set_result(event)
                 else:
                     self._stray("a final result without a command")
-            case at.Late() | at.Overlong():
+            case at.Late():
                 self._fail(LineDamaged("an answer to an earlier command arrived"))
                 self._stray("an answer without a command")
+            case at.Overlong():
+                self._fail(LineDamaged("a line arrived that is longer than any answer of a card"))
+                self._stray("an endless line")
             case at.Foreign(text):
                 self._foreign(text)
             case at.Prompt():
@@ -261,8 +265,11 @@ class AtSession:
             self._quiet_due_s, self._dirty_reason = quiet_s, reason
 
     # -- back into step ----------------------------------------------------------------------------------------------
-    async def _resync(self) -> None:
+    async def _resync_because(self) -> None:
         events.LINK_RESYNC.emit(reason=self._dirty_reason)
+        await self._resync()
+
+    async def _resync(self) -> None:
         timing = self._timing
         if self._prompted:
             self._prompted = False

@@ -182,6 +182,12 @@ def test_the_prompt_is_seen_although_no_line_end_follows() -> None:
     assert parser.feed(b" ") == [Prompt()]
 
 
+def test_the_longest_answer_of_a_card_fits_into_one_line() -> None:
+    whole = b"5A" * 0x10000 + b"9000"
+    line = b'+CSIM: %d,"%s"' % (len(whole), whole)
+    assert feed(b"\r\n" + line + b"\r\n\r\nOK\r\n", CSIM) == [Data(line.decode()), OK]
+
+
 def test_a_line_without_end_does_not_fill_the_memory() -> None:
     parser = AtParser()
     assert parser.feed(b"x" * (MAX_LINE_BYTES * 3)) == []

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import logging
 import re
 
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ipad_agent.modem import commands
+from ipad_agent.modem.at import MAX_LINE_BYTES
 from ipad_agent.modem.errors import (
     CommandRefused,
     CommandTimeout,
@@ -380,5 +382,32 @@ def test_an_answer_arrives_whole_however_the_line_cuts_it(cuts: list[int]) -> No
         for start, end in itertools.pairwise(edges):
             modem.say(answer[start:end])
         assert await task == ('+CSIM: 4,"9000"',)
+
+    run(scene())
+
+
+def test_bringing_a_fresh_line_into_step_is_no_warning_but_losing_step_is(caplog: pytest.LogCaptureFixture) -> None:
+    async def scene() -> None:
+        modem = FakeModem()
+        session = await opened(modem)
+        await session.resync()
+        assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
+        modem.on("AT+CGLA", None)
+        with pytest.raises(CommandTimeout):
+            await session.run(CGLA, deadline_s=1)
+        await session.run(commands.ping())
+        warnings = [record for record in caplog.records if record.levelno >= logging.WARNING]
+        assert [record.getMessage() for record in warnings if "no answer to AT+CGLA" in record.getMessage()]
+
+    with caplog.at_level(logging.DEBUG):
+        run(scene())
+
+
+def test_a_line_longer_than_any_answer_is_told_apart_from_a_late_answer() -> None:
+    async def scene() -> None:
+        modem = FakeModem()
+        modem.on("AT+CGLA", f'+CGLA: 9,"{"5A" * (MAX_LINE_BYTES // 2)}"|OK')
+        with pytest.raises(LineDamaged, match="longer than any answer"):
+            await (await opened(modem)).run(CGLA)
 
     run(scene())
