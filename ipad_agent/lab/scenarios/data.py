@@ -23,7 +23,11 @@ LISTS = ("notifications", "results")
 Facts = dict[str, Any]
 
 
-@scenario("data-request-all", "Each kind of data, alone and with all others, is answered as the card itself says.")
+@scenario(
+    "data-request-all",
+    "Each kind of data, alone and with all others, is answered as the card itself says.",
+    deadline_s=60,
+)
 async def data_request_all(run: Run) -> None:
     """Every tag of v1.2 and of v1.0, an unknown tag, criteria, CI identifiers, and the refusal in an emergency."""
     options = quick(profiles=[*default_profiles(), spare_profile(3, ecall=True)], link_follows_modem=False)

@@ -20,7 +20,11 @@ UNKNOWN_CI = bytes(20)
 MAX_EIMS = 3
 
 
-@scenario("eco-all", "eIMs are added, changed, listed and deleted by order; the last one still hears that it is gone.")
+@scenario(
+    "eco-all",
+    "eIMs are added, changed, listed and deleted by order; the last one still hears that it is gone.",
+    deadline_s=60,
+)
 async def eco_all(run: Run) -> None:
     """Codes that no order can provoke on this card: undefinedError(127), and commandError(7) of deleteEim; the card
     has no switch for such defects. The last order deletes the very eIM that gave it (lastEimDeleted)."""

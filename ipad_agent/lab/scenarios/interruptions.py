@@ -29,7 +29,11 @@ STOP_LIMIT_S = 2.0
 PORT_LOST, NEXT_POLL = "IPA-2003", "IPA-1003"
 
 
-@scenario("sigterm", "Told to stop in the middle of a poll, the agent ends within two seconds and owes nothing less.")
+@scenario(
+    "sigterm",
+    "Told to stop in the middle of a poll, the agent ends within two seconds and owes nothing less.",
+    deadline_s=60,
+)
 async def sigterm(run: Run) -> None:
     """Three moments: waiting for the eIM, for the modem, and for the network; the orders are carried out afterwards."""
     async with run.bench(quick(provision="card")) as bench:
@@ -78,7 +82,11 @@ async def _no_network(bench: Bench) -> None:
     await until(lambda: bench.proxy.link.counters["up"].lost > lost, "a datagram", deadline_s=20)
 
 
-@scenario("crash-loop", "Killed again and again in the middle of a poll, the agent does not storm the eIM with polls.")
+@scenario(
+    "crash-loop",
+    "Killed again and again in the middle of a poll, the agent does not storm the eIM with polls.",
+    deadline_s=60,
+)
 async def crash_loop(run: Run) -> None:
     """Restarts within the back-off must not touch the network, and a second crash makes the back-off longer."""
     restarts = 4
@@ -115,7 +123,11 @@ async def _restart(run: Run, bench: Bench, number: int) -> float:
     return float(event.facts["wait_s"])
 
 
-@scenario("port-vanishes", "The port goes away amid a package, returns under another name, and the work goes on.")
+@scenario(
+    "port-vanishes",
+    "The port goes away amid a package, returns under another name, and the work goes on.",
+    deadline_s=90,
+)
 async def port_vanishes(run: Run) -> None:
     """A USB modem that re-enumerates: the card's answer is lost with the port, the path leads to another device."""
     profiles = default_profiles() + bulk_profiles(4, icon_bytes=512)

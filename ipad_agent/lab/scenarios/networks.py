@@ -31,7 +31,9 @@ SEEDS = (1, 2, 3)
 LIMIT_S = 120.0
 
 
-@scenario("block-wise", "A package of over 10 kB and a result of over 20 kB travel in blocks of 64 bytes.")
+@scenario(
+    "block-wise", "A package of over 10 kB and a result of over 20 kB travel in blocks of 64 bytes.", deadline_s=90
+)
 async def block_wise(run: Run) -> None:
     """Blocks are counted on the wire: one datagram of application data each way per block, none larger than a block."""
     options = quick(
@@ -59,7 +61,9 @@ async def block_wise(run: Run) -> None:
         check_nothing_left(run, bench)
 
 
-@scenario("loss-20", "With a fifth of all datagrams lost each way, orders are carried out within two minutes.")
+@scenario(
+    "loss-20", "With a fifth of all datagrams lost each way, orders are carried out within two minutes.", deadline_s=300
+)
 async def loss_20(run: Run) -> None:
     """Three seeds, each with its own losses; a list, a switch and a data request for each."""
     bad = Impairments(loss=LOSS)

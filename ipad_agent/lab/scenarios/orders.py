@@ -12,7 +12,11 @@ from ._support import Case, case, check_enabled, check_nothing_left, play, quick
 REFUSED_UNSIGNED = "package refused unsigned"
 
 
-@scenario("replay", "Replayed, forged and misdirected packages change nothing; the eIM gets the card's own refusal.")
+@scenario(
+    "replay",
+    "Replayed, forged and misdirected packages change nothing; the eIM gets the card's own refusal.",
+    deadline_s=60,
+)
 async def replay(run: Run) -> None:
     """Old counter, the same bytes again, foreign key, damaged signature, DER signature, wrong EID, unknown eIM."""
     async with run.bench(quick(provision="card")) as bench:
@@ -41,7 +45,11 @@ async def replay(run: Run) -> None:
         check_nothing_left(run, bench)
 
 
-@scenario("malformed-package", "Garbage, truncated and unknown packages each get the error that the standard names.")
+@scenario(
+    "malformed-package",
+    "Garbage, truncated and unknown packages each get the error that the standard names.",
+    deadline_s=60,
+)
 async def malformed_package(run: Run) -> None:
     """First inside a proper answer, which the eIM is told of; then whole answers that are none and only cost a poll."""
     async with run.bench(quick(provision="card")) as bench:
@@ -76,7 +84,11 @@ async def malformed_package(run: Run) -> None:
         check_nothing_left(run, bench)
 
 
-@scenario("two-dialects", "With eIM or card of v1.0 in any combination, switches, data and acknowledgements work.")
+@scenario(
+    "two-dialects",
+    "With eIM or card of v1.0 in any combination, switches, data and acknowledgements work.",
+    deadline_s=90,
+)
 async def two_dialects(run: Run) -> None:
     """The eIM answers in v1.0, writes outer tags twice, or both; then the card is one of v1.0."""
     for name, settings, quirks in (

@@ -31,7 +31,9 @@ DAMAGED_OPERATION = bytes.fromhex("AD00")
 SPARE, PASSING, EMERGENCY = spare_profile(1), spare_profile(2), spare_profile(3)
 
 
-@scenario("psmo-all", "Each profile order succeeds, and each of its error codes arrives at the eIM unchanged.")
+@scenario(
+    "psmo-all", "Each profile order succeeds, and each of its error codes arrives at the eIM unchanged.", deadline_s=120
+)
 async def psmo_all(run: Run) -> None:
     """Codes that no order can provoke on this card: undefinedError(127) of anything but a second enable or a late
     disable, commandError(7) of configureImmediateEnable and unsetFallbackAttribute, undefinedError(127) as reason of

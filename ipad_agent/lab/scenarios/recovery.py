@@ -29,7 +29,11 @@ class Crash:
     power: bool = False
 
 
-@scenario("recover-results", "Killed or without power between card and eIM, it delivers each result exactly once.")
+@scenario(
+    "recover-results",
+    "Killed or without power between card and eIM, it delivers each result exactly once.",
+    deadline_s=180,
+)
 async def recover_results(run: Run) -> None:
     """One switch after the other, each with another accident; in the end the eIM has accepted one result for each."""
     async with run.bench(quick(provision="card")) as bench:

@@ -36,7 +36,11 @@ BRAINPOOL_P256R1 = bytes.fromhex("03001A")
 """Of a ServerKeyExchange: named curve (3), brainpoolP256r1 (26, RFC 7027)."""
 
 
-@scenario("wrong-pin", "A server with another key than the eUICC names hears nothing; a corrected pin brings it back.")
+@scenario(
+    "wrong-pin",
+    "A server with another key than the eUICC names hears nothing; a corrected pin brings it back.",
+    deadline_s=60,
+)
 async def wrong_pin(run: Run) -> None:
     """The eIM has a new TLS key that the card does not know. Then the card's entry is updated, as updateEim does."""
     async with run.bench(quick(provision="card", tls_pin="leaf-spki")) as bench:
@@ -54,7 +58,11 @@ async def wrong_pin(run: Run) -> None:
         check_nothing_left(run, bench)
 
 
-@scenario("foreign-certificate", "A certificate of another authority with the right names is refused before a word.")
+@scenario(
+    "foreign-certificate",
+    "A certificate of another authority with the right names is refused before a word.",
+    deadline_s=60,
+)
 async def foreign_certificate(run: Run) -> None:
     """The card names the CA; the server shows the same names, issued by a CA with the same name and another key."""
     async with run.bench(quick(provision="card", tls="issued", tls_pin="ca-certificate")) as bench:
@@ -66,7 +74,11 @@ async def foreign_certificate(run: Run) -> None:
             await play(run, bench, [case("list-profiles", "listProfileInfo ok", name="with the right certificate")])
 
 
-@scenario("expired-certificate", "An expired certificate is refused, unless the configuration allows it for this eIM.")
+@scenario(
+    "expired-certificate",
+    "An expired certificate is refused, unless the configuration allows it for this eIM.",
+    deadline_s=60,
+)
 async def expired_certificate(run: Run) -> None:
     """The card names the CA, so that the dates count."""
     async with run.bench(quick(provision="card", tls="issued", tls_pin="ca-certificate")) as bench:
@@ -82,7 +94,9 @@ async def expired_certificate(run: Run) -> None:
 
 
 @scenario(
-    "psk", "With a pre-shared key no certificate is shown, orders are carried out, and a wrong key opens nothing."
+    "psk",
+    "With a pre-shared key no certificate is shown, orders are carried out, and a wrong key opens nothing.",
+    deadline_s=60,
 )
 async def psk(run: Run) -> None:
     """The last step changes the key in the device's file."""
@@ -104,7 +118,7 @@ async def psk(run: Run) -> None:
         run.check("nothing reached the eIM", not _application_data(bench, "up"), event.text)
 
 
-@scenario("brainpool", "Card, package signatures and DTLS work on brainpoolP256r1.")
+@scenario("brainpool", "Card, package signatures and DTLS work on brainpoolP256r1.", deadline_s=60)
 async def brainpool(run: Run) -> None:
     """The curve of the handshake is read from the datagrams."""
     async with run.bench(quick(provision="none", curve="brainpool", dtls={"groups": "brainpoolP256r1"})) as bench:

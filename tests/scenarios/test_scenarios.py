@@ -1,0 +1,80 @@
+"""Every scenario of the lab ends well, told through the command line as a stranger would: the real agent as a process
+of its own, a real pseudo-terminal, real UDP.
+
+    pytest tests/scenarios -k loss-20
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from ipad_agent.lab.scenario import SCENARIOS, load_all
+
+SPARE_S = 60.0
+"""What starting, tearing down and a busy machine may add to a scenario's own deadline."""
+
+NAMED = {
+    "block-wise",
+    "brainpool",
+    "cgla-only",
+    "crash-loop",
+    "csim-only",
+    "data-request-all",
+    "echo-and-urcs",
+    "eco-all",
+    "expired-certificate",
+    "foreign-certificate",
+    "loss-20",
+    "malformed-package",
+    "modem-61xx-or-auto-fetch",
+    "poll-empty",
+    "port-vanishes",
+    "psk",
+    "psmo-all",
+    "recover-results",
+    "refresh-ignored",
+    "replay",
+    "sigterm",
+    "two-dialects",
+    "wrong-pin",
+}
+
+
+def _told() -> list[object]:
+    load_all()
+    # Tests of the runner register stories of their own; they are told there.
+    stories = [story for story in SCENARIOS.values() if story.body.__module__.startswith("ipad_agent.lab.scenarios.")]
+    return [
+        pytest.param(story.name, id=story.name, marks=pytest.mark.timeout(story.deadline_s + SPARE_S))
+        for story in stories
+    ]
+
+
+def _lab(*words: str, limit_s: float) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "ipad_agent", "lab", *words]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=limit_s)
+
+
+@pytest.mark.parametrize("name", _told())
+def test_scenario_ends_well(name: str) -> None:
+    run = _lab("run", name, "--json", limit_s=load_all()[name].deadline_s + SPARE_S - 5)
+    assert run.stdout, run.stderr
+    report = json.loads(run.stdout)
+    assert report["ok"] is True, report.get("why")
+    assert run.returncode == 0
+    assert report["scenario"] == name
+    assert report["steps"]
+    assert all(step["ok"] for step in report["steps"])
+
+
+def test_the_list_has_a_sentence_for_each_scenario() -> None:
+    lines = _lab("list", limit_s=SPARE_S).stdout.splitlines()
+    about = {name: sentence.strip() for name, _, sentence in (line.partition(" ") for line in lines)}
+    assert set(about) >= NAMED
+    for name, sentence in about.items():
+        assert sentence.endswith("."), name
+        assert len(sentence) <= 120, name
