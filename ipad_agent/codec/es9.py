@@ -81,6 +81,7 @@ def _with(name: str, raw: bytes, transaction_id: bytes) -> bytes:
 
 def read_initiate_authentication(answer: JsonAnswer) -> InitiateAuthenticationOk:
     """The server's opening. Raises ``CodecError``, also when it contradicts itself about the transaction."""
+    answer.note_missing_status()
     answer.note_other_name("euiccCiPKIdToBeUsed")
     signed = ServerSigned1.parse(answer.require("serverSigned1", 0x30))
     transaction_id = _same_transaction(answer, signed.transaction_id)
@@ -94,6 +95,7 @@ def read_initiate_authentication(answer: JsonAnswer) -> InitiateAuthenticationOk
 
 def read_authenticate_client(answer: JsonAnswer, transaction_id: bytes) -> AuthenticateClientOk | EventEntries:
     """What the SM-DP+ has, or the events of an SM-DS."""
+    answer.note_missing_status()
     if answer.present("eventEntries") and not answer.present("smdpSigned2"):
         return _events(answer, transaction_id)
     signed = SmdpSigned2.parse(answer.require("smdpSigned2", 0x30))
@@ -114,6 +116,7 @@ def read_authenticate_client(answer: JsonAnswer, transaction_id: bytes) -> Authe
 
 def read_bound_profile_package(answer: JsonAnswer, transaction_id: bytes) -> bytes:
     """The element BF36, to be cut into segments as it is."""
+    answer.note_missing_status()
     _same_transaction(answer, transaction_id)
     return answer.require("boundProfilePackage", 0xBF36)
 

@@ -80,8 +80,13 @@ class JsonAnswer:
         notes = Notes()
         return cls(_status(document, notes), document, notes)
 
-    def take_for_success(self) -> None:
-        """Note that there is no status; the caller goes on only if the fields of a success are there."""
+    @property
+    def tolerances(self) -> tuple[str, ...]:
+        """What was needed so far to read it."""
+        return self.notes.ids
+
+    def note_missing_status(self) -> None:
+        """Note when there is no status; a reader goes on only if the fields of a success are there."""
         if self.status is None:
             self.notes.take(NO_STATUS_HEADER)
 

@@ -236,8 +236,3 @@ TRANSACTION_LEFT_OUT = _define(
     "An answer that does not repeat the transaction identifier is taken for that of the running session.",
     "SGP.22 v2.5 §6.5.2: transactionId is in every answer.",
 )
-STATUS_IN_HTTP_ERROR = _define(
-    "json-status-in-http-error",
-    "An execution status that comes with an HTTP error is read instead of the HTTP status.",
-    "SGP.22 v2.5 §6.3: HTTP 200 also when the function failed.",
-)

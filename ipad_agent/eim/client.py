@@ -1,4 +1,4 @@
-"""ESipa towards one eIM, over any carrier, in the ASN.1 binding (SGP.32 v1.2 §5.14, §6.3.2)."""
+"""ESipa towards one eIM, over any carrier, in either binding (SGP.32 v1.2 §5.14, §6.3.2, §6.4.1)."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Final, TypeVar
 
-from ipad_agent.codec import esipa
+from ipad_agent.codec import esipa, esipa_rsp
 from ipad_agent.codec.data_request import Dialect
+from ipad_agent.codec.es10_rsp import parse_cancel_session
 from ipad_agent.codec.esipa import (
     EimPackage,
     EimPackageError,
@@ -16,17 +17,33 @@ from ipad_agent.codec.esipa import (
     ProvideResultResponse,
     StateChangeCause,
 )
+from ipad_agent.codec.esipa_rsp import (
+    AuthenticateClientOk,
+    AuthenticateClientSmds,
+    BoundProfilePackage,
+    InitiateAuthenticationOk,
+    Refused,
+)
+from ipad_agent.codec.fields import ResultCode
 from ipad_agent.codec.identifiers import Eid, Plmn
+from ipad_agent.codec.rsp_status import UNDEFINED_ERROR
 from ipad_agent.codec.tolerances import CATALOGUE
 from ipad_agent.errors import CodecError
 from ipad_agent.net import Carrier, PeerStatus
 
 from . import events
-from .errors import UnreadableAnswer
-
-GET_EIM_PACKAGE: Final = "GetEimPackage"
-PROVIDE_RESULT: Final = "ProvideEimPackageResult"
-HANDLE_NOTIFICATION: Final = "HandleNotification"
+from .binding import (
+    AUTHENTICATE_CLIENT,
+    BINDINGS,
+    CANCEL_SESSION,
+    GET_BPP,
+    GET_EIM_PACKAGE,
+    HANDLE_NOTIFICATION,
+    INITIATE_AUTHENTICATION,
+    PROVIDE_RESULT,
+    Binding,
+)
+from .errors import FunctionRefused, UnreadableAnswer
 
 # How servers say that they cannot read a request: CoAP and HTTP.
 _UNREAD_STATUS: Final = frozenset({"4.00", "5.00", "400", "500"})
@@ -41,13 +58,24 @@ class EimClient:
     that release had none. In ``1.2`` a request with fields the older release did not know is repeated without
     them when the eIM cannot read it.
 
-    Every method raises what the carrier raises, and ``UnreadableAnswer``.
+    Every method raises what the carrier raises, and ``UnreadableAnswer``; those of a download also
+    ``FunctionRefused`` with the eIM's error number.
     """
 
-    def __init__(self, carrier: Carrier, eid: Eid, *, eim_id: str = "the eIM", dialect: Dialect = "1.2") -> None:
+    def __init__(
+        self,
+        carrier: Carrier,
+        eid: Eid,
+        *,
+        eim_id: str = "the eIM",
+        dialect: Dialect = "1.2",
+        binding: Binding = BINDINGS["asn1"],
+    ) -> None:
         self._carrier = carrier
         self._eid = eid
         self._eim_id = eim_id
+        self._dialect = dialect
+        self._binding = binding
         self._plain: set[str] = {GET_EIM_PACKAGE, PROVIDE_RESULT} if dialect == "1.0" else set()
         self.tolerances: Counter[str] = Counter()
         """How often which liberty was taken with this eIM's messages, by the codec's id."""
@@ -59,7 +87,13 @@ class EimClient:
         message at all: it comes back as ``MalformedPackage``, since the eIM has to be told (§3.1.1.1)."""
         full = esipa.encode_get_eim_package(self._eid, state_change=state_change, rplmn=rplmn)
         plain = esipa.encode_get_eim_package(self._eid)
-        package = await self._call(GET_EIM_PACKAGE, full, plain, _parse_package, unread=_is_undefined_error)
+        package: EimPackage
+        try:
+            package = await self._call(
+                GET_EIM_PACKAGE, full, plain, esipa.parse_get_eim_package_response, unread=_is_undefined_error
+            )
+        except UnreadableAnswer as error:
+            package = MalformedPackage(error.body, None, error.problem)
         self._note(GET_EIM_PACKAGE, package.tolerances)
         return package
 
@@ -76,6 +110,63 @@ class EimClient:
         request = esipa.encode_handle_notification(raw)
         answer = await self._exchange(HANDLE_NOTIFICATION, request)
         self._note(HANDLE_NOTIFICATION, esipa.parse_handle_notification_response(answer))
+
+    async def handle_result(self, result: bytes) -> None:
+        """Bring a result as a notification (§3.1.2): delivered without an acknowledgement for the eUICC."""
+        provided = esipa.encode_provide_result(self._eid, result)
+        request = esipa.encode_handle_notification_result(provided, dialect=self._dialect)
+        answer = await self._exchange(HANDLE_NOTIFICATION, request)
+        self._note(HANDLE_NOTIFICATION, esipa.parse_handle_notification_response(answer))
+
+    # -- a profile download through the eIM ----------------------------------------------------------------------------
+
+    async def initiate_authentication(
+        self,
+        *,
+        challenge: bytes,
+        smdp_address: str | None = None,
+        euicc_info1: bytes | None = None,
+        eim_transaction_id: bytes | None = None,
+    ) -> InitiateAuthenticationOk:
+        """Open a session with an SM-DP+ or SM-DS (§5.14.1); without an address the eIM knows which."""
+        request = esipa_rsp.encode_initiate_authentication(
+            challenge, smdp_address=smdp_address, euicc_info1=euicc_info1, eim_transaction_id=eim_transaction_id
+        )
+        answer = await self._once(INITIATE_AUTHENTICATION, request, esipa_rsp.parse_initiate_authentication_response)
+        self._note(INITIATE_AUTHENTICATION, answer.tolerances)
+        if isinstance(answer, Refused):
+            raise FunctionRefused(INITIATE_AUTHENTICATION, answer.code)
+        return answer
+
+    async def authenticate_client(
+        self, transaction_id: bytes, response: bytes
+    ) -> AuthenticateClientOk | AuthenticateClientSmds:
+        """Bring the eUICC's answer to AuthenticateServer, an error of it too (§5.14.2)."""
+        request = esipa_rsp.encode_authenticate_client(transaction_id, response)
+        answer = await self._once(AUTHENTICATE_CLIENT, request, esipa_rsp.parse_authenticate_client_response)
+        self._note(AUTHENTICATE_CLIENT, answer.tolerances)
+        if isinstance(answer, Refused):
+            raise FunctionRefused(AUTHENTICATE_CLIENT, answer.code)
+        return answer
+
+    async def get_bound_profile_package(
+        self, transaction_id: bytes, prepare_download_response: bytes
+    ) -> BoundProfilePackage:
+        """Bring the eUICC's answer to PrepareDownload and fetch the package (§5.14.3)."""
+        request = esipa_rsp.encode_get_bound_profile_package(transaction_id, prepare_download_response)
+        answer = await self._once(GET_BPP, request, esipa_rsp.parse_get_bound_profile_package_response)
+        self._note(GET_BPP, answer.tolerances)
+        if isinstance(answer, Refused):
+            raise FunctionRefused(GET_BPP, answer.code)
+        return answer
+
+    async def cancel_session(self, transaction_id: bytes, response: bytes) -> None:
+        """Bring the eUICC's answer to CancelSession (BF41) and end the session (§5.14.4)."""
+        request = esipa_rsp.encode_cancel_session(transaction_id, parse_cancel_session(response))
+        refused = await self._once(CANCEL_SESSION, request, esipa_rsp.parse_cancel_session_response)
+        if refused is not None:
+            self._note(CANCEL_SESSION, refused.tolerances)
+            raise FunctionRefused(CANCEL_SESSION, refused.code)
 
     async def close(self) -> None:
         """End the association."""
@@ -121,25 +212,30 @@ class EimClient:
         try:
             return parse(answer)
         except CodecError as error:
-            raise UnreadableAnswer(function, error.message) from error
+            raise UnreadableAnswer(function, error.message, body=answer) from error
 
     async def _exchange(self, function: str, body: bytes) -> bytes:
-        answer = await self._carrier.exchange(body, function=function)
-        events.EXCHANGED.emit(eim=self._eim_id, function=function, sent_bytes=len(body), received_bytes=len(answer))
-        return answer
+        request = self._binding.request(function, body)
+        received = await self._carrier.exchange(request, function=function)
+        events.EXCHANGED.emit(
+            eim=self._eim_id, function=function, sent_bytes=len(request), received_bytes=len(received)
+        )
+        try:
+            answer = self._binding.answer(function, received)
+        except CodecError as error:
+            raise UnreadableAnswer(function, error.message, body=received) from error
+        self._note(function, answer.tolerances)
+        if answer.status is not None:
+            if not answer.body:  # there is no error in ASN.1 that could say it
+                raise FunctionRefused(function, ResultCode(UNDEFINED_ERROR), status=answer.status.sentence)
+            events.STATUS.emit(eim=self._eim_id, function=function, status=answer.status.sentence)
+        return answer.body
 
     def _note(self, function: str, tolerances: Iterable[str]) -> None:
         for id in tolerances:
             self.tolerances[id] += 1
             what = CATALOGUE[id].what if id in CATALOGUE else id
             events.MESSAGE_TOLERATED.emit(eim=self._eim_id, function=function, what=what, tolerance=id)
-
-
-def _parse_package(body: bytes) -> EimPackage:
-    try:
-        return esipa.parse_get_eim_package_response(body)
-    except CodecError as error:
-        return MalformedPackage(body, None, error.message)
 
 
 def _is_undefined_error(package: EimPackage) -> bool:

@@ -17,6 +17,19 @@ TRUST_OVERRIDDEN = define(
     "The configuration names trust or a pre-shared key for this eIM, and what the device's owner configures goes "
     "before what the eUICC holds. Remove it to follow updates the eIM makes in the eUICC.",
 )
+STATUS = define(
+    "IPA-3103",
+    DEBUG,
+    "{eim} refuses {function}: {status}.",
+    "The status of a JSON answer in the server's words. The agent acts on the error number that stands for it.",
+)
+CARRIER_CHANGED = define(
+    "IPA-3104",
+    INFO,
+    "{eim}: the next attempt goes by {carrier} ({problem}).",
+    "This eIM can be reached in two ways. The other one is tried after one had no connection; the preferred one is "
+    "tried again later. A server that is not trusted is no reason to change.",
+)
 
 MESSAGE_TOLERATED = define(
     "IPA-9050",

@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from .address import split_address
-from .carrier import Carrier, Traffic
+from .carrier import Carrier, ProgressCallback, Traffic, WatchedCarrier
 from .coaps_endpoint import DEFAULT_PATH, DEFAULT_PORT, CoapsEndpoint
 from .dtls import DtlsBackend, Psk
 from .errors import (
@@ -58,6 +58,7 @@ __all__ = [
     "PeerBusy",
     "PeerStatus",
     "Pinned",
+    "ProgressCallback",
     "ProtocolViolation",
     "Psk",
     "Refusal",
@@ -68,6 +69,7 @@ __all__ = [
     "TrustRefused",
     "TrustUnusable",
     "Unreachable",
+    "WatchedCarrier",
     "clock_is_plausible",
     "split_address",
 ]

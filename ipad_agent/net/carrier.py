@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
+
+ProgressCallback = Callable[[int, int | None], None]
+"""Called with the bytes of the answer so far and, where it is known, how many it has."""
 
 
 class Carrier(Protocol):
@@ -31,6 +35,13 @@ class Carrier(Protocol):
 
     async def close(self) -> None:
         """End the session politely (close_notify) and free the socket; the carrier may be used again."""
+
+
+class WatchedCarrier(Carrier, Protocol):
+    """A carrier that can tell how far a long answer has come."""
+
+    async def exchange(self, body: bytes, *, function: str, progress: ProgressCallback | None = None) -> bytes:
+        """As ``Carrier.exchange``."""
 
 
 @dataclass(slots=True)

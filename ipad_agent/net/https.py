@@ -19,7 +19,7 @@ from ipad_agent.events import Event
 
 from . import chain, events
 from .address import path_for
-from .carrier import Traffic
+from .carrier import ProgressCallback, Traffic
 from .chain import Verdict
 from .errors import (
     ConnectionLost,
@@ -73,13 +73,15 @@ class HttpsCarrier:
     def bytes_received(self) -> int:
         return self.traffic.bytes_received
 
-    async def exchange(self, body: bytes, *, function: str) -> bytes:
+    async def exchange(self, body: bytes, *, function: str, progress: ProgressCallback | None = None) -> bytes:
         """See ``Carrier``. ``function`` fills ``{function}`` in the path and says whether a repetition is harmless."""
         limit_s = self._endpoint.exchange_timeout_s
         async with self._lock:
             try:
                 async with asyncio.timeout(limit_s):
-                    response = await self._exchange(self._request(body, function), repeatable=function in REPEATABLE)
+                    response = await self._exchange(
+                        self._request(body, function, progress), repeatable=function in REPEATABLE
+                    )
             except TimeoutError:
                 raise TransferTimeout(f"{function} with {self._endpoint.host} took over {limit_s:g} s") from None
             finally:
@@ -95,7 +97,7 @@ class HttpsCarrier:
             if connection is not None:
                 await connection.close()
 
-    def _request(self, body: bytes, function: str) -> HttpRequest:
+    def _request(self, body: bytes, function: str, progress: ProgressCallback | None) -> HttpRequest:
         endpoint = self._endpoint
         headers = (
             ("Host", endpoint.host_header),
@@ -104,7 +106,7 @@ class HttpsCarrier:
             ("Content-Type", endpoint.content_type),
             ("Content-Length", str(len(body))),
         )
-        return HttpRequest(path_for(endpoint.path, function), headers, body)
+        return HttpRequest(path_for(endpoint.path, function), headers, body, progress)
 
     # -- one exchange ------------------------------------------------------------------------------------------------
 

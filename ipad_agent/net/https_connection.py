@@ -11,7 +11,7 @@ from typing import Final
 
 import h11
 
-from .carrier import Traffic
+from .carrier import ProgressCallback, Traffic
 from .chain import Verdict
 from .errors import ConnectionLost, HandshakeFailed, ProtocolViolation, ResponseTooLarge, TransferTimeout, Unreachable
 from .resolve import Address
@@ -31,6 +31,7 @@ class HttpRequest:
     target: str
     headers: tuple[tuple[str, str], ...]
     body: bytes = field(repr=False)
+    progress: ProgressCallback | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +179,7 @@ class HttpsConnection:
         self._progress.reset()
         try:
             await self._send(request)
-            return await self._answer()
+            return await self._answer(request.progress)
         except OSError as error:
             raise ConnectionLost(f"the connection broke: {error.strerror or error}") from None
         except CutOff as error:
@@ -196,7 +197,7 @@ class HttpsConnection:
         self._pour()
         await self._writer.drain()
 
-    async def _answer(self) -> HttpResponse:
+    async def _answer(self, progress: ProgressCallback | None) -> HttpResponse:
         for _ in range(_MAX_INTERIM + 1):
             head = await self._next_event()
             if not isinstance(head, h11.InformationalResponse):
@@ -209,9 +210,9 @@ class HttpsConnection:
         headers = tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in head.headers)
         good = head.status_code < 300
         limit = self._limit if good else min(self._limit, _MAX_ERROR_BYTES)
-        announced = next((value for name, value in headers if name == "content-length"), "0")
-        if good and int(announced) > limit:
-            raise ResponseTooLarge(f"the answer has {announced} bytes, the limit is {limit}")
+        length = next((int(value) for name, value in headers if name == "content-length"), None)
+        if good and length is not None and length > limit:
+            raise ResponseTooLarge(f"the answer has {length} bytes, the limit is {limit}")
         body = bytearray()
         while isinstance(event := await self._next_event(), h11.Data):
             body += event.data
@@ -219,6 +220,8 @@ class HttpsConnection:
                 if not good:  # the beginning of an error page says what there is to say
                     return HttpResponse(head.status_code, headers, bytes(body[:limit]))
                 raise ResponseTooLarge(f"the answer has over {limit} bytes, which is the limit")
+            if good and progress is not None:
+                progress(len(body), length)
         if self._http.their_state is h11.DONE and self._http.our_state is h11.DONE and not self._http.trailing_data[0]:
             self._http.start_next_cycle()
         return HttpResponse(head.status_code, headers, bytes(body))

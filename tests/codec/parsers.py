@@ -8,6 +8,7 @@ from typing import Any, Final
 from ipad_agent.codec import (
     data_request,
     describe,
+    es9,
     es10,
     es10_rsp,
     esipa,
@@ -30,12 +31,18 @@ from ipad_agent.codec.notifications import (
 )
 from ipad_agent.codec.profiles import ProfileInfo, ProfileList, ProfileMetadata
 from ipad_agent.codec.rat import RulesAuthorisationTable
+from ipad_agent.codec.rsp_json import JsonAnswer
 from ipad_agent.codec.trigger import DownloadTrigger
 
 
 def text(read: Callable[[str], Any]) -> Callable[[bytes], Any]:
     """A parser of text, fed with bytes."""
     return lambda data: read(data.decode("latin-1"))
+
+
+def json_answer(read: Callable[[JsonAnswer], Any]) -> Callable[[bytes], Any]:
+    """A reader of a JSON answer, fed with the body."""
+    return lambda data: read(JsonAnswer.parse(data))
 
 
 PARSERS: Final[dict[str, Callable[[bytes], Any]]] = {
@@ -48,6 +55,9 @@ PARSERS: Final[dict[str, Callable[[bytes], Any]]] = {
     "eim_config.EimConfigurationData.parse": EimConfigurationData.parse,
     "eim_config.EimConfigurations.parse": EimConfigurations.parse,
     "eim_config.add_initial_eim_from_dump": add_initial_eim_from_dump,
+    "es9.read_authenticate_client": json_answer(lambda answer: es9.read_authenticate_client(answer, b"\x0a\x0b")),
+    "es9.read_bound_profile_package": json_answer(lambda answer: es9.read_bound_profile_package(answer, b"\x0a\x0b")),
+    "es9.read_initiate_authentication": json_answer(es9.read_initiate_authentication),
     "es10.load_euicc_package_request": es10.load_euicc_package_request,
     "es10.parse_get_certs": es10.parse_get_certs,
     "es10.parse_get_configured_addresses": es10.parse_get_configured_addresses,
@@ -110,6 +120,7 @@ PARSERS: Final[dict[str, Callable[[bytes], Any]]] = {
     "profiles.ProfileList.parse": ProfileList.parse,
     "profiles.ProfileMetadata.parse": ProfileMetadata.parse,
     "rat.RulesAuthorisationTable.parse": RulesAuthorisationTable.parse,
+    "rsp_json.JsonAnswer.parse": JsonAnswer.parse,
     "schema.check_nesting": schema.check_nesting,
     "tlv.announced_size": tlv.announced_size,
     "tlv.parse": tlv.parse,

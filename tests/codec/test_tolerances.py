@@ -2,24 +2,49 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import re
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from ipad_agent.codec import es10, esipa, esipa_rsp
+from ipad_agent.codec import es9, es10, esipa, esipa_rsp
 from ipad_agent.codec.data_request import IpaEuiccDataRequest
 from ipad_agent.codec.eim_config import EimConfigurationData
 from ipad_agent.codec.euicc_package import EuiccPackageRequest, EuiccPackageResult
 from ipad_agent.codec.notifications import NotificationMetadata, PendingNotification
 from ipad_agent.codec.profiles import ProfileInfo
+from ipad_agent.codec.rsp_json import JsonAnswer
 from ipad_agent.codec.tolerances import CATALOGUE, Notes
 
 from . import vectors
+from .parsers import json_answer
 from .vectors import CERT, EID_DIGITS, SIGNATURE, SPKI, H
 
 Reader = Callable[[bytes], Any]
+
+bpp = json_answer(lambda answer: answer_and(answer, es9.read_bound_profile_package(answer, b"\x0a\x0b")))
+opening = json_answer(es9.read_initiate_authentication)
+
+
+def answer_and(answer: JsonAnswer, _: object) -> JsonAnswer:
+    """The answer after it was read, with what was noted."""
+    return answer
+
+
+def opening_with(**changes: str | None) -> bytes:
+    """The server's opening in JSON, with other fields; None leaves one out."""
+    fields = {
+        "transactionId": "0A0B",
+        "serverSigned1": base64.b64encode(vectors.SERVER_SIGNED1).decode(),
+        "serverSignature1": base64.b64encode(SIGNATURE).decode(),
+        "euiccCiPKIdToBeUsed": "BAL19Q==",
+        "serverCertificate": base64.b64encode(CERT).decode(),
+    }
+    return json.dumps({name: value for name, value in {**fields, **changes}.items() if value is not None}).encode()
+
 
 EXAMPLES: dict[str, tuple[Reader, bytes]] = {
     "doubled-tag": (esipa.parse_get_eim_package_response, H("BF4F 06 BF4F 03 020101")),
@@ -57,6 +82,17 @@ EXAMPLES: dict[str, tuple[Reader, bytes]] = {
     "unreadable-operation": (
         EuiccPackageResult.parse,
         H("BF51 57  A0 55  30 10 800165 810101 830102 3005 8301008400", SIGNATURE),
+    ),
+    "json-without-status": (bpp, b'{"transactionId":"0A0B","boundProfilePackage":"vzYDvyMA"}'),
+    "json-status-form": (JsonAnswer.parse, b'{"header":{"functionExecutionStatus":"executed-success"}}'),
+    "base64-white-space": (bpp, b'{"boundProfilePackage":"vzYD\\r\\nvyMA"}'),
+    "base64-unpadded": (bpp, b'{"boundProfilePackage":"vzYEvyMBAA"}'),
+    "hex-lower-case": (bpp, b'{"transactionId":"0a0b","boundProfilePackage":"vzYDvyMA"}'),
+    "json-without-transaction": (bpp, b'{"boundProfilePackage":"vzYDvyMA"}'),
+    "json-without-tag": (opening, opening_with(serverSignature1=base64.b64encode(SIGNATURE[3:]).decode())),
+    "json-other-field-name": (
+        opening,
+        opening_with(euiccCiPKIdentifierToBeUsed="BAL19Q==", euiccCiPKIdToBeUsed=None),
     ),
     "unreadable-element": (es10.parse_get_eim_configuration, H("BF55 05 A003 300100")),
 }
