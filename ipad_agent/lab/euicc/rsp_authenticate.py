@@ -50,6 +50,9 @@ def authenticate_server(isdr: Isdr, raw: bytes) -> bytes:
     except _RefusedError as refusal:
         isdr.rsp_session = None
         return _error(transaction_id, refusal.code)
+    except der.DerError:
+        isdr.rsp_session = None
+        return _error(transaction_id, UNDEFINED)
     isdr.step("authenticated")
     return answer
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 DP_AUTH, DP_PB, DS_AUTH = (f"2.23.146.1.2.1.{number}" for number in (4, 5, 7))
 """id-rspRole-dp-auth-v2 and its like: the certificate policies by which roles are told apart."""
 
+_X509_ERRORS = (x509.InvalidVersion, x509.DuplicateExtension, x509.UnsupportedGeneralNameType)
 _UNDERSTOOD = (x509.KeyUsage, x509.CertificatePolicies, x509.BasicConstraints, x509.SubjectAlternativeName)
 
 
@@ -60,9 +61,6 @@ def read_server_certificate(raw: bytes, ci: CiIdentity, roles: Iterable[str]) ->
     role = _role(extensions, roles)
     _check_use(extensions)
     return ServerCertificate(_public_key(certificate, ci), _oid(extensions), role)
-
-
-_X509_ERRORS = (x509.InvalidVersion, x509.DuplicateExtension, x509.UnsupportedGeneralNameType)
 
 
 def _role(extensions: x509.Extensions, roles: Iterable[str]) -> str:

@@ -21,13 +21,14 @@ if TYPE_CHECKING:
 
 INITIALISE, CONFIGURE_ISDP, STORE_METADATA, STORE_METADATA_2, REPLACE_KEYS, LOAD_ELEMENTS = range(6)
 """BppCommandId."""
-_COMMANDS = {
+COMMANDS = {
     PACKAGE: INITIALISE,
     FIRST_87: CONFIGURE_ISDP,
     ALL_88: STORE_METADATA,
     SECOND_87: REPLACE_KEYS,
     ALL_86: LOAD_ELEMENTS,
 }
+"""Which of them arrives in which part of the package."""
 ISDP_BYTES = 2_000
 """What a profile takes besides its elements and its icon."""
 _INSTALL = 1
@@ -60,10 +61,6 @@ class Installation:
         self._dp_oid = ""
         self._profile: Profile | None = None
         self._opener: bsp.Opener | None = None
-
-    def command_of(self, part: int) -> int:
-        """BppCommandId of what arrives in a part."""
-        return _COMMANDS[part]
 
     # --- BF23 ---
 

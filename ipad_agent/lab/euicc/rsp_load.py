@@ -14,7 +14,7 @@ from ipad_agent.lab import der
 from . import rsp_onetime, rsp_result
 from .errors import StatusError
 from .isdr import Installed
-from .rsp_install import STORE_METADATA, STORE_METADATA_2, Installation, InstallError
+from .rsp_install import COMMANDS, STORE_METADATA, STORE_METADATA_2, Installation, InstallError
 from .rsp_segments import ALL_88, ELEMENT, PACKAGE, SegmentError
 from .state import INSTALL, Installing, Profile
 from .switching import add_notifications
@@ -68,9 +68,12 @@ def _carry_out(isdr: Isdr, installation: Installation, raw: bytes) -> Profile | 
         _stop_by_quirk(isdr, about.command)
         installation.initialise(segments.begin(raw))
         return None
-    _set_command(isdr, installation, installation.command_of(segments.expected_part))
-    piece = segments.take(raw)
-    _set_command(isdr, installation, installation.command_of(segments.part))
+    try:
+        piece = segments.take(raw)
+    except SegmentError:
+        _set_command(isdr, installation, segments.expected_part)
+        raise
+    _set_command(isdr, installation, segments.part)
     _stop_by_quirk(isdr, about.command)
     if piece is None:
         return None
@@ -89,7 +92,9 @@ def _stop_by_quirk(isdr: Isdr, command: int) -> None:
         raise InstallError(error[1])
 
 
-def _set_command(isdr: Isdr, installation: Installation, command: int) -> None:
+def _set_command(isdr: Isdr, installation: Installation, part: int) -> None:
+    """Remember in which command an interruption would be."""
+    command = COMMANDS[part]
     if installation.about.command != command:
         installation.about.command = command
         _record(isdr, installation.about)

@@ -56,6 +56,8 @@ def prepare_download(isdr: Isdr, raw: bytes) -> bytes:
             raise _RefusedError(isdr.quirks.download_error)
     except _RefusedError as refusal:
         return _error(transaction_id, refusal.code)
+    except der.DerError:
+        return _error(transaction_id, UNDEFINED)
     wanted = signed.find(0x5F49)
     curve = server.public_key.curve.name
     key = one_time_key(isdr, server.oid, curve, wanted.value if wanted is not None else None)
