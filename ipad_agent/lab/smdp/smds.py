@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from . import status, wire
@@ -16,11 +16,15 @@ from .status import Status, of_smds
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something waits for ``eid`` at ``address``, an SM-DP+ or another SM-DS, under ``event_id``."""
+    """Something waits for ``eid`` at ``address``, an SM-DP+ or another SM-DS, under ``event_id``.
+
+    ``forwarded_id`` is the EventID under which another SM-DS sends cards here for it.
+    """
 
     event_id: str
     eid: str
     address: str
+    forwarded_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +54,18 @@ class VirtualSmds(RspServer):
         self._events[event_id] = Event(event_id, eid, address)
         return self._events[event_id]
 
+    def forward_event(self, event_id: str, to: VirtualSmds, forwarded_id: str) -> Event:
+        """Cascade (SGP.22 §3.6.1): ``to`` gets an event with an ID of its own that leads here.
+
+        ``SmdpError`` when there is no such event, or when the new ID is taken.
+        """
+        event = self._events.get(event_id)
+        if event is None:
+            raise SmdpError(f"there is no event {event_id!r}")
+        made = to.add_event(event.eid, forwarded_id, self.addresses[0])
+        self._events[event_id] = replace(event, forwarded_id=forwarded_id)
+        return made
+
     def remove_event(self, event_id: str) -> None:
         """DeleteEvent. ``SmdpError`` when there is none."""
         if self._events.pop(event_id, None) is None:
@@ -60,7 +76,8 @@ class VirtualSmds(RspServer):
 
     def _authenticated(self, session: Session, card: Authenticated, faults: Faults) -> wire.Json:
         wanted = card.matching_id
-        found = [e for e in self._events.values() if e.eid == card.euicc.eid and wanted in ("", e.event_id)]
+        mine = [event for event in self._events.values() if event.eid == card.euicc.eid]
+        found = [event for event in mine if wanted in ("", event.event_id, event.forwarded_id)]
         if not found and (wanted or not self.settings.empty_list):
             raise RefusalError(status.EVENT_UNKNOWN)
         # An SM-DS has nothing more to say to this card; only the same question may be asked again.
