@@ -24,6 +24,7 @@ RANGES = {
     "card": (21,),
     "net": (30,),
     "eim": (31,),
+    "smdp": (32,),
     "procedures": (40,),
 }
 DAEMON = (10,)

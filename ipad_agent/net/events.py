@@ -75,6 +75,12 @@ OTHER_CURVES = define(
     "What this device trusts holds a brainpool key, so the server's may be one too or not. Python's TLS can offer "
     "either brainpoolP256r1 or the usual curves.",
 )
+ANCHOR_UNREADABLE = define(
+    "IPA-3012",
+    WARNING,
+    "{path} holds no certificate that can be used: {problem}.",
+    "A file in a folder of trusted certificates was left out; the others are used. PEM and DER are read.",
+)
 
 SAME_KEY = define(
     "IPA-9030",
