@@ -56,8 +56,8 @@ class RequestParser:
 
     @property
     def in_request(self) -> bool:
-        """Whether part of a request has come."""
-        return self._head is not None or bool(self._buffer)
+        """Whether part of a request has come; blank lines, which some clients send after a body, are none."""
+        return self._head is not None or bool(self._buffer.strip(b"\r\n"))
 
     @property
     def head_complete(self) -> bool:

@@ -138,6 +138,11 @@ class HttpServer:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await server.wait_closed()
 
+    async def settled(self, deadline_s: float = 5.0) -> None:
+        """Wait until the connections that are open now have ended; ``TimeoutError`` after the deadline."""
+        async with asyncio.timeout(deadline_s):
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+
     def drop_connections(self) -> None:
         """Abort every connection at once, as a crash would; new ones are accepted."""
         for task in list(self._tasks):
@@ -254,6 +259,7 @@ class _Connection:
             except TimeoutError:
                 if not begun:
                     return None
+                self._counters.timeouts += 1
                 raise HttpError(408, "the request did not come in time") from None
             if not data:
                 self._note_end()
@@ -316,9 +322,16 @@ class _Connection:
             lines.append("Transfer-Encoding: chunked" if chunked else f"Content-Length: {length}")
         if response.ending is Ending.CLOSE:
             lines.append("Connection: close")
-        yield "\r\n".join([*lines, "", ""]).encode("latin-1", "replace")
+        head = "\r\n".join([*lines, "", ""]).encode("latin-1", "replace")
         if bodiless:
+            yield head
             return
+        if response.drip_bytes or chunked:
+            yield head
+        else:
+            # In one write, as most servers do: what a client reads first is then the whole of a small answer.
+            yield head + response.body
+            response = replace(response, body=b"")
         for source in ([response.body], response.parts or ()):
             for data in source:
                 size = response.drip_bytes or len(data) or 1
