@@ -242,8 +242,10 @@ def test_keys_on_curves_that_the_card_does_not_have() -> None:
 )
 def test_server_signed1_that_is_signed_but_not_whole(signed: str) -> None:
     d = download()
-    body = bytes.fromhex(signed.format(challenge="10" + d.challenge().hex()))
+    challenge = d.challenge()
+    body = bytes.fromhex(signed.format(challenge="10" + challenge.hex()))
     assert refusal(d, d.server.authenticate_request(b"", signed=der.tlv(0x30, body))) == UNDEFINED
+    assert refusal(d, d.server.authenticate_request(challenge)) == NO_SESSION
 
 
 @pytest.mark.parametrize(
