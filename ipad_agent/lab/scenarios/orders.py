@@ -51,7 +51,7 @@ async def replay(run: Run) -> None:
     deadline_s=60,
 )
 async def malformed_package(run: Run) -> None:
-    """First inside a proper answer, which the eIM is told of; then whole answers that are none and only cost a poll."""
+    """First inside a proper answer, then whole answers that are none; after all of it the agent still works."""
     async with run.bench(quick(provision="card")) as bench:
         await bench.agent.start()
         whole = bytes.fromhex("BF5109300780046E6F6E655F370101")
@@ -73,11 +73,15 @@ async def malformed_package(run: Run) -> None:
             ("another function's answer", bytes.fromhex("BF5000")),
             ("half of an answer", bytes.fromhex("BF4F81F0BF51")),
         ):
-            bench.eim.eim.enqueue(bench.eid, Order("raw-body", f"body: {name}", (body,)))
-            bench.agent.skip()
-            async with run.step(f"{name} as the whole answer") as step:
-                event = await bench.agent.event("IPA-1005", "IPA-4040", deadline_s=30)
-                step.detail = event.text
+            order = Order("raw-body", f"body: {name}", (body,))
+            bench.eim.eim.enqueue(bench.eid, order)
+            before = len(bench.eim.seen("result"))
+            async with run.step(f"{name} as the whole answer: the agent asks again later") as step:
+                await bench.eim.entry("handed out", deadline_s=20, where=lambda e: str(e["order"]).startswith("body"))
+                await bench.eim.entry("request", deadline_s=20)
+                told = [str(entry["facts"].get("name")) for entry in bench.eim.seen("result")[before:]]
+                step.detail = f"told: {', '.join(told) or 'nothing'}"
+            run.check(f"{name}: the eIM is told once", told == ["invalidPackageFormat"], ", ".join(told))
         await play(run, bench, [case("list-profiles", "listProfileInfo ok", name="a good package after all that")])
         run.check("the card got nothing but good packages", _counter(bench) == 1, f"counter {_counter(bench)}")
         run.check("the agent never failed unexpectedly", not bench.agent.said("IPA-1006"))
