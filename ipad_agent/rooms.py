@@ -17,15 +17,18 @@ from .card.transport import ApduDeadlines
 from .clock import Clock
 from .codec.eim_config import EimConfigurationData
 from .codec.identifiers import Eid
-from .config import Config, EimConfig
+from .config import Config, EimConfig, ModemConfig
 from .eim.client import EimClient
 from .eim.endpoint import EndpointOverrides, ProtocolBits, endpoint_for
 from .errors import ConfigError, EimError
 from .modem import events as modem_events
 from .modem.access import ModemCardAccess
+from .modem.discovery import DiscoveringOpener
 from .modem.memory import ChannelRecord
-from .modem.profile import ModuleProfile, load, search_path
+from .modem.profile import ModuleProfile, ProfileSet, load, search_path
 from .modem.serial_port import SerialPortOpener, SerialSettings
+from .modem.socket_port import SocketOpener, parse_url
+from .modem.stream import PortOpener
 from .net import CoapsCarrier, NameCheck, OpenSslBackend, Psk, Trust
 from .procedures.provisioning import PLACE, read_initial_eims
 from .store import Memory
@@ -62,7 +65,7 @@ def open_card(config: Config, memory: Memory, clock: Clock) -> Card:
             known = ", ".join(sorted(profile.name for profile in profiles.profiles))
             raise ConfigError("modem.profile", f"no profile {modem.profile!r}", allowed=f"auto, {known}")
     access = ModemCardAccess(
-        SerialPortOpener(SerialSettings(path=Path(modem.port), baud_rates=(modem.baud,), lock_folder=modem.lock_dir)),
+        _opener(modem, profiles, forced),
         profiles,
         memory=_ChannelFile(memory),
         boot_id=clock.boot_id(),
@@ -79,6 +82,18 @@ def open_card(config: Config, memory: Memory, clock: Clock) -> Card:
         block_sizes=_BlockSizes(memory),
     )
     return Card(Euicc(session, recover_limit_s=card.recover_timeout_s), access, config.ipa.imei)
+
+
+def _opener(modem: ModemConfig, profiles: ProfileSet, forced: ModuleProfile | None) -> PortOpener:
+    settings = SerialSettings(path=Path(modem.port), baud_rates=(modem.baud,), lock_folder=modem.lock_dir)
+    if modem.port == "auto":
+        return DiscoveringOpener(settings, profiles.profiles, forced=forced)
+    if modem.port.startswith("socket://"):
+        address = parse_url(modem.port)
+        if address is None:
+            raise ConfigError("modem.port", f"{modem.port} has no usable port number", allowed="socket://host:port")
+        return SocketOpener(*address)
+    return SerialPortOpener(settings)
 
 
 def initial_eims(config: Config) -> bytes | None:

@@ -53,6 +53,9 @@ RULES: dict[str, Rule] = {
         reason="a modem carries APDUs; it does not know what they mean",
         outside=WIRES - {"serial", "termios", "fcntl"},
     ),
+    "modem.socket_port": rule(
+        reason="the one way to a modem that is no device of this machine", outside=WIRES - {"socket"}
+    ),
     "net": rule("codec", reason="carries bytes and judges certificates, no ESipa", outside=frozenset({"serial"})),
     "eim": rule("codec", "net", reason="what one says to an eIM, over a carrier", outside=WIRES),
     "smdp": rule("codec", "net", reason="what one says to an SM-DP+, over a carrier", outside=WIRES),
@@ -132,7 +135,7 @@ def violations(module: str, source: str, *, package: bool = False, modules: froz
     room = room_of(module)
     if room not in RULES:
         return [f"{module}: no rule says what a room {room!r} may import"]
-    chosen = RULES[room]
+    chosen = RULES.get(module, RULES[room])
     tree = ast.parse(source)
     found = []
     for line, name in imported(tree, module, package=package, modules=modules):
@@ -202,6 +205,7 @@ def test_every_rule_has_a_reason() -> None:
         ("eim.planted", "from ipad_agent.card import channel"),
         ("card.planted", "loop.add_reader(1, f)"),
         ("modem.planted", "loop.create_connection(Protocol)"),
+        ("modem.socket_port", "import serial"),
         ("eim.planted", "async def f():\n    import asyncio\n    await asyncio.open_connection('a', 1)"),
         ("procedures.planted", "from ipad_agent.store import Journal"),
         ("procedures.planted", "from ipad_agent.card.errors import CardNotReady"),
@@ -236,6 +240,7 @@ def test_a_planted_violation_is_caught(module: str, source: str) -> None:
         ("card.planted", "from ipad_agent.codec.tlv import Tlv\nimport asyncio"),
         ("modem.planted", "from ipad_agent.card.channel import ApduChannel\nfrom ipad_agent.card import channel"),
         ("modem.planted", "import serial\nloop.add_reader(1, f)"),
+        ("modem.socket_port", "import socket\nfrom .stream import ByteStream\nloop.create_connection(Protocol)"),
         ("net.planted", "loop.create_datagram_endpoint(Protocol)"),
         ("eim.planted", "from ipad_agent.net import Carrier\nfrom ipad_agent.codec import esipa"),
         ("procedures.planted", "from ipad_agent.policy import Outcome\nfrom .ports import Card\nimport asyncio"),

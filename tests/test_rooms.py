@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from ipad_agent import rooms
 from ipad_agent.clock import SystemClock
 from ipad_agent.codec.eim_config import EimConfigurationData, EimIdType, EimProtocol, PublicKeyData
 from ipad_agent.codec.identifiers import Eid
@@ -14,6 +15,11 @@ from ipad_agent.config import Config, EimConfig
 from ipad_agent.config.model import ModemConfig
 from ipad_agent.eim.errors import CarrierExcluded
 from ipad_agent.errors import ConfigError
+from ipad_agent.modem import discovery
+from ipad_agent.modem.discovery import DiscoveringOpener
+from ipad_agent.modem.errors import ModemNotFound
+from ipad_agent.modem.serial_port import SerialPortOpener
+from ipad_agent.modem.socket_port import SocketOpener
 from ipad_agent.rooms import EimLinks, open_card
 from ipad_agent.store import Memory
 from ipad_agent.store.memory_filesystem import MemoryFilesystem
@@ -43,6 +49,28 @@ def test_a_module_profile_with_a_mistake_is_named_in_the_log(tmp_path: Path, cap
 def test_a_profile_that_does_not_exist_is_a_configuration_error_that_lists_those_that_do() -> None:
     with pytest.raises(ConfigError, match=r"modem.profile.*generic-3gpp"):
         open_card(Config(modem=ModemConfig(profile="nosuch")), memory(), SystemClock())
+
+
+@pytest.mark.parametrize(
+    ("port", "kind"),
+    [("auto", DiscoveringOpener), ("/dev/ttyUSB2", SerialPortOpener), ("socket://[::1]:4000", SocketOpener)],
+)
+def test_the_port_is_searched_for_opened_or_connected_to_as_the_configuration_says(
+    port: str, kind: type, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    openers: list[object] = []
+    monkeypatch.setattr(rooms, "ModemCardAccess", lambda opener, *_, **__: openers.append(opener))
+    open_card(Config(modem=ModemConfig(port=port)), memory(), SystemClock())
+    assert [type(opener) for opener in openers] == [kind]
+
+
+async def test_the_daemon_that_finds_no_modem_says_what_it_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(discovery, "read_ttys", lambda root: ())
+    monkeypatch.setattr(discovery, "read_usb_devices", lambda root: ())
+    monkeypatch.setattr(discovery, "OPERATOR_LINK", Path("dev/no-such-link"))
+    card = open_card(Config(), memory(), SystemClock())
+    with pytest.raises(ModemNotFound, match="there are no serial ports"):
+        await card.access.identity()
 
 
 def entry(*protocols: EimProtocol) -> EimConfigurationData:

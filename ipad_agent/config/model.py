@@ -28,6 +28,9 @@ _HOST: Final = (
     r"|[0-9A-Fa-f.]*:[0-9A-Fa-f.]*:[0-9A-Fa-f:.]*(?:%[A-Za-z0-9_.-]+)?"
 )
 
+_NUMBER: Final = r"(?:6553[0-5]|655[0-2]\d|65[0-4]\d\d|6[0-4]\d{3}|[1-5]\d{4}|[1-9]\d{0,3})"
+_PORT: Final = rf"auto|/[^\x00-\x1f\x7f]+|socket://(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):{_NUMBER}"
+
 IPA_FEATURES: Final = (
     "direct_rsp_server_communication",
     "indirect_rsp_server_communication",
@@ -48,9 +51,11 @@ class ModemConfig:
     """The modem and the serial port to it."""
 
     port: str = key(
-        Text('"auto", a device such as "/dev/ttyUSB2", or a pyserial URL'),
+        Text('"auto", a device such as "/dev/ttyUSB2", or "socket://host:port"', _PORT),
         "auto",
-        "Where AT commands go. `auto` looks for a known modem; a udev link such as `/dev/ipad-agent-modem` is best.",
+        "Where AT commands go. `auto` takes the AT port of the one known modem on the USB (see hw/README.md), or "
+        "`/dev/ipad-agent-modem` when udev made that link. `socket://` is a serial port behind a TCP server, for "
+        "benches: whoever reaches that server owns the modem.",
     )
     baud: int = key(
         Integer(1200, 4_000_000), 115_200, "Speed of a real UART; USB ports ignore it, ports of most modules follow it."

@@ -26,6 +26,22 @@ class PortBusy(PortUnavailable):
     default_hint = "Give the agent a port of its own: stop the other program or let it ignore this port."
 
 
+class ModemNotFound(PortUnavailable):
+    """The port is to be looked for, and no known modem is there."""
+
+    default_hint = (
+        "The agent goes on looking. If the modem is plugged in and powered, set modem.port to its AT port, or add its "
+        "USB id to a module profile (hw/README.md)."
+    )
+
+
+class SeveralModems(PortUnavailable):
+    """The port is to be looked for, and more than one modem could be meant; guessing could manage the wrong card."""
+
+    remedy = Remedy.ASK_PERSON
+    default_hint = "Set modem.port to the one that is meant."
+
+
 class PortContention(ModemError):
     """Answers to commands that the agent did not send: another program talks on the same port."""
 

@@ -114,3 +114,10 @@ LINK_CHECKED = define(
     "A fresh line: waiting for silence and asking AT.",
     "Nobody knows what an earlier user of the port left in it, so every opening begins like this.",
 )
+PORT_FOUND = define(
+    "IPA-2020",
+    INFO,
+    "Found {title} (USB {usb}): using {port}, interface {interface}.",
+    "modem.port is auto, and this is the AT port of the one known modem; the second one where there are two, because "
+    "the first belongs to whoever makes the data connection.",
+)

@@ -9,13 +9,15 @@ from __future__ import annotations
 import re
 import sys
 import tomllib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 from typing import Any, Final
 
+from . import profile_checks as checks
 from .errors import ProfileError
+from .profile_checks import Check
 
 MAX_FILE_BYTES: Final = 65536
 GENERIC_NAME: Final = "generic-3gpp"
@@ -52,6 +54,22 @@ class Port:
     at_interface: int | None = None
     second_at_interface: int | None = None
     baud: tuple[int, ...] = (115200,)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UsbPorts:
+    """Which USB interfaces of these modules are AT ports. The second is for the agent where there is one: the first
+    is left to whoever makes the data connection."""
+
+    ids: tuple[str, ...]
+    at_interface: int
+    second_at_interface: int | None = None
+
+    @property
+    def interfaces(self) -> tuple[int, ...]:
+        """The AT ports in the order of preference."""
+        second = () if self.second_at_interface is None else (self.second_at_interface,)
+        return (*second, self.at_interface)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,6 +159,7 @@ class ModuleProfile:
     title: str = ""
     match: Match = field(default_factory=Match)
     port: Port = field(default_factory=Port)
+    usb: tuple[UsbPorts, ...] = ()
     init: Init = field(default_factory=Init)
     uicc: Uicc = field(default_factory=Uicc)
     deadlines: Deadlines = field(default_factory=Deadlines)
@@ -152,6 +171,8 @@ class ModuleProfile:
 
     def matches(self, manufacturer: str, model: str, revision: str) -> int:
         """How well the profile fits: 0 does not fit, 1 fits anything, more is more specific."""
+        if self.usb and self.match == Match():
+            return 0  # a file that only says where ports are
         score = 1
         criteria = ((self.match.manufacturer, manufacturer), (self.match.model, model), (self.match.revision, revision))
         for weight, (pattern, answer) in zip((1, 2, 4), criteria, strict=True):
@@ -161,163 +182,97 @@ class ModuleProfile:
                 score += weight
         return score
 
+    @property
+    def usb_ports(self) -> tuple[UsbPorts, ...]:
+        """Where the AT ports are, from ``[match]`` with ``[port]`` and from ``[[usb]]``."""
+        if not self.match.usb or self.port.at_interface is None:
+            return self.usb
+        own = UsbPorts(
+            ids=self.match.usb,
+            at_interface=self.port.at_interface,
+            second_at_interface=self.port.second_at_interface,
+        )
+        return (own, *self.usb)
+
 
 GENERIC: Final = ModuleProfile(name=GENERIC_NAME, title="Any module that follows 3GPP TS 27.007")
 
 
 # -- the schema: what may stand in a file ------------------------------------------------------------------------------
-Check = Callable[[object], Any]
-
-
-def _text(value: object) -> str:
-    if not isinstance(value, str) or not value.strip() or len(value) > 300 or not value.isprintable():
-        raise ValueError("needs a text of one line")
-    return value
-
-
-def _flag(value: object) -> bool:
-    if not isinstance(value, bool):
-        raise ValueError("needs true or false")
-    return value
-
-
-def _integer(low: int, high: int) -> Check:
-    def check(value: object) -> int:
-        if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
-            raise ValueError(f"needs an integer from {low} to {high}")
-        return value
-
-    return check
-
-
-def _seconds(high: float) -> Check:
-    def check(value: object) -> float:
-        if not isinstance(value, (int, float)) or isinstance(value, bool) or not 0 <= value <= high:
-            raise ValueError(f"needs seconds from 0 to {high:g}")
-        return float(value)
-
-    return check
-
-
-def _list(item: Check) -> Check:
-    def check(value: object) -> tuple[Any, ...]:
-        if not isinstance(value, list) or len(value) > 20:
-            raise ValueError("needs a list of at most 20 entries")
-        return tuple(item(entry) for entry in value)
-
-    return check
-
-
-def _choice(*allowed: str) -> Check:
-    def check(value: object) -> str:
-        if value not in allowed or not isinstance(value, str):
-            raise ValueError("needs one of " + ", ".join(allowed))
-        return value
-
-    return check
-
-
-def _pattern(value: object) -> str:
-    text = _text(value)
-    try:
-        re.compile(text)
-    except (re.error, OverflowError, RecursionError) as error:
-        raise ValueError(f"is no regular expression: {error}") from None
-    return text
-
-
-def _command(value: object) -> str:
-    text = _text(value)
-    if not (text.isascii() and text.upper().startswith("AT")) or ";" in text:
-        raise ValueError("needs one AT command (no ';')")
-    return text
-
-
-def _matching(shape: str, what: str) -> Check:
-    def check(value: object) -> str:
-        text = _text(value)
-        if re.fullmatch(shape, text) is None:
-            raise ValueError(f"needs {what}")
-        return text
-
-    return check
-
-
-def _nonempty(check: Check) -> Check:
-    def wrapped(value: object) -> Any:
-        result = check(value)
-        if not result:
-            raise ValueError("must not be empty")
-        return result
-
-    return wrapped
-
-
+_USB_ID: Final = checks.matching(r"[0-9a-f]{4}:[0-9a-f]{4}", "vendor:product in lower-case hex")
 _SCHEMA: Final[Mapping[str, tuple[type, Mapping[str, Check]]]] = {
     "match": (
         Match,
         {
-            "manufacturer": _pattern,
-            "model": _pattern,
-            "revision": _pattern,
-            "usb": _list(_matching(r"[0-9a-f]{4}:[0-9a-f]{4}", "vendor:product in lower-case hex")),
+            "manufacturer": checks.pattern,
+            "model": checks.pattern,
+            "revision": checks.pattern,
+            "usb": checks.list_of(_USB_ID),
         },
     ),
     "port": (
         Port,
         {
-            "at_interface": _integer(0, 31),
-            "second_at_interface": _integer(0, 31),
-            "baud": _nonempty(_list(_integer(1200, 4_000_000))),
+            "at_interface": checks.integer(0, 31),
+            "second_at_interface": checks.integer(0, 31),
+            "baud": checks.nonempty(checks.list_of(checks.integer(1200, 4_000_000))),
         },
     ),
-    "init": (Init, {"commands": _list(_command)}),
+    "init": (Init, {"commands": checks.list_of(checks.command)}),
     "uicc": (
         Uicc,
         {
-            "order": _nonempty(_list(_choice("cgla", "csim"))),
-            "quote_hex": _flag,
-            "cla_on_cgla": _choice("zero", "session"),
-            "le_on_case4": _flag,
-            "max_data_bytes": _integer(60, 255),
-            "small_session_ids": _flag,
-            "lock": _list(_command),
-            "unlock": _list(_command),
+            "order": checks.nonempty(checks.list_of(checks.choice("cgla", "csim"))),
+            "quote_hex": checks.flag,
+            "cla_on_cgla": checks.choice("zero", "session"),
+            "le_on_case4": checks.flag,
+            "max_data_bytes": checks.integer(60, 255),
+            "small_session_ids": checks.flag,
+            "lock": checks.list_of(checks.command),
+            "unlock": checks.list_of(checks.command),
         },
     ),
     "deadlines": (
         Deadlines,
         {
-            "line_s": _seconds(60),
-            "open_s": _seconds(120),
-            "close_s": _seconds(120),
-            "apdu_s": _seconds(600),
-            "last_block_s": _seconds(1200),
-            "sim_ready_s": _seconds(600),
-            "refresh_wait_s": _seconds(600),
-            "port_return_s": _seconds(600),
+            "line_s": checks.seconds(60),
+            "open_s": checks.seconds(120),
+            "close_s": checks.seconds(120),
+            "apdu_s": checks.seconds(600),
+            "last_block_s": checks.seconds(1200),
+            "sim_ready_s": checks.seconds(600),
+            "refresh_wait_s": checks.seconds(600),
+            "port_return_s": checks.seconds(600),
         },
     ),
-    "events": (Events, {"sim_ready": _nonempty(_list(_pattern)), "other": _list(_pattern)}),
+    "events": (
+        Events,
+        {"sim_ready": checks.nonempty(checks.list_of(checks.pattern)), "other": checks.list_of(checks.pattern)},
+    ),
     "queries": (
         Queries,
         {
-            "iccid": _list(_command),
-            "registration": _nonempty(_list(_choice("CEREG", "CGREG", "CREG", "C5GREG"))),
+            "iccid": checks.list_of(checks.command),
+            "registration": checks.nonempty(checks.list_of(checks.choice("CEREG", "CGREG", "CREG", "C5GREG"))),
         },
     ),
-    "refresh": (Refresh, {"modem_executes": _flag, "re_enumerates": _flag}),
+    "refresh": (Refresh, {"modem_executes": checks.flag, "re_enumerates": checks.flag}),
 }
 _RUNG_KEYS: Final[Mapping[str, Check]] = {
-    "rung": _integer(0, 5),
-    "commands": _list(_command),
-    "pause_s": _seconds(120),
-    "restore": _list(_command),
-    "writes_nvm": _flag,
-    "port_may_vanish": _flag,
+    "rung": checks.integer(0, 5),
+    "commands": checks.list_of(checks.command),
+    "pause_s": checks.seconds(120),
+    "restore": checks.list_of(checks.command),
+    "writes_nvm": checks.flag,
+    "port_may_vanish": checks.flag,
+}
+_USB_KEYS: Final[Mapping[str, Check]] = {
+    "ids": checks.nonempty(checks.list_of(_USB_ID)),
+    "at_interface": checks.integer(0, 31),
+    "second_at_interface": checks.integer(0, 31),
 }
 _RADIO_OFF: Final = re.compile(r"AT\+CFUN=(0|4)(,0)?", re.IGNORECASE)
-_TOP_KEYS: Final = ("title", "evidence", "reset", *_SCHEMA)
+_TOP_KEYS: Final = ("title", "evidence", "reset", "usb", *_SCHEMA)
 
 
 def parse(text: str, *, name: str, place: str) -> ModuleProfile:
@@ -342,7 +297,10 @@ def build(document: Mapping[str, Any], *, name: str, place: str) -> ModuleProfil
     if "reset" in document:
         sections["ladder"] = _read_ladder(document["reset"], place)
         set_keys += [f"reset.{rung}" for rung in sections["ladder"]]
-    title = _checked(_text, document["title"], place, "title") if "title" in document else name
+    if "usb" in document:
+        sections["usb"] = _read_usb(document["usb"], place)
+        set_keys += [f"usb.{usb_id}" for ports in sections["usb"] for usb_id in ports.ids]
+    title = _checked(checks.text, document["title"], place, "title") if "title" in document else name
     evidence = _read_evidence(document.get("evidence", {}), set_keys, place)
     return ModuleProfile(name=name, title=title, evidence=evidence, **sections)
 
@@ -371,13 +329,33 @@ def _read_ladder(entries: object, place: str) -> dict[int, Rung]:
     return dict(sorted(ladder.items()))
 
 
+def _read_usb(entries: object, place: str) -> tuple[UsbPorts, ...]:
+    if not isinstance(entries, list):
+        raise ProfileError(f"{place}: usb", "needs [[usb]] tables")
+    found: list[UsbPorts] = []
+    known: set[str] = set()
+    for number, entry in enumerate(entries, start=1):
+        values = _read_table(entry, _USB_KEYS, place, f"usb[{number}]")
+        for name in ("ids", "at_interface"):
+            if name not in values:
+                raise ProfileError(f"{place}: usb[{number}].{name}", "is missing")
+        ports = UsbPorts(**values)
+        if ports.second_at_interface == ports.at_interface:
+            raise ProfileError(f"{place}: usb[{number}].second_at_interface", "is the first one again")
+        if len(set(ports.ids)) < len(ports.ids) or known & set(ports.ids):
+            raise ProfileError(f"{place}: usb[{number}].ids", "names a module twice")
+        known |= set(ports.ids)
+        found.append(ports)
+    return tuple(found)
+
+
 def _read_evidence(table: object, set_keys: Iterable[str], place: str) -> dict[str, Evidence]:
     if not isinstance(table, dict):
         raise ProfileError(f"{place}: evidence", "needs a table")
     evidence: dict[str, Evidence] = {}
     for key, entry in table.items():
         values = _read_table(
-            entry, {"grade": _choice(*(g.value for g in Grade)), "source": _text}, place, f"evidence.{key}"
+            entry, {"grade": checks.choice(*(g.value for g in Grade)), "source": checks.text}, place, f"evidence.{key}"
         )
         if set(values) != {"grade", "source"}:
             raise ProfileError(f"{place}: evidence.{key}", "needs grade and source")

@@ -37,6 +37,14 @@ def test_every_shipped_profile_is_valid() -> None:
         "quectel-eg916q",
         "simcom-sim7600",
         "ublox-sara-r5",
+        # where the ports of further modules are
+        "cinterion-ports",
+        "fibocom-ports",
+        "foxconn-ports",
+        "quectel-ports",
+        "sierra-ports",
+        "simcom-ports",
+        "telit-ports",
     }
 
 

@@ -1,0 +1,134 @@
+"""What the kernel tells about serial ports and USB devices, read from sysfs below any folder.
+
+Nothing here fails: what cannot be read, because it vanishes just now or looks like nothing known, is left out.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+OPERATOR_LINK: Final = Path("dev/ipad-agent-modem")
+"""The name that the udev rules in hw/ give the agent's port."""
+
+_LINK_FOLDERS: Final = ("dev/serial/by-path", "dev/serial/by-id")  # a place is unique, an id need not be
+_MAX_DEPTH: Final = 8
+_USB_ID: Final = re.compile(r"[0-9a-f]{4}")
+
+
+@dataclass(frozen=True, slots=True)
+class Tty:
+    """One serial port. The USB facts are None for a port that is none of USB's.
+
+    ``place`` is the device's place in the USB tree (``1-1.2``), the same for all ports of one modem; ``links`` are
+    stable names, the best first.
+    """
+
+    path: Path
+    links: tuple[Path, ...] = ()
+    driver: str | None = None
+    usb_id: str | None = None
+    interface: int | None = None
+    place: str = ""
+    product: str | None = None
+
+    @property
+    def stable(self) -> Path:
+        """The name to open it by."""
+        return self.links[0] if self.links else self.path
+
+    @property
+    def described(self) -> str:
+        """``ttyUSB2 (USB 2c7c:0125, interface 2)``, for people."""
+        if self.usb_id is None:
+            return f"{self.path.name} ({self.driver or 'no USB'})"
+        return f"{self.path.name} (USB {self.usb_id}, interface {self.interface})"
+
+
+@dataclass(frozen=True, slots=True)
+class UsbDevice:
+    """A device on the USB, with or without a driver."""
+
+    place: str
+    usb_id: str
+
+
+def read_ttys(root: Path = Path("/")) -> tuple[Tty, ...]:
+    """All serial ports behind which there is hardware, by name."""
+    links = _links(root)
+    return tuple(_tty(folder, root, links) for folder in _entries(root / "sys/class/tty") if _is_real(folder))
+
+
+def read_usb_devices(root: Path = Path("/")) -> tuple[UsbDevice, ...]:
+    """All devices on the USB."""
+    found = ((folder.name, _usb_id(folder)) for folder in _entries(root / "sys/bus/usb/devices"))
+    return tuple(UsbDevice(name, usb_id) for name, usb_id in found if usb_id is not None)
+
+
+def _tty(folder: Path, root: Path, links: dict[str, tuple[Path, ...]]) -> Tty:
+    device = Path(os.path.realpath(folder / "device"))
+    path = root / "dev" / folder.name
+    driver = os.path.basename(os.path.realpath(device / "driver")) if (device / "driver").exists() else None
+    interface: int | None = None
+    for above in (device, *device.parents[:_MAX_DEPTH]):
+        if interface is None:
+            interface = _hex(_text(above / "bInterfaceNumber"))
+        usb_id = _usb_id(above)
+        if usb_id is not None:
+            product = _text(above / "product")
+            return Tty(path, links.get(folder.name, ()), driver, usb_id, interface, above.name, product)
+    return Tty(path, links.get(folder.name, ()), driver)
+
+
+def _is_real(folder: Path) -> bool:
+    """Not a console or pseudo-terminal, and not one of the UARTs that a PC could have (type 0)."""
+    return (folder / "device").exists() and _text(folder / "type") != "0"
+
+
+def _links(root: Path) -> dict[str, tuple[Path, ...]]:
+    found: dict[str, tuple[Path, ...]] = {}
+    for folder in _LINK_FOLDERS:
+        for link in _entries(root / folder):
+            try:
+                name = os.path.basename(os.readlink(link))
+            except OSError:
+                continue
+            found[name] = (*found.get(name, ()), link)
+    return found
+
+
+def _entries(folder: Path) -> Iterator[Path]:
+    try:
+        names = sorted(os.listdir(folder), key=lambda name: (len(name), name))  # ttyUSB10 after ttyUSB9
+    except OSError:
+        return
+    for name in names:
+        yield folder / name
+
+
+def _usb_id(folder: Path) -> str | None:
+    vendor, product = _text(folder / "idVendor"), _text(folder / "idProduct")
+    if vendor is None or product is None or not (_USB_ID.fullmatch(vendor) and _USB_ID.fullmatch(product)):
+        return None
+    return f"{vendor}:{product}"
+
+
+def _hex(text: str | None) -> int | None:
+    try:
+        return None if text is None else int(text, 16)
+    except ValueError:
+        return None
+
+
+def _text(path: Path) -> str | None:
+    """The one line of an attribute, without what does not print."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(256)
+    except OSError:
+        return None
+    return "".join(c for c in data.decode("utf-8", "replace").strip() if c.isprintable()) or None
