@@ -140,8 +140,10 @@ class HttpServer:
 
     async def settled(self, deadline_s: float = 5.0) -> None:
         """Wait until the connections that are open now have ended; ``TimeoutError`` after the deadline."""
-        async with asyncio.timeout(deadline_s):
-            await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._tasks:
+            _, open_ones = await asyncio.wait(set(self._tasks), timeout=deadline_s)
+            if open_ones:
+                raise TimeoutError(f"{len(open_ones)} connections are still open")
 
     def drop_connections(self) -> None:
         """Abort every connection at once, as a crash would; new ones are accepted."""
