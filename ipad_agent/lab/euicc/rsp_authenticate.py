@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
 from ipad_agent.lab import der
@@ -15,6 +16,8 @@ from .rsp_session import CHALLENGE_BYTES, Authenticated, canonical, transaction_
 if TYPE_CHECKING:
     from .isdr import Isdr
     from .rsp_session import RspSession
+
+log = logging.getLogger("ipad_agent.lab")
 
 AUTHENTICATE = 0xBF38
 INVALID_CERTIFICATE, INVALID_SIGNATURE, UNSUPPORTED_CURVE, NO_SESSION_CONTEXT = 1, 2, 3, 4
@@ -48,6 +51,7 @@ def authenticate_server(isdr: Isdr, raw: bytes) -> bytes:
             isdr, session, transaction_id, signed, signature.value, ci_pkid.value, certificate.raw, context
         )
     except _RefusedError as refusal:
+        log.info("%s: %s", refusal, refusal.__cause__ or "no more is known")
         isdr.rsp_session = None
         return _error(transaction_id, refusal.code)
     except der.DerError:

@@ -53,11 +53,10 @@ def read_server_certificate(raw: bytes, ci: CiIdentity, roles: Iterable[str]) ->
         certificate = x509.load_der_x509_certificate(raw)
         certificate.verify_directly_issued_by(x509.load_der_x509_certificate(ci.ci_cert))
         extensions = certificate.extensions
-        version = certificate.version
     except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm, *_X509_ERRORS) as error:
         raise CertificateError(f"not issued by the CI: {error}") from error
-    if version is not x509.Version.v3 or any(e.critical and not isinstance(e.value, _UNDERSTOOD) for e in extensions):
-        raise CertificateError("not version 3, or a critical extension is unknown")
+    if any(e.critical and not isinstance(e.value, _UNDERSTOOD) for e in extensions):
+        raise CertificateError("a critical extension is unknown")
     role = _role(extensions, roles)
     _check_use(extensions)
     return ServerCertificate(_public_key(certificate, ci), _oid(extensions), role)

@@ -37,11 +37,12 @@ _HEADER_TAG, _END_TAG = 0xA0, 0xAA
 
 
 class InstallError(Exception):
-    """The installation ends with this ErrorReason, in the command that is under way."""
+    """The installation ends with this ErrorReason, in the command that is under way unless another is named."""
 
-    def __init__(self, reason: int) -> None:
+    def __init__(self, reason: int, command: int | None = None) -> None:
         super().__init__(f"installation ends with {reason}")
         self.reason = reason
+        self.command = command
 
 
 class Installation:

@@ -7,6 +7,7 @@ leaves the record alone, which the next start turns into a result that says "int
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
 from ipad_agent.lab import der
@@ -22,6 +23,8 @@ from .switching import add_notifications
 if TYPE_CHECKING:
     from .isdr import Isdr
     from .rsp_session import Authenticated, Prepared, RspSession
+
+log = logging.getLogger("ipad_agent.lab")
 
 TAGS = (PACKAGE, *ELEMENT, *set(ELEMENT.values()))
 """First tags of the segments; a segment need not be a whole TLV."""
@@ -47,6 +50,8 @@ def load_bound_profile_package(isdr: Isdr, raw: bytes) -> bytes:
     except SegmentError:
         return _fail(isdr, session.prepared, installation, rsp_result.STRUCTURE_ERROR)
     except InstallError as refusal:
+        if refusal.command is not None:
+            installation.about.command = refusal.command
         return _fail(isdr, session.prepared, installation, refusal.reason)
     if profile is not None:
         return _succeed(isdr, session.authenticated, session.prepared, installation.about, profile)
@@ -89,7 +94,7 @@ def _stop_by_quirk(isdr: Isdr, command: int) -> None:
         raise StatusError(wanted[1])
     error = isdr.quirks.install_error
     if error is not None and command == (STORE_METADATA if error[0] == STORE_METADATA_2 else error[0]):
-        raise InstallError(error[1])
+        raise InstallError(error[1], error[0])
 
 
 def _set_command(isdr: Isdr, installation: Installation, part: int) -> None:
@@ -107,9 +112,7 @@ def _record(isdr: Isdr, about: Installing) -> None:
 
 def _fail(isdr: Isdr, prepared: Prepared, installation: Installation, reason: int) -> bytes:
     """The result of a failure; the session is over, and its one-time key with it."""
-    error = isdr.quirks.install_error
-    if error is not None and error == (STORE_METADATA_2, reason):
-        installation.about.command = STORE_METADATA_2
+    log.info("profile installation failed in command %d with %d", installation.about.command, reason)
     raw = rsp_result.failure(isdr, installation.about, reason)
     rsp_onetime.forget(isdr, prepared.one_time_key)
     isdr.state.installing = None

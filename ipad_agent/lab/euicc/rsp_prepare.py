@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
 from ipad_agent.lab import der
@@ -15,6 +16,8 @@ from .rsp_session import Prepared, transaction_id_of
 if TYPE_CHECKING:
     from .isdr import Isdr
     from .rsp_session import Authenticated
+
+log = logging.getLogger("ipad_agent.lab")
 
 PREPARE = 0xBF21
 INVALID_CERTIFICATE, INVALID_SIGNATURE, UNSUPPORTED_CURVE, NO_SESSION_CONTEXT = 1, 2, 3, 4
@@ -55,6 +58,7 @@ def prepare_download(isdr: Isdr, raw: bytes) -> bytes:
         if isdr.quirks.download_error is not None:
             raise _RefusedError(isdr.quirks.download_error)
     except _RefusedError as refusal:
+        log.info("%s: %s", refusal, refusal.__cause__ or "no more is known")
         return _error(transaction_id, refusal.code)
     except der.DerError:
         return _error(transaction_id, UNDEFINED)
