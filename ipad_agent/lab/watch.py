@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any
 
 from .eim.reply import Reply
@@ -31,7 +32,15 @@ class WatchedEim:
         """One request."""
         self.bodies = [*self.bodies, body][-_KEPT:]
         try:
-            return self.eim.exchange(body, now_s=now_s, peer=peer)
+            reply = self.eim.exchange(body, now_s=now_s, peer=peer)
+        finally:
+            self._collect()
+        later = reply.later
+        return reply if later is None else replace(reply, later=lambda: self._watched(later))
+
+    async def _watched(self, later: Callable[[], Awaitable[Reply]]) -> Reply:
+        try:
+            return await later()
         finally:
             self._collect()
 

@@ -121,6 +121,8 @@ class EsipaResource:
         except RequestRefusedError as error:
             log.warning("a request of %s was refused: %s", remote.hostinfo, error)
             return _text("4.00", str(error))
+        if reply.later is not None:
+            reply = await reply.later()
         if reply.lost is not None:
             remote.swallowed.append(request.token)
             if reply.lost == "crash":
@@ -202,8 +204,12 @@ def _text(code: str, diagnostic: str) -> Message:
 
 
 def _code(text: str) -> Code:
-    number, _, detail = text.partition(".")
-    return Code(int(number) << 5 | int(detail))
+    """``4.04``, or as HTTP has it ``404``; 5.00 for what CoAP has not (a redirection)."""
+    number, _, detail = text.partition(".") if "." in text else (text[:1], "", text[1:])
+    try:
+        return Code(int(number) << 5 | int(detail))
+    except ValueError:
+        return Code.INTERNAL_SERVER_ERROR
 
 
 def _block(option: Any) -> Block | None:

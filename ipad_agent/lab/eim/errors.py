@@ -21,3 +21,19 @@ class StateFileError(EimLabError):
 
 class ServerError(EimLabError):
     """The server cannot be set up: key and certificate do not fit, or the TLS library lacks something asked for."""
+
+
+class Es9Error(EimLabError):
+    """An SM-DP+ or SM-DS was not reached, or what it answered has no meaning."""
+
+
+class Es9RefusedError(Es9Error):
+    """The server's own refusal; ``code`` is subject and reason, as ``8.2.6/3.8``."""
+
+    def __init__(self, code: str, message: str = "") -> None:
+        super().__init__(f"{code} {message}".rstrip())
+        self.code = code
+
+
+class CompactError(EimLabError):
+    """A compact form leaves out something that this eIM does not know."""

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 
 from .errors import OrderError
 
-FUNCTIONS = ("get", "result", "notification", "any")
-BEFORE = ("refuse", "busy", "status", "lose-request", "crash-before")
+FUNCTION_OF_TAG = {0xBF39: "initiate", 0xBF3B: "authenticate", 0xBF3A: "package", 0xBF41: "cancel"}
+FUNCTIONS = ("get", "result", "notification", *FUNCTION_OF_TAG.values(), "any")
+BEFORE = ("refuse", "busy", "status", "lose-request", "crash-before", "redirect")
 AFTER = ("wrong", "empty", "garbage", "truncated", "late", "acknowledge", "lose-answer", "crash-after")
+WIRE = ("html", "content-type", "oversize", "drip", "cut", "length", "chunked", "close", "abort", "headers")
 
 GARBAGE = bytes.fromhex("FF00DEADBEEF80")
 
@@ -18,10 +20,17 @@ class Fault:
     """What happens to the next ``times`` requests of function ``on`` (-1: for ever).
 
     Actions without processing the request: ``refuse`` (``value``: error code, default 127), ``busy`` (5.03,
-    ``value``: Max-Age in s), ``status`` (``value``: CoAP code), ``lose-request`` (no answer), ``crash-before`` (no
-    answer, DTLS session forgotten). Actions after processing it: ``wrong`` (another function's answer), ``empty``,
-    ``garbage``, ``truncated``, ``late`` (``value``: delay in s), ``acknowledge`` (``value``: these numbers instead),
-    ``lose-answer``, ``crash-after``.
+    ``value``: Max-Age in s), ``status`` (``value``: CoAP code; three digits without a point are an HTTP status),
+    ``lose-request`` (no answer), ``crash-before`` (no answer, session or connection forgotten), ``redirect`` (HTTP 307
+    to the URL ``value``; 5.00 over CoAP).
+
+    Actions after processing it: ``wrong`` (another function's answer), ``empty``, ``garbage``, ``truncated``, ``late``
+    (``value``: delay in s), ``acknowledge`` (``value``: these numbers instead), ``lose-answer``, ``crash-after``.
+
+    After processing it and over HTTPS only: ``html`` (a page with status 200), ``content-type`` (``value`` instead),
+    ``oversize`` (``value`` bytes more), ``drip`` (a byte every ``value`` s), ``cut`` (head and body end after ``value``
+    bytes), ``length`` (``value`` is added to Content-Length), ``chunked``, ``close``, ``abort`` (torn down behind the
+    answer), ``headers`` (``value`` needless ones).
     """
 
     on: str
@@ -32,8 +41,9 @@ class Fault:
     def __post_init__(self) -> None:
         if self.on not in FUNCTIONS:
             raise OrderError(f"{self.on!r} is none of {', '.join(FUNCTIONS)}")
-        if self.action not in BEFORE + AFTER:
-            raise OrderError(f"{self.action!r} is none of {', '.join(BEFORE + AFTER)}")
+        known = BEFORE + AFTER + WIRE
+        if self.action not in known:
+            raise OrderError(f"{self.action!r} is none of {', '.join(known)}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ QUEUED, HANDED_OUT, DONE, FAILED = "queued", "handed out", "done", "failed"
 MAX_FINISHED = 200
 MAX_ACCEPTED = 1000
 _VERSION = 1
+_BYTES = ("euicc_spki", "euicc_info1", "euicc_info2", "euicc_certificate", "eum_certificate", "device_info")
 
 
 @dataclass(slots=True)
@@ -30,7 +31,8 @@ class Order:
 
     ``operations`` are the finished TLVs of kinds psmo and eco; for ``raw`` the one element is what goes into BF4F, for
     ``raw-body`` it is the whole answer, handed out once. ``package`` holds the bytes once they are built: a device that
-    asks again gets the same ones.
+    asks again gets the same ones. ``held`` keeps ``code`` here and hands out a bare trigger (eimDownloadDataHandling);
+    ``confirmation_code`` becomes hashCc when the SM-DP+ asks for one.
     """
 
     kind: str
@@ -38,6 +40,8 @@ class Order:
     operations: tuple[bytes, ...] = ()
     data: DataRequest | None = None
     code: str = ""
+    held: bool = False
+    confirmation_code: str | None = field(default=None, repr=False)
     faults: PackageFaults = field(default_factory=PackageFaults)
     transaction_id: bytes | None = None
     state: str = QUEUED
@@ -56,6 +60,8 @@ class Device:
     """One EID: replay counter (the last one used), association token, key, queue and what was accepted.
 
     ``accepted`` maps sequence numbers to the digest of the result that had them, to tell a repetition from a forgery.
+    What the relay needs is learned from data and downloads: euiccInfo1 and euiccInfo2 (BF20, BF22), both certificates,
+    the content of deviceInfo, and the bits of ipaFeatures.
     """
 
     eid: str
@@ -67,6 +73,12 @@ class Device:
     queue: list[Order] = field(default_factory=list)
     finished: list[Order] = field(default_factory=list)
     accepted: dict[int, str] = field(default_factory=dict)
+    euicc_info1: bytes | None = None
+    euicc_info2: bytes | None = None
+    euicc_certificate: bytes | None = None
+    eum_certificate: bytes | None = None
+    device_info: bytes | None = None
+    features: tuple[int, ...] = ()
 
     @property
     def euicc_key(self) -> ec.EllipticCurvePublicKey | None:
@@ -148,7 +160,9 @@ def _optional_bytes(value: str | None) -> bytes | None:
 
 def _device(row: dict[str, Any]) -> Device:
     row = dict(row)
-    row["euicc_spki"] = _optional_bytes(row["euicc_spki"])
+    for name in _BYTES:
+        row[name] = _optional_bytes(row.get(name))
+    row["features"] = tuple(row.get("features", ()))
     row["queue"] = [_order(one) for one in row["queue"]]
     row["finished"] = [_order(one) for one in row["finished"]]
     row["accepted"] = {int(seq): digest for seq, digest in row["accepted"].items()}

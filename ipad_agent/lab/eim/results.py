@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,6 +18,7 @@ from ipad_agent.lab.der import parse as parse_der
 from ipad_agent.lab.pki import verify_raw
 
 from . import describe, names
+from .compact import certificate_under
 from .errors import OrderError
 from .records import Device, Order
 from .signing import SIGNATURE, verify_result
@@ -71,6 +73,22 @@ def judge_notification(device: Device | None, node: Node) -> dict[str, Any]:
     """The facts of a PendingNotification, with what its signature is worth."""
     facts = describe.notification(node)
     return facts | {"signature": _notification_signature(device, node)}
+
+
+def carried_notifications(result: Node) -> list[Node]:
+    """The PendingNotifications in ePRAndNotifications or IpaEuiccDataResponse; none when they cannot be read."""
+    try:
+        match result.tag:
+            case 0x30:
+                parts = result.children[1:]
+            case 0xBF52:
+                data = result.find(0xA0)
+                parts = [] if data is None else data.children
+            case _:
+                return []
+        return [one for part in parts if part.tag in (0xA0, 0xBF2B) for one in describe.notification_list(part)]
+    except DerError:
+        return []
 
 
 def certificate_eid(node: Node) -> str | None:
@@ -170,6 +188,8 @@ def _euicc_data(device: Device, node: Node, rules: Rules) -> Judgement:
                 device.token = describe.number(one)
             elif one.tag == 0xA6:
                 _learn_key(device, one, judgement)
+            else:
+                _learn_for_downloads(device, one)
     for one in fields:
         if one.tag in (0xA0, 0xBF2B):
             judgement.acknowledge += _numbers(describe.notification_list(one))
@@ -190,18 +210,34 @@ def _stored_results(device: Device, results: list[Node], judgement: Judgement, r
 
 
 def _learn_key(device: Device, node: Node, judgement: Judgement) -> None:
-    # The tag stands in the place of the certificate's 30; some write the 30 inside as well.
-    content = node.value
-    children = node.children
-    certificate = content if len(children) == 1 and children[0].tag == 0x30 else b"\x30" + node.raw[1:]
     known = device.euicc_spki
+    given = certificate_under(node)
     try:
-        device.trust_certificate(certificate)
+        device.trust_certificate(given)
     except OrderError as error:
         judgement.facts["euiccCertificateError"] = str(error)
+        return
     if known is not None and device.euicc_spki != known:
         device.euicc_spki = known
         judgement.facts["euiccCertificateError"] = "not the key that is known for this EID"
+        return
+    device.euicc_certificate = given
+
+
+def _learn_for_downloads(device: Device, node: Node) -> None:
+    """What an IPA may leave out of an indirect download later; what cannot be read is not learned."""
+    with contextlib.suppress(DerError):
+        match node.tag:
+            case 0xBF20:
+                device.euicc_info1 = node.raw
+            case 0xBF22:
+                device.euicc_info2 = node.raw
+            case 0xA5:
+                device.eum_certificate = certificate_under(node)
+            case 0xA9:
+                device.device_info = node.value
+            case 0xA8:
+                device.features = tuple(sorted(node.get(0x80).bits()))
 
 
 def _trigger_result(device: Device, node: Node) -> Judgement:

@@ -115,7 +115,18 @@ def _data_request(words: Sequence[str]) -> Order:
 
 
 def _trigger(words: Sequence[str]) -> Order:
-    return Order("trigger", "", code=_only(words, 1)[0])
+    rest = list(words)
+    held = "--held" in rest
+    if held:
+        rest.remove("--held")
+    confirmation_code = None
+    if "--cc" in rest:
+        at = rest.index("--cc")
+        confirmation_code = rest[at + 1]
+        del rest[at : at + 2]
+    # The code is a secret of the subscriber: the label is what lists and logs show.
+    label = " ".join(["trigger", *rest, *(["--held"] if held else [])])
+    return Order("trigger", label, code=_only(rest, 1)[0], held=held, confirmation_code=confirmation_code)
 
 
 def _raw(words: Sequence[str]) -> Order:
@@ -152,6 +163,10 @@ VERBS: dict[str, Verb] = {
     "data-request": Verb(
         "NAME|TAG[,...]", f"ask device and eUICC for data: {', '.join(DATA_TAGS)}, or a tag in hex", _data_request
     ),
-    "trigger": Verb("CODE|default|smds[:ADDRESS]|none", "order a profile download", _trigger),
+    "trigger": Verb(
+        "CODE|default|smds[:ADDRESS]|none [--held] [--cc CONFIRMATION]",
+        "order a profile download; --held keeps the code here for the relay",
+        _trigger,
+    ),
     "raw": Verb("HEX|@FILE [--body]", "hand out these bytes as the package, or as the whole answer", _raw),
 }

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import secrets
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,14 @@ from ipad_agent.lab.der import Node
 from . import describe, esipa, names, records, results
 from .describe import plmn_text
 from .errors import OrderError, RequestRefusedError
+from .es9 import Steps, finish, finish_later
 from .esipa import GetPackage, HandleNotification, OtherFunction, ProvideResult
-from .faults import BEFORE, GARBAGE, Fault, FaultQueue
+from .faults import BEFORE, FUNCTION_OF_TAG, GARBAGE, WIRE, Fault, FaultQueue
 from .identity import EimIdentity
 from .packages import PackageHead, download_trigger, eid_bytes, euicc_package
-from .records import HANDED_OUT, Device, Order
+from .records import HANDED_OUT, QUEUED, Device, Order
 from .reply import Reply
+from .rsp import FUNCTION_NAMES, Caller, Relay
 
 log = logging.getLogger("ipad_agent.lab")
 
@@ -36,7 +39,8 @@ class EimSettings:
     ``dialect``: ``auto`` answers in that of the request, ``1.0`` or ``1.2`` fix it. ``double_tags`` writes the outer
     tag of answers twice. ``discard_answer``: what an unacceptable result gets, ``error`` (127) or ``empty``.
     ``resend``: a package asked for again is the ``same`` bytes, or ``fresh`` with the next counter.
-    ``transaction_id_bytes`` 0 means no eimTransactionId at all.
+    ``transaction_id_bytes`` 0 means no eimTransactionId at all. ``undelivered``: a notification whose receiver does not
+    take it is ``kept`` here and taken from the device all the same, or ``refused`` (5.02) so that it comes again.
     """
 
     dialect: str = "auto"
@@ -48,13 +52,15 @@ class EimSettings:
     discard_answer: str = "error"
     resend: str = "same"
     transaction_id_bytes: int = 8
+    undelivered: str = "kept"
 
 
 class VirtualEim:
     """Devices, their queues, and the answers to ESipa requests.
 
     ``handle`` gives the plain answer; ``exchange`` also says how it shall travel (late, not at all, ...).
-    ``functions`` takes further ESipa functions by tag (the RSP relay); without one they get undefinedError.
+    ``relay`` answers the functions of indirect downloads and hands notifications on; without one the former get
+    undefinedError. ``functions`` takes any further ones by tag and goes before it.
     """
 
     def __init__(
@@ -64,8 +70,10 @@ class VirtualEim:
         settings: EimSettings | None = None,
         state_path: Path | None = None,
         random_bytes: Callable[[int], bytes] = secrets.token_bytes,
+        relay: Relay | None = None,
     ) -> None:
         self.identity = identity
+        self.relay = relay
         self.settings = settings or EimSettings()
         self.faults = FaultQueue()
         self.functions: dict[int, Callable[[Node], bytes]] = {}
@@ -107,47 +115,75 @@ class VirtualEim:
         return order
 
     def handle(self, body: bytes, *, now_s: float = 0.0, peer: str = "") -> bytes:
-        """The answer to a request body; ``RequestRefusedError`` when it is no ESipa request."""
+        """The answer to a request body, unless the relay takes its time; ``RequestRefusedError`` as ``exchange``."""
         return self.exchange(body, now_s=now_s, peer=peer).body
 
     def exchange(self, body: bytes, *, now_s: float = 0.0, peer: str = "") -> Reply:
-        """The answer and how it travels. ``now_s`` only dates the history; ``peer`` names the connection."""
+        """The answer and how it travels; ``RequestRefusedError`` when the body is no ESipa request.
+
+        ``now_s`` only dates the history; ``peer`` names the connection.
+        """
         try:
             message = esipa.read_request(body)
         except RequestRefusedError as error:
             self._note(now_s, None, "refused", why=str(error), raw=body[:64].hex().upper())
             self._save()
             raise
+        steps = self._answer(message, now_s, peer)
+        try:
+            call = next(steps)
+        except StopIteration as end:
+            return end.value  # type: ignore[no-any-return]  # StopIteration is not generic
+        assert self.relay is not None  # nobody else calls anyone
+        servers = self.relay.servers
+        if servers.blocking:
+            return Reply(later=lambda: finish_later(steps, call, servers))
+        return finish(steps, call, servers)
+
+    def _answer(self, message: esipa.Message, now_s: float, peer: str) -> Steps[Reply]:
         function = _function_name(message)
         fault = self.faults.take(function)
-        if fault is not None and fault.action in BEFORE:
+        if fault is not None:
             self._note(now_s, self._peers.get(peer), "fault", on=function, action=fault.action)
-            reply = self._instead_of_processing(fault, function)
+        if fault is not None and fault.action in BEFORE:
+            reply = self._instead_of_processing(fault, function, message)
         else:
-            reply = Reply(self._spell(self._process(message, now_s, peer)))
-            if fault is not None:
-                self._note(now_s, self._peers.get(peer), "fault", on=function, action=fault.action)
+            reply = yield from self._process(message, now_s, peer)
+            reply = replace(reply, body=self._spell(reply.body))
+            if fault is not None and fault.action in WIRE:
+                reply = replace(reply, wire=(fault.action, fault.value))
+            elif fault is not None:
                 reply = self._after_processing(fault, function, reply.body)
         self._save()
         return reply
 
-    def _process(self, message: esipa.Message, now_s: float, peer: str) -> bytes:
+    def _process(self, message: esipa.Message, now_s: float, peer: str) -> Steps[Reply]:
         match message:
             case GetPackage():
-                return self._get_package(message, now_s, peer)
+                return Reply(self._get_package(message, now_s, peer))
             case ProvideResult():
-                return self._provide_result(message, now_s, peer)
+                answer = self._provide_result(message, now_s, peer)
+                yield from self._forward(results.carried_notifications(message.result), now_s, peer)
+                return Reply(answer)
             case HandleNotification():
-                self._handle_notification(message, now_s, peer)
-                return b""
+                return (yield from self._handle_notification(message, now_s, peer))
             case OtherFunction(node):
-                answer = self.functions.get(node.tag)
-                self._note(now_s, self._peers.get(peer), "function", tag=f"{node.tag:X}", served=answer is not None)
-                if answer is not None:
-                    return answer(node)
-                if node.tag in esipa.ERROR_TAG:
-                    return esipa.function_error(node.tag)
-                raise RequestRefusedError(f"{node.tag:X} is no function of this eIM")
+                return Reply((yield from self._other_function(node, now_s, peer)))
+
+    def _other_function(self, node: Node, now_s: float, peer: str) -> Steps[bytes]:
+        answer = self.functions.get(node.tag)
+        if answer is None and self.relay is not None and node.tag in FUNCTION_NAMES:
+            return (yield from self.relay.answer(node, self._caller(now_s, peer)))
+        self._note(now_s, self._peers.get(peer), "function", tag=f"{node.tag:X}", served=answer is not None)
+        if answer is not None:
+            return answer(node)
+        if node.tag in esipa.ERROR_TAG:
+            return esipa.function_error(node.tag)
+        raise RequestRefusedError(f"{node.tag:X} is no function of this eIM")
+
+    def _caller(self, now_s: float, peer: str) -> Caller:
+        device = self.devices.get(self._peers.get(peer, ""))
+        return Caller(self.devices, device, functools.partial(self._note, now_s), self.enqueue)
 
     # GetEimPackage
 
@@ -211,7 +247,7 @@ class VirtualEim:
         if order.data is not None:
             return order.data.encode(transaction_id, dialect=dialect)
         if order.kind == "trigger":
-            return download_trigger(order.code, transaction_id)
+            return download_trigger("none" if order.held else order.code, transaction_id)
         if order.kind.startswith("raw"):
             return order.operations[0]
         faults = order.faults
@@ -289,16 +325,19 @@ class VirtualEim:
 
     # HandleNotification
 
-    def _handle_notification(self, message: HandleNotification, now_s: float, peer: str) -> None:
+    def _handle_notification(self, message: HandleNotification, now_s: float, peer: str) -> Steps[Reply]:
         if message.result is not None:
             device, error = self._device_of(message.result, peer)
             if device is None:
                 self._note(now_s, None, "result by notification", error=error, raw=_shown(message.result.result))
             else:
                 self._judge(device, message.result, now_s, "result by notification")
+            yield from self._forward(results.carried_notifications(message.result.result), now_s, peer)
         elif message.notification is not None:
             node = message.notification
-            eid = results.certificate_eid(node) or self._peers.get(peer)
+            session = None if self.relay is None else self.relay.session_of(node)
+            known = None if session is None else session.device.eid
+            eid = known or results.certificate_eid(node) or self._peers.get(peer)
             device = None if eid is None else self.devices.get(eid)
             self._note(
                 now_s,
@@ -309,18 +348,36 @@ class VirtualEim:
                 raw=_shown(node),
             )
             if device is not None and node.tag in (0xBF37, 0xA0):
-                self._end_of_download(device, node)
+                self._end_of_download(device, node, None if session is None else session.order)
+            delivered = yield from self._forward([node], now_s, peer, device)
+            if not delivered and self.settings.undelivered == "refused":
+                return Reply(code="5.02")
+        return Reply()
+
+    def _forward(self, nodes: list[Node], now_s: float, peer: str, device: Device | None = None) -> Steps[bool]:
+        """Hand notifications on to their receivers; whether all took them."""
+        if self.relay is None:
+            return True
+        device = device or self.devices.get(self._peers.get(peer, ""))
+        all_taken = True
+        for node in nodes:
+            why = yield from self.relay.forward(node, device)
+            eid = None if device is None else device.eid
+            self._note(now_s, eid, "forwarded", seqNumber=describe.notification_seq(node), ok=why is None, why=why)
+            all_taken = all_taken and why is None
+        return all_taken
 
     @staticmethod
-    def _end_of_download(device: Device, node: Node) -> None:
+    def _end_of_download(device: Device, node: Node, order: Order | None) -> None:
         # In the indirect flow the installation result is all that comes; there is no ProvideEimPackageResult.
-        head = device.queue[0] if device.queue else None
-        if head is not None and head.kind == "trigger" and head.state == HANDED_OUT:
-            device.finish(head, ok=bool(describe.notification(node).get("ok")))
+        if order is None:
+            order = device.queue[0] if device.queue else None
+        if order is not None and order.kind == "trigger" and order.state != QUEUED:
+            device.finish(order, ok=bool(describe.notification(node).get("ok")))
 
     # Faults, spelling, bookkeeping
 
-    def _instead_of_processing(self, fault: Fault, function: str) -> Reply:
+    def _instead_of_processing(self, fault: Fault, function: str, message: esipa.Message) -> Reply:
         match fault.action:
             case "refuse":
                 code = fault.value if isinstance(fault.value, int) else esipa.UNDEFINED
@@ -328,7 +385,11 @@ class VirtualEim:
                     return Reply(self._spell(esipa.package_error(code, self._dialect(esipa.V1_2))))
                 if function == "result":
                     return Reply(self._spell(esipa.result_error(code, self._dialect(esipa.V1_2))))
+                if isinstance(message, OtherFunction) and message.node.tag in esipa.ERROR_TAG:
+                    return Reply(esipa.function_error(message.node.tag, code))
                 return Reply(code="5.00")
+            case "redirect":
+                return Reply(code="5.00", wire=("redirect", fault.value))
             case "busy":
                 return Reply(code="5.03", max_age_s=int(fault.value) if isinstance(fault.value, int | float) else 60)
             case "status":
@@ -396,4 +457,4 @@ def _function_name(message: esipa.Message) -> str:
         case HandleNotification():
             return "notification"
         case OtherFunction(node):
-            return f"{node.tag:X}"
+            return FUNCTION_OF_TAG.get(node.tag, f"{node.tag:X}")
