@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import cast
+from typing import Final, cast
 
 from .card import apdu
 from .card.euicc import Euicc
@@ -18,8 +19,8 @@ from .clock import Clock
 from .codec.eim_config import EimConfigurationData
 from .codec.identifiers import Eid
 from .config import Config, EimConfig, ModemConfig
-from .eim.client import EimClient
-from .eim.endpoint import EndpointOverrides, ProtocolBits, endpoint_for
+from .eim import BINDINGS, EimClient, EndpointOverrides, FailoverCarrier, ProtocolBits, Way, WayOverrides, endpoints_for
+from .eim.ways import BindingName, CarrierChoice
 from .errors import ConfigError, EimError
 from .modem import events as modem_events
 from .modem.access import ModemCardAccess
@@ -29,10 +30,13 @@ from .modem.profile import ModuleProfile, ProfileSet, load, search_path
 from .modem.serial_port import SerialPortOpener, SerialSettings
 from .modem.socket_port import SocketOpener, parse_url
 from .modem.stream import PortOpener
-from .net import CoapsCarrier, NameCheck, OpenSslBackend, Psk, Trust
+from .net import Carrier, CoapsEndpoint, DtlsBackend, HttpsEndpoint, NameCheck, Psk, Trust
 from .procedures.provisioning import PLACE, read_initial_eims
+from .smdp import SmdpConnector, SmdpSettings
 from .store import Memory
 from .store.memory import BLOCK_SIZES, CHANNELS, SCHEDULE
+
+_DEFAULT_PATH: Final = EimConfig().path
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +118,7 @@ class EimLinks:
     def __init__(self, config: Config, clock: Clock) -> None:
         self._config = config
         self._clock = clock
-        self._backend = OpenSslBackend()
+        self._backend: DtlsBackend | None = None
         self._links: dict[bytes, EimClient] = {}
 
     def link(self, config: EimConfigurationData, eid: Eid) -> EimClient:
@@ -133,9 +137,36 @@ class EimLinks:
         chosen = self._config.eim_named(config.eim_id) or EimConfig(id=config.eim_id)
         if not chosen.enabled:
             raise EimError("switched off in the configuration", hint="Set enabled = true in its [[eim]] table.")
-        endpoint = endpoint_for(config, self._overrides(chosen), default_trust=self._default_trust())
-        carrier = CoapsCarrier(endpoint, backend=self._backend, clock=self._clock)
-        return EimClient(carrier, eid, eim_id=config.eim_id)
+        endpoints = endpoints_for(
+            config, self._overrides(chosen), self._ways(chosen), default_trust=self._default_trust()
+        )
+        ways = [Way(_scheme(endpoint), partial(self._carrier, endpoint)) for endpoint in endpoints]
+        carrier = FailoverCarrier(ways, eim_id=config.eim_id)
+        return EimClient(carrier, eid, eim_id=config.eim_id, binding=BINDINGS[chosen.binding])
+
+    def _carrier(self, endpoint: CoapsEndpoint | HttpsEndpoint) -> Carrier:
+        """Loads the libraries of this carrier, and only of this."""
+        if isinstance(endpoint, HttpsEndpoint):
+            from .net import HttpsCarrier
+
+            return HttpsCarrier(endpoint, clock=self._clock)
+        from .net import CoapsCarrier, OpenSslBackend
+
+        if self._backend is None:
+            self._backend = OpenSslBackend()
+        return CoapsCarrier(endpoint, backend=self._backend, clock=self._clock)
+
+    def _ways(self, chosen: EimConfig) -> WayOverrides:
+        https = self._config.https
+        return WayOverrides(
+            carrier=cast(CarrierChoice, chosen.carrier),
+            binding=cast(BindingName, chosen.binding),
+            https_port=chosen.https_port,
+            connect_timeout_s=https.connect_timeout_s,
+            exchange_timeout_s=https.exchange_timeout_s,
+            user_agent=https.user_agent,
+            admin_protocol=https.admin_protocol,
+        )
 
     def _overrides(self, chosen: EimConfig) -> EndpointOverrides:
         coap = self._config.coap
@@ -147,7 +178,7 @@ class EimLinks:
         return EndpointOverrides(
             host=chosen.host,
             port=chosen.port,
-            path=chosen.path,
+            path=None if chosen.path == _DEFAULT_PATH else chosen.path,
             psk=psk,
             name_check=NameCheck(chosen.verify_name),
             allow_expired=chosen.allow_expired or self._config.trust.allow_expired,
@@ -165,6 +196,27 @@ class EimLinks:
     def _default_trust(self) -> Trust | None:
         path = self._config.trust.ca_file
         return None if path is None else Trust.from_file(path)
+
+
+def _scheme(endpoint: CoapsEndpoint | HttpsEndpoint) -> str:
+    return "https" if isinstance(endpoint, HttpsEndpoint) else "coaps"
+
+
+def smdp_connector(config: Config, clock: Clock) -> SmdpConnector | None:
+    """Links to SM-DP+s and SM-DSs; None when nothing is configured that could vouch for one."""
+    https, trust = config.https, config.trust
+    if trust.ci_dir is None and not trust.web_pki:
+        return None
+    settings = SmdpSettings(
+        ci_dir=trust.ci_dir,
+        web_pki=trust.web_pki,
+        allow_expired=trust.allow_expired,
+        user_agent=https.smdp_user_agent,
+        admin_protocol=https.admin_protocol,
+        connect_timeout_s=https.connect_timeout_s,
+        exchange_timeout_s=https.exchange_timeout_s,
+    )
+    return SmdpConnector(settings, clock=clock)
 
 
 # -- what is remembered over restarts ----------------------------------------------------------------------------------

@@ -91,11 +91,12 @@ def links(**eim: object) -> EimLinks:
 @pytest.mark.parametrize(
     ("bits", "protocols", "excluded"),
     [
-        ("practical", [EimProtocol.RETRIEVE_HTTPS], True),
+        ("practical", [EimProtocol.INJECT_HTTPS], True),
+        ("practical", [EimProtocol.RETRIEVE_HTTPS], False),
         ("practical", [], False),
         ("strict", [], True),
         ("strict", [EimProtocol.RETRIEVE_COAPS], False),
-        ("ignored", [EimProtocol.RETRIEVE_HTTPS], False),
+        ("ignored", [EimProtocol.INJECT_HTTPS], False),
     ],
 )
 def test_the_configuration_decides_how_much_the_protocols_on_the_card_count(

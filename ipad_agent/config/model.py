@@ -31,6 +31,8 @@ _HOST: Final = (
 _NUMBER: Final = r"(?:6553[0-5]|655[0-2]\d|65[0-4]\d\d|6[0-4]\d{3}|[1-5]\d{4}|[1-9]\d{0,3})"
 _PORT: Final = rf"auto|/[^\x00-\x1f\x7f]+|socket://(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):{_NUMBER}"
 
+_ASCII: Final = r"[!-~](?:[ -~]*[!-~])?"
+
 IPA_FEATURES: Final = (
     "direct_rsp_server_communication",
     "indirect_rsp_server_communication",
@@ -146,7 +148,9 @@ class PollConfig:
     """When to ask the eIM for work. The defaults depend on the preset."""
 
     preset: str = key(
-        choices(tuple(PRESETS)), "normal", "A set of defaults for this section and for `[coap]`: `nbiot` is for NB-IoT."
+        choices(tuple(PRESETS)),
+        "normal",
+        "A set of defaults for this section, `[coap]` and `[https]`: `nbiot` is for NB-IoT.",
     )
     interval_s: float = key(Number(1, 31 * _DAY_S), NORMAL.interval_s, "Between two polls when nothing is going on.")
     first_s: float = key(
@@ -244,6 +248,31 @@ class CoapConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class HttpsConfig:
+    """HTTPS towards eIMs, SM-DP+s and SM-DSs. The defaults depend on `poll.preset`."""
+
+    connect_timeout_s: float = key(Number(1, 900), 30.0, "Deadline for name, TCP and TLS handshake together.")
+    exchange_timeout_s: float = key(
+        Number(1, 3600), 120.0, "Deadline of one exchange with everything in it; a profile is some 50 kilobytes."
+    )
+    user_agent: str = key(
+        Text("printable ASCII", _ASCII),
+        "gsma-rsp-ipad",
+        "User-Agent towards eIMs. SGP.32 prescribes this value; more may follow after a semicolon.",
+    )
+    smdp_user_agent: str = key(
+        Text("printable ASCII", _ASCII),
+        "gsma-rsp-ipad",
+        "User-Agent towards SM-DP+s and SM-DSs. Some know only `gsma-rsp-lpad`.",
+    )
+    admin_protocol: str = key(
+        Text("printable ASCII", _ASCII),
+        "gsma/rsp/v2.1.0",
+        "X-Admin-Protocol to send. Some servers take this value only; any gsma/rsp/v2 is accepted from them.",
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class TrustConfig:
     """Whom to believe when the eUICC does not say."""
 
@@ -254,7 +283,21 @@ class TrustConfig:
         "eIM is not trusted.",
     )
     allow_expired: bool = key(
-        Flag(), False, "Whether expired certificates are accepted from every eIM. Better set it for one eIM only."
+        Flag(),
+        False,
+        "Whether expired certificates are accepted from every server. For an eIM better set it there only.",
+    )
+    ci_dir: Path | None = key(
+        FilePath("a folder"),
+        None,
+        "Certificates (PEM or DER) of the CIs that may vouch for an SM-DP+ or SM-DS. Used are those whose key the card "
+        "names too. Without it, and without `web_pki`, profiles are only downloaded through the eIM.",
+    )
+    web_pki: bool = key(
+        Flag(),
+        False,
+        "Whether the system's store of web certificates may vouch for an SM-DP+ or SM-DS too. What is downloaded is "
+        "protected by the card's own keys in any case.",
     )
 
 
@@ -268,9 +311,26 @@ class EimConfig:
         None,
         "Where to reach it, instead of the eimFqdn on the card.",
     )
-    port: int | None = key(Integer(1, 65_535), None, "UDP port; 5684 unless the card's eimFqdn names one.")
+    port: int | None = key(
+        Integer(1, 65_535), None, "Port; without it the one in the card's eimFqdn, else 5684 (CoAPs) and 443 (HTTPS)."
+    )
+    https_port: int | None = key(Integer(1, 65_535), None, "TCP port, where it is another than the one for CoAPs.")
+    carrier: str = key(
+        choices(("auto", "coaps", "https")),
+        "auto",
+        "How messages travel. `auto` takes what the card's entry names, CoAPs before HTTPS, and changes to the other "
+        "for the next attempt when there was no connection; `coaps` and `https` are used whatever the card says.",
+    )
+    binding: str = key(
+        choices(("asn1", "json")),
+        "asn1",
+        "How messages are written. Every eIM has to know both over HTTPS; ASN.1 is shorter.",
+    )
     path: str = key(
-        Text('a path that begins with "/"', r"/[!-~]*"), "/gsma/rsp2/asn1", "Resource path of the ESipa interface."
+        Text('a path that begins with "/"', r"/[!-~]*"),
+        "/gsma/rsp2/asn1",
+        "Resource path of the ESipa interface. `{function}` stands for the function's name; with `binding` set to "
+        "`json` the default is `/gsma/rsp2/esipa/{function}`.",
     )
     content_format: int | None = key(
         Integer(0, 65_535), None, "CoAP Content-Format to send; SGP.32 sends none, 42 is octet-stream."
@@ -289,7 +349,8 @@ class EimConfig:
         choices(("practical", "strict", "ignored")),
         "practical",
         "How much the eimSupportedProtocol on the card decides. `practical`: an entry that names nothing is tried, one "
-        "that names other protocols is not; `strict`: CoAPs must be named; `ignored`: it is tried in any case.",
+        "that names other protocols is not; `strict`: CoAPs or HTTPS must be named; `ignored`: both are tried in any "
+        "case.",
     )
     enabled: bool = key(Flag(), True, "Whether to poll this eIM at all.")
 
@@ -331,6 +392,7 @@ class Config:
     ipa: IpaConfig = field(default_factory=IpaConfig)
     poll: PollConfig = field(default_factory=PollConfig)
     coap: CoapConfig = field(default_factory=CoapConfig)
+    https: HttpsConfig = field(default_factory=HttpsConfig)
     trust: TrustConfig = field(default_factory=TrustConfig)
     store: StoreConfig = field(default_factory=StoreConfig)
     log: LogConfig = field(default_factory=LogConfig)
@@ -360,6 +422,7 @@ SECTIONS: Final[Mapping[str, type]] = {
     "ipa": IpaConfig,
     "poll": PollConfig,
     "coap": CoapConfig,
+    "https": HttpsConfig,
     "trust": TrustConfig,
     "store": StoreConfig,
     "log": LogConfig,
@@ -373,6 +436,7 @@ _NBIOT_COAP: Final[Mapping[str, object]] = {
     "handshake_timeout_s": 150.0,
     "exchange_timeout_s": 900.0,
 }
+_NBIOT_HTTPS: Final[Mapping[str, object]] = {"connect_timeout_s": 120.0, "exchange_timeout_s": 900.0}
 
 
 def preset_defaults(preset: str) -> dict[str, dict[str, object]]:
@@ -383,7 +447,8 @@ def preset_defaults(preset: str) -> dict[str, dict[str, object]]:
         for item in fields(ScheduleSettings)
         if getattr(chosen, item.name) != getattr(NORMAL, item.name)
     }
-    return {"poll": poll, "coap": dict(_NBIOT_COAP) if preset == "nbiot" else {}}
+    slow = preset == "nbiot"
+    return {"poll": poll, "coap": dict(_NBIOT_COAP) if slow else {}, "https": dict(_NBIOT_HTTPS) if slow else {}}
 
 
 def _values(section: object) -> Iterator[tuple[str, object]]:

@@ -156,6 +156,7 @@ def _missing_files(config: Config) -> list[ConfigError]:
         ("modem.profiles_dir", config.modem.profiles_dir, False),
         ("provisioning.initial_eim", config.provisioning.initial_eim, False),
         ("trust.ca_file", config.trust.ca_file, False),
+        ("trust.ci_dir", config.trust.ci_dir, False),
     ]
     for number, eim in enumerate(config.eim):
         if eim.psk_key_file is not None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import ipaddress
 import re
 from collections.abc import Collection
 from dataclasses import dataclass, field
@@ -11,14 +10,11 @@ from enum import Enum
 from typing import Any, Final, Protocol
 
 from ipad_agent.codec.eim_config import EimIdType, EimProtocol
-from ipad_agent.net import CoapsEndpoint, NameCheck, Psk, Trust
+from ipad_agent.net import CoapsEndpoint, NameCheck, Psk, Trust, split_address
 from ipad_agent.net.trust import PublicKey
 
 from . import events
 from .errors import CarrierExcluded, EndpointUnknown, TrustUnknown
-
-_LABEL: Final = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?")
-_MAX_NAME: Final = 253
 
 
 class EimEntry(Protocol):
@@ -93,7 +89,7 @@ def endpoint_for(
     """
     overrides = overrides or EndpointOverrides()
     _check_protocol(eim, overrides.protocol_bits)
-    host, port = _address(eim, overrides)
+    host, port = address_of(eim, overrides)
     values: dict[str, Any] = {
         f.name: getattr(overrides, f.name)
         for f in dataclasses.fields(overrides)
@@ -101,45 +97,8 @@ def endpoint_for(
     }
     if port is not None:
         values["port"] = port
-    trust = _trust(eim, overrides, default_trust)
+    trust = trust_of(eim, overrides, default_trust)
     return CoapsEndpoint(host=host, trust=trust, psk=overrides.psk, association=eim.eim_id, **values)
-
-
-def split_address(text: str) -> tuple[str, int | None]:
-    """``host``, ``host:port``, ``[v6]``, ``[v6]:port`` or a bare IPv6 address; names in ASCII, lower case.
-
-    Raises ``ValueError`` with a sentence.
-    """
-    host, port_text = text.strip(), ""
-    bracketed = re.fullmatch(r"\[([^\]]*)\](?::(\d+))?", host)
-    if bracketed:
-        host, port_text = bracketed[1], bracketed[2] or ""
-        ipaddress.IPv6Address(host)
-    elif host.count(":") == 1:
-        host, _, port_text = host.partition(":")
-        if not port_text:
-            raise ValueError(f"{text!r} has a colon but no port")
-    port = None
-    if port_text:
-        if not port_text.isascii() or not port_text.isdigit() or not 0 < int(port_text[:6]) < 65536:
-            raise ValueError(f"{port_text!r} is no port")
-        port = int(port_text)
-    return _host(host), port
-
-
-def _host(text: str) -> str:
-    try:
-        return str(ipaddress.ip_address(text))
-    except ValueError:
-        pass
-    try:
-        name = text.encode("idna").decode("ascii").lower()
-    except UnicodeError:
-        raise ValueError(f"{text!r} is no host name") from None
-    labels = name.removesuffix(".").split(".")
-    if len(name) > _MAX_NAME or not all(_LABEL.fullmatch(label) for label in labels):
-        raise ValueError(f"{text!r} is no host name")
-    return name
 
 
 def _check_protocol(eim: EimEntry, policy: ProtocolBits) -> None:
@@ -147,7 +106,7 @@ def _check_protocol(eim: EimEntry, policy: ProtocolBits) -> None:
     if bits and EimProtocol.RETRIEVE_COAPS in bits:
         return
     if policy is ProtocolBits.IGNORED or (policy is ProtocolBits.PRACTICAL and not bits):
-        events.PROTOCOL_NOT_NAMED.emit(eim=eim.eim_id)
+        events.PROTOCOL_NOT_NAMED.emit(eim=eim.eim_id, carrier="CoAP over DTLS")
         return
     named = ", ".join(sorted(bit.name for bit in bits)) if bits else "nothing"
     raise CarrierExcluded(
@@ -157,7 +116,8 @@ def _check_protocol(eim: EimEntry, policy: ProtocolBits) -> None:
     )
 
 
-def _address(eim: EimEntry, overrides: EndpointOverrides) -> tuple[str, int | None]:
+def address_of(eim: EimEntry, overrides: EndpointOverrides) -> tuple[str, int | None]:
+    """Host and, where one is named, port. Raises ``EndpointUnknown``."""
     if overrides.host is not None:
         text, place = overrides.host, f"host of eIM {eim.eim_id!r}"
     elif eim.fqdn is not None:
@@ -185,7 +145,8 @@ def _without_url(eim: EimEntry, text: str) -> str:
     return plain
 
 
-def _trust(eim: EimEntry, overrides: EndpointOverrides, default_trust: Trust | None) -> Trust:
+def trust_of(eim: EimEntry, overrides: EndpointOverrides, default_trust: Trust | None) -> Trust:
+    """By what to recognise the eIM. Raises ``TrustUnknown`` and ``TrustUnusable``."""
     configured = Trust.psk() if overrides.psk is not None else overrides.trust
     if configured is not None:
         if eim.trusted_tls is not None:

@@ -52,7 +52,7 @@ ADDRESS_AS_URL = define(
 PROTOCOL_NOT_NAMED = define(
     "IPA-9053",
     INFO,
-    "Tolerated: the eUICC does not say that {eim} speaks CoAP over DTLS; trying it.",
-    "eimSupportedProtocol is absent (which means a proprietary protocol) or excluded CoAPs and the configuration "
+    "Tolerated: the eUICC does not say that {eim} speaks {carrier}; trying it.",
+    "eimSupportedProtocol is absent (which means a proprietary protocol) or names others, and the configuration "
     "asks for it.",
 )

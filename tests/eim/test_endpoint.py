@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ipad_agent.codec.eim_config import EimProtocol
-from ipad_agent.eim.endpoint import EndpointOverrides, ProtocolBits, endpoint_for, split_address
+from ipad_agent.eim.endpoint import EndpointOverrides, ProtocolBits, endpoint_for
 from ipad_agent.eim.errors import CarrierExcluded, EndpointUnknown, TrustUnknown
 from ipad_agent.errors import ConfigError
-from ipad_agent.net import NameCheck, Pinned, Psk, Trust, TrustUnusable
+from ipad_agent.net import NameCheck, Pinned, Psk, Trust, TrustUnusable, split_address
 
 COAPS = frozenset({EimProtocol.RETRIEVE_COAPS})
 
