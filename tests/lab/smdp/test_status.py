@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
+from ipad_agent.lab import der
 from ipad_agent.lab.pki import Credential, Pki, make_eid
 from ipad_agent.lab.pki import certificates as shapes
 from ipad_agent.lab.smdp import (
@@ -29,7 +30,7 @@ from ipad_agent.lab.smdp import (
 )
 from ipad_agent.lab.smdp.status import KNOWN
 
-from .scripted import ADDRESS, ICCID, MATCHING, SMDP_OID, Card, Client, b64, codes, fields_of
+from .scripted import ADDRESS, ICCID, MATCHING, SMDP_OID, Card, Client, b64, codes, fields_of, un64
 
 NOW = datetime(2027, 3, 1, tzinfo=UTC)
 OTHER_EID = make_eid(77)
@@ -127,6 +128,50 @@ def euicc_of_another_role(pki: Pki) -> Card:
     return card_of(pki, euicc, pki["eum"])
 
 
+def changed(request: shapes.Request, extension: x509.ExtensionType) -> shapes.Request:
+    """The same with one extension exchanged."""
+    kept = tuple(e if type(e[0]) is not type(extension) else (extension, True) for e in request.extensions)
+    assert kept != request.extensions
+    return shapes.Request(request.subject, kept)
+
+
+def key_usage(*, digital_signature: bool = False, key_agreement: bool = False, crl_sign: bool = False) -> x509.KeyUsage:
+    return x509.KeyUsage(digital_signature, False, False, False, key_agreement, False, crl_sign, False, False)
+
+
+def eum_with(extension: x509.ExtensionType) -> Callable[[Pki], Card]:
+    def make(pki: Pki) -> Card:
+        eum = issue(pki, changed(shapes.eum("RSP Test EUM", "89049032"), extension), pki["ci"])
+        return card_of(pki, issue(pki, shapes.euicc("RSP Test EUM", pki.eid), eum), eum)
+
+    return make
+
+
+def euicc_that_may_not_sign(pki: Pki) -> Card:
+    request = changed(shapes.euicc("RSP Test EUM", pki.eid), key_usage(key_agreement=True))
+    return card_of(pki, issue(pki, request, pki["eum"]), pki["eum"])
+
+
+def euicc_with_rsa_key(pki: Pki) -> Card:
+    request = shapes.euicc("RSP Test EUM", pki.eid)
+    now = datetime.now(UTC)
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(request.subject)
+        .issuer_name(pki["eum"].certificate.subject)
+        .public_key(rsa.generate_private_key(65537, 2048).public_key())
+        .serial_number(1)
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+    )
+    for extension, critical in request.extensions:
+        builder = builder.add_extension(extension, critical=critical)
+    card = Card(pki)
+    made = builder.sign(pki["eum"].private_key, hashes.SHA256())
+    card.certificate = made.public_bytes(serialization.Encoding.DER)
+    return card
+
+
 def garbage_certificate(pki: Pki) -> Card:
     card = Card(pki)
     card.certificate = bytes.fromhex("3003020101")
@@ -160,6 +205,8 @@ def eum_of_another_ci(pki: Pki) -> Card:
         (eum_variant("not-yet-valid"), "8.1.2/6.1"),
         (eum_is_no_ca, "8.1.2/6.1"),
         (eum_of_another_role, "8.1.2/6.1"),
+        (eum_with(x509.BasicConstraints(ca=False, path_length=None)), "8.1.2/6.1"),
+        (eum_with(key_usage(crl_sign=True)), "8.1.2/6.1"),
         (garbage_eum, "8.1.2/6.1"),
         (eum_of_another_ci, "8.11.1/3.9"),
         (swapped_certificates, "8.11.1/3.9"),
@@ -170,6 +217,8 @@ def eum_of_another_ci(pki: Pki) -> Card:
         (other_organization, "8.1.3/6.1"),
         (no_eid, "8.1.3/6.1"),
         (euicc_of_another_role, "8.1.3/6.1"),
+        (euicc_that_may_not_sign, "8.1.3/6.1"),
+        (euicc_with_rsa_key, "8.1.3/6.1"),
         (garbage_certificate, "8.1.3/6.1"),
     ],
 )
@@ -406,6 +455,8 @@ def test_what_the_card_prepares_must_be_right(
     assert client.get_package().code == code
     assert order.state is OrderState.AVAILABLE
     assert order.bindings == 0
+    card.spoil = ""
+    assert client.get_package().code == "8.10.1/3.9", "a refused session goes on"
 
 
 def test_no_package_without_authentication(smdp: VirtualSmdp, order: Order, card: Card) -> None:
@@ -469,6 +520,24 @@ def test_another_key_is_bound_again_or_refused(smdp: VirtualSmdp, order: Order, 
         otpks.append(card.otpk())
     assert found == [None, None, "8.2/3.7"]
     assert len(set(otpks)) == 3
+
+
+def test_a_binding_is_for_one_card_even_if_another_has_the_same_key(
+    smdp: VirtualSmdp, order: Order, p256: Pki, card: Card
+) -> None:
+    order.max_bindings = 1
+    Client(smdp, card).download()
+    other = card_of(p256, issue(p256, shapes.euicc("RSP Test EUM", OTHER_EID), p256["eum"]), p256["eum"])
+    client = Client(smdp, other)
+    offered = der.parse(un64(fields_of(client.authenticate())["smdpSigned2"])).find(0x5F49)
+    assert offered is None
+    other.otsk = card.otsk
+    # The card takes its key from before only if it is offered, so this one claims that it was.
+    assert card.otsk is not None
+    signed2 = der.seq(der.octets(client.transaction, 0x80), der.boolean(False), der.octets(card.otpk(), 0x5F49))
+    body = other.prepare({**client.authenticated, "smdpSigned2": b64(signed2)})
+    assert other.otpk() == card.otpk()
+    assert smdp.handle("getBoundProfilePackage", body).code == "8.2/3.7"
 
 
 def test_the_key_is_not_offered_when_the_order_says_so(smdp: VirtualSmdp, order: Order, card: Card) -> None:
