@@ -160,11 +160,13 @@ def _padded(size: int, tail: bytes) -> Iterator[bytes]:
 
 @dataclass(frozen=True, slots=True)
 class PortSettings:
-    """Where and how a server listens; ``tls`` None takes the server's own certificate, ``plain`` has no TLS at all."""
+    """Where and how a server listens. ``tls`` is a certificate in place of the server's own (``chain`` goes behind it),
+    or all there is to say about TLS; ``plain`` has no TLS at all.
+    """
 
     host: str = "127.0.0.1"
     port: int = 0
-    tls: Credential | None = None
+    tls: Credential | TlsSettings | None = None
     chain: tuple[Credential, ...] = ()
     plain: bool = False
     front: FrontSettings = field(default_factory=FrontSettings)
@@ -177,11 +179,11 @@ class RspHttpServer:
     def __init__(self, core: RspServer, settings: PortSettings | None = None) -> None:
         self.core = core
         self.settings = settings or PortSettings()
-        leaf = self.settings.tls or core.identity.tls
-        tls = None if self.settings.plain else TlsSettings(leaf, self.settings.chain)
+        wanted = self.settings.tls or core.identity.tls
+        tls = wanted if isinstance(wanted, TlsSettings) else TlsSettings(wanted, self.settings.chain)
         self.http = HttpServer(
             Front(core, self.settings.front),
-            tls=tls,
+            tls=None if self.settings.plain else tls,
             settings=self.settings.http,
             host=self.settings.host,
             port=self.settings.port,

@@ -25,8 +25,8 @@ _EVENT_NAMES = ("install", "enable", "disable", "delete")
 class NotificationRecord:
     """One notification. ``problem`` None: chain and signature are right. ``times`` counts how often it came.
 
-    ``events`` are names (install, enable, disable, delete); ``iccid`` digits. For an installation result
-    ``installed_aid`` or ``error`` (bppCommandId, errorReason) is set.
+    ``events`` are names (install, enable, disable, delete), none if they cannot be read; ``iccid`` digits. For an
+    installation result ``installed_aid`` or ``error`` (bppCommandId, errorReason) is set.
     """
 
     kind: str
@@ -55,9 +55,9 @@ class NotificationRecord:
         return self.installed_aid is not None
 
 
-def read_notification(raw: bytes) -> NotificationRecord:
+def read_notification(raw: bytes, *, ber: bool = False) -> NotificationRecord:
     """PendingNotification: BF37 or 30. ``MalformedError`` or ``DerError`` when it is neither."""
-    node = der.parse(raw)
+    node = der.parse(raw, ber=ber)
     if node.tag == 0xBF37:
         return _install_result(node)
     if node.tag == 0x30:
@@ -92,9 +92,21 @@ def _install_result(node: der.Node) -> NotificationRecord:
 
 def _metadata(node: der.Node) -> tuple[int, tuple[str, ...], str, str | None]:
     iccid = node.find(0x5A)
-    bits = node.get(0x81).bits()
-    events = tuple(name for number, name in enumerate(_EVENT_NAMES) if number in bits)
-    return node.get(0x80).integer(), events, node.get(0x0C).text(), None if iccid is None else _digits(iccid.value)
+    return (
+        node.get(0x80).integer(),
+        _events(node.get(0x81)),
+        node.get(0x0C).text(),
+        None if iccid is None else _digits(iccid.value),
+    )
+
+
+def _events(node: der.Node) -> tuple[str, ...]:
+    """Names; none when the card wrote no proper BIT STRING, as some virtual ones do: its signature counts all the same."""
+    try:
+        bits = node.bits()
+    except der.DerError:
+        return ()
+    return tuple(name for number, name in enumerate(_EVENT_NAMES) if number in bits)
 
 
 def verify(
@@ -106,7 +118,7 @@ def verify(
     rules: ChainRules,
 ) -> None:
     """Set ``eid`` and ``problem``. ``session`` is the one that an installation result names, if it is known."""
-    node = der.parse(record.raw)
+    node = der.parse(record.raw, ber=True)
     if record.kind == INSTALL_RESULT:
         record.problem = _verify_install_result(record, node, session, own_oid)
     else:

@@ -49,7 +49,8 @@ class ServerSettings:
     ``addresses`` are what a client may call it (empty: the name in its TLS certificate), compared without regard to
     case unless ``exact_address``. ``malformed`` says what a request without sense gets: a ``status``, an ``http400``
     or an ``html500`` as from a crashed handler. ``require_header`` wants the ``header`` object that LPAs leave out.
-    ``strict_sequence`` refuses to do a step of a session twice, as after a lost answer. ``session_s`` ends sessions.
+    ``strict_sequence`` refuses to do a step of a session twice, as after a lost answer. ``strict_der`` refuses what a
+    card writes with longer lengths than need be; its signatures are right either way. ``session_s`` ends sessions.
     """
 
     addresses: tuple[str, ...] = ()
@@ -59,6 +60,7 @@ class ServerSettings:
     malformed: str = "status"
     require_header: bool = False
     strict_sequence: bool = False
+    strict_der: bool = False
     session_s: float | None = None
     transaction_id_bytes: int = 16
 
@@ -126,7 +128,7 @@ class RspServer(ABC):
         self.random = random
         self.sessions = SessionBook()
         self.faults = FaultQueue()
-        self.log: deque[Exchange] = deque(maxlen=1000)
+        self.log: deque[Exchange] = deque(maxlen=200)
         self.functions: dict[str, Function] = {INITIATE: self._initiate, AUTHENTICATE: self._authenticate_client}
 
     @property
@@ -197,7 +199,7 @@ class RspServer(ABC):
         challenge = wire.octets(body, "euiccChallenge")
         if len(challenge) != 16:
             raise MalformedError("euiccChallenge is not 16 bytes")
-        info1 = wire.node(body, "euiccInfo1", 0xBF20)
+        info1 = self._node(body, "euiccInfo1", 0xBF20)
         address = self._accepted_address(wire.text(body, "smdpAddress", "smdsAddress"))
         signers = self._choose_ci(info1)
         session = Session(
@@ -257,6 +259,9 @@ class RspServer(ABC):
                 return signers
         raise RefusalError(status.NO_CERTIFICATE)
 
+    def _node(self, body: Mapping[str, Any], name: str, tag: int) -> der.Node:
+        return wire.node(body, name, tag, ber=not self.common.strict_der)
+
     def _session(self, transaction_id: bytes, *steps: Step) -> Session:
         """The session in one of these steps; 8.10.1/3.9 when there is none."""
         session = self.sessions.get(transaction_id)
@@ -269,7 +274,7 @@ class RspServer(ABC):
 
     def _authenticate_client(self, body: Mapping[str, Any], faults: Faults) -> wire.Json:
         transaction_id = wire.transaction_id(body)
-        response = wire.node(body, "authenticateServerResponse", 0xBF38)
+        response = self._node(body, "authenticateServerResponse", 0xBF38)
         again = () if self.common.strict_sequence else (Step.AUTHENTICATED,)
         session = self._session(transaction_id, Step.INITIATED, *again)
         try:

@@ -162,7 +162,7 @@ class VirtualSmdp(RspServer):
 
     def _get_bound_profile_package(self, body: Mapping[str, Any], faults: Faults) -> wire.Json:
         transaction_id = wire.transaction_id(body)
-        response = wire.node(body, "prepareDownloadResponse", 0xBF21)
+        response = self._node(body, "prepareDownloadResponse", 0xBF21)
         again = () if self.settings.strict_sequence else (Step.BOUND,)
         session = self._session(transaction_id, Step.AUTHENTICATED, *again)
         try:
@@ -253,7 +253,7 @@ class VirtualSmdp(RspServer):
 
     def _cancel_session(self, body: Mapping[str, Any], faults: Faults) -> wire.Json | Reply:
         transaction_id = wire.transaction_id(body)
-        response = wire.node(body, "cancelSessionResponse", 0xBF41)
+        response = self._node(body, "cancelSessionResponse", 0xBF41)
         session = self._session(transaction_id, Step.INITIATED, Step.AUTHENTICATED, Step.BOUND, Step.REFUSED)
         error = response.find(0x81)
         if error is not None:
@@ -289,7 +289,7 @@ class VirtualSmdp(RspServer):
         if known is not None:
             known.times += 1
             return known
-        record = read_notification(raw)
+        record = read_notification(raw, ber=not self.settings.strict_der)
         session = self.sessions.get(record.transaction_id) if record.transaction_id is not None else None
         verify(
             record,

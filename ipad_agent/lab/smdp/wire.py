@@ -50,10 +50,10 @@ def transaction_id(body: Mapping[str, Any]) -> bytes:
     return value
 
 
-def node(body: Mapping[str, Any], name: str, tag: int) -> der.Node:
-    """The TLV in a base64 field, which must have this tag."""
+def node(body: Mapping[str, Any], name: str, tag: int, *, ber: bool = False) -> der.Node:
+    """The TLV in a base64 field, which must have this tag; ``ber`` lives with lengths longer than need be."""
     try:
-        found = der.parse(octets(body, name))
+        found = der.parse(octets(body, name), ber=ber)
     except der.DerError as error:
         raise MalformedError(f"{name} is not DER: {error}") from error
     if found.tag != tag:

@@ -226,17 +226,17 @@ class Card:
         signature = sign(self.key, data)
         return der.tlv(0xBF37, data, other_bytes(signature) if self.spoil == "signature" else signature)
 
-    def notification(self, event: int) -> bytes:
-        """OtherSignedNotification."""
-        data = self._notification(event, ADDRESS)
+    def notification(self, event: int, bits: bytes | None = None) -> bytes:
+        """OtherSignedNotification; ``bits`` replaces the whole TLV of the event."""
+        data = self._notification(event, ADDRESS, bits)
         signature = sign(self.key, data)
         shown = other_bytes(signature) if self.spoil == "signature" else signature
         return der.seq(data, shown, self.certificate, self.eum_certificate)
 
-    def _notification(self, event: int, address: str) -> bytes:
+    def _notification(self, event: int, address: str, bits: bytes | None = None) -> bytes:
         number, self.seq_number = self.seq_number, self.seq_number + 1
         iccid = der.octets(bytes.fromhex("98942000000100000011"), 0x5A)
-        return der.tlv(0xBF2F, der.integer(number, 0x80), der.bits((event,), 0x81), der.utf8(address), iccid)
+        return der.tlv(0xBF2F, der.integer(number, 0x80), bits or der.bits((event,), 0x81), der.utf8(address), iccid)
 
     def cancel(self, transaction: bytes, reason: int, oid: str = SMDP_OID) -> dict[str, Any]:
         signed = der.seq(der.octets(transaction, 0x80), der.oid(oid, 0x81), der.integer(reason, 0x82))

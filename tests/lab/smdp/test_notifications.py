@@ -74,6 +74,13 @@ def test_other_notifications_are_verified_by_their_own_chain(pki: Pki, event: in
     assert (record.kind, record.events, record.eid, record.problem) == ("event", (name,), pki.eid, None)
 
 
+def test_events_that_are_no_bit_string_do_not_hide_who_signed(smdp: VirtualSmdp, card: Card) -> None:
+    # 81 01 40 instead of 81 02 06 40.
+    raw = card.notification(1, bits=b"\x81\x01\x40")
+    assert Client(smdp, card).notify(raw).status == 204
+    assert (only(smdp).events, only(smdp).verified) == ((), True)
+
+
 def test_other_notifications_with_a_wrong_chain_or_signature_are_not_believed(smdp: VirtualSmdp, p256: Pki) -> None:
     card = Card(p256)
     card.spoil = "signature"

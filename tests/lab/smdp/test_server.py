@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from ipad_agent.lab.http import HttpSettings
+from ipad_agent.lab.http import HttpSettings, TlsSettings
 from ipad_agent.lab.pki import Pki
 from ipad_agent.lab.smdp import (
     EXACT,
@@ -176,6 +176,19 @@ async def test_a_wrong_tls_certificate_stops_a_careful_client(p256: Pki, kind: s
         with pytest.raises(ssl.SSLCertVerificationError):
             await asyncio.to_thread(ask, server.port, True)
         assert await asyncio.to_thread(ask, server.port, False) == 200
+
+
+async def test_everything_about_tls_can_be_said(p256: Pki) -> None:
+    smdp, _ = smdp_of(p256)
+    old = TlsSettings(p256["dptls"], maximum=ssl.TLSVersion.TLSv1_2, ciphers="ECDHE-ECDSA-AES128-GCM-SHA256")
+
+    def ask(port: int) -> Any:
+        with HttpsClient(p256, port) as client:
+            assert isinstance(client.connection.sock, ssl.SSLSocket)
+            return client.connection.sock.cipher()
+
+    async with SmdpServer(smdp, PortSettings(tls=old)) as server:
+        assert (await asyncio.to_thread(ask, server.port))[:2] == ("ECDHE-ECDSA-AES128-GCM-SHA256", "TLSv1.2")
 
 
 async def test_without_tls_it_is_plain_http(p256: Pki) -> None:

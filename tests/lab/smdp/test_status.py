@@ -306,6 +306,16 @@ def test_a_transaction_id_may_come_in_lower_case(smdp: VirtualSmdp, order: Order
     fields_of(client.authenticate())
 
 
+def test_long_lengths_are_read_unless_the_server_is_strict(p256: Pki, card: Card) -> None:
+    for strict, code in ((False, None), (True, "1.6/2.1")):
+        smdp = server(p256, SmdpSettings(strict_der=strict))
+        body = card.initiate()
+        raw = un64(body["euiccInfo1"])
+        assert raw[2] < 0x80
+        body["euiccInfo1"] = b64(raw[:2] + b"\x81" + raw[2:])
+        assert smdp.handle("initiateAuthentication", body).code == code
+
+
 def test_an_error_of_the_card_ends_the_session(smdp: VirtualSmdp, order: Order, card: Card) -> None:
     client = Client(smdp, card)
     fields_of(client.initiate())
