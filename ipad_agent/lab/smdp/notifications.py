@@ -101,7 +101,7 @@ def _metadata(node: der.Node) -> tuple[int, tuple[str, ...], str, str | None]:
 
 
 def _events(node: der.Node) -> tuple[str, ...]:
-    """Names; none when the card wrote no proper BIT STRING, as some virtual ones do: its signature counts all the same."""
+    """Names; none when it is no proper BIT STRING, as of some virtual cards: the signature counts all the same."""
     try:
         bits = node.bits()
     except der.DerError:
