@@ -161,17 +161,17 @@ class HttpsConnection:
         for _ in range(2):  # one turn of the loop to look at the socket, one to hear what it found
             await asyncio.sleep(0)
         try:
-            async with asyncio.timeout(0):
-                data = await self._reader.read(_CHUNK_BYTES)
-        except TimeoutError:
-            return True
-        except OSError:
+            # Tickets may come in a pause; an answer to nothing may not, nor may the end.
+            while self._tls.read() is None:
+                watch = asyncio.timeout(0)
+                try:
+                    async with watch:
+                        await self._receive()
+                except TimeoutError:
+                    return watch.expired()  # else it is the system's own, about the connection
+        except (OSError, CutOff):
             return False
-        self._tls.feed(data)
-        try:
-            return self._tls.read() is None and bool(data)  # tickets may come; an answer to nothing may not
-        except CutOff:
-            return False
+        return False
 
     async def request(self, request: HttpRequest) -> HttpResponse:
         """Raises ``ConnectionLost``, ``TransferTimeout``, ``ProtocolViolation`` and ``ResponseTooLarge``."""

@@ -1,0 +1,776 @@
+"""The HTTPS carrier against scripted servers: what it sends, whom it trusts, and what it makes of hostile answers."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import socket
+import ssl
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from ipad_agent.errors import ConfigError, IpadError
+from ipad_agent.net import (
+    ConnectionLost,
+    HandshakeFailed,
+    HttpsEndpoint,
+    NameCheck,
+    PeerBusy,
+    PeerStatus,
+    ProtocolViolation,
+    Psk,
+    ResponseTooLarge,
+    TransferTimeout,
+    Trust,
+    TrustRefused,
+    Unreachable,
+)
+from ipad_agent.net.https import HttpsCarrier
+from ipad_agent.net.https_connection import Progress
+from ipad_agent.net.resolve import Address
+
+from .certs import Identity, brainpool, issue
+from .https_server import Client, Script, Server, echo
+
+POLL = bytes.fromhex("bf4f125a1089049032000000000000000000000124")
+NOTHING = bytes.fromhex("bf4f03020101")
+ONE = "GetEimPackage"
+NOT_REPEATABLE = "AuthenticateClient"
+
+
+class SetClock:
+    """A clock that shows what the test wants."""
+
+    def __init__(self, wall_s: float = 1_780_000_000.0) -> None:
+        self.wall_s = wall_s
+
+    def wall(self) -> float:
+        return self.wall_s
+
+    def monotonic(self) -> float:
+        return 0.0
+
+    def boot_id(self) -> str:
+        return "boot"
+
+
+@pytest.fixture(scope="module")
+def identity() -> Identity:
+    return issue("S", dns=("eim.example.org", "localhost"), ips=("127.0.0.1",))
+
+
+def carrier(server: Server, trust: Trust, **changes: Any) -> HttpsCarrier:
+    endpoint = HttpsEndpoint(host="127.0.0.1", port=server.port, trust=trust)
+    return HttpsCarrier(replace(endpoint, **changes), clock=SetClock())
+
+
+def once(**answer: Any) -> Script:
+    """Answer one request, then wait for the client to go."""
+
+    async def script(client: Client) -> None:
+        if await client.request() is not None:
+            await client.answer(**answer)
+            await client.request()
+
+    return script
+
+
+def raw(data: bytes, *, then: Callable[[Client], None] | None = None) -> Script:
+    """Answer the first request with these bytes; then wait for the client to go, or do something else."""
+
+    async def script(client: Client) -> None:
+        if await client.request() is not None:
+            await client.send(data)
+            if then is None:
+                await client.request()
+            else:
+                then(client)
+
+    return script
+
+
+def ids(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.event.id for record in caplog.records if hasattr(record, "event")]
+
+
+# -- what goes over the wire -------------------------------------------------------------------------------------------
+
+
+async def test_request_has_exactly_these_bytes(identity: Identity) -> None:
+    # SGP.32 v1.2 §6.1.1: Host, User-Agent (CR111005), X-Admin-Protocol, Content-Type, Content-Length; written by hand.
+    async with Server(identity, once(body=NOTHING)) as server:
+        eim = carrier(server, Trust.spki(identity.spki))
+        assert await eim.exchange(POLL, function=ONE) == NOTHING
+        await eim.close()
+    assert server.requests == [
+        b"POST /gsma/rsp2/asn1 HTTP/1.1\r\n"
+        b"Host: 127.0.0.1:%d\r\n"
+        b"User-Agent: gsma-rsp-ipad\r\n"
+        b"X-Admin-Protocol: gsma/rsp/v2.1.0\r\n"
+        b"Content-Type: application/x-gsma-rsp-asn1\r\n"
+        b"Content-Length: 21\r\n"
+        b"\r\n" % server.port + POLL
+    ]
+
+
+@pytest.mark.parametrize(
+    ("host", "port", "expected"),
+    [
+        ("eim.example.org", 443, "eim.example.org"),
+        ("eim.example.org.", 8443, "eim.example.org:8443"),
+        ("2001:db8::1", 443, "[2001:db8::1]"),
+        ("fe80::1%eth0", 444, "[fe80::1]:444"),
+    ],
+)
+def test_host_header_names_the_port_only_where_it_is_unusual(
+    host: str, port: int, expected: str, identity: Identity
+) -> None:
+    endpoint = HttpsEndpoint(host=host, port=port, trust=Trust.spki(identity.spki))
+    assert endpoint.host_header == expected
+    assert endpoint.server_name == (None if ":" in host else "eim.example.org")
+
+
+async def test_function_is_part_of_the_path_where_the_path_says_so(identity: Identity) -> None:
+    async with Server(identity) as server:
+        eim = carrier(
+            server, Trust.spki(identity.spki), path="/gsma/rsp2/esipa/{function}", user_agent="gsma-rsp-ipad;x"
+        )
+        await eim.exchange(b"{}", function="ProvideEimPackageResult")
+        await eim.close()
+    assert server.requests[0].startswith(b"POST /gsma/rsp2/esipa/provideEimPackageResult HTTP/1.1\r\n")
+    assert b"\r\nUser-Agent: gsma-rsp-ipad;x\r\n" in server.requests[0]
+
+
+async def test_one_connection_serves_a_procedure_and_ends_with_one_close_notify(identity: Identity) -> None:
+    async with Server(identity) as server:
+        eim = carrier(server, Trust.spki(identity.spki))
+        for number in range(3):
+            assert await eim.exchange(bytes([number]), function=NOT_REPEATABLE) == bytes([number])
+        await eim.close()
+        await server.ended()
+    assert [(len(heard.requests), heard.stray, heard.end) for heard in server.connections] == [(3, b"", "close_notify")]
+    assert eim.traffic.handshakes_full == 1
+    assert eim.bytes_sent > 3 * 180
+    assert eim.bytes_received > 3 * 100
+
+
+async def test_carrier_can_be_used_again_after_it_was_closed(identity: Identity) -> None:
+    async with Server(identity) as server:
+        eim = carrier(server, Trust.spki(identity.spki))
+        for _ in range(2):
+            assert await eim.exchange(b"x", function=ONE) == b"x"
+            await eim.close()
+    assert len(server.connections) == 2
+
+
+async def test_progress_of_a_long_answer_is_told(identity: Identity) -> None:
+    told: list[tuple[int, int | None]] = []
+    async with Server(identity) as server:
+        eim = carrier(server, Trust.spki(identity.spki))
+        body = bytes(100_000)
+        assert await eim.exchange(body, function=ONE, progress=lambda done, of: told.append((done, of))) == body
+        await eim.close()
+    assert told[-1] == (100_000, 100_000)
+    assert len(told) > 1
+
+
+# -- trust -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("tls12", [False, True])
+async def test_wrong_pin_is_refused_before_the_first_byte_of_a_request(identity: Identity, tls12: bool) -> None:
+    other = issue("S", ips=("127.0.0.1",))
+    async with Server(identity, tls12=tls12) as server:
+        eim = carrier(server, Trust.spki(other.spki))
+        with pytest.raises(TrustRefused):
+            await eim.exchange(POLL, function=ONE)
+        await server.ended()
+    assert [(heard.requests, heard.stray) for heard in server.connections] == [([], b"")]
+
+
+async def test_chain_to_a_ca_is_followed_over_what_the_server_shows(identity: Identity) -> None:
+    root = issue("root", ca=True)
+    middle = issue("middle", issuer=root, ca=True)
+    leaf = issue("S", issuer=middle, ips=("127.0.0.1",), send_issuer=True)
+    async with Server(leaf) as server:
+        eim = carrier(server, Trust.store([root.der]))
+        assert await eim.exchange(b"x", function=ONE) == b"x"
+        await eim.close()
+        wrong_name = carrier(server, Trust.store([root.der]), verify_name="other.example")
+        with pytest.raises(TrustRefused, match=r"not other\.example"):
+            await wrong_name.exchange(b"x", function=ONE)
+        stranger = carrier(server, Trust.store([issue("root", ca=True).der]))
+        with pytest.raises(TrustRefused):
+            await stranger.exchange(b"x", function=ONE)
+    assert server.requests == server.connections[0].requests
+
+
+async def test_name_is_checked_for_a_pin_when_the_policy_says_so(identity: Identity) -> None:
+    async with Server(identity) as server:
+        trust = Trust.spki(identity.spki).with_policy(name_check=NameCheck.ALWAYS)
+        good = carrier(server, trust)
+        assert await good.exchange(b"x", function=ONE) == b"x"
+        await good.close()
+        with pytest.raises(TrustRefused):
+            await carrier(server, trust, verify_name="x.example").exchange(b"x", function=ONE)
+
+
+async def test_rsa_server_is_spoken_to() -> None:
+    identity = issue("S", key=rsa.generate_private_key(public_exponent=65537, key_size=2048))
+    async with Server(identity) as server:
+        eim = carrier(server, Trust.certificate(identity.der))
+        assert await eim.exchange(b"x", function=ONE) == b"x"
+        await eim.close()
+
+
+async def test_brainpool_server_is_spoken_to_when_its_key_is_pinned() -> None:
+    identity = issue("S", key=brainpool())
+    async with Server(identity, curve="brainpoolP256r1", tls12=True) as server:
+        eim = carrier(server, Trust.spki(identity.spki))
+        assert await eim.exchange(b"x", function=ONE) == b"x"
+        await eim.close()
+
+
+@pytest.mark.parametrize("leaf_is_brainpool", [False, True])
+async def test_either_kind_of_server_is_found_under_a_ca_of_brainpool(leaf_is_brainpool: bool) -> None:
+    root = issue("root", key=brainpool(), ca=True)
+    leaf = issue("S", issuer=root, key=brainpool() if leaf_is_brainpool else None, ips=("127.0.0.1",))
+    for trust in (Trust.spki(root.spki), Trust.store([root.der])):
+        async with Server(leaf, curve="brainpoolP256r1" if leaf_is_brainpool else None, tls12=True) as server:
+            eim = carrier(server, trust)
+            assert await eim.exchange(b"x", function=ONE) == b"x"
+            await eim.close()
+            assert await eim.exchange(b"y", function=ONE) == b"y"
+            await eim.close()
+            assert eim.traffic.handshakes_failed <= 1
+
+
+def test_endpoint_that_cannot_be_is_refused_by_name(identity: Identity) -> None:
+    good = HttpsEndpoint(host="h", trust=Trust.spki(identity.spki))
+    wrong: list[dict[str, Any]] = [
+        {"host": ""},
+        {"host": "a b"},
+        {"host": "a/b"},
+        {"port": 0},
+        {"path": "x"},
+        {"path": "/a\r\nX: y"},
+        {"user_agent": "a\r\nX: y"},
+        {"admin_protocol": ""},
+        {"connect_timeout_s": 0.0},
+        {"max_response_bytes": 0},
+        {"trust": Trust.psk()},
+    ]
+    for changes in wrong:
+        with pytest.raises(ConfigError, match=next(iter(changes))):
+            replace(good, **changes)
+    assert Psk(b"a", b"b") == Psk(b"a", b"b")
+
+
+# -- connecting --------------------------------------------------------------------------------------------------------
+
+
+async def test_closed_port_is_unreachable(identity: Identity) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        endpoint = HttpsEndpoint(host="127.0.0.1", port=taken.getsockname()[1], trust=Trust.spki(identity.spki))
+        with pytest.raises(Unreachable):
+            await HttpsCarrier(endpoint).exchange(b"x", function=ONE)
+
+
+async def test_next_address_is_tried_when_one_is_closed(identity: Identity, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "ipad_agent")
+    async with Server(identity) as server:
+        with socket.socket() as taken:
+            taken.bind(("127.0.0.2", 0))
+
+            async def both(host: str, port: int) -> list[Address]:
+                return [Address(socket.AF_INET, taken.getsockname()), Address(socket.AF_INET, ("127.0.0.1", port))]
+
+            endpoint = HttpsEndpoint(host="eim.example.org", port=server.port, trust=Trust.spki(identity.spki))
+            eim = HttpsCarrier(endpoint, resolver=both, clock=SetClock())
+            for _ in range(2):  # the good one first the next time
+                assert await eim.exchange(b"x", function=ONE) == b"x"
+                await eim.close()
+    assert ids(caplog).count("IPA-3005") == 1
+
+
+async def test_server_that_speaks_no_tls_is_a_failed_handshake(identity: Identity) -> None:
+    async def plain(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n")
+        await writer.drain()
+        await reader.read(1)
+        writer.close()
+
+    async with await asyncio.start_server(plain, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        endpoint = HttpsEndpoint(host="127.0.0.1", port=port, trust=Trust.spki(identity.spki))
+        with pytest.raises(HandshakeFailed, match="does not speak TLS"):
+            await HttpsCarrier(endpoint).exchange(b"x", function=ONE)
+
+
+async def test_server_that_closes_during_the_handshake_is_a_failed_handshake(identity: Identity) -> None:
+    async def gone(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        writer.close()
+
+    async with await asyncio.start_server(gone, "127.0.0.1", 0) as server:
+        endpoint = HttpsEndpoint(
+            host="127.0.0.1", port=server.sockets[0].getsockname()[1], trust=Trust.spki(identity.spki)
+        )
+        with pytest.raises(HandshakeFailed):
+            await HttpsCarrier(endpoint).exchange(b"x", function=ONE)
+
+
+async def test_server_that_never_answers_the_handshake_is_given_up(identity: Identity) -> None:
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+
+    async with await asyncio.start_server(silent, "127.0.0.1", 0) as server:
+        endpoint = HttpsEndpoint(
+            host="127.0.0.1",
+            port=server.sockets[0].getsockname()[1],
+            trust=Trust.spki(identity.spki),
+            connect_timeout_s=0.05,
+        )
+        with pytest.raises(Unreachable, match="within"):
+            await HttpsCarrier(endpoint).exchange(b"x", function=ONE)
+
+
+async def test_tls_below_1_2_is_not_spoken(identity: Identity) -> None:
+    server = Server(identity)
+    server._context.minimum_version = ssl.TLSVersion.TLSv1
+    server._context.maximum_version = ssl.TLSVersion.TLSv1_1
+    async with server:
+        with pytest.raises(HandshakeFailed):
+            await carrier(server, Trust.spki(identity.spki)).exchange(b"x", function=ONE)
+
+
+# -- statuses ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("status", ["200 OK", "204 No Content"])
+async def test_empty_success_is_an_empty_answer(identity: Identity, status: str) -> None:
+    head = f"HTTP/1.1 {status}\r\nX-Admin-Protocol: gsma/rsp/v2.1.0\r\n"
+    head += "Content-Length: 0\r\n\r\n" if status.startswith("200") else "\r\n"
+    async with Server(identity, raw(head.encode())) as server:
+        eim = carrier(server, Trust.spki(identity.spki))
+        assert await eim.exchange(b"x", function=ONE) == b""
+        await eim.close()
+
+
+@pytest.mark.parametrize("status", ["301 Moved", "302 Found", "307 Temporary", "308 Permanent"])
+async def test_redirect_is_refused_and_not_followed(identity: Identity, status: str) -> None:
+    async with Server(identity, once(status=status, headers=("Location: https://127.0.0.1/elsewhere",))) as server:
+        eim = carrier(server, Trust.spki(identity.spki))
+        with pytest.raises(PeerStatus, match=r"redirects to https://127\.0\.0\.1/elsewhere") as caught:
+            await eim.exchange(b"x", function=ONE)
+        await eim.close()
+    assert caught.value.code == status[:3]
+    assert len(server.requests) == 1
+
+
+async def test_error_page_is_told_in_its_words_and_kept(identity: Identity) -> None:
+    page = b"<html><head><title>x</title><style>p{}</style></head><body><h1>Internal\n Error</h1><p>KeyError</p></body>"
+    async with Server(identity, once(status="500 Oops", body=page)) as server:
+        eim = carrier(server, Trust.spki(identity.spki))
+        with pytest.raises(PeerStatus) as caught:
+            await eim.exchange(b"x", function=ONE)
+        await eim.close()
+    assert (caught.value.code, caught.value.text, caught.value.body) == ("500", "Internal Error KeyError", page)
+
+
+async def test_endless_error_page_is_read_at_its_beginning_only(identity: Identity) -> None:
+    async def endless(client: Client) -> None:
+        await client.request()
+        await client.send(b"HTTP/1.1 500 Oops\r\nTransfer-Encoding: chunked\r\n\r\n")
+        while True:
+            await client.send(b"400\r\n" + b"E" * 1024 + b"\r\n")
+
+    async with Server(identity, endless) as server:
+        eim = carrier(server, Trust.spki(identity.spki))
+        with pytest.raises(PeerStatus) as caught:
+            await eim.exchange(b"x", function=ONE)
+        await server.ended()
+    assert len(caught.value.body) == 16384
+    assert eim.bytes_received < 1_000_000
+
+
+DATE = "Date: Thu, 28 May 2026 20:26:40 GMT"  # 1780000000, the clock of these tests
+
+
+@pytest.mark.parametrize(
+    ("headers", "expected_s"),
+    [
+        (("Retry-After: 120",), 120.0),
+        (("Retry-After: 99999999999",), 30 * 86400.0),
+        ((DATE, "Retry-After: Thu, 28 May 2026 20:31:40 GMT"), 300.0),
+        (("Date: Thu, 28 May 2026 21:00:00 GMT", "Retry-After: Thu, 28 May 2026 21:01:00 GMT"), 60.0),
+        (("Retry-After: Thu, 28 May 2026 20:27:40 GMT",), 60.0),
+        (("Retry-After: Thu, 28 May 2020 20:27:40 GMT",), 0.0),
+    ],
+)
+@pytest.mark.parametrize("status", ["503 Busy", "429 Slow"])
+async def test_busy_server_says_how_long(
+    identity: Identity, status: str, headers: tuple[str, ...], expected_s: float
+) -> None:
+    async with Server(identity, once(status=status, headers=headers)) as server:
+        eim = carrier(server, Trust.spki(identity.spki))
+        with pytest.raises(PeerBusy) as caught:
+            await eim.exchange(b"x", function=ONE)
+        await eim.close()
+    assert caught.value.retry_after_s == expected_s
+
+
+@pytest.mark.parametrize("value", ["soon", "-5", "", "1.5", "Thu, 99 May 2026 20:27:40 GMT"])
+async def test_busy_server_that_does_not_say_how_long_is_a_status(identity: Identity, value: str) -> None:
+    async with Server(identity, once(status="503 Busy", headers=(f"Retry-After: {value}",))) as server:
+        eim = carrier(server, Trust.spki(identity.spki))
+        with pytest.raises(PeerStatus):
+            await eim.exchange(b"x", function=ONE)
+        await eim.close()
+
+
+async def test_date_is_not_compared_with_a_clock_that_was_never_set(identity: Identity) -> None:
+    headers = ("Retry-After: Thu, 28 May 2026 20:27:40 GMT",)
+    async with Server(identity, once(status="503 Busy", headers=headers)) as server:
+        endpoint = HttpsEndpoint(host="127.0.0.1", port=server.port, trust=Trust.spki(identity.spki))
+        eim = HttpsCarrier(endpoint, clock=SetClock(5.0))
+        with pytest.raises(PeerStatus):
+            await eim.exchange(b"x", function=ONE)
+        await eim.close()
+
+
+@pytest.mark.parametrize(
+    ("head", "expected"),
+    [
+        ("200 OK\r\nX-Admin-Protocol: gsma/rsp/v2.1.0\r\nContent-Type: application/x-gsma-rsp-asn1", []),
+        ("200 OK\r\nX-Admin-Protocol: gsma/rsp/v2.5.0\r\nContent-Type: APPLICATION/x-gsma-rsp-asn1;x=y", []),
+        ("200 OK\r\nX-Admin-Protocol: gsma/rsp/v2.1.0\r\nContent-Type: text/plain", ["IPA-9040"]),
+        ("200 OK\r\nX-Admin-Protocol: gsma/rsp/v3.0.0", ["IPA-9041", "IPA-9040"]),
+        ("201 Created\r\nContent-Type: application/x-gsma-rsp-asn1", ["IPA-9042", "IPA-9041"]),
+    ],
+)
+async def test_odd_heads_of_answers_are_tolerated_and_told_once(
+    identity: Identity, head: str, expected: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "ipad_agent")
+
+    async def script(client: Client) -> None:
+        while await client.request() is not None:
+            await client.send(f"HTTP/1.1 {head}\r\nContent-Length: 6\r\n\r\n".encode() + NOTHING)
+
+    async with Server(identity, script) as server:
+        eim = carrier(server, Trust.spki(identity.spki))
+        for _ in range(2):
+            assert await eim.exchange(POLL, function=ONE) == NOTHING
+        await eim.close()
+    assert [id for id in ids(caplog) if id.startswith("IPA-9")] == expected
+
+
+# -- hostile answers ---------------------------------------------------------------------------------------------------
+
+
+async def test_answer_announced_as_too_large_is_not_read(identity: Identity) -> None:
+    async with Server(identity, raw(b"HTTP/1.1 200 OK\r\nContent-Length: 104857600\r\n\r\n")) as server:
+        with pytest.raises(ResponseTooLarge):
+            await carrier(server, Trust.spki(identity.spki)).exchange(b"x", function=ONE)
+        await server.ended()
+
+
+async def test_answer_of_100_megabytes_is_cut_at_the_limit(identity: Identity) -> None:
+    async def flood(client: Client) -> None:
+        await client.request()
+        await client.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+        for _ in range(1600):
+            await client.send(b"10000\r\n" + bytes(65536) + b"\r\n")
+
+    async with Server(identity, flood) as server:
+        eim = carrier(server, Trust.spki(identity.spki), max_response_bytes=200_000)
+        with pytest.raises(ResponseTooLarge):
+            await eim.exchange(b"x", function=ONE)
+        await server.ended()
+    assert eim.bytes_received < 2_000_000
+
+
+async def test_dripping_answer_is_given_up(identity: Identity) -> None:
+    async def drip(client: Client) -> None:
+        await client.request()
+        await client.send(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nx")
+        await client.request()
+
+    async with Server(identity, drip) as server:
+        eim = carrier(server, Trust.spki(identity.spki), progress_window_s=0.05)
+        with pytest.raises(TransferTimeout, match="too slowly"):
+            await eim.exchange(b"x", function=ONE)
+        await server.ended()
+
+
+async def test_whole_exchange_has_a_deadline(identity: Identity) -> None:
+    async def silent(client: Client) -> None:
+        await client.request()
+        await client.request()
+
+    async with Server(identity, silent) as server:
+        eim = carrier(server, Trust.spki(identity.spki), exchange_timeout_s=0.2)
+        with pytest.raises(TransferTimeout, match=r"took over 0\.2 s"):
+            await eim.exchange(b"x", function=ONE)
+        await server.ended()
+    assert server.connections[0].end == "close_notify"
+
+
+def test_progress_asks_for_so_much_in_every_window() -> None:
+    progress = Progress(20.0, 64)
+    assert progress.due_at_s is None  # the server may think as long as it likes
+    progress.arrived(1, 100.0)
+    progress.arrived(63, 119.0)
+    assert progress.due_at_s == 120.0
+    progress.arrived(1, 119.5)
+    assert progress.due_at_s == 139.5
+    progress.reset()
+    assert progress.due_at_s is None
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\xbf\x4f\x03\x02\x01\x01\r\n\r\n",
+        b"HTTP/1.1 abc OK\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello",
+        b"HTTP/1.1 200 OK\r\nContent-Length: " + b"9" * 30 + b"\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nZZ\r\n",
+        b"HTTP/1.1 200 OK\r\nX: " + b"y" * 70_000,
+        b"HTTP/1.1 100 Continue\r\n\r\n" * 12,
+        b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 2\r\n\r\n\x1f\x8b",
+    ],
+)
+async def test_what_is_no_http_is_the_servers_fault(identity: Identity, data: bytes) -> None:
+    async with Server(identity, raw(data)) as server:
+        eim = carrier(server, Trust.spki(identity.spki))
+        with pytest.raises(ProtocolViolation):
+            await eim.exchange(b"x", function=ONE)
+        await eim.close()
+        await server.ended()
+
+
+@pytest.mark.parametrize("seed", range(40))
+async def test_mutated_answers_end_in_a_value_or_the_rooms_own_errors(identity: Identity, seed: int) -> None:
+    good = bytearray(
+        b"HTTP/1.1 200 OK\r\nX-Admin-Protocol: gsma/rsp/v2.1.0\r\nRetry-After: 5\r\n"
+        b"Transfer-Encoding: chunked\r\n\r\n6\r\n" + NOTHING + b"\r\n0\r\n\r\n"
+    )
+    for step in range(3):
+        good[(seed * 31 + step * 57) % len(good)] = (seed * 97 + step * 13) % 256
+    async with Server(identity, raw(bytes(good), then=Client.cut)) as server:
+        eim = carrier(server, Trust.spki(identity.spki), progress_window_s=1.0)
+        with contextlib.suppress(IpadError):
+            await eim.exchange(b"x", function=NOT_REPEATABLE)
+        await eim.close()
+
+
+# -- broken connections ------------------------------------------------------------------------------------------------
+
+
+async def test_answer_without_length_is_whole_only_after_close_notify(identity: Identity) -> None:
+    data = b"HTTP/1.0 200 OK\r\nContent-Type: application/x-gsma-rsp-asn1\r\n\r\n" + NOTHING
+
+    async def polite(client: Client) -> None:
+        await client.request()
+        await client.send(data)
+        client.writer.close()
+        await client.writer.wait_closed()
+
+    async with Server(identity, polite) as server:
+        assert await carrier(server, Trust.spki(identity.spki)).exchange(POLL, function=ONE) == NOTHING
+    async with Server(identity, raw(data, then=Client.cut)) as server:
+        with pytest.raises(ConnectionLost):
+            await carrier(server, Trust.spki(identity.spki)).exchange(POLL, function=NOT_REPEATABLE)
+
+
+async def test_answer_with_its_length_needs_no_close_notify(identity: Identity) -> None:
+    data = b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n" + NOTHING
+    async with Server(identity, raw(data, then=Client.cut)) as server:
+        eim = carrier(server, Trust.spki(identity.spki))
+        assert await eim.exchange(POLL, function=ONE) == NOTHING
+        await eim.close()
+
+
+@pytest.mark.parametrize("part", [b"HTTP/1.1 200", b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n\xbf\x4f"])
+async def test_answer_cut_off_in_the_middle_is_lost_and_not_asked_for_again(identity: Identity, part: bytes) -> None:
+    async with Server(identity, echo, raw(part, then=Client.cut)) as server:
+        eim = carrier(server, Trust.spki(identity.spki))
+        await eim.exchange(b"x", function=ONE)
+        await eim.close()
+        with pytest.raises((ConnectionLost, ProtocolViolation)):
+            await eim.exchange(b"y", function=ONE)
+    assert len(server.requests) == 2
+
+
+async def one_then_cut_on_the_next(client: Client) -> None:
+    """Answer once; take the second request and vanish."""
+    await client.request()
+    await client.answer(b"first")
+    await client.request()
+    client.cut()
+
+
+async def test_repeatable_request_is_sent_once_more_when_the_kept_connection_was_dropped(identity: Identity) -> None:
+    async with Server(identity, one_then_cut_on_the_next, echo) as server:
+        eim = carrier(server, Trust.spki(identity.spki))
+        await eim.exchange(b"x", function=ONE)
+        assert await eim.exchange(b"again", function=ONE) == b"again"
+        await eim.close()
+    assert [len(heard.requests) for heard in server.connections] == [2, 1]
+
+
+async def test_request_that_may_have_had_an_effect_is_not_sent_again(identity: Identity) -> None:
+    async with Server(identity, one_then_cut_on_the_next, echo) as server:
+        eim = carrier(server, Trust.spki(identity.spki))
+        await eim.exchange(b"x", function=ONE)
+        with pytest.raises(ConnectionLost):
+            await eim.exchange(b"once", function=NOT_REPEATABLE)
+        assert len(server.connections) == 1
+        assert await eim.exchange(b"next", function=NOT_REPEATABLE) == b"next"
+        await eim.close()
+
+
+async def test_repetition_is_tried_once_only(identity: Identity) -> None:
+    async def cut(client: Client) -> None:
+        await client.request()
+        client.cut()
+
+    async with Server(identity, one_then_cut_on_the_next, cut) as server:
+        eim = carrier(server, Trust.spki(identity.spki))
+        await eim.exchange(b"x", function=ONE)
+        with pytest.raises(ConnectionLost):
+            await eim.exchange(b"y", function=ONE)
+    assert len(server.connections) == 2
+
+
+@pytest.mark.parametrize("politely", [True, False])
+async def test_connection_that_the_server_closed_is_noticed_before_anything_is_sent(
+    identity: Identity, politely: bool
+) -> None:
+    closed = asyncio.Event()
+
+    async def one_then_close(client: Client) -> None:
+        await client.request()
+        await client.answer(b"first")
+        if politely:
+            client.writer.close()  # says close_notify and waits for ours, which comes with the next request
+        else:
+            client.cut()
+        closed.set()
+        if politely:
+            await client.writer.wait_closed()
+
+    async with Server(identity, one_then_close, echo) as server:
+        eim = carrier(server, Trust.spki(identity.spki))
+        await eim.exchange(b"x", function=NOT_REPEATABLE)
+        await asyncio.wait_for(closed.wait(), 5)
+        assert await eim.exchange(b"y", function=NOT_REPEATABLE) == b"y"
+        await eim.close()
+    assert [len(heard.requests) for heard in server.connections] == [1, 1]
+
+
+async def test_unasked_answer_is_never_taken_for_that_of_the_next_request(identity: Identity) -> None:
+    extra = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil"
+    sent = asyncio.Event()
+
+    async def chatty(client: Client) -> None:
+        await client.request()
+        await client.answer(b"first")
+        await client.send(extra)
+        sent.set()
+        await client.request()
+
+    async with Server(identity, chatty, echo) as server:
+        eim = carrier(server, Trust.spki(identity.spki))
+        assert await eim.exchange(b"x", function=ONE) == b"first"
+        await asyncio.wait_for(sent.wait(), 5)
+        assert await eim.exchange(b"y", function=ONE) == b"y"
+        await eim.close()
+
+
+async def test_answer_with_another_one_behind_it_ends_the_connection(identity: Identity) -> None:
+    both = b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\na" + b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nb"
+    async with Server(identity, raw(both), echo) as server:
+        eim = carrier(server, Trust.spki(identity.spki))
+        assert await eim.exchange(b"x", function=ONE) == b"a"
+        assert await eim.exchange(b"y", function=ONE) == b"y"
+        await eim.close()
+
+
+async def test_server_that_says_close_gets_a_new_connection(identity: Identity) -> None:
+    async with Server(identity, once(body=b"a", headers=("Connection: close",)), echo) as server:
+        eim = carrier(server, Trust.spki(identity.spki))
+        assert await eim.exchange(b"x", function=NOT_REPEATABLE) == b"a"
+        assert await eim.exchange(b"y", function=NOT_REPEATABLE) == b"y"
+        await eim.close()
+        await server.ended()
+    assert [heard.end for heard in server.connections] == ["close_notify", "close_notify"]
+
+
+async def test_connection_on_an_address_the_device_lost_is_given_up(
+    identity: Identity, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with Server(identity) as server:
+        eim = carrier(server, Trust.spki(identity.spki))
+        await eim.exchange(b"x", function=NOT_REPEATABLE)
+        bind = socket.socket.bind
+
+        def gone(self: socket.socket, address: Any) -> None:
+            if self.type == socket.SOCK_DGRAM:
+                raise OSError(99, "Cannot assign requested address")
+            bind(self, address)
+
+        monkeypatch.setattr(socket.socket, "bind", gone)
+        assert await eim.exchange(b"y", function=NOT_REPEATABLE) == b"y"
+        await eim.close()
+    assert len(server.connections) == 2
+
+
+async def test_cancelled_exchange_leaves_no_connection_behind(identity: Identity) -> None:
+    arrived = asyncio.Event()
+
+    async def silent(client: Client) -> None:
+        await client.request()
+        arrived.set()
+        await client.request()
+
+    async with Server(identity, silent, echo) as server:
+        eim = carrier(server, Trust.spki(identity.spki))
+        task = asyncio.create_task(eim.exchange(b"x", function=ONE))
+        await asyncio.wait_for(arrived.wait(), 5)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        await server.ended()
+        assert await eim.exchange(b"y", function=ONE) == b"y"
+        await eim.close()
+
+
+# -- what is loaded ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "absent"),
+    [("HttpsCarrier", ("OpenSSL", "aiocoap")), ("CoapsCarrier", ("h11",)), ("Trust", ("OpenSSL", "aiocoap", "h11"))],
+)
+def test_one_carrier_does_not_load_the_other(name: str, absent: tuple[str, ...]) -> None:
+    program = (
+        "import sys, ipad_agent.eim, ipad_agent.smdp, ipad_agent.net as net\n"
+        f"net.{name}\n"
+        f"print([m for m in {absent!r} if m in sys.modules])"
+    )
+    said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert said.stdout.strip() == "[]"
