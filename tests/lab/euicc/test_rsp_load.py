@@ -313,6 +313,27 @@ def test_pieces_out_of_order_or_shape_are_a_structure_error(name: str, command: 
     assert len(d.card.state.profiles) == 3
 
 
+def test_a_part_has_to_be_complete_before_the_next() -> None:
+    d = prepared()
+    bpp = d.server.bind(piece=20, replace_keys=REPLACE_KEYS)
+    whole, first, described, meta, *_, keys, body = bpp.segments[: 6 + len(bpp.metadata) - 1]
+    assert body == header(0xA3, bpp.elements)
+    assert error_of(d.load([whole, first, described, meta, keys])) == (METADATA, STRUCTURE)
+
+
+@pytest.mark.parametrize("name", ["another command", "longer than the package", "followed by something"])
+def test_a_beginning_that_is_not_a_beginning_is_a_structure_error(name: str) -> None:
+    d = prepared()
+    bpp = d.server.bind()
+    whole = bpp.segments[0]
+    raw = {
+        "another command": whole.replace(b"\xbf\x23", b"\xbf\x24", 1),
+        "longer than the package": b"\xbf\x36\x20" + bpp.initialise,
+        "followed by something": whole + b"\x05\x00",
+    }[name]
+    assert error_of(d.load([raw])) == (INITIALISE, STRUCTURE)
+
+
 # --- protection ---
 
 
@@ -459,7 +480,7 @@ def test_keys_of_another_size(keys: bytes) -> None:
         metadata(t99=b"\x99\x00"),
         metadata(t9F7B=b"\x9f\x7b\x00"),
         metadata()[:-1],
-        b"\xbf\x26\x00",
+        b"\xbf\x26" + metadata()[2:],
     ],
 )
 def test_metadata_out_of_their_limits(stored: bytes) -> None:
@@ -479,6 +500,13 @@ def test_metadata_at_their_limits_and_with_unknown_fields() -> None:
     )
     assert outcome(d, d.server.bind(stored=stored)) == (None, None)
     assert d.card.state.profiles[-1].profile_class == 2
+
+
+def test_events_that_no_one_knows_are_not_kept() -> None:
+    d = prepared()
+    targets = bytes.fromhex("B60A" + "3008" + "80020318" + "81026161")  # delete, and one of a later release
+    assert read_result(d.load(d.server.bind(stored=metadata(tB6=targets)).segments)).aid is not None
+    assert [(t.event, t.address) for t in d.card.state.profiles[-1].notify] == [(3, "aa")]
 
 
 def test_an_iccid_that_is_there_already() -> None:
@@ -509,6 +537,7 @@ PPR2 = bytes.fromhex("99020520")
         (PPR2, OWNER, Quirks(), True),
         (PPR2, None, Quirks(), False),
         (PPR2, bytes.fromhex("B708800362F240810101"), Quirks(), False),  # the rule is for owners without GID
+        (PPR2, bytes.fromhex("B708800362F240820101"), Quirks(), False),
         (PPR2, OWNER, Quirks(rules=()), False),
         (PPR2, OWNER, Quirks(forbidden_ppr=frozenset({2})), False),
         (PPR2, OWNER, Quirks(rules=(AuthorisationRule((1,), (Operator(b"\xee\xee\xee"),)),)), False),
