@@ -89,6 +89,11 @@ def endpoint_for(
     """
     overrides = overrides or EndpointOverrides()
     _check_protocol(eim, overrides.protocol_bits)
+    return coaps_endpoint(eim, overrides, default_trust)
+
+
+def coaps_endpoint(eim: EimEntry, overrides: EndpointOverrides, default_trust: Trust | None) -> CoapsEndpoint:
+    """As ``endpoint_for``, whatever protocols the eUICC names."""
     host, port = address_of(eim, overrides)
     values: dict[str, Any] = {
         f.name: getattr(overrides, f.name)

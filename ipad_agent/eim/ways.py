@@ -19,7 +19,7 @@ from ipad_agent.net.https_endpoint import (
 from ipad_agent.net.https_endpoint import DEFAULT_PORT as HTTPS_PORT
 
 from . import events
-from .endpoint import EimEntry, EndpointOverrides, ProtocolBits, address_of, endpoint_for, trust_of
+from .endpoint import EimEntry, EndpointOverrides, ProtocolBits, address_of, coaps_endpoint, trust_of
 from .errors import CarrierExcluded
 
 CarrierChoice = Literal["auto", "coaps", "https"]
@@ -63,9 +63,7 @@ def endpoints_for(
     for carrier in _carriers(eim, overrides, ways):
         if carrier == "coaps":
             path = overrides.path or (ESIPA_JSON_PATH if ways.binding == "json" else None)
-            # The bits were looked at above.
-            chosen = dataclasses.replace(overrides, path=path, protocol_bits=ProtocolBits.IGNORED)
-            found.append(endpoint_for(eim, chosen, default_trust=default_trust))
+            found.append(coaps_endpoint(eim, dataclasses.replace(overrides, path=path), default_trust))
         else:
             found.append(_https(eim, overrides, ways, default_trust))
     return tuple(found)
