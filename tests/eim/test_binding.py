@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import logging
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
 
@@ -282,13 +283,13 @@ async def test_refusals_have_the_same_number_in_both_bindings(
 ) -> None:
     for binding, body in (("asn1", bytes.fromhex(asn1)), ("json", failed(*status))):
         eim, _ = client(body, binding=binding)
-        call = {
+        calls: dict[str, Callable[[], Awaitable[object]]] = {
             "client": partial(eim.authenticate_client, TRANSACTION, AUTHENTICATED),
             "bpp": partial(eim.get_bound_profile_package, TRANSACTION, PREPARED),
             "cancel": partial(eim.cancel_session, TRANSACTION, CANCELLED),
-        }[function]
+        }
         with pytest.raises(FunctionRefused) as caught:
-            await call()
+            await calls[function]()
         assert int(caught.value.code) == number
 
 

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import logging
 import socket
-import ssl
 import subprocess
 import sys
 from collections.abc import Callable
@@ -35,9 +34,10 @@ from ipad_agent.net import (
 from ipad_agent.net.https import HttpsCarrier
 from ipad_agent.net.https_connection import Progress
 from ipad_agent.net.resolve import Address
+from ipad_agent.net.tls_client import TlsClient
 
 from .certs import Identity, brainpool, issue
-from .https_server import Client, Script, Server, echo
+from .https_server import Client, Script, Server, context_for, echo
 
 POLL = bytes.fromhex("bf4f125a1089049032000000000000000000000124")
 NOTHING = bytes.fromhex("bf4f03020101")
@@ -159,6 +159,40 @@ async def test_one_connection_serves_a_procedure_and_ends_with_one_close_notify(
     assert eim.traffic.handshakes_full == 1
     assert eim.bytes_sent > 3 * 180
     assert eim.bytes_received > 3 * 100
+
+
+@pytest.mark.parametrize("how", ["closed", "refused", "answer ends it", "deadline"])
+async def test_every_connection_ends_with_close_notify(identity: Identity, how: str) -> None:
+    """A strict server, on a socket that tells an end from a cut."""
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n"
+    head += b"Connection: close\r\n\r\n" if how == "answer ends it" else b"\r\n"
+    context = context_for(identity)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> bytes:
+            """Answer what comes; the end, or the error of a cut."""
+            listener.settimeout(10)
+            plain = listener.accept()[0]
+            plain.settimeout(10)
+            with context.wrap_socket(plain, server_side=True, suppress_ragged_eofs=False) as tls:
+                while request := tls.recv(65536):
+                    if how != "deadline" and request.endswith(b"x"):
+                        tls.sendall(head)
+                return request
+
+        served = asyncio.create_task(asyncio.to_thread(serve))
+        trust = issue("other") if how == "refused" else identity
+        endpoint = HttpsEndpoint(
+            host="127.0.0.1",
+            port=listener.getsockname()[1],
+            trust=Trust.spki(trust.spki),
+            exchange_timeout_s=0.3 if how == "deadline" else 10,
+        )
+        eim = HttpsCarrier(endpoint, clock=SetClock())
+        with contextlib.suppress(TrustRefused, TransferTimeout):
+            await eim.exchange(b"x", function=ONE)
+        await eim.close()
+        assert await served == b""
 
 
 async def test_carrier_can_be_used_again_after_it_was_closed(identity: Identity) -> None:
@@ -344,13 +378,11 @@ async def test_server_that_never_answers_the_handshake_is_given_up(identity: Ide
             await HttpsCarrier(endpoint).exchange(b"x", function=ONE)
 
 
-async def test_tls_below_1_2_is_not_spoken(identity: Identity) -> None:
-    server = Server(identity)
-    server._context.minimum_version = ssl.TLSVersion.TLSv1
-    server._context.maximum_version = ssl.TLSVersion.TLSv1_1
-    async with server:
-        with pytest.raises(HandshakeFailed):
-            await carrier(server, Trust.spki(identity.spki)).exchange(b"x", function=ONE)
+def test_no_tls_below_1_2_is_offered() -> None:
+    client = TlsClient("eim.example.org")
+    client.handshake()
+    # RFC 8446 §4.2.1: extension 43 with 5 bytes, a list of 4: TLS 1.3 and TLS 1.2.
+    assert bytes.fromhex("002b 0005 04 0304 0303") in client.take()
 
 
 # -- statuses ----------------------------------------------------------------------------------------------------------
@@ -613,6 +645,22 @@ async def test_answer_cut_off_in_the_middle_is_lost_and_not_asked_for_again(iden
         with pytest.raises((ConnectionLost, ProtocolViolation)):
             await eim.exchange(b"y", function=ONE)
     assert len(server.requests) == 2
+
+
+async def test_request_whose_answer_had_begun_is_not_sent_again(identity: Identity) -> None:
+    async def one_then_half(client: Client) -> None:
+        await client.request()
+        await client.answer(b"first")
+        await client.request()
+        await client.send(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n\xbf")
+        client.cut()
+
+    async with Server(identity, one_then_half, echo) as server:
+        eim = carrier(server, Trust.spki(identity.spki))
+        await eim.exchange(b"x", function=ONE)
+        with pytest.raises(ConnectionLost):
+            await eim.exchange(b"y", function=ONE)
+    assert len(server.connections) == 1
 
 
 async def one_then_cut_on_the_next(client: Client) -> None:
