@@ -23,9 +23,10 @@ from .policy.outcome import Outcome
 from .policy.settings import ScheduleSettings
 from .procedures import events as procedure_events
 from .procedures import startup
-from .procedures.context import Association, Context
+from .procedures.backoff import Receivers
+from .procedures.context import Association, Context, DownloadRules
 from .procedures.poll import PollEnd, PollReport, poll
-from .procedures.ports import Card, Device, EimLink, Journal, Memory
+from .procedures.ports import Card, Device, EimLink, Journal, Memory, SmdpConnector
 from .procedures.provisioning import provision
 from .procedures.startup import CardFacts, CardKind
 from .procedures.state_change import StateChanges
@@ -67,7 +68,8 @@ class Notifier(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Rooms:
-    """All the daemon works with. ``initial_eims`` is the AddInitialEim request for a card that nobody manages."""
+    """All the daemon works with. ``initial_eims`` is the AddInitialEim request for a card that nobody manages;
+    without a ``connector`` profiles are only downloaded through the eIM."""
 
     card: ManagedCard
     device: Device
@@ -82,6 +84,8 @@ class Rooms:
     idle: Callable[[], None]
     initial_eims: bytes | None = None
     initial_eims_source: str = ""
+    connector: SmdpConnector | None = None
+    download: DownloadRules = DownloadRules()
 
 
 class Agent:
@@ -238,6 +242,10 @@ class Agent:
             changes=self._changes,
             capabilities=rooms.capabilities,
             max_packages=rooms.settings.max_packages,
+            clock=rooms.clock,
+            receivers=Receivers(rooms.memory, rooms.clock),
+            connector=rooms.connector,
+            download=rooms.download,
         )
 
     async def _pause(self, wait_s: float, status: str, timetable: Timetable | None = None) -> None:

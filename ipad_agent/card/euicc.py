@@ -40,7 +40,7 @@ from ipad_agent.codec.profiles import ProfileInfo, ProfileList
 from ipad_agent.codec.rat import RulesAuthorisationTable
 from ipad_agent.errors import CodecError
 
-from . import apdu, events
+from . import apdu, bpp, events
 from .errors import (
     CardUnreachable,
     ChannelLost,
@@ -302,6 +302,20 @@ class Euicc:
             return None
         _require_tag(answer, 0xBF37, "the answer to a segment of a profile", malformed=True)
         return answer
+
+    async def install_profile(self, package: bytes, on_segment: Callable[[int, int], None]) -> bytes | None:
+        """Load a bound profile package (BF36) segment by segment (SGP.22 §5.7.6); ``on_segment(done, total)`` after
+        each. Ends with the first ProfileInstallationResult (BF37); None when the card took everything and gave none.
+        Raises ``MalformedBpp`` before anything is sent; after any other error the card has to be asked."""
+        segments = bpp.split(package)
+        async with self._lock:
+            for done, segment in enumerate(segments, start=1):
+                answer = await self._send(segment.data, idempotent=False)
+                if answer:
+                    _require_tag(answer, 0xBF37, "the answer to a segment of a profile", malformed=True)
+                    return answer
+                on_segment(done, len(segments))
+        return None
 
     async def cancel_session(self, request: bytes) -> CancelSessionResponse:
         """CancelSession, SGP.22 §5.7.14: ``request`` is the whole BF41."""

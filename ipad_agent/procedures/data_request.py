@@ -13,15 +13,12 @@ from ipad_agent.codec.data_request import (
     encode_ipa_euicc_data,
     encode_ipa_euicc_data_error,
 )
-from ipad_agent.codec.device import DeviceInfo
-from ipad_agent.codec.identifiers import Imei
 from ipad_agent.codec.notifications import AllPackageResults
-from ipad_agent.errors import CardError, CodecError, ModemError, Remedy
+from ipad_agent.errors import CardError, Remedy
 
 from . import events
 from .context import Association, Context
-
-UNKNOWN_TAC = bytes(4)
+from .device_info import device_info
 
 
 class _Refusal(Exception):  # noqa: N818 - it ends the collecting, it is no fault
@@ -82,7 +79,7 @@ async def _collect(context: Context, eim: Association, request: IpaEuiccDataRequ
         eum_certificate=eum_certificate if DataItem.EUM_CERTIFICATE in items else None,
         euicc_certificate=euicc_certificate if DataItem.EUICC_CERTIFICATE in items else None,
         ipa_capabilities=context.capabilities.encode() if DataItem.IPA_CAPABILITIES in items else None,
-        device_info=await _device_info(context) if DataItem.DEVICE_INFO in items else None,
+        device_info=(await device_info(context.device)).encode() if DataItem.DEVICE_INFO in items else None,
     )
 
 
@@ -107,13 +104,3 @@ async def _certificates(context: Context, wanted: bytes | None) -> tuple[bytes |
             DataRequestError.EUICC_CI_PKID_NOT_FOUND if certificates.error == 1 else DataRequestError.UNDEFINED_ERROR
         )
     return certificates.eum_certificate, certificates.euicc_certificate
-
-
-async def _device_info(context: Context) -> bytes:
-    """DeviceInfo from the modem's IMEI; a modem that hides it gives the empty TAC, which is still an answer."""
-    try:
-        text = await context.device.imei()
-        info = DeviceInfo(UNKNOWN_TAC) if text is None else DeviceInfo.of(Imei.parse(text))
-    except (ModemError, CodecError):
-        info = DeviceInfo(UNKNOWN_TAC)
-    return info.encode()

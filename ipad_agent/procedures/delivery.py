@@ -1,4 +1,4 @@
-"""Bringing results and notifications home: deliver, read the acknowledgement, only then remove (SGP.32 v1.2 §3.3.1).
+"""Bringing results home: deliver, read the acknowledgement, only then remove (SGP.32 v1.2 §3.3.1).
 
 Nothing leaves the card before the eIM named its number in EimAcknowledgements; nothing leaves the journal before the
 eIM took the result.
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from ipad_agent.codec import esipa, tlv
 from ipad_agent.codec.euicc_package import EuiccPackageResult
 from ipad_agent.codec.notifications import AllPackageResults, PendingNotification
-from ipad_agent.errors import CodecError, EimError
+from ipad_agent.errors import CodecError
 
 from . import events, sentences
 from .context import Association, Context
@@ -67,7 +67,7 @@ async def with_notifications(card: Card, result: EuiccPackageResult) -> bytes:
     if not sentences.has_psmo(result):
         return result.relay_raw
     retrieved = await card.retrieve_notifications()
-    pending = _in_order(retrieved.notifications)
+    pending = in_order(retrieved.notifications)
     if not pending:
         return result.relay_raw
     return esipa.encode_epr_and_notifications(result.relay_raw, [n.raw for n in pending])
@@ -107,26 +107,8 @@ async def remove(card: Card, numbers: tuple[int, ...]) -> None:
         events.REMOVED.emit(seq=seq, status=status)
 
 
-async def deliver_notifications(context: Context, eim: Association) -> None:
-    """Hand what is left in the card's notification list to the eIM, one by one, in order (SGP.32 v1.2 §3.7).
-
-    One that the eIM does not take stays on the card and does not hold up the others.
-    """
-    retrieved = await context.card.retrieve_notifications()
-    for notification in _in_order(retrieved.notifications):
-        try:
-            await eim.link.handle_notification(notification.raw)
-        except EimError as refusal:
-            events.NOTIFICATION_KEPT.emit(eim=eim.eim_id, seq=notification.seq_number, reason=refusal.message)
-            continue
-        events.NOTIFICATION_SENT.emit(
-            eim=eim.eim_id, seq=notification.seq_number, address=notification.address or "the SM-DP+"
-        )
-        if notification.seq_number is not None:
-            await remove(context.card, (notification.seq_number,))
-
-
-def _in_order(notifications: tuple[PendingNotification, ...]) -> list[PendingNotification]:
+def in_order(notifications: tuple[PendingNotification, ...]) -> list[PendingNotification]:
+    """Notifications ascending by number, as receivers want them (SGP.22 v2.5 §3.5)."""
     return sorted(notifications, key=lambda n: n.seq_number if n.seq_number is not None else -1)
 
 

@@ -167,12 +167,6 @@ DATA_REQUEST = define(
     "{eim} asks for data: {what}.",
     "IpaEuiccDataRequest (SGP.32 §2.11.1.2): answered from the card and from this device.",
 )
-DOWNLOAD_REFUSED = define(
-    "IPA-4042",
-    WARNING,
-    "{eim} orders a profile download, which this agent cannot do yet; it is told so.",
-    "The eIM gets a ProfileDownloadTriggerResult with undefinedError and the reason as text.",
-)
 NOT_UNDERSTOOD_AGAIN = define(
     "IPA-4044",
     WARNING,
@@ -185,4 +179,120 @@ NO_ROOM = define(
     ERROR,
     "The journal is full; no new work is fetched until what is owed was delivered.",
     "Nothing that is owed is ever dropped. Check the state directory and why results are not accepted.",
+)
+DOWNLOAD_ORDERED = define(
+    "IPA-4050",
+    INFO,
+    "{eim} orders a profile download; it is carried out {way}.",
+    "A ProfileDownloadTriggerRequest (SGP.32 §3.2.3) is in the journal. The other profiles stay as they are until the "
+    "new one is installed whole.",
+)
+AUTHENTICATING = define(
+    "IPA-4051",
+    INFO,
+    "Authenticating with {server}.",
+    "Card and server prove to each other who they are (common mutual authentication, SGP.22 §3.0.1).",
+)
+DATES_NOT_JUDGED = define(
+    "IPA-4052",
+    WARNING,
+    "The clock of this device was never set; the dates of the server's certificates are not judged.",
+    "Everything else about the certificates is. Give the device the time (NTP, or from the network).",
+)
+PACKAGE_BYTES = define(
+    "IPA-4053",
+    INFO,
+    "Receiving the profile: {done} of {total} bytes.",
+    "The bound profile package comes in. Nothing of it is on the card yet.",
+)
+SEGMENTS = define(
+    "IPA-4054",
+    INFO,
+    "Loading the profile: segment {done} of {total} is on the card.",
+    "If the power fails now, the card drops the unfinished profile by itself.",
+)
+INSTALLED = define(
+    "IPA-4055",
+    INFO,
+    "Profile {iccid} is installed (notification {seq}); it is not enabled by that.",
+    "The card signed the installation result; it goes to the SM-DP+ and to the eIM.",
+)
+NOT_INSTALLED = define(
+    "IPA-4056",
+    ERROR,
+    "The card did not install the profile: {reason} (notification {seq}).",
+    "The card's signed words go to the SM-DP+ and to the eIM. The other profiles are untouched.",
+)
+DOWNLOAD_FAILED = define(
+    "IPA-4057",
+    WARNING,
+    "The profile download ended without a profile: {reason}.",
+    "The eIM is told; the profiles on the card are as before.",
+)
+SESSION_CANCELLED = define(
+    "IPA-4058",
+    INFO,
+    "The download session is cancelled ({reason}).",
+    "The card signed the cancellation and the server was told.",
+)
+CANCEL_INCOMPLETE = define(
+    "IPA-4059",
+    WARNING,
+    "The download session could not be cancelled properly: {problem}.",
+    "The card forgets it with the next session, the server after a while.",
+)
+LOADING_INTERRUPTED = define(
+    "IPA-4060",
+    WARNING,
+    "Loading the profile was interrupted ({reason}); asking the card what became of it.",
+    "If the card signed a result it is delivered; otherwise the session is cancelled.",
+)
+ENABLED_AT_ONCE = define(
+    "IPA-4061",
+    INFO,
+    "The card enabled the new profile at once; waiting for the card to come back.",
+    "Immediate enabling was configured on the card (SGP.32 §5.9.15). Every eIM will be told.",
+)
+NOT_ENABLED_AT_ONCE = define(
+    "IPA-4062",
+    DEBUG,
+    "The new profile stays disabled ({reason}).",
+    "Immediate enabling is not configured on the card, or not for profiles of this SM-DP+.",
+)
+DOWNLOAD_LATER = define(
+    "IPA-4063",
+    WARNING,
+    "The profile download did not get through ({reason}); it is begun once more at the next poll.",
+    "Nothing reached the card. If the second attempt fails too the eIM is told.",
+)
+EVENTS_FOUND = define(
+    "IPA-4064",
+    INFO,
+    "The SM-DS knows {count} event(s) for this card.",
+    "The first one that leads to a profile is carried out; others wait at the SM-DS for the next trigger.",
+)
+RESULT_FOUND = define(
+    "IPA-4065",
+    INFO,
+    "The card still has the result of the interrupted download (notification {seq}); it is delivered now.",
+    "An earlier run ended in the middle of it. The profile is not downloaded again.",
+)
+NOTIFICATION_DELIVERED = define(
+    "IPA-4066",
+    INFO,
+    "Notification {seq} delivered to {address}.",
+    "The SM-DP+ took it; it was removed from the card.",
+)
+RECEIVER_PAUSED = define(
+    "IPA-4067",
+    WARNING,
+    "{address} does not take notifications ({reason}); {count} stay on the card, next attempt in {pause_s:.0f} s.",
+    "Nothing is lost and other receivers are not held up. Newer notifications are tried at once.",
+)
+TRIGGER_AGAIN = define(
+    "IPA-4068",
+    WARNING,
+    "{eim} hands out the same download order again although it was told how it ended; it is told in another way.",
+    "Some eIMs want the result itself (ProvideEimPackageResult) also of downloads through them. Nothing is downloaded "
+    "twice.",
 )

@@ -21,7 +21,7 @@ from ipad_agent.codec.esipa import (
 from ipad_agent.codec.identifiers import Plmn
 from ipad_agent.errors import CodecError, ModemError
 
-from . import data_request, delivery, euicc_package, events, sentences
+from . import data_request, delivery, download, euicc_package, events, notify, sentences
 from .context import Association, Context
 from .work import Work, WorkKind
 
@@ -64,6 +64,7 @@ async def poll(context: Context, eim: Association) -> PollReport:
     accepted = await delivery.deliver_owed(context, eim)
     packages, eims_changed = 0, False
     told: set[bytes | None] = set()
+    ended: dict[bytes, bytes] = {}
     while True:
         if not context.work.room:
             events.NO_ROOM.emit()
@@ -81,15 +82,25 @@ async def poll(context: Context, eim: Association) -> PollReport:
                 break
             told.add(package.eim_transaction_id)
         work = _take(context, eim, package)
-        work = await _do(context, eim, work, package)
+        if package.raw in ended:
+            events.TRIGGER_AGAIN.emit(eim=eim.eim_id)
+            outcome: download.Outcome = context.work.answered(work, ended[package.raw])
+        else:
+            outcome = await _do(context, eim, work, package)
         packages += 1
         eims_changed = eims_changed or isinstance(package, EuiccPackageOrder)
-        accepted = (await delivery.deliver_work(context, eim, work)).refused is None and accepted
+        if isinstance(outcome, download.Told):
+            ended[package.raw] = outcome.result
+        elif outcome.result is None:
+            end = PollEnd.MORE_WORK
+            break
+        else:
+            accepted = (await delivery.deliver_work(context, eim, outcome)).refused is None and accepted
         if packages >= context.max_packages:
             events.ROUNDS_CAPPED.emit(eim=eim.eim_id, count=packages)
             end = PollEnd.MORE_WORK
             break
-    await delivery.deliver_notifications(context, eim)
+    await notify.deliver_notifications(context, eim)
     return PollReport(end, packages, eims_changed)
 
 
@@ -97,11 +108,14 @@ async def _resume_unfinished(context: Context, eim: Association) -> None:
     for work in context.work.open(eim.eim_id):
         if work.result is not None:
             continue
+        package = _package_of(work)
         if work.kind is WorkKind.PACKAGE:
             await euicc_package.resume(context, eim, work)
+        elif isinstance(package, DownloadTriggerOrder):
+            await download.resume(context, eim, work, package.trigger)
         else:
             # Answering a question again costs nothing and is always true.
-            await _do(context, eim, work, _package_of(work))
+            await _do(context, eim, work, package)
 
 
 def _package_of(work: Work) -> _Order:
@@ -155,7 +169,7 @@ def _take(context: Context, eim: Association, package: _Order) -> Work:
     return context.work.take(eim.eim_id, eim.config.raw, kind, order, package.eim_transaction_id)
 
 
-async def _do(context: Context, eim: Association, work: Work, package: _Order) -> Work:
+async def _do(context: Context, eim: Association, work: Work, package: _Order) -> download.Outcome:
     match package:
         case EuiccPackageOrder():
             events.PACKAGE_RECEIVED.emit(eim=eim.eim_id, what=sentences.of_order(package.request))
@@ -164,11 +178,7 @@ async def _do(context: Context, eim: Association, work: Work, package: _Order) -
             answer = await data_request.answer(context, eim, package.request)
             return context.work.answered(work, answer)
         case DownloadTriggerOrder():
-            events.DOWNLOAD_REFUSED.emit(eim=eim.eim_id)
-            refusal = esipa.encode_trigger_error(
-                work.transaction_id, error_response=b"this IPA supports neither direct nor indirect profile download"
-            )
-            return context.work.answered(work, refusal)
+            return await download.carry_out(context, eim, work, package.trigger)
         case UnknownPackage():
             return _not_understood(context, eim, work, "of an unknown kind", ResultErrorCode.UNKNOWN_PACKAGE)
         case MalformedPackage():

@@ -7,17 +7,33 @@ few lines of a test. Errors of a card are ``CardError`` or ``ModemError``, of a 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from ipad_agent.codec.eim_config import EimConfigurationData
-from ipad_agent.codec.es10 import AddInitialEimResult, Certificates, ConfiguredAddresses
+from ipad_agent.codec.es9 import EventEntries
+from ipad_agent.codec.es10 import (
+    AddInitialEimResult,
+    AuthenticateServerResponse,
+    CancelSessionResponse,
+    Certificates,
+    ConfiguredAddresses,
+    PrepareDownloadResponse,
+)
 from ipad_agent.codec.esipa import EimPackage, ProvideResultResponse, StateChangeCause
+from ipad_agent.codec.esipa_rsp import (
+    AuthenticateClientOk,
+    AuthenticateClientSmds,
+    BoundProfilePackage,
+    InitiateAuthenticationOk,
+)
 from ipad_agent.codec.euicc_info import EuiccInfo1, EuiccInfo2
 from ipad_agent.codec.euicc_package import EuiccPackageResult
+from ipad_agent.codec.fields import ResultCode
 from ipad_agent.codec.identifiers import Eid, Plmn
 from ipad_agent.codec.notifications import Criterion, RetrievedNotifications
 from ipad_agent.codec.profiles import ProfileInfo
+from ipad_agent.codec.rat import RulesAuthorisationTable
 
 
 class Card(Protocol):
@@ -45,6 +61,23 @@ class Card(Protocol):
 
     async def get_certs(self, ci_pkid: bytes | None = None) -> Certificates: ...
 
+    async def get_rat(self) -> RulesAuthorisationTable: ...
+
+    async def get_challenge(self) -> bytes: ...
+
+    async def authenticate_server(self, request: bytes) -> AuthenticateServerResponse: ...
+
+    async def prepare_download(self, request: bytes) -> PrepareDownloadResponse: ...
+
+    async def install_profile(self, bpp: bytes, on_segment: Callable[[int, int], None]) -> bytes | None:
+        """Load a whole bound profile package (BF36); ``on_segment(done, total)`` after each segment. The
+        ProfileInstallationResult (BF37), or None when the card took everything and said nothing. ``IpadError`` of
+        the SM-DP+'s side when the package cannot be cut into segments; then nothing was sent."""
+
+    async def cancel_session(self, request: bytes) -> CancelSessionResponse: ...
+
+    async def immediate_enable(self) -> ResultCode: ...
+
     async def recover(self) -> None: ...
 
 
@@ -59,7 +92,60 @@ class EimLink(Protocol):
 
     async def handle_notification(self, raw: bytes) -> None: ...
 
+    async def initiate_authentication(
+        self,
+        *,
+        challenge: bytes,
+        smdp_address: str | None = None,
+        euicc_info1: bytes | None = None,
+        eim_transaction_id: bytes | None = None,
+    ) -> InitiateAuthenticationOk: ...
+
+    async def authenticate_client(
+        self, transaction_id: bytes, response: bytes
+    ) -> AuthenticateClientOk | AuthenticateClientSmds: ...
+
+    async def get_bound_profile_package(
+        self, transaction_id: bytes, prepare_download_response: bytes
+    ) -> BoundProfilePackage: ...
+
+    async def cancel_session(self, transaction_id: bytes, response: bytes) -> None: ...
+
     async def close(self) -> None: ...
+
+
+class SmdpLink(Protocol):
+    """One secured association with an SM-DP+ or SM-DS (ES9+, ES11; SGP.22 v2.5 §5.6, §5.8).
+
+    A refusal of the server is an ``IpadError`` of the SM-DP+'s side with remedy ``GIVE_UP``.
+    """
+
+    async def initiate_authentication(self, *, challenge: bytes, euicc_info1: bytes) -> InitiateAuthenticationOk: ...
+
+    async def authenticate_client(
+        self, transaction_id: bytes, response: bytes
+    ) -> AuthenticateClientOk | EventEntries: ...
+
+    async def get_bound_profile_package(
+        self,
+        transaction_id: bytes,
+        prepare_download_response: bytes,
+        *,
+        progress: Callable[[int, int | None], None] | None = None,
+    ) -> bytes: ...
+
+    async def cancel_session(self, transaction_id: bytes, response: bytes) -> None: ...
+
+    async def handle_notification(self, pending: bytes) -> None: ...
+
+    async def close(self) -> None: ...
+
+
+class SmdpConnector(Protocol):
+    """Makes links to SM-DP+s and SM-DSs; their TLS certificates must lead to one of the card's CIs."""
+
+    def connect(self, address: str, *, ci_pkids: tuple[bytes, ...]) -> SmdpLink:
+        """Raises ``IpadError`` when the address is none or no CI of the card is known; nothing is sent yet."""
 
 
 class EntryView(Protocol):

@@ -18,6 +18,16 @@ MAX_LOADS = 2
 """How often a package may be handed to the card: once, and once more when the answer was lost."""
 
 
+class Stage(StrEnum):
+    """How far a profile download got; decides what a restart may conclude from what the card says."""
+
+    STORED = "stored"
+    AUTHENTICATED = "authenticated"
+    PREPARED = "prepared"
+    LOADING = "loading"
+    INSTALLED = "installed"
+
+
 class WorkKind(StrEnum):
     """What was ordered: decides what a restart does with work that has no result yet."""
 
@@ -31,6 +41,7 @@ class WorkKind(StrEnum):
 class Work:
     """``order`` is the TLV as received, ``result`` the EimPackageResult alternative as it goes into BF50.
 
+    ``stage`` and ``session`` (the SM-DP+'s transactionId) are only of use to downloads.
     ``eim_config`` is the card's entry for the eIM (BF55 element): an order may delete the very eIM that gave it, and
     the result must reach it all the same. ``loads`` counts how often the card was about to get the order.
     """
@@ -43,6 +54,8 @@ class Work:
     eim_config: bytes
     loads: int = 0
     result: bytes | None = None
+    stage: Stage = Stage.STORED
+    session: bytes | None = None
 
 
 class WorkList:
@@ -68,6 +81,16 @@ class WorkList:
     def about_to_load(self, work: Work) -> None:
         """Write down that the card gets the order now; must return before the first byte goes out."""
         self._journal.update(work.id, loads=work.loads + 1)
+
+    def attempt(self, work: Work) -> Work:
+        """Write down that a download begins (again) from the start; counted in ``loads`` as packages are."""
+        self._journal.update(work.id, loads=work.loads + 1, stage=Stage.STORED.value)
+        return replace(work, loads=work.loads + 1, stage=Stage.STORED)
+
+    def reached(self, work: Work, stage: Stage, session: bytes) -> Work:
+        """Write down how far a download is; must return before the step it stands for begins."""
+        self._journal.update(work.id, stage=stage.value, session=session)
+        return replace(work, stage=stage, session=session)
 
     def answered(self, work: Work, result: bytes) -> Work:
         """Write down the result; must return before the card is reset or anything is sent."""
@@ -115,6 +138,8 @@ def _from_entry(entry: EntryView) -> Work | None:
             eim_config=cast(bytes, facts["eim_config"]),
             loads=cast(int, facts.get("loads", MAX_LOADS)),
             result=cast("bytes | None", facts.get("result")),
+            stage=Stage(cast(str, facts.get("stage", Stage.STORED.value))),
+            session=cast("bytes | None", facts.get("session")),
         )
     except (KeyError, ValueError):
         return None

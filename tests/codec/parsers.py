@@ -19,6 +19,8 @@ from ipad_agent.codec import (
     tlv,
 )
 from ipad_agent.codec.activation_code import ActivationCode
+from ipad_agent.codec.bound_package import read_bound_package
+from ipad_agent.codec.certificate import Certificate
 from ipad_agent.codec.data_request import IpaEuiccDataRequest
 from ipad_agent.codec.eim_config import EimConfigurationData, EimConfigurations, add_initial_eim_from_dump
 from ipad_agent.codec.euicc_info import EuiccInfo1, EuiccInfo2, Version
@@ -47,6 +49,8 @@ def json_answer(read: Callable[[JsonAnswer], Any]) -> Callable[[bytes], Any]:
 
 PARSERS: Final[dict[str, Callable[[bytes], Any]]] = {
     "activation_code.ActivationCode.parse": text(ActivationCode.parse),
+    "bound_package.read_bound_package": read_bound_package,
+    "certificate.Certificate.parse": Certificate.parse,
     "data_request.IpaEuiccDataRequest.parse": IpaEuiccDataRequest.parse,
     "data_request.parse_ipa_euicc_data_error": data_request.parse_ipa_euicc_data_error,
     "data_request.split_tag_list": data_request.split_tag_list,

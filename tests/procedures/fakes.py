@@ -2,22 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ipad_agent.codec import tlv
-from ipad_agent.codec.device import IpaCapabilities
+from ipad_agent.codec.device import IpaCapabilities, IpaFeature
 from ipad_agent.codec.eim_config import EimConfigurationData
-from ipad_agent.codec.es10 import AddInitialEimResult, Certificates, ConfiguredAddresses
+from ipad_agent.codec.es10 import (
+    AddInitialEimResult,
+    AuthenticateServerResponse,
+    CancelSessionResponse,
+    Certificates,
+    ConfiguredAddresses,
+    PrepareDownloadResponse,
+    parse_authenticate_server,
+    parse_cancel_session,
+    parse_prepare_download,
+)
 from ipad_agent.codec.esipa import EimPackage, NoPackage, ProvideResultResponse, StateChangeCause
+from ipad_agent.codec.esipa_rsp import (
+    AuthenticateClientOk,
+    AuthenticateClientSmds,
+    BoundProfilePackage,
+    InitiateAuthenticationOk,
+)
 from ipad_agent.codec.euicc_info import EuiccInfo1, EuiccInfo2
 from ipad_agent.codec.euicc_package import EuiccPackageResult
 from ipad_agent.codec.fields import ResultCode
 from ipad_agent.codec.identifiers import Eid, Plmn
 from ipad_agent.codec.notifications import AllPackageResults, Criterion, RetrievedNotifications
 from ipad_agent.codec.profiles import ProfileInfo
+from ipad_agent.codec.rat import RulesAuthorisationTable
 from ipad_agent.errors import CodecError
-from ipad_agent.procedures.context import Association, Context
+from ipad_agent.procedures.backoff import Receivers
+from ipad_agent.procedures.context import Association, Context, DownloadRules
+from ipad_agent.procedures.ports import SmdpConnector
 from ipad_agent.procedures.state_change import StateChanges
 from ipad_agent.procedures.work import WorkList
 
@@ -68,13 +87,25 @@ def profile(iccid: str, *, enabled: bool, more: str = "") -> ProfileInfo:
     return ProfileInfo.parse(tlv.encode(0xE3, bytes.fromhex(iccid + state + more)))
 
 
-def eim_config(eim: str = "eim1", *, token: int | None = None) -> EimConfigurationData:
-    return EimConfigurationData.build(eim_id=eim, counter=0, association_token=token)
+def eim_config(eim: str = "eim1", *, token: int | None = None, indirect: bool = False) -> EimConfigurationData:
+    return EimConfigurationData.build(eim_id=eim, counter=0, association_token=token, indirect_download=indirect)
+
+
+CHALLENGE = bytes.fromhex("C0C1C2C3C4C5C6C7C8C9CACBCCCDCECF")
+AUTHENTICATED = bytes.fromhex("BF3808A0063004800211A1")
+"""A BF38 that the card signed, cut down to what the IPA reads: the transaction."""
+PREPARED = bytes.fromhex("BF2108A0063004800211A1")
+CANCELLED = bytes.fromhex("BF4102A000")
+EMPTY_RAT = bytes.fromhex("BF4302A000")
 
 
 @dataclass
 class FakeCard:
-    """``stored`` are the results on the card, ``pending`` its notifications, by number."""
+    """``stored`` are the results on the card, ``pending`` its notifications, by number.
+
+    The download functions answer with ``authenticated``, ``prepared``, ``cancelled`` and ``enabled_at_once`` (an
+    exception is raised); ``install`` does what the card does with a package.
+    """
 
     script: list[object] = field(default_factory=list)
     stored: dict[int, bytes] = field(default_factory=dict)
@@ -86,6 +117,45 @@ class FakeCard:
     add_result: AddInitialEimResult = field(default_factory=lambda: AddInitialEimResult((None,)))
     log: list[str] = field(default_factory=list)
     loaded: list[bytes] = field(default_factory=list)
+    authenticated: bytes | BaseException = AUTHENTICATED
+    prepared: bytes | BaseException = PREPARED
+    cancelled: bytes | BaseException = CANCELLED
+    enabled_at_once: int | BaseException = 1
+    install: Callable[[bytes, Callable[[int, int], None]], bytes | None] = lambda bpp, on_segment: None
+    rat: bytes | BaseException = EMPTY_RAT
+    requests: list[bytes] = field(default_factory=list)
+
+    async def get_rat(self) -> RulesAuthorisationTable:
+        return RulesAuthorisationTable.parse(_given(self.rat))
+
+    async def get_challenge(self) -> bytes:
+        self.log.append("challenge")
+        return CHALLENGE
+
+    async def authenticate_server(self, request: bytes) -> AuthenticateServerResponse:
+        return parse_authenticate_server(self._rsp("authenticate", request, self.authenticated))
+
+    async def prepare_download(self, request: bytes) -> PrepareDownloadResponse:
+        return parse_prepare_download(self._rsp("prepare", request, self.prepared))
+
+    async def install_profile(self, bpp: bytes, on_segment: Callable[[int, int], None]) -> bytes | None:
+        self.log.append("install")
+        return self.install(bpp, on_segment)
+
+    async def cancel_session(self, request: bytes) -> CancelSessionResponse:
+        reason = tlv.parse(request).require(0x81).integer()
+        return parse_cancel_session(self._rsp(f"cancel {reason}", request, self.cancelled))
+
+    async def immediate_enable(self) -> ResultCode:
+        self.log.append("enable")
+        if isinstance(self.enabled_at_once, BaseException):
+            raise self.enabled_at_once
+        return ResultCode(self.enabled_at_once)
+
+    def _rsp(self, name: str, request: bytes, answer: bytes | BaseException) -> bytes:
+        self.log.append(name)
+        self.requests.append(request)
+        return _given(answer)
 
     async def get_eid(self) -> Eid:
         return EID
@@ -139,6 +209,12 @@ class FakeCard:
         self.log.append("recover")
 
 
+def _given(answer: bytes | BaseException) -> bytes:
+    if isinstance(answer, BaseException):
+        raise answer
+    return answer
+
+
 @dataclass
 class FakeLink:
     """``packages`` are handed out one by one (then noEimPackageAvailable); ``answers`` acknowledge results, default:
@@ -173,6 +249,29 @@ class FakeLink:
         if answer is not None:
             raise answer
 
+    async def initiate_authentication(
+        self,
+        *,
+        challenge: bytes,
+        smdp_address: str | None = None,
+        euicc_info1: bytes | None = None,
+        eim_transaction_id: bytes | None = None,
+    ) -> InitiateAuthenticationOk:
+        raise AssertionError("no download is expected here")
+
+    async def authenticate_client(
+        self, transaction_id: bytes, response: bytes
+    ) -> AuthenticateClientOk | AuthenticateClientSmds:
+        raise AssertionError("no download is expected here")
+
+    async def get_bound_profile_package(
+        self, transaction_id: bytes, prepare_download_response: bytes
+    ) -> BoundProfilePackage:
+        raise AssertionError("no download is expected here")
+
+    async def cancel_session(self, transaction_id: bytes, response: bytes) -> None:
+        raise AssertionError("no download is expected here")
+
     async def close(self) -> None:
         return None
 
@@ -183,6 +282,8 @@ def _numbers(result: bytes) -> list[int]:
     if element.tag == 0x30:
         numbers = [item.require(0xBF2F).require(0x80).integer() for item in element.require(0xA0)]
         element = element.require(0xBF51)
+    if element.tag == 0xBF54 and (installed := element.find(0xBF37)) is not None:
+        return [installed.require(0xBF27).require(0xBF2F).require(0x80).integer()]
     if element.tag == 0xBF51:
         try:
             seq = EuiccPackageResult.parse(element.raw).seq_number
@@ -256,6 +357,21 @@ class FakeDevice:
 
 
 @dataclass
+class FakeClock:
+    wall_s: float = 1.8e9
+    """2027-01-15."""
+
+    def wall(self) -> float:
+        return self.wall_s
+
+    def monotonic(self) -> float:
+        return 100.0
+
+    def boot_id(self) -> str:
+        return "boot"
+
+
+@dataclass
 class Bench:
     """One device with one eIM; journal and memory outlive ``restart``, as disks do."""
 
@@ -266,6 +382,11 @@ class Bench:
     device: FakeDevice = field(default_factory=FakeDevice)
     others: tuple[str, ...] = ()
     max_packages: int = 16
+    clock: FakeClock = field(default_factory=FakeClock)
+    features: frozenset[IpaFeature] = frozenset()
+    connector: SmdpConnector | None = None
+    rules: DownloadRules = field(default_factory=DownloadRules)
+    indirect: bool = False
 
     @property
     def context(self) -> Context:
@@ -275,10 +396,14 @@ class Bench:
             device=self.device,
             work=WorkList(self.journal),
             changes=StateChanges(self.memory),
-            capabilities=IpaCapabilities(frozenset()),
+            capabilities=IpaCapabilities(self.features),
             max_packages=self.max_packages,
+            clock=self.clock,
+            receivers=Receivers(self.memory, self.clock),
+            connector=self.connector,
+            download=self.rules,
         )
 
     @property
     def eim(self) -> Association:
-        return Association(eim_config(), self.link, self.others)
+        return Association(eim_config(indirect=self.indirect), self.link, self.others)

@@ -21,6 +21,7 @@ from ipad_agent.errors import NetworkError
 from ipad_agent.lab.eim import EimIdentity, Order, VirtualEim, build_order
 from ipad_agent.lab.euicc import PowerLostError, Quirks, VirtualEuicc, default_card
 from ipad_agent.lab.pki import Pki
+from ipad_agent.procedures.backoff import Receivers
 from ipad_agent.procedures.context import Association, Context
 from ipad_agent.procedures.poll import PollReport, poll
 from ipad_agent.procedures.state_change import StateChanges
@@ -212,6 +213,8 @@ class World:
             changes=StateChanges(self.documents),
             capabilities=IpaCapabilities(frozenset()),
             max_packages=16,
+            clock=StillClock(),
+            receivers=Receivers(self.documents, StillClock()),
         )
         return await poll(context, Association(config, EimClient(self.carrier, self.eid)))
 

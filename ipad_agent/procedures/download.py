@@ -1,0 +1,266 @@
+"""Profile download on an eIM's order (SGP.32 v1.2 §3.2.3, §2.11.1.3), through the eIM or straight from the SM-DP+.
+
+The order is in the journal, and with it how far it got: after a power cut the card is asked for the result of that
+very session, and without one the eIM hears that there is none. A download is begun at most twice, the second time only
+if nothing of the first one reached the card.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Final
+
+from ipad_agent.codec import esipa
+from ipad_agent.codec.es9 import EventEntries
+from ipad_agent.codec.es10_rsp import CancelSessionReason
+from ipad_agent.codec.esipa import ResultErrorCode, StateChangeCause
+from ipad_agent.codec.esipa_rsp import AuthenticateClientOk, AuthenticateClientSmds
+from ipad_agent.codec.notifications import PendingNotification
+from ipad_agent.codec.profiles import ProfileInfo
+from ipad_agent.codec.trigger import ECALL_ACTIVE, DownloadTrigger
+from ipad_agent.errors import CardError, CodecError, ModemError, Remedy
+
+from . import events, immediate, notify
+from .authenticate import Session, authenticate
+from .cancel import cancel
+from .choose import Goal, Way, choose_way, goal_of
+from .context import Association, Context
+from .install import Installation, stored_result
+from .servers import Direct, RspServer, ThroughEim
+from .state_change import snapshot
+from .stop import Stop
+from .work import MAX_LOADS, Stage, Work
+
+MAX_SERVERS: Final = 8
+"""So many SM-DSs and SM-DP+s are asked for one order; events that go in circles end there."""
+MAX_RESPONSE_BYTES: Final = 255
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """The eIM knows how it ended, by the messages of the download itself (§3.2.3.2); nothing is owed.
+
+    ``result`` is the ProfileDownloadTriggerResult for an eIM that asks again nevertheless.
+    """
+
+    result: bytes
+
+
+Outcome = Work | Told
+"""``Work`` with its result to deliver, or without one when the download is to be begun again at the next poll."""
+
+
+async def carry_out(context: Context, eim: Association, work: Work, trigger: DownloadTrigger) -> Outcome:
+    """Do what the trigger says. Raises as ``poll`` does; the work then goes on with ``resume``."""
+    if _ecall_active(await context.card.get_profiles()):
+        return _failed(context, work, Stop("the emergency profile is enabled", reason=ECALL_ACTIVE))
+    way = choose_way(
+        trigger.data,
+        entry_indirect=eim.config.indirect_download,
+        features=context.capabilities.features,
+        connected=context.connector is not None,
+    )
+    if way is None:
+        return _failed(context, work, Stop("this IPA has no way to the SM-DP+ for this order"))
+    events.DOWNLOAD_ORDERED.emit(eim=eim.eim_id, way=way.value)
+    try:
+        goal = await goal_of(context.card, trigger.data)
+    except CodecError as error:
+        events.NOT_UNDERSTOOD.emit(
+            eim=eim.eim_id,
+            problem=f"a download order with {error.message}",
+            code=ResultErrorCode.INVALID_PACKAGE_FORMAT.name,
+        )
+        refusal = esipa.encode_result_error(work.transaction_id, ResultErrorCode.INVALID_PACKAGE_FORMAT)
+        return context.work.answered(work, refusal)
+    except Stop as stop:
+        return _failed(context, work, stop)
+    run = _Run(context, eim, context.work.attempt(work), await _server(context, eim, work, way))
+    return await run.to_the_end(goal)
+
+
+async def resume(context: Context, eim: Association, work: Work, trigger: DownloadTrigger) -> Outcome:
+    """Go on after a restart: by what the card says, not by what was hoped."""
+    found = None
+    if work.stage in (Stage.LOADING, Stage.INSTALLED):
+        found = await stored_result(context, work.session)
+    way = Way.DIRECT
+    if eim.config.indirect_download or trigger.data is None or context.connector is None:
+        way = Way.INDIRECT
+    if found is not None:
+        events.RESULT_FOUND.emit(seq=found.seq_number)
+        return await _installed(context, eim, work, found.raw, through_eim=way is Way.INDIRECT)
+    if work.stage is Stage.INSTALLED:
+        # It left the card because the eIM took it.
+        return _told(context, work, esipa.encode_trigger_error(work.transaction_id))
+    if work.stage is Stage.LOADING:
+        told = False
+        if way is Way.INDIRECT and work.session is not None:
+            server = ThroughEim(eim.link, work.transaction_id)
+            told = await cancel(context, server, work.session, CancelSessionReason.LOAD_BPP_EXECUTION_ERROR)
+        return _failed(context, work, Stop("interrupted while the card was loading; it kept no result", told=told))
+    if work.loads >= MAX_LOADS:
+        return _failed(context, work, Stop("interrupted in two attempts, before anything reached the card"))
+    return await carry_out(context, eim, work, trigger)
+
+
+async def _server(context: Context, eim: Association, work: Work, way: Way) -> RspServer:
+    if way is Way.INDIRECT or context.connector is None:
+        return ThroughEim(eim.link, work.transaction_id)
+    info1 = await context.card.get_euicc_info1()
+    return Direct(context.connector, info1.ci_pkids_for_verification)
+
+
+class _Run:
+    """One attempt. ``work`` is always as the journal has it."""
+
+    def __init__(self, context: Context, eim: Association, work: Work, server: RspServer) -> None:
+        self._context = context
+        self._eim = eim
+        self._server = server
+        self._asked = 0
+        self.work = work
+
+    async def to_the_end(self, goal: Goal) -> Outcome:
+        context = self._context
+        try:
+            result = await self._pursue(goal)
+        except Stop as stop:
+            if stop.retry and not stop.told and self._may_begin_again:
+                events.DOWNLOAD_LATER.emit(reason=stop.sentence)
+                return self.work
+            return _failed(context, self.work, stop)
+        except (CardError, ModemError) as failure:
+            if failure.remedy is not Remedy.GIVE_UP:
+                raise
+            return _failed(context, self.work, Stop(failure.message))
+        finally:
+            await self._server.close()
+        return await _installed(context, self._eim, self.work, result, through_eim=self._server.indirect)
+
+    @property
+    def _may_begin_again(self) -> bool:
+        return self.work.loads < MAX_LOADS and self.work.stage is not Stage.LOADING
+
+    async def _pursue(self, goal: Goal) -> bytes:
+        """The installation result from this server, or from one that it points to."""
+        self._asked += 1
+        if self._asked > MAX_SERVERS:
+            raise Stop(f"the events of the SM-DS lead on and on; {MAX_SERVERS} servers were asked")
+        session = await authenticate(self._context, self._server, goal)
+        if isinstance(session.answer, AuthenticateClientOk):
+            installation = Installation(self._context, self._server, session, session.answer, self.work)
+            try:
+                return await installation.run()
+            finally:
+                self.work = installation.work
+        goals = await self._goals(session, session.answer)
+        ended = Stop("the SM-DS has no event for this card")
+        for next_goal in goals:
+            try:
+                return await self._pursue(next_goal)
+            except Stop as stop:
+                if self.work.stage is Stage.LOADING or self._asked >= MAX_SERVERS:
+                    raise
+                ended = stop
+        raise ended
+
+    async def _goals(self, session: Session, answer: AuthenticateClientSmds | EventEntries) -> list[Goal]:
+        if isinstance(answer, EventEntries):
+            events.EVENTS_FOUND.emit(count=len(answer.entries))
+            return [Goal(entry.rsp_server_address, entry.event_id) for entry in answer.entries]
+        if answer.trigger is None:
+            return []
+        events.EVENTS_FOUND.emit(count=1)
+        transaction_id = answer.trigger.eim_transaction_id
+        if transaction_id is not None and isinstance(self._server, ThroughEim):
+            self._server = replace(self._server, eim_transaction_id=transaction_id)
+        try:
+            return [await goal_of(self._context.card, answer.trigger.data)]
+        except CodecError as error:
+            raise Stop(f"the event of the SM-DS cannot be used: {error.message}") from error
+
+
+# -- the end -----------------------------------------------------------------------------------------------------------
+
+
+async def _installed(context: Context, eim: Association, work: Work, result: bytes, *, through_eim: bool) -> Outcome:
+    """The card gave its result: write it down, try to enable, tell everybody, in this order."""
+    trigger_result = esipa.encode_trigger_result(work.transaction_id, result)
+    if through_eim:
+        work = context.work.reached(work, Stage.INSTALLED, work.session or b"")
+    else:
+        work = context.work.answered(work, trigger_result)
+    seq, address = _announce(result)
+    enabled = _success(result) and await immediate.try_enable(context.card)
+    await _note_change(context, eim, enabled=enabled)
+    if address is None:
+        return context.work.answered(work, trigger_result)
+    taken = await notify.deliver_notifications(context, eim, only=address, through_eim=through_eim)
+    if not through_eim:
+        return work
+    if seq in taken:
+        return _told(context, work, trigger_result)
+    return context.work.answered(work, trigger_result)
+
+
+def _announce(result: bytes) -> tuple[int | None, str | None]:
+    """Say how it ended; the number of the notification and its receiver, None when it cannot be read."""
+    try:
+        notification = PendingNotification.parse(result)
+    except CodecError as error:
+        events.NOT_INSTALLED.emit(reason=f"its result cannot be read: {error.message}", seq="unknown")
+        return None, None
+    installation = notification.installation
+    if installation is not None and installation.success:
+        iccid = notification.iccid.short if notification.iccid is not None else "unknown"
+        events.INSTALLED.emit(iccid=iccid, seq=notification.seq_number)
+    else:
+        reason = installation.error_reason if installation is not None else None
+        command = installation.bpp_command if installation is not None else None
+        said = "for a reason that cannot be read" if reason is None else reason.name
+        events.NOT_INSTALLED.emit(
+            reason=said if command is None else f"{said} in {command.name}", seq=notification.seq_number
+        )
+    return notification.seq_number, notification.address
+
+
+def _success(result: bytes) -> bool:
+    try:
+        installation = PendingNotification.parse(result).installation
+    except CodecError:
+        return False
+    return installation is not None and installation.success
+
+
+async def _note_change(context: Context, eim: Association, *, enabled: bool) -> None:
+    """The profiles are others now: the other eIMs are told, and every eIM if the new one was enabled at once."""
+    known = context.changes.known_profiles()
+    now = snapshot(await context.card.get_profiles())
+    if not context.changes.learn(str(context.eid), now) and not enabled:
+        return
+    if enabled or (known is not None and _enabled(known) != _enabled(now)):
+        context.changes.note((eim.eim_id, *eim.others), StateChangeCause.IMMEDIATE_ENABLE_PROFILE)
+    else:
+        context.changes.note(eim.others, StateChangeCause.OTHER_EIM)
+
+
+def _enabled(profiles: Mapping[str, str]) -> set[str]:
+    return {iccid for iccid, state in profiles.items() if state == "enabled"}
+
+
+def _ecall_active(profiles: tuple[ProfileInfo, ...]) -> bool:
+    return any(profile.enabled and profile.ecall_indication for profile in profiles)
+
+
+def _failed(context: Context, work: Work, stop: Stop) -> Outcome:
+    events.DOWNLOAD_FAILED.emit(reason=stop.sentence)
+    response = stop.sentence.encode()[:MAX_RESPONSE_BYTES]
+    result = esipa.encode_trigger_error(work.transaction_id, stop.reason, error_response=response)
+    return _told(context, work, result) if stop.told else context.work.answered(work, result)
+
+
+def _told(context: Context, work: Work, result: bytes) -> Told:
+    context.work.settled(work, "the eIM knows")
+    return Told(result)
