@@ -659,7 +659,9 @@ def test_the_header_may_have_the_iccid_in_either_order_and_brings_connectivity_p
     assert d.card.state.profiles[-1].http_params == bytes.fromhex("350103")
 
 
-@pytest.mark.parametrize("elements", [b"\xff\xff", b"\x30\x00", b"\xa0\x01\x00", bytes(100), package()[:-4]])
+@pytest.mark.parametrize(
+    "elements", [b"\xff\xff", b"\x30\x00", b"\xa0\x01\x00", bytes(100), package()[:-4], b"\x30\x00" + package()[-4:]]
+)
 def test_elements_are_not_looked_into_unless_the_card_is_strict(elements: bytes) -> None:
     d = prepared()
     assert outcome(d, d.server.bind(elements=elements)) == (None, None)
