@@ -41,7 +41,7 @@ class Line:
 
 STORY: Final[dict[str, Line]] = {
     "IPA-1001": Line("agent", "starts and opens the serial port of the modem"),
-    "IPA-2103": Line("card", "opens a channel to the eSIM's management application (AT+CCHO)"),
+    "IPA-2101": Line("card", "is reached: a logical channel to the eSIM's management application stands"),
     "IPA-4004": Line("card", "is told which eIM manages it: identity, signature key and TLS key"),
     "IPA-4001": Line("card", "answers: {kind}, {profiles} profiles, managed by {eims}"),
     "IPA-3001": Line("network", "DTLS 1.2 session with the eIM; its key is the one that the eSIM told us to trust"),
