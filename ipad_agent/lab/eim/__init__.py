@@ -1,6 +1,7 @@
-"""The lab's eIM: ESipa over CoAP and DTLS 1.2, for IPAs of any make, with the switches that tests need.
+"""The lab's eIM: ESipa over CoAP/DTLS and HTTPS, for IPAs of any make, with the switches that tests need.
 
-``VirtualEim`` answers request bodies, ``CoapsServer`` puts it on a port::
+``VirtualEim`` answers request bodies, ``CoapsServer`` and ``HttpsServer`` put it on a port, a ``Relay`` lets it pass
+indirect downloads on to an SM-DP+::
 
     identity = EimIdentity.from_pki(Pki.load(folder))
     eim = VirtualEim(identity)
@@ -15,13 +16,17 @@ from __future__ import annotations
 
 from .coap_resource import CoapSettings
 from .dtls_context import DtlsSettings, TlsIdentity
-from .errors import EimLabError, OrderError, RequestRefusedError, ServerError, StateFileError
+from .errors import EimLabError, Es9Error, Es9RefusedError, OrderError, RequestRefusedError, ServerError, StateFileError
+from .es9 import MemoryEs9, Servers
+from .es9_https import HttpsEs9, trusting
 from .faults import Fault, PackageFaults
+from .https import FrontSettings, HttpsPort, HttpsServer
 from .identity import EimIdentity, add_initial_eim
 from .packages import DataRequest
 from .records import Device, Order
 from .reply import Application, Reply
 from .report import results_json, results_text
+from .rsp import Relay, RelaySettings
 from .server import CoapsServer
 from .verbs import VERBS, Verb, build_order
 from .virtual import EimSettings, VirtualEim
@@ -37,13 +42,23 @@ __all__ = [
     "EimIdentity",
     "EimLabError",
     "EimSettings",
+    "Es9Error",
+    "Es9RefusedError",
     "Fault",
+    "FrontSettings",
+    "HttpsEs9",
+    "HttpsPort",
+    "HttpsServer",
+    "MemoryEs9",
     "Order",
     "OrderError",
     "PackageFaults",
+    "Relay",
+    "RelaySettings",
     "Reply",
     "RequestRefusedError",
     "ServerError",
+    "Servers",
     "StateFileError",
     "TlsIdentity",
     "Verb",
@@ -52,4 +67,5 @@ __all__ = [
     "build_order",
     "results_json",
     "results_text",
+    "trusting",
 ]

@@ -204,7 +204,7 @@ def _text(code: str, diagnostic: str) -> Message:
 
 
 def _code(text: str) -> Code:
-    """``4.04``, or as HTTP has it ``404``; 5.00 for what CoAP has not (a redirection)."""
+    """``4.04``, or as HTTP has it ``404``; 5.00 for what CoAP does not have (a redirection)."""
     number, _, detail = text.partition(".") if "." in text else (text[:1], "", text[1:])
     try:
         return Code(int(number) << 5 | int(detail))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from cryptography import x509
@@ -46,8 +46,8 @@ class EimIdentity:
             serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
         )
 
-    def _tls_pin(self, pin: str) -> bytes:
-        chain = self.tls.chain
+    @staticmethod
+    def _tls_pin(pin: str, chain: Sequence[x509.Certificate]) -> bytes:
         match pin:
             case "leaf-spki":
                 return _spki(chain[0])
@@ -73,13 +73,16 @@ class EimIdentity:
         ci_pkid: bytes | None = None,
         indirect_download: bool = False,
         inner_sequence: bool = False,
+        tls_chain: Sequence[x509.Certificate] | None = None,
     ) -> bytes:
         """EimConfigurationData (30..) of this eIM (SGP.32 v1.2 §2.11.1.1.1).
 
         ``signing`` is ``spki``, ``certificate`` or ``none`` (an update that keeps the key); ``tls_pin`` is
         ``leaf-spki``, ``leaf-certificate``, ``ca-spki``, ``ca-certificate`` or ``none``. Keys and certificates take
         the tag's place of their own 30, as the schema's IMPLICIT tags say; ``inner_sequence`` leaves the 30 inside.
+        ``tls_chain`` is what is pinned when HTTPS has other certificates than ``tls``.
         """
+        chain = self.tls.chain if tls_chain is None else tls_chain
         return der.seq(
             der.utf8(self.eim_id, 0x80),
             b"" if fqdn is None else der.utf8(fqdn, 0x81),
@@ -87,7 +90,7 @@ class EimIdentity:
             b"" if counter is None else der.integer(counter, 0x83),
             der.integer(REQUEST_TOKEN, 0x84) if ask_for_token else b"",
             self._key_data(0xA5, signing, self._signing_bytes(signing), inner_sequence),
-            self._key_data(0xA6, tls_pin, b"" if tls_pin == "none" else self._tls_pin(tls_pin), inner_sequence),
+            self._key_data(0xA6, tls_pin, b"" if tls_pin == "none" else self._tls_pin(tls_pin, chain), inner_sequence),
             b"" if protocols is None else der.bits({PROTOCOLS[name] for name in protocols}, 0x87),
             b"" if ci_pkid is None else der.octets(ci_pkid, 0x88),
             der.null(0x89) if indirect_download else b"",

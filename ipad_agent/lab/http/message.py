@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -66,6 +66,8 @@ class Response:
     client wait or stop early. ``chunked`` sends any body in chunks. ``drip_bytes`` sends the body in pieces of that
     size with ``drip_s`` between them. ``cut_bytes`` stops after so many bytes of head and body and ends the
     connection. ``answer`` False sends nothing at all. ``raw`` replaces head and body by these bytes.
+
+    ``later`` set means that the answer is not known yet: it is awaited, once, and what it gives is sent instead.
     """
 
     status: int = 200
@@ -83,6 +85,7 @@ class Response:
     cut_bytes: int | None = None
     answer: bool = True
     raw: bytes | None = None
+    later: Callable[[], Awaitable[Response]] | None = None
 
 
 Handler = Callable[[Request], Response]

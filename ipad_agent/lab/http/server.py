@@ -16,7 +16,7 @@ import socket
 import ssl
 import struct
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 
@@ -69,7 +69,9 @@ class HttpCounters:
 class HttpServer:
     """Serves ``handler`` at ``host:port`` (port 0: any free one, then in ``port``); ``tls=None`` is plain HTTP.
 
-    ``handler``, ``settings`` and ``counters`` may be looked at and exchanged while it runs. ``OSError`` when the
+    ``handler``, ``settings`` and ``counters`` may be looked at and exchanged while it runs. ``on_end`` is told the
+    number of each connection that is over, and whether its client said close_notify before (None: the server ended
+    it, or it was no TLS). ``OSError`` when the
     address is taken, ``ssl.SSLError`` when key and certificate are no good.
     """
 
@@ -83,6 +85,7 @@ class HttpServer:
         port: int = 0,
     ) -> None:
         self.handler = handler
+        self.on_end: Callable[[int, bool | None], None] | None = None
         self.settings = settings or HttpSettings()
         self.counters = HttpCounters()
         self.host = host
@@ -184,6 +187,7 @@ class _Connection:
         self._writer = writer
         self._number = number
         self._parser = RequestParser(self._settings.limits)
+        self._goodbye: bool | None = None
         peer = writer.get_extra_info("peername")
         self._peer = str(peer[0]) if peer else ""
 
@@ -198,6 +202,8 @@ class _Connection:
         finally:
             if not graceful:
                 self._abort()
+            if self._server.on_end is not None:
+                self._server.on_end(self._number, self._goodbye)
         await self._close()
 
     async def _serve(self) -> bool:
@@ -217,6 +223,8 @@ class _Connection:
                 return True
             self._counters.requests += 1
             response = self._server.handler(request)
+            if response.later is not None:
+                response = await response.later()
             index += 1
             if response.delay_s > 0:
                 await asyncio.sleep(response.delay_s)
@@ -292,8 +300,10 @@ class _Connection:
             ssl_object.read(1)
         except ssl.SSLZeroReturnError:
             self._counters.close_notify += 1
+            self._goodbye = True
         except ssl.SSLError:
             self._counters.ragged_ends += 1
+            self._goodbye = False
 
     # Out
 

@@ -63,4 +63,6 @@ class TlsSettings:
     def _group(self) -> str | None:
         if self.groups != "auto":
             return self.groups
-        return _BRAINPOOL if isinstance(self.leaf.public_key.curve, ec.BrainpoolP256R1) else None
+        key = self.leaf.certificate.public_key()
+        brainpool = isinstance(key, ec.EllipticCurvePublicKey) and isinstance(key.curve, ec.BrainpoolP256R1)
+        return _BRAINPOOL if brainpool else None

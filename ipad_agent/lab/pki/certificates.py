@@ -12,7 +12,7 @@ from datetime import datetime
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID, ObjectIdentifier
 
 ROLE = {
@@ -43,12 +43,16 @@ class Issuer:
     """Who signs: a name and its key."""
 
     name: x509.Name
-    key: ec.EllipticCurvePrivateKey
+    key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 
     def issue(
-        self, request: Request, public_key: ec.EllipticCurvePublicKey, not_before: datetime, not_after: datetime
+        self,
+        request: Request,
+        public_key: ec.EllipticCurvePublicKey | rsa.RSAPublicKey,
+        not_before: datetime,
+        not_after: datetime,
     ) -> x509.Certificate:
-        """The signed certificate (ECDSA with SHA-256)."""
+        """The signed certificate (with SHA-256)."""
         builder = (
             x509.CertificateBuilder()
             .subject_name(request.subject)
@@ -108,7 +112,8 @@ def rsp_signer(role: str, common_name: str, oid: str) -> Request:
 
 def rsp_tls(role: str, host: str, oid: str) -> Request:
     """DPtls or DStls: the server's HTTPS certificate, with the same OID as its signers."""
-    names = [x509.DNSName(host), x509.RegisteredID(ObjectIdentifier(oid))]
+    # localhost is for clients that reach a lab where no name leads.
+    names = [x509.DNSName(host), x509.DNSName("localhost"), x509.RegisteredID(ObjectIdentifier(oid))]
     return Request(
         name(O="ACME", CN=host),
         (_sign_data(), _policy(role), _tls_use(), (x509.SubjectAlternativeName(names), False)),

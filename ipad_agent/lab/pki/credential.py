@@ -9,9 +9,13 @@ from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 _EC_PARAMETERS = re.compile(rb"-----BEGIN EC PARAMETERS-----.*?-----END EC PARAMETERS-----\s*", re.DOTALL)
+
+
+PrivateKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
+"""RSA is for TLS servers of the wide world; nothing of GSMA signs with it."""
 
 
 class PkiError(ValueError):
@@ -27,15 +31,15 @@ class Credential:
 
     name: str
     certificate: x509.Certificate
-    key: ec.EllipticCurvePrivateKey | None = None
+    key: PrivateKey | None = None
     cert_path: Path | None = None
     key_path: Path | None = None
 
     @property
     def private_key(self) -> ec.EllipticCurvePrivateKey:
-        """The private key; ``PkiError`` when the entry has none."""
-        if self.key is None:
-            raise PkiError(f"{self.name} has no private key")
+        """The private key; ``PkiError`` when the entry has none, or one that is not elliptic curve."""
+        if not isinstance(self.key, ec.EllipticCurvePrivateKey):
+            raise PkiError(f"{self.name} has no {'private' if self.key is None else 'elliptic curve'} key")
         return self.key
 
     @property
@@ -58,8 +62,10 @@ class Credential:
 
     @property
     def key_pem(self) -> bytes:
-        """The private key, PKCS #8 PEM without password."""
-        return self.private_key.private_bytes(
+        """The private key of either kind, PKCS #8 PEM without password; ``PkiError`` when the entry has none."""
+        if self.key is None:
+            raise PkiError(f"{self.name} has no private key")
+        return self.key.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )
 
@@ -91,13 +97,12 @@ class Credential:
 
 
 def load_credential(name: str, cert_path: Path, key_path: Path | None) -> Credential:
-    """Read a certificate (PEM or DER) and its EC key (PEM or DER); ``PkiError`` when they do not belong together."""
+    """Read a certificate (PEM or DER) and its key (PEM or DER); ``PkiError`` when they do not belong together."""
     certificate = _read_certificate(cert_path)
     key = _read_key(key_path) if key_path is not None else None
-    credential = Credential(name, certificate, key, cert_path, key_path)
-    if key is not None and key.public_key().public_numbers() != credential.public_key.public_numbers():
+    if key is not None and key.public_key() != certificate.public_key():
         raise PkiError(f"{key_path} is not the key of {cert_path}")
-    return credential
+    return Credential(name, certificate, key, cert_path, key_path)
 
 
 def write_private(path: Path, data: bytes) -> None:
@@ -118,7 +123,7 @@ def _read_certificate(path: Path) -> x509.Certificate:
         raise PkiError(f"{path} is not a readable certificate: {error}") from error
 
 
-def _read_key(path: Path) -> ec.EllipticCurvePrivateKey:
+def _read_key(path: Path) -> PrivateKey:
     try:
         data = path.read_bytes()
         if b"-----BEGIN" in data:
@@ -128,6 +133,6 @@ def _read_key(path: Path) -> ec.EllipticCurvePrivateKey:
             key = serialization.load_der_private_key(data, None)
     except (OSError, ValueError, TypeError) as error:
         raise PkiError(f"{path} is not a readable private key: {error}") from error
-    if not isinstance(key, ec.EllipticCurvePrivateKey):
-        raise PkiError(f"{path} is not an elliptic curve key")
+    if not isinstance(key, ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey):
+        raise PkiError(f"{path} is neither an elliptic curve nor an RSA key")
     return key

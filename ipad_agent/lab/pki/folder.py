@@ -12,6 +12,7 @@ Entries and what they are:
 ``eim-ca``             the eIM operator's CA, and ``eim-tls-issued`` the (D)TLS certificate that it issued
 ``<entry>-expired``    the same certificate, same key, past its end; ``-not-yet-valid`` before its begin
 ``<entry>-foreign``    the same names with another key (and, if issued, from another CA): must not be trusted
+``<entry>-rsa``        the same names and, if issued, the same CA, with an RSA key: for TLS servers
 =====================  ======================================================================================
 
 Files: ``<entry>.cert.pem``, ``<entry>.cert.der``, ``<entry>.key.pem`` (PKCS #8, mode 0600), ``manifest.json``.
@@ -32,19 +33,19 @@ from typing import Any
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
 
 from . import certificates
 from .certificates import Issuer, Request
-from .credential import Credential, PkiError, load_credential
+from .credential import Credential, PkiError, PrivateKey, load_credential
 from .ecdsa import CURVES
 from .eid import make_eid
 
 MANIFEST = "manifest.json"
 _ORGANIZATION = "RSP Test EUM"
 _LIFETIME = timedelta(days=365 * 30)
-_KINDS = ("expired", "not-yet-valid", "foreign")
+_KINDS = ("expired", "not-yet-valid", "foreign", "rsa")
 
 
 @dataclass(slots=True)
@@ -146,10 +147,11 @@ class Pki:
         return self["ci"].key_id
 
     def variant(self, name: str, kind: str, now: datetime | None = None) -> Credential:
-        """``<name>-<kind>``, kind ``expired``, ``not-yet-valid`` or ``foreign``; made and written when first asked for.
+        """``<name>-<kind>``, kind ``expired``, ``not-yet-valid``, ``foreign`` or ``rsa``; made when first asked for.
 
         The dated ones keep the key and, if its key is here, the issuer. ``foreign`` has another key, and another issuer
-        of the same name. ``PkiError`` when the issuer's key is not in this folder.
+        of the same name; ``rsa`` has an RSA key from the right issuer. ``PkiError`` when the issuer's key is not in
+        this folder.
         """
         if kind not in _KINDS:
             raise PkiError(f"{kind!r} is none of {', '.join(_KINDS)}")
@@ -163,13 +165,17 @@ class Pki:
             "expired": (now - timedelta(days=800), now - timedelta(days=30)),
             "not-yet-valid": (now + timedelta(days=30), now + timedelta(days=800)),
             "foreign": (now - timedelta(days=1), now + _LIFETIME),
+            "rsa": (now - timedelta(days=1), now + _LIFETIME),
         }[kind]
-        key = original.private_key
-        issuer_key = self._issuer_key(original)
+        key: PrivateKey = original.private_key
+        issuer_key: PrivateKey = self._issuer_key(original)
+        self_signed = issuer_key is key
         if kind == "foreign":
-            self_signed = issuer_key is key
-            key = ec.generate_private_key(key.curve)
-            issuer_key = key if self_signed else ec.generate_private_key(issuer_key.curve)
+            key = ec.generate_private_key(original.private_key.curve)
+            issuer_key = key if self_signed else ec.generate_private_key(original.private_key.curve)
+        elif kind == "rsa":
+            key = rsa.generate_private_key(65537, 2048)
+            issuer_key = key if self_signed else issuer_key
         certificate = Issuer(original.certificate.issuer, issuer_key).issue(request, key.public_key(), begin, end)
         self.entries[full_name] = Credential(full_name, certificate, key).save(self.folder)
         self._write_manifest()
@@ -177,13 +183,16 @@ class Pki:
 
     def _issuer_key(self, credential: Credential) -> ec.EllipticCurvePrivateKey:
         for candidate in self.entries.values():
-            if candidate.key is None or candidate.certificate.subject != credential.certificate.issuer:
+            key = candidate.key
+            if not isinstance(key, ec.EllipticCurvePrivateKey):
+                continue
+            if candidate.certificate.subject != credential.certificate.issuer:
                 continue
             try:
                 credential.certificate.verify_directly_issued_by(candidate.certificate)
             except (InvalidSignature, ValueError, TypeError):
                 continue
-            return candidate.key
+            return key
         raise PkiError(f"the key that issued {credential.name} is not in {self.folder}")
 
     def _make(
