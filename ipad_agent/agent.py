@@ -7,9 +7,10 @@ memory, with another clock and other dice.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from . import daemon_events as events
@@ -19,7 +20,7 @@ from .codec.eim_config import EimConfigurationData
 from .codec.identifiers import Eid
 from .errors import CardError, CodecError, EimError, IpadError, ModemError, NetworkError, Remedy, StoreError
 from .events import trace
-from .policy.outcome import Outcome
+from .policy.outcome import Outcome, Wake
 from .policy.settings import ScheduleSettings
 from .procedures import events as procedure_events
 from .procedures import startup
@@ -35,7 +36,11 @@ from .timetable import Documents, Timetable
 
 FIRST_PAUSE_S: Final = 2.0
 LONGEST_PAUSE_S: Final = 60.0
+SHORTEST_PAUSE_S: Final = 0.01
+"""Sums of times are not exact: what is due in a picosecond must not be asked about a million times."""
 LOOK_AGAIN_S: Final = 300.0
+PROVISION_GAP_S: Final = 3600.0
+"""An eIM that deletes itself as soon as it is on the card must not wear the card out."""
 POLL_LIMIT_S: Final = 3600.0
 TICK_S: Final = 600.0
 
@@ -85,7 +90,7 @@ class Rooms:
     initial_eims: bytes | None = None
     initial_eims_source: str = ""
     connector: SmdpConnector | None = None
-    download: DownloadRules = DownloadRules()
+    download: DownloadRules = field(default_factory=DownloadRules)
 
 
 class Agent:
@@ -97,7 +102,10 @@ class Agent:
         self._work = WorkList(rooms.journal)
         self._changes = StateChanges(rooms.memory)
         self._deadline: float | None = None
-        self._refused_initial = False
+        self._refused_initial: Eid | None = None
+        self._provisioned_at: float | None = None
+        self._served = False
+        self._causes: set[Wake] = set()
         self._woken = asyncio.Event()
 
     @property
@@ -105,29 +113,44 @@ class Agent:
         """Whether the step in progress has passed its limit: then the watchdog is no longer fed."""
         return self._deadline is not None and asyncio.get_running_loop().time() > self._deadline
 
+    def poke(self, cause: Wake) -> None:
+        """Somebody wants polls brought forward, as far as the schedule allows for this cause; ``Wake.COMMAND`` means
+        all eIMs, now. It ends any pause, also that after trouble with the card. To be called in the event loop."""
+        self._causes.add(cause)
+        self._woken.set()
+
     async def run(self) -> None:
         """Serve the card for ever. Trouble with card or modem leads to a pause and a new start, never to an end."""
         dropped = self._work.drop_unreadable()
         if dropped:
             events.DAMAGED_WORK.emit(count=dropped)
-        pause_s = FIRST_PAUSE_S
+        next_pause_s = FIRST_PAUSE_S
         while True:
             started = asyncio.get_running_loop().time()
             try:
                 await self._serve()
-                pause_s = FIRST_PAUSE_S
+                next_pause_s = FIRST_PAUSE_S
                 continue
             except (CardError, ModemError, StoreError) as trouble:
+                pause_s = self._pause_after(started, next_pause_s)
+                status = f"{trouble.side.value}: {trouble.message}"
                 events.CARD_LOST.emit(
                     side=trouble.side.value, reason=trouble.message, wait_s=pause_s, hint=trouble.hint
                 )
             except Exception as bug:  # noqa: BLE001 - the one place: an unattended device goes on
+                pause_s = self._pause_after(started, next_pause_s)
+                status = "starting again after an error nobody expected"
                 events.BUG.emit(reason=repr(bug), wait_s=pause_s)
                 trace(bug)
             await self._card_away()
-            await asyncio.sleep(pause_s)
-            lasted_s = asyncio.get_running_loop().time() - started
-            pause_s = FIRST_PAUSE_S if lasted_s > LONGEST_PAUSE_S * 2 else min(pause_s * 2, LONGEST_PAUSE_S)
+            await self._pause(pause_s, status)
+            next_pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
+
+    @staticmethod
+    def _pause_after(started: float, next_pause_s: float) -> float:
+        """Trouble after a good while is new trouble."""
+        lasted_s = asyncio.get_running_loop().time() - started
+        return FIRST_PAUSE_S if lasted_s > LONGEST_PAUSE_S * 2 else next_pause_s
 
     async def _card_away(self) -> None:
         """Let go of the card so that the next attempt begins with a fresh port."""
@@ -149,6 +172,7 @@ class Agent:
             newly_provisioned = await self._provision(facts)
             facts = await startup.read_card(self._rooms.card)
         startup.announce(facts)
+        told_later = self._pending(eim.eim_id for eim in facts.eims) if self._served else set()
         startup.note_changes(facts, self._changes)
         eims = self._with_owed(facts.eims)
         if not eims:
@@ -162,15 +186,23 @@ class Agent:
         if newly_provisioned:
             for eim_id in eims:
                 timetable.provisioned(eim_id)
+        if not self._served:
+            # Once: whatever cannot be delivered now is up to the back-off, and not brought forward by trouble.
+            timetable.wake(Wake.RESULT_OWED, {work.eim_id for work in self._work.open()})
+        timetable.wake(Wake.STATE_CHANGE, self._pending(eims) - told_later)
+        self._served = True
         await self._rooms.card.release()
         await self._poll_for_ever(facts, eims, timetable)
 
     async def _provision(self, facts: CardFacts) -> bool:
-        request = self._rooms.initial_eims
-        if request is None or self._refused_initial:
+        request, now = self._rooms.initial_eims, asyncio.get_running_loop().time()
+        if request is None or self._refused_initial == facts.eid:
+            return False
+        if self._provisioned_at is not None and now - self._provisioned_at < PROVISION_GAP_S:
             return False
         accepted = await provision(self._rooms.card, request, self._rooms.initial_eims_source)
-        self._refused_initial = not accepted
+        self._refused_initial = None if accepted else facts.eid
+        self._provisioned_at = now if accepted else None
         return accepted
 
     def _with_owed(self, eims: tuple[EimConfigurationData, ...]) -> dict[str, EimConfigurationData]:
@@ -178,14 +210,23 @@ class Agent:
         deleted, SGP.32 §3.3.1)."""
         known = {config.eim_id: config for config in eims}
         for work in self._work.open():
-            if work.eim_id not in known:
+            if work.eim_id in known:
+                continue
+            try:
                 known[work.eim_id] = EimConfigurationData.parse(work.eim_config)
+            except CodecError as error:  # written by another version of this program
+                events.NO_WAY_TO_EIM.emit(eim=work.eim_id, reason=error.message)
         return known
+
+    def _pending(self, eim_ids: Iterable[str]) -> set[str]:
+        """Those that have to be told that the profiles changed."""
+        return {eim_id for eim_id in eim_ids if self._changes.pending(eim_id) is not None}
 
     async def _poll_for_ever(
         self, facts: CardFacts, eims: dict[str, EimConfigurationData], timetable: Timetable
     ) -> None:
         while eims:
+            self._bring_forward(timetable)
             due = timetable.next()
             if due is None:
                 return
@@ -194,6 +235,7 @@ class Agent:
                 self._rooms.idle()
                 await self._pause(due.decision.wait_s, f"{due.eim_id}: {due.decision.sentence}", timetable)
                 continue
+            told_later = self._pending(eims)
             report = await self._poll(facts, eims, due.eim_id, timetable)
             if report is None or report.eims_changed or due.eim_id not in {c.eim_id for c in facts.eims}:
                 configs = await self._rooms.card.get_eim_configuration()
@@ -201,7 +243,17 @@ class Agent:
                 eims = self._with_owed(configs)
                 timetable.set_eims(eims)
                 self._rooms.links.keep_only(list(eims.values()))
+            timetable.wake(Wake.STATE_CHANGE, self._pending(eims) - told_later)
             await self._rooms.card.release()
+
+    def _bring_forward(self, timetable: Timetable) -> None:
+        """Do what ``poke`` asked for."""
+        causes, self._causes = self._causes, set()
+        self._woken.clear()
+        for cause in Wake:
+            if cause in causes:
+                events.WOKEN.emit(cause=cause.value)
+                timetable.wake(cause)
 
     async def _poll(
         self, facts: CardFacts, eims: dict[str, EimConfigurationData], eim_id: str, timetable: Timetable
@@ -229,8 +281,11 @@ class Agent:
             outcome = Outcome.MODEM_TROUBLE if isinstance(error, ModemError) else Outcome.CARD_TROUBLE
             raise
         finally:
-            await link.close()
-            timetable.finish(eim_id, outcome, retry_after_s=retry_after_s)
+            try:
+                with contextlib.suppress(NetworkError, EimError):  # what counted has been said before
+                    await link.close()
+            finally:
+                timetable.finish(eim_id, outcome, retry_after_s=retry_after_s)
 
     def _context(self, facts: CardFacts) -> Context:
         rooms = self._rooms
@@ -252,7 +307,7 @@ class Agent:
         """Wait, or until somebody calls; the service manager sees why."""
         self._rooms.notifier.status(status)
         loop = asyncio.get_running_loop()
-        until = loop.time() + wait_s
+        until = loop.time() + max(wait_s, SHORTEST_PAUSE_S)
         while (left_s := until - loop.time()) > 0 and not self._woken.is_set():
             try:
                 async with asyncio.timeout(min(left_s, TICK_S)):

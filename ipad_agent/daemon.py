@@ -16,6 +16,7 @@ from .clock import Clock, SystemClock
 from .codec.device import IpaCapabilities, IpaFeature, IpaProtocol
 from .config import Config
 from .errors import CardError, ModemError
+from .policy import Wake
 from .rooms import EimLinks, Schedules, initial_eims, open_card
 from .sdnotify import Notifier
 from .store import Journal, Memory, RealFilesystem, StateLock
@@ -25,6 +26,8 @@ CLOSE_LIMIT_S: Final = 1.5
 
 def run_daemon(config: Config) -> int:
     """Run until SIGTERM or SIGINT; the exit status. Raises ``ConfigError`` and ``StoreError`` before it starts."""
+    # Until the agent listens, a call to poll must not be the end of the process.
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)
     _configure_log(config)
     filesystem, clock = RealFilesystem(), SystemClock()
     state_dir, runtime_dir = str(config.store.state_dir), str(config.store.runtime_dir)
@@ -76,6 +79,7 @@ async def _run(config: Config, journal: Journal, memory: Memory, clock: Clock) -
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    loop.add_signal_handler(signal.SIGUSR1, agent.poke, Wake.COMMAND)
     # A missing modem is no failed start: the agent waits for it, and systemd must not restart us meanwhile.
     notifier.ready("looking for the modem and the card")
     tasks = [

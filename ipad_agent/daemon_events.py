@@ -42,6 +42,12 @@ NO_WAY_TO_EIM = define(
     "The card's entry for this eIM does not say how to reach it, or says a way this agent has not. See [[eim]] in the "
     "configuration.",
 )
+WOKEN = define(
+    "IPA-1009",
+    INFO,
+    "Polls are brought forward: {cause}.",
+    "A command (SIGUSR1) polls every eIM now. Everything else respects an eIM that asked for patience, and back-offs.",
+)
 DAMAGED_WORK = define(
     "IPA-1008",
     WARNING,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -110,6 +111,17 @@ def test_a_second_daemon_on_one_state_directory_is_refused(tmp_path: Path, daemo
     assert f"another agent uses {tmp_path / 'state'}" in ended.stderr
     assert "Traceback" not in ended.stderr
     assert daemon.process.poll() is None
+
+
+def test_a_call_to_poll_is_no_end_of_the_process_however_early_it_comes(daemon: Daemon) -> None:
+    daemon.until(STARTED)
+    daemon.process.send_signal(signal.SIGUSR1)
+    daemon.until(CARD_LOST)
+    daemon.process.send_signal(signal.SIGUSR1)
+    daemon.until(CARD_LOST)
+    daemon.process.terminate()
+    daemon.until(STOPPED)
+    assert daemon.process.wait(LIMIT_S) == 0
 
 
 def test_a_missing_modem_ends_nothing_and_sigterm_ends_well(daemon: Daemon) -> None:

@@ -262,6 +262,8 @@ def _earliest_s(
         else:
             return None  # another network does not change what the eIM thinks of us
         return max(ATTACH_SPREAD_S * chance, gap_s - since_attempt_s)
+    if state.outcome is Outcome.INTERRUPTED and state.failures > 1:
+        return None  # runs are cut off again and again, perhaps by the very work that is owed
     # A state change or a result: at once when things go well, after the first back-off when they do not.
     return max(0.0, settings.backoff_first_s - since_attempt_s) if state.failures else 0.0
 

@@ -242,6 +242,20 @@ def test_a_result_or_state_change_waits_for_the_first_back_off_when_they_do_not(
     assert decide(wake(state, at(900), cause, CALM, chance=0.5), at(900)).poll_now
 
 
+@pytest.mark.parametrize("cause", [Wake.RESULT_OWED, Wake.STATE_CHANGE])
+def test_what_is_owed_brings_no_poll_forward_when_runs_are_cut_off_again_and_again(cause: Wake) -> None:
+    state = started()
+    for number in range(6):
+        running = begin(state, at(100 + number))
+        state = start(running, at(110 + number), CALM, phase_s=0.0)  # the process died in it
+    assert state.outcome is Outcome.INTERRUPTED
+    later = at(2000)
+    assert wake(state, later, cause, CALM, chance=0.5) is state
+    assert decide(wake(state, later, Wake.COMMAND, CALM, chance=0.5), later).poll_now
+    once = start(begin(started(), at(100)), at(110), CALM, phase_s=0.0)
+    assert decide(wake(once, at(720), cause, CALM, chance=0.5), at(720)).poll_now
+
+
 def test_a_result_that_is_owed_at_boot_does_not_wait_for_the_phase_but_for_the_modem() -> None:
     state = wake(started(phase=250.0), at(5), Wake.RESULT_OWED, CALM, chance=0.5)
     assert decide(state, at(5)).wait_s == 55

@@ -1,0 +1,281 @@
+"""The whole ``Agent`` on the lab's card and eIMs in memory, in virtual time, with a disk that survives its restarts."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from ipad_agent.agent import Agent, Rooms
+from ipad_agent.card.channel import ApduChannel
+from ipad_agent.card.euicc import Euicc
+from ipad_agent.card.isdr import IsdrSession
+from ipad_agent.codec.device import IpaCapabilities
+from ipad_agent.codec.eim_config import EimConfigurationData
+from ipad_agent.codec.identifiers import Eid
+from ipad_agent.eim.client import EimClient
+from ipad_agent.errors import EimError, ModemError, NetworkError
+from ipad_agent.lab.eim import EimIdentity, Order, VirtualEim, build_order
+from ipad_agent.lab.euicc import Quirks, VirtualEuicc, default_card
+from ipad_agent.lab.pki import Pki
+from ipad_agent.policy import NORMAL, ScheduleSettings, phase_s
+from ipad_agent.rooms import Schedules
+from ipad_agent.store import Journal, Memory
+from ipad_agent.store.memory_filesystem import MemoryFilesystem
+
+from .memory import Device, DirectAccess, DirectCarrier, DirectChannel
+
+# Nothing by chance: every time below can be told beforehand.
+CALM = replace(NORMAL, jitter=0.0, fast_phase_s=0.0)
+START_S = 1000.0
+SECOND_EIM = "second.example"
+
+
+class LoopClock:
+    """All clocks follow the event loop; ``reboots`` makes another boot of the gateway."""
+
+    def __init__(self) -> None:
+        self.reboots = 0
+
+    def wall(self) -> float:
+        return 1.8e9 + self.monotonic()
+
+    def monotonic(self) -> float:
+        return asyncio.get_running_loop().time()
+
+    def boot_id(self) -> str:
+        return f"boot {self.reboots}"
+
+
+class LastMoment(random.Random):
+    """Dice that always show the most: every back-off is as long as it may be."""
+
+    def random(self) -> float:
+        return 1.0
+
+
+class Steps:
+    """Counts the moments at which the agent waits for the card or the network; ``at`` acts at one of them."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.at: int | None = None
+        self.action: Callable[[], None] = lambda: None
+
+    async def step(self) -> None:
+        self.count += 1
+        if self.count == self.at:
+            self.action()
+        await asyncio.sleep(0)
+
+
+class SteppingChannel(DirectChannel):
+    """Waits before and after each APDU, as a serial line does."""
+
+    def __init__(self, access: SteppingAccess, number: int) -> None:
+        super().__init__(access, number)
+        self._steps = access.steps
+
+    async def transceive(self, apdu: bytes, *, deadline_s: float) -> bytes:
+        await self._steps.step()
+        answer = await super().transceive(apdu, deadline_s=deadline_s)
+        await self._steps.step()
+        return answer
+
+
+class SteppingAccess(DirectAccess):
+    """``trouble`` is raised instead of opening a channel; every attempt is noted with its time."""
+
+    def __init__(self, card: VirtualEuicc, steps: Steps) -> None:
+        super().__init__(card)
+        self.steps = steps
+        self.trouble: ModemError | None = None
+        self.attempts: list[float] = []
+
+    async def open(self, aid: bytes) -> ApduChannel:
+        self.attempts.append(now_s())
+        await self.steps.step()
+        if self.trouble is not None:
+            raise self.trouble
+        direct = await super().open(aid)
+        assert isinstance(direct, DirectChannel)
+        return SteppingChannel(self, direct._number)
+
+
+@dataclass
+class Network:
+    """All eIMs by their eimId, what is ``down``, and every request as (time, eimId, function, body)."""
+
+    eims: dict[str, VirtualEim]
+    steps: Steps
+    down: set[str] = field(default_factory=set)
+    cut: Callable[[str, str], bool] = lambda when, function: False
+    close_trouble: NetworkError | None = None
+    requests: list[tuple[float, str, str, bytes]] = field(default_factory=list)
+
+    def polls(self, eim_id: str | None = None) -> list[float]:
+        """When eIMs were asked for work."""
+        return [at for at, eim, function, _ in self.requests if function == "GetEimPackage" and eim_id in (None, eim)]
+
+
+class SteppingCarrier(DirectCarrier):
+    """Waits before and after each exchange, as a network does."""
+
+    def __init__(self, network: Network, eim_id: str) -> None:
+        super().__init__(network.eims[eim_id])
+        self._network = network
+        self._eim_id = eim_id
+        self.cut = self._cut
+
+    def _cut(self, when: str, function: str) -> bool:
+        return self._network.cut(when, function)  # as it is set by then
+
+    async def exchange(self, body: bytes, *, function: str) -> bytes:
+        self._network.requests.append((now_s(), self._eim_id, function, body))
+        await self._network.steps.step()
+        if self._eim_id in self._network.down:
+            raise NetworkError("nobody answers")
+        answer = await super().exchange(body, function=function)
+        await self._network.steps.step()
+        return answer
+
+    async def close(self) -> None:
+        await self._network.steps.step()
+        if self._network.close_trouble is not None:
+            raise self._network.close_trouble
+
+
+class Links:
+    """``agent.Links`` to the virtual eIMs."""
+
+    def __init__(self, network: Network) -> None:
+        self._network = network
+        self.kept: list[str] = []
+
+    def link(self, config: EimConfigurationData, eid: Eid) -> EimClient:
+        if config.eim_id not in self._network.eims:
+            raise EimError(f"there is no way to {config.eim_id}")
+        return EimClient(SteppingCarrier(self._network, config.eim_id), eid, eim_id=config.eim_id)
+
+    def keep_only(self, configs: list[EimConfigurationData]) -> None:
+        self.kept = [config.eim_id for config in configs]
+
+
+class Notifier:
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+
+    def status(self, text: str) -> object:
+        self.texts.append(text)
+        return None
+
+
+def now_s() -> float:
+    return asyncio.get_running_loop().time()
+
+
+class AgentBench:
+    """One gateway. To be made and used inside ``virtual_time.run``."""
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        settings: ScheduleSettings = CALM,
+        quirks: Quirks | None = None,
+        associated: bool = True,
+        initial_eims: bytes | None = None,
+        dice: random.Random | None = None,
+    ) -> None:
+        pki = Pki.load(folder)
+        self.card = default_card(pki, quirks=quirks, associated=associated, token=associated)
+        self.identity = EimIdentity.from_pki(pki)
+        self.certificate = pki["euicc"].cert_der
+        self.settings = settings
+        self.initial_eims = initial_eims
+        self.dice = dice if dice is not None else LastMoment()
+        self.clock = LoopClock()
+        self.disk = MemoryFilesystem()
+        self.steps = Steps()
+        self.network = Network({}, self.steps)
+        self.access = SteppingAccess(self.card, self.steps)
+        self.notifier = Notifier()
+        self._know(self.identity)
+
+    def _know(self, identity: EimIdentity) -> None:
+        eim = self.network.eims[identity.eim_id] = VirtualEim(identity)
+        token = next((entry.token for entry in self.card.state.eims if entry.eim_id == identity.eim_id), None)
+        eim.add_device(self.card.eid, token=token, certificate_der=self.certificate)
+
+    def add_second_eim(self) -> None:
+        """Another eIM on the card, with a server of its own."""
+        identity = replace(self.identity, eim_id=SECOND_EIM)
+        self.card.associate_eim(SECOND_EIM, identity.signing_spki, token=-1, fqdn=SECOND_EIM)
+        self._know(identity)
+
+    @property
+    def eim(self) -> VirtualEim:
+        return self.network.eims[self.identity.eim_id]
+
+    @property
+    def phase_s(self) -> float:
+        """This device's place in the window of first polls."""
+        return phase_s(bytes.fromhex(self.card.eid), self.settings.phase_window_s)
+
+    def order(self, *words: str, eim_id: str | None = None) -> Order:
+        eim = self.network.eims[eim_id or self.identity.eim_id]
+        return eim.enqueue(self.card.eid, build_order(list(words)))
+
+    @property
+    def results(self) -> list[Mapping[str, object]]:
+        """What the first eIM accepted as results."""
+        return [item for item in self.eim.history if item["kind"] == "result" and not item.get("discarded")]
+
+    # -- the process -------------------------------------------------------------------------------------------------
+    def start(self) -> Agent:
+        """A new process on the same disk."""
+        self.journal = Journal(self.disk, "/state", self.clock)
+        memory = Memory(self.disk, state_dir="/state", runtime_dir="/run")
+        self.agent = Agent(
+            Rooms(
+                card=Euicc(IsdrSession(self.access)),
+                device=Device(),
+                links=Links(self.network),
+                journal=self.journal,
+                memory=memory,
+                schedules=Schedules(memory),
+                clock=self.clock,
+                settings=self.settings,
+                capabilities=IpaCapabilities(frozenset()),
+                notifier=self.notifier,
+                idle=self.journal.idle,
+                initial_eims=self.initial_eims,
+                initial_eims_source="a test",
+            ),
+            dice=self.dice,
+        )
+        self.task = asyncio.create_task(self.agent.run())
+        return self.agent
+
+    async def stop(self) -> None:
+        """SIGTERM: the task is cancelled and ends by itself."""
+        self.task.cancel()
+        await asyncio.wait([self.task])
+        assert self.task.cancelled() or isinstance(self.task.exception(), asyncio.CancelledError)
+        self.journal.detach()
+
+    async def kill(self) -> None:
+        """SIGKILL or a power cut: not one byte more reaches the disk."""
+        self.disk.allowance = 0
+        self.task.cancel()
+        await asyncio.wait([self.task])
+        if not self.task.cancelled():
+            self.task.exception()
+        self.disk.power_cut()
+
+    async def until(self, at_s: float) -> None:
+        """Let time pass up to so many seconds after the start of the story."""
+        await asyncio.sleep(max(0.0, START_S + at_s - now_s()))
+        assert not self.task.done() or self.task.cancelled(), self.task.exception()
