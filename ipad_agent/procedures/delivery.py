@@ -7,16 +7,24 @@ eIM took the result.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from ipad_agent.codec import esipa, tlv
 from ipad_agent.codec.euicc_package import EuiccPackageResult
-from ipad_agent.codec.notifications import AllPackageResults, PendingNotification
-from ipad_agent.errors import CodecError
+from ipad_agent.codec.notifications import (
+    AllPackageResults,
+    Criterion,
+    PendingNotification,
+    RetrievedNotifications,
+)
+from ipad_agent.errors import CardError, CodecError
 
 from . import events, sentences
 from .context import Association, Context
 from .ports import Card
 from .work import Work
+
+EMPTY_LIST: Final = bytes.fromhex("BF2B02A000")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +62,23 @@ async def deliver_owed(context: Context, eim: Association) -> bool:
 
 async def stored_results(card: Card, eim_id: str | None = None) -> list[EuiccPackageResult]:
     """The signed results on the card, ascending by number; only those for one eIM when given."""
-    retrieved = await card.retrieve_notifications(AllPackageResults())
+    retrieved = await listed(card, AllPackageResults())
     results = [r for r in retrieved.package_results if eim_id is None or r.eim_id == eim_id]
     return sorted(results, key=lambda r: r.seq_number or 0)
+
+
+async def listed(card: Card, criterion: Criterion | None = None) -> RetrievedNotifications:
+    """What the card has stored; nothing when it answers everything but this list.
+
+    A list that never gets through (cut by the modem, say) must not keep the agent from new work for ever. Raises
+    ``CardError`` or ``ModemError`` when the card itself is gone.
+    """
+    try:
+        return await card.retrieve_notifications(criterion)
+    except CardError as failure:
+        await card.get_eid()
+        events.LIST_UNREADABLE.emit(reason=failure.message)
+        return RetrievedNotifications.parse(EMPTY_LIST)
 
 
 async def with_notifications(card: Card, result: EuiccPackageResult) -> bytes:
@@ -66,8 +88,7 @@ async def with_notifications(card: Card, result: EuiccPackageResult) -> bytes:
     """
     if not sentences.has_psmo(result):
         return result.relay_raw
-    retrieved = await card.retrieve_notifications()
-    pending = in_order(retrieved.notifications)
+    pending = in_order((await listed(card)).notifications)
     if not pending:
         return result.relay_raw
     return esipa.encode_epr_and_notifications(result.relay_raw, [n.raw for n in pending])

@@ -170,9 +170,16 @@ DATA_REQUEST = define(
 NOT_UNDERSTOOD_AGAIN = define(
     "IPA-4044",
     WARNING,
-    "{eim} sent again what it was just told cannot be read; the poll ends.",
-    "The eIM was told invalidPackageFormat and hands out the same all the same. The next poll comes after a back-off; "
-    "look at the eIM's log.",
+    "{eim} answered again with something that cannot be read; the poll ends.",
+    "The eIM was told invalidPackageFormat once in this poll and still sends no message. The next poll comes "
+    "after a back-off; look at the eIM's log.",
+)
+LIST_UNREADABLE = define(
+    "IPA-4036",
+    ERROR,
+    "The card answers, but its list of results or notifications cannot be read: {reason}. Going on without it.",
+    "What is in the list stays on the card and is tried again at the next poll. A modem that cuts long answers is the "
+    "usual cause: prefer AT+CGLA in the module's profile.",
 )
 NO_ROOM = define(
     "IPA-4043",

@@ -13,7 +13,7 @@ from ipad_agent.errors import EimError, IpadError, NetworkError
 
 from . import events
 from .context import Association, Context
-from .delivery import in_order, remove
+from .delivery import in_order, listed, remove
 from .ports import SmdpConnector, SmdpLink
 from .servers import of_smdp
 
@@ -49,7 +49,7 @@ async def deliver_notifications(
     ``only`` is the address of one receiver, which is then tried whatever happened before, and ``through_eim`` the way
     of a download through the eIM. Raises ``NetworkError`` when the eIM itself is out of reach.
     """
-    retrieved = await context.card.retrieve_notifications()
+    retrieved = await listed(context.card)
     queues: dict[str, _Queue] = {}
     for notification in in_order(retrieved.notifications):
         if only is not None and notification.address != only:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import NoReturn
+
 import pytest
 
 from ipad_agent.codec import esipa, tlv
 from ipad_agent.codec.esipa import EimPackage, MalformedPackage, NoPackage, ProvideResultResponse, StateChangeCause
+from ipad_agent.codec.notifications import Criterion, RetrievedNotifications
 from ipad_agent.errors import CardError, EimError, NetworkError, Remedy
 from ipad_agent.procedures.poll import PollEnd, poll
 from ipad_agent.procedures.work import WorkKind, WorkList
@@ -454,3 +457,28 @@ async def test_other_eims_are_told_when_this_one_changed_the_profiles() -> None:
     await run(bench)
     assert bench.context.changes.pending("eim2") is StateChangeCause.OTHER_EIM
     assert bench.context.changes.pending("eim1") is None
+
+
+async def test_a_list_that_cannot_be_read_does_not_keep_a_living_card_from_new_work() -> None:
+    bench = Bench()
+
+    async def cut(criterion: Criterion | None = None) -> RetrievedNotifications:
+        raise LostCardError("the modem cut the answer")
+
+    bench.card.retrieve_notifications = cut  # type: ignore[method-assign]
+    bench.link.packages = [order(package())]
+    bench.card.script = [signed_result(7)]
+    assert await run(bench) is PollEnd.NO_MORE_WORK
+    assert bench.link.results == [signed_result(7)]
+
+
+async def test_a_card_that_is_gone_is_an_error_and_no_empty_list() -> None:
+    bench = Bench()
+
+    async def gone(*_: object) -> NoReturn:
+        raise LostCardError("no card")
+
+    bench.card.retrieve_notifications = gone  # type: ignore[assignment]
+    bench.card.get_eid = gone  # type: ignore[method-assign]
+    with pytest.raises(LostCardError):
+        await run(bench)
