@@ -17,7 +17,7 @@ from .codec.device import IpaCapabilities, IpaFeature, IpaProtocol
 from .config import Config
 from .errors import CardError, ModemError
 from .policy import Wake
-from .rooms import EimLinks, Schedules, initial_eims, open_card
+from .rooms import EimLinks, Schedules, initial_eims, open_card, smdp_connector
 from .sdnotify import Notifier
 from .store import Journal, Memory, RealFilesystem, StateLock
 
@@ -67,12 +67,13 @@ async def _run(config: Config, journal: Journal, memory: Memory, clock: Clock) -
             settings=config.poll.settings(),
             capabilities=IpaCapabilities(
                 frozenset(IpaFeature[name.upper()] for name in config.ipa.features),
-                frozenset({IpaProtocol.RETRIEVE_COAPS}),
+                frozenset({IpaProtocol.RETRIEVE_COAPS, IpaProtocol.RETRIEVE_HTTPS}),
             ),
             notifier=notifier,
             idle=journal.idle,
             initial_eims=initial_eims(config),
             initial_eims_source=str(config.provisioning.initial_eim),
+            connector=smdp_connector(config, clock),
         )
     )
     stop = asyncio.Event()

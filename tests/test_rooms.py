@@ -12,7 +12,7 @@ from ipad_agent.clock import SystemClock
 from ipad_agent.codec.eim_config import EimConfigurationData, EimIdType, EimProtocol, PublicKeyData
 from ipad_agent.codec.identifiers import Eid
 from ipad_agent.config import Config, EimConfig
-from ipad_agent.config.model import ModemConfig
+from ipad_agent.config.model import HttpsConfig, ModemConfig, TrustConfig
 from ipad_agent.eim.errors import CarrierExcluded
 from ipad_agent.errors import ConfigError
 from ipad_agent.modem import discovery
@@ -20,7 +20,8 @@ from ipad_agent.modem.discovery import DiscoveringOpener
 from ipad_agent.modem.errors import ModemNotFound
 from ipad_agent.modem.serial_port import SerialPortOpener
 from ipad_agent.modem.socket_port import SocketOpener
-from ipad_agent.rooms import EimLinks, open_card
+from ipad_agent.net import Trust
+from ipad_agent.rooms import EimLinks, open_card, smdp_connector
 from ipad_agent.store import Memory
 from ipad_agent.store.memory_filesystem import MemoryFilesystem
 
@@ -108,3 +109,23 @@ def test_the_configuration_decides_how_much_the_protocols_on_the_card_count(
             made.link(entry(*protocols), EID)
     else:
         made.link(entry(*protocols), EID)
+
+
+def test_direct_downloads_need_somebody_who_vouches_for_the_servers(tmp_path: Path) -> None:
+    assert smdp_connector(Config(), SystemClock()) is None
+    assert smdp_connector(Config(trust=TrustConfig(ci_dir=tmp_path)), SystemClock()) is not None
+    assert smdp_connector(Config(trust=TrustConfig(web_pki=True)), SystemClock()) is not None
+
+
+def test_what_is_configured_about_servers_reaches_their_endpoints(tmp_path: Path) -> None:
+    config = Config(
+        trust=TrustConfig(ci_dir=tmp_path, allow_expired=True),
+        https=HttpsConfig(
+            connect_timeout_s=7, exchange_timeout_s=8, smdp_user_agent="gsma-rsp-lpad", admin_protocol="x"
+        ),
+    )
+    connector = smdp_connector(config, SystemClock())
+    assert connector is not None
+    endpoint = connector.endpoint("smdp.example", None, Trust.spki(SPKI))
+    assert (endpoint.connect_timeout_s, endpoint.exchange_timeout_s) == (7, 8)
+    assert (endpoint.user_agent, endpoint.admin_protocol) == ("gsma-rsp-lpad", "x")
