@@ -13,11 +13,18 @@ from . import __version__, events
 from . import daemon_events as said
 from .agent import Agent, Rooms
 from .clock import Clock, SystemClock
-from .codec.device import IpaCapabilities, IpaFeature, IpaProtocol
 from .config import Config
 from .errors import CardError, ModemError
 from .policy import Wake
-from .rooms import EimLinks, Schedules, initial_eims, open_card, smdp_connector
+from .rooms import (
+    EimLinks,
+    Schedules,
+    capabilities,
+    download_rules,
+    initial_eims,
+    open_card,
+    smdp_connector,
+)
 from .sdnotify import Notifier
 from .store import Journal, Memory, RealFilesystem, StateLock
 
@@ -54,6 +61,7 @@ def _configure_log(config: Config) -> None:
 
 async def _run(config: Config, journal: Journal, memory: Memory, clock: Clock) -> None:
     card = open_card(config, memory, clock)
+    connector = smdp_connector(config, clock)
     notifier = Notifier()
     agent = Agent(
         Rooms(
@@ -65,15 +73,13 @@ async def _run(config: Config, journal: Journal, memory: Memory, clock: Clock) -
             schedules=Schedules(memory),
             clock=clock,
             settings=config.poll.settings(),
-            capabilities=IpaCapabilities(
-                frozenset(IpaFeature[name.upper()] for name in config.ipa.features),
-                frozenset({IpaProtocol.RETRIEVE_COAPS, IpaProtocol.RETRIEVE_HTTPS}),
-            ),
+            capabilities=capabilities(config, connector),
+            connector=connector,
+            download=download_rules(config),
             notifier=notifier,
             idle=journal.idle,
             initial_eims=initial_eims(config),
             initial_eims_source=str(config.provisioning.initial_eim),
-            connector=smdp_connector(config, clock),
         )
     )
     stop = asyncio.Event()

@@ -16,6 +16,7 @@ from .card.euicc import Euicc
 from .card.isdr import IsdrSession, TerminalCapabilityPolicy
 from .card.transport import ApduDeadlines
 from .clock import Clock
+from .codec.device import IpaCapabilities, IpaFeature, IpaProtocol
 from .codec.eim_config import EimConfigurationData
 from .codec.identifiers import Eid
 from .config import Config, EimConfig, ModemConfig
@@ -31,6 +32,7 @@ from .modem.serial_port import SerialPortOpener, SerialSettings
 from .modem.socket_port import SocketOpener, parse_url
 from .modem.stream import PortOpener
 from .net import Carrier, CoapsEndpoint, DtlsBackend, HttpsEndpoint, NameCheck, Psk, Trust
+from .procedures.context import DownloadRules
 from .procedures.provisioning import PLACE, read_initial_eims
 from .smdp import SmdpConnector, SmdpSettings
 from .store import Memory
@@ -217,6 +219,25 @@ def smdp_connector(config: Config, clock: Clock) -> SmdpConnector | None:
         exchange_timeout_s=https.exchange_timeout_s,
     )
     return SmdpConnector(settings, clock=clock)
+
+
+def capabilities(config: Config, connector: SmdpConnector | None) -> IpaCapabilities:
+    """What this IPA announces: what it can do as it is set up, and what the configuration leaves to eIMs."""
+    features = {IpaFeature[name.upper()] for name in config.ipa.features}
+    features.add(IpaFeature.INDIRECT_RSP_SERVER_COMMUNICATION)
+    if connector is not None:
+        features.add(IpaFeature.DIRECT_RSP_SERVER_COMMUNICATION)
+    return IpaCapabilities(frozenset(features), frozenset({IpaProtocol.RETRIEVE_COAPS, IpaProtocol.RETRIEVE_HTTPS}))
+
+
+def download_rules(config: Config) -> DownloadRules:
+    """What was decided about downloads. Raises ``SecretError`` when the confirmation code cannot be read."""
+    file = config.download.confirmation_code_file
+    return DownloadRules(
+        eim_is_consent=config.download.eim_is_consent,
+        confirmation_code=None if file is None else file.read_text(),
+        allow_expired=config.trust.allow_expired,
+    )
 
 
 # -- what is remembered over restarts ----------------------------------------------------------------------------------

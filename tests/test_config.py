@@ -274,6 +274,7 @@ def test_check_looks_at_the_files_that_are_named(tmp_path: Path) -> None:
     config = tmp_path / "config.toml"
     config.write_text(
         '[provisioning]\ninitial_eim = "none.der"\n[trust]\nca_file = "none.pem"\n'
+        '[download]\nconfirmation_code_file = "psk"\n'
         '[[eim]]\nid = "a"\npsk_identity = "g"\npsk_key_file = "psk"\n'
         '[[eim]]\nid = "b"\npsk_identity = "g"\npsk_key_file = "$CREDENTIALS_DIRECTORY/none"\n'
     )
@@ -281,6 +282,7 @@ def test_check_looks_at_the_files_that_are_named(tmp_path: Path) -> None:
     assert [sentence.split(":")[0] for sentence in found] == [
         "provisioning.initial_eim",
         "trust.ca_file",
+        "download.confirmation_code_file",
         "eim[0].psk_key_file",
     ]
     assert "No such file" in found[0]
@@ -304,6 +306,19 @@ def test_a_key_is_read_from_its_file_when_it_is_needed(tmp_path: Path) -> None:
     secret = SecretFile(str(path))
     assert secret.read_key() == bytes.fromhex("001122334455fffe")
     assert "0011" not in repr(secret)
+
+
+def test_a_code_is_the_one_line_of_its_file(tmp_path: Path) -> None:
+    path = tmp_path / "code"
+    path.touch(mode=0o600)
+    path.write_text("  0123 ä\n\n")
+    assert SecretFile(str(path)).read_text() == "0123 ä"
+    for content in (b"", b" \n", b"hunter2\nhunter3", b"hunter2\xff", b"x" * 256):
+        path.write_bytes(content)
+        with pytest.raises(SecretError) as caught:
+            SecretFile(str(path)).read_text()
+        assert "hunter2" not in f"{caught.value} {caught.value.hint}"
+        assert caught.value.__cause__ is None
 
 
 def test_a_key_is_read_from_the_credentials_of_systemd(tmp_path: Path) -> None:

@@ -9,10 +9,11 @@ import pytest
 
 from ipad_agent import rooms
 from ipad_agent.clock import SystemClock
+from ipad_agent.codec.device import IpaFeature, IpaProtocol
 from ipad_agent.codec.eim_config import EimConfigurationData, EimIdType, EimProtocol, PublicKeyData
 from ipad_agent.codec.identifiers import Eid
-from ipad_agent.config import Config, EimConfig
-from ipad_agent.config.model import HttpsConfig, ModemConfig, TrustConfig
+from ipad_agent.config import Config, EimConfig, SecretError, SecretFile
+from ipad_agent.config.model import DownloadConfig, HttpsConfig, IpaConfig, ModemConfig, TrustConfig
 from ipad_agent.eim.errors import CarrierExcluded
 from ipad_agent.errors import ConfigError
 from ipad_agent.modem import discovery
@@ -21,7 +22,7 @@ from ipad_agent.modem.errors import ModemNotFound
 from ipad_agent.modem.serial_port import SerialPortOpener
 from ipad_agent.modem.socket_port import SocketOpener
 from ipad_agent.net import Trust
-from ipad_agent.rooms import EimLinks, open_card, smdp_connector
+from ipad_agent.rooms import EimLinks, capabilities, download_rules, open_card, smdp_connector
 from ipad_agent.store import Memory
 from ipad_agent.store.memory_filesystem import MemoryFilesystem
 
@@ -129,3 +130,30 @@ def test_what_is_configured_about_servers_reaches_their_endpoints(tmp_path: Path
     endpoint = connector.endpoint("smdp.example", None, Trust.spki(SPKI))
     assert (endpoint.connect_timeout_s, endpoint.exchange_timeout_s) == (7, 8)
     assert (endpoint.user_agent, endpoint.admin_protocol) == ("gsma-rsp-lpad", "x")
+
+
+def test_it_is_announced_that_profiles_come_directly_only_where_they_can(tmp_path: Path) -> None:
+    config = Config(ipa=IpaConfig(features=("minimize_esipa_bytes",)))
+    only_through_eim = {IpaFeature.INDIRECT_RSP_SERVER_COMMUNICATION, IpaFeature.MINIMIZE_ESIPA_BYTES}
+    announced = capabilities(config, None)
+    assert announced.features == only_through_eim
+    assert announced.protocols == frozenset({IpaProtocol.RETRIEVE_COAPS, IpaProtocol.RETRIEVE_HTTPS})
+    trusting = Config(ipa=config.ipa, trust=TrustConfig(ci_dir=tmp_path))
+    connector = smdp_connector(trusting, SystemClock())
+    expected = only_through_eim | {IpaFeature.DIRECT_RSP_SERVER_COMMUNICATION}
+    assert capabilities(trusting, connector).features == expected
+
+
+def test_the_rules_of_downloads_are_those_of_the_configuration(tmp_path: Path) -> None:
+    rules = download_rules(Config())
+    assert (rules.eim_is_consent, rules.confirmation_code, rules.allow_expired) == (False, None, False)
+    code = tmp_path / "code"
+    code.write_text("4711-0815\n")
+    code.chmod(0o600)
+    download = DownloadConfig(eim_is_consent=True, confirmation_code_file=SecretFile(str(code)))
+    rules = download_rules(Config(download=download, trust=TrustConfig(allow_expired=True)))
+    assert (rules.eim_is_consent, rules.confirmation_code, rules.allow_expired) == (True, "4711-0815", True)
+    assert "4711" not in repr(rules)
+    code.unlink()
+    with pytest.raises(SecretError, match="cannot be read"):
+        download_rules(Config(download=download))

@@ -34,8 +34,6 @@ _PORT: Final = rf"auto|/[^\x00-\x1f\x7f]+|socket://(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z
 _ASCII: Final = r"[!-~](?:[ -~]*[!-~])?"
 
 IPA_FEATURES: Final = (
-    "direct_rsp_server_communication",
-    "indirect_rsp_server_communication",
     "eim_download_data_handling",
     "eim_ctx_params1_generation",
     "eim_profile_metadata_verification",
@@ -136,7 +134,8 @@ class IpaConfig:
     features: tuple[str, ...] = key(
         ListOf(choices(IPA_FEATURES)),
         (),
-        "Bits of ipaFeatures to announce. Announce only what an eIM needs to hear: it acts on them.",
+        "What an eIM may take over from this IPA (bits of ipaFeatures): it acts on them. Whether profiles can be "
+        "downloaded directly and through the eIM is announced as it is.",
     )
     imei: str | None = key(
         Text("14 to 16 digits", r"[0-9]{14,16}"), None, "The IMEI to tell; normally the module is asked for it."
@@ -302,6 +301,23 @@ class TrustConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class DownloadConfig:
+    """Profile downloads that an eIM orders."""
+
+    eim_is_consent: bool = key(
+        Flag(),
+        False,
+        "Whether the eIM's order counts as the user's consent, where the card's rules ask for one before a profile "
+        "with policy rules (cannot be disabled, cannot be deleted) is installed. Without it such a profile is refused.",
+    )
+    confirmation_code_file: SecretFile | None = key(
+        Secret(),
+        None,
+        "File with the confirmation code, for SM-DP+s that want one when the eIM gave none; never the code itself.",
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class EimConfig:
     """One eIM, by its eimId: what the card does not say, or says wrongly. The table may be repeated."""
 
@@ -394,6 +410,7 @@ class Config:
     coap: CoapConfig = field(default_factory=CoapConfig)
     https: HttpsConfig = field(default_factory=HttpsConfig)
     trust: TrustConfig = field(default_factory=TrustConfig)
+    download: DownloadConfig = field(default_factory=DownloadConfig)
     store: StoreConfig = field(default_factory=StoreConfig)
     log: LogConfig = field(default_factory=LogConfig)
     eim: tuple[EimConfig, ...] = ()
@@ -424,6 +441,7 @@ SECTIONS: Final[Mapping[str, type]] = {
     "coap": CoapConfig,
     "https": HttpsConfig,
     "trust": TrustConfig,
+    "download": DownloadConfig,
     "store": StoreConfig,
     "log": LogConfig,
 }

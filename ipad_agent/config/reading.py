@@ -158,6 +158,8 @@ def _missing_files(config: Config) -> list[ConfigError]:
         ("trust.ca_file", config.trust.ca_file, False),
         ("trust.ci_dir", config.trust.ci_dir, False),
     ]
+    if config.download.confirmation_code_file is not None:
+        named.append(("download.confirmation_code_file", config.download.confirmation_code_file.resolve(), True))
     for number, eim in enumerate(config.eim):
         if eim.psk_key_file is not None:
             named.append((f"eim[{number}].psk_key_file", eim.psk_key_file.resolve(), True))

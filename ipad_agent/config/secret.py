@@ -14,6 +14,7 @@ from .errors import SecretError
 CREDENTIALS = "$CREDENTIALS_DIRECTORY/"
 MAX_FILE_BYTES = 4096
 LONGEST_KEY_BYTES = 64
+LONGEST_CODE = 255
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,27 @@ class SecretFile:
 
         Raises ``SecretError``, which never holds any of the content.
         """
+        path, content = self._read(environ)
+        try:
+            key = bytes.fromhex(content.decode("ascii"))
+        except ValueError:
+            raise SecretError(str(path), "holds no hexadecimal digits", allowed="a key in hexadecimal") from None
+        if not 1 <= len(key) <= LONGEST_KEY_BYTES:
+            raise SecretError(str(path), f"holds {len(key)} bytes", allowed=f"1 to {LONGEST_KEY_BYTES} bytes")
+        return key
+
+    def read_text(self, environ: Mapping[str, str] | None = None) -> str:
+        """A code of 1 to 255 characters on one line; white space around it does not matter. Raises as ``read_key``."""
+        path, content = self._read(environ)
+        try:
+            text = content.decode("utf-8").strip()
+        except UnicodeDecodeError:
+            raise SecretError(str(path), "holds no text", allowed="a code in UTF-8") from None
+        if not 1 <= len(text) <= LONGEST_CODE or len(text.splitlines()) != 1:
+            raise SecretError(str(path), "holds no code", allowed=f"1 to {LONGEST_CODE} characters on one line")
+        return text
+
+    def _read(self, environ: Mapping[str, str] | None) -> tuple[Path, bytes]:
         path = self.resolve(environ)
         if path is None:
             raise SecretError(
@@ -52,13 +74,7 @@ class SecretFile:
             raise SecretError(str(path), f"cannot be read: {error.strerror or error}") from None
         if readable_by_others(mode):
             events.SECRET_READABLE.emit(path=str(path))
-        try:
-            key = bytes.fromhex(content.decode("ascii"))
-        except ValueError:
-            raise SecretError(str(path), "holds no hexadecimal digits", allowed="a key in hexadecimal") from None
-        if not 1 <= len(key) <= LONGEST_KEY_BYTES:
-            raise SecretError(str(path), f"holds {len(key)} bytes", allowed=f"1 to {LONGEST_KEY_BYTES} bytes")
-        return key
+        return path, content
 
 
 def readable_by_others(mode: int) -> bool:
