@@ -684,10 +684,10 @@ async def interrupted(folder: Path, at: int, *, kill: bool) -> None:
     assert bench.card.state.results == []
     assert bench.card.state.notifications == []
     # Some results are brought twice, but they are always the ones of the only execution.
-    assert {result["order"]: result["ok"] for result in bench.results} == {
-        f"enable {OPERATOR_A}": True,
-        f"delete {OPERATOR_B}": True,
-    }
+    assert {(result["order"], result["ok"]) for result in bench.results} == {
+        (f"enable {OPERATOR_A}", True),
+        (f"delete {OPERATOR_B}", True),
+    }, at
     assert bench.card.state.eims[0].counter == 2
     await bench.stop()
 
