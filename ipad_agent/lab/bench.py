@@ -1,4 +1,4 @@
-"""The bench: PKI, eUICC, modem on a pty, bad network and eIM put together, and the real agent between them.
+"""The bench: PKI, eUICC, modem on a pty, bad network, eIM and SM-DP+ put together, and the real agent between them.
 
     async with Bench(BenchOptions(personality="eg25")) as bench:
         bench.order("enable", OPERATOR_A, "--rollback")
@@ -25,18 +25,23 @@ from .agent_config import Table, merged, to_toml
 from .agent_process import AgentProcess
 from .eim.coap_resource import CoapSettings
 from .eim.dtls_context import DtlsSettings
+from .eim.https import FrontSettings, HttpsPort, HttpsServer
 from .eim.identity import EimIdentity, add_initial_eim
 from .eim.records import Order
+from .eim.rsp import Relay
 from .eim.server import CoapsServer
 from .eim.verbs import build_order
 from .eim.virtual import EimSettings, VirtualEim
 from .errors import BenchError
 from .euicc import EuiccIdentity, Profile, Quirks, VirtualEuicc, default_profiles
+from .http import HttpSettings, TlsSettings
 from .modem import AtEngine, Cell, Coverage, Fault, ModemOptions, personality
 from .modem.pty import PtyModem
 from .network import ImpairedLink, Impairments, UdpProxy
-from .pki import Pki
+from .pki import Credential, Pki
+from .rsp_site import RspOptions, RspSite
 from .slot import CardSlot
+from .tcp_gate import TcpGate
 from .watch import WatchedEim
 
 __all__ = ["Bench", "BenchOptions"]
@@ -44,6 +49,7 @@ __all__ = ["Bench", "BenchOptions"]
 LOG = logging.getLogger("ipad_agent.lab")
 
 PSK_IDENTITY = "lab-device"
+CARRIERS = {"coaps": ("retrieve-coaps",), "https": ("retrieve-https",), "both": ("retrieve-https", "retrieve-coaps")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +59,11 @@ class BenchOptions:
     ``provision``: the eIM gets onto the card by the ``agent`` (AddInitialEim from ``initial-eim.der``), it is on the
     ``card`` already, or ``none`` at all. ``tls``: the eIM's certificate is ``self`` signed, ``issued`` by its CA, or
     it has none and a ``psk``. ``tls_pin`` is what the card is told to trust (see ``EimIdentity.configuration``).
+    ``carrier`` is how the eIM is reached: ``coaps``, ``https`` or ``both``, on the card as in the agent's
+    configuration; CoAP is served in any case. ``https`` is what its HTTPS side insists on, ``https_tls`` another
+    certificate for it (``rsa``, ``expired``, ``foreign``, ``not-yet-valid``), ``binding`` what the agent shall speak.
+    ``rsp`` puts an SM-DP+ and an SM-DS on the bench and a relay into the eIM.
+
     ``cells`` says which network serves which ICCID; what is not named is served by the profile's own operator.
     ``config`` is laid over the agent's configuration, table by table. ``agent_command`` starts something else in the
     agent's place.
@@ -76,12 +87,19 @@ class BenchOptions:
     eim: EimSettings | None = None
     dtls: Mapping[str, Any] = field(default_factory=dict)
     coap: CoapSettings = field(default_factory=CoapSettings)
+    carrier: str = "coaps"
+    binding: str = "asn1"
+    https: FrontSettings = field(default_factory=FrontSettings)
+    https_tls: str = ""
+    http: HttpSettings = field(default_factory=HttpSettings)
+    rsp: RspOptions | None = None
 
     seed: int = 0
     up: Impairments = field(default_factory=Impairments)
     down: Impairments = field(default_factory=Impairments)
     tap_size: int = 2000
     port: int = 0
+    https_port: int = 0
 
     config: Mapping[str, Table] = field(default_factory=dict)
     agent_command: Sequence[str] | None = None
@@ -91,6 +109,10 @@ class BenchOptions:
             raise BenchError(f"provision is agent, card or none, not {self.provision!r}")
         if self.tls not in ("self", "issued", "psk"):
             raise BenchError(f"tls is self, issued or psk, not {self.tls!r}")
+        if self.carrier not in CARRIERS:
+            raise BenchError(f"carrier is {', '.join(CARRIERS)}, not {self.carrier!r}")
+        if self.tls == "psk" and self.carrier != "coaps":
+            raise BenchError("HTTPS has no pre-shared keys: tls must be self or issued")
 
     def modem_options(self) -> ModemOptions:
         """The switches of the modem."""
@@ -101,8 +123,9 @@ class Bench:
     """One device, one eIM and the network between them, in ``folder`` (a temporary one by default).
 
     ``card`` (``VirtualEuicc``), ``slot``, ``modem`` (``PtyModem``), ``proxy`` (``UdpProxy``), ``eim`` (``WatchedEim``;
-    the eIM itself is ``eim.eim``), ``server`` and ``agent`` are there once it is entered. A folder that was used before
-    goes on where it was: same PKI, same card, same eIM.
+    the eIM itself is ``eim.eim``), ``server`` and ``agent`` are there once it is entered; ``https_server`` with its
+    ``https_gate`` when there is HTTPS, and ``rsp`` (``RspSite``) when there are servers for profiles. A folder that was
+    used before goes on where it was: same PKI, same card, same eIM.
     """
 
     card: VirtualEuicc
@@ -111,6 +134,8 @@ class Bench:
     proxy: UdpProxy
     eim: WatchedEim
     server: CoapsServer
+    https_server: HttpsServer | None = None
+    https_gate: TcpGate | None = None
     agent: AgentProcess
     pki: Pki
     identity: EimIdentity
@@ -125,6 +150,7 @@ class Bench:
         self._pki_folder = pki_folder
         self._stack = contextlib.AsyncExitStack()
         self.folder = Path()
+        self._rsp: RspSite | None = None
 
     async def __aenter__(self) -> Bench:
         try:
@@ -144,6 +170,13 @@ class Bench:
         """The EID of the card."""
         return self.card.eid
 
+    @property
+    def rsp(self) -> RspSite:
+        """SM-DP+ and SM-DS; ``BenchError`` when there are none."""
+        if self._rsp is None:
+            raise BenchError("there is no SM-DP+ on this bench")
+        return self._rsp
+
     def order(self, *words: str) -> Order:
         """Queue an order for the card, as typed: ``order("enable", iccid, "--rollback")``."""
         return self.eim.eim.enqueue(self.eid, build_order(words))
@@ -159,9 +192,19 @@ class Bench:
         self.power_lost.clear()
         self.modem.order(lambda module: module.restart())
         if not self.options.link_follows_modem:
-            self.proxy.set_link_up(True)
+            self.set_link_up(True)
         if start_agent:
             await self.agent.start()
+
+    def set_link_up(self, up: bool) -> None:
+        """Let everything through to the servers, or nothing: datagrams and TCP connections alike."""
+        self.proxy.set_link_up(up)
+        for gate in self._gates():
+            gate.set_link_up(up)
+
+    def _gates(self) -> list[TcpGate]:
+        gates = [] if self._rsp is None else list(self._rsp.gates)
+        return gates if self.https_gate is None else [self.https_gate, *gates]
 
     def cover(self, iccid: str, cell: Cell | None) -> None:
         """Change the world: who serves this profile from now on (``None``: nobody)."""
@@ -184,6 +227,12 @@ class Bench:
             EuiccIdentity.from_pki(self.pki), self.folder / "card.json", options.quirks, profiles=profiles
         )
         self._cover_profiles()
+        if options.rsp is not None:
+            self._rsp = RspSite(self.pki, self.eid, options.rsp)
+            await self._rsp.start(self._stack)
+            if options.rsp.known_to_card:
+                self.card.state.default_smdp = self._rsp.smdp_address
+                self.card.state.root_smds = self._rsp.smds_address
         await self._start_eim()
         await self._start_modem()
         self._write_config()
@@ -208,7 +257,7 @@ class Bench:
 
     async def _start_eim(self) -> None:
         options = self.options
-        eim = VirtualEim(self.identity, settings=options.eim, state_path=self.folder / "eim.json")
+        eim = VirtualEim(self.identity, settings=options.eim, state_path=self.folder / "eim.json", relay=self._relay())
         self.eim = WatchedEim(eim)
         dtls = DtlsSettings(identity=self.identity.tls)
         if options.tls == "psk":
@@ -219,6 +268,8 @@ class Bench:
         link = ImpairedLink(options.seed, up=options.up, down=options.down, tap_size=options.tap_size)
         self.proxy = UdpProxy((self.server.host, self.server.port), link, port=options.port)
         await self._stack.enter_async_context(self.proxy)
+        if options.carrier != "coaps":
+            await self._start_https()
         configuration = self.configuration()
         (self.folder / "initial-eim.der").write_bytes(add_initial_eim(configuration))
         if self.eid not in eim.devices:
@@ -227,6 +278,28 @@ class Bench:
             eim.add_device(self.eid, token=token, certificate_der=self.pki["euicc"].cert_der)
             if options.provision == "card":
                 self._associate(configuration)
+
+    def _relay(self) -> Relay | None:
+        options = self.options.rsp
+        if self._rsp is None or options is None or options.relay == "none":
+            return None
+        return Relay(self._rsp.servers(), options.relay_settings)
+
+    async def _start_https(self) -> None:
+        options = self.options
+        chain = self.https_chain()
+        listen = HttpsPort(http=options.http)
+        self.https_server = HttpsServer(self.eim, TlsSettings(chain[0], chain[1:]), options.https, listen)
+        await self._stack.enter_async_context(self.https_server)
+        self.https_gate = TcpGate(("127.0.0.1", self.https_server.port), port=options.https_port)
+        await self._stack.enter_async_context(self.https_gate)
+
+    def https_chain(self) -> list[Credential]:
+        """The certificates of the HTTPS side, leaf first."""
+        options = self.options
+        name = f"eim-tls-{options.tls}"
+        leaf = self.pki.variant(name, options.https_tls) if options.https_tls else self.pki[name]
+        return [leaf] if options.tls == "self" else [leaf, self.pki["eim-ca"]]
 
     def _associate(self, configuration: bytes) -> None:
         """What a factory does: AddInitialEim without a modem."""
@@ -241,7 +314,12 @@ class Bench:
             "fqdn": "localhost",
             "ask_for_token": options.ask_for_token,
             "tls_pin": "none" if options.tls == "psk" else options.tls_pin,
+            "protocols": CARRIERS[options.carrier],
+            "indirect_download": options.rsp is not None and options.rsp.relay != "none" and options.rsp.indirect,
         }
+        if options.https_tls == "rsa":
+            # The other variants are wrong on purpose: the card trusts the right one.
+            settings["tls_chain"] = [one.certificate for one in self.https_chain()]
         return self.identity.configuration(**{**settings, **changes})
 
     def _psk_key(self) -> bytes:
@@ -277,12 +355,12 @@ class Bench:
 
     def _link_changed(self, cell: Cell | None) -> None:
         LOG.info("network: %s", "down" if cell is None else f"up, {cell.plmn}")
-        self.proxy.set_link_up(cell is not None)
+        self.set_link_up(cell is not None)
 
     def _lose_power(self) -> None:
         """Nothing may happen after this instant, so the agent is killed before anyone can tell it anything."""
         self.agent.kill_now()
-        self.proxy.set_link_up(False)
+        self.set_link_up(False)
         self.power_lost.set()
 
     def _write_config(self) -> None:
@@ -306,6 +384,14 @@ class Bench:
         eim: dict[str, Any] = {"id": self.identity.eim_id, "host": host, "port": port}
         if self.options.tls == "psk":
             eim |= {"psk_identity": PSK_IDENTITY, "psk_key_file": self.folder / "psk.key"}
+        if self.https_gate is not None:
+            eim["https_port"] = self.https_gate.port
+            if self.options.carrier == "https":
+                eim["carrier"] = "https"
+        if self.options.binding != "asn1":
+            eim["binding"] = self.options.binding
+        if self._rsp is not None:
+            base["trust"] = {"ci_dir": self._rsp.write_ci(self.folder / "ci")}
         tables = merged(base, {name: table for name, table in self.options.config.items() if name != "eim"})
         eim |= dict(self.options.config.get("eim", {}))
         (self.folder / "agent.toml").write_text(to_toml({**tables, "eim": [eim]}))

@@ -25,11 +25,13 @@ if TYPE_CHECKING:
 __all__ = ["add_arguments", "run"]
 
 DEFAULT_FOLDER = ".lab"
+HTTPS_TLS = ("rsa", "expired", "not-yet-valid", "foreign")
 PARTS = {
     "eim": "queue orders, read results, arm faults",
     "modem": "status, restart, faults, networks",
     "card": "profiles, state, pull it, cut its power",
     "network": "counters, loss, blackout, new NAT bindings",
+    "smdp": "profiles to offer, notifications, faults",
 }
 
 
@@ -41,6 +43,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _folder(up)
     up.add_argument("--json", action="store_true", help="print how to reach the parts as one JSON object")
     up.add_argument("--eim-port", type=int, default=0, metavar="PORT", help="UDP port of the eIM (default: a free one)")
+    up.add_argument("--https-port", type=int, default=0, metavar="PORT", help="TCP port of the eIM")
+    up.add_argument("--smdp-port", type=int, default=0, metavar="PORT", help="TCP port of the SM-DP+")
+    up.add_argument("--smds-port", type=int, default=0, metavar="PORT", help="TCP port of the SM-DS")
+    up.add_argument(
+        "--carrier", choices=("coaps", "https", "both"), help="how the eIM is reached (default: both; psk: coaps)"
+    )
+    up.add_argument("--binding", choices=("asn1", "json"), default="asn1", help="what the agent speaks over HTTPS")
+    up.add_argument("--https-tls", choices=HTTPS_TLS, default="", help="another certificate for the eIM's HTTPS")
+    up.add_argument("--strict-https", action="store_true", help="an eIM that takes its headers to the letter")
+    up.add_argument("--no-relay", action="store_true", help="an eIM that leaves downloads to the device")
     up.add_argument("--curve", choices=("p256", "brainpool"), default="p256", help="of card and eIM signatures")
     up.add_argument("--personality", default="generic", metavar="NAME", help="which modem to play; ? lists them")
     up.add_argument("--baud", type=int, metavar="BAUD", help="slow the line down to this rate")
@@ -157,8 +169,10 @@ def _run_scenarios(args: argparse.Namespace) -> int:
 async def _up(args: argparse.Namespace) -> int:
     from .bench import Bench, BenchOptions
     from .control import Answer, ControlServer
+    from .eim.https import STRICT, FrontSettings
     from .modem import PERSONALITIES
     from .orders import obey
+    from .rsp_site import RspOptions
 
     if args.personality not in PERSONALITIES:
         raise ControlError(f"--personality is one of: {', '.join(PERSONALITIES)}")
@@ -169,6 +183,12 @@ async def _up(args: argparse.Namespace) -> int:
         tls=args.tls,
         provision=args.provision,
         port=args.eim_port,
+        https_port=args.https_port,
+        carrier=args.carrier or ("coaps" if args.tls == "psk" else "both"),
+        binding=args.binding,
+        https=STRICT if args.strict_https else FrontSettings(),
+        https_tls=args.https_tls,
+        rsp=RspOptions(relay="none" if args.no_relay else "https", smdp_port=args.smdp_port, smds_port=args.smds_port),
         config={"poll": {"interval_s": 60}},
     )
     stop = asyncio.Event()
@@ -218,7 +238,38 @@ def describe(bench: Bench) -> dict[str, Any]:
         url = uri.replace("127.0.0.1", "localhost")
         client = f"coap-client-openssl -m post -R {anchor} -f - {url}"
         facts["stranger"] = f"printf {poll} | xxd -r -p | {client}"
+        if bench.https_gate is not None:
+            facts |= _describe_https(bench, poll)
+    if bench.options.rsp is not None:
+        facts |= _describe_rsp(bench)
     return facts
+
+
+def _describe_https(bench: Bench, poll: str) -> dict[str, Any]:
+    chain = bench.https_chain()
+    port = 0 if bench.https_gate is None else bench.https_gate.port
+    url = f"https://localhost:{port}/gsma/rsp2/asn1"
+    headers = "-H 'Content-Type: application/x-gsma-rsp-asn1' -H 'X-Admin-Protocol: gsma/rsp/v2.1.0'"
+    client = f"curl -s --cacert {chain[-1].cert_path} {headers} --data-binary @- {url}"
+    return {
+        "https": url,
+        "httpsCertificate": str(chain[0].cert_path),
+        "httpsStranger": f"printf {poll} | xxd -r -p | {client} | xxd",
+    }
+
+
+def _describe_rsp(bench: Bench) -> dict[str, Any]:
+    site = bench.rsp
+    anchor = bench.pki["ci"].cert_path
+    headers = "-H 'Content-Type: application/json' -H 'X-Admin-Protocol: gsma/rsp/v2.1.0'"
+    url = f"https://{site.smdp_address}/gsma/rsp2/es9plus/"
+    return {
+        "smdp": url,
+        "smds": f"https://{site.smds_address}/gsma/rsp2/es9plus/",
+        "ci": str(anchor),
+        "codes": [site.code(order) for order in site.smdp.orders],
+        "smdpStranger": f"curl -s --cacert {anchor} {headers} -d '{{}}' {url}initiateAuthentication",
+    }
 
 
 def _text(facts: dict[str, Any]) -> str:
@@ -232,10 +283,17 @@ def _text(facts: dict[str, Any]) -> str:
         "config": "agent's config",
         "agent": "the agent",
         "stranger": "another client",
+        "https": "eIM, HTTPS",
+        "httpsStranger": "another client",
+        "smdp": "SM-DP+",
+        "smds": "SM-DS",
+        "ci": "their CI",
+        "smdpStranger": "another client",
     }
     lines = ["The lab is up. Stop it with Ctrl-C.", ""]
     lines += [f"  {title:15} {facts[name]}" for name, title in names.items() if name in facts]
     lines += [f"  {'profile':15} {iccid} ({state})" for iccid, state in facts["profiles"].items()]
+    lines += [f"  {'to download':15} {code}" for code in facts.get("codes", [])]
     folder = facts["folder"]
     lines += [
         "",
@@ -245,4 +303,5 @@ def _text(facts: dict[str, Any]) -> str:
         f"  ipad-agent lab eim --dir {folder} results",
         f"  ipad-agent lab card --dir {folder} profiles",
     ]
+    lines += [f"  ipad-agent lab eim --dir {folder} queue trigger '{code}'" for code in facts.get("codes", [])]
     return "\n".join(lines)

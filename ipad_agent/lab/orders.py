@@ -1,4 +1,4 @@
-"""What can be ordered from a running lab, word by word: the other side of ``ipad-agent lab eim|modem|card|network``."""
+"""What can be ordered from a running lab, word by word: the other side of ``ipad-agent lab eim|modem|card|...``."""
 
 from __future__ import annotations
 
@@ -14,10 +14,13 @@ from .eim.errors import EimLabError
 from .eim.faults import Fault as EimFault
 from .eim.report import results_json, results_text
 from .eim.verbs import VERBS
-from .errors import ControlError
+from .errors import BenchError, ControlError
 from .modem import Cell, Fault, Module
 from .modem.options import FaultKind
 from .network import Direction, Impairments
+from .rsp_site import Offer
+from .smdp import Fault as SmdpFault
+from .smdp import SmdpError
 
 __all__ = ["ORDERS", "OrderWord", "obey", "usage"]
 
@@ -40,7 +43,7 @@ def obey(bench: Bench, words: Words) -> Answer:
     order = ORDERS[words[0]][words[1]]
     try:
         return order.do(bench, words[2:])
-    except (EimLabError, ControlError) as error:
+    except (EimLabError, BenchError, SmdpError) as error:
         raise ControlError(str(error)) from error
     except (ValueError, IndexError, KeyError) as error:
         raise ControlError(f"usage: {words[0]} {words[1]} {order.usage}".rstrip()) from error
@@ -215,8 +218,8 @@ def _network_impair(bench: Bench, words: Words) -> Answer:
 
 def _network_pass(up: bool) -> Callable[[Bench, Words], Answer]:
     def do(bench: Bench, words: Words) -> Answer:
-        bench.proxy.set_link_up(up)
-        return Answer("datagrams pass" if up else "nothing passes")
+        bench.set_link_up(up)
+        return Answer("everything passes" if up else "nothing passes")
 
     return do
 
@@ -224,6 +227,81 @@ def _network_pass(up: bool) -> Callable[[Bench, Words], Answer]:
 def _network_rebind(bench: Bench, words: Words) -> Answer:
     bench.proxy.rebind()
     return Answer("the eIM sees new source ports")
+
+
+# SM-DP+ and SM-DS
+
+
+def _smdp_orders(bench: Bench, words: Words) -> Answer:
+    rows = [
+        {
+            "code": bench.rsp.code(order),
+            "iccid": order.package.metadata.iccid,
+            "state": order.state.value,
+            "confirmationCode": order.confirmation_code,
+            "ppr": list(order.package.metadata.ppr),
+            "attempts": order.attempts,
+        }
+        for order in bench.rsp.smdp.orders
+    ]
+    text = "\n".join(
+        f"{row['state']:<10}  {row['iccid']}  {row['code']}"
+        + (f"  confirmation code {row['confirmationCode']}" if row["confirmationCode"] else "")
+        for row in rows
+    )
+    return Answer(text or "nothing is on offer", rows)
+
+
+def _smdp_offer(bench: Bench, words: Words) -> Answer:
+    matching_id, iccid, *rest = words
+    offer = Offer("" if matching_id == "-" else matching_id, iccid)
+    while rest:
+        option = rest.pop(0)
+        match option:
+            case "--event":
+                offer = replace(offer, event=True)
+            case "--cc":
+                offer = replace(offer, confirmation_code=rest.pop(0))
+            case "--ppr":
+                offer = replace(offer, ppr=tuple(int(bit) for bit in rest.pop(0).split(",")))
+            case "--size":
+                offer = replace(offer, size_bytes=int(rest.pop(0)))
+            case _:
+                raise ValueError(option)
+    order = bench.rsp.offer(offer)
+    return Answer(bench.rsp.code(order), {"code": bench.rsp.code(order)})
+
+
+def _smdp_notifications(bench: Bench, words: Words) -> Answer:
+    rows = [
+        {
+            "seqNumber": one.sequence_number,
+            "kind": one.kind,
+            "events": list(one.events),
+            "iccid": one.iccid,
+            "eid": one.eid,
+            "installed": one.succeeded,
+            "error": one.error,
+            "problem": one.problem,
+            "times": one.times,
+        }
+        for one in bench.rsp.smdp.notifications
+    ]
+    return Answer("\n".join(_lines(row) + "\n" for row in rows).rstrip() or "no notifications", rows)
+
+
+def _smdp_fault(bench: Bench, words: Words) -> Answer:
+    function, action, *rest = words
+    value = None if not rest or rest[0] == "-" else int(rest[0]) if rest[0].isdecimal() else rest[0]
+    times = int(rest[1]) if len(rest) > 1 else 1
+    bench.rsp.smdp.faults.arm(SmdpFault(function, action, value, times))
+    return Answer(f"the next {times} request(s) of {function}: {action}")
+
+
+def _smdp_well(bench: Bench, words: Words) -> Answer:
+    bench.rsp.smdp.faults.clear()
+    bench.rsp.smds.faults.clear()
+    return Answer("no faults armed")
 
 
 ORDERS: dict[str, dict[str, OrderWord]] = {
@@ -254,13 +332,24 @@ ORDERS: dict[str, dict[str, OrderWord]] = {
         "insert": OrderWord("", "put it back", _card_insert),
         "power-cut-at": OrderWord("STEP", "lose power at counter-stored, operation-N, after-swap, ...", _card_cut),
     },
+    "smdp": {
+        "orders": OrderWord("", "activation codes and what became of them", _smdp_orders),
+        "offer": OrderWord(
+            "MATCHING_ID|- ICCID [--cc CODE] [--ppr 1,2] [--size BYTES] [--event]",
+            "put a profile out; - is for this card's default SM-DP+, --event tells the SM-DS",
+            _smdp_offer,
+        ),
+        "notifications": OrderWord("", "what cards reported, verified", _smdp_notifications),
+        "fault": OrderWord("FUNCTION ACTION [VALUE|-] [TIMES]", "misbehave on coming requests", _smdp_fault),
+        "well": OrderWord("", "drop every armed fault", _smdp_well),
+    },
     "network": {
         "show": OrderWord("", "datagrams and bytes each way", _network_show),
         "set": OrderWord(
             "loss|duplicate|reorder|delay_s|jitter_s VALUE [up|down]", "make the link worse or better", _network_impair
         ),
         "off": OrderWord("", "let nothing pass", _network_pass(False)),
-        "on": OrderWord("", "let datagrams pass", _network_pass(True)),
+        "on": OrderWord("", "let everything pass", _network_pass(True)),
         "rebind": OrderWord("", "new NAT bindings", _network_rebind),
     },
 }

@@ -24,6 +24,7 @@ from ipad_agent.lab.control import Answer, ControlServer, send_order
 from ipad_agent.lab.errors import BenchError, ControlError
 from ipad_agent.lab.euicc import BOOTSTRAP, OPERATOR_A
 from ipad_agent.lab.orders import ORDERS, obey, usage
+from ipad_agent.lab.rsp_site import RspOptions
 from ipad_agent.lab.scenario import SCENARIOS, Run, Scenario, load_all, run_many, run_scenario, scenario
 
 DRIVER = """
@@ -67,6 +68,10 @@ def test_lab_says_how_to_reach_it_takes_orders_and_ends_when_asked(
     assert Path(str(facts["modem"])).is_symlink()
     assert Path(str(facts["config"])).exists()
     assert str(facts["eim"]).startswith("coaps://127.0.0.1:")
+    assert str(facts["https"]).startswith("https://localhost:")
+    assert str(facts["smdp"]).endswith("/gsma/rsp2/es9plus/")
+    assert cli.run(parse("smdp", "--dir", str(folder), "orders", "--json")) == 0
+    assert [row["code"] for row in json.loads(capsys.readouterr().out)] == facts["codes"]
     assert cli.run(parse("card", "--dir", str(folder), "profiles", "--json")) == 0
     assert [row["iccid"] for row in json.loads(capsys.readouterr().out)][:2] == [BOOTSTRAP, OPERATOR_A]
     assert cli.run(parse("eim", "queue", "enable", OPERATOR_A, "--rollback", "--dir", str(folder))) == 0
@@ -90,7 +95,7 @@ def test_lab_ends_cleanly_on_a_signal(lab: tuple[Path, dict[str, object], subpro
 
 
 async def test_every_order_works_or_says_how_it_is_typed() -> None:
-    async with Bench(BenchOptions(provision="card")) as bench:
+    async with Bench(BenchOptions(provision="card", rsp=RspOptions())) as bench:
         good = [
             ["eim", "queue", "list-profiles"],
             ["eim", "results"],
@@ -115,6 +120,12 @@ async def test_every_order_works_or_says_how_it_is_typed() -> None:
             ["network", "off"],
             ["network", "on"],
             ["network", "rebind"],
+            ["smdp", "orders"],
+            ["smdp", "offer", "LAB-2", "8949020000900000002", *"--cc 1234 --ppr 1,2 --size 800 --event".split()],
+            ["smdp", "offer", "-", "8949020000900000003"],
+            ["smdp", "notifications"],
+            ["smdp", "fault", "initiateAuthentication", "status", "8.8.1/3.8", "2"],
+            ["smdp", "well"],
         ]
         assert {(words[0], words[1]) for words in good} == {(part, name) for part in ORDERS for name in ORDERS[part]}
         for words in good:
@@ -122,8 +133,15 @@ async def test_every_order_works_or_says_how_it_is_typed() -> None:
         assert bench.proxy.link.impairments["up"].loss == 0.1
         assert bench.proxy.link.impairments["down"].loss == 0.0
         bad = (["card"], ["tea", "make"], ["eim", "queue"], ["modem", "cell"], ["modem", "fault", "x"])
+        assert [order.matching_id for order in bench.rsp.smdp.orders] == ["LAB-1", "LAB-2", ""]
+        assert [event.event_id for event in bench.rsp.smds.events] == ["LAB-2"]
+        worst = (
+            ["smdp", "offer", "LAB-2", "8949020000900000002"],
+            ["smdp", "offer", "X", "1", "--x"],
+            ["smdp", "fault"],
+        )
         worse = (["network", "set", "luck", "1"], ["eim", "fault", "get", "dance"], ["modem", "trace", "many"])
-        for words in (*bad, *worse):
+        for words in (*bad, *worse, *worst):
             with pytest.raises(ControlError):
                 obey(bench, words)
     assert all(name in usage() for orders in ORDERS.values() for name in orders)
