@@ -121,7 +121,8 @@ async def test_every_order_works_or_says_how_it_is_typed() -> None:
             ["network", "on"],
             ["network", "rebind"],
             ["smdp", "orders"],
-            ["smdp", "offer", "LAB-2", "8949020000900000002", *"--cc 1234 --ppr 1,2 --size 800 --event".split()],
+            ["smdp", "offer", "LAB-2", "8949020000900000002", "--cc", "1234", "--ppr", "1,2", "--event"],
+            ["smdp", "offer", "LAB-3", "8949020000900000004", "--size", "800"],
             ["smdp", "offer", "-", "8949020000900000003"],
             ["smdp", "notifications"],
             ["smdp", "fault", "initiateAuthentication", "status", "8.8.1/3.8", "2"],
@@ -133,7 +134,7 @@ async def test_every_order_works_or_says_how_it_is_typed() -> None:
         assert bench.proxy.link.impairments["up"].loss == 0.1
         assert bench.proxy.link.impairments["down"].loss == 0.0
         bad = (["card"], ["tea", "make"], ["eim", "queue"], ["modem", "cell"], ["modem", "fault", "x"])
-        assert [order.matching_id for order in bench.rsp.smdp.orders] == ["LAB-1", "LAB-2", ""]
+        assert [order.matching_id for order in bench.rsp.smdp.orders] == ["LAB-1", "LAB-2", "LAB-3", ""]
         assert [event.event_id for event in bench.rsp.smds.events] == ["LAB-2"]
         worst = (
             ["smdp", "offer", "LAB-2", "8949020000900000002"],
