@@ -34,4 +34,7 @@ def read_bound_package(bpp: bytes) -> BoundPackageContents:
     if not pieces or any(piece.tag != 0x88 or len(piece.value) <= _MAC_BYTES for piece in pieces):
         raise CodecError("the metadata of the package are not in segments of 88", offset=package.start)
     metadata = ProfileMetadata.parse(b"".join(piece.value[:-_MAC_BYTES] for piece in pieces))
-    return BoundPackageContents(metadata, len(package.require(0xA3, "the profile elements").value))
+    elements = package.require(0xA3, "the profile elements")
+    if any(piece.tag != 0x86 for piece in elements):
+        raise CodecError("the profile elements are not in segments of 86", offset=elements.start)
+    return BoundPackageContents(metadata, len(elements.value))

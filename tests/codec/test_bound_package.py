@@ -23,6 +23,8 @@ def test_metadata_are_put_together_from_their_segments_without_the_macs() -> Non
         ("BF3642", "BF3742"),
         ("A12D8814", "A12D8714"),
         ("A3058603010203", "A4058603010203"),
+        ("A3058603010203", "A3058703010203"),
+        ("A3058603010203", "A3058602010203"),
         ("BF3642", "BF3643"),
     ],
 )

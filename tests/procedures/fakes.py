@@ -282,8 +282,6 @@ def _numbers(result: bytes) -> list[int]:
     if element.tag == 0x30:
         numbers = [item.require(0xBF2F).require(0x80).integer() for item in element.require(0xA0)]
         element = element.require(0xBF51)
-    if element.tag == 0xBF54 and (installed := element.find(0xBF37)) is not None:
-        return [installed.require(0xBF27).require(0xBF2F).require(0x80).integer()]
     if element.tag == 0xBF51:
         try:
             seq = EuiccPackageResult.parse(element.raw).seq_number

@@ -135,9 +135,7 @@ async def test_a_card_without_the_function_is_an_undefined_error_and_a_lost_card
         await ask(bench, "5C01A5")
 
 
-async def test_an_answer_that_cannot_be_read_is_an_undefined_error_and_not_asked_for_again_for_ever() -> (
-    None
-):
+async def test_an_answer_that_cannot_be_read_is_an_undefined_error_and_not_asked_for_again_for_ever() -> None:
     bench = Bench()
 
     async def babble(ci_pkid: bytes | None = None) -> Certificates:

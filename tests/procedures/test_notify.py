@@ -1,0 +1,132 @@
+"""Notifications: to whom, in which order, and what a receiver that does not take them means (SGP.32 v1.2 §3.7)."""
+
+from __future__ import annotations
+
+import pytest
+
+from ipad_agent.errors import EimError, NetworkError
+from ipad_agent.procedures.notify import deliver_notifications
+
+from .downloads import Direct, Server, ServerError, StatusError, smdp
+from .fakes import Bench, notification
+
+
+def waiting(*addresses: str, direct: bool) -> Bench:
+    """One notification for each address, numbered from 1."""
+    made = Bench(connector=Direct(Server()) if direct else None, indirect=not direct)
+    made.card.pending = {
+        number: notification(number, address=address) for number, address in enumerate(addresses, start=1)
+    }
+    return made
+
+
+async def deliver(made: Bench) -> frozenset[int]:
+    return await deliver_notifications(made.context, made.eim)
+
+
+async def test_directly_each_goes_to_its_own_receiver_in_order() -> None:
+    made = waiting("a.example", "b.example", "a.example", direct=True)
+    made.card.pending = dict(reversed(made.card.pending.items()))
+    assert await deliver(made) == {1, 2, 3}
+    assert smdp(made).connected == ["a.example", "b.example"]  # one connection for each
+    assert smdp(made).notified == [
+        ("a.example", notification(1, address="a.example")),
+        ("a.example", notification(3, address="a.example")),
+        ("b.example", notification(2, address="b.example")),
+    ]
+    assert made.card.pending == {}
+    assert made.link.notifications == []
+
+
+async def test_an_eim_that_serves_the_receivers_gets_them() -> None:
+    made = waiting("a.example", direct=False)
+    made.connector = Direct(Server())
+    await deliver(made)
+    assert made.link.notifications == [notification(1, address="a.example")]
+    assert smdp(made).notified == []
+
+
+async def test_without_another_way_the_eim_gets_them() -> None:
+    made = waiting("a.example", direct=True)
+    made.connector = None
+    await deliver(made)
+    assert made.link.notifications == [notification(1, address="a.example")]
+
+
+async def test_one_without_an_address_goes_to_the_eim() -> None:
+    made = waiting("", "a.example", direct=True)
+    await deliver(made)
+    assert made.link.notifications == [notification(1, address="")]
+    assert [address for address, _ in smdp(made).notified] == ["a.example"]
+
+
+async def test_a_dead_receiver_is_asked_once_and_blocks_nobody_else() -> None:
+    made = waiting("dead.example", "dead.example", "a.example", direct=True)
+    smdp(made).dead["dead.example"] = NetworkError("silence")
+    assert await deliver(made) == {3}
+    assert smdp(made).connected == ["dead.example", "a.example"]
+    assert set(made.card.pending) == {1, 2}
+
+
+async def test_one_that_is_refused_does_not_hold_up_the_next_for_the_same_receiver() -> None:
+    made = waiting("a.example", "a.example", direct=True)
+    smdp(made).refusing[notification(1, address="a.example")] = StatusError("8.1", "6.1")
+    assert await deliver(made) == {2}
+    assert set(made.card.pending) == {1}
+
+
+async def test_a_receiver_that_failed_is_left_alone_for_a_while() -> None:
+    made = waiting("dead.example", direct=True)
+    smdp(made).dead["dead.example"] = ServerError("HTTP 503")
+    await deliver(made)
+    await deliver(made)
+    assert smdp(made).connected == ["dead.example"]
+    made.clock.wall_s += 600
+    await deliver(made)
+    assert smdp(made).connected == ["dead.example"] * 2
+    made.clock.wall_s += 600
+    await deliver(made)  # now the pause is twenty minutes
+    assert smdp(made).connected == ["dead.example"] * 2
+    smdp(made).dead.clear()
+    made.clock.wall_s += 600
+    assert await deliver(made) == {1}
+    assert made.context.receivers.failed("dead.example", 1) == 600  # forgotten with the success
+
+
+async def test_something_new_for_a_paused_receiver_is_tried_at_once_with_what_is_older_first() -> None:
+    made = waiting("dead.example", direct=True)
+    smdp(made).dead["dead.example"] = NetworkError("silence")
+    await deliver(made)
+    smdp(made).dead.clear()
+    made.card.pending[2] = notification(2, address="dead.example")
+    assert await deliver(made) == {1, 2}
+    assert [raw for _, raw in smdp(made).notified] == [
+        notification(1, address="dead.example"),
+        notification(2, address="dead.example"),
+    ]
+
+
+async def test_an_eim_that_does_not_take_one_still_gets_the_others_and_later_that_one_again() -> None:
+    made = waiting("a.example", "b.example", "a.example", direct=False)
+    made.link.notification_answers = [EimError("cannot forward"), None, None]
+    assert await deliver(made) == {2, 3}
+    assert set(made.card.pending) == {1}
+    assert await deliver(made) == frozenset()
+    made.clock.wall_s += 600
+    assert await deliver(made) == {1}
+
+
+async def test_an_eim_out_of_reach_ends_the_delivery() -> None:
+    made = waiting("a.example", "b.example", direct=False)
+    made.link.notification_answers = [NetworkError("silence")]
+    with pytest.raises(NetworkError):
+        await deliver(made)
+    assert set(made.card.pending) == {1, 2}
+
+
+@pytest.mark.parametrize("direct", [True, False])
+async def test_nothing_waiting_is_no_traffic_at_all(direct: bool) -> None:
+    made = waiting(direct=direct)
+    assert await deliver(made) == frozenset()
+    assert made.link.notifications == []
+    assert made.card.log == []
