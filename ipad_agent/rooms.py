@@ -5,6 +5,7 @@ Together with ``agent.py`` and ``cli/`` this is the only place that knows more t
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -22,7 +23,7 @@ from .codec.identifiers import Eid
 from .config import Config, EimConfig, ModemConfig
 from .eim import BINDINGS, EimClient, EndpointOverrides, FailoverCarrier, ProtocolBits, Way, WayOverrides, endpoints_for
 from .eim.ways import BindingName, CarrierChoice
-from .errors import ConfigError, EimError
+from .errors import ConfigError, EimError, StoreError
 from .modem import events as modem_events
 from .modem.access import ModemCardAccess
 from .modem.discovery import DiscoveringOpener
@@ -270,14 +271,16 @@ class _ChannelFile:
         return ChannelRecord(*cast("list[str]", texts))
 
     def save(self, record: ChannelRecord) -> None:
-        self._memory.save(
-            CHANNELS,
-            {"way": record.way, "handle": record.handle, "imei": record.imei, "boot_id": record.boot_id},
-        )
+        self._put({"way": record.way, "handle": record.handle, "imei": record.imei, "boot_id": record.boot_id})
 
     def clear(self) -> None:
         if self._memory.load(CHANNELS):
-            self._memory.save(CHANNELS, {})
+            self._put({})
+
+    def _put(self, document: Mapping[str, object]) -> None:
+        # Worth a clean-up after a crash, not worth losing the card for; the store has said what is wrong.
+        with contextlib.suppress(StoreError):
+            self._memory.save(CHANNELS, document)
 
 
 class _BlockSizes:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol, cast
 
 from .clock import Clock
+from .errors import StoreError
 from .policy import schedule
 from .policy.document import from_document, to_document
 from .policy.instant import Instant
@@ -33,7 +34,8 @@ class Due:
 
 
 class Timetable:
-    """One schedule per eIM; every change that matters after a crash is on disk when the method returns."""
+    """One schedule per eIM; every change that matters after a crash is on disk when the method returns, if the disk
+    takes it."""
 
     def __init__(
         self, documents: Documents, clock: Clock, settings: ScheduleSettings, dice: random.Random, *, eid: bytes
@@ -108,7 +110,12 @@ class Timetable:
 
     def _save(self) -> None:
         self._stored = {eim_id: to_document(state) for eim_id, state in self._schedules.items()}
-        self._documents.save(cast("Mapping[str, object]", self._stored))
+        try:
+            self._documents.save(cast("Mapping[str, object]", self._stored))
+        except StoreError:
+            # The store has said so. A device with a full disk must still be reachable and bring home what it owes;
+            # only a restart could now poll earlier than planned.
+            return
 
     def _now(self) -> Instant:
         return Instant.now(self._clock)

@@ -181,6 +181,12 @@ LIST_UNREADABLE = define(
     "What is in the list stays on the card and is tried again at the next poll. A modem that cuts long answers is the "
     "usual cause: prefer AT+CGLA in the module's profile.",
 )
+NOT_TAKEN = define(
+    "IPA-4045",
+    ERROR,
+    "An order of {eim} could not be written down ({reason}) and was not begun.",
+    "What is not in the journal is not done. The eIM keeps the order and hands it out again; check the disk.",
+)
 NO_ROOM = define(
     "IPA-4043",
     ERROR,

@@ -19,7 +19,7 @@ from ipad_agent.codec.esipa import (
     UnknownPackage,
 )
 from ipad_agent.codec.identifiers import Plmn
-from ipad_agent.errors import CodecError, ModemError
+from ipad_agent.errors import CodecError, ModemError, StoreError
 
 from . import data_request, delivery, download, euicc_package, events, notify, sentences
 from .context import Association, Context
@@ -81,7 +81,13 @@ async def poll(context: Context, eim: Association) -> PollReport:
                 end = PollEnd.EIM_TROUBLE
                 break
             told.add(package.eim_transaction_id)
-        work = _take(context, eim, package)
+        try:
+            work = _take(context, eim, package)
+        except StoreError as refused:
+            # Not written down, not begun: the eIM keeps the order and hands it out again.
+            events.NOT_TAKEN.emit(eim=eim.eim_id, reason=refused.message)
+            end = PollEnd.JOURNAL_FULL
+            break
         if package.raw in ended:
             events.TRIGGER_AGAIN.emit(eim=eim.eim_id)
             outcome: download.Outcome = context.work.answered(work, ended[package.raw])

@@ -475,17 +475,21 @@ def test_a_gateway_that_reboots_again_and_again_polls_later_and_later(pki_folder
     run(story())
 
 
-def test_a_full_disk_is_trouble_with_pauses_and_no_poll_goes_out_unnoted(pki_folder: Path) -> None:
+def test_with_a_full_disk_polls_go_on_but_no_order_is_begun_that_cannot_be_written_down(pki_folder: Path) -> None:
     async def story() -> None:
         bench = AgentBench(pki_folder)
         bench.start()
         await bench.until(1000)
+        before = bench.card.enabled_iccid
         bench.disk.free_bytes = 0
-        await bench.until(3 * DAY_S)
-        assert len(bench.network.polls()) == 1
+        bench.order("enable", OPERATOR_A)
+        await bench.until(2 * DAY_S + 1000)
+        assert 3 <= len(bench.network.polls()) <= 20
+        assert bench.card.enabled_iccid == before
         bench.disk.free_bytes = None
-        await bench.until(3 * DAY_S + 1000)
-        assert len(bench.network.polls()) == 2
+        await bench.until(4 * DAY_S)
+        assert bench.card.enabled_iccid == OPERATOR_A
+        assert bench.journal.entries() == ()
         await bench.stop()
 
     run(story())
