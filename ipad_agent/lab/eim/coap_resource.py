@@ -207,6 +207,8 @@ def _code(text: str) -> Code:
     """``4.04``, or as HTTP has it ``404``; 5.00 for what CoAP does not have (a redirection)."""
     number, _, detail = text.partition(".") if "." in text else (text[:1], "", text[1:])
     try:
+        if number not in ("2", "4", "5"):
+            raise ValueError(text)
         return Code(int(number) << 5 | int(detail))
     except ValueError:
         return Code.INTERNAL_SERVER_ERROR

@@ -261,3 +261,43 @@ def _serve(body: bytes) -> None:
         assert answer[:2] in (b"\xbf\x4f", b"\xbf\x50", b"\xbf\x39", b"\xbf\x3a", b"\xbf\x3b", b"\xbf\x41", b"")
     json.loads(results_json(eim))
     results_text(eim)
+
+
+def test_what_downloads_need_is_kept_too(tmp_path: Path) -> None:
+    path = tmp_path / "eim.json"
+    eim = make_eim(CARD, state_path=path)
+    device = eim.device(EID)
+    device.euicc_info1, device.euicc_info2 = bytes.fromhex("BF2000"), bytes.fromhex("BF2200")
+    device.euicc_certificate, device.eum_certificate = b"\x30\x00", b"\x30\x00"
+    device.device_info, device.features = b"\x80\x00", (1, 5)
+    eim.enqueue(EID, build_order(["trigger", "LPA:1$dp.example$M", "--held", "--cc", "1234"]))
+    again = VirtualEim(eim.identity, state_path=path).device(EID)
+    assert again == device
+    assert (again.queue[0].held, again.queue[0].confirmation_code) == (True, "1234")
+
+
+def test_a_state_from_before_downloads_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "eim.json"
+    eim = make_eim(CARD, state_path=path)
+    eim.enqueue(EID, build_order(["trigger", "none"]))
+    document = json.loads(path.read_text())
+    for name in ("euicc_info1", "euicc_info2", "euicc_certificate", "eum_certificate", "device_info", "features"):
+        del document["devices"][0][name]
+    for name in ("held", "confirmation_code"):
+        del document["devices"][0]["queue"][0][name]
+    path.write_text(json.dumps(document))
+    assert VirtualEim(eim.identity, state_path=path).device(EID) == eim.device(EID)
+
+
+def test_what_an_ipa_tells_of_itself_is_learned_for_downloads() -> None:
+    eim = make_eim(CARD)
+    eim.enqueue(EID, build_order(["data-request", "info1"]))
+    eim.handle(POLL, peer="p")
+    # euiccInfo1, euiccInfo2, eumCertificate under its tag, features indirect and minimize, TAC
+    data = "BF2000 BF2200 A5020500 A80480020244 A906800453926011"
+    eim.handle(provide(t("BF52", t("A0", data))))
+    device = eim.device(EID)
+    assert (device.euicc_info1, device.euicc_info2) == (bytes.fromhex("BF2000"), bytes.fromhex("BF2200"))
+    assert device.eum_certificate == bytes.fromhex("30020500")
+    assert device.features == (1, 5)
+    assert device.device_info == bytes.fromhex("800453926011")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
@@ -212,6 +213,28 @@ async def test_a_late_answer_comes_as_a_separate_response() -> None:
         answer = Coap.decode(await client.receive())
         assert (answer.kind, answer.text, answer.token, answer.payload) == (CON, "2.04", b"T", b"x")
         client.send(Coap(ACK, 0, answer.mid).encode())
+
+
+async def test_an_answer_that_waits_for_somebody_else_holds_up_nobody() -> None:
+    there = asyncio.Event()
+
+    async def later() -> Reply:
+        await there.wait()
+        return Reply(b"at last")
+
+    async with clear(Echoing(lambda body: Reply(later=later) if body == b"slow" else Reply(body))) as (_, client):
+        assert await client.ask(request(b"slow", mid=5, token=b"S")) == Coap(ACK, 0, 5)
+        assert (await client.ask(request(b"x", mid=6))).payload == b"x"
+        there.set()
+        answer = Coap.decode(await client.receive())
+        assert (answer.kind, answer.text, answer.token, answer.payload) == (CON, "2.04", b"S", b"at last")
+        client.send(Coap(ACK, 0, answer.mid).encode())
+
+
+@pytest.mark.parametrize(("code", "said"), [("404", "4.04"), ("302", "5.00"), ("what", "5.00"), ("4.15", "4.15")])
+async def test_statuses_of_http_are_said_as_coap_says_them(code: str, said: str) -> None:
+    async with clear(Echoing(lambda body: Reply(code=code))) as (_, client):
+        assert (await client.ask(request(b"x"))).text == said
 
 
 async def test_a_busy_eim_says_when_to_come_back() -> None:
