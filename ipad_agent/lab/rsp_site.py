@@ -109,8 +109,17 @@ class RspSite:
             await stack.enter_async_context(server)
             gate.target = ("127.0.0.1", server.port)
             await stack.enter_async_context(gate)
-        self.smdp.common = replace(self.smdp.common, addresses=self._names(self.smdp.identity, self.smdp_gate))
-        self.smds.common = replace(self.smds.common, addresses=self._names(self.smds.identity, self.smds_gate))
+        # Clients may leave out the port where only the name counts, but where results go must be told with it.
+        self.smdp.common = replace(
+            self.smdp.common,
+            addresses=self._names(self.smdp.identity, self.smdp_gate),
+            signed_address=self.smdp_address,
+        )
+        self.smds.common = replace(
+            self.smds.common,
+            addresses=self._names(self.smds.identity, self.smds_gate),
+            signed_address=self.smds_address,
+        )
         for offer in self.options.offers:
             self.offer(offer)
 

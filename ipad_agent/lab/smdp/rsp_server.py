@@ -47,7 +47,8 @@ class ServerSettings:
     """Habits of a server; the defaults are those of the specification.
 
     ``addresses`` are what a client may call it (empty: the name in its TLS certificate), compared without regard to
-    case unless ``exact_address``. ``malformed`` says what a request without sense gets: a ``status``, an ``http400``
+    case unless ``exact_address``; ``signed_address`` is what the server calls itself then, and where cards send their
+    results (None: as it was called). ``malformed`` says what a request without sense gets: a ``status``, an ``http400``
     or an ``html500`` as from a crashed handler. ``require_header`` wants the ``header`` object that LPAs leave out.
     ``strict_sequence`` refuses to do a step of a session twice, as after a lost answer. ``strict_der`` refuses what a
     card writes with longer lengths than need be; its signatures are right either way. ``session_s`` ends sessions.
@@ -55,6 +56,7 @@ class ServerSettings:
 
     addresses: tuple[str, ...] = ()
     exact_address: bool = False
+    signed_address: str | None = None
     minimum_svn: tuple[int, int, int] = (2, 0, 0)
     chain: ChainRules = field(default_factory=ChainRules)
     malformed: str = "status"
@@ -200,7 +202,8 @@ class RspServer(ABC):
         if len(challenge) != 16:
             raise MalformedError("euiccChallenge is not 16 bytes")
         info1 = self._node(body, "euiccInfo1", 0xBF20)
-        address = self._accepted_address(wire.text(body, "smdpAddress", "smdsAddress"))
+        called = self._accepted_address(wire.text(body, "smdpAddress", "smdsAddress"))
+        address = self.common.signed_address or called
         signers = self._choose_ci(info1)
         session = Session(
             self.random(self.common.transaction_id_bytes), challenge, self.random(16), address, signers, self.clock()

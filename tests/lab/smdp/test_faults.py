@@ -12,7 +12,17 @@ from ipad_agent.lab import der
 from ipad_agent.lab.bsp import BspError
 from ipad_agent.lab.http import Ending, Request, Response
 from ipad_agent.lab.pki import Pki
-from ipad_agent.lab.smdp import Fault, Front, FrontSettings, Metadata, Order, SmdpError, VirtualSmdp
+from ipad_agent.lab.smdp import (
+    Fault,
+    Front,
+    FrontSettings,
+    Metadata,
+    Order,
+    ServerIdentity,
+    SmdpError,
+    SmdpSettings,
+    VirtualSmdp,
+)
 from ipad_agent.lab.smdp.front import LENIENT
 
 from .scripted import ADDRESS, CHALLENGE, Card, Client, b64, codes, fields_of, signed_by, un64
@@ -364,3 +374,10 @@ def test_transport_switches_reach_the_response(front: Front, card: Card) -> None
     assert response.chunked
     assert ask(front, card, wrong("close")).ending is Ending.CLOSE
     assert ask(front, card, wrong("abort")).ending is Ending.ABORT
+
+
+def test_a_server_can_sign_another_name_than_it_was_called_by(p256: Pki, card: Card) -> None:
+    server = VirtualSmdp(ServerIdentity.smdp(p256), SmdpSettings(signed_address=f"{ADDRESS}:8443"))
+    client = Client(server, card)
+    assert signed1(fields_of(client.initiate())).get(0x83).text() == f"{ADDRESS}:8443"
+    assert client.authenticate().code == "8.2.6/3.8"  # there is no order; the name inside is not minded
