@@ -56,7 +56,8 @@ class HttpsEs9:
             if connection.aborted:  # what ends inside a head passes for a whole one
                 raise TimeoutError
         except (OSError, http.client.HTTPException, ValueError) as error:
-            why = f"not over after {self.deadline_s:g} s" if connection.aborted else error or type(error).__name__
+            late = connection.aborted or isinstance(error, TimeoutError)
+            why = f"not over after {self.deadline_s:g} s" if late else error or type(error).__name__
             raise Es9Error(f"{self.address} was not reached or broke off: {why}") from error
         finally:
             limit.cancel()

@@ -104,6 +104,11 @@ class Front:
                 return _text(rule.status, f"{rule.name} {request.header(rule.name)!r} is not accepted")
         return None
 
+    @property
+    def connections_with_work(self) -> int:
+        """How many open connections have been handed a package that ``bound`` ties to them."""
+        return len(self._with_work)
+
     # Bindings
 
     def _asn1(self, request: Request) -> Response:

@@ -9,7 +9,7 @@ import pytest
 
 from ipad_agent.lab.eim.es9 import Es9Error, Servers
 from ipad_agent.lab.eim.es9_https import HttpsEs9, trusting
-from ipad_agent.lab.http import HttpServer, Request, Response, TlsSettings
+from ipad_agent.lab.http import Ending, HttpServer, Request, Response, TlsSettings
 from ipad_agent.lab.pki import Pki
 from ipad_agent.lab.smdp import EXACT, Fault, FrontSettings, PortSettings, SmdpServer
 
@@ -110,6 +110,17 @@ async def test_an_empty_204_answers_a_notification_but_no_other_function(pki: Pk
     assert await asyncio.to_thread(client(pki, anything.port), "handleNotification", {}) == {}
     with pytest.raises(Es9Error):
         await asyncio.to_thread(client(pki, anything.port), "authenticateClient", {})
+
+
+@pytest.mark.parametrize(
+    "response",
+    [Response(500, b"{}"), Response(302, b"{}"), Response(body=b"{}", length_bytes=9, ending=Ending.CLOSE)],
+    ids=["error", "redirection", "shorter than announced"],
+)
+async def test_json_alone_does_not_make_an_answer(pki: Pki, anything: HttpServer, response: Response) -> None:
+    anything.handler = lambda request: response
+    with pytest.raises(Es9Error):
+        await asyncio.to_thread(client(pki, anything.port), "handleNotification", {})
 
 
 async def test_the_request_is_what_a_server_expects(pki: Pki, anything: HttpServer) -> None:

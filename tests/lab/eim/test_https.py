@@ -207,7 +207,25 @@ async def test_a_poll_that_gave_nothing_ties_nothing(pki: Pki) -> None:
     async with site_with(pki, STRICT) as site:
         connection = site.connect()
         assert (await connection.post(POLL))[2] == NO_PACKAGE
-        assert (await connection.post(provide(Card().epr())))[2] == bytes.fromhex("BF50 03 02017F")
+        assert (await connection.post(provide(t("BF52", t("A0")))))[2] == bytes.fromhex("BF50 03 02017F")
+
+
+async def test_work_is_free_again_when_its_connection_ends(pki: Pki) -> None:
+    async with site_with(pki, STRICT) as site:
+        over = asyncio.Event()
+
+        def ended(number: int, goodbye: bool | None) -> None:
+            site.server.front.ended(number, goodbye)
+            over.set()
+
+        site.server.http.on_end = ended
+        site.eim.enqueue(EID, build_order(["enable", ICCID]))
+        connection = site.connect()
+        await connection.post(POLL)
+        assert site.server.front.connections_with_work == 1
+        await connection.close()
+        await asyncio.wait_for(over.wait(), 5)
+        assert site.server.front.connections_with_work == 0
 
 
 async def test_the_usual_one_takes_results_on_any_connection(site: Site) -> None:

@@ -229,6 +229,12 @@ def test_the_confirmation_code_of_the_order_becomes_hash_cc(
     assert (error_of(answer) if error else None) == error
 
 
+def test_a_code_that_nobody_asks_for_is_not_told(world: World) -> None:
+    ipa = started(world, CODE, "--cc", "12-34")
+    ipa.initiate()
+    assert ipa.authenticate().find(0x04) is None
+
+
 def test_the_confirmation_code_is_no_part_of_lists_and_logs(world: World) -> None:
     order = build_order(["trigger", CODE, "--cc", "12-34"])
     assert "12-34" not in repr(order)
@@ -315,9 +321,21 @@ def test_a_compact_authentication_is_rebuilt_to_the_byte(world: World) -> None:
     assert world.smdp.log[-1].request["authenticateServerResponse"] == _b64(ipa.card_response.raw)
 
 
-@pytest.mark.parametrize("change", [very_compact_authentication, signed_but_without_certificates])
+def with_whole_certificates(full: Node) -> bytes:
+    """The 30 of the certificates is left inside their tags."""
+    signed, signature, euicc, eum = full.get(0xA0).children
+    return t("BF38", t("A2", signed.raw, signature.raw, t("A1", euicc.raw), t("A2", eum.raw)))
+
+
+@pytest.mark.parametrize(
+    "change", [very_compact_authentication, signed_but_without_certificates, with_whole_certificates]
+)
 def test_what_the_eim_knows_may_all_be_left_out(world: World, change: object) -> None:
     learned(world, (3, 5))
+    info2 = der.parse(world.device.euicc_info2 or b"")
+    resources = info2.get(0x84).raw
+    # The memory that was free when the eIM heard of it is not what is free now.
+    world.device.euicc_info2 = info2.raw.replace(resources, resources[:2] + bytes(len(resources) - 2))
     world.device.euicc_certificate = world.pki["euicc"].cert_der
     world.device.eum_certificate = world.pki["eum"].cert_der
     ipa = started(world)

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from ipad_agent.lab import der
 from ipad_agent.lab.eim import Fault, RequestRefusedError, VirtualEim, build_order
-from ipad_agent.lab.eim.compact import KnownSession
+from ipad_agent.lab.eim.compact import KnownSession, installation_result
 from ipad_agent.lab.eim.es9 import Es9, Es9Error, Servers
 from ipad_agent.lab.eim.relay_status import error_for, name_for, status_for
 from ipad_agent.lab.eim.rsp import Relay
@@ -333,6 +333,63 @@ def test_a_server_without_sense_is_undefined_error_and_the_order_stays(tag: str,
         return
     assert inside.integer() in (127, 56)
     assert len(eim.device(EID).queue) == 1
+
+
+def test_an_empty_answer_is_one_only_where_nothing_was_asked_for() -> None:
+    eim = relay_eim(Script({}))
+    eim.handle(INITIATE)
+    assert noted(eim, "rsp")[0]["why"] == "the answer is empty"
+
+
+@pytest.mark.parametrize("size", [15, 17])
+def test_a_challenge_of_another_size_is_undefined_error(size: int) -> None:
+    smdp = Script(INITIATED)
+    body = t("BF39", t("81", bytes(size)), t("83", b"smdp.example"), INFO1, t("82", "0A0A"))
+    assert relay_eim(smdp).handle(body) == bytes.fromhex("BF39 03 81017F")
+    assert smdp.asked == []
+
+
+def test_euicc_info1_may_be_left_out_once_it_is_known() -> None:
+    smdp = Script(INITIATED)
+    eim = relay_eim(smdp)
+    short = t("BF39", t("81", CHALLENGE), t("83", b"smdp.example"), t("82", "0A0A"))
+    assert eim.handle(short) == bytes.fromhex("BF39 03 81017F")
+    eim.handle(INITIATE)
+    assert eim.handle(short) == eim.handle(INITIATE)
+    assert smdp.asked[1] == smdp.asked[0]
+
+
+# Compact notifications, byte by byte
+
+KNOWN = KnownSession(b"\x01\x02", server_address="a.b", server_oid="2.999.10", iccid=bytes.fromhex("98" * 10))
+# BF2F { seqNumber 5, install, "a.b", ICCID } and 2.999.10, counted by hand: 3 + 4 + 5 + 12 = 24, 4 + 27 + 5 + n
+METADATA_OF_5 = "BF2F 18 800105 81020780 0C03612E62 5A0A" + "98" * 10
+
+
+def test_a_compact_installation_error_is_rebuilt() -> None:
+    # 4 + 3 + 10 = 17 = 11; 19 + 4 = 23 = 17
+    node = der.parse(bytes.fromhex("A0 17 A011 80020102 020105 A208 A106 800103 81010A 5F3701AA"))
+    # BF27: 4 + 27 + 5 + A208 10 = 46 = 2E; BF37: 49 + 4 = 53 = 35
+    full = "BF37 35 BF27 2E 80020102" + METADATA_OF_5 + "0603 88370A A208 A106 800103 81010A 5F3701AA"
+    assert installation_result(node, KNOWN) == bytes.fromhex(full)
+
+
+def test_a_compact_result_may_say_that_there_is_no_iccid() -> None:
+    # iccidPresent FALSE; AID ...1000; simaResponse left out
+    # 4 + 3 + 3 + 8 = 18 = 12; 20 + 3 = 23 = 17
+    node = der.parse(bytes.fromhex("A0 17 A012 80020102 020105 010100 A206 A004 4F021000 5F3700"))
+    aid = "4F10 A0000005591010FFFFFFFF8900001000"
+    # BF2F 0C; A0: 18 + 11 = 29 = 1D; A2 1F; BF27: 4 + 15 + 5 + 33 = 57 = 39; BF37: 60 + 3 = 63 = 3F
+    metadata = "BF2F 0C 800105 81020780 0C03612E62"
+    full = f"BF37 3F BF27 39 80020102 {metadata} 0603 88370A A21F A01D {aid} 0409 3007A0053003800100 5F3700"
+    assert installation_result(node, KNOWN) == bytes.fromhex(full)
+
+
+def test_a_compact_aid_has_two_bytes() -> None:
+    # 4 + 3 + 9 = 16 = 10; 18 + 3 = 21 = 15
+    node = der.parse(bytes.fromhex("A0 15 A010 80020102 020105 A207 A005 4F03100000 5F3700"))
+    with pytest.raises(der.DerError, match="3 bytes"):
+        installation_result(node, KNOWN)
 
 
 # A relay that takes its time
