@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from dataclasses import replace
 from typing import Any
 
@@ -17,10 +19,40 @@ from ipad_agent.lab.smdp import Order as SmdpOrder
 
 from ._support import NO_MORE_WORK, check_nothing_left, quick, until
 
-UNFORESEEN = "IPA-1006"
+STARTED, UNFORESEEN = "IPA-1001", "IPA-1006"
 HOME = Cell(plmn="26201")
 """Where downloaded profiles are served."""
 DOWNLOAD_S = 30.0
+REASONS = {
+    0: "endUserRejection",
+    1: "postponed",
+    2: "timeout",
+    3: "pprNotAllowed",
+    4: "metadataMismatch",
+    5: "loadBppExecutionError",
+    127: "undefinedReason",
+}
+"""CancelSessionReason."""
+COMMANDS = {
+    0: "initialiseSecureChannel",
+    1: "configureISDP",
+    2: "storeMetadata",
+    3: "storeMetadata2",
+    4: "replaceSessionKeys",
+    5: "loadProfileElements",
+}
+"""BppCommandId."""
+ERRORS = {
+    1: "incorrectInputValues",
+    2: "invalidSignature",
+    3: "invalidTransactionId",
+    4: "unsupportedCrtValues",
+    5: "unsupportedRemoteOperationType",
+    7: "bspStructureError",
+    8: "bspSecurityError",
+    13: "installFailedDueToInterruption",
+}
+"""ErrorReason (SGP.22 §2.5.6), those that are met here."""
 
 
 def offer(number: int = 1, **fields: Any) -> Offer:
@@ -46,7 +78,16 @@ def _with_servers(*offers: Offer, rsp: dict[str, Any], **more: Any) -> BenchOpti
 
 def order_download(bench: Bench, wanted: Offer | str, *words: str) -> EimOrder:
     """The eIM's order for an offer, or for what a word says (``default``, ``smds:ADDRESS``)."""
-    return bench.order("trigger", wanted if isinstance(wanted, str) else bench.rsp.code(wanted), *words)
+    order = bench.order("trigger", wanted if isinstance(wanted, str) else bench.rsp.code(wanted), *words)
+    poll_now(bench)
+    return order
+
+
+def poll_now(bench: Bench) -> None:
+    """What an operator does who does not want to wait for the next poll; nothing while the agent is not up."""
+    up = any(event.run == bench.agent.runs for event in bench.agent.said(STARTED))
+    if bench.agent.running and bench.agent.pid is not None and up:
+        os.kill(bench.agent.pid, signal.SIGUSR1)
 
 
 async def carried_out(run: Run, bench: Bench, order: EimOrder, name: str, *, deadline_s: float = DOWNLOAD_S) -> None:
@@ -56,8 +97,9 @@ async def carried_out(run: Run, bench: Bench, order: EimOrder, name: str, *, dea
             lambda: order.state not in (QUEUED, HANDED_OUT), f"answer to {order.label!r}", deadline_s=deadline_s
         )
         bench.agent.skip()
+        poll_now(bench)
         await bench.agent.event(NO_MORE_WORK, deadline_s=deadline_s)
-        step.detail = order.label
+        step.detail = order.state
 
 
 def at_smdp(bench: Bench, wanted: Offer) -> SmdpOrder:
@@ -97,3 +139,18 @@ def check_calm(run: Run, bench: Bench) -> None:
     """Nothing happened to the agent that nobody foresaw."""
     said = bench.agent.said(UNFORESEEN)
     run.check("the agent never failed unexpectedly", not said, said[0].text if said else "")
+
+
+def outcome(bench: Bench) -> str:
+    """How the SM-DP+'s latest session ended, in its own words: what the card signed."""
+    session = bench.rsp.smdp.sessions.latest
+    if session is None:
+        return "no session"
+    if session.cancel_reason is not None:
+        return f"cancelled: {REASONS[session.cancel_reason]}"
+    for record in bench.rsp.smdp.notifications:
+        if record.transaction_id == session.transaction_id and record.error is not None:
+            command, reason = record.error
+            signed = "" if record.verified else f" ({record.problem})"
+            return f"{COMMANDS[command]}: {ERRORS.get(reason, reason)}{signed}"
+    return session.step.value
