@@ -21,7 +21,7 @@ from ipad_agent.errors import CardError, CodecError
 
 from . import events, sentences
 from .context import Association, Context
-from .ports import Card
+from .ports import Card, SmdpConnector
 from .work import Work
 
 EMPTY_LIST: Final = bytes.fromhex("BF2B02A000")
@@ -55,7 +55,7 @@ async def deliver_owed(context: Context, eim: Association) -> bool:
             continue
         events.RECOVERED_RESULT.emit(eim=eim.eim_id, seq=result.seq_number)
         combined = await with_notifications(context.card, result)
-        delivery = await _deliver(context.card, eim, combined, seq=result.seq_number)
+        delivery = await _deliver(context, eim, combined, seq=result.seq_number)
         accepted = accepted and delivery.refused is None
     return accepted
 
@@ -99,13 +99,13 @@ async def deliver_work(context: Context, eim: Association, work: Work) -> Delive
     if work.result is None:
         raise ValueError("work without a result cannot be delivered")
     seq = _sequence_number(work.result)
-    delivery = await _deliver(context.card, eim, work.result, seq=seq)
+    delivery = await _deliver(context, eim, work.result, seq=seq)
     if delivery.refused is None:
         context.work.settled(work, "delivered")
     return delivery
 
 
-async def _deliver(card: Card, eim: Association, result: bytes, *, seq: int | None) -> Delivery:
+async def _deliver(context: Context, eim: Association, result: bytes, *, seq: int | None) -> Delivery:
     answer = await eim.link.provide_eim_package_result(result)
     if answer.error is not None:
         events.RESULT_REFUSED.emit(eim=eim.eim_id, code=answer.error, meaning=sentences.eim_package_error(answer.error))
@@ -115,10 +115,31 @@ async def _deliver(card: Card, eim: Association, result: bytes, *, seq: int | No
         size_bytes=len(result),
         acknowledged=", ".join(map(str, answer.acknowledged)) or "nothing to remove",
     )
-    await remove(card, answer.acknowledged)
+    others = _for_somebody_else(context, eim, result)
+    await remove(context.card, tuple(number for number in answer.acknowledged if number not in others))
     if seq is not None and seq not in answer.acknowledged:
         events.RESULT_NOT_ACKNOWLEDGED.emit(eim=eim.eim_id, seq=seq)
     return Delivery(answer.acknowledged, seq=seq)
+
+
+def _for_somebody_else(context: Context, eim: Association, result: bytes) -> frozenset[int]:
+    """The installation result in a trigger result, if it goes to the SM-DP+ by another way: that the eIM has it too
+    does not mean that the SM-DP+ has it (§3.2.3.1)."""
+    try:
+        element = tlv.parse(result)
+        found = element.find(0xBF37) if element.tag == 0xBF54 else None
+        notification = None if found is None else PendingNotification.parse(found.raw)
+    except CodecError:
+        return frozenset()
+    if notification is None or direct_way(context, eim, notification.address) is None:
+        return frozenset()
+    return frozenset({notification.seq_number})
+
+
+def direct_way(context: Context, eim: Association, address: str) -> SmdpConnector | None:
+    """How a notification for ``address`` gets there without the eIM; None when the eIM forwards it: because its entry
+    on the card says so, or because there is no other way (§3.7)."""
+    return context.connector if address and not eim.config.indirect_download else None
 
 
 async def remove(card: Card, numbers: tuple[int, ...]) -> None:

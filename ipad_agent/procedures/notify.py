@@ -13,7 +13,7 @@ from ipad_agent.errors import EimError, IpadError, NetworkError
 
 from . import events
 from .context import Association, Context
-from .delivery import in_order, listed, remove
+from .delivery import direct_way, in_order, listed, remove
 from .ports import SmdpConnector, SmdpLink
 from .servers import of_smdp
 
@@ -54,7 +54,7 @@ async def deliver_notifications(
     for notification in in_order(retrieved.notifications):
         if only is not None and notification.address != only:
             continue
-        connector = None if through_eim else _direct_way(context, eim, notification.address)
+        connector = None if through_eim else direct_way(context, eim, notification.address)
         key = f"{eim.eim_id} for {notification.address}" if connector is None else notification.address
         queues.setdefault(key, _Queue(key, notification.address, connector)).waiting.append(notification)
     taken: set[int] = set()
@@ -62,10 +62,6 @@ async def deliver_notifications(
         if only is not None or context.receivers.wait_s(queue.key, queue.newest) <= 0:
             taken |= await _deliver(context, eim, queue)
     return frozenset(taken)
-
-
-def _direct_way(context: Context, eim: Association, address: str) -> SmdpConnector | None:
-    return context.connector if address and not eim.config.indirect_download else None
 
 
 async def _deliver(context: Context, eim: Association, queue: _Queue) -> set[int]:

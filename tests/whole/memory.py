@@ -13,6 +13,7 @@ from pathlib import Path
 from ipad_agent.card.channel import ApduChannel, ChannelLost, LossReason, ModemIdentity, RecoveryPlan
 from ipad_agent.card.euicc import Euicc
 from ipad_agent.card.isdr import IsdrSession
+from ipad_agent.clock import Clock
 from ipad_agent.codec.device import IpaCapabilities
 from ipad_agent.codec.eim_config import EimConfigurationData
 from ipad_agent.codec.identifiers import Eid
@@ -22,8 +23,9 @@ from ipad_agent.lab.eim import EimIdentity, Order, VirtualEim, build_order
 from ipad_agent.lab.euicc import PowerLostError, Quirks, VirtualEuicc, default_card
 from ipad_agent.lab.pki import Pki
 from ipad_agent.procedures.backoff import Receivers
-from ipad_agent.procedures.context import Association, Context
+from ipad_agent.procedures.context import Association, Context, DownloadRules
 from ipad_agent.procedures.poll import PollReport, poll
+from ipad_agent.procedures.ports import SmdpConnector
 from ipad_agent.procedures.state_change import StateChanges
 from ipad_agent.procedures.work import WorkList
 from ipad_agent.store import Journal
@@ -175,6 +177,10 @@ class World:
     eim: VirtualEim
     disk: MemoryFilesystem = field(default_factory=MemoryFilesystem)
     documents: Documents = field(default_factory=Documents)
+    capabilities: IpaCapabilities = field(default_factory=lambda: IpaCapabilities(frozenset()))
+    connector: SmdpConnector | None = None
+    rules: DownloadRules = field(default_factory=DownloadRules)
+    clock: Clock = field(default_factory=StillClock)
 
     def __post_init__(self) -> None:
         self.restart()
@@ -211,10 +217,12 @@ class World:
             device=Device(),
             work=WorkList(self.journal),
             changes=StateChanges(self.documents),
-            capabilities=IpaCapabilities(frozenset()),
+            capabilities=self.capabilities,
             max_packages=16,
-            clock=StillClock(),
-            receivers=Receivers(self.documents, StillClock()),
+            clock=self.clock,
+            receivers=Receivers(self.documents, self.clock),
+            connector=self.connector,
+            download=self.rules,
         )
         return await poll(context, Association(config, EimClient(self.carrier, self.eid)))
 
