@@ -12,7 +12,7 @@ import pytest
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from ipad_agent.lab.pki import Pki, PkiError, check_digits_ok, make_eid, sign_raw, verify_raw
@@ -235,3 +235,24 @@ def test_raw_signatures_are_64_bytes_and_bound_to_key_and_data(pki: Pki) -> None
     assert not verify_raw(key.public_key(), signature[:63], b"data")
     assert not verify_raw(key.public_key(), signature[:32] + b"\0" + signature[32:], b"data")  # same numbers, 65 bytes
     assert not verify_raw(key.public_key(), bytes(64), b"data")
+
+
+@pytest.mark.parametrize("entry", ["eim-tls-self", "eim-tls-issued", "dptls"])
+def test_an_rsa_variant_has_the_names_and_the_issuer_of_the_original(pki: Pki, entry: str) -> None:
+    made = pki.variant(entry, "rsa")
+    key = made.certificate.public_key()
+    assert isinstance(key, rsa.RSAPublicKey)
+    assert key.key_size == 2048
+    assert made.certificate.subject == pki[entry].certificate.subject
+    names = [
+        one.certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        for one in (made, pki[entry])
+    ]
+    assert names[0] == names[1]
+    issuer = {"eim-tls-self": made, "eim-tls-issued": pki["eim-ca"], "dptls": pki["ci"]}[entry]
+    made.certificate.verify_directly_issued_by(issuer.certificate)
+    with pytest.raises(PkiError, match="elliptic curve"):
+        _ = made.private_key
+    again = Pki.load(pki.folder)[f"{entry}-rsa"]
+    assert again.key_pem == made.key_pem
+    assert again.certificate == made.certificate

@@ -229,6 +229,20 @@ def test_a_notification_that_its_receiver_does_not_take_is_kept_or_refused(habit
     assert noted(eim, "forwarded")[0]["why"] == "down"
 
 
+def test_an_installation_result_ends_no_order_that_was_not_handed_out() -> None:
+    card = Card()
+    eim = VirtualEim(identity(), relay=Relay(Servers({"smdp.example": Script({})})))
+    eim.add_device(EID, certificate_der=card.certificate)
+    eim.handle(POLL, peer="p")
+    order = eim.enqueue(EID, build_order(["trigger", "none"]))
+    result = t("BF3D", t("A0", card.installation()))
+    eim.handle(result, peer="p")
+    assert order.state == "queued"
+    eim.handle(POLL, peer="p")
+    eim.handle(result, peer="p")
+    assert order.state == "done"
+
+
 # Errors by name: SGP.22 tables of §5.6 and §5.8 on the left, SGP.32 schema on the right
 
 TABLE = [
