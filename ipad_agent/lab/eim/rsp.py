@@ -304,10 +304,9 @@ class Relay:
         targets = []
         entries = answer["eventEntries"]
         for entry in entries if isinstance(entries, list) else []:
-            event, address = (
-                entry.get(name) if isinstance(entry, dict) else None for name in ("eventId", "rspServerAddress")
-            )
-            if not isinstance(event, str) or not isinstance(address, str):
+            fields = entry if isinstance(entry, dict) else {}
+            event, address = (_told(fields.get(name)) for name in ("eventId", "rspServerAddress"))
+            if event is None or address is None:
                 raise Es9Error(f"an event has no eventId and rspServerAddress: {entry!r}")
             targets.append(Target("smdp", address, event))
         if not targets:
@@ -315,6 +314,7 @@ class Relay:
         work.facts["events"] = [f"{one.matching_id} at {one.address}" for one in targets]
         order = session.order
         held = order is not None and order.held
+        self._events = {key: kept for key, kept in self._events.items() if kept[0].state == HANDED_OUT}
         if order is not None:
             self._events[id(order)] = (order, targets[0])
         for target in targets[1:]:
@@ -426,6 +426,11 @@ class Relay:
 
 def _switch(setting: str, auto: bool) -> bool:
     return auto if setting == "auto" else setting == "always"
+
+
+def _told(value: object) -> str | None:
+    """A text that can go into a message: JSON can escape half a character, which no UTF8String holds."""
+    return value if isinstance(value, str) and value.isprintable() else None
 
 
 def _known_card(device: Device | None) -> KnownCard:

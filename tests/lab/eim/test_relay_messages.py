@@ -331,6 +331,7 @@ NONSENSE: list[Json | Exception] = [
     DONE | {"eventEntries": 5},
     DONE | {"eventEntries": [5]},
     DONE | {"eventEntries": [{"eventId": 5}]},
+    DONE | {"eventEntries": [{"eventId": "E\ud800", "rspServerAddress": "a.b"}]},
     DONE | {"smdpSigned2": b64("3000"), "smdpSignature2": "AA==", "smdpCertificate": "MAA="},
     DONE | {"boundProfilePackage": b64("BF3600"), "transactionId": "zz"},
     DONE | {"boundProfilePackage": "AAAA"},
