@@ -4,6 +4,7 @@ set -eu
 missing=""
 need() { command -v "$1" >/dev/null 2>&1 || missing="$missing $2"; }
 need openssl openssl
+need curl curl
 need coap-client-openssl libcoap3-bin
 need systemd-analyze systemd
 [ -z "$missing" ] && exit 0

@@ -127,6 +127,8 @@ def _context(brainpool: bool) -> ssl.SSLContext:
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_ciphers(_SUITES)
     context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
+    # Some releases of Python turn this on by themselves; an answer that was cut off would then look complete.
+    context.options &= ~ssl.OP_IGNORE_UNEXPECTED_EOF
     set_groups = getattr(context, "set_groups", None)
     if set_groups is not None:  # Python 3.15 and later
         set_groups(_GROUPS)

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import socket
+import ssl
 import subprocess
 import sys
 from collections.abc import Callable
@@ -30,6 +31,7 @@ from ipad_agent.net import (
     Trust,
     TrustRefused,
     Unreachable,
+    tls_client,
 )
 from ipad_agent.net.https import HttpsCarrier
 from ipad_agent.net.https_connection import Progress
@@ -822,3 +824,8 @@ def test_one_carrier_does_not_load_the_other(name: str, absent: tuple[str, ...])
     )
     said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert said.stdout.strip() == "[]"
+
+
+def test_a_cut_off_answer_never_passes_for_a_complete_one_whatever_the_defaults_of_python_are() -> None:
+    for is_brainpool in (False, True):
+        assert not tls_client._context(is_brainpool).options & ssl.OP_IGNORE_UNEXPECTED_EOF

@@ -39,6 +39,8 @@ class TlsSettings:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = self.minimum
         context.maximum_version = self.maximum
+        # Some releases of Python hide a missing close_notify by default; here it is counted.
+        context.options &= ~ssl.OP_IGNORE_UNEXPECTED_EOF
         group = self._group()
         if group is not None:
             context.set_ecdh_curve(group)

@@ -169,7 +169,11 @@ def _card_values(bench: Bench) -> Facts:
         "associationToken": None if entry is None else entry.token,
         "eumCertificate": (b"\xa5" + certificates[0xA5][1:]).hex().upper(),
         "euiccCertificate": (b"\xa6" + certificates[0xA6][1:]).hex().upper(),
-        "ipaCapabilities": {"features": [], "protocols": ["retrieveCoaps"]},
+        # Without certificates of a CI there is no direct way to an SM-DP+.
+        "ipaCapabilities": {
+            "features": ["indirectRspServerCommunication"],
+            "protocols": ["retrieveHttps", "retrieveCoaps"],
+        },
         "deviceInfo": {"tac": _swapped(imei[:8]), "imei": _swapped(imei + "F")},
     }
 
