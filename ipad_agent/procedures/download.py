@@ -41,10 +41,12 @@ MAX_RESPONSE_BYTES: Final = 255
 class Told:
     """The eIM knows how it ended, by the messages of the download itself (§3.2.3.2); nothing is owed.
 
-    ``result`` is the ProfileDownloadTriggerResult for an eIM that asks again nevertheless.
+    ``result`` is the ProfileDownloadTriggerResult for an eIM that asks again nevertheless, ``installed`` whether it is
+    a good one.
     """
 
     result: bytes
+    installed: bool = False
 
 
 Outcome = Work | Told
@@ -55,12 +57,7 @@ async def carry_out(context: Context, eim: Association, work: Work, trigger: Dow
     """Do what the trigger says. Raises as ``poll`` does; the work then goes on with ``resume``."""
     if _ecall_active(await context.card.get_profiles()):
         return _failed(context, work, Stop("the emergency profile is enabled", reason=ECALL_ACTIVE))
-    way = choose_way(
-        trigger.data,
-        entry_indirect=eim.config.indirect_download,
-        features=context.capabilities.features,
-        connected=context.connector is not None,
-    )
+    way = _way(context, eim, trigger)
     if way is None:
         return _failed(context, work, Stop("this IPA has no way to the SM-DP+ for this order"))
     events.DOWNLOAD_ORDERED.emit(eim=eim.eim_id, way=way.value)
@@ -85,24 +82,31 @@ async def resume(context: Context, eim: Association, work: Work, trigger: Downlo
     found = None
     if work.stage in (Stage.LOADING, Stage.INSTALLED):
         found = await stored_result(context, work.session)
-    way = Way.DIRECT
-    if eim.config.indirect_download or trigger.data is None or context.connector is None:
-        way = Way.INDIRECT
+    through_eim = _way(context, eim, trigger) is not Way.DIRECT
     if found is not None:
         events.RESULT_FOUND.emit(seq=found.seq_number)
-        return await _installed(context, eim, work, found.raw, through_eim=way is Way.INDIRECT)
-    if work.stage is Stage.INSTALLED:
-        # It left the card because the eIM took it.
-        return _told(context, work, esipa.encode_trigger_error(work.transaction_id))
+        return await _installed(context, eim, work, found.raw, through_eim=through_eim)
+    if work.installation is not None:
+        # It left the card, perhaps through another eIM: telling this one twice does no harm.
+        return context.work.answered(work, esipa.encode_trigger_result(work.transaction_id, work.installation))
     if work.stage is Stage.LOADING:
         told = False
-        if way is Way.INDIRECT and work.session is not None:
+        if through_eim and work.session is not None:
             server = ThroughEim(eim.link, work.transaction_id)
             told = await cancel(context, server, work.session, CancelSessionReason.LOAD_BPP_EXECUTION_ERROR)
         return _failed(context, work, Stop("interrupted while the card was loading; it kept no result", told=told))
     if work.loads >= MAX_LOADS:
         return _failed(context, work, Stop("interrupted in two attempts, before anything reached the card"))
     return await carry_out(context, eim, work, trigger)
+
+
+def _way(context: Context, eim: Association, trigger: DownloadTrigger) -> Way | None:
+    return choose_way(
+        trigger.data,
+        entry_indirect=eim.config.indirect_download,
+        features=context.capabilities.features,
+        connected=context.connector is not None,
+    )
 
 
 async def _server(context: Context, eim: Association, work: Work, way: Way) -> RspServer:
@@ -188,10 +192,7 @@ class _Run:
 async def _installed(context: Context, eim: Association, work: Work, result: bytes, *, through_eim: bool) -> Outcome:
     """The card gave its result: write it down, try to enable, tell everybody, in this order."""
     trigger_result = esipa.encode_trigger_result(work.transaction_id, result)
-    if through_eim:
-        work = context.work.reached(work, Stage.INSTALLED, work.session or b"")
-    else:
-        work = context.work.answered(work, trigger_result)
+    work = context.work.installed(work, result) if through_eim else context.work.answered(work, trigger_result)
     seq, address = _announce(result)
     enabled = _success(result) and await immediate.try_enable(context.card)
     await _note_change(context, eim, enabled=enabled)
@@ -201,7 +202,7 @@ async def _installed(context: Context, eim: Association, work: Work, result: byt
     if not through_eim:
         return work
     if seq in taken:
-        return _told(context, work, trigger_result)
+        return _told(context, work, Told(trigger_result, _success(result)))
     return context.work.answered(work, trigger_result)
 
 
@@ -256,11 +257,11 @@ def _ecall_active(profiles: tuple[ProfileInfo, ...]) -> bool:
 
 def _failed(context: Context, work: Work, stop: Stop) -> Outcome:
     events.DOWNLOAD_FAILED.emit(reason=stop.sentence)
-    response = stop.sentence.encode()[:MAX_RESPONSE_BYTES]
+    response = stop.sentence.encode()[:MAX_RESPONSE_BYTES].decode(errors="ignore").encode()
     result = esipa.encode_trigger_error(work.transaction_id, stop.reason, error_response=response)
-    return _told(context, work, result) if stop.told else context.work.answered(work, result)
+    return _told(context, work, Told(result)) if stop.told else context.work.answered(work, result)
 
 
-def _told(context: Context, work: Work, result: bytes) -> Told:
+def _told(context: Context, work: Work, told: Told) -> Told:
     context.work.settled(work, "the eIM knows")
-    return Told(result)
+    return told

@@ -60,11 +60,11 @@ async def poll(context: Context, eim: Association) -> PollReport:
     next poll.
     """
     events.POLLING.emit(eim=eim.eim_id)
-    await _resume_unfinished(context, eim)
+    ended: dict[bytes, bytes] = {}
+    await _resume_unfinished(context, eim, ended)
     accepted = await delivery.deliver_owed(context, eim)
     packages, eims_changed = 0, False
     told: set[bytes | None] = set()
-    ended: dict[bytes, bytes] = {}
     while True:
         if not context.work.room:
             events.NO_ROOM.emit()
@@ -96,7 +96,7 @@ async def poll(context: Context, eim: Association) -> PollReport:
         packages += 1
         eims_changed = eims_changed or isinstance(package, EuiccPackageOrder)
         if isinstance(outcome, download.Told):
-            ended[package.raw] = outcome.result
+            _remember(ended, work, outcome)
         elif outcome.result is None:
             end = PollEnd.MORE_WORK
             break
@@ -110,7 +110,14 @@ async def poll(context: Context, eim: Association) -> PollReport:
     return PollReport(end, packages, eims_changed)
 
 
-async def _resume_unfinished(context: Context, eim: Association) -> None:
+def _remember(ended: dict[bytes, bytes], work: Work, told: download.Told) -> None:
+    """What this order ended with, for an eIM that hands it out again. Two orders without a transaction look the same;
+    after a good end such a one counts as a new order."""
+    if work.transaction_id is not None or not told.installed:
+        ended[work.order] = told.result
+
+
+async def _resume_unfinished(context: Context, eim: Association, ended: dict[bytes, bytes]) -> None:
     for work in context.work.open(eim.eim_id):
         if work.result is not None:
             continue
@@ -118,7 +125,9 @@ async def _resume_unfinished(context: Context, eim: Association) -> None:
         if work.kind is WorkKind.PACKAGE:
             await euicc_package.resume(context, eim, work)
         elif isinstance(package, DownloadTriggerOrder):
-            await download.resume(context, eim, work, package.trigger)
+            outcome = await download.resume(context, eim, work, package.trigger)
+            if isinstance(outcome, download.Told):
+                _remember(ended, work, outcome)
         else:
             # Answering a question again costs nothing and is always true.
             await _do(context, eim, work, package)

@@ -7,7 +7,7 @@ journal holds what the card does not (SGP.32 v1.2 §3.3.1; power loss: see ``eui
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import cast
 
@@ -41,7 +41,7 @@ class WorkKind(StrEnum):
 class Work:
     """``order`` is the TLV as received, ``result`` the EimPackageResult alternative as it goes into BF50.
 
-    ``stage`` and ``session`` (the SM-DP+'s transactionId) are only of use to downloads.
+    ``stage``, ``session`` (the SM-DP+'s transactionId) and ``installation`` (the card's BF37) are of downloads only.
     ``eim_config`` is the card's entry for the eIM (BF55 element): an order may delete the very eIM that gave it, and
     the result must reach it all the same. ``loads`` counts how often the card was about to get the order.
     """
@@ -56,6 +56,7 @@ class Work:
     result: bytes | None = None
     stage: Stage = Stage.STORED
     session: bytes | None = None
+    installation: bytes | None = field(default=None, repr=False)
 
 
 class WorkList:
@@ -91,6 +92,11 @@ class WorkList:
         """Write down how far a download is; must return before the step it stands for begins."""
         self._journal.update(work.id, stage=stage.value, session=session)
         return replace(work, stage=stage, session=session)
+
+    def installed(self, work: Work, installation: bytes) -> Work:
+        """Write down what the card said at the end of a download; must return before anybody is told."""
+        self._journal.update(work.id, stage=Stage.INSTALLED.value, installation=installation)
+        return replace(work, stage=Stage.INSTALLED, installation=installation)
 
     def answered(self, work: Work, result: bytes) -> Work:
         """Write down the result; must return before the card is reset or anything is sent."""
@@ -140,6 +146,7 @@ def _from_entry(entry: EntryView) -> Work | None:
             result=cast("bytes | None", facts.get("result")),
             stage=Stage(cast(str, facts.get("stage", Stage.STORED.value))),
             session=cast("bytes | None", facts.get("session")),
+            installation=cast("bytes | None", facts.get("installation")),
         )
     except (KeyError, ValueError):
         return None

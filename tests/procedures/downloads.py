@@ -198,6 +198,7 @@ class Direct:
     connected: list[str] = field(default_factory=list)
     pkids: list[tuple[bytes, ...]] = field(default_factory=list)
     notified: list[tuple[str, bytes]] = field(default_factory=list)
+    attempts: list[str] = field(default_factory=list)
     dead: dict[str, BaseException] = field(default_factory=dict)
     refusing: dict[bytes, BaseException] = field(default_factory=dict)
 
@@ -237,6 +238,7 @@ class _Link:
         self.server.begin("cancel", response)
 
     async def handle_notification(self, pending: bytes) -> None:
+        self.direct.attempts.append(self.address)
         for failure in (self.direct.dead.get(self.address), self.direct.refusing.get(pending)):
             if failure is not None:
                 raise failure

@@ -12,7 +12,7 @@ from ipad_agent.codec import tlv
 from ipad_agent.codec.device import IpaFeature
 from ipad_agent.codec.es9 import EventEntries, EventEntry
 from ipad_agent.codec.es10 import ConfiguredAddresses
-from ipad_agent.codec.esipa import StateChangeCause
+from ipad_agent.codec.esipa import ProvideResultResponse, StateChangeCause
 from ipad_agent.codec.esipa_rsp import AuthenticateClientSmds
 from ipad_agent.codec.trigger import DownloadTrigger
 from ipad_agent.errors import CardError, EimError, NetworkError, Remedy
@@ -619,6 +619,25 @@ async def test_policy_rules_that_the_card_authorises_come_with_consent_of_the_co
     assert "install" in made.card.log
 
 
+@pytest.mark.parametrize(
+    ("profile_class", "why"), [("950102", "first operational"), ("", "first operational"), ("950101", None)]
+)
+async def test_a_profile_that_cannot_be_disabled_is_only_for_a_card_without_operational_ones(
+    profile_class: str, why: str | None
+) -> None:
+    made, server = bench(direct=True)
+    server.metadata = metadata("B705800362F210" + "99020640")
+    server.package = package(server.metadata)
+    made.card.rat = bytes.fromhex("BF4314" + "A012" + "3010" + "80020560" + "A1073005" + "8003EEEEEE" + "820100")
+    made.card.profiles = [profile(ICCID_A, enabled=True, more=profile_class)]
+    await run(made)
+    if why is None:
+        assert outcome(made.link.results[0]).tag == 0xBF37
+    else:
+        assert why in error_of(made.link.results[0])[1]
+        assert reasons(made) == [PPR]
+
+
 @BOTH_WAYS
 async def test_a_cancellation_the_card_does_not_sign_is_forwarded_and_the_reason_is_told(direct: bool) -> None:
     made, server = bench(direct=direct)
@@ -974,6 +993,13 @@ async def test_an_eim_that_asks_again_although_it_was_told_gets_the_result_in_an
     assert outcome(made.link.results[0]).raw == installation_result()
 
 
+async def test_two_orders_without_a_transaction_may_be_two_profiles() -> None:
+    made, server = bench(direct=False)
+    made.link.packages = [trigger(transaction=None), trigger(transaction=None)]
+    await run(made)
+    assert server.log.count("initiate") == 2
+
+
 async def test_a_failure_is_told_again_in_the_same_way() -> None:
     made, server = bench(direct=False)
     policy(server, made)
@@ -991,9 +1017,18 @@ async def test_a_notification_that_the_eim_does_not_take_is_replaced_by_the_resu
     assert made.journal.entries() == []
 
 
+async def test_an_acknowledgement_of_an_eim_that_forwards_removes_the_result() -> None:
+    made, _ = bench(direct=False)
+    made.link.notification_answers = [EimError("no such function")] * 9
+    made.link.answers = [ProvideResultResponse((5,))]
+    await run(made)
+    assert made.card.pending == {}
+
+
 async def test_a_dead_smdp_does_not_keep_the_eim_from_the_result() -> None:
     made, _ = bench(direct=True)
     smdp(made).dead[ADDRESS] = NetworkError("silence")
+    made.link.answers = [ProvideResultResponse((5,))]  # acknowledged, but not by the SM-DP+
     await run(made)
     assert outcome(made.link.results[0]).raw == installation_result()
     assert made.card.pending == {5: installation_result()}

@@ -210,8 +210,8 @@ async def test_a_power_cut_before_the_notification_arrived_repeats_it() -> None:
     assert made.journal.entries() == []
 
 
-async def test_a_power_cut_after_the_notification_was_taken_ends_without_another_word() -> None:
-    made, _ = bench(direct=False)
+async def test_when_nobody_knows_who_took_the_notification_the_eim_gets_the_result() -> None:
+    made, server = bench(direct=False)
 
     def cut(identity: int, outcome: str) -> None:
         raise PowerCut
@@ -221,9 +221,22 @@ async def test_a_power_cut_after_the_notification_was_taken_ends_without_another
     vars(made.journal).pop("close")
     assert made.card.pending == {}
     await after_the_cut(made)
+    assert server.log == ["initiate", "authenticate", "package"]
     assert made.link.notifications == [installation_result()]
-    assert made.link.results == []
+    assert outcome(made.link.results[0]).raw == installation_result()
     assert made.journal.entries() == []
+
+
+async def test_an_eim_that_asks_again_after_the_restart_is_not_served_twice() -> None:
+    made, server = bench(direct=False)
+    order = made.link.packages[0]
+    cut_after(made, 4, result=installation_result())
+    await until_the_cut(made)
+    made.link.packages = [order]
+    await after_the_cut(made)
+    assert server.log.count("initiate") == 1
+    assert made.link.notifications == [installation_result()]
+    assert outcome(made.link.results[0]).raw == installation_result()
 
 
 async def test_an_order_whose_eim_serves_it_otherwise_now_is_still_finished() -> None:

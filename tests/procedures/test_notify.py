@@ -64,7 +64,7 @@ async def test_a_dead_receiver_is_asked_once_and_blocks_nobody_else() -> None:
     made = waiting("dead.example", "dead.example", "a.example", direct=True)
     smdp(made).dead["dead.example"] = NetworkError("silence")
     assert await deliver(made) == {3}
-    assert smdp(made).connected == ["dead.example", "a.example"]
+    assert smdp(made).attempts == ["dead.example", "a.example"]
     assert set(made.card.pending) == {1, 2}
 
 
