@@ -482,3 +482,15 @@ async def test_a_card_that_is_gone_is_an_error_and_no_empty_list() -> None:
     bench.card.get_eid = gone  # type: ignore[method-assign]
     with pytest.raises(LostCardError):
         await run(bench)
+
+
+async def test_a_result_that_is_owed_and_also_on_the_card_goes_out_once_per_poll() -> None:
+    bench = Bench()
+    bench.link.packages = [order(package())]
+    bench.card.script = [signed_result(7)]
+    bench.link.answers = [NetworkError("silence")]
+    with pytest.raises(NetworkError):
+        await run(bench)
+    bench.link.answers = [ProvideResultResponse(())]  # taken, but not acknowledged: it stays on the card
+    await run(bench)
+    assert bench.link.results == [signed_result(7)] * 2
