@@ -6,7 +6,7 @@ CARRIER ?= coaps
 
 .PHONY: help setup system-packages demo test check format clean
 help:
-	@echo "make demo    watch the agent do its main job against the lab, no hardware needed"
+	@echo "make demo    watch the agent do its main job against the lab, no hardware needed (CARRIER=https: over HTTPS)"
 	@echo "make test    set everything up and run every check and test"
 	@echo "make check   only ruff and mypy"
 	@echo "make format  let ruff format the code"
@@ -21,7 +21,7 @@ system-packages:
 	@sh tools/system-packages.sh
 
 demo: setup
-	$(BIN)/ipad-agent demo
+	$(BIN)/ipad-agent demo --carrier $(CARRIER)
 
 check: setup
 	$(BIN)/ruff check .

@@ -1,33 +1,46 @@
 """``ipad-agent demo``: the main job on a screen, step by step, for someone who has never heard of SGP.32.
 
-The agent is the real one, a process of its own; card, modem and eIM are the lab's. What is claimed at the end is
-read from the lab's parts, not from what the agent says about itself.
+The agent is the real one, a process of its own; card, modem, eIM and SM-DP+ are the lab's. What is claimed at the end
+is read from the lab's parts, not from what the agent says about itself.
 """
 
 from __future__ import annotations
 
-import os
-import shutil
-import sys
-import textwrap
-import time
 from dataclasses import dataclass
 from typing import Final
 
 from ipad_agent.lab.agent_process import AgentEvent
 from ipad_agent.lab.bench import Bench, BenchOptions
 from ipad_agent.lab.errors import AgentEndedError, NothingHappenedError
-from ipad_agent.lab.euicc import OPERATOR_A
+from ipad_agent.lab.modem import Cell
+from ipad_agent.lab.rsp_site import Offer, RspOptions
+
+from .demo_screen import Screen
 
 DEADLINE_S: Final = 60.0
+NEW: Final = Offer(name="Operator New", size_bytes=30_000)
+BAUD: Final = 230_400
+"""A serial line of that speed gives the eye time to follow."""
 
 INTRODUCTION: Final = """\
-A gateway in the field has an eSIM chip (eUICC) with several mobile contracts on it, called profiles. Which one is
-used is decided by its owner's server, the eIM. Nobody is there to press a button. The program that connects the two
-is this agent: it asks the eIM for work, has the chip execute it, and brings back the chip's signed answer.
+A gateway in the field has an eSIM chip (eUICC) for its mobile contracts, called profiles. Which profiles it gets and
+which one is used is decided by its owner's server, the eIM. Nobody is there to scan a code or press a button. The
+program that connects the two is this agent: it asks the eIM for work, has the chip execute it, and brings back the
+chip's signed answer.
 
-Here the chip, the modem and the eIM are virtual, but the agent cannot tell: it talks AT commands on a serial port and
-CoAP over DTLS 1.2 on UDP. The order waiting at the eIM: list the profiles, then switch to "Operator A"."""
+Today the gateway shall change its operator. The new profile is not on the chip yet; it waits at the new operator's
+download server (SM-DP+). Two orders wait at the eIM: download that profile, then switch to it."""
+
+WAYS: Final = {
+    "coaps": """\
+Chip, modem and servers are virtual here, but the agent cannot tell: it talks AT commands on a serial port and CoAP over
+DTLS 1.2 on UDP to the eIM, which also fetches the profile for it. (With --carrier https it talks HTTPS to the eIM and
+fetches the profile from the operator itself.)""",
+    "https": """\
+Chip, modem and servers are virtual here, but the agent cannot tell: it talks AT commands on a serial port and HTTPS to
+the eIM and to the operator's server. (With --carrier coaps it talks CoAP over DTLS to the eIM alone, which then fetches
+the profile for it.)""",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +58,12 @@ STORY: Final[dict[str, Line]] = {
     "IPA-4004": Line("card", "is told which eIM manages it: identity, signature key and TLS key"),
     "IPA-4001": Line("card", "answers: {kind}, {profiles} profiles, managed by {eims}"),
     "IPA-3001": Line("network", "DTLS 1.2 session with the eIM; its key is the one that the eSIM told us to trust"),
+    "IPA-3009": Line("network", "TLS connection to {host}, port {port}; {trusted}", once=False),
+    "IPA-4050": Line("eIM", "orders a download: the profile that the operator's server keeps under a code"),
+    "IPA-4051": Line("card", "and the operator's server prove to each other who they are"),
+    "IPA-4055": Line("card", "installed profile {iccid} and signed for it; nothing else changed, it is not in use yet"),
+    "IPA-4034": Line("eIM", "takes the card's signed receipt {seq} and passes it on to the operator", once=False),
+    "IPA-4066": Line("operator", "takes the card's signed receipt {seq}", once=False),
     "IPA-4020": Line("eIM", "hands out a signed order: {what}", once=False),
     "IPA-4021": Line("card", "checked the eIM's signature and the counter, and did it: {what}", once=False),
     "IPA-4024": Line("card", "switches its profile; the modem resets it and registers anew"),
@@ -54,51 +73,23 @@ STORY: Final[dict[str, Line]] = {
     ),
     "IPA-4011": Line("eIM", "has no more work; the agent sleeps until the next poll"),
 }
+PROGRESS: Final[dict[str, Line]] = {
+    "IPA-4053": Line("network", "the profile arrives, encrypted for this chip alone"),
+    "IPA-4054": Line("card", "takes the profile in, piece by piece"),
+}
+NO_MORE_WORK, WAITING = "IPA-4011", "IPA-1003"
+SWITCHED, POLL_FAILED = "IPA-4024", "IPA-1005"
 
 
-class Screen:
-    """Writes the story; colours only on a terminal."""
-
-    def __init__(self, *, plain: bool) -> None:
-        self._colour = sys.stdout.isatty() and not plain and "NO_COLOR" not in os.environ
-        self._width = min(shutil.get_terminal_size((100, 24)).columns, 110)
-        self._began = time.monotonic()
-
-    def title(self, text: str) -> None:
-        print(self._paint("1", text), end="\n\n")
-
-    def paragraph(self, text: str) -> None:
-        for part in text.split("\n\n"):
-            print(textwrap.fill(" ".join(part.split()), self._width), end="\n\n")
-
-    def step(self, who: str, text: str) -> None:
-        head = f"{time.monotonic() - self._began:5.1f} s  {who:<8} "
-        body = textwrap.wrap(text, self._width - len(head)) or [""]
-        print(self._paint("2", head[:9]) + self._paint("36", head[9:]) + body[0])
-        for line in body[1:]:
-            print(" " * len(head) + line)
-        sys.stdout.flush()
-
-    def check(self, good: bool, text: str) -> None:
-        mark = self._paint("32", "✓") if good else self._paint("31", "✗")
-        lines = textwrap.wrap(text, self._width - 4)
-        print(f"  {mark} {lines[0]}")
-        for line in lines[1:]:
-            print(f"    {line}")
-
-    def _paint(self, code: str, text: str) -> str:
-        return f"\x1b[{code}m{text}\x1b[0m" if self._colour else text
-
-
-async def play(*, plain: bool = False) -> int:
+async def play(*, plain: bool = False, carrier: str = "coaps") -> int:
     """Run the demo; the exit status is 0 only if everything that is claimed at the end was seen to be true."""
     screen = Screen(plain=plain)
     screen.title("ipad-agent: what it is for, in one run")
     screen.paragraph(INTRODUCTION)
-    options = BenchOptions(personality="eg25", config={"poll": {"interval_s": 3600, "fast_phase_s": 0}})
-    async with Bench(options) as bench:
-        bench.order("list-profiles")
-        bench.order("enable", OPERATOR_A, "--rollback")
+    screen.paragraph(WAYS[carrier])
+    async with Bench(_options(carrier)) as bench:
+        bench.order("trigger", bench.rsp.code(NEW))
+        bench.order("enable", NEW.iccid, "--rollback")
         try:
             await _tell(bench, screen)
         except (NothingHappenedError, AgentEndedError) as failure:
@@ -109,20 +100,36 @@ async def play(*, plain: bool = False) -> int:
         return _prove(bench, screen, stopped)
 
 
+def _options(carrier: str) -> BenchOptions:
+    return BenchOptions(
+        personality="eg25",
+        baud=BAUD,
+        carrier=carrier,
+        cells={NEW.iccid: Cell(plmn="26203")},
+        rsp=RspOptions(offers=(NEW,), relay="https" if carrier == "coaps" else "none"),
+        config={"poll": {"interval_s": 3600, "fast_phase_s": 0}},
+    )
+
+
 async def _tell(bench: Bench, screen: Screen) -> None:
-    """Show what happens until the eIM has no more work and says so after the switch."""
+    """Show what happens until the eIM has no more work and every receipt is delivered."""
     seen: set[str] = set()
     await bench.agent.start()
     while True:
         event = await bench.agent.event(deadline_s=DEADLINE_S)
-        line = STORY.get(event.id or "")
-        if line is not None and not (line.once and event.id in seen):
-            seen.add(event.id or "")
+        name = event.id or ""
+        line = STORY.get(name)
+        if name in PROGRESS and isinstance(event.facts.get("total"), int):
+            screen.progress(PROGRESS[name].who, PROGRESS[name].text, event.facts["done"], event.facts["total"])
+        elif line is not None and not (line.once and name in seen):
             screen.step(line.who, _filled(line.text, event))
+        elif name == POLL_FAILED and SWITCHED in seen and event.facts.get("side") == "network":
+            screen.step("network", "is not there yet after the switch; the agent tries again by itself")
         elif event.level in ("warning", "error"):
             screen.step("agent", event.text)
-        if event.id == "IPA-4011":
+        if name == WAITING and NO_MORE_WORK in seen:
             return
+        seen.add(name)
 
 
 def _filled(text: str, event: AgentEvent) -> str:
@@ -130,31 +137,34 @@ def _filled(text: str, event: AgentEvent) -> str:
 
 
 def _prove(bench: Bench, screen: Screen, stopped: int) -> int:
-    """Check every claim against card, modem, eIM and network."""
+    """Check every claim against card, modem, servers and network."""
+    receipts = [one for one in bench.rsp.smdp.notifications if one.iccid == NEW.iccid and one.verified]
+    installed = [one for one in receipts if one.succeeded]
     results = [entry for entry in bench.eim.seen("result") if entry.get("ok") and not entry.get("discarded")]
-    datagrams = bench.proxy.link.tap
-    payload_bytes = sum(len(item.data) for item in datagrams)
+    orders = bench.eim.eim.device(bench.eid).finished
+    short = f"…{NEW.iccid[-4:]}"
     claims: list[tuple[bool, str]] = [
         (
-            bench.card.enabled_iccid == OPERATOR_A,
-            f"The eSIM has profile …{OPERATOR_A[-4:]} enabled, because the eIM ordered it and for no other reason.",
+            len(installed) == 1 and NEW.iccid in bench.card.profile_states(),
+            f"Profile {short} is on the eSIM, and the operator's server holds the receipt, signed by the chip.",
         ),
         (
-            bench.card.active_iccid == OPERATOR_A,
+            bench.card.enabled_iccid == NEW.iccid,
+            f"The eSIM has profile {short} enabled, because the eIM ordered it and for no other reason.",
+        ),
+        (
+            bench.card.active_iccid == NEW.iccid == bench.modem.module.uicc.iccid,
             "The modem sees the same profile: the switch was completed by a card reset, not only stored.",
         ),
         (
-            len(results) == 2,
-            "The eIM holds two results, each signed by the eSIM's own key and verified by the eIM.",
+            [order.state for order in orders] == ["done", "done"] and bool(results),
+            "The eIM knows that both orders are done, by words that the chip signed and the eIM verified.",
         ),
         (
             not bench.card.state.results and not bench.card.state.notifications,
-            "Everything the eIM acknowledged was removed from the eSIM; nothing is left behind or sent twice.",
+            "Everything that was acknowledged was removed from the eSIM; nothing is left behind or sent twice.",
         ),
-        (
-            bool(datagrams) and all(_is_dtls(item.data) for item in datagrams),
-            f"All went as CoAP inside DTLS 1.2: {len(datagrams)} datagrams, {payload_bytes} bytes, all of it sealed.",
-        ),
+        _sealed(bench),
         (stopped == 0, "The agent stopped at once when told to, owing nothing."),
     ]
     print("What was proved:")
@@ -162,6 +172,25 @@ def _prove(bench: Bench, screen: Screen, stopped: int) -> int:
         screen.check(good, text)
     print()
     return 0 if all(good for good, _ in claims) else 1
+
+
+def _sealed(bench: Bench) -> tuple[bool, str]:
+    """How everything travelled."""
+    datagrams = bench.proxy.link.tap
+    gates = bench.rsp.gates if bench.https_gate is None else (bench.https_gate, *bench.rsp.gates)
+    counters = [gate.counters for gate in gates]
+    connections = sum(one.connections for one in counters)
+    if bench.https_gate is None:
+        size = sum(len(item.data) for item in datagrams)
+        return (
+            bool(datagrams) and all(_is_dtls(item.data) for item in datagrams) and not connections,
+            f"All went as CoAP sealed in DTLS 1.2, to the eIM alone: {len(datagrams)} datagrams, {size} bytes.",
+        )
+    size = sum(one.up_bytes + one.down_bytes for one in counters)
+    return (
+        connections > 1 and not datagrams,
+        f"All went over HTTPS: {connections} connections, {size} bytes, to servers that take nothing but TLS.",
+    )
 
 
 def _is_dtls(datagram: bytes) -> bool:

@@ -49,7 +49,8 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("file", type=Path, metavar="FILE")
 
     demo = commands.add_parser("demo", help="watch the agent do its main job against the lab; no hardware needed")
-    demo.add_argument("--plain", action="store_true", help="no colours, also on a terminal")
+    demo.add_argument("--plain", action="store_true", help="no colours and no bars, also on a terminal")
+    demo.add_argument("--carrier", choices=("coaps", "https"), default="coaps", help="how the eIM is reached")
 
     lab = commands.add_parser("lab", help="a virtual modem, eUICC and eIM for tests and for benches without hardware")
     from ipad_agent.lab.cli import add_arguments
@@ -80,7 +81,7 @@ def _check_config(arguments: argparse.Namespace) -> int:
 def _demo(arguments: argparse.Namespace) -> int:
     from .demo import play
 
-    return asyncio.run(play(plain=arguments.plain))
+    return asyncio.run(play(plain=arguments.plain, carrier=arguments.carrier))
 
 
 def _lab(arguments: argparse.Namespace) -> int:

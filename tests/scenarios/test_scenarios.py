@@ -32,6 +32,7 @@ NAMED = {
     "download-indirect-asn1-coaps",
     "download-indirect-asn1-https",
     "download-indirect-json",
+    "download-power-cut",
     "download-ppr-refused",
     "download-smds",
     "echo-and-urcs",

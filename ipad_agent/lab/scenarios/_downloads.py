@@ -19,7 +19,7 @@ from ipad_agent.lab.smdp import Order as SmdpOrder
 
 from ._support import NO_MORE_WORK, check_nothing_left, quick, until
 
-STARTED, UNFORESEEN = "IPA-1001", "IPA-1006"
+STARTED, WAITING, UNFORESEEN = "IPA-1001", "IPA-1003", "IPA-1006"
 HOME = Cell(plmn="26201")
 """Where downloaded profiles are served."""
 DOWNLOAD_S = 30.0
@@ -50,7 +50,7 @@ ERRORS = {
     5: "unsupportedRemoteOperationType",
     7: "bspStructureError",
     8: "bspSecurityError",
-    13: "installFailedDueToInterruption",
+    11: "installFailedDueToInterruption",
 }
 """ErrorReason (SGP.22 §2.5.6), those that are met here."""
 
@@ -99,6 +99,7 @@ async def carried_out(run: Run, bench: Bench, order: EimOrder, name: str, *, dea
         bench.agent.skip()
         poll_now(bench)
         await bench.agent.event(NO_MORE_WORK, deadline_s=deadline_s)
+        await bench.agent.event(WAITING, deadline_s=deadline_s)  # notifications are delivered at the end of a poll
         step.detail = order.state
 
 

@@ -1,4 +1,4 @@
-"""The ways a profile can come: from the SM-DP+ itself, through the eIM over CoAP or HTTPS, by default SM-DP+ or SM-DS."""
+"""The ways a profile can come: from the SM-DP+ itself or through the eIM, by code, default SM-DP+ or SM-DS."""
 
 from __future__ import annotations
 

@@ -1,0 +1,28 @@
+"""The demo, as a newcomer starts it: over both carriers it comes to its end, and every claim at the end is checked."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+
+import pytest
+
+LIMIT_S = 60.0
+PATIENCE_S = 20.0
+
+
+@pytest.mark.parametrize(("carrier", "says"), [("coaps", "CoAP sealed in DTLS 1.2"), ("https", "All went over HTTPS")])
+def test_the_demo_downloads_a_profile_switches_to_it_and_proves_it(carrier: str, says: str) -> None:
+    began_s = time.monotonic()
+    command = [sys.executable, "-m", "ipad_agent", "demo", "--carrier", carrier]
+    shown = subprocess.run(command, capture_output=True, text=True, check=False, timeout=LIMIT_S)
+    assert shown.returncode == 0, shown.stdout + shown.stderr
+    assert time.monotonic() - began_s < PATIENCE_S
+    _, _, proved = shown.stdout.partition("What was proved:")
+    assert proved.count("✓") == 7
+    assert "✗" not in proved
+    assert says in proved
+    assert "piece by piece: 50%" in shown.stdout
+    assert "\r" not in shown.stdout
+    assert "\x1b" not in shown.stdout
