@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import sys
 from pathlib import Path
 
@@ -24,7 +25,13 @@ def run(argv: list[str]) -> int:
     arguments = _parser().parse_args(argv)
     handler = _HANDLERS[arguments.command]
     try:
-        return handler(arguments)
+        status = handler(arguments)
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:
+        # Somebody read only the beginning (`| head`). Python must not complain about that once more at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_FAILED
     except ConfigError as error:
         print(error, file=sys.stderr)
         return EXIT_USAGE

@@ -93,6 +93,8 @@ def run(args: argparse.Namespace) -> int:
     except (BenchError, PkiError, EimLabError, CardError) as error:
         print(error, file=sys.stderr)
         return 1
+    except BrokenPipeError:
+        raise  # whoever read our output has gone; the caller knows what to do
     except OSError as error:
         print(f"the lab cannot be started: {error}", file=sys.stderr)
         return 1
