@@ -19,9 +19,9 @@ from ipad_agent.card.isdr import IsdrSession
 from ipad_agent.codec.es10 import ResetOption
 from ipad_agent.codec.notifications import AllPackageResults, BySeqNumber
 from ipad_agent.errors import Remedy
+from virtual_time import run
 
 from .fakes import EID, FakeCard
-from .virtual_time import run
 
 LOST = ChannelLost("gone", reason=LossReason.REFUSED)
 # EUICCInfo2 of an eUICC that speaks SGP.32 v1.2 and of one that speaks v1.0, cut to what is read here.

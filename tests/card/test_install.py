@@ -7,9 +7,9 @@ import pytest
 from ipad_agent.card.errors import ChannelLost, MalformedAnswer, MalformedBpp, StatusWordError
 from ipad_agent.card.euicc import Euicc
 from ipad_agent.card.isdr import IsdrSession
+from virtual_time import run
 
 from .fakes import FakeCard
-from .virtual_time import run
 
 # Written by hand after SGP.22 v2.5 §2.5.5; the contents are shortened.
 BF23 = "BF2303820101"

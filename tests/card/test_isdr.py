@@ -5,9 +5,9 @@ import pytest
 from ipad_agent.card.apdu import ISD_R_AID
 from ipad_agent.card.errors import AidNotFound, CardNotReady, ChannelRefused, NotAnEuicc, ResetPending, StatusWordError
 from ipad_agent.card.isdr import IsdrSession, iot_template
+from virtual_time import run
 
 from .fakes import EID, EID_ANSWER, FakeCard
-from .virtual_time import run
 
 GET_EID = "BF3E035C015A"
 OTHER_AID = bytes.fromhex("A0000005591010000000008900000300")

@@ -9,9 +9,9 @@ from ipad_agent.card.errors import CardNotReady, CardUnreachable
 from ipad_agent.card.euicc import Euicc
 from ipad_agent.card.isdr import IsdrSession
 from ipad_agent.modem.errors import PortLost, PortUnavailable, ResetNotPossible
+from virtual_time import run
 
 from .fakes import EID_ANSWER, FakeCard
-from .virtual_time import run
 
 GET_EID = "BF3E035C015A"
 # ProfileRollback answered ok: the simplest order that switches.

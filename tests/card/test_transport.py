@@ -18,9 +18,9 @@ from ipad_agent.card.errors import (
 )
 from ipad_agent.card.transport import ApduDeadlines, Es10Transport, VolatileBlockSizes
 from ipad_agent.errors import Remedy
+from virtual_time import run
 
 from .fakes import FakeChannel
-from .virtual_time import run
 
 GET_EID = bytes.fromhex("BF3E035C015A")
 STORE_EID = "80E2910006BF3E035C015A"

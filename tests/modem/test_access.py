@@ -17,9 +17,9 @@ from ipad_agent.modem.channels import class_on_channel
 from ipad_agent.modem.errors import LinkDead, PortUnavailable
 from ipad_agent.modem.memory import ChannelRecord, VolatileChannelMemory
 from ipad_agent.modem.profile import ModuleProfile, ProfileSet, Uicc
+from virtual_time import run
 
 from .fakes import FakeModem, Later
-from .virtual_time import run
 
 AID = bytes.fromhex("A0000005591010FFFFFFFF8900000100")
 GET_EID = bytes.fromhex("80E2910006BF3E035C015A")

@@ -10,9 +10,9 @@ from ipad_agent.modem.access import ModemCardAccess
 from ipad_agent.modem.errors import ResetNotPossible
 from ipad_agent.modem.memory import VolatileChannelMemory
 from ipad_agent.modem.profile import ModuleProfile, ProfileSet, Refresh, Rung
+from virtual_time import run
 
 from .fakes import FakeModem
-from .virtual_time import run
 
 AID = bytes.fromhex("A0000005591010FFFFFFFF8900000100")
 ICCID = "+CCID: 89490000000000000128|OK"

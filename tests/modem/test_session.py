@@ -20,9 +20,9 @@ from ipad_agent.modem.errors import (
     PortLost,
 )
 from ipad_agent.modem.session import AtSession
+from virtual_time import run
 
 from .fakes import FakeModem, Later, framed
-from .virtual_time import run
 
 APDU = bytes.fromhex("80E2910006BF3E035C015A")
 CGLA = commands.generic_access("1", APDU, deadline_s=60)

@@ -18,9 +18,9 @@ from ipad_agent.lab.eim import add_initial_eim
 from ipad_agent.lab.euicc import OPERATOR_A, OPERATOR_B, Quirks
 from ipad_agent.policy import Wake
 from ipad_agent.procedures.work import WorkKind, WorkList
+from virtual_time import run
 
 from .agent_bench import CALM, SECOND_EIM, START_S, AgentBench, now_s
-from .virtual_time import run
 
 DAY_S = 86_400.0
 BACKOFF_S = CALM.backoff_first_s
