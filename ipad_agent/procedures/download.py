@@ -198,6 +198,10 @@ async def _installed(context: Context, eim: Association, work: Work, result: byt
     await _note_change(context, eim, enabled=enabled)
     if address is None:
         return context.work.answered(work, trigger_result)
+    if enabled and not through_eim:
+        # The network is only coming back, and a receiver that fails now would be left alone for minutes. By the end of
+        # the poll, when the eIM was reached, it is there.
+        return work
     taken = await notify.deliver_notifications(context, eim, only=address, through_eim=through_eim)
     if not through_eim:
         return work

@@ -960,6 +960,25 @@ async def test_a_card_that_enables_at_once_is_awaited_and_every_eim_is_told(dire
     assert made.link.asked[-1][0] is StateChangeCause.IMMEDIATE_ENABLE_PROFILE
 
 
+@pytest.mark.parametrize(("answer", "results_before"), [(0, [1]), (1, [0])], ids=["enabled", "not enabled"])
+async def test_the_server_is_only_told_at_once_when_the_network_did_not_just_change(
+    answer: int, results_before: list[int]
+) -> None:
+    made, _ = bench(direct=True)
+    made.card.enabled_at_once = answer
+    seen: list[int] = []
+
+    class Notified(list[tuple[str, bytes]]):
+        def append(self, item: tuple[str, bytes]) -> None:
+            seen.append(len(made.link.results))
+            super().append(item)
+
+    smdp(made).notified = Notified()
+    await run(made)
+    assert smdp(made).notified == [(ADDRESS, installation_result())]
+    assert seen == results_before
+
+
 @pytest.mark.parametrize("answer", [1, 4, 5, CannotError("6D00")])
 async def test_a_card_that_does_not_enable_at_once_keeps_the_profile_disabled(answer: int | BaseException) -> None:
     made, _ = bench(direct=True)
