@@ -4,11 +4,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 CARRIER ?= coaps
 
-.PHONY: help setup system-packages demo test check format clean
+.PHONY: help setup system-packages demo test check fuzz format clean
 help:
 	@echo "make demo    watch the agent do its main job against the lab, no hardware needed (CARRIER=https: over HTTPS)"
 	@echo "make test    set everything up and run every check and test"
 	@echo "make check   only ruff and mypy"
+	@echo "make fuzz    property tests with new examples, ROUNDS=n times"
 	@echo "make format  let ruff format the code"
 
 setup: $(VENV)/.done
@@ -30,6 +31,11 @@ check: setup
 
 test: setup system-packages check
 	$(BIN)/pytest
+
+# Property tests with new examples every time, for as long as one likes: make fuzz ROUNDS=100
+ROUNDS ?= 1
+fuzz: setup system-packages
+	for round in $$(seq $(ROUNDS)); do HYPOTHESIS_PROFILE=wander $(BIN)/pytest -q -k "fuzz or mutat or any or robust" --ignore tests/scenarios || exit 1; done
 
 format: setup
 	$(BIN)/ruff check --fix .

@@ -17,6 +17,7 @@ from ipad_agent.lab.smdp import (
     FrontSettings,
     Metadata,
     Order,
+    OrderState,
     ProfilePackage,
     RspServer,
     ServerIdentity,
@@ -106,6 +107,7 @@ def test_mutated_requests_of_a_real_card_are_answered(
     card = Card(p256)
     client = Client(smdp, card)
     order.final_on_error = False
+    order.state = OrderState.AVAILABLE  # a mutation that changed nothing installed it in an earlier example
 
     def mutated(body: dict[str, Any], field: str) -> dict[str, Any]:
         raw = bytearray(un64(body[field]))
