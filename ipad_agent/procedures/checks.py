@@ -126,7 +126,7 @@ def of_profile(metadata: ProfileMetadata, card: CardView, *, element_bytes: int 
     for sentence in (_of_class(metadata, card.info2), _of_room(card.info2, element_bytes)):
         if sentence is not None:
             return Objection(sentence, CancelSessionReason.UNDEFINED_REASON)
-    sentence = ppr.refusal(
+    refusal = ppr.refusal(
         metadata.policy_rules,
         metadata.owner,
         table=card.table,
@@ -134,7 +134,10 @@ def of_profile(metadata: ProfileMetadata, card: CardView, *, element_bytes: int 
         operational_installed=_operational(card.profiles),
         consent_given=card.consent_given,
     )
-    return None if sentence is None else Objection(sentence, CancelSessionReason.PPR_NOT_ALLOWED)
+    if refusal is None:
+        return None
+    reason = CancelSessionReason.END_USER_REJECTION if refusal.consent_missing else CancelSessionReason.PPR_NOT_ALLOWED
+    return Objection(refusal.sentence, reason)
 
 
 def of_package(shown: ProfileMetadata | None, contents: BoundPackageContents, card: CardView) -> Objection | None:

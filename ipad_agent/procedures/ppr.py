@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Set
+from dataclasses import dataclass
 
 from ipad_agent.codec.rat import OperatorId, ProfilePolicyRule, RulesAuthorisationTable
 
 _KNOWN = frozenset(int(rule) for rule in ProfilePolicyRule)
 _NAMES = {ProfilePolicyRule.DISABLING_NOT_ALLOWED: "PPR1", ProfilePolicyRule.DELETION_NOT_ALLOWED: "PPR2"}
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why not, and whether a person could have said yes: then it is the end user who did not, not the rules."""
+
+    sentence: str
+    consent_missing: bool = False
 
 
 def refusal(
@@ -18,7 +27,7 @@ def refusal(
     forbidden: Set[int],
     operational_installed: bool,
     consent_given: bool,
-) -> str | None:
+) -> Refusal | None:
     """Why a profile of ``owner`` may not come with these rules; None when it may.
 
     ``rules`` None are rules that could not be read. The first entry of the table that covers rule and owner decides
@@ -26,17 +35,17 @@ def refusal(
     pprUpdateControl only says how the rules may change later and needs no authorisation.
     """
     if rules is None:
-        return "its policy rules cannot be read"
+        return Refusal("its policy rules cannot be read")
     if rules - _KNOWN:
-        return "it has policy rules that nobody here knows"
+        return Refusal("it has policy rules that nobody here knows")
     for rule in sorted(rules - {ProfilePolicyRule.UPDATE_CONTROL}):
         name = _NAMES[ProfilePolicyRule(rule)]
         if rule == ProfilePolicyRule.DISABLING_NOT_ALLOWED and operational_installed:
-            return f"{name} (disabling not allowed) is only for the first operational profile"
+            return Refusal(f"{name} (disabling not allowed) is only for the first operational profile")
         if rule in forbidden:
-            return f"the eUICC forbids {name}"
+            return Refusal(f"the eUICC forbids {name}")
         if owner is None:
-            return f"it has {name} but no owner"
+            return Refusal(f"it has {name} but no owner")
         found = next(
             (
                 entry
@@ -46,7 +55,7 @@ def refusal(
             None,
         )
         if found is None:
-            return f"the eUICC authorises nobody like its owner to set {name}"
+            return Refusal(f"the eUICC authorises nobody like its owner to set {name}")
         if found.consent_required and not consent_given:
-            return f"{name} needs the end user's consent, which nobody here can give"
+            return Refusal(f"{name} needs the end user's consent, which nobody here can give", consent_missing=True)
     return None

@@ -609,6 +609,17 @@ async def test_metadata_that_were_not_shown_are_judged_in_the_package() -> None:
 
 
 @BOTH_WAYS
+async def test_without_consent_it_is_the_end_user_who_rejects(direct: bool) -> None:
+    made, server = bench(direct=direct)
+    server.metadata = metadata("B705800362F210" + "99020520")
+    server.package = package(server.metadata)
+    made.card.rat = bytes.fromhex("BF4315" + "A013" + "3011" + "80020560" + "A1073005" + "8003EEEEEE" + "82020780")
+    await run(made)
+    assert reasons(made) == [0]
+    assert "install" not in made.card.log
+
+
+@BOTH_WAYS
 async def test_policy_rules_that_the_card_authorises_come_with_consent_of_the_configuration(direct: bool) -> None:
     made, server = bench(direct=direct)
     server.metadata = metadata("B705800362F210" + "99020520")

@@ -117,7 +117,8 @@ def test_policy_rules_come_only_with_an_authorisation_of_the_card(
 ) -> None:
     given: dict[str, object] = {"forbidden": set(), "operational_installed": False, "consent_given": False}
     said = ppr.refusal(rules, owner, table=rat, **(given | options))  # type: ignore[arg-type]  # by name
-    assert (said is None) if why is None else (said is not None and why in said)
+    assert (said is None) if why is None else (said is not None and why in said.sentence)
+    assert said is None or said.consent_missing is (why == "consent")
 
 
 # -- progress --------------------------------------------------------------------------------------------------------

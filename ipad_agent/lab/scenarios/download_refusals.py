@@ -29,6 +29,7 @@ CODE, WRONG_CODE = "4711-0815", "0000-0000"
 CODE_FILE = "confirmation-code"
 ANYBODY = (Operator(b"\xee\xee\xee"),)
 PPR1, PPR2 = 1, 2
+ASKS_FOR_CONSENT = Quirks(rules=(AuthorisationRule((PPR1, PPR2), ANYBODY, consent_required=True),))
 
 
 @scenario(
@@ -68,12 +69,11 @@ async def download_confirmation_code(run: Run) -> None:
 async def download_ppr_refused(run: Run) -> None:
     """The Rules Authorisation Table decides, and where it asks for consent, the configuration."""
     with_consent = {"download": {"eim_is_consent": True}}
-    asks = Quirks(rules=(AuthorisationRule((PPR1, PPR2), ANYBODY, consent_required=True),))
     refused = "cancelled: pprNotAllowed"
     for name, ppr, quirks, config, expected in (
         ("the card lets nobody set such rules", PPR2, Quirks(rules=()), {}, refused),
-        ("consent is needed and not given", PPR2, asks, {}, refused),
-        ("consent is needed and configured", PPR2, asks, with_consent, "installed"),
+        ("consent is needed and not given", PPR2, ASKS_FOR_CONSENT, {}, "cancelled: endUserRejection"),
+        ("consent is needed and configured", PPR2, ASKS_FOR_CONSENT, with_consent, "installed"),
         ("it would be locked in beside another profile", PPR1, Quirks(), with_consent, refused),
     ):
         wanted = offer(ppr=(ppr,))
@@ -188,6 +188,7 @@ class _Cause:
 CAUSES = (
     _Cause("nobody has the confirmation code", "postponed", {"confirmation_code": CODE}),
     _Cause("the profile could never be disabled", "pprNotAllowed", {"ppr": (PPR1,)}),
+    _Cause("a rule needs consent that nobody gives", "endUserRejection", {"ppr": (PPR2,)}),
     _Cause(
         "the package holds another profile than was shown",
         "metadataMismatch",
@@ -210,7 +211,7 @@ async def download_cancel_all(run: Run) -> None:
     for name, options in (("directly", direct), ("through the eIM", indirect)):
         offers = [offer(number, **cause.offer) for number, cause in enumerate(CAUSES, 1)]
         late, last = offer(899), offer(900)
-        async with run.bench(options(*offers, late, last)) as bench:
+        async with run.bench(options(*offers, late, last, quirks=ASKS_FOR_CONSENT)) as bench:
             await bench.agent.start()
             for cause, wanted in zip(CAUSES, offers, strict=True):
                 await _is_cancelled(run, bench, cause, wanted, name)
