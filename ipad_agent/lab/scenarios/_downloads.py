@@ -48,11 +48,19 @@ ERRORS = {
     3: "invalidTransactionId",
     4: "unsupportedCrtValues",
     5: "unsupportedRemoteOperationType",
+    6: "unsupportedProfileClass",
     7: "bspStructureError",
     8: "bspSecurityError",
+    9: "installFailedDueToIccidAlreadyExistsOnEuicc",
+    10: "installFailedDueToInsufficientMemoryForProfile",
     11: "installFailedDueToInterruption",
+    12: "installFailedDueToPEProcessingError",
+    13: "installFailedDueToDataMismatch",
+    14: "testProfileInstallFailedDueToInvalidNaaKey",
+    15: "pprNotAllowed",
+    127: "installFailedDueToUnknownError",
 }
-"""ErrorReason (SGP.22 §2.5.6), those that are met here."""
+"""ErrorReason (SGP.22 §2.5.6)."""
 
 
 def offer(number: int = 1, **fields: Any) -> Offer:

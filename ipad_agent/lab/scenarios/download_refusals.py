@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ipad_agent.lab.bench import Bench
@@ -13,6 +13,8 @@ from ipad_agent.lab.scenario import Run, scenario
 from ipad_agent.lab.smdp import Fault, Metadata, OrderState
 
 from ._downloads import (
+    COMMANDS,
+    ERRORS,
     at_smdp,
     carried_out,
     check_calm,
@@ -144,7 +146,7 @@ WRONG_PACKAGES = (
 @scenario(
     "download-bpp-errors",
     "Each way a profile package can be wrong leaves no profile, and a signed word about it at the SM-DP+.",
-    deadline_s=120,
+    deadline_s=180,
 )
 async def download_bpp_errors(run: Run) -> None:
     """One after another on one card, then a right one: no failure may spoil the next download."""
@@ -161,8 +163,25 @@ async def download_bpp_errors(run: Run) -> None:
             seen = outcome(bench)
             run.check("the SM-DP+ knows why", seen == wrong.expected, f"expected {wrong.expected}, seen {seen}")
             check_not_installed(run, bench, wanted)
+        await _every_refusal_of_the_card(run, bench, offers[0])
         run.check("the other profiles are as before", bench.card.profile_states() == before)
         await _then_a_right_one(run, bench, last)
+
+
+async def _every_refusal_of_the_card(run: Run, bench: Bench, wanted: Offer) -> None:
+    """Each command with each reason it can sign, by a switch of the card: what it says arrives unchanged."""
+    ordinary = bench.card.isdr.quirks
+    at_smdp(bench, wanted).final_on_error = False
+    at_smdp(bench, wanted).state = OrderState.AVAILABLE
+    for command, name in COMMANDS.items():
+        for reason, why in ERRORS.items():
+            bench.card.isdr.quirks = replace(ordinary, install_error=(command, reason))
+            order = order_download(bench, wanted)
+            await carried_out(run, bench, order, f"the card says {name}, {why}")
+            seen, expected = outcome(bench), f"{name}: {why}"
+            run.check("the SM-DP+ has the card's words", seen == expected, f"expected {expected}, seen {seen}")
+    bench.card.isdr.quirks = ordinary
+    check_not_installed(run, bench, wanted)
 
 
 async def _then_a_right_one(run: Run, bench: Bench, wanted: Offer) -> None:
