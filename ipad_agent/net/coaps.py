@@ -16,8 +16,9 @@ from .carrier import Traffic
 from .chain import Verdict
 from .coap_transport import Association, PeerSilent, SessionLost, Tuning
 from .coaps_endpoint import CoapsEndpoint
+from .dialling import Dialler
 from .dtls import DtlsBackend, DtlsSettings, Established
-from .errors import HandshakeFailed, TransferTimeout, TrustRefused, Unreachable
+from .errors import HandshakeFailed, TransferTimeout
 from .openssl import OpenSslBackend
 from .resolve import Address, Resolver, resolve
 from .tolerated import report
@@ -44,12 +45,12 @@ class CoapsCarrier:
         self._endpoint = endpoint
         self._backend = OpenSslBackend() if backend is None else backend
         self._clock = SystemClock() if clock is None else clock
-        self._resolve = resolver or functools.partial(resolve, timeout_s=endpoint.dns_timeout_s)
+        resolver = resolver or functools.partial(resolve, timeout_s=endpoint.dns_timeout_s)
+        self._dialler = Dialler(endpoint.host, endpoint.port, resolver)
         self._random_bytes = random_bytes
         self._tuning = Tuning(endpoint.ack_timeout_s, endpoint.max_retransmit)
         self._lock = asyncio.Lock()
         self._association: Association | None = None
-        self._last_address: Address | None = None
         self._used_at_s = 0.0
         self._size_exp = endpoint.block_size_exp  # goes down when the server asks for smaller blocks
         self._unblocked = False
@@ -156,29 +157,7 @@ class CoapsCarrier:
     # -- connecting ------------------------------------------------------------------------------------------------
 
     async def _connect(self) -> Association:
-        endpoint = self._endpoint
-        addresses = await self._resolve(endpoint.host, endpoint.port)
-        if not addresses:
-            raise Unreachable(f"the name {endpoint.host} has no address")
-        if self._last_address in addresses:
-            addresses = [self._last_address, *(a for a in addresses if a != self._last_address)]
-        timeout_s = endpoint.handshake_timeout_s / min(len(addresses), 3)
-        failure: TrustRefused | HandshakeFailed | Unreachable | None = None
-        for address in addresses:
-            try:
-                association = await self._connect_to(address, timeout_s)
-            except (TrustRefused, HandshakeFailed, Unreachable) as error:
-                if len(addresses) > 1:
-                    events.ADDRESS_FAILED.emit(host=endpoint.host, address=address, problem=error)
-                if failure is None or isinstance(failure, Unreachable):
-                    failure = error  # whoever answered has more to say than whoever did not
-                continue
-            self._last_address = address
-            return association
-        assert failure is not None
-        if isinstance(failure, TrustRefused):
-            events.REFUSED.emit(host=endpoint.host, port=endpoint.port, problem=failure)
-        raise failure
+        return await self._dialler.dial(self._connect_to, limit_s=self._endpoint.handshake_timeout_s)
 
     async def _connect_to(self, address: Address, timeout_s: float) -> Association:
         settings = self._settings(timeout_s)

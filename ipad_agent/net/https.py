@@ -21,6 +21,7 @@ from . import chain, events
 from .address import path_for
 from .carrier import ProgressCallback, Traffic
 from .chain import Verdict
+from .dialling import Dialler
 from .errors import (
     ConnectionLost,
     HandshakeFailed,
@@ -28,7 +29,6 @@ from .errors import (
     PeerStatus,
     ProtocolViolation,
     TransferTimeout,
-    TrustRefused,
     Unreachable,
 )
 from .https_connection import HttpRequest, HttpResponse, HttpsConnection, Progress
@@ -57,10 +57,10 @@ class HttpsCarrier:
     ) -> None:
         self._endpoint = endpoint
         self._clock = SystemClock() if clock is None else clock
-        self._resolve = resolver or functools.partial(resolve, timeout_s=endpoint.connect_timeout_s)
+        resolver = resolver or functools.partial(resolve, timeout_s=endpoint.connect_timeout_s)
+        self._dialler = Dialler(endpoint.host, endpoint.port, resolver)
         self._lock = asyncio.Lock()
         self._connection: HttpsConnection | None = None
-        self._last_address: Address | None = None
         self._attempts = _attempts(endpoint.trust)
         self._reported: set[tuple[str, str]] = set()
         self.traffic = Traffic()
@@ -186,33 +186,9 @@ class HttpsCarrier:
         limit_s = self._endpoint.connect_timeout_s
         try:
             async with asyncio.timeout(limit_s):
-                return await self._connect_somewhere(limit_s)
+                return await self._dialler.dial(self._connect_to, limit_s=limit_s)
         except TimeoutError:
             raise Unreachable(f"no connection to {self._endpoint.host} within {limit_s:g} s") from None
-
-    async def _connect_somewhere(self, limit_s: float) -> HttpsConnection:
-        endpoint = self._endpoint
-        addresses = await self._resolve(endpoint.host, endpoint.port)
-        if not addresses:
-            raise Unreachable(f"the name {endpoint.host} has no address")
-        if self._last_address in addresses:
-            addresses = [self._last_address, *(a for a in addresses if a != self._last_address)]
-        failure: TrustRefused | HandshakeFailed | Unreachable | None = None
-        for address in addresses:
-            try:
-                connection = await self._connect_to(address, limit_s / min(len(addresses), 3))
-            except (TrustRefused, HandshakeFailed, Unreachable) as error:
-                if len(addresses) > 1:
-                    events.ADDRESS_FAILED.emit(host=endpoint.host, address=address, problem=error)
-                if failure is None or isinstance(failure, Unreachable):
-                    failure = error  # whoever answered has more to say than whoever did not
-                continue
-            self._last_address = address
-            return connection
-        assert failure is not None
-        if isinstance(failure, TrustRefused):
-            events.REFUSED.emit(host=endpoint.host, port=endpoint.port, problem=failure)
-        raise failure
 
     async def _connect_to(self, address: Address, limit_s: float) -> HttpsConnection:
         first, *others = self._attempts
