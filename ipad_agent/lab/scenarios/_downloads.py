@@ -9,6 +9,7 @@ from typing import Any
 
 from ipad_agent.lab.bench import Bench, BenchOptions
 from ipad_agent.lab.eim import Order as EimOrder
+from ipad_agent.lab.eim.names import BPP_COMMANDS
 from ipad_agent.lab.eim.records import HANDED_OUT, QUEUED
 from ipad_agent.lab.euicc.profiles import with_check_digit
 from ipad_agent.lab.modem import Cell
@@ -33,15 +34,6 @@ REASONS = {
     127: "undefinedReason",
 }
 """CancelSessionReason."""
-COMMANDS = {
-    0: "initialiseSecureChannel",
-    1: "configureISDP",
-    2: "storeMetadata",
-    3: "storeMetadata2",
-    4: "replaceSessionKeys",
-    5: "loadProfileElements",
-}
-"""BppCommandId."""
 ERRORS = {
     1: "incorrectInputValues",
     2: "invalidSignature",
@@ -161,5 +153,5 @@ def outcome(bench: Bench) -> str:
         if record.transaction_id == session.transaction_id and record.error is not None:
             command, reason = record.error
             signed = "" if record.verified else f" ({record.problem})"
-            return f"{COMMANDS[command]}: {ERRORS.get(reason, reason)}{signed}"
+            return f"{BPP_COMMANDS[command]}: {ERRORS.get(reason, reason)}{signed}"
     return session.step.value

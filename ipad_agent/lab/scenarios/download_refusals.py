@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ipad_agent.lab.bench import Bench
+from ipad_agent.lab.eim.names import BPP_COMMANDS
 from ipad_agent.lab.euicc import Quirks
 from ipad_agent.lab.euicc.rsp_rules import AuthorisationRule, Operator
 from ipad_agent.lab.rsp_site import Offer
@@ -13,7 +14,6 @@ from ipad_agent.lab.scenario import Run, scenario
 from ipad_agent.lab.smdp import Fault, Metadata, OrderState
 
 from ._downloads import (
-    COMMANDS,
     ERRORS,
     at_smdp,
     carried_out,
@@ -173,7 +173,7 @@ async def _every_refusal_of_the_card(run: Run, bench: Bench, wanted: Offer) -> N
     ordinary = bench.card.isdr.quirks
     at_smdp(bench, wanted).final_on_error = False
     at_smdp(bench, wanted).state = OrderState.AVAILABLE
-    for command, name in COMMANDS.items():
+    for command, name in BPP_COMMANDS.items():
         for reason, why in ERRORS.items():
             bench.card.isdr.quirks = replace(ordinary, install_error=(command, reason))
             order = order_download(bench, wanted)
