@@ -16,15 +16,17 @@ import json
 import logging
 import sys
 import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from logging import DEBUG, ERROR, INFO, WARNING
 from typing import Final, TextIO
 
-__all__ = ["CATALOGUE", "DEBUG", "ERROR", "INFO", "WARNING", "Event", "configure", "define"]
+__all__ = ["CATALOGUE", "DEBUG", "ERROR", "INFO", "WARNING", "Event", "configure", "define", "listen"]
 
 LOGGER: Final = logging.getLogger("ipad_agent")
 
 CATALOGUE: Final[dict[str, Event]] = {}
+_LISTENERS: Final[list[Listener]] = []
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +40,22 @@ class Event:
     explanation: str
 
     def emit(self, **facts: object) -> None:
-        """Log the sentence, filled with the facts."""
+        """Log the sentence, filled with the facts, and tell the listeners."""
+        for listener in tuple(_LISTENERS):
+            listener(self, facts)
         if LOGGER.isEnabledFor(self.level):
             message = self.sentence.format_map(facts)
             LOGGER.log(self.level, "%s", message, extra={"event": self, "facts": facts})
+
+
+Listener = Callable[[Event, Mapping[str, object]], None]
+
+
+def listen(listener: Listener) -> Callable[[], None]:
+    """Call ``listener(event, facts)`` for every event, whatever the log level; it must be quick and must not raise.
+    Returns the way to end that."""
+    _LISTENERS.append(listener)
+    return lambda: _LISTENERS.remove(listener)
 
 
 def trace(error: BaseException) -> None:

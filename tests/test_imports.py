@@ -12,8 +12,8 @@ import pytest
 ROOT = Path(__file__).parent.parent / "ipad_agent"
 
 COMMON = frozenset({"errors", "events", "clock"})
-ROOMS = frozenset({"codec", "card", "modem", "net", "eim", "smdp", "store", "policy", "local", "procedures"})
-WIRING = frozenset({"agent", "daemon", "daemon_events", "rooms", "timetable"})
+ROOMS = frozenset({"codec", "card", "modem", "net", "eim", "smdp", "store", "policy", "local", "procedures", "site"})
+WIRING = frozenset({"agent", "daemon", "daemon_events", "rooms", "timetable", "status", "service", "doctor"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +66,20 @@ RULES: dict[str, Rule] = {
         outside=WIRES | PROCESSES | DISK | CLOCKS | {"os", "pathlib"},
     ),
     "config": rule("policy", reason="the presets' numbers are the policy's"),
+    "site": rule(
+        "policy",
+        reason="the site's own scripts and the machine's network; it knows no card and no procedure",
+        outside=frozenset({"serial", "ssl", "OpenSSL", "aiocoap"}),
+    ),
+    "torture": rule(
+        *(ROOMS - {"local", "smdp"}),
+        *WIRING,
+        "lab",
+        reason="puts the agent and the lab together in memory; nobody needs it",
+    ),
     "local": rule(reason="shows a status model and passes verbs; it knows no procedures"),
     "lab": rule(common=False, reason="shares no code with the agent, or they would share mistakes"),
-    "cli": rule(*(ROOMS - {"procedures"}), *WIRING, "config", "lab", "sdnotify", reason="the front door"),
+    "cli": rule(*(ROOMS - {"procedures"}), *WIRING, "config", "lab", "sdnotify", "torture", reason="the front door"),
     "__main__": rule("cli", common=False, reason="only the way to the front door"),
     "__init__": rule(common=False, reason="importing the package must cost nothing"),
 } | {

@@ -1,5 +1,4 @@
 """What can go wrong between the agent and the eUICC, as errors that say what to do next."""
-# ruff: noqa: N818 - the names say what happened; the base classes say that they are errors
 
 from __future__ import annotations
 

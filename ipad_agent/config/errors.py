@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from ipad_agent.errors import ConfigError
 
 
-class ConfigErrors(ConfigError):  # noqa: N818  # the plural of ConfigError
+class ConfigErrors(ConfigError):  # the plural of ConfigError
     """``problems`` holds one ``ConfigError`` per mistake, in the order of the manual's sections."""
 
     default_hint = "Correct the file; `ipad-agent check-config FILE` shows what is left."

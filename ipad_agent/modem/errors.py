@@ -1,5 +1,4 @@
 """What can go wrong with the modem and the line to it."""
-# ruff: noqa: N818 - the names say what happened; the base classes say that they are errors
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ _WORDS: Final = {
 }
 
 
-class CutOff(Exception):  # noqa: N818 - what happened; never leaves the room
+class CutOff(Exception):
     """The TCP connection ended or the session broke without close_notify."""
 
 

@@ -21,7 +21,7 @@ from .context import Association, Context
 from .device_info import device_info
 
 
-class _Refusal(Exception):  # noqa: N818 - it ends the collecting, it is no fault
+class _Refusal(Exception):
     """The request ends with this ipaEuiccDataErrorCode."""
 
     def __init__(self, code: DataRequestError) -> None:

@@ -34,6 +34,8 @@ from ipad_agent.codec.identifiers import Eid, Plmn
 from ipad_agent.codec.notifications import Criterion, RetrievedNotifications
 from ipad_agent.codec.profiles import ProfileInfo
 from ipad_agent.codec.rat import RulesAuthorisationTable
+from ipad_agent.policy.conditions import Held
+from ipad_agent.policy.verdict import Finding
 
 
 class Card(Protocol):
@@ -193,3 +195,33 @@ class Device(Protocol):
     async def imei(self) -> str | None: ...
 
     async def rplmn(self) -> str | None: ...
+
+
+class Network(Protocol):
+    """Whether the device is connected, stage by stage. Every look has a deadline and never raises ``IpadError``."""
+
+    async def registration(self) -> Finding:
+        """Whether the modem is registered for data."""
+
+    async def ip(self, host: str | None) -> Finding:
+        """Whether there is an address, and a route to ``host`` where one is given."""
+
+    async def dns(self, host: str) -> Finding:
+        """Whether the name has an address; ok for what is no name."""
+
+    async def application(self) -> Finding:
+        """Whether the site's own application gets through; ``ok`` None when nothing is configured to try it."""
+
+
+class Site(Protocol):
+    """What the site wants to know and to decide: its hooks and its conditions."""
+
+    async def hook(self, moment: str, facts: Mapping[str, str]) -> None:
+        """Run the scripts for ``moment`` (pre-switch, post-switch, committed, rolled-back) with the facts in their
+        environment, each within its deadline. A script that fails or hangs is reported and changes nothing."""
+
+    async def conditions(self) -> tuple[Held, ...]:
+        """What speaks against work that can wait; empty when nothing does."""
+
+    def apn(self, iccid: str) -> str | None:
+        """The APN for a profile from the site's table; None when the table does not know it, empty for "none"."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ipad_agent.codec.trigger import UNDEFINED_ERROR
 
 
-class Stop(Exception):  # noqa: N818 - it ends a procedure, it is no fault of ours
+class Stop(Exception):
     """The download ends here, for this reason.
 
     ``told``: the eIM knows already, by a message of the download itself. ``retry``: it was the way to the server that

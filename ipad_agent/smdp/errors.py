@@ -1,5 +1,4 @@
 """What can go wrong with an SM-DP+ or SM-DS. Which status code means which error is in ``status.py``."""
-# ruff: noqa: N818 - the names say what happened; the base classes say that they are errors
 
 from __future__ import annotations
 

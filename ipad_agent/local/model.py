@@ -1,0 +1,318 @@
+"""The one picture of the device that every face shows: socket, D-Bus, ``ipactl``, metrics and LED.
+
+A ``Status`` is a value: taken at one moment, complete, and made of plain data, so that a skin never asks the agent
+anything else. Absent is ``None``, never an empty string. Identifiers are complete here, because the reader on the
+socket was authorised; what leaves the device (log, bundle) shortens them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, is_dataclass
+from enum import StrEnum
+
+SCHEMA_VERSION = 1
+"""Of the JSON form. Fields may be added within a version; none changes its meaning or goes away."""
+
+
+class State(StrEnum):
+    """The verdict in one word. ``docs/local-api.md`` says what each means and what to do."""
+
+    STARTING = "starting"
+    READY = "ready"
+    POLLING = "polling"
+    DOWNLOADING = "downloading"
+    SWITCHING = "switching"
+    ROLLING_BACK = "rolling-back"
+    ROLLED_BACK = "rolled-back"
+    FALLBACK = "fallback"
+    EMERGENCY = "emergency"
+    NO_COVERAGE = "no-coverage"
+    EIM_UNREACHABLE = "eim-unreachable"
+    UNMANAGED = "unmanaged"
+    HELD = "held"
+    CONSUMER_CARD = "consumer-card"
+    IPAE_CARD = "ipae-card"
+    NO_CARD = "no-card"
+    NO_MODEM = "no-modem"
+    TROUBLE = "trouble"
+
+
+class Severity(StrEnum):
+    """Good goes on by itself, waiting too, bad needs somebody or something."""
+
+    GOOD = "good"
+    BUSY = "busy"
+    WAITING = "waiting"
+    BAD = "bad"
+
+
+@dataclass(frozen=True, slots=True)
+class Time:
+    """``at_s``: seconds since 1970 by the device's clock of now. ``age_s``: seconds ago by a clock that never jumps,
+    where that is known, so negative for what is still to come."""
+
+    at_s: int
+    age_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """``sentence`` says what the agent is doing and why; ``next`` what it will do next, ``next_at`` when;
+    ``advice`` what a person can do, None when nothing is to be done."""
+
+    state: State
+    severity: Severity
+    sentence: str
+    next: str | None = None
+    next_at: Time | None = None
+    advice: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """``kind`` as words: an IoT eUICC (SGP.32), a consumer eUICC, ..."""
+
+    eid: str
+    eid_check_digits_ok: bool
+    kind: str
+    manageable: bool
+    specification: str | None = None
+    firmware: str | None = None
+    free_memory_bytes: int | None = None
+    fallback_supported: bool = False
+    emergency_supported: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """``profile_class``: test, provisioning or operational. ``policy_rules``: ``ppr1`` cannot be disabled, ``ppr2``
+    cannot be deleted. ``changed_by``: who brought it into this state (eIM, rollback, fallback, card, unknown ...)."""
+
+    iccid: str
+    iccid_check_digit_ok: bool
+    enabled: bool
+    name: str | None = None
+    provider: str | None = None
+    nickname: str | None = None
+    profile_class: str | None = None
+    fallback: bool = False
+    fallback_allowed: bool = False
+    emergency: bool = False
+    policy_rules: tuple[str, ...] = ()
+    changed_by: str | None = None
+    changed_at: Time | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Poll:
+    """One poll that ended. ``cost_bytes`` is UDP or TCP payload in both directions."""
+
+    at: Time
+    ok: bool
+    outcome: str
+    packages: int = 0
+    results: int = 0
+    cost_bytes: int | None = None
+    duration_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Eim:
+    """``carrier`` is ``coaps`` or ``https``; ``next_reason`` the schedule's reason in words."""
+
+    eim_id: str
+    host: str | None = None
+    carrier: str | None = None
+    on_card: bool = True
+    last_poll: Poll | None = None
+    last_success: Time | None = None
+    next_poll: Time | None = None
+    next_reason: str | None = None
+    failures: int = 0
+    trouble: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """What is going on right now. ``done`` of ``total`` in ``unit`` where that is known."""
+
+    name: str
+    since: Time
+    eim_id: str | None = None
+    done: int | None = None
+    total: int | None = None
+    unit: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One stage of the proof that a profile works. ``ok`` None: not tried yet, or not to be told on this device."""
+
+    name: str
+    ok: bool | None
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Switch:
+    """A switch of the enabled profile that is not proved yet, or the last one that ended.
+
+    ``phase`` as in ``docs/lifecycle.md``; ``way_back``: rollback, fallback or none; ``deadline`` is when the way back
+    is taken unless the new profile has been proved by then.
+    """
+
+    phase: str
+    cause: str
+    previous: str | None
+    target: str | None
+    way_back: str
+    since: Time
+    deadline: Time | None = None
+    stages: tuple[Stage, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Owed:
+    """Something an eIM or an SM-DP+ has not got yet. ``kind``: result or notification."""
+
+    kind: str
+    receiver: str
+    what: str
+    since: Time | None = None
+    seq_number: int | None = None
+    next_attempt: Time | None = None
+    attempts: int = 0
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Modem:
+    """``transport``: CGLA or CSIM. ``quirks`` in words; ``profile`` is the module profile used."""
+
+    port: str | None = None
+    model: str | None = None
+    manufacturer: str | None = None
+    firmware: str | None = None
+    imei: str | None = None
+    profile: str | None = None
+    transport: str | None = None
+    sim: str | None = None
+    iccid: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Radio:
+    """``signal_dbm`` is the best figure the modem tells (RSRP or RSSI, see ``signal_kind``)."""
+
+    registration: str | None = None
+    registered: bool | None = None
+    network: str | None = None
+    technology: str | None = None
+    signal_dbm: int | None = None
+    signal_kind: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """Bytes on the way to servers since the start of the agent and since midnight (UTC), by carrier and purpose."""
+
+    total_bytes: int = 0
+    today_bytes: int = 0
+    budget_bytes_per_day: int | None = None
+    by: tuple[tuple[str, str, int], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Guardian:
+    """Watches for a lasting loss of connectivity. ``lost_for_s`` None: connected as far as is known."""
+
+    enabled: bool
+    lost_for_s: float | None = None
+    acts_at: Time | None = None
+    failed_cycles: int = 0
+    in_fallback: bool = False
+    return_attempts: int = 0
+    next_return: Time | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """A condition that holds work back."""
+
+    name: str
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class Warning:
+    """Something a person should know. ``id`` is explained by ``ipactl explain``; ``what_to_do`` may be absent."""
+
+    id: str
+    sentence: str
+    what_to_do: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """Everything, at one moment. ``taken_at_s`` by the device's clock, ``clock_set``: whether that can be believed."""
+
+    verdict: Verdict
+    taken_at_s: int
+    clock_set: bool
+    uptime_s: float
+    version: str
+    card: Card | None = None
+    profiles: tuple[Profile, ...] = ()
+    eims: tuple[Eim, ...] = ()
+    operation: Operation | None = None
+    switch: Switch | None = None
+    guardian: Guardian | None = None
+    held_by: tuple[Condition, ...] = ()
+    owed: tuple[Owed, ...] = ()
+    modem: Modem | None = None
+    radio: Radio | None = None
+    traffic: Traffic = Traffic()
+    warnings: tuple[Warning, ...] = ()
+    schema_version: int = SCHEMA_VERSION
+
+
+@dataclass(frozen=True, slots=True)
+class Happening:
+    """One event of the log as the faces pass it on. ``level``: debug, info, warning or error."""
+
+    id: str
+    level: str
+    text: str
+    at_s: int
+    facts: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PlanLine:
+    """One line of what a switch would need. ``ok`` None: cannot be told before."""
+
+    name: str
+    ok: bool | None
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a switch to ``target`` would do; nothing was changed. ``steps`` in order, as sentences."""
+
+    target: str
+    possible: bool
+    lines: tuple[PlanLine, ...]
+    steps: tuple[str, ...]
+
+
+def to_plain(value: object) -> object:
+    """The JSON form: objects by field name, tuples as arrays, absent as null. The inverse needs no code: skins that
+    live in another process read the JSON."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return {item.name: to_plain(getattr(value, item.name)) for item in fields(value)}
+    if isinstance(value, tuple):
+        return [to_plain(item) for item in value]
+    if isinstance(value, StrEnum):
+        return value.value
+    return value

@@ -1,0 +1,13 @@
+"""What holds back work that can wait."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """One condition that is not met. ``name`` as in the configuration; ``sentence`` says what is missing."""
+
+    name: str
+    sentence: str
