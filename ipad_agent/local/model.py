@@ -70,12 +70,14 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """``kind`` as words: an IoT eUICC (SGP.32), a consumer eUICC, ..."""
+    """``kind`` as words: an IoT eUICC (SGP.32), a consumer eUICC, ...; ``family`` the same as one word: iot, ipae or
+    consumer. ``manageable``: this agent serves it."""
 
     eid: str
     eid_check_digits_ok: bool
     kind: str
     manageable: bool
+    family: str = "iot"
     specification: str | None = None
     firmware: str | None = None
     free_memory_bytes: int | None = None
@@ -157,8 +159,9 @@ class Stage:
 class Switch:
     """A switch of the enabled profile that is not proved yet, or the last one that ended.
 
-    ``phase`` as in ``docs/lifecycle.md``; ``way_back``: rollback, fallback or none; ``deadline`` is when the way back
-    is taken unless the new profile has been proved by then.
+    ``phase`` as in ``docs/lifecycle.md``, ``rolling-back`` and ``rolled-back`` among them; ``ended`` is None while it
+    is under way. ``way_back``: rollback, fallback or none; ``deadline`` is when the way back is taken unless the new
+    profile has been proved by then.
     """
 
     phase: str
@@ -169,6 +172,7 @@ class Switch:
     since: Time
     deadline: Time | None = None
     stages: tuple[Stage, ...] = ()
+    ended: Time | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,6 +257,18 @@ class Warning:
 
 
 @dataclass(frozen=True, slots=True)
+class Trouble:
+    """Why nothing can be done at the moment. ``side``: modem, card, or agent for the disk and defects of the agent;
+    ``sentence`` is what failed, ``hint`` what a person can do."""
+
+    side: str
+    sentence: str
+    hint: str | None = None
+    since: Time | None = None
+    next_attempt: Time | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Status:
     """Everything, at one moment. ``taken_at_s`` by the device's clock, ``clock_set``: whether that can be believed."""
 
@@ -274,6 +290,7 @@ class Status:
     traffic: Traffic = Traffic()
     warnings: tuple[Warning, ...] = ()
     schema_version: int = SCHEMA_VERSION
+    trouble: Trouble | None = None
 
 
 @dataclass(frozen=True, slots=True)
