@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from ipad_agent.config import Config, ConfigErrors, EimConfig, SecretError, SecretFile, check, load, loads
 from ipad_agent.config.model import SECTIONS
 from ipad_agent.errors import ConfigError, Remedy, Side
-from ipad_agent.policy import NBIOT, NORMAL
+from ipad_agent.policy import NBIOT, NORMAL, guardian_settings, switch_settings
+from ipad_agent.policy.window import Window
 
 PATH = Path("/etc/ipad-agent/config.toml")
 
@@ -103,6 +104,56 @@ def test_the_preset_changes_defaults_and_the_file_counts_more() -> None:
     assert read("").coap.ack_timeout_s == 2.0
 
 
+def test_switch_and_guardian_follow_the_preset_as_well() -> None:
+    config = read("")
+    assert config.switch.settings() == switch_settings.NORMAL
+    assert config.guardian.settings() == guardian_settings.NORMAL
+    config = read('[poll]\npreset = "nbiot"\n[switch]\nprobe_s = 20\n[guardian]\nenabled = false')
+    assert config.switch.settings() == dataclasses.replace(switch_settings.NBIOT, probe_s=20.0)
+    assert config.guardian.settings() == dataclasses.replace(guardian_settings.NBIOT, enabled=False)
+
+
+@pytest.mark.parametrize("settings", [switch_settings.NORMAL, switch_settings.NBIOT])
+def test_the_stages_of_a_proof_fit_into_the_time_for_it(settings: switch_settings.SwitchSettings) -> None:
+    stages_s = settings.registration_s + settings.ip_s + settings.dns_s + settings.eim_s + settings.application_s
+    assert stages_s < settings.confirm_s
+
+
+def test_what_the_site_asks_for_arrives_with_its_types() -> None:
+    config = read(
+        """
+        [conditions]
+        windows = ["22:00-05:00", "12:00-13:30", "06:00-24:00"]
+        min_signal_dbm = -110
+        [site]
+        hooks_dir = "hooks"
+        interface = "wwan0.100"
+        application_probe = "tcp://[2001:db8::1]:8883"
+        [switch]
+        success = "application-probe"
+        [local]
+        read_group = ""
+        [led]
+        name = "green:status"
+        [budget]
+        warn = [1, 0.9]
+        """
+    )
+    assert config.conditions.windows == (Window(1320, 300), Window(720, 810), Window(360, 1440))
+    assert config.conditions.min_signal_dbm == -110
+    assert (config.conditions.retry_s, config.conditions.max_hold_s) == (900, 604_800)
+    assert (config.site.hooks_dir, config.site.conditions_dir) == (
+        Path("/etc/ipad-agent/hooks"),
+        Path("/etc/ipad-agent/conditions.d"),
+    )
+    assert config.site.application_probe == "tcp://[2001:db8::1]:8883"
+    assert config.switch.settings().success == "application-probe"
+    assert (config.local.read_group, config.local.control_group) == ("", "ipad-admin")
+    assert (config.local.memory_reset, config.local.emergency) == (False, True)
+    assert config.led.name == "green:status"
+    assert config.budget.warn == (1.0, 0.9)
+
+
 def test_every_value_tells_where_it_comes_from() -> None:
     config = read('[poll]\npreset = "nbiot"\nfirst_s = 7\n[[eim]]\nid = "a"')
     places = {place: (value, origin) for place, value, origin in config.places()}
@@ -124,6 +175,8 @@ def test_the_example_in_the_documentation_is_right() -> None:
     config = loads("\n".join(uncommented).replace("/etc/ipad-agent/config.toml:", "#").encode(), PATH)
     assert config.eim_named("eim.example.com") is not None
     assert config.provisioning.initial_eim is not None
+    assert config.conditions.windows == (Window(22 * 60, 5 * 60),)
+    assert config.site.interface == "wwan0"
 
 
 # What is wrong.
@@ -180,6 +233,26 @@ def test_the_example_in_the_documentation_is_right() -> None:
         ("poll = 7", "poll: an integer is of the wrong type; allowed: a table [poll]"),
         ("[[poll]]\ninterval_s = 1", "poll: a list is of the wrong type"),
         ("[poll]\ninterval_s = 2020-01-01", "poll.interval_s: a date or time is of the wrong type"),
+        ("[switch]\nconfirm_s = 4", "switch.confirm_s: 4 is not allowed; allowed: a number from 5 to 3600 (seconds)"),
+        (
+            '[switch]\nsuccess = "application-probe"',
+            "site.application_probe: is missing; allowed: what switch.success = ",
+        ),
+        ('[conditions]\nwindows = "22:00-05:00"', "conditions.windows: a string is of the wrong type"),
+        (
+            '[conditions]\nwindows = ["22:00-5:00"]',
+            'conditions.windows: "22:00-5:00": no time of the form HH:MM-HH:MM; allowed: a list of: "HH:MM-HH:MM"',
+        ),
+        ('[conditions]\nwindows = ["22:00-22:00"]', 'conditions.windows: "22:00-22:00": begins when it ends'),
+        ("[conditions]\nwindows = [22]", "conditions.windows: an integer is of the wrong type"),
+        ("[conditions]\nmin_signal_dbm = 10", "conditions.min_signal_dbm: 10 is not allowed; allowed: an integer from"),
+        ('[site]\ninterface = "../wwan0"', 'site.interface: "../wwan0" is not allowed'),
+        ('[site]\ninterface = "wwan0123456789ab"', "site.interface: a text of 16 characters is too long"),
+        ('[site]\napplication_probe = "tcp://host"', 'site.application_probe: "tcp://host" is not allowed'),
+        ('[site]\napplication_probe = "probe.sh"', 'site.application_probe: "probe.sh" is not allowed'),
+        ('[led]\nname = ".."', 'led.name: ".." is not allowed'),
+        ('[local]\nread_group = "a/b"', 'local.read_group: "a/b" is not allowed'),
+        ("[budget]\nwarn = [0]", "budget.warn: 0 is not allowed; allowed: a list of: a number from 0.01 to 1"),
         ("[poll\n", "file: no TOML: Expected ']' at the end of a table declaration (at line 1, column 6)"),
     ],
 )
@@ -290,6 +363,25 @@ def test_check_looks_at_the_files_that_are_named(tmp_path: Path) -> None:
     (tmp_path / "psk").chmod(0o600)
     (tmp_path / "none.der").touch()
     (tmp_path / "none.pem").touch()
+    assert check(config) == []
+
+
+def test_check_looks_at_the_folders_and_programs_of_the_site_that_are_named(tmp_path: Path) -> None:
+    config = tmp_path / "config.toml"
+    config.write_text(
+        '[site]\nhooks_dir = "hooks"\napn_table = "apn.toml"\n'
+        f'application_probe = "{tmp_path}/probe"\n[metrics]\ntextfile = "textfile/ipad.prom"\n'
+    )
+    assert [sentence.split(":")[0] for sentence in check(config)] == [
+        "site.apn_table",
+        "site.hooks_dir",
+        "site.application_probe",
+        "metrics.textfile",
+    ]
+    for name in ("hooks", "textfile"):
+        (tmp_path / name).mkdir()
+    for name in ("apn.toml", "probe"):
+        (tmp_path / name).touch()
     assert check(config) == []
 
 

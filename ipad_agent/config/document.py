@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import fields
 from pathlib import Path
 
@@ -40,7 +41,7 @@ def render() -> str:
 
 
 def _section(title: str, kind: type) -> str:
-    lines = [f"## `{title}`", "", (kind.__doc__ or "").strip(), ""]
+    lines = [f"## `{title}`", "", inspect.cleandoc(kind.__doc__ or ""), ""]
     lines += ["| Key | Default | Allowed | Why |", "|---|---|---|---|"]
     for item in fields(kind):
         default = _toml(item.default)
@@ -69,7 +70,11 @@ def _toml(value: object) -> str:
     if isinstance(value, int):
         return f"`{value}`"
     if isinstance(value, tuple):
-        return "`[" + ", ".join(f'"{item.hex().upper()}"' for item in value if isinstance(item, bytes)) + "]`"
+        return (
+            "`["
+            + ", ".join(f'"{item.hex().upper()}"' if isinstance(item, bytes) else f"{item}" for item in value)
+            + "]`"
+        )
     if isinstance(value, str | Path):
         return f'`"{value}"`'
     raise TypeError(f"no TOML for a {type(value).__name__}")

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
+from ipad_agent.policy.window import Window
+
 from .secret import SecretFile
 
 T_co = TypeVar("T_co", covariant=True)
@@ -214,6 +216,23 @@ class Aid:
         if not re.fullmatch(r"(?:[0-9A-Fa-f]{2}){5,16}", value):
             raise RefusedError(f'"{value}" is not allowed')
         return bytes.fromhex(value)
+
+
+@dataclass(frozen=True, slots=True)
+class TimeWindow:
+    """A part of the day."""
+
+    @property
+    def allowed(self) -> str:
+        return '"HH:MM-HH:MM"'
+
+    def read(self, value: object, folder: Path) -> Window:
+        if not isinstance(value, str):
+            raise _wrong_type(value)
+        try:
+            return Window.parse(value)
+        except ValueError as error:
+            raise RefusedError(f'"{value}": {error}') from None
 
 
 def choices(words: Sequence[str]) -> Choice:

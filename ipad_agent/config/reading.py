@@ -74,6 +74,12 @@ class _Reading:
             for name, kind in SECTIONS.items()
         }
         eim = self._eims(document.get("eim", []))
+        if sections["switch"].success == "application-probe" and sections["site"].application_probe is None:
+            self._problems.append(
+                ConfigError(
+                    "site.application_probe", "is missing", allowed='what switch.success = "application-probe" is'
+                )
+            )
         if self._problems:
             raise ConfigErrors(str(path), self._problems)
         return Config(**sections, eim=eim, path=path, origins=MappingProxyType(self._origins))
@@ -155,9 +161,17 @@ def _missing_files(config: Config) -> list[ConfigError]:
     named: list[tuple[str, Path | None, bool]] = [
         ("modem.profiles_dir", config.modem.profiles_dir, False),
         ("provisioning.initial_eim", config.provisioning.initial_eim, False),
+        ("site.apn_table", config.site.apn_table, False),
         ("trust.ca_file", config.trust.ca_file, False),
         ("trust.ci_dir", config.trust.ci_dir, False),
     ]
+    # The folders of scripts need not be there, but one that somebody named has probably been mistyped.
+    folders = {"site.hooks_dir": config.site.hooks_dir, "site.conditions_dir": config.site.conditions_dir}
+    named += [(place, path, False) for place, path in folders.items() if config.origins.get(place) == "file"]
+    if config.site.application_probe is not None and config.site.application_probe.startswith("/"):
+        named.append(("site.application_probe", Path(config.site.application_probe), False))
+    if config.metrics.textfile is not None:
+        named.append(("metrics.textfile", config.metrics.textfile.parent, False))
     if config.download.confirmation_code_file is not None:
         named.append(("download.confirmation_code_file", config.download.confirmation_code_file.resolve(), True))
     for number, eim in enumerate(config.eim):
