@@ -17,7 +17,7 @@ from ipad_agent.card.channel import (
 )
 from ipad_agent.errors import CardError
 
-from . import commands, csim, events, registration
+from . import commands, csim, events, registration, signal
 from .cgla import CglaChannel, close_session, open_cgla
 from .channels import NoFreeChannel
 from .csim import CsimChannel, open_csim
@@ -28,6 +28,7 @@ from .memory import ChannelMemory, ChannelRecord, VolatileChannelMemory
 from .profile import ModuleProfile, ProfileSet
 from .registration import Registration
 from .session import LinkTiming
+from .signal import Signal
 from .stream import PortOpener
 
 _BUSY_DELAYS_S: Final = (0.5, 1.0, 2.0, 4.0, 4.0, 4.0)
@@ -112,6 +113,14 @@ class ModemCardAccess:
     async def rplmn(self) -> str | None:
         """The registered network as 5 or 6 digits (``26201``), or None. Raises errors of the modem side."""
         return await registration.read_rplmn(self._link)
+
+    async def technology(self) -> str | None:
+        """The radio access in words (``LTE``, ``NB-IoT``), or None. Raises errors of the modem side."""
+        return await registration.read_technology(self._link)
+
+    async def signal(self) -> Signal | None:
+        """How strong the network is; None when the modem does not tell. Raises errors of the modem side."""
+        return await signal.read(self._link)
 
     # -- channels ----------------------------------------------------------------------------------------------------
     async def open(self, aid: bytes) -> ApduChannel:

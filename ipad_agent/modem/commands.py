@@ -213,6 +213,15 @@ def read_plmn(lines: Sequence[str]) -> str | None:
     return match[1] if match else None
 
 
+_TECHNOLOGY: Final = re.compile(r'\+COPS\s*:\s*\d\s*,\s*\d\s*,\s*(?:"[^"]*"|[^,"]*)\s*,\s*(\d{1,2})\b')
+
+
+def read_technology(lines: Sequence[str]) -> int | None:
+    """The access technology's number of a ``+COPS`` answer (3GPP TS 27.007 §7.3), or None."""
+    match = _TECHNOLOGY.match(lines[0]) if len(lines) == 1 else None
+    return int(match[1]) if match else None
+
+
 CME_MEANINGS: Final = {
     0: "phone failure",
     3: "operation not allowed",

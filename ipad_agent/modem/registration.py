@@ -22,6 +22,24 @@ _STATES: Final = {
     90: "no UICC",
 }
 
+# 3GPP TS 27.007 §7.3 has EC-GSM-IoT for 8, which nobody operates; modules for LTE-M use that number for it.
+_TECHNOLOGIES: Final = {
+    0: "GSM",
+    1: "GSM",
+    2: "UMTS",
+    3: "EDGE",
+    4: "HSPA",
+    5: "HSPA",
+    6: "HSPA",
+    7: "LTE",
+    8: "LTE-M",
+    9: "NB-IoT",
+    10: "LTE (5G core)",
+    11: "5G",
+    12: "5G",
+    13: "LTE with 5G",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Registration:
@@ -64,3 +82,13 @@ async def read_rplmn(link: ModemLink) -> str | None:
         return commands.read_plmn(await link.run(commands.OPERATOR))
     except CommandRefused:
         return None
+
+
+async def read_technology(link: ModemLink) -> str | None:
+    """The radio access in words; None when the modem does not tell, or is not registered."""
+    await link.ready()
+    try:
+        number = commands.read_technology(await link.run(commands.OPERATOR))
+    except CommandRefused:
+        return None
+    return None if number is None else _TECHNOLOGIES.get(number, f"access technology {number}")

@@ -405,6 +405,30 @@ def test_registration_and_network_are_told() -> None:
         assert found.registered
         assert str(found) == "registered, roaming (CREG)"
         assert await access.rplmn() == "26201"
+        assert await access.technology() == "LTE"
+        modem.on("AT+COPS?", '+COPS: 0,2,"26201",8|OK')
+        assert await access.technology() == "LTE-M"
+        modem.on("AT+COPS?", '+COPS: 0,2,"26201",19|OK')
+        assert await access.technology() == "access technology 19"
+        modem.on("AT+COPS?", "+COPS: 0|OK")
+        assert await access.technology() is None
+
+    run(scene())
+
+
+def test_the_signal_is_rsrp_where_the_modem_tells_it_and_else_rssi() -> None:
+    async def scene() -> None:
+        modem = FakeModem()
+        access = access_to(modem)
+        assert await access.signal() is None
+        modem.on("AT+CSQ", "+CSQ: 23,99|OK")
+        assert str(await access.signal()) == "-67 dBm (RSSI)"
+        modem.on("AT+CESQ", "+CESQ: 99,99,255,255,20,51|OK")
+        assert str(await access.signal()) == "-90 dBm (RSRP)"
+        modem.on("AT+CESQ", "+CESQ: 40,99,255,255,255,255|OK")
+        assert str(await access.signal()) == "-67 dBm (RSSI)"
+        modem.on("AT+CSQ", "+CSQ: 99,99|OK")
+        assert await access.signal() is None
 
     run(scene())
 

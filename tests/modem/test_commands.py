@@ -93,6 +93,7 @@ def test_readers_raise_nothing_but_their_own_error(lines: list[str]) -> None:
     commands.read_ef_iccid(lines)
     commands.read_registration(lines)
     commands.read_plmn(lines)
+    commands.read_technology(lines)
     commands.read_number(lines)
     commands.read_digits(lines, 14, 16)
 
@@ -128,6 +129,21 @@ def test_registration_and_network_are_read() -> None:
     assert commands.read_plmn(['+COPS: 0,2,"310410"']) == "310410"
     assert commands.read_plmn(['+COPS: 0,0,"Some Network",7']) is None
     assert commands.read_plmn(["+COPS: 0"]) is None
+
+
+@pytest.mark.parametrize(
+    ("line", "number"),
+    [
+        ('+COPS: 0,2,"26201",7', 7),
+        ('+COPS: 0,0,"Net, the other",9', 9),
+        ("+COPS: 0,2,26201,13", 13),
+        ('+COPS: 0,2,"26201"', None),
+        ("+COPS: 0", None),
+        ("+COPS: 2", None),
+    ],
+)
+def test_the_access_technology_is_read_behind_any_name_of_the_network(line: str, number: int | None) -> None:
+    assert commands.read_technology([line]) == number
 
 
 @pytest.mark.parametrize(
