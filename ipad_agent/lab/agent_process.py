@@ -68,7 +68,8 @@ class AgentProcess:
     """``python -m ipad_agent run --config FILE``, as often as it is started.
 
     ``events`` is everything it has said over all runs. ``event`` waits for a message by id; the search begins behind
-    the last message that was found this way, so that consecutive calls follow the story.
+    the last message that was found this way, so that consecutive calls follow the story. ``command`` is what the next
+    start runs.
     """
 
     def __init__(self, config: Path, log_path: Path, *, command: Sequence[str] | None = None) -> None:
@@ -76,7 +77,7 @@ class AgentProcess:
         self.log_path = log_path
         self.events: list[AgentEvent] = []
         self.runs = 0
-        self._command = list(command or (sys.executable, "-m", "ipad_agent", "run", "--config", str(config)))
+        self.command = list(command or (sys.executable, "-m", "ipad_agent", "run", "--config", str(config)))
         self._process: asyncio.subprocess.Process | None = None
         self._reader: asyncio.Task[None] | None = None
         self._news = asyncio.Condition()
@@ -110,7 +111,7 @@ class AgentProcess:
         }
         environment["PYTHONUNBUFFERED"] = "1"
         self._process = await asyncio.create_subprocess_exec(
-            *self._command,
+            *self.command,
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.PIPE,

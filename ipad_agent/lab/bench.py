@@ -23,6 +23,7 @@ from typing import Any
 
 from .agent_config import Table, merged, to_toml
 from .agent_process import AgentProcess
+from .boot import PowerSupply
 from .eim.coap_resource import CoapSettings
 from .eim.dtls_context import DtlsSettings
 from .eim.https import FrontSettings, HttpsPort, HttpsServer
@@ -32,6 +33,7 @@ from .eim.rsp import Relay
 from .eim.server import CoapsServer
 from .eim.verbs import build_order
 from .eim.virtual import EimSettings, VirtualEim
+from .eim_site import CARRIERS, EimSite, EimSpot
 from .errors import BenchError
 from .euicc import EuiccIdentity, Profile, Quirks, VirtualEuicc, default_profiles
 from .http import HttpSettings, TlsSettings
@@ -49,7 +51,6 @@ __all__ = ["Bench", "BenchOptions"]
 LOG = logging.getLogger("ipad_agent.lab")
 
 PSK_IDENTITY = "lab-device"
-CARRIERS = {"coaps": ("retrieve-coaps",), "https": ("retrieve-https",), "both": ("retrieve-https", "retrieve-coaps")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,11 @@ class BenchOptions:
     certificate for it (``rsa``, ``expired``, ``foreign``, ``not-yet-valid``), ``binding`` what the agent shall speak.
     ``rsp`` puts an SM-DP+ and an SM-DS on the bench and a relay into the eIM.
 
+    ``more_eims`` are further eIMs, with keys, ports and carriers of their own; those that are ``on_card`` get there the
+    same way as the first.
+
     ``cells`` says which network serves which ICCID; what is not named is served by the profile's own operator.
+    ``link_follows_modem`` false: the device also has Ethernet, so that everything passes whatever the modem does.
     ``config`` is laid over the agent's configuration, table by table. ``agent_command`` starts something else in the
     agent's place.
     """
@@ -93,6 +98,7 @@ class BenchOptions:
     https_tls: str = ""
     http: HttpSettings = field(default_factory=HttpSettings)
     rsp: RspOptions | None = None
+    more_eims: Sequence[EimSpot] = ()
 
     seed: int = 0
     up: Impairments = field(default_factory=Impairments)
@@ -124,8 +130,10 @@ class Bench:
 
     ``card`` (``VirtualEuicc``), ``slot``, ``modem`` (``PtyModem``), ``proxy`` (``UdpProxy``), ``eim`` (``WatchedEim``;
     the eIM itself is ``eim.eim``), ``server`` and ``agent`` are there once it is entered; ``https_server`` with its
-    ``https_gate`` when there is HTTPS, and ``rsp`` (``RspSite``) when there are servers for profiles. A folder that was
-    used before goes on where it was: same PKI, same card, same eIM.
+    ``https_gate`` when there is HTTPS, and ``rsp`` (``RspSite``) when there are servers for profiles. ``eims`` are
+    the further eIMs (``EimSite``) by eimId; ``supply`` is the device's power: after ``power_back`` the agent finds
+    another boot id and a boot-time clock near zero. A folder that was used before goes on where it was: same PKI, same
+    card, same eIM.
     """
 
     card: VirtualEuicc
@@ -139,6 +147,7 @@ class Bench:
     agent: AgentProcess
     pki: Pki
     identity: EimIdentity
+    supply: PowerSupply
 
     def __init__(
         self, options: BenchOptions | None = None, folder: Path | None = None, *, pki_folder: Path | None = None
@@ -150,7 +159,10 @@ class Bench:
         self._pki_folder = pki_folder
         self._stack = contextlib.AsyncExitStack()
         self.folder = Path()
+        self.eims: dict[str, EimSite] = {}
+        self.ethernet = not self.options.link_follows_modem
         self._rsp: RspSite | None = None
+        self._cell: Cell | None = None
 
     async def __aenter__(self) -> Bench:
         try:
@@ -177,9 +189,11 @@ class Bench:
             raise BenchError("there is no SM-DP+ on this bench")
         return self._rsp
 
-    def order(self, *words: str) -> Order:
-        """Queue an order for the card, as typed: ``order("enable", iccid, "--rollback")``."""
-        return self.eim.eim.enqueue(self.eid, build_order(words))
+    def order(self, *words: str, eim_id: str | None = None) -> Order:
+        """Queue an order for the card, as typed: ``order("enable", iccid, "--rollback")``; of the first eIM unless said
+        otherwise."""
+        eim = self.eim if eim_id is None else self.eims[eim_id].eim
+        return eim.eim.enqueue(self.eid, build_order(words))
 
     async def power_cut(self) -> None:
         """The whole device loses power: agent, modem and card. ``power_back`` gives it again."""
@@ -190,15 +204,24 @@ class Bench:
         """Power again: the modem and the card boot, and so does the agent."""
         await self.agent.kill()
         self.power_lost.clear()
+        self.supply.power_on()
+        self.agent.command = self._agent_command()
         self.modem.order(lambda module: module.restart())
-        if not self.options.link_follows_modem:
+        if self.ethernet:
             self.set_link_up(True)
         if start_agent:
             await self.agent.start()
 
+    def plug_ethernet(self, plugged: bool) -> None:
+        """Give the device a way to the servers that does not depend on the modem, or take it."""
+        self.ethernet = plugged
+        self.set_link_up(plugged or self._cell is not None)
+
     def set_link_up(self, up: bool) -> None:
         """Let everything through to the servers, or nothing: datagrams and TCP connections alike."""
         self.proxy.set_link_up(up)
+        for site in self.eims.values():
+            site.set_link_up(up)
         for gate in self._gates():
             gate.set_link_up(up)
 
@@ -210,6 +233,19 @@ class Bench:
         """Change the world: who serves this profile from now on (``None``: nobody)."""
         self.coverage.cells[iccid] = cell
         self.modem.order(lambda module: module.coverage_changed())
+
+    def set_coverage(self, iccid: str, covered: bool, *, attach_s: float | None = None) -> None:
+        """Whether the profile's own operator serves it here, and after how long the modem is registered there.
+
+        Only who has this profile in the modem notices. ``BenchError`` when it is not on the card.
+        """
+        profile = self.card.state.profile(iccid)
+        if profile is None:
+            raise BenchError(f"no profile {iccid} on the card")
+        plmn = _plmn(profile.mcc_mnc) if profile.mcc_mnc else Cell().plmn
+        self.coverage.cells[iccid] = Cell(plmn=plmn, attach_s=attach_s) if covered else None
+        if self.modem.module.uicc.iccid == iccid:
+            self.modem.order(lambda module: module.coverage_changed())
 
     # Putting it together
 
@@ -236,10 +272,13 @@ class Bench:
         await self._start_eim()
         await self._start_modem()
         self._write_config()
-        self.agent = AgentProcess(
-            self.folder / "agent.toml", self.folder / "agent.log", command=self.options.agent_command
-        )
+        self.supply = PowerSupply(self.folder)
+        self.agent = AgentProcess(self.folder / "agent.toml", self.folder / "agent.log", command=self._agent_command())
         self._stack.push_async_callback(self.agent.close)
+
+    def _agent_command(self) -> list[str]:
+        wanted = self.options.agent_command or self.supply.command("run", "--config", str(self.folder / "agent.toml"))
+        return list(wanted)
 
     def _open_pki(self) -> Pki:
         folder = self._pki_folder or self.folder / "pki"
@@ -270,14 +309,23 @@ class Bench:
         await self._stack.enter_async_context(self.proxy)
         if options.carrier != "coaps":
             await self._start_https()
-        configuration = self.configuration()
-        (self.folder / "initial-eim.der").write_bytes(add_initial_eim(configuration))
+        for spot in options.more_eims:
+            self.eims[spot.eim_id] = EimSite(spot, self.folder)
+            await self.eims[spot.eim_id].start(self._stack)
+        listed = [site for site in self.eims.values() if site.spot.on_card]
+        configurations = [self.configuration(), *[site.configuration() for site in listed]]
+        (self.folder / "initial-eim.der").write_bytes(add_initial_eim(*configurations))
         if self.eid not in eim.devices:
-            # A card hands out its tokens in order, so the first eIM of a fresh one is known to get the next.
-            token = self.card.state.next_token if options.ask_for_token and options.provision != "none" else None
-            eim.add_device(self.eid, token=token, certificate_der=self.pki["euicc"].cert_der)
+            # A card hands out its tokens in order, so the eIMs of a fresh one are known to get the next ones.
+            next_token = self.card.state.next_token
+            wanted = [(eim, options.ask_for_token), *[(site.eim.eim, site.spot.ask_for_token) for site in listed]]
+            wanted += [(site.eim.eim, site.spot.ask_for_token) for site in self.eims.values() if site not in listed]
+            for one, asks in wanted:
+                token = next_token if asks and options.provision != "none" else None
+                one.add_device(self.eid, token=token, certificate_der=self.pki["euicc"].cert_der)
+                next_token += asks
             if options.provision == "card":
-                self._associate(configuration)
+                self._associate(*configurations)
 
     def _relay(self) -> Relay | None:
         options = self.options.rsp
@@ -301,10 +349,10 @@ class Bench:
         leaf = self.pki.variant(name, options.https_tls) if options.https_tls else self.pki[name]
         return [leaf] if options.tls == "self" else [leaf, self.pki["eim-ca"]]
 
-    def _associate(self, configuration: bytes) -> None:
+    def _associate(self, *configurations: bytes) -> None:
         """What a factory does: AddInitialEim without a modem."""
-        self.card.es10.execute(add_initial_eim(configuration))
-        if self.card.state.eim(self.identity.eim_id) is None:
+        self.card.es10.execute(add_initial_eim(*configurations))
+        if len(self.card.state.eims) != len(configurations):
             raise BenchError("the card did not take the eIM's configuration")
 
     def configuration(self, **changes: Any) -> bytes:
@@ -339,8 +387,7 @@ class Bench:
             faults=self.options.modem_faults,
             wall=time.time,
         )
-        on_link = self._link_changed if self.options.link_follows_modem else None
-        self.modem = PtyModem(engine, self.folder / "modem", baud=self.options.baud, on_link=on_link)
+        self.modem = PtyModem(engine, self.folder / "modem", baud=self.options.baud, on_link=self._link_changed)
         await self._stack.enter_async_context(self.modem)
         self._stack.callback(self._write_traces)
 
@@ -354,6 +401,9 @@ class Bench:
         (self.folder / "card.trace").write_text("\n".join(apdus) + "\n")
 
     def _link_changed(self, cell: Cell | None) -> None:
+        self._cell = cell
+        if self.ethernet:
+            return
         LOG.info("network: %s", "down" if cell is None else f"up, {cell.plmn}")
         self.set_link_up(cell is not None)
 
@@ -394,7 +444,8 @@ class Bench:
             base["trust"] = {"ci_dir": self._rsp.write_ci(self.folder / "ci")}
         tables = merged(base, {name: table for name, table in self.options.config.items() if name != "eim"})
         eim |= dict(self.options.config.get("eim", {}))
-        (self.folder / "agent.toml").write_text(to_toml({**tables, "eim": [eim]}))
+        eims = [eim, *[site.agent_table() for site in self.eims.values()]]
+        (self.folder / "agent.toml").write_text(to_toml({**tables, "eim": eims}))
 
 
 def _plmn(mcc_mnc: bytes) -> str:

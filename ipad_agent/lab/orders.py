@@ -143,6 +143,13 @@ def _modem_cell(bench: Bench, words: Words) -> Answer:
     return Answer(f"{iccid} is served by {'nobody' if plmn == 'none' else plmn}")
 
 
+def _modem_coverage(bench: Bench, words: Words) -> Answer:
+    iccid, word, *rest = words
+    covered = {"on": True, "off": False}[word]
+    bench.set_coverage(iccid, covered, attach_s=float(rest[0]) if rest else None)
+    return Answer(f"{iccid} has {'coverage' if covered else 'no coverage'} here")
+
+
 # Card
 
 
@@ -222,6 +229,12 @@ def _network_pass(up: bool) -> Callable[[Bench, Words], Answer]:
         return Answer("everything passes" if up else "nothing passes")
 
     return do
+
+
+def _network_ethernet(bench: Bench, words: Words) -> Answer:
+    plugged = {"in": True, "out": False}[words[0]]
+    bench.plug_ethernet(plugged)
+    return Answer("everything passes without the modem" if plugged else "only what the modem carries passes")
 
 
 def _network_rebind(bench: Bench, words: Words) -> Answer:
@@ -323,6 +336,9 @@ ORDERS: dict[str, dict[str, OrderWord]] = {
         "urc": OrderWord("TEXT", "send an unsolicited line", _modem_order(lambda m, w: m.report(" ".join(w)), "sent")),
         "fault": OrderWord("KIND [PREFIX|-] [TIMES]", "let coming commands go wrong", _modem_fault),
         "cell": OrderWord("ICCID PLMN|none", "which network serves a profile", _modem_cell),
+        "coverage": OrderWord(
+            "ICCID on|off [SECONDS]", "whether its operator serves a profile, registered after so long", _modem_coverage
+        ),
         "trace": OrderWord("[COUNT]", "the last bytes on the line", _modem_trace),
     },
     "card": {
@@ -350,6 +366,7 @@ ORDERS: dict[str, dict[str, OrderWord]] = {
         ),
         "off": OrderWord("", "let nothing pass", _network_pass(False)),
         "on": OrderWord("", "let everything pass", _network_pass(True)),
+        "ethernet": OrderWord("in|out", "a way to the servers that needs no modem", _network_ethernet),
         "rebind": OrderWord("", "new NAT bindings", _network_rebind),
     },
 }

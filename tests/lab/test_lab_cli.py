@@ -107,6 +107,8 @@ async def test_every_order_works_or_says_how_it_is_typed() -> None:
             ["modem", "fault", "error", "+CSQ", "2"],
             ["modem", "cell", BOOTSTRAP, "none"],
             ["modem", "cell", BOOTSTRAP, "26201"],
+            ["modem", "coverage", BOOTSTRAP, "off"],
+            ["modem", "coverage", BOOTSTRAP, "on", "0.5"],
             ["modem", "trace", "5"],
             ["modem", "drop-port", "0.01"],
             ["modem", "restart"],
@@ -119,6 +121,8 @@ async def test_every_order_works_or_says_how_it_is_typed() -> None:
             ["network", "set", "loss", "0.1", "up"],
             ["network", "off"],
             ["network", "on"],
+            ["network", "ethernet", "in"],
+            ["network", "ethernet", "out"],
             ["network", "rebind"],
             ["smdp", "orders"],
             ["smdp", "offer", "LAB-2", "8949020000900000002", "--cc", "1234", "--ppr", "1,2", "--event"],
@@ -141,8 +145,9 @@ async def test_every_order_works_or_says_how_it_is_typed() -> None:
             ["smdp", "offer", "X", "1", "--x"],
             ["smdp", "fault"],
         )
+        wrong = (["modem", "coverage", BOOTSTRAP, "maybe"], ["modem", "coverage", "12", "on"], ["network", "ethernet"])
         worse = (["network", "set", "luck", "1"], ["eim", "fault", "get", "dance"], ["modem", "trace", "many"])
-        for words in (*bad, *worse, *worst):
+        for words in (*bad, *wrong, *worse, *worst):
             with pytest.raises(ControlError):
                 obey(bench, words)
     assert all(name in usage() for orders in ORDERS.values() for name in orders)

@@ -10,7 +10,16 @@ from .card import ISDR_AID
 from .eim_config import EimConfigError
 from .errors import CardError, PowerLostError, StateFileError, StatusError
 from .identity import CiIdentity, EuiccIdentity
-from .profiles import BOOTSTRAP, OPERATOR_A, OPERATOR_B, bulk_profiles, default_profiles, tbcd
+from .profiles import (
+    BOOTSTRAP,
+    EMERGENCY,
+    OPERATOR_A,
+    OPERATOR_B,
+    bulk_profiles,
+    default_profiles,
+    emergency_profile,
+    tbcd,
+)
 from .provisioning import eim_configuration
 from .quirks import Accept, Quirks, ResponseMode
 from .rsp_rules import AuthorisationRule, Operator
@@ -19,6 +28,7 @@ from .virtual import VirtualEuicc, default_card
 
 __all__ = [
     "BOOTSTRAP",
+    "EMERGENCY",
     "ISDR_AID",
     "OPERATOR_A",
     "OPERATOR_B",
@@ -42,5 +52,6 @@ __all__ = [
     "default_card",
     "default_profiles",
     "eim_configuration",
+    "emergency_profile",
     "tbcd",
 ]

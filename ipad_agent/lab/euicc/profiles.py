@@ -24,6 +24,7 @@ _EVENTS = (INSTALL, ENABLE, DISABLE, DELETE)
 BOOTSTRAP = "89490200001000000011"
 OPERATOR_A = "89490200002000000027"
 OPERATOR_B = "89490200003000000033"
+EMERGENCY = "89490200004000000049"
 
 
 def tbcd(iccid: str) -> bytes:
@@ -76,6 +77,18 @@ def default_profiles() -> list[Profile]:
         _operator(OPERATOR_A, 1, "Operator A", "62F220"),
         _operator(OPERATOR_B, 2, "Operator B", "62F230"),
     ]
+
+
+def emergency_profile() -> Profile:
+    """A disabled profile for emergency calls, served by whoever is there."""
+    return Profile(
+        EMERGENCY,
+        isdp_aid(3),
+        name="Emergency",
+        service_provider="Lab Emergency",
+        mcc_mnc=bytes.fromhex("62F240"),
+        ecall=True,
+    )
 
 
 def _operator(iccid: str, number: int, name: str, mcc_mnc: str) -> Profile:

@@ -14,6 +14,7 @@ SCAN_S = 20.0
 @command("+CREG", "+CGREG", "+CEREG")
 def registration(module: Module, cmd: Command) -> Answer:
     levels = module.settings.registration
+    _needs_profile(module)
     if cmd.form is Form.TEST:
         return Answer((f"{cmd.name}: (0-2)",))
     if cmd.form is Form.READ:
@@ -26,6 +27,7 @@ def registration(module: Module, cmd: Command) -> Answer:
 @command("+COPS")
 def operator(module: Module, cmd: Command) -> Answer:
     settings, cell = module.settings, module.radio.cell
+    _needs_profile(module)
     if cmd.form is Form.TEST:
         # A scan takes this long; a host that asks for one blocks its own port.
         found = f'(2,"LAB {cell.plmn}","LAB","{cell.plmn}",{cell.access})' if cell else ""
@@ -53,18 +55,43 @@ def operator(module: Module, cmd: Command) -> Answer:
 def signal(module: Module, cmd: Command) -> Answer:
     if cmd.form is Form.TEST:
         return Answer(("+CSQ: (0-31,99),(0-7,99)",))
-    return Answer(("+CSQ: 23,99" if module.radio.cell else "+CSQ: 99,99",))
+    cell = module.radio.cell
+    level = 99 if cell is None else min(31, max(0, (cell.rssi_dbm + 113) // 2))
+    return Answer((f"+CSQ: {level},99",))
 
 
 @command("+CESQ")
 def extended_signal(module: Module, cmd: Command) -> Answer:
     if cmd.form is Form.TEST:
         return OK
-    return Answer(("+CESQ: 99,99,255,255,20,51" if module.radio.cell else "+CESQ: 99,99,255,255,255,255",))
+    cell = module.radio.cell
+    if cell is None:
+        return Answer(("+CESQ: 99,99,255,255,255,255",))
+    return Answer((f"+CESQ: 99,99,255,255,20,{min(97, max(0, cell.rsrp_dbm + 141))}",))
 
 
 @command("+CGATT")
 def attached(module: Module, cmd: Command) -> Answer:
+    _needs_profile(module)
     if cmd.form is not Form.READ:
         raise AtError(4)
     return Answer((f"+CGATT: {1 if module.radio.cell else 0}",))
+
+
+@command("+CGPADDR")
+def address(module: Module, cmd: Command) -> Answer:
+    """One context, number 1: its address while the packet service is there, without one nothing behind the number."""
+    _needs_profile(module)
+    if cmd.form is Form.TEST:
+        return Answer(("+CGPADDR: (1)",))
+    if cmd.form is Form.SET:
+        number(cmd.text, low=1, high=1)
+    elif cmd.form is not Form.EXECUTE:
+        raise AtError
+    cell = module.radio.cell if module.radio.passes_data else None
+    return Answer(("+CGPADDR: 1" if cell is None else f'+CGPADDR: 1,"{cell.address}"',))
+
+
+def _needs_profile(module: Module) -> None:
+    if module.options.network_without_profile == "cme10" and module.uicc.iccid is None:
+        raise AtError(10)

@@ -34,7 +34,10 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """A network that serves a profile. ``carries_data`` false: attached, but not one byte passes."""
+    """A network that serves a profile. ``carries_data`` false: attached, but not one byte passes.
+
+    ``address`` is what the packet service gives the device, ``rssi_dbm`` and ``rsrp_dbm`` how well it is heard.
+    """
 
     plmn: str = "26201"
     roaming: bool = False
@@ -44,6 +47,9 @@ class Cell:
     tac: str = "1F3B"
     cell_id: str = "0A1B2C03"
     access: int = 7  # 3GPP TS 27.007 <AcT>: 7 E-UTRAN, 9 NB-IoT
+    address: str = "10.64.0.2"
+    rssi_dbm: int = -67
+    rsrp_dbm: int = -90
 
 
 ORDINARY_CELL = Cell()
@@ -132,6 +138,7 @@ class ModemOptions:
     no_profile: Literal["cme10", "cme13", "not-ready", "ready"] = "cme13"
     sim_events: Literal["none", "quectel", "ublox", "simcom"] = "none"
     slot_command: bool = False
+    network_without_profile: Literal["answers", "cme10"] = "answers"  # +CREG and its kin without card or profile
 
     # Times
     answer_s: float = 0.0

@@ -28,7 +28,7 @@ class PtyModem:
     """Serves an engine on a pty, in real time.
 
     ``path`` is a symbolic link to the current pty. When the engine loses its port, the pty is closed (the host sees
-    a hang-up) and the link is removed; when the port is back there is a new pty, usually with another name, behind
+    a hang-up) and the link is removed; when the port is back there is a new pty, always with another name, behind
     the same link. ``baud`` slows the line down; ``None`` is as fast as it goes. ``on_link`` hears of the packet
     service coming (a cell) and going (``None``). ``present`` is set while there is a pty.
     """
@@ -52,6 +52,7 @@ class PtyModem:
         self._master: int | None = None
         self._slave: int | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._last_name = ""
         self._writing = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._started_s = 0.0
@@ -104,7 +105,7 @@ class PtyModem:
         loop = self._loop
         if loop is None:
             return
-        master, slave = os.openpty()
+        master, slave = self._another_pty()
         tty.setraw(master)
         tty.setraw(slave)
         os.set_blocking(master, False)
@@ -117,6 +118,19 @@ class PtyModem:
         new.symlink_to(os.ttyname(slave))
         new.replace(self.path)
         loop.add_reader(master, self._readable)
+
+    def _another_pty(self) -> tuple[int, int]:
+        """A pty that is not called like the last one, as when somebody still held on to that one."""
+        master, slave = os.openpty()
+        if os.ttyname(slave) == self._last_name:
+            taken = master, slave
+            try:
+                master, slave = os.openpty()
+            finally:
+                for descriptor in taken:
+                    os.close(descriptor)
+        self._last_name = os.ttyname(slave)
+        return master, slave
 
     def _close(self) -> None:
         loop, master, slave = self._loop, self._master, self._slave

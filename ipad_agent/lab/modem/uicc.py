@@ -70,6 +70,7 @@ class Uicc:
     def power_off(self) -> None:
         """Take the power: channels and sessions are gone."""
         self.powered = self.ready = False
+        self.iccid = self.imsi = None
         self._channels.clear()
         self.sessions.clear()
 

@@ -312,6 +312,42 @@ def test_profile_that_is_refused_is_denied() -> None:
     assert ask(port, "AT+CEREG?") == ["+CEREG: 0,3", "OK"]
 
 
+def test_signal_strength_is_that_of_the_cell() -> None:
+    weak = replace(HOME, rssi_dbm=-111, rsrp_dbm=-124)
+    port = port_for(FakeCard(), coverage=Coverage(default=weak))
+    # 3GPP TS 27.007 §8.5: 1 is -111 dBm; §8.69: 17 is -124 dBm <= rsrp < -123 dBm
+    assert ask(port, "AT+CSQ") == ["+CSQ: 1,99", "OK"]
+    assert ask(port, "AT+CESQ") == ["+CESQ: 99,99,255,255,20,17", "OK"]
+    usual = port_for(FakeCard())
+    assert ask(usual, "AT+CSQ") == ["+CSQ: 23,99", "OK"]
+    assert ask(usual, "AT+CESQ") == ["+CESQ: 99,99,255,255,20,51", "OK"]
+
+
+def test_address_is_there_while_the_packet_service_is() -> None:
+    port = port_for(FakeCard(), coverage=Coverage(default=replace(HOME, address="10.1.2.3")))
+    assert ask(port, "AT+CGPADDR=1") == ['+CGPADDR: 1,"10.1.2.3"', "OK"]
+    assert ask(port, "AT+CGPADDR") == ['+CGPADDR: 1,"10.1.2.3"', "OK"]
+    assert ask(port, "AT+CGPADDR=?") == ["+CGPADDR: (1)", "OK"]
+    assert ask(port, "AT+CGPADDR=2") == ["ERROR"]
+    assert ask(port, "AT+CGPADDR?") == ["ERROR"]
+    for nothing in (None, Cell(refuses=True), Cell(carries_data=False)):
+        assert ask(port_for(FakeCard(), coverage=Coverage(default=nothing)), "AT+CGPADDR=1") == ["+CGPADDR: 1", "OK"]
+
+
+@pytest.mark.parametrize("command", ["AT+CREG?", "AT+CEREG?", "AT+CGREG?", "AT+COPS?", "AT+CGATT?", "AT+CGPADDR=1"])
+def test_without_a_profile_some_modules_refuse_to_speak_of_the_network(command: str) -> None:
+    refusing = replace(QUIET, network_without_profile="cme10", cmee=1)
+    assert ask(port_for(FakeCard(iccid=None), refusing), command) == ["+CME ERROR: 10"]
+    assert ask(port_for(FakeCard(iccid=None), replace(QUIET, cmee=1)), command)[-1] == "OK"
+    port = port_for(FakeCard(), refusing)
+    assert ask(port, command)[-1] == "OK"
+    ask(port, "AT+CFUN=0")
+    assert ask(port, command) == ["+CME ERROR: 10"]
+    ask(port, "AT+CFUN=1")
+    port.wait(5)
+    assert ask(port, command)[-1] == "OK"
+
+
 def test_operator_scan_takes_its_time() -> None:
     port = port_for(FakeCard())
     assert ask(port, "AT+COPS=?")[-1] == "OK"
