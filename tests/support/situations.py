@@ -1,0 +1,498 @@
+"""Sample values of what the faces show, one for every situation a person may find a device in.
+
+Each is a complete ``Status`` as the agent would make it, with the verdict of the real table, so that screens, socket,
+D-Bus, metrics and doctor are all tried with the same devices. Times are fixed: it is 2026-11-20 14:02:11 UTC.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, Final
+
+from ipad_agent.local.model import (
+    Card,
+    Condition,
+    Eim,
+    Guardian,
+    Happening,
+    Modem,
+    Operation,
+    Owed,
+    Plan,
+    PlanLine,
+    Poll,
+    Profile,
+    Radio,
+    Severity,
+    Stage,
+    State,
+    Status,
+    Switch,
+    Time,
+    Traffic,
+    Trouble,
+    Verdict,
+    Warning,
+)
+from ipad_agent.local.verdict import verdict_of
+
+NOW_S: Final = 1_795_183_331
+MINUTE_S: Final = 60.0
+HOUR_S: Final = 3600.0
+DAY_S: Final = 86_400.0
+
+EID: Final = "89049032000000000000000012345644"
+CONSUMER_EID: Final = "89044045222222222222222200000125"
+OPERATOR_A: Final = "8943010000000000811"
+OPERATOR_B: Final = "8943012345678904713"
+BOOTSTRAP: Final = "8949077000000000420"
+EIM_ID: Final = "eim.example.net"
+
+
+def ago(seconds: float) -> Time:
+    """So long before now."""
+    return Time(NOW_S - int(seconds), seconds)
+
+
+def ahead(seconds: float) -> Time:
+    """So long after now."""
+    return Time(NOW_S + int(seconds), -seconds)
+
+
+CARD: Final = Card(
+    EID,
+    eid_check_digits_ok=True,
+    kind="an IoT eUICC (SGP.32)",
+    manageable=True,
+    specification="1.2.0",
+    firmware="36.17.4",
+    free_memory_bytes=412_000,
+    fallback_supported=True,
+    emergency_supported=True,
+)
+MODEM: Final = Modem(
+    port="/dev/ttyUSB2",
+    model="EG25",
+    manufacturer="Quectel",
+    firmware="EG25GGBR07A08M2G",
+    imei="867698041234563",
+    profile="quectel-eg25",
+    transport="CGLA",
+    sim="READY",
+    iccid=OPERATOR_A,
+)
+AT_HOME: Final = Radio("registered at home", True, "262 01", "LTE", -97, "RSRP")
+TRAFFIC: Final = Traffic(
+    48_211,
+    6_120,
+    2_000_000,
+    (("coaps", "poll", 30_011), ("coaps", "result", 9_200), ("https", "download", 9_000)),
+)
+PROFILE_A: Final = Profile(
+    OPERATOR_A,
+    iccid_check_digit_ok=True,
+    enabled=True,
+    name="Operator A",
+    provider="Operator A IoT",
+    profile_class="operational",
+    fallback_allowed=True,
+    changed_by="eIM",
+    changed_at=ago(3 * DAY_S),
+)
+PROFILE_B: Final = Profile(
+    OPERATOR_B,
+    iccid_check_digit_ok=True,
+    enabled=False,
+    name="Operator B",
+    provider="Operator B",
+    profile_class="operational",
+    fallback_allowed=True,
+    policy_rules=("ppr2",),
+    changed_by="eIM",
+    changed_at=ago(3 * DAY_S),
+)
+PROFILE_BOOTSTRAP: Final = Profile(
+    BOOTSTRAP,
+    iccid_check_digit_ok=True,
+    enabled=False,
+    name="Bootstrap",
+    provider="Example Connect",
+    profile_class="provisioning",
+    fallback=True,
+)
+LAST_POLL: Final = Poll(ago(3 * HOUR_S + 4 * MINUTE_S), True, "one package carried out", 1, 1, 2_148, 1.9)
+EIM: Final = Eim(
+    EIM_ID,
+    "eim.example.net",
+    "coaps",
+    last_poll=LAST_POLL,
+    last_success=LAST_POLL.at,
+    next_poll=ahead(5 * HOUR_S + 12 * MINUTE_S),
+    next_reason="the regular interval",
+)
+GUARDIAN: Final = Guardian(enabled=True)
+PENDING: Final = Verdict(State.STARTING, Severity.BUSY, "")
+"""Replaced by the table's verdict in every situation."""
+
+
+def decided(status: Status) -> Status:
+    """The same with its verdict."""
+    return replace(status, verdict=verdict_of(status))
+
+
+def with_enabled(iccid: str, by: str, since: Time) -> tuple[Profile, ...]:
+    """The three profiles with this one enabled."""
+    return tuple(
+        replace(profile, enabled=True, changed_by=by, changed_at=since)
+        if profile.iccid == iccid
+        else replace(profile, enabled=False)
+        for profile in (PROFILE_A, PROFILE_B, PROFILE_BOOTSTRAP)
+    )
+
+
+_CALM: Final = Status(
+    PENDING,
+    taken_at_s=NOW_S,
+    clock_set=True,
+    uptime_s=9 * DAY_S,
+    version="0.1.0",
+    card=CARD,
+    profiles=(PROFILE_A, PROFILE_B, PROFILE_BOOTSTRAP),
+    eims=(EIM,),
+    guardian=GUARDIAN,
+    modem=MODEM,
+    radio=AT_HOME,
+    traffic=TRAFFIC,
+)
+_NO_ANSWER: Final = Poll(ago(2 * MINUTE_S), False, "unreachable", cost_bytes=620, duration_s=93.0)
+_FAILING_EIM: Final = replace(
+    EIM,
+    last_poll=_NO_ANSWER,
+    last_success=ago(2 * DAY_S),
+    next_poll=ahead(38 * MINUTE_S),
+    next_reason="after 5 failures in a row",
+    failures=5,
+    trouble="no answer within 60 s",
+)
+_RESULT: Final = Owed(
+    "result", EIM_ID, "result 31 of an order to enable a profile", ago(HOUR_S), 31, ahead(38 * MINUTE_S), 5, "no answer"
+)
+_NOTE: Final = Owed(
+    "notification",
+    "smdp.example.org",
+    "profile …4713 was installed",
+    ago(DAY_S),
+    29,
+    ahead(40 * MINUTE_S),
+    3,
+    "the server could not be reached",
+)
+_STAGES: Final = (
+    Stage("card", True, "card and modem agree on …4713"),
+    Stage("registration", True, "registered at home (26202)"),
+    Stage("ip", True, "10.64.1.9 on wwan0"),
+    Stage("dns", True, "84 ms"),
+    Stage("eim", False, "no answer yet"),
+    Stage("application", None, "no check is configured"),
+)
+_ARMED: Final = Switch(
+    "proving",
+    "eIM",
+    OPERATOR_A,
+    OPERATOR_B,
+    "rollback",
+    ago(168),
+    ahead(252),
+    _STAGES,
+)
+
+
+def _failed_switch() -> Switch:
+    stages = (
+        Stage("card", True, "card and modem agree on …4713"),
+        Stage("registration", False, "registration denied by the network (26202)"),
+        Stage("ip", None),
+        Stage("dns", None),
+        Stage("eim", None),
+        Stage("application", None),
+    )
+    return Switch(
+        "rolled-back", "eIM", OPERATOR_A, OPERATOR_B, "rollback", ago(21 * MINUTE_S), None, stages, ago(14 * MINUTE_S)
+    )
+
+
+def _without_card(trouble: Trouble, modem: Modem | None) -> Status:
+    """A start at which no card was read."""
+    return replace(
+        _CALM,
+        card=None,
+        profiles=(),
+        eims=(),
+        guardian=None,
+        modem=modem,
+        radio=None,
+        traffic=Traffic(),
+        uptime_s=240.0,
+        trouble=trouble,
+    )
+
+
+SITUATIONS: Final[dict[str, Status]] = {
+    name: decided(status)
+    for name, status in {
+        "starting": replace(
+            _CALM,
+            card=None,
+            profiles=(),
+            eims=(),
+            modem=None,
+            radio=None,
+            guardian=None,
+            traffic=Traffic(),
+            uptime_s=1.2,
+        ),
+        "fresh": replace(_CALM, profiles=(replace(PROFILE_BOOTSTRAP, enabled=True),), eims=(), uptime_s=95.0),
+        "ready": _CALM,
+        "ready-with-debts": replace(
+            _CALM,
+            owed=(_NOTE,),
+            warnings=(
+                Warning(
+                    "IPA-4110",
+                    "smdp.example.org has not taken a notification for 1 day; it is tried again in 40 min.",
+                    "Nothing, unless it stays so for days: then check that the device may reach smdp.example.org.",
+                ),
+            ),
+        ),
+        "polling": replace(
+            _CALM,
+            operation=Operation("poll", ago(2), EIM_ID),
+            eims=(replace(EIM, next_poll=None, next_reason=None),),
+        ),
+        "downloading": replace(
+            _CALM,
+            operation=Operation("download", ago(41), EIM_ID, 31_500, 58_400, "bytes"),
+            eims=(replace(EIM, next_poll=None, next_reason=None),),
+        ),
+        "switch-armed": replace(
+            _CALM,
+            profiles=with_enabled(OPERATOR_B, "eIM", ago(168)),
+            switch=_ARMED,
+            owed=(replace(_RESULT, since=ago(168), next_attempt=None, attempts=0, reason=None),),
+            radio=Radio("registered at home", True, "262 02", "LTE", -104, "RSRP"),
+        ),
+        "rolling-back": replace(
+            _CALM,
+            profiles=with_enabled(OPERATOR_B, "eIM", ago(421)),
+            switch=replace(_failed_switch(), phase="rolling-back", since=ago(421), ended=None),
+            radio=Radio("denied", False, None, "LTE", -104, "RSRP"),
+        ),
+        "rolled-back": replace(
+            _CALM,
+            profiles=with_enabled(OPERATOR_A, "rollback", ago(14 * MINUTE_S)),
+            switch=_failed_switch(),
+            owed=(replace(_RESULT, what="result 32 of going back to profile …0811", seq_number=32, attempts=0),),
+        ),
+        "no-card": _without_card(
+            Trouble(
+                "card",
+                "the modem says that no SIM card is inserted (+CME ERROR: 10)",
+                "Insert the card, or seat it again.",
+                ago(3 * MINUTE_S),
+                ahead(48),
+            ),
+            replace(MODEM, sim="not inserted", iccid=None, transport=None),
+        ),
+        "no-modem": _without_card(
+            Trouble("modem", "no known modem is on the USB", None, ago(4 * MINUTE_S), ahead(31)), None
+        ),
+        "port-held": _without_card(
+            Trouble(
+                "modem",
+                "/dev/ttyUSB2 is held by ModemManager (process 812)",
+                "Let ModemManager leave this modem alone: see the udev rule in hw/README.md; then replug the modem.",
+                ago(4 * MINUTE_S),
+                ahead(31),
+            ),
+            Modem(port="/dev/ttyUSB2"),
+        ),
+        "no-coverage": replace(
+            _CALM,
+            eims=(_FAILING_EIM,),
+            radio=Radio("searching", False, None, "LTE", None, None),
+            guardian=Guardian(enabled=True, lost_for_s=5 * HOUR_S, acts_at=ahead(19 * HOUR_S), failed_cycles=5),
+        ),
+        "eim-unreachable": replace(
+            _CALM,
+            eims=(_FAILING_EIM,),
+            owed=(_RESULT,),
+            guardian=Guardian(enabled=True, lost_for_s=2 * DAY_S, acts_at=ahead(22 * HOUR_S), failed_cycles=5),
+        ),
+        "clock-unset": replace(
+            _CALM,
+            taken_at_s=151,
+            clock_set=False,
+            uptime_s=151.0,
+            profiles=(
+                replace(PROFILE_A, changed_by=None, changed_at=None),
+                replace(PROFILE_B, changed_by=None, changed_at=None),
+                PROFILE_BOOTSTRAP,
+            ),
+            eims=(
+                replace(
+                    _FAILING_EIM,
+                    last_success=None,
+                    failures=3,
+                    trouble="its certificate is not valid yet: by this device's clock it is 1970-01-01",
+                ),
+            ),
+            warnings=(
+                Warning(
+                    "IPA-1105",
+                    "The clock of this device was never set: it says 1970-01-01.",
+                    "Set the time (timedatectl set-time, or a time server); certificates cannot be checked without it.",
+                ),
+            ),
+        ),
+        "consumer-card": replace(
+            _CALM,
+            card=Card(
+                CONSUMER_EID,
+                eid_check_digits_ok=True,
+                kind="a consumer eUICC (SGP.22)",
+                manageable=False,
+                family="consumer",
+                specification="2.3.0",
+            ),
+            profiles=(),
+            eims=(),
+            guardian=None,
+        ),
+        "ipae-card": replace(
+            _CALM,
+            card=replace(CARD, kind="an IoT eUICC with its own assistant (IPAe)", manageable=False, family="ipae"),
+            profiles=(),
+            eims=(),
+            guardian=None,
+        ),
+        "held": replace(
+            _CALM,
+            held_by=(
+                Condition("power", "the device runs on battery (31 %)"),
+                Condition("window", "changes are allowed from 22:00 to 04:00 only"),
+            ),
+            eims=(replace(EIM, next_poll=ahead(8 * HOUR_S), next_reason="held back by this site"),),
+        ),
+        "fallback": replace(
+            _CALM,
+            profiles=with_enabled(BOOTSTRAP, "fallback", ago(7 * HOUR_S)),
+            radio=Radio("roaming", True, "262 01", "LTE", -101, "RSRP"),
+            guardian=Guardian(
+                enabled=True, failed_cycles=0, in_fallback=True, return_attempts=1, next_return=ahead(17 * HOUR_S)
+            ),
+        ),
+        "emergency": replace(
+            _CALM,
+            profiles=(
+                *(replace(profile, enabled=False) for profile in (PROFILE_A, PROFILE_B, PROFILE_BOOTSTRAP)),
+                Profile(
+                    "8949000000000000112",
+                    iccid_check_digit_ok=False,
+                    enabled=True,
+                    name="Emergency calls",
+                    profile_class="operational",
+                    emergency=True,
+                    changed_by="local",
+                    changed_at=ago(11 * MINUTE_S),
+                ),
+            ),
+        ),
+        "trouble": replace(
+            _CALM,
+            trouble=Trouble(
+                "agent",
+                "the disk under /var/lib/ipad-agent is full",
+                "Make room: the agent must be able to write down what it owes before it touches the card.",
+                ago(30),
+                ahead(30),
+            ),
+        ),
+    }.items()
+}
+"""By name. ``State`` has more values than these only where two would look the same."""
+
+OWED: Final = (_RESULT, _NOTE)
+
+PLANS: Final[dict[str, Plan]] = {
+    "possible": Plan(
+        OPERATOR_B,
+        True,
+        (
+            PlanLine("card", True, "The profile is on the card and disabled; the enabled one may be disabled."),
+            PlanLine("way back", True, "If the new profile does not work, the card can go back to …0811."),
+            PlanLine("APN", True, "iot.b.example, from the site's table."),
+            PlanLine("report", True, "The result can also leave over eth0."),
+            PlanLine("clock", True, "It was set 12 s ago."),
+            PlanLine("coverage", None, "Whether Operator B has coverage here shows only after the change."),
+        ),
+        (
+            "Write down what to go back to, and when.",
+            "Enable the profile on the card; reset the card (9 s on this modem when last measured).",
+            "Prove it within 7 min: registration, address, name service, manager.",
+            "Tell the manager; if there is no proof by then, go back.",
+        ),
+    ),
+    "impossible": Plan(
+        OPERATOR_B,
+        False,
+        (
+            PlanLine("card", True, "The profile is on the card and disabled."),
+            PlanLine("rules", False, "The enabled profile …0811 must not be disabled (its policy rule ppr1)."),
+            PlanLine("power", False, "The device runs on battery (31 %)."),
+        ),
+        (),
+    ),
+}
+
+HAPPENINGS: Final = (
+    Happening("IPA-4020", "info", "eim.example.net orders: enable profile …4713.", NOW_S - 168, (("eim", EIM_ID),)),
+    Happening("IPA-4024", "info", "The enabled profile changes; waiting for the card to come back.", NOW_S - 168),
+    Happening("IPA-4025", "info", "The card is back; enabled profile: …4713.", NOW_S - 158),
+    Happening(
+        "IPA-1005",
+        "warning",
+        "The poll of eim.example.net failed on the side of the network: no answer within 60 s.",
+        NOW_S - 40,
+    ),
+)
+
+DOCTOR: Final[dict[str, tuple[dict[str, Any], ...]]] = {
+    "healthy": (
+        {"layer": "usb", "ok": True, "sentence": "Quectel EG25 (2c7c:0125) is on the USB.", "fix": None},
+        {"layer": "port", "ok": True, "sentence": "/dev/ttyUSB2 belongs to this agent.", "fix": None},
+        {"layer": "at", "ok": True, "sentence": "The modem answers within 12 ms.", "fix": None},
+        {"layer": "sim", "ok": True, "sentence": "The SIM is ready.", "fix": None},
+        {"layer": "card", "ok": True, "sentence": "An IoT eUICC (SGP.32) with 3 profiles.", "fix": None},
+        {"layer": "network", "ok": True, "sentence": "Registered at home in 262 01 (LTE).", "fix": None},
+        {"layer": "eim", "ok": True, "sentence": "eim.example.net proved who it is within 640 ms.", "fix": None},
+        {"layer": "summary", "ok": True, "sentence": "Nothing needs to be done.", "fix": None},
+    ),
+    "clock": (
+        {"layer": "port", "ok": True, "sentence": "/dev/ttyUSB2 belongs to this agent.", "fix": None},
+        {"layer": "card", "ok": True, "sentence": "An IoT eUICC (SGP.32) with 3 profiles.", "fix": None},
+        {
+            "layer": "clock",
+            "ok": False,
+            "sentence": "This device's clock says 1970-01-01; the network did not tell the time.",
+            "fix": "Set the time: timedatectl set-time '2026-11-20 14:02', or give the device a time server.",
+        },
+        {
+            "layer": "eim",
+            "ok": None,
+            "sentence": "Not checked: without the time no certificate can be judged.",
+            "fix": None,
+        },
+        {"layer": "summary", "ok": False, "sentence": "The one thing to do: set the clock.", "fix": None},
+    ),
+}
+"""Items of the doctor, in the order in which they come."""
