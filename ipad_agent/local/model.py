@@ -270,7 +270,11 @@ class Trouble:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """Everything, at one moment. ``taken_at_s`` by the device's clock, ``clock_set``: whether that can be believed."""
+    """Everything, at one moment. ``taken_at_s`` by the device's clock, ``clock_set``: whether that can be believed.
+
+    While there is ``trouble``, card and profiles are as last seen. ``next_look``: when a card that cannot be managed
+    yet, or not at all, is looked at again.
+    """
 
     verdict: Verdict
     taken_at_s: int
@@ -291,6 +295,7 @@ class Status:
     warnings: tuple[Warning, ...] = ()
     schema_version: int = SCHEMA_VERSION
     trouble: Trouble | None = None
+    next_look: Time | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -106,7 +106,8 @@ def _consumer(status: Status) -> _Words | None:
     return _Words(
         f"The card is {status.card.kind}; this agent manages only IoT cards and leaves it alone.",
         "Look at the card again",
-        advice="Insert an IoT eUICC (an eSIM card after SGP.32). Nothing was changed on this one.",
+        status.next_look,
+        "Insert an IoT eUICC (an eSIM card after SGP.32). Nothing was changed on this one.",
     )
 
 
@@ -117,7 +118,8 @@ def _ipae(status: Status) -> _Words | None:
         "The card looks after its profiles itself (its built-in assistant, IPAe, is active); this agent leaves it "
         "alone.",
         "Look at the card again",
-        advice="Nothing, if that is intended. Else ask the card's issuer for one in IPAd mode.",
+        status.next_look,
+        "Nothing, if that is intended. Else ask the card's issuer for one in IPAd mode.",
     )
 
 
@@ -175,8 +177,10 @@ def _fallback(status: Status) -> _Words | None:
     guardian = status.guardian
     if guardian is None or not guardian.in_fallback:
         return None
+    profile = _enabled(status)
+    name = "" if profile is None else f" {_label(profile)}"
     return _Words(
-        f"The connection was lost for long, so the device uses its fallback profile {_name(status, None)}.",
+        f"The connection was lost for long, so the device uses its fallback profile{name}.",
         "Try the former profile again" if guardian.next_return is not None else "Wait for orders from the manager",
         guardian.next_return,
         "Find out why the former profile lost its network.",
@@ -216,8 +220,8 @@ def _unmanaged(status: Status) -> _Words | None:
     return _Words(
         "Nobody manages this card yet: it names no remote manager (eIM).",
         "Look at the card again",
-        advice="Set provisioning.initial_eim to the file that your eIM's operator gave you, or have the card "
-        "provisioned.",
+        status.next_look,
+        "Set provisioning.initial_eim to the file that your eIM's operator gave you, or have the card provisioned.",
     )
 
 
@@ -307,10 +311,9 @@ def _label(profile: Profile) -> str:
 
 
 def _name(status: Status, iccid: str | None) -> str:
-    """A profile as a person would call it; of the enabled one without an ICCID."""
+    """A profile as a person would call it."""
     if iccid is None:
-        profile = _enabled(status)
-        return "(none)" if profile is None else _label(profile)
+        return "(none)"
     known = next((profile for profile in status.profiles if profile.iccid == iccid), None)
     return f"…{iccid[-4:]}" if known is None else _label(known)
 

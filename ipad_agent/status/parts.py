@@ -1,0 +1,174 @@
+"""Parts of the picture as they are kept: with moments, from which each look computes ages anew."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final
+
+from ipad_agent.local import model
+from ipad_agent.policy.instant import Instant
+from ipad_agent.policy.outcome import Outcome
+
+from .convert import time_of, time_to_come
+
+_DAY_S: Final = 86_400
+
+
+@dataclass(slots=True)
+class TroublePart:
+    """Why nothing can be done."""
+
+    side: str
+    sentence: str
+    hint: str | None
+    since: Instant
+    due_s: float | None
+
+    def at(self, now: Instant) -> model.Trouble:
+        due = None if self.due_s is None else time_to_come(self.due_s, now)
+        return model.Trouble(self.side, self.sentence, self.hint, time_of(self.since, now), due)
+
+
+@dataclass(slots=True)
+class OperationPart:
+    """What is going on."""
+
+    name: str
+    since: Instant
+    eim_id: str | None = None
+    done: int | None = None
+    total: int | None = None
+    unit: str | None = None
+
+    def at(self, now: Instant) -> model.Operation:
+        return model.Operation(self.name, time_of(self.since, now), self.eim_id, self.done, self.total, self.unit)
+
+
+@dataclass(slots=True)
+class EimPart:
+    """One eIM; ``said`` and ``results`` are of the poll under way."""
+
+    eim_id: str
+    host: str | None = None
+    carrier: str | None = None
+    on_card: bool = True
+    failures: int = 0
+    trouble: str | None = None
+    next_due_s: float | None = None
+    next_reason: str | None = None
+    began: Instant | None = None
+    said: str | None = None
+    results: int = 0
+    last_poll_at: Instant | None = None
+    last_success_at: Instant | None = None
+    _last: Callable[[model.Time], model.Poll] | None = None
+
+    def begin(self, now: Instant) -> None:
+        """A poll begins."""
+        self.began, self.said, self.results = now, None, 0
+        self.next_due_s = self.next_reason = None
+
+    def ended(self, at: Instant, outcome: Outcome, *, packages: int = 0, cost_bytes: int | None = None) -> None:
+        """The poll ended at ``at``."""
+        duration_s = None if self.began is None else max(0.0, at.monotonic_s - self.began.monotonic_s)
+        results, ok = self.results, not outcome.failed
+        self._last = lambda time: model.Poll(time, ok, outcome.value, packages, results, cost_bytes, duration_s)
+        self.last_poll_at, self.began = at, None
+        if ok:
+            self.last_success_at = at
+
+    def at(self, now: Instant) -> model.Eim:
+        last = None
+        if self._last is not None and self.last_poll_at is not None:
+            last = self._last(time_of(self.last_poll_at, now))
+        return model.Eim(
+            eim_id=self.eim_id,
+            host=self.host,
+            carrier=self.carrier,
+            on_card=self.on_card,
+            last_poll=last,
+            last_success=None if self.last_success_at is None else time_of(self.last_success_at, now),
+            next_poll=None if self.next_due_s is None else time_to_come(self.next_due_s, now),
+            next_reason=self.next_reason,
+            failures=self.failures,
+            trouble=self.trouble,
+        )
+
+
+@dataclass(slots=True)
+class SwitchPart:
+    """A switch of the enabled profile; ``stages`` by name, in the order in which they were first looked at."""
+
+    phase: str
+    cause: str
+    previous: str | None
+    target: str | None
+    way_back: str
+    since: Instant
+    due_s: float | None
+    ended: Instant | None = None
+    stages: dict[str, model.Stage] = field(default_factory=dict)
+
+    def at(self, now: Instant) -> model.Switch:
+        return model.Switch(
+            phase=self.phase,
+            cause=self.cause,
+            previous=self.previous,
+            target=self.target,
+            way_back=self.way_back,
+            since=time_of(self.since, now),
+            deadline=None if self.due_s is None else time_to_come(self.due_s, now),
+            stages=tuple(self.stages.values()),
+            ended=None if self.ended is None else time_of(self.ended, now),
+        )
+
+
+@dataclass(slots=True)
+class GuardianPart:
+    """The guardian's last words; moments by the monotonic clock."""
+
+    enabled: bool
+    lost_since_s: float | None
+    acts_due_s: float | None
+    failed_cycles: int
+    in_fallback: bool
+    return_attempts: int
+    return_due_s: float | None
+
+    def at(self, now: Instant) -> model.Guardian:
+        return model.Guardian(
+            enabled=self.enabled,
+            lost_for_s=None if self.lost_since_s is None else now.monotonic_s - self.lost_since_s,
+            acts_at=None if self.acts_due_s is None else time_to_come(self.acts_due_s, now),
+            failed_cycles=self.failed_cycles,
+            in_fallback=self.in_fallback,
+            return_attempts=self.return_attempts,
+            next_return=None if self.return_due_s is None else time_to_come(self.return_due_s, now),
+        )
+
+
+class TrafficPart:
+    """Bytes by carrier and purpose since the start, and since midnight (UTC, by the wall clock as it is)."""
+
+    def __init__(self, budget_bytes_per_day: int | None) -> None:
+        self._budget = budget_bytes_per_day
+        self._by: dict[tuple[str, str], int] = {}
+        self._day: int | None = None
+        self._today = 0
+
+    def add(self, carrier: str, purpose: str, size_bytes: int, now: Instant) -> None:
+        """So many more."""
+        self._turn(now)
+        self._today += size_bytes
+        self._by[(carrier, purpose)] = self._by.get((carrier, purpose), 0) + size_bytes
+
+    def at(self, now: Instant) -> model.Traffic:
+        self._turn(now)
+        by = tuple((carrier, purpose, size) for (carrier, purpose), size in sorted(self._by.items()))
+        return model.Traffic(sum(self._by.values()), self._today, self._budget, by)
+
+    def _turn(self, now: Instant) -> None:
+        day = int(now.wall_s // _DAY_S)
+        if day != self._day:
+            self._day, self._today = day, 0
