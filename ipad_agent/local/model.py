@@ -7,8 +7,9 @@ socket was authorised; what leaves the device (log, bundle) shortens them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 SCHEMA_VERSION = 1
 """Of the JSON form. Fields may be added within a version; none changes its meaning or goes away."""
@@ -216,6 +217,14 @@ class Radio:
     signal_kind: str | None = None
 
 
+class TrafficShare(NamedTuple):
+    """What one carrier (coaps, https) moved for one purpose."""
+
+    carrier: str
+    purpose: str
+    size_bytes: int
+
+
 @dataclass(frozen=True, slots=True)
 class Traffic:
     """Bytes on the way to servers since the start of the agent and since midnight (UTC), by carrier and purpose."""
@@ -223,7 +232,7 @@ class Traffic:
     total_bytes: int = 0
     today_bytes: int = 0
     budget_bytes_per_day: int | None = None
-    by: tuple[tuple[str, str, int], ...] = ()
+    by: tuple[TrafficShare, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,13 +309,14 @@ class Status:
 
 @dataclass(frozen=True, slots=True)
 class Happening:
-    """One event of the log as the faces pass it on. ``level``: debug, info, warning or error."""
+    """One event of the log as the faces pass it on. ``level``: debug, info, warning or error. ``facts`` are pairs of
+    name and value here, an object in JSON."""
 
     id: str
     level: str
     text: str
     at_s: int
-    facts: tuple[tuple[str, str], ...] = ()
+    facts: tuple[tuple[str, str], ...] = field(default=(), metadata={"json": "object"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -332,8 +342,16 @@ def to_plain(value: object) -> object:
     """The JSON form: objects by field name, tuples as arrays, absent as null. The inverse needs no code: skins that
     live in another process read the JSON."""
     if is_dataclass(value) and not isinstance(value, type):
-        return {item.name: to_plain(getattr(value, item.name)) for item in fields(value)}
+        return {
+            item.name: dict(getattr(value, item.name))
+            if item.metadata.get("json") == "object"
+            else to_plain(getattr(value, item.name))
+            for item in fields(value)
+        }
     if isinstance(value, tuple):
+        names: tuple[str, ...] | None = getattr(value, "_fields", None)
+        if names is not None:
+            return {name: to_plain(item) for name, item in zip(names, value, strict=True)}
         return [to_plain(item) for item in value]
     if isinstance(value, StrEnum):
         return value.value

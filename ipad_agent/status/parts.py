@@ -165,7 +165,7 @@ class TrafficPart:
 
     def at(self, now: Instant) -> model.Traffic:
         self._turn(now)
-        by = tuple((carrier, purpose, size) for (carrier, purpose), size in sorted(self._by.items()))
+        by = tuple(model.TrafficShare(carrier, purpose, size) for (carrier, purpose), size in sorted(self._by.items()))
         return model.Traffic(sum(self._by.values()), self._today, self._budget, by)
 
     def _turn(self, now: Instant) -> None:

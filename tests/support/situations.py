@@ -30,6 +30,7 @@ from ipad_agent.local.model import (
     Switch,
     Time,
     Traffic,
+    TrafficShare,
     Trouble,
     Verdict,
     Warning,
@@ -86,7 +87,11 @@ TRAFFIC: Final = Traffic(
     48_211,
     6_120,
     2_000_000,
-    (("coaps", "poll", 30_011), ("coaps", "result", 9_200), ("https", "download", 9_000)),
+    (
+        TrafficShare("coaps", "poll", 30_011),
+        TrafficShare("coaps", "result", 9_200),
+        TrafficShare("https", "download", 9_000),
+    ),
 )
 PROFILE_A: Final = Profile(
     OPERATOR_A,
