@@ -428,6 +428,8 @@ class Bench:
                 "backoff_first_s": 1,
             },
             "coap": {"ack_timeout_s": 1.0},
+            "site": {"hooks_dir": self.folder / "hooks.d", "conditions_dir": self.folder / "conditions.d"},
+            "local": {"dbus": "off"},
             "store": {"state_dir": self.folder / "agent-state", "runtime_dir": self.folder / "agent-run"},
             "log": {"level": "debug", "style": "json"},
         }

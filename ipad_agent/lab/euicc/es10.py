@@ -108,6 +108,10 @@ class Es10:
         self._table[tag] = handler
         (self._fragments.add if fragment else self._fragments.discard)(tag)
 
+    def handler(self, tag: int) -> Handler:
+        """What answers commands that begin with ``tag`` now; ``KeyError`` when nothing does."""
+        return self._table[tag]
+
     def execute(self, command: bytes) -> bytes:
         """The answer to one assembled command; ``StatusError`` when there is none."""
         try:

@@ -1,0 +1,48 @@
+"""What an agent still owes, read from its journal while it runs or after it was killed.
+
+The file is lines of ``crc32(8 hex digits) SP JSON``. Of the JSON only this matters: ``r`` is ``open`` (of entry ``n``),
+``entry``, ``update`` or ``close`` (of entry ``e``), ``k`` the kind, ``f`` the facts. Lines that are not whole count for
+nothing: whoever writes has not finished them.
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+__all__ = ["Owed", "owed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Owed:
+    """One open entry."""
+
+    kind: str
+    facts: dict[str, Any]
+
+
+def owed(state_folder: Path) -> list[Owed]:
+    """The open entries of the journal in this folder, oldest first; none where there is no journal yet."""
+    try:
+        data = (state_folder / "journal").read_bytes()
+    except FileNotFoundError:
+        return []
+    entries: dict[int, Owed] = {}
+    for line in data.split(b"\n"):
+        checksum, _, text = line.partition(b" ")
+        if not text or f"{zlib.crc32(text):08x}".encode() != checksum:
+            continue
+        record = json.loads(text)
+        match record.get("r"):
+            case "open":
+                entries[record["n"]] = Owed(record["k"], record["f"])
+            case "entry":
+                entries[record["e"]] = Owed(record["k"], record["f"])
+            case "update" if record["e"] in entries:
+                entries[record["e"]] = Owed(record["k"], entries[record["e"]].facts | record["f"])
+            case "close":
+                entries.pop(record["e"], None)
+    return list(entries.values())
