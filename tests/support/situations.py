@@ -256,7 +256,14 @@ SITUATIONS: Final[dict[str, Status]] = {
             traffic=Traffic(),
             uptime_s=1.2,
         ),
-        "fresh": replace(_CALM, profiles=(replace(PROFILE_BOOTSTRAP, enabled=True),), eims=(), uptime_s=95.0),
+        "fresh": replace(
+            _CALM,
+            profiles=(replace(PROFILE_BOOTSTRAP, enabled=True),),
+            eims=(),
+            uptime_s=95.0,
+            modem=replace(MODEM, iccid=BOOTSTRAP),
+            traffic=Traffic(),
+        ),
         "ready": _CALM,
         "ready-with-debts": replace(
             _CALM,
@@ -282,6 +289,7 @@ SITUATIONS: Final[dict[str, Status]] = {
         "switch-armed": replace(
             _CALM,
             profiles=with_enabled(OPERATOR_B, "eIM", ago(168)),
+            modem=replace(MODEM, iccid=OPERATOR_B),
             switch=_ARMED,
             owed=(replace(_RESULT, since=ago(168), next_attempt=None, attempts=0, reason=None),),
             radio=Radio("registered at home", True, "262 02", "LTE", -104, "RSRP"),
@@ -289,6 +297,7 @@ SITUATIONS: Final[dict[str, Status]] = {
         "rolling-back": replace(
             _CALM,
             profiles=with_enabled(OPERATOR_B, "eIM", ago(421)),
+            modem=replace(MODEM, iccid=OPERATOR_B),
             switch=replace(_failed_switch(), phase="rolling-back", since=ago(421), ended=None),
             radio=Radio("denied", False, None, "LTE", -104, "RSRP"),
         ),
@@ -391,6 +400,7 @@ SITUATIONS: Final[dict[str, Status]] = {
         "fallback": replace(
             _CALM,
             profiles=with_enabled(BOOTSTRAP, "fallback", ago(7 * HOUR_S)),
+            modem=replace(MODEM, iccid=BOOTSTRAP),
             radio=Radio("roaming", True, "262 01", "LTE", -101, "RSRP"),
             guardian=Guardian(
                 enabled=True, failed_cycles=0, in_fallback=True, return_attempts=1, next_return=ahead(17 * HOUR_S)
@@ -398,6 +408,7 @@ SITUATIONS: Final[dict[str, Status]] = {
         ),
         "emergency": replace(
             _CALM,
+            modem=replace(MODEM, iccid=None),
             profiles=(
                 *(replace(profile, enabled=False) for profile in (PROFILE_A, PROFILE_B, PROFILE_BOOTSTRAP)),
                 Profile(

@@ -1,0 +1,1 @@
+"""What ``ipactl`` shows: from a value to lines, without asking anybody anything."""
