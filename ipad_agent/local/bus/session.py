@@ -1,0 +1,246 @@
+"""One stay on the bus: from the connection to its end. Takes the name, answers calls, tells changes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter, deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from ipad_agent.events import trace
+from ipad_agent.local.model import Happening
+from ipad_agent.local.ports import NOT_AUTHORIZED, Service
+
+from . import events as said
+from . import reads, verbs
+from .authority import Authority, Caller, LocalRule
+from .errors import BusLost, NameRefused, NameTaken, RemoteFailure
+from .interfaces import BUS_NAME, EVENT, MANAGER, OBJECT_MANAGER, PROPERTIES, ROOT, STATUS, Method
+from .library import Link
+from .messages import Answer, Broadcast, Call, Failure
+from .tree import EimNumbers, Objects, changes, objects_of, steady
+from .values import string_map, text
+
+EVENT_BACKLOG: Final = 256
+CALLS_AT_ONCE: Final = 256
+CALLS_AT_ONCE_PER_CALLER: Final = 8
+CALLS_AT_ONCE_PER_USER: Final = 16
+"""Calls that act and are not answered yet. Reads are answered at once and not counted. A user may have many
+connections; nobody who only waits for a permission keeps the others from asking."""
+_TOO_MANY: Final = Failure("org.freedesktop.DBus.Error.LimitsExceeded", "Too many calls at once.")
+_DO_NOT_QUEUE: Final = 4
+_PRIMARY_OWNER: Final = 1
+_ALREADY_OWNER: Final = 4
+_DBUS: Final = "org.freedesktop.DBus"
+_DBUS_PATH: Final = "/org/freedesktop/DBus"
+
+
+class Picture:
+    """What the bus shows: built again only when the agent says that something may have changed."""
+
+    def __init__(self, service: Service, numbers: EimNumbers) -> None:
+        self._service = service
+        self._numbers = numbers
+        self._stale = True
+        self._shown: Objects = {}
+        self._told: Objects = {}
+
+    def outdated(self) -> None:
+        self._stale = True
+
+    @property
+    def now(self) -> Objects:
+        if self._stale:
+            self._shown = steady(self._told, objects_of(self._service.status(), self._numbers))
+            self._stale = False
+        return self._shown
+
+    def told(self) -> None:
+        """Whoever comes now reads everything: nothing has to be told of what is already so."""
+        self._told = self.now
+
+    def news(self) -> list[Broadcast]:
+        """Signals from what was told last to what is; they count as told."""
+        found = changes(self._told, self.now)
+        self._told = self.now
+        return [
+            *(Broadcast(ROOT, OBJECT_MANAGER, "InterfacesRemoved", "oas", gone) for gone in found.removed),
+            *(
+                Broadcast(ROOT, OBJECT_MANAGER, "InterfacesAdded", "oa{sa{sv}}", (path, dict(interfaces)))
+                for path, interfaces in found.added
+            ),
+            *(
+                Broadcast(path, PROPERTIES, "PropertiesChanged", "sa{sv}as", (interface, dict(values), ()))
+                for path, interface, values in found.changed
+            ),
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """``gap_s``: signals about changes go out at most this often, together."""
+
+    deadline_s: float = 10.0
+    gap_s: float = 0.2
+
+
+class Session:
+    """Made once per connection."""
+
+    def __init__(
+        self,
+        service: Service,
+        picture: Picture,
+        rule: LocalRule,
+        pace: Pace,
+        make_link: Callable[[Callable[[Call], None], Callable[[str, str, str, tuple[object, ...]], None]], Link],
+    ) -> None:
+        self._service = service
+        self._picture = picture
+        self._pace = pace
+        self._link = make_link(self._called, self._signalled)
+        self._authority = Authority(self._link, rule)
+        self._wake = asyncio.Event()
+        self._events: deque[Happening] = deque(maxlen=EVENT_BACKLOG)
+        self._dropped = 0
+        self._calls: dict[asyncio.Task[Answer | Failure], str] = {}
+        self._users: Counter[int | None] = Counter()
+        self._name_lost = False
+
+    async def begin(self, addresses: str) -> None:
+        """Connect and take the name. Raises ``BusUnreachable``, ``BusLost``, ``NameTaken`` and ``NameRefused``."""
+        await self._link.open(addresses)
+        try:
+            reply = await self._link.call(_DBUS, _DBUS_PATH, _DBUS, "RequestName", "su", (BUS_NAME, _DO_NOT_QUEUE))
+        except RemoteFailure as error:
+            raise NameRefused(error.message) from error
+        except TimeoutError as error:
+            raise BusLost("the bus does not answer.") from error
+        if reply[0] not in (_PRIMARY_OWNER, _ALREADY_OWNER):
+            raise NameTaken(f"{BUS_NAME} belongs to another program")
+
+    async def stay(self) -> None:
+        """Serve until the connection ends; raises ``BusLost`` then."""
+        said.ON_THE_BUS.emit(name=BUS_NAME, library=self._link.library)
+        self._picture.told()
+        stop_watching = self._service.watch(self._changed)
+        stop_listening = self._service.listen(self._happened)
+        telling = asyncio.ensure_future(self._tell())
+        losing = asyncio.ensure_future(self._link.lost())
+        try:
+            done, _ = await asyncio.wait({telling, losing}, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        finally:
+            stop_watching()
+            stop_listening()
+            for task in (telling, losing):
+                task.cancel()
+            await asyncio.gather(telling, losing, return_exceptions=True)
+
+    def close(self) -> None:
+        """Leave the bus. Verbs that were asked carry on; nobody gets their answers."""
+        self._link.close()
+
+    @property
+    def unfinished(self) -> frozenset[asyncio.Task[Answer | Failure]]:
+        """Verbs that still run."""
+        return frozenset(self._calls)
+
+    # -- telling -------------------------------------------------------------------------------------------------------
+
+    def _changed(self) -> None:
+        self._picture.outdated()
+        self._wake.set()
+
+    def _happened(self, event: Happening) -> None:
+        if len(self._events) == EVENT_BACKLOG:
+            self._dropped += 1
+        self._events.append(event)
+        self._wake.set()
+
+    async def _tell(self) -> None:
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            for signal in self._picture.news():
+                self._link.broadcast(signal)
+            while self._events:
+                self._link.broadcast(_event(self._events.popleft()))
+            await self._link.flush()
+            if self._name_lost:
+                raise BusLost("the name was taken away.")
+            if self._dropped:
+                dropped, self._dropped = self._dropped, 0
+                said.EVENTS_DROPPED.emit(count=dropped)
+            await asyncio.sleep(self._pace.gap_s)
+
+    def _signalled(self, sender: str, interface: str, member: str, body: tuple[object, ...]) -> None:
+        if (sender, interface, member) == (_DBUS, _DBUS, "NameLost") and body[:1] == (BUS_NAME,):
+            self._name_lost = True
+            self._wake.set()
+
+    # -- being called --------------------------------------------------------------------------------------------------
+
+    def _called(self, call: Call) -> None:
+        objects = self._picture.now
+        found = reads.route(objects, call)
+        if isinstance(found, Failure):
+            self._link.answer(call, found)
+            return
+        interface, method = found
+        if interface != MANAGER.name:
+            self._link.answer(call, reads.read(objects, interface, call))
+            return
+        callers = list(self._calls.values())
+        if len(callers) >= CALLS_AT_ONCE or callers.count(call.sender) >= CALLS_AT_ONCE_PER_CALLER:
+            self._link.answer(call, _TOO_MANY)
+            return
+        task = asyncio.ensure_future(self._act(call, method))
+        self._calls[task] = call.sender
+        task.add_done_callback(lambda task: self._acted(call, task))
+
+    async def _act(self, call: Call, method: Method) -> Answer | Failure:
+        assert method.action is not None, "every method of the Manager needs a right"
+        try:
+            caller = await self._authority.caller(call.sender)
+        except TimeoutError:
+            return verbs.failure(NOT_AUTHORIZED, "The bus did not say in time who asks.")
+        if self._users[caller.uid] >= CALLS_AT_ONCE_PER_USER:
+            return _TOO_MANY
+        self._users[caller.uid] += 1
+        try:
+            return await self._act_for(caller, call, method.name, method.action)
+        finally:
+            self._users[caller.uid] -= 1
+
+    async def _act_for(self, caller: Caller, call: Call, verb: str, action: str) -> Answer | Failure:
+        decision = await self._authority.decide(caller, action, interactive=call.interactive)
+        if not decision.allowed:
+            said.DENIED.emit(verb=verb, reason=decision.reason, **_who(caller))
+            return verbs.failure(NOT_AUTHORIZED, f"You may not ask for {verb}: {decision.reason}.")
+        if action != STATUS:
+            said.ASKED.emit(verb=verb, **_who(caller))
+        return await verbs.run(self._service, verb, call.body)
+
+    def _acted(self, call: Call, task: asyncio.Task[Answer | Failure]) -> None:
+        del self._calls[task]
+        if task.cancelled():
+            return
+        error = task.exception()
+        if error is None:
+            self._link.answer(call, task.result())
+        elif not isinstance(error, BusLost):
+            said.DEFECT.emit(error=f"{call.member} failed with {type(error).__name__}.")
+            trace(error)
+            self._link.answer(call, verbs.failure("Failed", "The agent could not do that; its log says why."))
+
+
+def _who(caller: Caller) -> dict[str, object]:
+    return {name: "unknown" if value is None else value for name, value in (("uid", caller.uid), ("pid", caller.pid))}
+
+
+def _event(event: Happening) -> Broadcast:
+    body = (text(event.id), text(event.level), text(event.text), string_map(event.facts))
+    return Broadcast(ROOT, MANAGER.name, EVENT.name, "".join(arg.signature for arg in EVENT.args), body)
