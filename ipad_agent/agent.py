@@ -9,30 +9,33 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
-from typing import Final, Protocol
+from collections.abc import Iterable
+from typing import Final
 
 from . import daemon_events as events
-from .clock import Clock
-from .codec.device import IpaCapabilities
 from .codec.eim_config import EimConfigurationData
 from .codec.identifiers import Eid
 from .errors import CardError, CodecError, EimError, IpadError, ModemError, NetworkError, Remedy, StoreError
 from .events import trace
+from .parts import Links, ManagedCard, Notifier, Rooms
 from .policy.outcome import Outcome, Wake
-from .policy.settings import ScheduleSettings
 from .procedures import events as procedure_events
-from .procedures import startup
+from .procedures import startup, window
 from .procedures.backoff import Receivers
-from .procedures.context import Association, Context, DownloadRules
-from .procedures.poll import PollEnd, PollReport, poll
-from .procedures.ports import Card, Device, EimLink, Journal, Memory, SmdpConnector
+from .procedures.context import Association, Context
+from .procedures.control import Control
+from .procedures.holding import HeldWork
+from .procedures.no_link import NoLink
+from .procedures.poll import PollEnd, PollReport, needs_this_poll, poll
+from .procedures.ports import EimLink
 from .procedures.provisioning import provision
 from .procedures.startup import CardFacts, CardKind
 from .procedures.state_change import StateChanges
+from .procedures.switches import Switches
 from .procedures.work import WorkList
-from .timetable import Documents, Timetable
+from .timetable import Due, Timetable
+
+__all__ = ["Agent", "Links", "ManagedCard", "Notifier", "Rooms"]
 
 FIRST_PAUSE_S: Final = 2.0
 LONGEST_PAUSE_S: Final = 60.0
@@ -45,54 +48,6 @@ POLL_LIMIT_S: Final = 3600.0
 TICK_S: Final = 600.0
 
 
-class ManagedCard(Card, Protocol):
-    """The card, and what the daemon does with it between procedures."""
-
-    async def release(self) -> None:
-        """Close the logical channel so that others may use it."""
-
-    async def close(self) -> None:
-        """Give the port back."""
-
-
-class Links(Protocol):
-    """Makes the link to an eIM from the card's entry for it; keeps what makes the next handshake cheap."""
-
-    def link(self, config: EimConfigurationData, eid: Eid) -> EimLink:
-        """Raises ``IpadError`` when the entry and the configuration do not say how to reach it."""
-
-    def keep_only(self, configs: list[EimConfigurationData]) -> None:
-        """Forget eIMs, and session tickets, that are not in this list."""
-
-
-class Notifier(Protocol):
-    """Tells the service manager how it goes."""
-
-    def status(self, text: str) -> object: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Rooms:
-    """All the daemon works with. ``initial_eims`` is the AddInitialEim request for a card that nobody manages;
-    without a ``connector`` profiles are only downloaded through the eIM."""
-
-    card: ManagedCard
-    device: Device
-    links: Links
-    journal: Journal
-    memory: Memory
-    schedules: Documents
-    clock: Clock
-    settings: ScheduleSettings
-    capabilities: IpaCapabilities
-    notifier: Notifier
-    idle: Callable[[], None]
-    initial_eims: bytes | None = None
-    initial_eims_source: str = ""
-    connector: SmdpConnector | None = None
-    download: DownloadRules = field(default_factory=DownloadRules)
-
-
 class Agent:
     """One agent for one card. ``run`` ends only when it is cancelled."""
 
@@ -101,6 +56,10 @@ class Agent:
         self._dice = dice if dice is not None else random.Random()
         self._work = WorkList(rooms.journal)
         self._changes = StateChanges(rooms.memory)
+        self._switches = Switches(rooms.journal, rooms.clock)
+        self._control = Control()
+        self._held = HeldWork(rooms.memory, rooms.clock, rooms.holding)
+        self._commanded = False
         self._deadline: float | None = None
         self._refused_initial: Eid | None = None
         self._provisioned_at: float | None = None
@@ -225,26 +184,51 @@ class Agent:
     async def _poll_for_ever(
         self, facts: CardFacts, eims: dict[str, EimConfigurationData], timetable: Timetable
     ) -> None:
+        announced = ""
         while eims:
             self._bring_forward(timetable)
             due = timetable.next()
             if due is None:
                 return
-            if not due.decision.poll_now:
-                events.NEXT_POLL.emit(eim=due.eim_id, sentence=due.decision.sentence, wait_s=due.decision.wait_s)
+            eim_id = self._pressing(facts, eims)
+            if eim_id is None and not due.decision.poll_now:
+                reason = f"{due.eim_id} {due.decision.reason.value}"
+                if reason != announced:
+                    announced = reason
+                    events.NEXT_POLL.emit(eim=due.eim_id, sentence=due.decision.sentence, wait_s=due.decision.wait_s)
                 self._rooms.idle()
-                await self._pause(due.decision.wait_s, f"{due.eim_id}: {due.decision.sentence}", timetable)
+                await self._rest(facts, due, timetable)
                 continue
+            announced = ""
             told_later = self._pending(eims)
-            report = await self._poll(facts, eims, due.eim_id, timetable)
-            if report is None or report.eims_changed or due.eim_id not in {c.eim_id for c in facts.eims}:
+            eim_id = eim_id or due.eim_id
+            report = await self._poll(facts, eims, eim_id, timetable)
+            if report is None or report.eims_changed or eim_id not in {c.eim_id for c in facts.eims}:
                 configs = await self._rooms.card.get_eim_configuration()
                 facts = CardFacts(facts.eid, facts.kind, facts.info2, facts.profiles, configs)
                 eims = self._with_owed(configs)
                 timetable.set_eims(eims)
                 self._rooms.links.keep_only(list(eims.values()))
             timetable.wake(Wake.STATE_CHANGE, self._pending(eims) - told_later)
+            if report is not None and report.end is PollEnd.EIM_CHANGED and eim_id in eims:
+                timetable.wake(Wake.COMMAND, [eim_id])  # by its new key or address; more may wait there
             await self._rooms.card.release()
+
+    def _pressing(self, facts: CardFacts, eims: dict[str, EimConfigurationData]) -> str | None:
+        """The eIM whose poll cannot wait, because a switch is under way that it has to prove."""
+        switch = self._switches.open()
+        if switch is None or not needs_this_poll(self._context(facts), switch):
+            return None
+        return switch.eim_id if switch.eim_id in eims else next(iter(eims))
+
+    async def _rest(self, facts: CardFacts, due: Due, timetable: Timetable) -> None:
+        """Until the next poll, or until it is time to look whether all is well."""
+        status = f"{due.eim_id}: {due.decision.sentence}"
+        if self._switches.open() is None:
+            await self._pause(due.decision.wait_s, status, timetable)
+            return
+        await self._pause(min(due.decision.wait_s, LOOK_AGAIN_S), status, timetable)
+        await window.look_again(self._context(facts))
 
     def _bring_forward(self, timetable: Timetable) -> None:
         """Do what ``poke`` asked for."""
@@ -254,24 +238,34 @@ class Agent:
             if cause in causes:
                 events.WOKEN.emit(cause=cause.value)
                 timetable.wake(cause)
+                if cause is Wake.COMMAND:
+                    self._commanded = True
 
     async def _poll(
         self, facts: CardFacts, eims: dict[str, EimConfigurationData], eim_id: str, timetable: Timetable
     ) -> PollReport | None:
         """One poll and its consequence for the schedule; None when it failed on the way to the eIM."""
+        fetch = await self._may_fetch()
+        if not fetch and not self._work.open(eim_id) and self._pressing(facts, eims) is None:
+            timetable.finish(eim_id, Outcome.HELD, retry_after_s=self._held.retry_s)
+            return PollReport(PollEnd.HELD, 0)
         timetable.begin(eim_id)
         outcome, retry_after_s = Outcome.INTERRUPTED, None
+        link: EimLink
         try:
             link = self._rooms.links.link(eims[eim_id], facts.eid)
         except IpadError as error:
             events.NO_WAY_TO_EIM.emit(eim=eim_id, reason=error.message)
-            timetable.finish(eim_id, Outcome.TRUST_REFUSED)
-            return None
+            if self._pressing(facts, eims) is None:
+                timetable.finish(eim_id, Outcome.TRUST_REFUSED)
+                return None
+            link = NoLink(error.message)
         try:
             others = tuple(other.eim_id for other in facts.eims if other.eim_id != eim_id)
             with _Step(self, POLL_LIMIT_S):
-                report = await poll(self._context(facts), Association(eims[eim_id], link, others))
+                report = await poll(self._context(facts), Association(eims[eim_id], link, others), fetch=fetch)
             outcome = _OUTCOMES[report.end]
+            retry_after_s = self._held.retry_s if report.end is PollEnd.HELD else None
             return report
         except (NetworkError, EimError, CodecError) as error:
             outcome, retry_after_s = _outcome_of(error), error.retry_after_s
@@ -287,6 +281,11 @@ class Agent:
             finally:
                 timetable.finish(eim_id, outcome, retry_after_s=retry_after_s)
 
+    async def _may_fetch(self) -> bool:
+        """Whether new work may be fetched now; a person's command overrides the site's conditions."""
+        commanded, self._commanded = self._commanded, False
+        return commanded or await self._held.look(self._rooms.site)
+
     def _context(self, facts: CardFacts) -> Context:
         rooms = self._rooms
         return Context(
@@ -301,6 +300,12 @@ class Agent:
             receivers=Receivers(rooms.memory, rooms.clock),
             connector=rooms.connector,
             download=rooms.download,
+            switches=self._switches,
+            switching=rooms.switching,
+            network=rooms.network,
+            site=rooms.site,
+            control=self._control,
+            on_switch=rooms.on_switch,
         )
 
     async def _pause(self, wait_s: float, status: str, timetable: Timetable | None = None) -> None:
@@ -339,6 +344,8 @@ _OUTCOMES: Final = {
     PollEnd.EIM_TROUBLE: Outcome.EIM_ERROR,
     PollEnd.RESULT_REFUSED: Outcome.EIM_ERROR,
     PollEnd.JOURNAL_FULL: Outcome.EIM_ERROR,
+    PollEnd.HELD: Outcome.HELD,
+    PollEnd.EIM_CHANGED: Outcome.IDLE,
 }
 
 

@@ -145,7 +145,8 @@ class EimLinks:
         )
         ways = [Way(_scheme(endpoint), partial(self._carrier, endpoint)) for endpoint in endpoints]
         carrier = FailoverCarrier(ways, eim_id=config.eim_id)
-        return EimClient(carrier, eid, eim_id=config.eim_id, binding=BINDINGS[chosen.binding])
+        binding = BINDINGS[chosen.binding]
+        return EimClient(carrier, eid, eim_id=config.eim_id, binding=binding, host=endpoints[0].host)
 
     def _carrier(self, endpoint: CoapsEndpoint | HttpsEndpoint) -> Carrier:
         """Loads the libraries of this carrier, and only of this."""

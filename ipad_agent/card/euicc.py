@@ -100,6 +100,12 @@ class Euicc:
                 raise CardUnreachable(f"the card did not come back within {self._recover_limit_s:g} s") from None
             self._reset_due = False
 
+    async def verify_switched(self) -> None:
+        """As ``recover``, but through a card reset until the modem sees the enabled profile, whatever was seen before:
+        after a restart nobody knows whether the reset after a switch was made."""
+        self._reset_due = True
+        await self.recover()
+
     async def release(self) -> None:
         """Close the channel, so that others can use it; the next call opens one again."""
         async with self._lock:

@@ -108,6 +108,14 @@ class EimConfigurationData:
             tolerances=notes.ids,
         )
 
+    def same_way_as(self, other: EimConfigurationData) -> bool:
+        """Whether both say the same about who this eIM is and how it is reached; the counter, which every package
+        moves, and the token, which only the card needs, do not count."""
+        return all(
+            getattr(self, name) == getattr(other, name)
+            for name in ("eim_id", "fqdn", "id_type", "public_key", "trusted_tls", "supported_protocol", "ci_pkid")
+        ) and (self.indirect_download is other.indirect_download)
+
     @classmethod
     def build(
         cls,

@@ -70,7 +70,9 @@ class EimClient:
         eim_id: str = "the eIM",
         dialect: Dialect = "1.2",
         binding: Binding = BINDINGS["asn1"],
+        host: str | None = None,
     ) -> None:
+        self.host = host
         self._carrier = carrier
         self._eid = eid
         self._eim_id = eim_id
@@ -167,6 +169,10 @@ class EimClient:
         if refused is not None:
             self._note(CANCEL_SESSION, refused.tolerances)
             raise FunctionRefused(CANCEL_SESSION, refused.code)
+
+    async def reach(self) -> None:
+        """Make the secured association and say nothing over it."""
+        await self._carrier.reach()
 
     async def close(self) -> None:
         """End the association."""

@@ -56,9 +56,7 @@ class FailoverCarrier:
 
     async def exchange(self, body: bytes, *, function: str) -> bytes:
         """See ``Carrier``."""
-        carrier = self._made.get(self._at)
-        if carrier is None:
-            carrier = self._made[self._at] = self._ways[self._at].make()
+        carrier = self._carrier()
         try:
             answer = await carrier.exchange(body, function=function)
         except (Unreachable, HandshakeFailed) as error:
@@ -66,6 +64,21 @@ class FailoverCarrier:
             raise
         self._problem, self._answered = None, True
         return answer
+
+    async def reach(self) -> None:
+        """See ``Carrier``."""
+        try:
+            await self._carrier().reach()
+        except (Unreachable, HandshakeFailed) as error:
+            self._problem = error
+            raise
+        self._problem = None
+
+    def _carrier(self) -> Carrier:
+        carrier = self._made.get(self._at)
+        if carrier is None:
+            carrier = self._made[self._at] = self._ways[self._at].make()
+        return carrier
 
     async def close(self) -> None:
         """See ``Carrier``. Ends the procedure, and with it the choice of the way."""

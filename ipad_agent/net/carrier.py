@@ -33,6 +33,10 @@ class Carrier(Protocol):
         ``PeerBusy``, ``PeerStatus``, ``ProtocolViolation``, ``ResponseTooLarge`` (server side).
         """
 
+    async def reach(self) -> None:
+        """Make the session, with everything that proves the server, and send nothing over it. Raises as ``exchange``
+        does on the network side."""
+
     async def close(self) -> None:
         """End the session politely (close_notify) and free the socket; the carrier may be used again."""
 

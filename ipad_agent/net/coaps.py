@@ -81,6 +81,13 @@ class CoapsCarrier:
             finally:
                 self._used_at_s = self._clock.monotonic()
 
+    async def reach(self) -> None:
+        """See ``Carrier``."""
+        async with self._lock:
+            if self._association is None:
+                self._association = await self._connect()
+            self._used_at_s = self._clock.monotonic()
+
     async def close(self) -> None:
         """See ``Carrier``. Waits for a running exchange, which its own deadline bounds; cancel that one to hurry."""
         async with self._lock:

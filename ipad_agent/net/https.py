@@ -90,6 +90,12 @@ class HttpsCarrier:
                     connection.abort()
         return self._content(response)
 
+    async def reach(self) -> None:
+        """See ``Carrier``."""
+        async with self._lock:
+            if self._connection is None:
+                self._connection = await self._connect()
+
     async def close(self) -> None:
         """See ``Carrier``. Waits for a running exchange, which its own deadline bounds; cancel that one to hurry."""
         async with self._lock:

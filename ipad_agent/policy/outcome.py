@@ -35,11 +35,12 @@ class Outcome(Enum):
     MODEM_TROUBLE = "the modem failed"
     CARD_TROUBLE = "the eUICC failed"
     INTERRUPTED = "the last run was cut off by a crash or power loss"
+    HELD = "the conditions of this site hold work back"
 
     @property
     def failed(self) -> bool:
         """Whether it counts towards the back-off."""
-        return self not in (Outcome.IDLE, Outcome.MORE_WAITING)
+        return self not in (Outcome.IDLE, Outcome.MORE_WAITING, Outcome.HELD)
 
 
 # eimPackageError of GetEimPackageResponse (SGP.32 v1.2, ESipa).

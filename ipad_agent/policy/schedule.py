@@ -39,6 +39,7 @@ class Reason(Enum):
     MORE_WAITING = "pause after a run with the most packages allowed"
     BACK_OFF = "back-off"
     TOLD_TO_WAIT = "the eIM asked to come back later"
+    HELD = "the conditions of this site hold work back"
     WOKEN = "woken"
     RUNNING = "a run is under way"
 
@@ -140,7 +141,7 @@ def finish(
     retry_after_s: float | None = None,
 ) -> EimSchedule:
     """A run ended: when is the next? ``retry_after_s`` is what a busy eIM asked for (CoAP 5.03 with Max-Age,
-    RFC 7252 §5.9.3.4, or Retry-After), honoured up to ``busy_cap_s``."""
+    RFC 7252 §5.9.3.4, or Retry-After), honoured up to ``busy_cap_s``; for ``HELD`` when to look again."""
     failures = (state.failures + 1 if state.outcome is outcome else 1) if outcome.failed else 0
     full_runs = state.full_runs + 1 if outcome is Outcome.MORE_WAITING else 0
     fast = _in_fast_phase(state, now, settings)
@@ -153,6 +154,10 @@ def finish(
         # Only later than asked, never earlier; the floor keeps "come back in 1 s" from becoming a busy loop.
         asked_s = max(min(retry_after_s, settings.busy_cap_s), settings.backoff_first_s / 10)
         delay_s = asked_s * (1 + settings.jitter * chance)
+    elif outcome is Outcome.HELD:
+        reason = Reason.HELD
+        again_s = settings.backoff_local_s if retry_after_s is None else retry_after_s
+        delay_s = _jittered(max(again_s, settings.backoff_first_s / 10), settings, chance)
     elif fast and outcome in (Outcome.IDLE, Outcome.EID_UNKNOWN):
         # A new device is often powered before its EID is entered at the eIM.
         reason = Reason.FAST_PHASE

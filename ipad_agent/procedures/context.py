@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from ipad_agent.clock import Clock
 from ipad_agent.codec.device import IpaCapabilities
 from ipad_agent.codec.eim_config import EimConfigurationData
 from ipad_agent.codec.identifiers import Eid
+from ipad_agent.policy.switch_settings import SwitchSettings
+from ipad_agent.policy.verdict import Finding
 
 from .backoff import Receivers
-from .ports import Card, Device, EimLink, SmdpConnector
+from .control import Control
+from .ports import Card, Device, EimLink, Network, Site, SmdpConnector
 from .state_change import StateChanges
+from .switches import Switch, Switches
+from .unknown import NO_SITE, UNKNOWN_NETWORK
 from .work import WorkList
 
 
@@ -28,9 +34,16 @@ class DownloadRules:
     allow_expired: bool = False
 
 
+def _show_nobody(switch: Switch | None, findings: tuple[Finding, ...]) -> None:
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class Context:
-    """The card and everything this device remembers about it. Without a ``connector`` there is no direct download."""
+    """The card and everything this device remembers about it. Without a ``connector`` there is no direct download.
+
+    ``on_switch`` is told how a switch stands, and None when it is over.
+    """
 
     card: Card
     eid: Eid
@@ -41,8 +54,14 @@ class Context:
     max_packages: int
     clock: Clock
     receivers: Receivers
+    switches: Switches
     connector: SmdpConnector | None = None
     download: DownloadRules = DownloadRules()
+    switching: SwitchSettings = field(default_factory=SwitchSettings)
+    network: Network = UNKNOWN_NETWORK
+    site: Site = NO_SITE
+    control: Control = field(default_factory=Control)
+    on_switch: Callable[[Switch | None, tuple[Finding, ...]], None] = _show_nobody
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ eIM took the result.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -94,22 +95,28 @@ async def with_notifications(card: Card, result: EuiccPackageResult) -> bytes:
     return esipa.encode_epr_and_notifications(result.relay_raw, [n.raw for n in pending])
 
 
-async def deliver_work(context: Context, eim: Association, work: Work) -> Delivery:
-    """Deliver the result of one order and close the work unless the eIM refused it."""
+async def deliver_work(
+    context: Context, eim: Association, work: Work, *, taken: Callable[[], None] = lambda: None
+) -> Delivery:
+    """Deliver the result of one order and close the work unless the eIM refused it. ``taken`` is called as soon as the
+    eIM took it, before the card is touched again."""
     if work.result is None:
         raise ValueError("work without a result cannot be delivered")
     seq = _sequence_number(work.result)
-    delivery = await _deliver(context, eim, work.result, seq=seq)
+    delivery = await _deliver(context, eim, work.result, seq=seq, taken=taken)
     if delivery.refused is None:
         context.work.settled(work, "delivered")
     return delivery
 
 
-async def _deliver(context: Context, eim: Association, result: bytes, *, seq: int | None) -> Delivery:
+async def _deliver(
+    context: Context, eim: Association, result: bytes, *, seq: int | None, taken: Callable[[], None] = lambda: None
+) -> Delivery:
     answer = await eim.link.provide_eim_package_result(result)
     if answer.error is not None:
         events.RESULT_REFUSED.emit(eim=eim.eim_id, code=answer.error, meaning=sentences.eim_package_error(answer.error))
         return Delivery((), refused=answer.error, seq=seq)
+    taken()
     events.RESULT_SENT.emit(
         eim=eim.eim_id,
         size_bytes=len(result),

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from ipad_agent.codec import esipa, tlv
 from ipad_agent.codec.esipa import ResultErrorCode, StateChangeCause
-from ipad_agent.codec.euicc_package import EuiccPackageRequest, EuiccPackageResult
+from ipad_agent.codec.euicc_package import EuiccPackageResult
 from ipad_agent.errors import CardError, CodecError, ModemError, Remedy
+from ipad_agent.policy.switch import Phase
 
-from . import events, sentences
+from . import events, sentences, switch
 from .context import Association, Context
-from .delivery import stored_results, with_notifications
+from .delivery import with_notifications
 from .state_change import snapshot
+from .stored import stored_result_of
 from .work import MAX_LOADS, Work
 
 
@@ -25,10 +27,10 @@ async def execute(context: Context, eim: Association, work: Work) -> Work:
     the work stays open for ``resume`` at the next poll.
     """
     try:
-        result = await _load(context, work)
+        result = await _load(context, eim, work)
     except (CardError, ModemError) as failure:
         if failure.remedy is Remedy.GIVE_UP:
-            return _could_not(context, work, failure)
+            return await _could_not(context, work, failure)
         if isinstance(failure, CardError) and failure.answer is not None:
             return await _unreadable(context, eim, work, failure, failure.answer)
         events.OUTCOME_UNKNOWN.emit(reason=failure.message)
@@ -44,24 +46,25 @@ async def resume(context: Context, eim: Association, work: Work) -> Work:
     answer. Without one the package is loaded once more: the counter on the card makes a second execution impossible,
     and a card that did consume the counter says replayError, which is the truth the eIM needs.
     """
-    result = await _stored_result_of(context, work)
+    result = await stored_result_of(context, work)
     if result is not None:
         events.RECOVERED_RESULT.emit(eim=eim.eim_id, seq=result.seq_number)
         return await _finish(context, eim, work, result)
     if work.loads >= MAX_LOADS:
-        return _could_not(context, work, CardError("the card gave no answer in two attempts"))
+        return await _could_not(context, work, CardError("the card gave no answer in two attempts"))
     try:
-        result = await _load(context, work)
+        result = await _load(context, eim, work)
     except (CardError, ModemError) as failure:
         if isinstance(failure, CardError) and failure.answer is not None:
             return await _unreadable(context, eim, work, failure, failure.answer)
         if failure.remedy is not Remedy.GIVE_UP:
             raise
-        return _could_not(context, work, failure)
+        return await _could_not(context, work, failure)
     return await _finish(context, eim, work, result)
 
 
-async def _load(context: Context, work: Work) -> EuiccPackageResult:
+async def _load(context: Context, eim: Association, work: Work) -> EuiccPackageResult:
+    await switch.arm(context, eim, work)
     context.work.about_to_load(work)
     return await context.card.load_euicc_package(work.order)
 
@@ -70,11 +73,12 @@ async def _finish(context: Context, eim: Association, work: Work, result: EuiccP
     work = context.work.answered(work, result.relay_raw)
     if result.variant != "signed":
         events.PACKAGE_REFUSED.emit(what=sentences.of_result(result))
+        await switch.card_answered(context, work, switched=False)
         return work
     events.PACKAGE_LOADED.emit(what=sentences.of_result(result))
     if result.switched:
         events.SWITCHING.emit()
-        await context.card.recover()
+    await switch.card_answered(context, work, switched=result.switched)
     if sentences.changed_profiles(result):
         await _note_change(context, eim, switched=result.switched)
     combined = await with_notifications(context.card, result)
@@ -91,14 +95,15 @@ async def _unreadable(context: Context, eim: Association, work: Work, failure: C
         events.ANSWER_UNREADABLE.emit(reason=failure.message)
         work = context.work.answered(work, answer)
         await context.card.recover()  # whether a profile was switched is just as unreadable
+        await _settle(context, work)
         profiles = await context.card.get_profiles()
         if context.changes.learn(str(context.eid), snapshot(profiles)):
             context.changes.note(eim.others, StateChangeCause.OTHER_EIM)
         return work
     events.OUTCOME_UNKNOWN.emit(reason=failure.message)
     await context.card.recover()
-    result = await _stored_result_of(context, work)
-    return _could_not(context, work, failure) if result is None else await _finish(context, eim, work, result)
+    result = await stored_result_of(context, work)
+    return await (_could_not(context, work, failure) if result is None else _finish(context, eim, work, result))
 
 
 def _is_package_result(answer: bytes) -> bool:
@@ -118,18 +123,16 @@ async def _note_change(context: Context, eim: Association, *, switched: bool) ->
         events.CARD_BACK.emit(iccid=iccid.short if iccid is not None else "none")
 
 
-async def _stored_result_of(context: Context, work: Work) -> EuiccPackageResult | None:
-    try:
-        request = EuiccPackageRequest.parse(work.order)
-    except CodecError:
-        return None  # the card will refuse what nobody can read; it stores nothing for it
-    for result in await stored_results(context.card, work.eim_id):
-        if result.counter == request.counter and result.eim_transaction_id == request.eim_transaction_id:
-            return result
-    return None
-
-
-def _could_not(context: Context, work: Work, failure: CardError | ModemError) -> Work:
+async def _could_not(context: Context, work: Work, failure: CardError | ModemError) -> Work:
     events.CARD_COULD_NOT.emit(reason=failure.message)
     error = esipa.encode_result_error(work.transaction_id, ResultErrorCode.UNDEFINED_ERROR)
-    return context.work.answered(work, error)
+    work = context.work.answered(work, error)
+    await _settle(context, work)
+    return work
+
+
+async def _settle(context: Context, work: Work) -> None:
+    """The order is over and nobody knows whether it switched: what is enabled now tells."""
+    armed = context.switches.of_work(work.id)
+    if armed is not None and armed.phase is Phase.ARMED:
+        await switch.settle(context, armed)

@@ -20,9 +20,11 @@ from ipad_agent.codec.esipa import (
 )
 from ipad_agent.codec.identifiers import Plmn
 from ipad_agent.errors import CodecError, ModemError, StoreError
+from ipad_agent.policy.switch import Happening, Phase, Way
 
-from . import data_request, delivery, download, euicc_package, events, notify, sentences
+from . import data_request, delivery, download, euicc_package, events, events_switch, notify, sentences, switch, window
 from .context import Association, Context
+from .switches import Switch
 from .work import Work, WorkKind
 
 MALFORMED_KEPT_BYTES: Final = 256
@@ -38,6 +40,8 @@ class PollEnd(StrEnum):
     EIM_TROUBLE = "the eIM has trouble"
     RESULT_REFUSED = "the eIM refused a result"
     JOURNAL_FULL = "the journal is full"
+    HELD = "work is held back"
+    EIM_CHANGED = "the card's entry for this eIM changed"
 
 
 _Order = EuiccPackageOrder | DataRequestOrder | DownloadTriggerOrder | UnknownPackage | MalformedPackage
@@ -52,8 +56,8 @@ class PollReport:
     eims_changed: bool = False
 
 
-async def poll(context: Context, eim: Association) -> PollReport:
-    """One poll of one eIM over one association.
+async def poll(context: Context, eim: Association, *, fetch: bool = True) -> PollReport:
+    """One poll of one eIM over one association. Without ``fetch`` only what is owed is delivered.
 
     Raises ``NetworkError`` or ``EimError`` when the eIM cannot be reached, ``CardError`` or ``ModemError`` when the
     card cannot, ``StoreError`` when the disk refuses; whatever was taken on stays in the journal and goes on at the
@@ -61,11 +65,15 @@ async def poll(context: Context, eim: Association) -> PollReport:
     """
     events.POLLING.emit(eim=eim.eim_id)
     ended: dict[bytes, bytes] = {}
+    await _resume_switch(context, eim)
     await _resume_unfinished(context, eim, ended)
     accepted = await delivery.deliver_owed(context, eim)
     packages, eims_changed = 0, False
     told: set[bytes | None] = set()
     while True:
+        if not fetch:
+            end = PollEnd.HELD
+            break
         if not context.work.room:
             events.NO_ROOM.emit()
             end = PollEnd.JOURNAL_FULL
@@ -94,20 +102,79 @@ async def poll(context: Context, eim: Association) -> PollReport:
         else:
             outcome = await _do(context, eim, work, package)
         packages += 1
-        eims_changed = eims_changed or isinstance(package, EuiccPackageOrder)
         if isinstance(outcome, download.Told):
             _remember(ended, work, outcome)
         elif outcome.result is None:
             end = PollEnd.MORE_WORK
             break
         else:
-            accepted = (await delivery.deliver_work(context, eim, outcome)).refused is None and accepted
+            accepted = await _bring(context, eim, outcome) and accepted
+        eims_changed = eims_changed or isinstance(package, EuiccPackageOrder)
+        if isinstance(package, EuiccPackageOrder) and package.request.kind == "eco" and not await _same(context, eim):
+            end = PollEnd.EIM_CHANGED
+            break
         if packages >= context.max_packages:
             events.ROUNDS_CAPPED.emit(eim=eim.eim_id, count=packages)
             end = PollEnd.MORE_WORK
             break
     await notify.deliver_notifications(context, eim)
     return PollReport(end, packages, eims_changed)
+
+
+async def _resume_switch(context: Context, eim: Association) -> None:
+    """A switch that is under way comes before everything else: its time is running."""
+    open_switch = context.switches.open()
+    if open_switch is None:
+        return
+    if needs_this_poll(context, open_switch):
+        events_switch.RESUMED.emit(
+            target=switch.short(open_switch.target),
+            phase=open_switch.phase.value,
+            left_s=open_switch.left_s(context.clock),
+        )
+    if open_switch.phase is Phase.ARMED:
+        await _resume_armed(context, eim, open_switch)
+    current = context.switches.open()
+    if current is not None and needs_this_poll(context, current):
+        await window.see_through(context, eim)
+    else:
+        await window.look_again(context)
+
+
+async def _resume_armed(context: Context, eim: Association, armed: Switch) -> None:
+    """The card may or may not have got the order."""
+    work = next((work for work in context.work.open() if work.id == armed.work), None)
+    if work is None:
+        switch.end(context, armed, Happening.NOT_SWITCHED)
+    elif work.result is None and work.kind is WorkKind.PACKAGE:
+        await euicc_package.resume(context, eim, work)
+    else:
+        await switch.settle(context, armed)
+
+
+def needs_this_poll(context: Context, open_switch: Switch) -> bool:
+    """Whether somebody has to wait for this switch: its eIM is owed the result, or it is on the way back."""
+    if open_switch.phase in (Phase.ARMED, Phase.GOING_BACK, Phase.BACK):
+        return True
+    owed = any(work.id == open_switch.work for work in context.work.open())
+    return open_switch.phase is Phase.PROVING and (owed or open_switch.way is not Way.NONE)
+
+
+async def _bring(context: Context, eim: Association, work: Work) -> bool:
+    """Deliver a result; one of a switch when the new profile is proved, or was given up. Whether it was accepted."""
+    if context.switches.of_work(work.id) is not None:
+        accepted = await window.see_through(context, eim)
+        if accepted is not None:
+            return accepted
+        work = context.work.get(work.id)
+    return (await delivery.deliver_work(context, eim, work)).refused is None
+
+
+async def _same(context: Context, eim: Association) -> bool:
+    """Whether the card still says of this eIM what this poll began with: another key or address, or that it is gone,
+    counts at once."""
+    configs = await context.card.get_eim_configuration()
+    return any(config.same_way_as(eim.config) for config in configs)
 
 
 def _remember(ended: dict[bytes, bytes], work: Work, told: download.Told) -> None:

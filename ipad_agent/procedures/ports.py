@@ -7,7 +7,7 @@ few lines of a test. Errors of a card are ``CardError`` or ``ModemError``, of a 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
 from ipad_agent.codec.eim_config import EimConfigurationData
@@ -18,7 +18,10 @@ from ipad_agent.codec.es10 import (
     CancelSessionResponse,
     Certificates,
     ConfiguredAddresses,
+    MemoryResetResult,
     PrepareDownloadResponse,
+    ResetOption,
+    RollbackResult,
 )
 from ipad_agent.codec.esipa import EimPackage, ProvideResultResponse, StateChangeCause
 from ipad_agent.codec.esipa_rsp import (
@@ -80,11 +83,33 @@ class Card(Protocol):
 
     async def immediate_enable(self) -> ResultCode: ...
 
+    async def profile_rollback(self) -> RollbackResult: ...
+
+    async def verify_switched(self) -> None:
+        """As ``recover``, but through a card reset until modem and card agree, whatever was seen before."""
+
     async def recover(self) -> None: ...
+
+    async def execute_fallback(self) -> ResultCode: ...
+
+    async def return_from_fallback(self) -> ResultCode: ...
+
+    async def enable_emergency_profile(self) -> ResultCode: ...
+
+    async def disable_emergency_profile(self) -> ResultCode: ...
+
+    async def memory_reset(self, options: Iterable[ResetOption]) -> MemoryResetResult: ...
 
 
 class EimLink(Protocol):
     """One secured association with one eIM, for the length of a procedure (SGP.32 v1.2 §5.14)."""
+
+    @property
+    def host(self) -> str | None:
+        """Where it leads, a name or an address; None when that is not known."""
+
+    async def reach(self) -> None:
+        """Make the secured association and say nothing over it."""
 
     async def get_eim_package(
         self, *, state_change: StateChangeCause | None = None, rplmn: Plmn | None = None
@@ -199,6 +224,9 @@ class Device(Protocol):
 
 class Network(Protocol):
     """Whether the device is connected, stage by stage. Every look has a deadline and never raises ``IpadError``."""
+
+    async def card(self, iccid: str) -> Finding:
+        """Whether the modem works with this profile (digits), which is enabled on the card."""
 
     async def registration(self) -> Finding:
         """Whether the modem is registered for data."""

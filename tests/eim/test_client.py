@@ -40,6 +40,9 @@ class Carrier:
         self.asked: list[tuple[str, bytes]] = []
         self.closed = False
 
+    async def reach(self) -> None:
+        return None
+
     async def exchange(self, body: bytes, *, function: str) -> bytes:
         self.asked.append((function, body))
         answer = self.answers.pop(0)

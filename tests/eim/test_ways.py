@@ -162,6 +162,9 @@ class Carrier:
         self.trouble: Exception | None = None
         self.closed = 0
 
+    async def reach(self) -> None:
+        return None
+
     async def exchange(self, body: bytes, *, function: str) -> bytes:
         if self.trouble is not None:
             raise self.trouble

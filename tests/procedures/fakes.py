@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ipad_agent.codec import tlv
@@ -14,7 +14,10 @@ from ipad_agent.codec.es10 import (
     CancelSessionResponse,
     Certificates,
     ConfiguredAddresses,
+    MemoryResetResult,
     PrepareDownloadResponse,
+    ResetOption,
+    RollbackResult,
     parse_authenticate_server,
     parse_cancel_session,
     parse_prepare_download,
@@ -34,10 +37,12 @@ from ipad_agent.codec.notifications import AllPackageResults, Criterion, Retriev
 from ipad_agent.codec.profiles import ProfileInfo
 from ipad_agent.codec.rat import RulesAuthorisationTable
 from ipad_agent.errors import CodecError
+from ipad_agent.policy.switch_settings import SwitchSettings
 from ipad_agent.procedures.backoff import Receivers
 from ipad_agent.procedures.context import Association, Context, DownloadRules
 from ipad_agent.procedures.ports import SmdpConnector
 from ipad_agent.procedures.state_change import StateChanges
+from ipad_agent.procedures.switches import Switches
 from ipad_agent.procedures.work import WorkList
 
 EID = Eid.parse("89049032000000000000000000000124")
@@ -124,6 +129,8 @@ class FakeCard:
     install: Callable[[bytes, Callable[[int, int], None]], bytes | None] = lambda bpp, on_segment: None
     rat: bytes | BaseException = EMPTY_RAT
     requests: list[bytes] = field(default_factory=list)
+    local: list[Callable[[], int | BaseException]] = field(default_factory=list)
+    """What the card does, and answers, when the device itself orders a switch or a reset."""
 
     async def get_rat(self) -> RulesAuthorisationTable:
         return RulesAuthorisationTable.parse(_given(self.rat))
@@ -208,6 +215,35 @@ class FakeCard:
     async def recover(self) -> None:
         self.log.append("recover")
 
+    async def execute_fallback(self) -> ResultCode:
+        return self._local("execute fallback")
+
+    async def return_from_fallback(self) -> ResultCode:
+        return self._local("return from fallback")
+
+    async def enable_emergency_profile(self) -> ResultCode:
+        return self._local("enable emergency profile")
+
+    async def disable_emergency_profile(self) -> ResultCode:
+        return self._local("disable emergency profile")
+
+    async def memory_reset(self, options: Iterable[ResetOption]) -> MemoryResetResult:
+        code = self._local("reset " + ", ".join(option.name for option in options))
+        return MemoryResetResult(ResultCode(code))
+
+    def _local(self, name: str) -> ResultCode:
+        self.log.append(name)
+        answer = self.local.pop(0)()
+        if isinstance(answer, BaseException):
+            raise answer
+        return ResultCode(answer)
+
+    async def verify_switched(self) -> None:
+        self.log.append("verify")
+
+    async def profile_rollback(self) -> RollbackResult:
+        raise AssertionError("nobody ordered a rollback")
+
 
 def _given(answer: bytes | BaseException) -> bytes:
     if isinstance(answer, BaseException):
@@ -242,6 +278,11 @@ class FakeLink:
         if isinstance(answer, BaseException):
             raise answer
         return answer
+
+    host: str | None = None
+
+    async def reach(self) -> None:
+        return None
 
     async def handle_notification(self, raw: bytes) -> None:
         self.notifications.append(raw)
@@ -385,6 +426,8 @@ class Bench:
     connector: SmdpConnector | None = None
     rules: DownloadRules = field(default_factory=DownloadRules)
     indirect: bool = False
+    switching: SwitchSettings = field(default_factory=lambda: SwitchSettings(confirm_s=0.0))
+    """Without any patience: one look, and what is not proved then is up to the schedule."""
 
     @property
     def context(self) -> Context:
@@ -398,6 +441,8 @@ class Bench:
             max_packages=self.max_packages,
             clock=self.clock,
             receivers=Receivers(self.memory, self.clock),
+            switches=Switches(self.journal, self.clock),
+            switching=self.switching,
             connector=self.connector,
             download=self.rules,
         )

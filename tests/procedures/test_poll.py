@@ -75,7 +75,13 @@ async def test_the_order_is_on_disk_before_the_card_is_touched_and_the_result_be
     log: list[str] = bench.journal.log
     bench.card.log = log  # one common order of events
     await run(bench)
-    assert log == ["open", "update loads", "load", "update result", "recover", "remove 7", "close"]
+    assert log == [
+        *["open", "open"],  # the order, and the armed switch
+        *["update loads", "load", "update result"],
+        *["update phase,reset_owed", "recover", "update reset_owed"],
+        "close",  # the switch is committed as soon as the eIM has the result, before the card is touched again
+        *["remove 7", "close"],
+    ]
 
 
 async def test_after_a_switch_the_card_is_awaited_and_notifications_travel_with_the_result() -> None:
@@ -329,7 +335,7 @@ async def test_a_relayed_answer_is_in_the_journal_before_the_card_is_touched_aga
     bench.card.script = [UnreadableError("BF5104A0023000")]
     bench.card.log = bench.journal.log
     await run(bench)
-    assert bench.journal.log[:5] == ["open", "update loads", "load", "update result", "recover"]
+    assert bench.journal.log[:6] == ["open", "open", "update loads", "load", "update result", "recover"]
 
 
 async def test_other_eims_are_told_when_the_profiles_differ_after_an_unreadable_answer() -> None:

@@ -84,6 +84,9 @@ class Carrier:
         self.asked: list[tuple[str, Any]] = []
         self.closed = False
 
+    async def reach(self) -> None:
+        return None
+
     async def exchange(self, body: bytes, *, function: str, progress: ProgressCallback | None = None) -> bytes:
         self.asked.append((function, json.loads(body)))
         answer = self.answers.pop(0)

@@ -141,6 +141,11 @@ class SteppingCarrier(DirectCarrier):
         await self._network.steps.step()
         return answer
 
+    async def reach(self) -> None:
+        await self._network.steps.step()
+        if self._eim_id in self._network.down:
+            raise NetworkError("nobody answers")
+
     async def close(self) -> None:
         await self._network.steps.step()
         if self._network.close_trouble is not None:

@@ -48,6 +48,9 @@ class Es9Carrier:
         self._network = network
         self._server = server
 
+    async def reach(self) -> None:
+        return None
+
     async def exchange(
         self, body: bytes, *, function: str, progress: Callable[[int, int | None], None] | None = None
     ) -> bytes:

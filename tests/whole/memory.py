@@ -22,11 +22,13 @@ from ipad_agent.errors import NetworkError
 from ipad_agent.lab.eim import EimIdentity, Order, VirtualEim, build_order
 from ipad_agent.lab.euicc import PowerLostError, Quirks, VirtualEuicc, default_card
 from ipad_agent.lab.pki import Pki
+from ipad_agent.policy.switch_settings import SwitchSettings
 from ipad_agent.procedures.backoff import Receivers
 from ipad_agent.procedures.context import Association, Context, DownloadRules
 from ipad_agent.procedures.poll import PollReport, poll
 from ipad_agent.procedures.ports import SmdpConnector
 from ipad_agent.procedures.state_change import StateChanges
+from ipad_agent.procedures.switches import Switches
 from ipad_agent.procedures.work import WorkList
 from ipad_agent.store import Journal
 from ipad_agent.store.memory_filesystem import MemoryFilesystem
@@ -133,6 +135,9 @@ class DirectCarrier:
         self.cut: Callable[[str, str], bool] = lambda when, function: False
         self.functions: list[str] = []
 
+    async def reach(self) -> None:
+        return None
+
     async def exchange(self, body: bytes, *, function: str) -> bytes:
         self.functions.append(function)
         if self.cut("before", function):
@@ -181,6 +186,8 @@ class World:
     connector: SmdpConnector | None = None
     rules: DownloadRules = field(default_factory=DownloadRules)
     clock: Clock = field(default_factory=StillClock)
+    switching: SwitchSettings = field(default_factory=lambda: SwitchSettings(confirm_s=0.0))
+    """Without any patience: one look, and what is not proved then is up to the schedule."""
 
     def __post_init__(self) -> None:
         self.restart()
@@ -221,6 +228,8 @@ class World:
             max_packages=16,
             clock=self.clock,
             receivers=Receivers(self.documents, self.clock),
+            switches=Switches(self.journal, self.clock),
+            switching=self.switching,
             connector=self.connector,
             download=self.rules,
         )

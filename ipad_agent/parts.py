@@ -1,0 +1,74 @@
+"""What the agent is made of: everything it touches comes in as ``Rooms`` (``rooms.py`` has the real ones)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from .clock import Clock
+from .codec.device import IpaCapabilities
+from .codec.eim_config import EimConfigurationData
+from .codec.identifiers import Eid
+from .policy.settings import ScheduleSettings
+from .policy.switch_settings import SwitchSettings
+from .policy.verdict import Finding
+from .procedures.context import DownloadRules
+from .procedures.holding import Holding
+from .procedures.ports import Card, Device, EimLink, Journal, Memory, Network, Site, SmdpConnector
+from .procedures.switches import Switch
+from .procedures.unknown import NO_SITE, UNKNOWN_NETWORK
+from .timetable import Documents
+
+
+class ManagedCard(Card, Protocol):
+    """The card, and what the daemon does with it between procedures."""
+
+    async def release(self) -> None:
+        """Close the logical channel so that others may use it."""
+
+    async def close(self) -> None:
+        """Give the port back."""
+
+
+class Links(Protocol):
+    """Makes the link to an eIM from the card's entry for it; keeps what makes the next handshake cheap."""
+
+    def link(self, config: EimConfigurationData, eid: Eid) -> EimLink:
+        """Raises ``IpadError`` when the entry and the configuration do not say how to reach it."""
+
+    def keep_only(self, configs: list[EimConfigurationData]) -> None:
+        """Forget eIMs, and session tickets, that are not in this list."""
+
+
+class Notifier(Protocol):
+    """Tells the service manager how it goes."""
+
+    def status(self, text: str) -> object: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Rooms:
+    """All the daemon works with. ``initial_eims`` is the AddInitialEim request for a card that nobody manages;
+    without a ``connector`` profiles are only downloaded through the eIM."""
+
+    card: ManagedCard
+    device: Device
+    links: Links
+    journal: Journal
+    memory: Memory
+    schedules: Documents
+    clock: Clock
+    settings: ScheduleSettings
+    capabilities: IpaCapabilities
+    notifier: Notifier
+    idle: Callable[[], None]
+    initial_eims: bytes | None = None
+    initial_eims_source: str = ""
+    connector: SmdpConnector | None = None
+    download: DownloadRules = field(default_factory=DownloadRules)
+    switching: SwitchSettings = field(default_factory=SwitchSettings)
+    network: Network = UNKNOWN_NETWORK
+    site: Site = NO_SITE
+    holding: Holding = field(default_factory=Holding)
+    on_switch: Callable[[Switch | None, tuple[Finding, ...]], None] = lambda switch, findings: None

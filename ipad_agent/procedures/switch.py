@@ -1,0 +1,147 @@
+"""A switch of the enabled profile as a transaction: armed, executed, proved or taken back (SGP.32 v1.2 §3.3.1).
+
+``arm`` writes down where the device comes from before the card is touched, ``card_answered`` what the card made of it
+once the result is on disk, ``resume`` goes on after a crash, and ``see_through`` (``window.py``) proves the new
+profile or takes the way back. What may follow what is the table in ``policy.switch``.
+"""
+
+from __future__ import annotations
+
+from ipad_agent.codec.euicc_package import EuiccPackageRequest
+from ipad_agent.errors import CodecError
+from ipad_agent.policy.switch import Happening, Phase, Way
+
+from . import events_switch as events
+from .context import Association, Context
+from .switches import BY_EIM, Switch
+from .work import Work
+
+
+async def arm(context: Context, eim: Association, work: Work) -> None:
+    """Write down a switch that this order may bring about; must return before the card gets the order.
+
+    Raises ``StoreError``, and ``CardError`` or ``ModemError`` when the card cannot say what is enabled now.
+    """
+    try:
+        request = EuiccPackageRequest.parse(work.order)
+    except CodecError:
+        return  # nor can the card read it
+    enables = [operation for operation in request.operations if operation.name == "enable"]
+    if not enables and all(operation.name != "disable" for operation in request.operations):
+        return
+    previous = await enabled_iccid(context)
+    target = None if not enables or enables[-1].iccid is None else str(enables[-1].iccid)
+    if not enables:
+        events.LAST_ONE.emit()
+    switch = context.switches.arm(
+        BY_EIM,
+        previous=previous,
+        target=target,
+        way=Way.ROLLBACK if request.wants_rollback and previous is not None else Way.NONE,
+        deadline_s=context.switching.confirm_s,
+        eim_id=eim.eim_id,
+        work=work.id,
+    )
+    await announce(context, switch)
+
+
+async def announce(context: Context, switch: Switch) -> None:
+    """Say that a switch is armed, and let the site prepare for it."""
+    events.ARMED.emit(
+        previous=short(switch.previous),
+        target=short(switch.target),
+        cause=switch.cause,
+        way=switch.way.value,
+        deadline_s=switch.deadline_s,
+    )
+    context.on_switch(switch, ())
+    await context.site.hook("pre-switch", hook_facts(context, switch))
+
+
+async def card_answered(context: Context, work: Work, *, switched: bool) -> None:
+    """The card executed the order and its result is on disk: complete the switch, or forget that one was armed."""
+    switch = context.switches.of_work(work.id)
+    if switch is None:
+        if switched:
+            await context.card.recover()
+        return
+    if switch.phase is Phase.ARMED:
+        await _answered(context, switch, switched=switched)
+
+
+async def settle(context: Context, switch: Switch) -> None:
+    """An armed switch whose order has ended in a way that does not tell: what is enabled on the card tells."""
+    enabled = await enabled_iccid(context)
+    await _answered(context, switch, switched=enabled != switch.previous)
+
+
+async def _answered(context: Context, switch: Switch, *, switched: bool) -> None:
+    if not switched:
+        context.switches.move(switch, Happening.NOT_SWITCHED)
+        context.on_switch(None, ())
+        return
+    if switch.target is None:
+        await context.card.recover()
+        context.switches.move(switch, Happening.NOTHING_ENABLED)
+        context.on_switch(None, ())
+        events.NOTHING_ENABLED.emit()
+        return
+    moved = context.switches.move(switch, Happening.SWITCHED, reset_owed=True)
+    if moved is None:
+        return
+    events.SWITCHED.emit(target=short(switch.target), left_s=moved.left_s(context.clock))
+    context.on_switch(moved, ())
+    await context.card.recover()
+    context.switches.was_reset(moved)
+    await context.site.hook("post-switch", hook_facts(context, moved))
+
+
+async def complete_reset(context: Context, switch: Switch) -> Switch:
+    """After a restart nobody knows whether the reset after the switch was made: card and modem are compared."""
+    expected = switch.previous if switch.phase is Phase.BACK else switch.target
+    if not switch.reset_owed:
+        return switch
+    if expected is None or (await context.network.card(expected)).ok is not True:
+        await context.card.verify_switched()
+    return context.switches.was_reset(switch)
+
+
+def end(context: Context, switch: Switch, happening: Happening) -> None:
+    """Close a switch by something that ends it."""
+    context.switches.move(switch, happening)
+    context.on_switch(None, ())
+
+
+async def replaced(context: Context, happening: Happening = Happening.REPLACED) -> None:
+    """Another way of changing the profile took over (fallback, emergency, reset): an unproved switch is history."""
+    switch = context.switches.open()
+    if switch is not None and switch.phase is not Phase.ARMED:
+        end(context, switch, happening)
+
+
+async def enabled_iccid(context: Context) -> str | None:
+    """The digits of the profile that is enabled on the card."""
+    for profile in await context.card.get_profiles():
+        if profile.enabled and profile.iccid is not None:
+            return str(profile.iccid)
+    return None
+
+
+def hook_facts(context: Context, switch: Switch) -> dict[str, str]:
+    """What a hook is told, without the prefix of its environment."""
+    apn = None if switch.target is None else context.site.apn(switch.target)
+    facts = {
+        "ICCID": switch.target,
+        "PREVIOUS_ICCID": switch.previous,
+        "EIM": switch.eim_id,
+        "CAUSE": switch.cause,
+        "WAY_BACK": switch.way.value,
+        "DEADLINE_S": f"{switch.left_s(context.clock):.0f}",
+        "APN": apn,
+    }
+    return {name: value for name, value in facts.items() if value is not None}
+
+
+def short(iccid: str | None) -> str:
+    """For the log."""
+    return "no profile" if iccid is None else f"{iccid[:4]}…{iccid[-4:]}"
