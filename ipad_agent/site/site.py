@@ -1,0 +1,33 @@
+"""What the site has to say, in one place."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ipad_agent.policy.conditions import Held
+
+from .apn import ApnTable
+from .conditions import Conditions
+from .hooks import Hooks
+
+
+@dataclass(frozen=True, slots=True)
+class SiteSay:
+    """Hooks, conditions and APNs of one site."""
+
+    hooks: Hooks
+    held: Conditions
+    apns: ApnTable
+
+    async def hook(self, moment: str, facts: Mapping[str, str]) -> None:
+        """Run the scripts for this moment; nothing they do changes anything."""
+        await self.hooks.run(moment, facts)
+
+    async def conditions(self) -> tuple[Held, ...]:
+        """What speaks against work that can wait."""
+        return await self.held.held()
+
+    def apn(self, iccid: str, plmn: str | None = None) -> str | None:
+        """The APN for a profile from the site's table; None when the table does not know it, empty for "none"."""
+        return self.apns.find(iccid, plmn)

@@ -1,0 +1,87 @@
+"""Parameters written by hand after ETSI TS 102 223 §8 (bearer description 35, buffer size 39, Network Access Name 47,
+transport level 3C, other address 3E) and 3GPP TS 23.003 §9.1 (labels with their lengths)."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ipad_agent.codec.connectivity import apn_of
+
+NAN = "470C 03 696F74 07 6578616D706C65"  # iot.example
+BARE = f"3507 02000003000002 3902 0578 {NAN} 3C03 0201BB 3E05 217F000001"
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        NAN,
+        BARE,
+        BARE.replace("470C", "C70C").replace("3507", "B507"),  # with the "comprehension required" flag
+        f"8427 {BARE}",
+        f"812B 8427 {BARE} 8A00",
+        f"A1812E 812C 8427 {BARE} 860100",
+        f"8428 {BARE} FF",  # filled up
+        f"0000 {BARE} 00 FFFF",
+        "47810C 03 696F74 07 6578616D706C65",
+        "470B 696F742E6578616D706C65",  # as text, without labels
+        f"{NAN} {NAN}",  # twice the same
+        f"BF5F 0E {NAN}",
+    ],
+)
+def test_the_apn_is_found_bare_and_in_envelopes(params: str) -> None:
+    assert apn_of(bytes.fromhex(params)) == "iot.example"
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        "",
+        "4700",
+        "3507 02000003000002",  # no name at all
+        "0D0E 470C03696F74076578616D706C65",  # a text that only looks like one
+        f"{NAN} 4703 02 6161",  # two that differ
+        "470C 03 696F74 08 6578616D706C65",  # a label that is too long
+        "470C 03 692074 07 6578616D706C65",  # a blank
+        "470C 03 2D6F74 07 6578616D706C65",  # a label does not begin with a dash
+        "470D 00 03 696F74 07 6578616D706C65",  # an empty label
+        "470D 03 696F74 07 6578616D706C65",  # cut off
+        f"8428 {BARE}",  # cut off
+        "4784FFFFFFFF",
+        "4782",
+        "BF",
+        "BFFFFF",
+    ],
+)
+def test_what_is_no_single_valid_name_is_none(params: str) -> None:
+    assert apn_of(bytes.fromhex(params)) is None
+
+
+def test_a_name_may_have_100_bytes_and_no_more() -> None:
+    label = "3F" + "61" * 63
+    assert apn_of(bytes.fromhex("4764" + label + "23" + "62" * 35)) == "a" * 63 + "." + "b" * 35
+    assert apn_of(bytes.fromhex("4765" + label + "24" + "62" * 36)) is None
+
+
+def test_envelopes_in_envelopes_end_somewhere() -> None:
+    params = bytes.fromhex(NAN)
+    for _ in range(20):
+        params = b"\x84" + bytes([len(params)]) + params
+    assert apn_of(params) is None
+
+
+@given(st.binary(max_size=120))
+def test_any_bytes_give_a_valid_name_or_none(params: bytes) -> None:
+    found = apn_of(params)
+    assert found is None or re.fullmatch(r"[A-Za-z0-9._-]{1,100}", found)
+
+
+@given(st.integers(0, 38), st.integers(0, 255))
+def test_one_damaged_byte_never_raises(place: int, value: int) -> None:
+    params = bytearray.fromhex(BARE)
+    params[place] = value
+    found = apn_of(bytes(params))
+    assert found is None or re.fullmatch(r"[A-Za-z0-9._-]{1,100}", found)
