@@ -19,6 +19,7 @@ from ipad_agent.errors import CardError, Remedy
 from . import events
 from .context import Association, Context
 from .device_info import device_info
+from .emergency import emergency_active
 
 
 class _Refusal(Exception):
@@ -50,7 +51,7 @@ async def _collect(context: Context, eim: Association, request: IpaEuiccDataRequ
     if not request.tag_list_ok or request.unknown_tags:
         raise _Refusal(DataRequestError.INCORRECT_TAG_LIST)
     card, items = context.card, request.items
-    if any(profile.enabled and profile.ecall_indication for profile in await card.get_profiles()):
+    if emergency_active(await card.get_profiles()):
         raise _Refusal(DataRequestError.ECALL_ACTIVE)
     smdp = smds = None
     if items & {DataItem.DEFAULT_SMDP_ADDRESS, DataItem.ROOT_SMDS_ADDRESS}:

@@ -17,7 +17,6 @@ from ipad_agent.codec.es10_rsp import CancelSessionReason
 from ipad_agent.codec.esipa import ResultErrorCode, StateChangeCause
 from ipad_agent.codec.esipa_rsp import AuthenticateClientOk, AuthenticateClientSmds
 from ipad_agent.codec.notifications import PendingNotification
-from ipad_agent.codec.profiles import ProfileInfo
 from ipad_agent.codec.trigger import ECALL_ACTIVE, DownloadTrigger
 from ipad_agent.errors import CardError, CodecError, ModemError, Remedy
 
@@ -26,6 +25,7 @@ from .authenticate import Session, authenticate
 from .cancel import cancel
 from .choose import Goal, Way, choose_way, goal_of
 from .context import Association, Context
+from .emergency import emergency_active
 from .install import Installation, stored_result
 from .servers import Direct, RspServer, ThroughEim
 from .state_change import snapshot
@@ -55,7 +55,7 @@ Outcome = Work | Told
 
 async def carry_out(context: Context, eim: Association, work: Work, trigger: DownloadTrigger) -> Outcome:
     """Do what the trigger says. Raises as ``poll`` does; the work then goes on with ``resume``."""
-    if _ecall_active(await context.card.get_profiles()):
+    if emergency_active(await context.card.get_profiles()):
         return _failed(context, work, Stop("the emergency profile is enabled", reason=ECALL_ACTIVE))
     way = _way(context, eim, trigger)
     if way is None:
@@ -253,10 +253,6 @@ async def _note_change(context: Context, eim: Association, *, enabled: bool) -> 
 
 def _enabled(profiles: Mapping[str, str]) -> set[str]:
     return {iccid for iccid, state in profiles.items() if state == "enabled"}
-
-
-def _ecall_active(profiles: tuple[ProfileInfo, ...]) -> bool:
-    return any(profile.enabled and profile.ecall_indication for profile in profiles)
 
 
 def _failed(context: Context, work: Work, stop: Stop) -> Outcome:

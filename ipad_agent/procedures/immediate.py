@@ -6,6 +6,7 @@ from __future__ import annotations
 from ipad_agent.errors import CardError, ModemError, Remedy
 
 from . import events
+from .busy import unless_busy
 from .ports import Card
 
 
@@ -15,7 +16,7 @@ async def try_enable(card: Card) -> bool:
     When the answer is lost nobody knows: the card is brought back and its profiles tell.
     """
     try:
-        code = await card.immediate_enable()
+        code = await unless_busy(card.immediate_enable)
     except (CardError, ModemError) as failure:
         events.NOT_ENABLED_AT_ONCE.emit(reason=failure.message)
         if failure.remedy is not Remedy.GIVE_UP:

@@ -32,6 +32,7 @@ def enable_emergency_profile(isdr: Isdr, raw: bytes) -> bytes:
     state.emergency_return = former.iccid if former is not None else ""
     if refresh:
         state.rollback = None
+    isdr.step("before-swap")
     isdr.commit()
     isdr.step("after-swap")
     return code(ENABLE, OK)
@@ -51,6 +52,7 @@ def disable_emergency_profile(isdr: Isdr, raw: bytes) -> bytes:
     state.emergency_return = None
     if refresh:
         state.rollback = None
+    isdr.step("before-swap")
     isdr.commit()
     isdr.step("after-swap")
     return code(DISABLE, OK)

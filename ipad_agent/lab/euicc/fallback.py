@@ -34,6 +34,7 @@ def execute_fallback(isdr: Isdr, raw: bytes) -> bytes:
     switching.switch(isdr, target, refresh=refresh)
     state.fallback_return = former.iccid
     state.rollback = None
+    isdr.step("before-swap")
     isdr.commit()
     isdr.step("after-swap")
     return code(EXECUTE, OK)
@@ -54,6 +55,7 @@ def return_from_fallback(isdr: Isdr, raw: bytes) -> bytes:
         return code(RETURN, CAT_BUSY)
     switching.switch(isdr, target, refresh=refresh)
     state.fallback_return = None
+    isdr.step("before-swap")
     isdr.commit()
     isdr.step("after-swap")
     return code(RETURN, OK)

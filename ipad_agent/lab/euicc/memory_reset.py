@@ -37,6 +37,7 @@ def euicc_memory_reset(isdr: Isdr, raw: bytes) -> bytes:
         answer.append(der.integer(_reset_eims(isdr), 0x81))
     if quirks.immediate_enable_reset_bit in wanted:
         answer.append(der.integer(_reset_immediate_enable(isdr), 0x82))
+    isdr.step("before-swap")
     isdr.commit()
     isdr.step("after-swap")
     return der.tlv(request.tag, *answer)

@@ -1,0 +1,264 @@
+"""The guardian on a device: what it looks at, what it remembers, and what it makes of the card's answers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import pytest
+
+from ipad_agent.errors import StoreError
+from ipad_agent.events import Event, listen
+from ipad_agent.policy.guardian import Kind
+from ipad_agent.policy.guardian_settings import NORMAL
+from ipad_agent.policy.outcome import Outcome
+from ipad_agent.policy.verdict import Finding, Stage
+from ipad_agent.procedures.guardian import DOCUMENT, Guardian
+from ipad_agent.procedures.local_switch import End, LocalSwitch, What
+
+from .fakes import FakeMemory
+
+DAY_S = 86_400.0
+
+
+@dataclass
+class Clock:
+    up_s: float = 100.0
+    boots: int = 1
+
+    def wall(self) -> float:
+        return 1.8e9 + self.up_s
+
+    def monotonic(self) -> float:
+        return self.up_s
+
+    def boot_id(self) -> str:
+        return f"boot {self.boots}"
+
+
+@dataclass
+class FakeNetwork:
+    found: dict[Stage, bool | None] = field(default_factory=dict)
+    asked: list[str] = field(default_factory=list)
+
+    async def card(self, iccid: str) -> Finding:
+        raise AssertionError("the guardian does not look at the card")
+
+    async def registration(self) -> Finding:
+        return self._finding(Stage.REGISTRATION, "")
+
+    async def ip(self, host: str | None) -> Finding:
+        return self._finding(Stage.IP, host or "")
+
+    async def dns(self, host: str) -> Finding:
+        return self._finding(Stage.DNS, host)
+
+    async def application(self) -> Finding:
+        return self._finding(Stage.APPLICATION, "")
+
+    def _finding(self, stage: Stage, of: str) -> Finding:
+        self.asked.append(f"{stage} {of}".strip())
+        return Finding(stage, self.found.get(stage), "")
+
+
+@dataclass
+class Device:
+    clock: Clock = field(default_factory=Clock)
+    memory: FakeMemory = field(default_factory=FakeMemory)
+    network: FakeNetwork = field(default_factory=FakeNetwork)
+
+    def __post_init__(self) -> None:
+        self.restart()
+
+    def restart(self) -> None:
+        self.guardian = Guardian(self.memory, self.clock, NORMAL)
+
+    @property
+    def kind(self) -> Kind:
+        return self.guardian.decision.kind
+
+    async def run(self, duration_s: float) -> Kind:
+        end_s = self.clock.up_s + duration_s
+        while self.clock.up_s < end_s:
+            self.clock.up_s += self.guardian.check_s
+            await self.guardian.look(self.network, "eim.example")
+        return self.kind
+
+    async def lose(self) -> None:
+        self.network.found = {Stage.REGISTRATION: False}
+        for _ in range(NORMAL.failed_cycles):
+            self.guardian.polled(Outcome.UNREACHABLE)
+        assert await self.run(DAY_S) is Kind.FALLBACK_NOW
+
+    def did(self, what: What, end: End) -> None:
+        self.guardian.did(LocalSwitch(what, end, "1", "2"))
+
+
+async def test_a_device_that_is_connected_pays_for_no_traffic_of_the_guardian() -> None:
+    device = Device()
+    device.guardian.polled(Outcome.IDLE)
+    await device.guardian.look(device.network, "eim.example")
+    assert device.network.asked == ["registration", "ip eim.example"]
+
+
+async def test_after_a_failed_poll_the_application_is_tried_and_then_the_name_server() -> None:
+    device = Device()
+    device.guardian.polled(Outcome.UNREACHABLE)
+    await device.guardian.look(device.network, "eim.example")
+    assert device.network.asked[2:] == ["application", "dns eim.example"]
+    device.network.asked.clear()
+    device.network.found = {Stage.APPLICATION: False}
+    await device.guardian.look(device.network, "eim.example")
+    assert device.network.asked[2:] == ["application"]
+
+
+@pytest.mark.parametrize("host", ["192.0.2.1", "2001:db8::1", "[2001:db8::1]", None])
+async def test_no_name_server_is_asked_for_what_is_no_name(host: str | None) -> None:
+    device = Device()
+    device.network.found = {Stage.DNS: True}
+    device.guardian.polled(Outcome.UNREACHABLE)
+    await device.guardian.look(device.network, host)
+    assert not any(asked.startswith("dns") for asked in device.network.asked)
+
+
+async def test_patience_outlives_restarts() -> None:
+    device = Device()
+    device.network.found = {Stage.REGISTRATION: False}
+    for _ in range(NORMAL.failed_cycles):
+        device.guardian.polled(Outcome.UNREACHABLE)
+    await device.run(DAY_S - 600)
+    device.restart()
+    assert device.kind is Kind.LOST
+    assert await device.run(600) is Kind.FALLBACK_NOW
+
+
+async def test_nothing_is_written_while_nothing_changes() -> None:
+    device = Device()
+    device.guardian.polled(Outcome.IDLE)
+    device.memory.documents.clear()
+    await device.run(DAY_S)
+    assert device.memory.documents == {}
+
+
+class FullMemory(FakeMemory):
+    def save(self, name: str, document: Mapping[str, object]) -> None:
+        raise StoreError("full")
+
+
+async def test_a_full_disk_does_not_blind_the_guardian() -> None:
+    device = Device(memory=FullMemory())
+    await device.lose()
+
+
+async def test_rubbish_on_the_disk_is_a_new_beginning() -> None:
+    device = Device(memory=FakeMemory({DOCUMENT: {"looked": "yesterday"}}))
+    assert device.kind is Kind.WATCH
+
+
+async def test_the_way_to_the_fallback_profile_and_back() -> None:
+    device = Device()
+    await device.lose()
+    device.did(What.FALLBACK, End.DONE)
+    assert device.kind is Kind.IN_FALLBACK
+    device.network.found = {Stage.REGISTRATION: True}
+    device.guardian.polled(Outcome.IDLE)
+    assert await device.run(DAY_S) is Kind.RETURN_NOW
+    device.guardian.returning()
+    device.did(What.RETURN, End.DONE)
+    device.restart()
+    assert device.guardian.watch.in_fallback  # until it is proved
+    device.guardian.returned()
+    assert device.guardian.decision.kind is Kind.WATCH
+
+
+async def test_a_return_that_proves_nothing_ends_on_the_fallback_profile_for_another_day() -> None:
+    device = Device()
+    await device.lose()
+    device.did(What.FALLBACK, End.DONE)
+    device.network.found = {Stage.REGISTRATION: True}
+    await device.run(DAY_S)
+    device.guardian.returning()
+    device.did(What.RETURN, End.DONE)
+    device.did(What.FALLBACK, End.DONE)
+    assert await device.run(DAY_S - 600) is Kind.IN_FALLBACK
+    assert await device.run(600) is Kind.RETURN_NOW
+
+
+@pytest.mark.parametrize(
+    ("end", "pause_s"),
+    [
+        (End.NOT_AVAILABLE, DAY_S),
+        (End.BUSY, 600.0),
+        (End.EMERGENCY, 600.0),
+        (End.REFUSED, 600.0),
+        (End.NOT_BEGUN, 600.0),
+    ],
+)
+async def test_a_refusal_is_followed_by_a_pause(end: End, pause_s: float) -> None:
+    device = Device()
+    await device.lose()
+    device.did(What.FALLBACK, end)
+    assert device.guardian.decision.acts_in_s == pause_s
+    assert await device.run(pause_s) is Kind.FALLBACK_NOW
+
+
+async def test_a_device_that_was_on_the_fallback_profile_all_the_time_is_in_fallback() -> None:
+    device = Device()
+    await device.lose()
+    device.did(What.FALLBACK, End.ALREADY)
+    assert device.kind is Kind.IN_FALLBACK
+
+
+@pytest.mark.parametrize(
+    ("end", "kind"),
+    [(End.NOT_AVAILABLE, Kind.WATCH), (End.BUSY, Kind.IN_FALLBACK), (End.EMERGENCY, Kind.IN_FALLBACK)],
+)
+async def test_a_return_that_the_card_refuses(end: End, kind: Kind) -> None:
+    device = Device()
+    await device.lose()
+    device.did(What.FALLBACK, End.DONE)
+    device.network.found = {Stage.REGISTRATION: True}
+    await device.run(DAY_S)
+    device.guardian.returning()
+    device.did(What.RETURN, end)
+    assert device.kind is kind
+
+
+@pytest.mark.parametrize("what", [What.EMERGENCY_ON, What.EMERGENCY_OFF])
+async def test_the_emergency_profile_is_none_of_the_guardians_business(what: What) -> None:
+    device = Device()
+    await device.lose()
+    before = device.guardian.watch
+    device.did(what, End.DONE)
+    assert device.guardian.watch == before
+
+
+async def test_an_eims_switch_begins_a_new_watch_and_an_unproven_one_a_short_one() -> None:
+    device = Device()
+    await device.lose()
+    device.guardian.switched()
+    assert device.kind is Kind.WATCH
+    device.guardian.unproven()
+    device.guardian.polled(Outcome.UNREACHABLE)
+    device.guardian.polled(Outcome.UNREACHABLE)
+    assert await device.run(3600.0) is Kind.FALLBACK_NOW
+
+
+async def test_people_hear_of_a_loss_once_and_of_its_end_once() -> None:
+    said: list[str] = []
+
+    def heard(event: Event, facts: Mapping[str, object]) -> None:
+        said.append(event.id)
+
+    device = Device()
+    end = listen(heard)
+    try:
+        device.network.found = {Stage.REGISTRATION: False}
+        await device.run(3600.0)
+        device.restart()
+        await device.run(3600.0)
+        device.guardian.polled(Outcome.IDLE)
+        device.guardian.polled(Outcome.IDLE)
+    finally:
+        end()
+    assert said == ["IPA-4310", "IPA-4311"]
