@@ -338,6 +338,16 @@ class Plan:
     steps: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class DoctorItem:
+    """What the doctor found at one layer. ``ok`` None: not checked; ``fix``: what to do about it."""
+
+    layer: str
+    sentence: str
+    ok: bool | None = None
+    fix: str | None = None
+
+
 def to_plain(value: object) -> object:
     """The JSON form: objects by field name, tuples as arrays, absent as null. The inverse needs no code: skins that
     live in another process read the JSON."""
