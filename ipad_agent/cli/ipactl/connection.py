@@ -17,7 +17,7 @@ from .exits import Exit
 
 INTERFACE: Final = "io.github.ipadagent"
 SERVICE_INTERFACE: Final = "org.varlink.service"
-DEFAULT_SOCKET: Final = "/run/ipad-agent/varlink"
+DEFAULT_SOCKET: Final = "/run/ipad-agent/io.github.ipadagent"
 CONNECT_TIMEOUT_S: Final = 5.0
 ANSWER_TIMEOUT_S: Final = 20.0
 """For what the agent knows by itself."""
@@ -180,6 +180,7 @@ _REFUSALS: Final[Mapping[str, tuple[Exit, str, str]]] = {
     "InvalidParameter": (Exit.USAGE, "The agent does not understand what was asked.", ""),
     "MethodNotFound": (Exit.FAILED, "The running agent does not know this command.", "Restart it after an update."),
     "MethodNotImplemented": (Exit.FAILED, "The running agent cannot do this.", "Restart it after an update."),
+    "PermissionDenied": (Exit.REFUSED, "This user may not do that.", "Use sudo."),
     "InterfaceNotFound": (Exit.FAILED, "What answers at this socket is not the agent.", "See --socket."),
 }
 
@@ -188,5 +189,11 @@ def _refusal(error: str, parameters: dict[str, Any]) -> CommandError:
     """The agent's no as one of ours; its own sentence comes first."""
     name = error.rpartition(".")[2]
     exit, sentence, hint = _REFUSALS.get(name, (Exit.FAILED, f"The agent answered: {name}.", ""))
-    own = next((text for key in ("sentence", "reason", "message") if isinstance(text := parameters.get(key), str)), "")
-    return RefusedError(own or sentence, hint=hint, name=name, exit=exit, facts=parameters)
+    own, own_hint = parameters.get("sentence"), parameters.get("hint")
+    return RefusedError(
+        own if isinstance(own, str) and own else sentence,
+        hint=own_hint if isinstance(own_hint, str) and own_hint else hint,
+        name=name,
+        exit=exit,
+        facts=parameters,
+    )

@@ -2,61 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any, Final
+from collections.abc import Iterator
+from typing import Final
 
 from ipad_agent.cli.ipactl.exits import Exit
 from ipad_agent.cli.ipactl.paper import Paper, clean
 from ipad_agent.cli.ipactl.words import mark, sentence
+from ipad_agent.local.model import DoctorItem
 
-SUMMARY: Final = "summary"
+VERDICT: Final = "verdict"
 """The layer of the last item."""
 
 _EXITS: Final = {
-    Exit.NO_MODEM: frozenset({"usb", "port", "at", "modem", "profile"}),
-    Exit.NO_CARD: frozenset({"sim", "isdr", "card", "euicc"}),
-    Exit.NO_EIM: frozenset({"eim", "association", "dns", "reach", "tls", "dtls", "handshake", "poll"}),
+    Exit.NO_MODEM: frozenset({"usb", "port", "at", "modem"}),
+    Exit.NO_CARD: frozenset({"sim", "isd-r", "euicc"}),
+    Exit.NO_EIM: frozenset({"association", "dns", "route", "handshake", "eim"}),
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One item. ``ok`` None: not checked."""
-
-    layer: str
-    ok: bool | None
-    sentence: str
-    fix: str | None = None
-
-    @classmethod
-    def of(cls, item: Mapping[str, Any]) -> Finding:
-        """From the JSON form; what is missing or of another type counts as not told."""
-        ok, fix = item.get("ok"), item.get("fix")
-        return cls(
-            str(item.get("layer", "")),
-            ok if isinstance(ok, bool) else None,
-            str(item.get("sentence", "")),
-            fix if isinstance(fix, str) and fix else None,
-        )
-
-
-def finding_lines(finding: Finding, paper: Paper) -> Iterator[str]:
+def item_lines(item: DoctorItem, paper: Paper) -> Iterator[str]:
     """What one layer has to say."""
-    if finding.layer == SUMMARY:
+    if item.layer == VERDICT:
         yield ""
-        good = finding.ok is not False
-        yield from paper.note("●" if good else "✗", sentence(finding.sentence), "good" if good else "bad")
+        good = item.ok is not False
+        yield from paper.note("●" if good else "✗", sentence(item.sentence), "good" if good else "bad")
     else:
-        yield from paper.row(clean(finding.layer), f"{mark(finding.ok)} {sentence(finding.sentence)}")
-    if finding.fix is not None:
-        text = f"What to do: {sentence(finding.fix)}"
-        yield from paper.note(" ", text, "label") if finding.layer == SUMMARY else paper.more(text)
+        yield from paper.row(clean(item.layer), f"{mark(item.ok)} {sentence(item.sentence)}")
+    if item.fix is not None:
+        text = f"What to do: {sentence(item.fix)}"
+        yield from paper.note(" ", text, "label") if item.layer == VERDICT else paper.more(text)
 
 
-def exit_of_findings(findings: list[Finding]) -> Exit:
-    """By the first layer that failed: what is above it could not work anyway."""
-    failed = next((finding.layer for finding in findings if finding.ok is False and finding.layer != SUMMARY), None)
+def exit_of_items(items: list[DoctorItem]) -> Exit:
+    """By the first layer that failed: what stands on it could not work anyway."""
+    failed = next((item.layer for item in items if item.ok is False and item.layer != VERDICT), None)
     if failed is None:
-        return Exit.FAILED if any(finding.ok is False for finding in findings) else Exit.DONE
-    return next((exit for exit, layers in _EXITS.items() if failed.lower() in layers), Exit.FAILED)
+        return Exit.FAILED if any(item.ok is False for item in items) else Exit.DONE
+    return next((exit for exit, layers in _EXITS.items() if failed in layers), Exit.FAILED)

@@ -1,0 +1,82 @@
+"""``ipactl doctor``: layer by layer, through the running agent, or by itself when none runs."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import aclosing
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ipad_agent.local.model import DoctorItem, to_plain
+
+from .connection import CARD_TIMEOUT_S
+from .desk import Desk
+from .errors import CommandError, NotRunningError
+from .exits import Exit
+from .reading import read
+from .screens.doctor import exit_of_items, item_lines
+
+if TYPE_CHECKING:
+    from ipad_agent.config import Config
+
+LONGEST_LAYER_S = CARD_TIMEOUT_S * 3
+"""A handshake over a bad network takes minutes, and is tried over each way."""
+
+
+def doctor(desk: Desk) -> int:
+    """Show each finding as it comes; the exit status names the first layer that failed."""
+    items: list[DoctorItem] = []
+    try:
+        for item in _asked(desk):
+            items.append(item)
+            _show(desk, item)
+        return exit_of_items(items)
+    except NotRunningError as trouble:
+        if items or getattr(desk.arguments, "socket", None) is not None:
+            raise
+        if not desk.json:
+            desk.say(desk.paper.note("✗", trouble.message, "bad"))
+            desk.say(desk.paper.note(" ", "Looking at the device without it.", "label"))
+            desk.say([""])
+    asyncio.run(_alone(desk, _config(desk), items))
+    found = exit_of_items(items)
+    return Exit.NOT_RUNNING if found is Exit.DONE else found
+
+
+def _asked(desk: Desk) -> Iterator[DoctorItem]:
+    with desk.connect() as agent:
+        for reply in agent.stream("Doctor", timeout_s=LONGEST_LAYER_S):
+            if reply is not None and reply.get("item") is not None:
+                yield read(DoctorItem, reply["item"])
+
+
+def _config(desk: Desk) -> Config:
+    """The configuration, read as whoever runs this; the rest is done as the agent's user."""
+    from ipad_agent.config import Config, load
+    from ipad_agent.doctor.owner import become
+
+    path: Path = desk.arguments.config
+    config = load(path) if path.exists() else Config()
+    try:
+        become(config.store.state_dir)
+    except OSError as error:
+        raise CommandError(f"The doctor cannot become the agent's user: {error}.") from None
+    return config
+
+
+async def _alone(desk: Desk, config: Config, items: list[DoctorItem]) -> None:
+    from ipad_agent.doctor import run_alone
+
+    async with aclosing(run_alone(config)) as found:
+        async for item in found:
+            shown = DoctorItem(str(item.layer), item.sentence, item.ok, item.fix)
+            items.append(shown)
+            _show(desk, shown)
+
+
+def _show(desk: Desk, item: DoctorItem) -> None:
+    if desk.json:
+        desk.data(to_plain(item), one_line=True)
+    else:
+        desk.say(item_lines(item, desk.paper))
