@@ -60,9 +60,12 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--carrier", choices=("coaps", "https"), default="coaps", help="how the eIM is reached")
 
     lab = commands.add_parser("lab", help="a virtual modem, eUICC and eIM for tests and for benches without hardware")
-    from ipad_agent.lab.cli import add_arguments
+    from ipad_agent.lab.cli import add_arguments as add_lab
+    from ipad_agent.torture.command import add_arguments as add_torture
 
-    add_arguments(lab)
+    # The lab must not know the torture run, which knows the agent.
+    parts = add_lab(lab)
+    add_torture(parts.add_parser("torture", help="random histories of the whole agent in memory, with every fault"))
     return parser
 
 
@@ -92,6 +95,10 @@ def _demo(arguments: argparse.Namespace) -> int:
 
 
 def _lab(arguments: argparse.Namespace) -> int:
+    if arguments.lab_command == "torture":
+        from ipad_agent.torture import command
+
+        return command.run(arguments)
     from ipad_agent.lab import cli
 
     return cli.run(arguments)

@@ -35,8 +35,8 @@ PARTS = {
 }
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Give the parser of ``ipad-agent lab`` its commands."""
+def add_arguments(parser: argparse.ArgumentParser) -> argparse._SubParsersAction[argparse.ArgumentParser]:
+    """Give the parser of ``ipad-agent lab`` its commands; returned, so that others can add to them."""
     commands = parser.add_subparsers(dest="lab_command", required=True, metavar="COMMAND")
 
     up = commands.add_parser("up", help="start the lab and keep it running until interrupted")
@@ -77,6 +77,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     story.add_argument("--all", action="store_true", help="every scenario")
     story.add_argument("--json", action="store_true", help="one JSON object per scenario")
     story.add_argument("--keep", action="store_true", help="leave logs and states behind")
+    return commands
 
 
 def run(args: argparse.Namespace) -> int:
