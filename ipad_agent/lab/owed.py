@@ -1,7 +1,8 @@
 """What an agent still owes, read from its journal while it runs or after it was killed.
 
 The file is lines of ``crc32(8 hex digits) SP JSON``. Of the JSON only this matters: ``r`` is ``open`` (of entry ``n``),
-``entry``, ``update`` or ``close`` (of entry ``e``), ``k`` the kind, ``f`` the facts. Lines that are not whole count for
+``entry``, ``update`` or ``close`` (of entry ``e``), ``k`` the kind, ``f`` the facts, and ``t`` when it was written: wall
+clock, clock of the boot, id of the boot. Lines that are not whole count for
 nothing: whoever writes has not finished them.
 """
 
@@ -9,11 +10,12 @@ from __future__ import annotations
 
 import json
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Owed", "owed"]
+__all__ = ["Owed", "boots", "owed"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,16 +28,8 @@ class Owed:
 
 def owed(state_folder: Path) -> list[Owed]:
     """The open entries of the journal in this folder, oldest first; none where there is no journal yet."""
-    try:
-        data = (state_folder / "journal").read_bytes()
-    except FileNotFoundError:
-        return []
     entries: dict[int, Owed] = {}
-    for line in data.split(b"\n"):
-        checksum, _, text = line.partition(b" ")
-        if not text or f"{zlib.crc32(text):08x}".encode() != checksum:
-            continue
-        record = json.loads(text)
+    for record in _records(state_folder):
         match record.get("r"):
             case "open":
                 entries[record["n"]] = Owed(record["k"], record["f"])
@@ -46,3 +40,19 @@ def owed(state_folder: Path) -> list[Owed]:
             case "close":
                 entries.pop(record["e"], None)
     return list(entries.values())
+
+
+def boots(state_folder: Path) -> list[str]:
+    """The boots in which the journal was written to, by their ids, in this order."""
+    return list(dict.fromkeys(str(record["t"][2]) for record in _records(state_folder) if "t" in record))
+
+
+def _records(state_folder: Path) -> Iterator[dict[str, Any]]:
+    try:
+        data = (state_folder / "journal").read_bytes()
+    except FileNotFoundError:
+        return
+    for line in data.split(b"\n"):
+        checksum, _, text = line.partition(b" ")
+        if text and f"{zlib.crc32(text):08x}".encode() == checksum:
+            yield json.loads(text)
