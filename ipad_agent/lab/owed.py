@@ -1,9 +1,9 @@
 """What an agent still owes, read from its journal while it runs or after it was killed.
 
-The file is lines of ``crc32(8 hex digits) SP JSON``. Of the JSON only this matters: ``r`` is ``open`` (of entry ``n``),
-``entry``, ``update`` or ``close`` (of entry ``e``), ``k`` the kind, ``f`` the facts, and ``t`` when it was written: wall
-clock, clock of the boot, id of the boot. Lines that are not whole count for
-nothing: whoever writes has not finished them.
+The file is lines of ``crc32(8 hex digits) SP JSON``. Of the JSON only this matters: ``r`` is ``open`` (of entry
+``n``), ``entry``, ``update`` or ``close`` (of entry ``e``), ``k`` the kind, ``f`` the facts, and ``t`` when it was
+written: wall clock, clock of the boot, id of the boot. Lines that are not whole count for nothing: whoever writes has
+not finished them.
 """
 
 from __future__ import annotations
