@@ -67,14 +67,14 @@ def _elements(data: bytes) -> list[tuple[int, bytes]] | None:
 
 
 def _length(data: bytes, at: int) -> tuple[int | None, int]:
-    """(length, where the value begins) in the ways of BER and COMPREHENSION-TLV: 00 to 7F, 81 xx, 82 xxxx."""
+    """(length, where the value begins) in the ways of BER and COMPREHENSION-TLV: 00 to 7F, 81 xx, 82 xxxx, 83 xxxxxx."""
     if at >= len(data):
         return None, at
     first = data[at]
     if first < 0x80:
         return first, at + 1
     count = first - 0x80
-    if count not in (1, 2) or at + 1 + count > len(data):
+    if count not in (1, 2, 3) or at + 1 + count > len(data):
         return None, at
     return int.from_bytes(data[at + 1 : at + 1 + count], "big"), at + 1 + count
 
@@ -94,7 +94,7 @@ def _labels(value: bytes) -> list[bytes] | None:
     at = 0
     while at < len(value):
         end = at + 1 + value[at]
-        if end > len(value) or end == at + 1:
+        if end > len(value):
             return None
         found.append(value[at + 1 : end])
         at = end

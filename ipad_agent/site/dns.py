@@ -61,7 +61,6 @@ class Resolver:
                 found = await asyncio.shield(running)
         except TimeoutError:
             raise NameUnknown(f"no answer in {self._timeout_s:g} s") from None
-        self._running.pop(host, None)
         if not found:
             raise NameUnknown("no address")
         return found

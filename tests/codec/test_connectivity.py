@@ -27,6 +27,7 @@ BARE = f"3507 02000003000002 3902 0578 {NAN} 3C03 0201BB 3E05 217F000001"
         f"8428 {BARE} FF",  # filled up
         f"0000 {BARE} 00 FFFF",
         "47810C 03 696F74 07 6578616D706C65",
+        "478300000C 03 696F74 07 6578616D706C65",
         "470B 696F742E6578616D706C65",  # as text, without labels
         f"{NAN} {NAN}",  # twice the same
         f"BF5F 0E {NAN}",
@@ -51,6 +52,8 @@ def test_the_apn_is_found_bare_and_in_envelopes(params: str) -> None:
         "470D 03 696F74 07 6578616D706C65",  # cut off
         f"8428 {BARE}",  # cut off
         "4784FFFFFFFF",
+        "47840000000C 03 696F74 07 6578616D706C65",  # no such length
+        f"8480 {NAN} 0000",  # the indefinite length is BER's, not DER's
         "4782",
         "BF",
         "BFFFFF",

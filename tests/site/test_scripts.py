@@ -42,7 +42,18 @@ async def test_a_script_sees_only_what_it_is_given(tmp_path: Path, monkeypatch: 
 
 async def test_arguments_and_standard_input_are_harmless(tmp_path: Path) -> None:
     path = script(tmp_path / "d", "10", 'cat; echo "<$1>"')
-    assert (await scripts.run(path, ("a b; exit 7",), {}, timeout_s=10)).last_line == "<a b; exit 7>"
+    ours, writing = os.dup(0), os.memfd_create("input")
+    os.write(writing, b"what the agent was given\n")
+    os.lseek(writing, 0, os.SEEK_SET)
+    try:
+        os.dup2(writing, 0)
+        ran = await scripts.run(path, ("a b; exit 7",), {}, timeout_s=10)
+        assert os.lseek(0, 0, os.SEEK_CUR) == 0
+    finally:
+        os.dup2(ours, 0)
+        os.close(ours)
+        os.close(writing)
+    assert ran.last_line == "<a b; exit 7>"
 
 
 async def test_the_last_line_is_the_reason_short_and_printable(tmp_path: Path) -> None:
@@ -111,10 +122,12 @@ async def test_no_descriptor_is_left_open(tmp_path: Path) -> None:
     good = script(tmp_path / "d", "10", "echo")
     bad = script(tmp_path / "d", "20", "echo", shell="#!/nowhere/sh\n")
     hangs = script(tmp_path / "d", "30", "sleep 60")
+    daemon = script(tmp_path / "d", "40", f"setsid sleep 5 & echo $! > {tmp_path}/child; sleep 0.05")
     await scripts.run(good, (), {}, timeout_s=10)
     before = sorted(os.listdir("/proc/self/fd"))
-    for path, timeout_s in ((good, 10), (bad, 10), (hangs, 0.05)):
+    for path, timeout_s in ((good, 10), (bad, 10), (hangs, 0.05), (daemon, 10)):
         await scripts.run(path, (), {}, timeout_s=timeout_s)
+    os.kill(int((tmp_path / "child").read_text()), 9)
     await asyncio.sleep(0)
     assert sorted(os.listdir("/proc/self/fd")) == before
 
