@@ -7,6 +7,7 @@ socket was authorised; what leaves the device (log, bundle) shortens them.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, fields, is_dataclass
 from enum import StrEnum
 from typing import NamedTuple
@@ -365,4 +366,6 @@ def to_plain(value: object) -> object:
         return [to_plain(item) for item in value]
     if isinstance(value, StrEnum):
         return value.value
+    if isinstance(value, float) and not math.isfinite(value):
+        return None  # JSON has no such numbers
     return value

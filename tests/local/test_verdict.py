@@ -1,0 +1,94 @@
+"""The verdict on every situation, and what matters more than what."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from ipad_agent.local.model import Condition, Eim, Radio, Severity, State, Status, Switch, Time, Trouble
+from ipad_agent.local.verdict import TABLE, verdict_of
+from situations import SITUATIONS, ago, ahead
+
+JARGON = ("ESipa", "ES10", "PSMO", "ISD-R", "EUICC_", "SM-DS", "notifyStateChange", "EPR")
+
+
+def test_there_is_a_situation_for_every_state_and_a_row_too() -> None:
+    assert {status.verdict.state for status in SITUATIONS.values()} == set(State)
+    assert sorted(row.state for row in TABLE) == sorted(State)
+
+
+@pytest.mark.parametrize("situation", SITUATIONS)
+def test_a_verdict_is_in_sentences_without_the_words_of_the_standard(situation: str) -> None:
+    verdict = verdict_of(SITUATIONS[situation])
+    assert verdict == SITUATIONS[situation].verdict
+    for text in (verdict.sentence, verdict.advice):
+        assert text is None or (text[0].isupper() or text[0] in "`“" or not text[0].isalpha())
+        assert text is None or text.endswith(".")
+        assert text is None or ".." not in text
+    assert verdict.next is None or not verdict.next.endswith(".")
+    assert not any(word in f"{verdict.sentence} {verdict.next} {verdict.advice}" for word in JARGON)
+
+
+@pytest.mark.parametrize("situation", SITUATIONS)
+def test_what_is_bad_comes_with_something_to_do_and_what_is_good_does_not(situation: str) -> None:
+    verdict = SITUATIONS[situation].verdict
+    if verdict.severity is Severity.BAD:
+        assert verdict.advice
+    if verdict.severity is Severity.GOOD:
+        assert verdict.advice is None
+
+
+READY = SITUATIONS["ready"]
+GONE = Trouble("modem", "it vanished", None, ago(1), ahead(4))
+SWITCH = Switch("armed", "eIM", "8943010000000000811", "8943012345678904713", "rollback", ago(5), ahead(400))
+
+
+def state(**changes: object) -> State:
+    return verdict_of(replace(READY, **changes)).state  # type: ignore[arg-type]  # fields of Status by name
+
+
+def test_trouble_outweighs_everything() -> None:
+    for situation in SITUATIONS.values():
+        assert verdict_of(replace(situation, trouble=GONE)).state is State.NO_MODEM
+    assert state(trouble=replace(GONE, side="card")) is State.NO_CARD
+    for side in ("agent", "network", "?"):
+        assert state(trouble=replace(GONE, side=side)) is State.TROUBLE
+
+
+def test_a_switch_outweighs_what_keeps_the_agent_waiting() -> None:
+    waiting = {"held_by": (Condition("x", "x"),), "radio": Radio(registered=False), "eims": ()}
+    assert state(switch=SWITCH, **waiting) is State.SWITCHING
+    assert state(switch=replace(SWITCH, phase="rolling-back"), **waiting) is State.ROLLING_BACK
+    ended = replace(SWITCH, phase="rolled-back", ended=ago(5), deadline=None)
+    assert state(switch=ended) is State.ROLLED_BACK
+    assert state(switch=replace(ended, ended=ago(90_000))) is State.READY
+    assert state(switch=replace(ended, phase="committed")) is State.READY
+
+
+def test_a_way_back_to_nothing_is_not_called_by_the_enabled_profile() -> None:
+    verdict = verdict_of(replace(READY, switch=replace(SWITCH, previous=None)))
+    assert "from profile (none)" in verdict.sentence
+
+
+def test_the_next_poll_is_that_of_the_eim_that_is_due_first() -> None:
+    eims = tuple(Eim(name, next_poll=Time(0, -wait_s)) for name, wait_s in (("late", 900.0), ("soon", 60.0)))
+    verdict = verdict_of(replace(READY, eims=eims))
+    assert (verdict.next, verdict.next_at) == ("Ask soon for work", Time(0, -60.0))
+
+
+def test_one_manager_that_fails_among_others_is_mentioned_and_no_more() -> None:
+    eims = (replace(READY.eims[0], failures=0), Eim("other", failures=9, trouble="nobody answers"))
+    verdict = verdict_of(replace(READY, eims=eims))
+    assert verdict.state is State.READY
+    assert "Not reached at the last attempt: other." in verdict.sentence
+
+
+def test_a_manager_that_was_not_asked_yet_is_not_unreachable() -> None:
+    assert verdict_of(replace(READY, eims=(Eim("new"),))).state is State.READY
+
+
+def test_an_empty_status_has_a_verdict_too() -> None:
+    empty = Status(READY.verdict, 0, False, 0.0, "1")
+    assert verdict_of(empty).state is State.STARTING
+    assert verdict_of(replace(empty, card=READY.card)).state is State.UNMANAGED
