@@ -109,6 +109,46 @@ async def switch_rollback_not_allowed(run: Run) -> None:
 
 
 @scenario(
+    "switch-result-refused",
+    "An eIM that answers the result of a switch with an error gets the old profile back, and a result that says so.",
+    deadline_s=60,
+)
+async def switch_result_refused(run: Run) -> None:
+    """The refusal is as good as silence, so that nobody waits for the time to be over; the second result is taken."""
+    async with run.bench(proving()) as bench:
+        hooks, asked = Hooks(bench), count_calls(bench, ROLLBACK)
+        await ready(bench)
+        bench.eim.eim.faults.arm(Fault("result", "refuse", 127))
+        order = bench.order("enable", OPERATOR_A, "--rollback")
+        await said(run, bench, "the result is refused", GOING_BACK, deadline_s=LONG_S - 10)
+        await told(run, bench, order, "enable ok", "rollback ok")
+        run.check("the result came over the old profile", works_with(bench, BOOTSTRAP), modem_state(bench))
+        await check_end(run, bench, BOOTSTRAP, [order], chapters=BACK)
+        hooks.check(run, "pre-switch", "post-switch", "rolled-back", iccids=(BOOTSTRAP, OPERATOR_A))
+        run.check("one rollback was asked for", asked[ROLLBACK] == 1, str(asked[ROLLBACK]))
+
+
+@scenario(
+    "switch-cable-proves-nothing",
+    "A device that reaches its eIM by Ethernet all the time still gives up a profile that finds no network.",
+    deadline_s=60,
+)
+async def switch_cable_proves_nothing(run: Run) -> None:
+    """The result must not leave by the cable while the profile has not registered: it would end the way back."""
+    async with run.bench(proving(cells=NOT_COVERED, confirm_s=SHORT_S, link_follows_modem=False)) as bench:
+        asked = count_calls(bench, ROLLBACK)
+        await ready(bench)
+        order = bench.order("enable", OPERATOR_A, "--rollback")
+        await said(run, bench, "the agent waits for the network of the new profile", STAGE)
+        run.check("the eIM can be reached meanwhile", not bench.proxy.link.blackout)
+        await said(run, bench, "its time is over", GOING_BACK)
+        run.check("the eIM was told nothing", not bench.eim.seen("result"))
+        await told(run, bench, order, "enable ok", "rollback ok")
+        await check_end(run, bench, BOOTSTRAP, [order], chapters=BACK)
+        run.check("one rollback was asked for", asked[ROLLBACK] == 1, str(asked[ROLLBACK]))
+
+
+@scenario(
     "switch-6985-until-reset",
     "A card that says 6985 to everything until its reset is switched and rolled back all the same.",
     deadline_s=60,
