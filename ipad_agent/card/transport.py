@@ -10,6 +10,7 @@ Rules of this file:
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -37,6 +38,16 @@ MAX_LE_CORRECTIONS: Final = 3
 BUSY_DELAYS_S: Final = (0.5, 1.0, 2.0, 4.0, 4.0, 4.0)
 FAILURES_AGAINST_PROVEN_SIZE: Final = 3
 _SIZE_SUSPECTS: Final = frozenset({0x6601, 0x6700, 0x6F00})
+
+ApduTap = Callable[[bytes, bytes], None]
+_TAPS: Final[list[ApduTap]] = []
+
+
+def tap(listener: ApduTap) -> Callable[[], None]:
+    """Call ``listener(command, answer)`` for every APDU, the answer being empty when none came; it must be quick and
+    must not raise. Returns the way to end that."""
+    _TAPS.append(listener)
+    return lambda: _TAPS.remove(listener)
 
 
 class BlockSizeMemory(Protocol):
@@ -176,7 +187,12 @@ class Es10Transport:
 
     async def _send(self, command: bytes, deadline_s: float) -> apdu.Answer:
         self.apdu_count += 1
-        raw = await self.channel.transceive(command, deadline_s=deadline_s)
+        raw = b""
+        try:
+            raw = await self.channel.transceive(command, deadline_s=deadline_s)
+        finally:
+            for listener in tuple(_TAPS):
+                listener(command, raw)
         if len(raw) < 2:
             raise ChannelLost("an answer without status word", reason=LossReason.DAMAGED)
         return apdu.split_answer(raw)

@@ -50,6 +50,16 @@ _UNREAD_STATUS: Final = frozenset({"4.00", "5.00", "400", "500"})
 
 _Parsed = TypeVar("_Parsed")
 
+MessageTap = Callable[[str, bytes, bytes | None], None]
+_TAPS: Final[list[MessageTap]] = []
+
+
+def tap(listener: MessageTap) -> Callable[[], None]:
+    """Call ``listener(function, request, answer)`` for every exchange with any eIM, as it was on the carrier; the
+    answer is None when none came. It must be quick and must not raise. Returns the way to end that."""
+    _TAPS.append(listener)
+    return lambda: _TAPS.remove(listener)
+
 
 class EimClient:
     """Implements what procedures need of an eIM. One secured association, for the length of a procedure.
@@ -222,7 +232,12 @@ class EimClient:
 
     async def _exchange(self, function: str, body: bytes) -> bytes:
         request = self._binding.request(function, body)
-        received = await self._carrier.exchange(request, function=function)
+        received: bytes | None = None
+        try:
+            received = await self._carrier.exchange(request, function=function)
+        finally:
+            for listener in tuple(_TAPS):
+                listener(function, request, received)
         events.EXCHANGED.emit(
             eim=self._eim_id, function=function, sent_bytes=len(request), received_bytes=len(received)
         )

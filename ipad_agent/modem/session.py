@@ -25,6 +25,21 @@ ESCAPE: Final = b"\x1b"
 _TICK_S: Final = 0.001  # sums of times are not exact; less than this is no time
 MAX_ECHO_OFFS: Final = 5  # a modem that echoes in spite of ATE0 is left alone
 
+LineTap = Callable[[str, bytes], None]
+_TAPS: Final[list[LineTap]] = []
+
+
+def tap(listener: LineTap) -> Callable[[], None]:
+    """Call ``listener(direction, data)`` for all bytes on the line, the direction being ``sent`` or ``received``; it
+    must be quick and must not raise. Returns the way to end that."""
+    _TAPS.append(listener)
+    return lambda: _TAPS.remove(listener)
+
+
+def _tell(direction: str, data: bytes) -> None:
+    for listener in tuple(_TAPS):
+        listener(direction, data)
+
 
 @dataclass(frozen=True, slots=True)
 class LinkTiming:
@@ -165,7 +180,9 @@ class AtSession:
         self._parser.expect(command.expectation)
         try:
             async with asyncio.timeout(limit_s):
-                await self._stream.write(command.text.encode("ascii") + self._terminator)
+                line = command.text.encode("ascii") + self._terminator
+                _tell("sent", line)
+                await self._stream.write(line)
                 final = await flight.done
         except TimeoutError:
             self._mark_dirty(self._timing.quiet_after_timeout_s, f"no answer to {command.name}")
@@ -188,6 +205,7 @@ class AtSession:
     # -- received ----------------------------------------------------------------------------------------------------
     def _on_data(self, data: bytes) -> None:
         self._last_byte_at = asyncio.get_running_loop().time()
+        _tell("received", data)
         for event in self._parser.feed(data):
             self._take(event)
 
@@ -332,6 +350,7 @@ class AtSession:
             self._check_lost()
 
     async def _write(self, data: bytes) -> None:
+        _tell("sent", data)
         try:
             async with asyncio.timeout(self._timing.ping_s):
                 await self._stream.write(data)
