@@ -107,10 +107,12 @@ class SwitchConfig:
         "How long the modem may take to register with the new profile.",
     )
     ip_s: float = key(Number(1, 3600), SWITCH.ip_s, "From registration to an address and a route.")
-    dns_s: float = key(Number(1, 3600), SWITCH.dns_s, "From there to the address of the eIM's name.")
-    eim_s: float = key(Number(1, 3600), SWITCH.eim_s, "From there to an answer of the eIM.")
+    dns_s: float = key(Number(1, 3600), SWITCH.dns_s, "How long one look for the address of the eIM's name may take.")
+    eim_s: float = key(
+        Number(1, 3600), SWITCH.eim_s, "From there to an answer of the eIM, its name's address included."
+    )
     application_s: float = key(
-        Number(1, 3600), SWITCH.application_s, "From there to a success of the site's own check."
+        Number(1, 3600), SWITCH.application_s, "How long one try of `site.application_probe` may take."
     )
     success: str = key(
         choices(("result-acked", "application-probe")),

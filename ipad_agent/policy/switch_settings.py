@@ -25,11 +25,11 @@ class SwitchSettings:
     ip_s: float = 60.0
     """From registration to an address and a route."""
     dns_s: float = 20.0
-    """From there to the address of the eIM's name."""
+    """How long one look for the address of the eIM's name may take."""
     eim_s: float = 60.0
-    """From there to an answer of the eIM."""
+    """From there to an answer of the eIM, its name's address included."""
     application_s: float = 60.0
-    """From there to a success of the site's own check."""
+    """How long one try of the site's own check may take."""
     success: Success = "result-acked"
     """What proves the profile: the eIM acknowledged the result, or the site's own check got through as well."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from ipad_agent.policy.conditions import Held
@@ -12,13 +12,20 @@ from .conditions import Conditions
 from .hooks import Hooks
 
 
+def unknown_network(iccid: str) -> str | None:
+    """Nothing is known of any profile."""
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class SiteSay:
-    """Hooks, conditions and APNs of one site."""
+    """Hooks, conditions and APNs of one site. ``network_of`` tells the network that owns a profile (5 or 6 digits),
+    from what is known of the card's profiles; None when it is not known."""
 
     hooks: Hooks
     held: Conditions
     apns: ApnTable
+    network_of: Callable[[str], str | None] = unknown_network
 
     async def hook(self, moment: str, facts: Mapping[str, str]) -> None:
         """Run the scripts for this moment; nothing they do changes anything."""
@@ -28,6 +35,6 @@ class SiteSay:
         """What speaks against work that can wait."""
         return await self.held.held()
 
-    def apn(self, iccid: str, plmn: str | None = None) -> str | None:
+    def apn(self, iccid: str) -> str | None:
         """The APN for a profile from the site's table; None when the table does not know it, empty for "none"."""
-        return self.apns.find(iccid, plmn)
+        return self.apns.find(iccid, self.network_of(iccid))
