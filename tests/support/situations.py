@@ -488,14 +488,14 @@ DOCTOR: Final[dict[str, tuple[dict[str, Any], ...]]] = {
         {"layer": "port", "ok": True, "sentence": "/dev/ttyUSB2 belongs to this agent.", "fix": None},
         {"layer": "at", "ok": True, "sentence": "The modem answers within 12 ms.", "fix": None},
         {"layer": "sim", "ok": True, "sentence": "The SIM is ready.", "fix": None},
-        {"layer": "card", "ok": True, "sentence": "An IoT eUICC (SGP.32) with 3 profiles.", "fix": None},
-        {"layer": "network", "ok": True, "sentence": "Registered at home in 262 01 (LTE).", "fix": None},
+        {"layer": "euicc", "ok": True, "sentence": "An IoT eUICC (SGP.32) with 3 profiles.", "fix": None},
+        {"layer": "registration", "ok": True, "sentence": "Registered at home in 262 01 (LTE).", "fix": None},
         {"layer": "eim", "ok": True, "sentence": "eim.example.net proved who it is within 640 ms.", "fix": None},
-        {"layer": "summary", "ok": True, "sentence": "Nothing needs to be done.", "fix": None},
+        {"layer": "verdict", "ok": True, "sentence": "Nothing needs to be done.", "fix": None},
     ),
     "clock": (
         {"layer": "port", "ok": True, "sentence": "/dev/ttyUSB2 belongs to this agent.", "fix": None},
-        {"layer": "card", "ok": True, "sentence": "An IoT eUICC (SGP.32) with 3 profiles.", "fix": None},
+        {"layer": "euicc", "ok": True, "sentence": "An IoT eUICC (SGP.32) with 3 profiles.", "fix": None},
         {
             "layer": "clock",
             "ok": False,
@@ -508,7 +508,7 @@ DOCTOR: Final[dict[str, tuple[dict[str, Any], ...]]] = {
             "sentence": "Not checked: without the time no certificate can be judged.",
             "fix": None,
         },
-        {"layer": "summary", "ok": False, "sentence": "The one thing to do: set the clock.", "fix": None},
+        {"layer": "verdict", "ok": False, "sentence": "The one thing to do: set the clock.", "fix": None},
     ),
 }
 """Items of the doctor, in the order in which they come."""

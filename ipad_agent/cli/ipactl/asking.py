@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import time
-
 from ipad_agent.local.model import Happening, Owed, Plan, Profile, Status, to_plain
 
 from .connection import CARD_TIMEOUT_S
 from .desk import Desk
 from .errors import CommandError, RefusedError, UnavailableError, UsageError
-from .exits import Exit, exit_of
+from .exits import Exit
 from .paper import Paper, clean
 from .reading import read
-from .words import sentence, tail
+from .state_exit import exit_of
+from .words import clock, sentence, tail
 
 
 def status(desk: Desk) -> int:
@@ -112,7 +111,7 @@ def log(desk: Desk) -> int:
 def event_lines(event: Happening, paper: Paper, *, with_date: bool = False) -> list[str]:
     """One event with its local time and its id; trouble stands out."""
     pattern = "%m-%d %H:%M:%S" if with_date else "%H:%M:%S"
-    head = time.strftime(pattern, time.localtime(event.at_s))
+    head = clock(event.at_s, pattern)
     mark, colour = {"warning": ("! ", "warn"), "error": ("✗ ", "bad")}.get(event.level, ("", "label"))
     text = f"{mark}{sentence(event.text)} ({clean(event.id)})"
     return paper.hang(head, text, colour=colour, indent="")

@@ -7,14 +7,14 @@ import json
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Final, TextIO
-
-from ipad_agent.local.model import Status
+from typing import TYPE_CHECKING, Final, TextIO
 
 from .connection import DEFAULT_SOCKET, Connection
 from .errors import CommandError, NotRunningError
 from .paper import Paper, clean
-from .reading import read
+
+if TYPE_CHECKING:
+    from ipad_agent.local.model import Status
 
 DEFAULT_CONFIG: Final = Path("/etc/ipad-agent/config.toml")
 
@@ -79,6 +79,10 @@ class Desk:
         """The picture of now, as a value and as it came."""
         with self.connect() as agent:
             plain = agent.call("GetStatus").get("status")
+        from ipad_agent.local.model import Status
+
+        from .reading import read
+
         return read(Status, plain), plain if isinstance(plain, dict) else {}
 
 

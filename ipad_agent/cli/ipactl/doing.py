@@ -34,6 +34,9 @@ MEMORY_PARTS: Final = {
     "immediate-enable": "the permission to enable downloaded profiles at once",
 }
 
+GZIP: Final = b"\x1f\x8b"
+"""How a .tar.gz begins."""
+
 NOT_OURS: Final = (
     "Only the profile's manager (eIM) may order this change: SGP.32 gives the device no command for it. On its own the "
     "device may only change to the fallback profile and back."
@@ -189,9 +192,11 @@ def bundle(desk: Desk) -> int:
     with desk.connect() as agent:
         encoded = agent.call("Bundle", timeout_s=CARD_TIMEOUT_S).get("bundle")
     try:
-        content = base64.b64decode(str(encoded), validate=True)
+        content = base64.b64decode(encoded, validate=True) if isinstance(encoded, str) else b""
     except (binascii.Error, ValueError):
-        raise NoAnswerError("The bundle did not arrive in one piece.") from None
+        content = b""
+    if not content.startswith(GZIP):
+        raise NoAnswerError("The bundle did not arrive in one piece.")
     return write_bundle(desk, content)
 
 

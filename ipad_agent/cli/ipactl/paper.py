@@ -7,7 +7,6 @@ not be able to move the cursor of the terminal it is shown on.
 from __future__ import annotations
 
 import os
-import shutil
 import unicodedata
 from dataclasses import dataclass
 from typing import Final, TextIO
@@ -27,7 +26,7 @@ _ASCII: Final = str.maketrans(
         "●": "*",
         "○": "o",
         "✓": "ok",
-        "✗": "WRONG",
+        "✗": "FAIL",
         "…": "..",
         "·": "-",
         "–": "-",
@@ -61,7 +60,7 @@ class Paper:
     def of(cls, stream: TextIO) -> Paper:
         """What this stream shows. Off a terminal the width is that of ``COLUMNS``, else 100."""
         terminal = stream.isatty() and os.environ.get("TERM") != "dumb"
-        columns = shutil.get_terminal_size((_UNBOUND_WIDTH, 24)).columns if terminal else _columns()
+        columns = terminal_size(stream)[0] if terminal else _columns()
         return cls(
             min(max(columns, _NARROWEST), _WIDEST),
             terminal and "NO_COLOR" not in os.environ,
@@ -158,6 +157,15 @@ def wrap(text: str, width: int, first_width: int | None = None) -> list[str]:
             word, room = word[size:], width
         line = word
     return [finished.replace(GLUE, " ") for finished in ([*lines, line] if line else lines)]
+
+
+def terminal_size(stream: TextIO) -> tuple[int, int]:
+    """Columns and lines of the terminal behind this stream; 100 and 24 where it does not tell."""
+    try:
+        columns, lines = os.get_terminal_size(stream.fileno())
+    except (OSError, ValueError):
+        columns = lines = 0
+    return columns or _UNBOUND_WIDTH, lines or 24
 
 
 def _columns() -> int:

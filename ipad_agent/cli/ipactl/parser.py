@@ -86,7 +86,7 @@ def build() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"ipactl {__version__}")
     _common(parser, top=True)
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", prog="ipactl")
 
     def command(name: str, help: str, more: str = "") -> argparse.ArgumentParser:
         text = help[0].upper() + help[1:] + "."
@@ -108,8 +108,8 @@ def build() -> argparse.ArgumentParser:
     switch = command(
         "switch",
         "change to a profile, as far as the device may do that on its own",
-        "Profiles are enabled by order of their manager (eIM): SGP.32 gives the device no command for it. On its own it "
-        "may change to the fallback profile and back; for every other profile this command says so and ends with 3.",
+        "Profiles are enabled by order of their manager (eIM): SGP.32 gives the device no command for it. On its own "
+        "it may change to the fallback profile and back; for every other profile this command says so and ends with 3.",
     )
     _iccid(switch)
     switch.add_argument("--dry-run", action="store_true", help="only say what the change would need and do")
@@ -132,9 +132,7 @@ def build() -> argparse.ArgumentParser:
 
     command("rollback", "go back to the former profile now, while a change is not proved yet")
     command("confirm", "keep the new profile without waiting for the proof that it works")
-    command(
-        "owed", "what managers and download servers have not got yet; asks the card", "Ends with 4 if there is some."
-    )
+    command("owed", "what managers and download servers have not got yet; asks the card", "Ends with 4 if any.")
 
     watch = command("watch", "what happens, as it happens, until Ctrl-C")
     watch.add_argument("--screen", action="store_true", help="the whole status, drawn anew every second")
@@ -179,7 +177,7 @@ def build() -> argparse.ArgumentParser:
     command("metrics", "figures for a monitoring system, as Prometheus reads them")
 
     varlink = command("varlink", "the agent's interface itself")
-    actions = varlink.add_subparsers(dest="action", required=True, metavar="info|call")
+    actions = varlink.add_subparsers(dest="action", required=True, metavar="info|call", prog="ipactl varlink")
     info = actions.add_parser("info", help="the interface, as the agent describes it", allow_abbrev=False)
     _common(info, top=False)
     call = actions.add_parser("call", help="call a method", allow_abbrev=False)

@@ -11,6 +11,7 @@ import types
 from dataclasses import MISSING, fields, is_dataclass
 from enum import StrEnum
 from functools import cache
+from math import isfinite
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 from .errors import NoAnswerError
@@ -72,7 +73,7 @@ def _value(hint: Any, plain: object, place: str) -> Any:
         return hint(plain) if plain in set(hint) else plain
     if hint is float and isinstance(plain, int) and not isinstance(plain, bool):
         return float(plain)
-    if type(plain) is not hint:
+    if type(plain) is not hint or (isinstance(plain, float) and not isfinite(plain)):
         raise _wrong(place, plain)
     return plain
 

@@ -7,7 +7,6 @@ whole status instead, drawn anew every second.
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -19,10 +18,10 @@ from .asking import event_lines
 from .desk import Desk
 from .errors import NoAnswerError, NotRunningError
 from .exits import Exit
-from .paper import GLUE, Paper, clean
+from .paper import GLUE, Paper, clean, terminal_size
 from .reading import read
 from .screens.status import progress, status_lines
-from .words import STAGES, mark, sentence, uncapital, until
+from .words import STAGES, clock, mark, sentence, uncapital, until
 
 TICK_S: Final = 1.0
 AGAIN_S: Final = 2.0
@@ -65,7 +64,7 @@ class Follower:
         return lines
 
     def _news(self, before: Status | None, now: Status) -> list[str]:
-        head = time.strftime("%H:%M:%S", time.localtime(now.taken_at_s))
+        head = clock(now.taken_at_s)
         lines: list[str] = []
         if before is None or _verdict(before) != _verdict(now):
             word = clean(str(now.verdict.state))
@@ -251,7 +250,7 @@ class _Screen(_View):
         self.tick()
 
     def tick(self) -> None:
-        height = shutil.get_terminal_size((100, 24)).lines
+        height = terminal_size(self._desk.out)[1]
         lines = self._follower.screen(self._later_s, height - 1)
         if self._said:
             lines = [*self._desk.paper.note("!", self._said, "warn"), *lines][: height - 1]

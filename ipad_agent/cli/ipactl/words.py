@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Final
 
 from ipad_agent.local.model import Profile, Time
@@ -57,6 +58,14 @@ def until(time: Time, later_s: float = 0.0) -> str:
     """When something planned happens; what is overdue happens now."""
     age_s = time.age_s + later_s
     return "now" if age_s > -1 else f"in {span(-age_s)}"
+
+
+def clock(at_s: int, pattern: str = "%H:%M:%S") -> str:
+    """A moment by the clock on the wall; one that no calendar has is shown as a number."""
+    try:
+        return time.strftime(pattern, time.localtime(at_s))
+    except (OverflowError, OSError, ValueError):
+        return str(at_s)
 
 
 def size(count_bytes: int) -> str:

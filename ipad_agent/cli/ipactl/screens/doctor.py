@@ -13,6 +13,23 @@ from ipad_agent.local.model import DoctorItem
 VERDICT: Final = "verdict"
 """The layer of the last item."""
 
+_LABELS: Final = {
+    "usb": "USB",
+    "at": "AT",
+    "sim": "SIM",
+    "isd-r": "ISD-R",
+    "euicc": "card",
+    "registration": "network",
+    "tls": "TLS",
+    "ci": "CI files",
+    "faces": "interfaces",
+    "association": "manager",
+    "dns": "name (DNS)",
+    "route": "way",
+    "handshake": "session",
+    "eim": "eIM",
+}
+"""Layers whose own name says too little, or is too long."""
 _EXITS: Final = {
     Exit.NO_MODEM: frozenset({"usb", "port", "at", "modem"}),
     Exit.NO_CARD: frozenset({"sim", "isd-r", "euicc"}),
@@ -27,7 +44,7 @@ def item_lines(item: DoctorItem, paper: Paper) -> Iterator[str]:
         good = item.ok is not False
         yield from paper.note("●" if good else "✗", sentence(item.sentence), "good" if good else "bad")
     else:
-        yield from paper.row(clean(item.layer), f"{mark(item.ok)} {sentence(item.sentence)}")
+        yield from paper.row(_LABELS.get(item.layer, clean(item.layer)), f"{mark(item.ok)} {sentence(item.sentence)}")
     if item.fix is not None:
         text = f"What to do: {sentence(item.fix)}"
         yield from paper.note(" ", text, "label") if item.layer == VERDICT else paper.more(text)

@@ -23,6 +23,7 @@ from ipad_agent.local.model import Owed, Profile, Status
 
 from .status import eim_sentence
 
+KINDS: Final = {"result": "Result", "notification": "Notice"}
 RULES: Final = {"ppr1": "must not be disabled", "ppr2": "must not be deleted"}
 
 
@@ -74,7 +75,7 @@ def eim_lines(status: Status, paper: Paper) -> Iterator[str]:
             yield from paper.row("Address", f"{clean(eim.host)}{way}")
         if eim.next_poll is not None:
             why = f": {clean(eim.next_reason)}" if eim.next_reason else ""
-            yield from paper.row("Next", f"asked for work {until(eim.next_poll)}{why}")
+            yield from paper.row("Next poll", f"{until(eim.next_poll)}{why}")
         if eim.failures:
             yield from paper.row("Failures", f"{eim.failures} in a row")
 
@@ -87,9 +88,9 @@ def owed_lines(owed: tuple[Owed, ...], paper: Paper) -> Iterator[str]:
     yield from paper.note("○", f"{plural(len(owed), 'item')} not delivered yet. Nothing of it gets lost.", "waiting")
     for item in owed:
         yield ""
-        yield from paper.row(clean(item.kind).capitalize()[:11], f"{sentence(item.what)}")
+        yield from paper.row(KINDS.get(item.kind, "Item"), f"{sentence(item.what)}")
         number = f", number {item.seq_number} on the card" if item.seq_number is not None else ""
-        since = f" since {span(item.since.age_s)}" if item.since is not None else ""
+        since = f", waiting for {span(item.since.age_s)}" if item.since is not None else ""
         yield from paper.row("For", f"{clean(item.receiver)}{since}{number}")
         if item.attempts:
             why = f"; the last: {clean(item.reason)}" if item.reason else ""
@@ -113,7 +114,7 @@ def budget_lines(status: Status, paper: Paper) -> Iterator[str]:
             f"{share}{GLUE}%",
             state,
         )
-    yield from paper.row("Since start", f"{size(traffic.total_bytes)} in {span(status.uptime_s)}")
+    yield from paper.row("In total", f"{size(traffic.total_bytes)} in {span(status.uptime_s)}")
     for item in traffic.by:
         way = CARRIERS.get(item.carrier, clean(item.carrier))
         yield from paper.row("", f"{size(item.size_bytes)} for {clean(item.purpose)} over {way}")

@@ -122,21 +122,17 @@ def _switch(status: Status, paper: Paper, later_s: float) -> Iterator[str]:
         return
     yield from stage_lines(switch.stages, paper)
     if switch.ended is None and switch.phase != "rolling-back":
-        yield from paper.more(_way_back(switch, later_s))
+        yield from paper.more(_way_back(switch))
 
 
 def _cause(cause: str) -> str:
     return {"eIM": "the manager (eIM)", "eim": "the manager (eIM)", "local": "a person"}.get(cause, clean(cause))
 
 
-def _way_back(switch: Switch, later_s: float) -> str:
-    if switch.deadline is None or switch.way_back == "none":
+def _way_back(switch: Switch) -> str:
+    if switch.way_back == "none":
         return "There is no way back from this change; it goes on until it works."
-    back = "goes back by itself" if switch.way_back == "rollback" else "changes to the fallback profile by itself"
-    return (
-        f"{back} {until(switch.deadline, later_s)} unless proved; ipactl confirm accepts it, ipactl rollback goes "
-        "back, now"
-    )
+    return "ipactl confirm keeps the new profile now; ipactl rollback goes back now."
 
 
 def _held(status: Status, paper: Paper, later_s: float) -> Iterator[str]:
@@ -150,7 +146,7 @@ def _card(status: Status, paper: Paper, later_s: float) -> Iterator[str]:
     card = status.card
     if card is None:
         return
-    kind = clean(card.kind).removeprefix("an ").removeprefix("a ")
+    kind = ("as last seen: " if status.trouble else "") + clean(card.kind).removeprefix("an ").removeprefix("a ")
     yield from paper.row("Card", kind + (f", {size(card.free_memory_bytes)} free" if card.free_memory_bytes else ""))
     wrong = "" if card.eid_check_digits_ok else " (check digits wrong: a test card, or misread)"
     yield from paper.more(f"number (EID) {grouped(card.eid)} {tick(card.eid_check_digits_ok)}{wrong}")
@@ -199,7 +195,7 @@ def eim_sentence(eim: Eim, later_s: float) -> str:
         )
         return f"{name}; failed {when(poll.at, later_s)}: {clean(eim.trouble or poll.outcome)}; {answered}"
     cost = [size(poll.cost_bytes)] if poll.cost_bytes is not None else []
-    cost += [f"{poll.duration_s:.1f} s"] if poll.duration_s is not None else []
+    cost += [f"{poll.duration_s:.1f}{GLUE}s"] if poll.duration_s is not None else []
     return f"{name}; answered {when(poll.at, later_s)}: {', '.join([clean(poll.outcome), *cost])}"
 
 

@@ -1,0 +1,670 @@
+"""Every command as a person or a script meets it, against an agent that a test plays."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import os
+import stat
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ipad_agent.cli.ipactl import main
+from ipad_agent.local.model import Status, Switch, to_plain
+from situations import BOOTSTRAP, EID, HAPPENINGS, OPERATOR_A, OPERATOR_B, OWED, PLANS, SITUATIONS, ago
+
+from .fake_agent import FakeAgent, gives, refuses, shows, streams
+
+Ipactl = Callable[..., int]
+Play = Callable[..., FakeAgent]
+
+
+@pytest.fixture
+def play(tmp_path: Path) -> Iterator[Play]:
+    """Start an agent that shows this situation and answers these methods."""
+    running: list[FakeAgent] = []
+
+    def start(situation: str | Status = "ready", **answers: Any) -> FakeAgent:
+        status = SITUATIONS[situation] if isinstance(situation, str) else situation
+        agent = FakeAgent(tmp_path / "socket", {"GetStatus": shows(status), **answers})
+        running.append(agent)
+        return agent.__enter__()
+
+    yield start
+    for agent in running:
+        agent.__exit__()
+
+
+@pytest.fixture
+def ipactl(tmp_path: Path) -> Ipactl:
+    return lambda *words: main(["--socket", str(tmp_path / "socket"), *words])
+
+
+Capture = pytest.CaptureFixture[str]
+
+# -- status and lists ------------------------------------------------------------------------------------------------
+
+
+def test_status_shows_the_verdict_first_and_ends_well_when_all_is_well(
+    play: Play, ipactl: Ipactl, capsys: Capture
+) -> None:
+    play("ready")
+    assert ipactl("status") == 0
+    assert capsys.readouterr().out.startswith("● ready ")
+
+
+@pytest.mark.parametrize(
+    ("situation", "exit"),
+    [("no-card", 5), ("no-modem", 6), ("eim-unreachable", 7), ("switch-armed", 4), ("trouble", 1)],
+)
+def test_the_exit_status_of_status_tells_a_script_how_it_is(
+    play: Play, ipactl: Ipactl, situation: str, exit: int
+) -> None:
+    play(situation)
+    assert ipactl("status") == exit
+
+
+def test_json_is_what_the_agent_said_with_nothing_lost(play: Play, ipactl: Ipactl, capsys: Capture) -> None:
+    play("switch-armed", GetStatus=gives(status={**_plain("switch-armed"), "of_tomorrow": 1}))
+    assert ipactl("status", "--json") == 4
+    assert json.loads(capsys.readouterr().out) == {**_plain("switch-armed"), "of_tomorrow": 1}
+
+
+def test_json_output_is_ascii_so_that_no_name_can_control_a_terminal(
+    play: Play, ipactl: Ipactl, capsys: Capture
+) -> None:
+    play(_named("\x9b31mevil\u202e"))
+    ipactl("status", "--json")
+    assert capsys.readouterr().out.isascii()
+
+
+@pytest.mark.parametrize("command", ["status", "profiles", "eims"])
+def test_a_profile_s_name_cannot_control_the_terminal(
+    play: Play, ipactl: Ipactl, capsys: Capture, command: str
+) -> None:
+    play(_named("\x1b[2Jevil\x07\u202e"))
+    ipactl(command)
+    assert not set("\x1b\x07\u202e\x9b") & set(capsys.readouterr().out)
+
+
+def test_profiles_lists_every_profile_with_its_number(play: Play, ipactl: Ipactl, capsys: Capture) -> None:
+    play("ready")
+    assert ipactl("profiles") == 0
+    out = capsys.readouterr().out
+    assert out.count("ICCID") == 3
+    assert "8943 0123 4567 8904 713 ✓" in out
+
+
+def test_profiles_without_a_card_end_as_status_does(play: Play, ipactl: Ipactl) -> None:
+    play("no-card")
+    assert ipactl("profiles") == 5
+
+
+def test_eims_of_a_fresh_card_say_what_to_do(play: Play, ipactl: Ipactl, capsys: Capture) -> None:
+    play("fresh")
+    assert ipactl("eims") == 7
+    assert "provisioning.initial_eim" in capsys.readouterr().out
+
+
+def test_profiles_eims_and_budget_in_json(play: Play, ipactl: Ipactl, capsys: Capture) -> None:
+    play("ready")
+    for command, name in (("profiles", "profiles"), ("eims", "eims"), ("budget", "traffic")):
+        assert ipactl(command, "--json") == 0
+        assert json.loads(capsys.readouterr().out) == {name: _plain("ready")[name]}
+
+
+def test_owed_ends_with_waiting_while_something_is_owed(play: Play, ipactl: Ipactl, capsys: Capture) -> None:
+    play(ListOwed=gives(owed=[to_plain(item) for item in OWED]))
+    assert ipactl("owed") == 4
+    assert "smdp.example.org" in capsys.readouterr().out
+
+
+def test_nothing_owed_is_done(play: Play, ipactl: Ipactl, capsys: Capture) -> None:
+    play(ListOwed=gives(owed=[]))
+    assert ipactl("owed", "--json") == 0
+    assert json.loads(capsys.readouterr().out) == {"owed": []}
+
+
+def test_log_shows_as_many_events_as_asked_for(play: Play, ipactl: Ipactl, capsys: Capture) -> None:
+    agent = play(ListEvents=gives(events=[to_plain(event) for event in HAPPENINGS]))
+    assert ipactl("log", "-n", "4") == 0
+    assert agent.asked("ListEvents") == [{"count": 4}]
+    assert capsys.readouterr().out.count("IPA-") == 4
+
+
+def test_log_in_json_is_one_event_per_line(play: Play, ipactl: Ipactl, capsys: Capture) -> None:
+    play(ListEvents=gives(events=[to_plain(event) for event in HAPPENINGS]))
+    ipactl("log", "--json")
+    assert [json.loads(line)["id"] for line in capsys.readouterr().out.splitlines()] == [e.id for e in HAPPENINGS]
+
+
+def test_metrics_are_passed_on(play: Play, ipactl: Ipactl, capsys: Capture) -> None:
+    play(Metrics=gives(text="# HELP x y\nx 1\n"))
+    assert ipactl("metrics") == 0
+    assert capsys.readouterr().out == "# HELP x y\nx 1\n"
+
+
+# -- plans and changes -----------------------------------------------------------------------------------------------
+
+
+def test_plan_finds_the_profile_by_the_end_of_its_number(play: Play, ipactl: Ipactl, capsys: Capture) -> None:
+    agent = play(PlanSwitch=gives(plan=to_plain(PLANS["possible"])))
+    assert ipactl("plan", "4713") == 0
+    assert agent.asked("PlanSwitch") == [{"iccid": OPERATOR_B}]
+    assert "Nothing was changed" in capsys.readouterr().out
+
+
+def test_a_plan_that_cannot_work_ends_as_refused(play: Play, ipactl: Ipactl) -> None:
+    play(PlanSwitch=gives(plan=to_plain(PLANS["impossible"])))
+    assert ipactl("switch", "8943 0123 4567 8904 713", "--dry-run") == 3
+
+
+@pytest.mark.parametrize("wanted", ["713", "x", "", "4٤4٤", "89430123456789047139999"])
+def test_a_number_that_is_none_of_the_card_s_is_told(play: Play, ipactl: Ipactl, capsys: Capture, wanted: str) -> None:
+    agent = play()
+    assert ipactl("plan", wanted) in (1, 2)
+    assert agent.asked("PlanSwitch") == []
+    assert capsys.readouterr().err.startswith("✗ ")
+
+
+def test_an_end_that_two_numbers_share_is_not_guessed(play: Play, ipactl: Ipactl, capsys: Capture) -> None:
+    ready = SITUATIONS["ready"]
+    twin = replace(ready.profiles[1], iccid="8900" + OPERATOR_A[4:])
+    play(replace(ready, profiles=(*ready.profiles, twin)))
+    assert ipactl("switch", OPERATOR_A[-6:]) == 2
+    assert "2 profiles" in capsys.readouterr().err
+
+
+def test_a_change_that_only_the_manager_may_order_is_refused_with_the_reason(
+    play: Play, ipactl: Ipactl, capsys: Capture
+) -> None:
+    agent = play()
+    assert ipactl("switch", OPERATOR_B, "--confirm-within", "10m") == 3
+    said = " ".join(capsys.readouterr().err.split())
+    assert "Only the profile's manager (eIM) may order this change" in said
+    assert {request["method"].rpartition(".")[2] for request in agent.requests} == {"GetStatus"}
+
+
+def test_a_change_to_the_fallback_profile_is_the_device_s_own(play: Play, ipactl: Ipactl) -> None:
+    agent = play()
+    assert ipactl("switch", BOOTSTRAP) == 0
+    assert len(agent.asked("ExecuteFallback")) == 1
+
+
+def test_a_card_without_the_function_is_not_asked_for_it(play: Play, ipactl: Ipactl) -> None:
+    ready = SITUATIONS["ready"]
+    assert ready.card is not None
+    agent = play(replace(ready, card=replace(ready.card, fallback_supported=False)))
+    assert ipactl("switch", BOOTSTRAP) == 3
+    assert agent.asked("ExecuteFallback") == []
+
+
+def test_going_back_to_the_profile_before_the_fallback_is_the_device_s_own(play: Play, ipactl: Ipactl) -> None:
+    agent = play(_in_fallback())
+    assert ipactl("switch", OPERATOR_A) == 0
+    assert len(agent.asked("ReturnFromFallback")) == 1
+
+
+def test_another_profile_is_not_the_way_back_from_fallback(play: Play, ipactl: Ipactl, capsys: Capture) -> None:
+    agent = play(_in_fallback())
+    assert ipactl("switch", OPERATOR_B) == 3
+    assert agent.asked("ReturnFromFallback") == []
+    assert "fallback --return" in capsys.readouterr().err
+
+
+def test_what_is_enabled_already_needs_nothing(play: Play, ipactl: Ipactl, capsys: Capture) -> None:
+    agent = play()
+    assert ipactl("switch", OPERATOR_A) == 0
+    assert "enabled already" in capsys.readouterr().out
+    assert len(agent.requests) == 1
+
+
+def test_confirm_within_waits_for_the_proof(play: Play, ipactl: Ipactl, capsys: Capture) -> None:
+    proving = replace(_in_fallback(), switch=Switch("proving", "local", OPERATOR_A, BOOTSTRAP, "none", ago(3)))
+    steps = streams({"status": _plain("ready")}, {"status": to_plain(proving)}, {"status": _plain("fallback")})
+    play(Subscribe=steps)
+    assert ipactl("switch", BOOTSTRAP, "--confirm-within", "10m") == 0
+    assert "enabled and works" in capsys.readouterr().out
+
+
+def test_confirm_within_ends_with_waiting_when_there_is_no_proof(
+    play: Play, ipactl: Ipactl, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ipad_agent.cli.ipactl import doing
+
+    times = iter([0.0, 5.0, 11.0])
+    monkeypatch.setattr(doing, "time", _Clock(times))
+    play(Subscribe=streams({"status": _plain("ready")}, {"status": _plain("ready")}, {"status": _plain("ready")}))
+    assert ipactl("switch", BOOTSTRAP, "--confirm-within", "10s") == 4
+
+
+def test_confirm_within_tells_of_a_change_that_was_taken_back(play: Play, ipactl: Ipactl, capsys: Capture) -> None:
+    play(Subscribe=streams({"status": _plain("rolled-back")}))
+    assert ipactl("switch", BOOTSTRAP, "--confirm-within", "1h") == 1
+    assert "went back to “Operator A”" in " ".join(capsys.readouterr().err.split())
+
+
+@pytest.mark.parametrize(
+    ("words", "method", "parameters"),
+    [
+        (["poll"], "Poll", {"eim_id": None}),
+        (["poll", "--now", "eim.example.net"], "Poll", {"eim_id": "eim.example.net"}),
+        (["rollback"], "Rollback", {}),
+        (["confirm"], "Confirm", {}),
+        (["fallback"], "ExecuteFallback", {}),
+        (["fallback", "--return"], "ReturnFromFallback", {}),
+        (["emergency", "on"], "Emergency", {"enable": True}),
+        (["emergency", "off"], "Emergency", {"enable": False}),
+    ],
+)
+def test_a_verb_is_passed_on_and_what_comes_next_is_said(
+    play: Play, ipactl: Ipactl, capsys: Capture, words: list[str], method: str, parameters: dict[str, Any]
+) -> None:
+    agent = play()
+    assert ipactl(*words) == 0
+    assert agent.asked(method) == [parameters]
+    assert capsys.readouterr().out.startswith("● ")
+    assert ipactl(*words, "--json") == 0
+    assert json.loads(capsys.readouterr().out)["done"] is True
+
+
+def test_a_verb_that_is_refused_says_why_and_ends_with_three(play: Play, ipactl: Ipactl, capsys: Capture) -> None:
+    play(Rollback=refuses("RefusedByPolicy", sentence="No change is under way.", rule="armed"))
+    assert ipactl("rollback") == 3
+    assert capsys.readouterr().err == "✗ No change is under way.\n"
+    assert ipactl("rollback", "--json") == 3
+    error = json.loads(capsys.readouterr().out)["error"]
+    assert (error["name"], error["sentence"], error["exit"]) == ("RefusedByPolicy", "No change is under way.", 3)
+
+
+# -- the card's number, and its reset --------------------------------------------------------------------------------
+
+
+def test_eid_is_the_bare_number_for_scripts(play: Play, ipactl: Ipactl, capsys: Capture) -> None:
+    play()
+    assert ipactl("eid") == 0
+    assert capsys.readouterr().out == f"{EID}\n"
+
+
+def test_a_label_has_what_goes_on_the_box(play: Play, ipactl: Ipactl, capsys: Capture) -> None:
+    play()
+    assert ipactl("eid", "--label") == 0
+    out = capsys.readouterr().out
+    assert "8904 9032 0000 0000 0000 0000 1234 5644 ✓" in out
+    assert "867698041234563" in out
+
+
+def test_wrong_check_digits_are_shown_and_told_to_scripts(play: Play, ipactl: Ipactl, capsys: Capture) -> None:
+    ready = SITUATIONS["ready"]
+    assert ready.card is not None
+    play(replace(ready, card=replace(ready.card, eid_check_digits_ok=False)))
+    assert ipactl("eid", "--label") == 1
+    assert "✗" in capsys.readouterr().out
+
+
+def test_a_qr_code_without_its_library_says_what_to_install(
+    play: Play, ipactl: Ipactl, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "segno", None)
+    play()
+    assert ipactl("eid", "--qr") == 1
+    assert "python3-segno" in capsys.readouterr().err
+
+
+def test_a_qr_code_is_drawn_with_its_quiet_zone(
+    play: Play, ipactl: Ipactl, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "segno", _Segno())
+    play()
+    assert ipactl("eid", "--qr") == 0
+    assert capsys.readouterr().out.splitlines() == ["███", "█▀█", "███", EID]
+
+
+def test_a_reset_wants_the_digits_of_this_card(play: Play, ipactl: Ipactl, capsys: Capture) -> None:
+    agent = play()
+    assert ipactl("reset-euicc", "--what", "eims", "--eid-ends", "0000") == 3
+    assert agent.asked("MemoryReset") == []
+    assert ipactl("reset-euicc", "--what", "eims", "--what", "test-profiles", "--eid-ends", EID[-4:]) == 0
+    assert agent.asked("MemoryReset") == [{"what": ["eims", "test-profiles"]}]
+
+
+def test_a_reset_is_not_made_where_nobody_can_be_asked(
+    play: Play, ipactl: Ipactl, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO(f"{EID[-4:]}\n"))
+    agent = play()
+    assert ipactl("reset-euicc", "--what", "eims") == 2
+    assert agent.asked("MemoryReset") == []
+
+
+@pytest.mark.parametrize(("typed", "exit", "resets"), [(EID[-4:], 0, 1), ("", 3, 0), ("5646", 3, 0), ("y", 3, 0)])
+def test_a_person_types_the_digits_after_reading_what_goes(
+    play: Play,
+    ipactl: Ipactl,
+    capsys: Capture,
+    monkeypatch: pytest.MonkeyPatch,
+    typed: str,
+    exit: int,
+    resets: int,
+) -> None:
+    keyboard = io.StringIO(f"{typed}\n")
+    monkeypatch.setattr(keyboard, "isatty", lambda: True)
+    monkeypatch.setattr(sys, "stdin", keyboard)
+    agent = play()
+    assert ipactl("reset-euicc", "--what", "operational-profiles") == exit
+    assert len(agent.asked("MemoryReset")) == resets
+    assert "“Operator A”" in capsys.readouterr().out
+
+
+# -- files -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_bundle_is_written_for_this_user_alone(play: Play, ipactl: Ipactl, tmp_path: Path) -> None:
+    play(Bundle=gives(bundle=base64.b64encode(b"\x1f\x8b packed").decode()))
+    file = tmp_path / "out.tar.gz"
+    assert ipactl("bundle", "-o", str(file)) == 0
+    assert file.read_bytes() == b"\x1f\x8b packed"
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+
+
+def test_a_bundle_is_never_written_over_another_file(play: Play, ipactl: Ipactl, tmp_path: Path) -> None:
+    play(Bundle=gives(bundle="H4s="))
+    file = tmp_path / "out.tar.gz"
+    file.write_text("mine")
+    assert ipactl("bundle", "-o", str(file)) == 1
+    link = tmp_path / "link"
+    link.symlink_to(tmp_path / "elsewhere")
+    assert ipactl("bundle", "-o", str(link)) == 1
+    assert file.read_text() == "mine"
+    assert not (tmp_path / "elsewhere").exists()
+
+
+@pytest.mark.parametrize("bundle", ["@@@", None, 5, "QQ", "", "QUJD"])
+def test_a_damaged_bundle_is_not_written(play: Play, ipactl: Ipactl, tmp_path: Path, bundle: object) -> None:
+    play(Bundle=gives(bundle=bundle))
+    file = tmp_path / "out.tar.gz"
+    assert ipactl("bundle", "-o", str(file)) == 1
+    assert not file.exists()
+
+
+def test_record_tells_where_and_warns(play: Play, ipactl: Ipactl, capsys: Capture) -> None:
+    agent = play(Record=gives(path="/var/lib/ipad-agent/record.jsonl"))
+    assert ipactl("record", "--seconds", "90") == 0
+    assert agent.asked("Record") == [{"seconds": 90.0}]
+    assert "people you trust" in capsys.readouterr().out
+
+
+# -- explain, decode, config, varlink --------------------------------------------------------------------------------
+
+
+def test_explain_asks_the_agent(play: Play, ipactl: Ipactl, capsys: Capture) -> None:
+    agent = play(Explain=gives(level="info", sentence="x {y}", explanation="It means z"))
+    assert ipactl("explain", "ipa-1001") == 0
+    assert agent.asked("Explain") == [{"id": "IPA-1001"}]
+    assert "It means z." in capsys.readouterr().out
+
+
+def test_explain_works_without_an_agent(ipactl: Ipactl, capsys: Capture) -> None:
+    assert ipactl("explain", "1005", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["level"] == "warning"
+
+
+def test_a_message_that_does_not_exist_is_told_either_way(play: Play, ipactl: Ipactl) -> None:
+    assert ipactl("explain", "IPA-0000") == 1
+    play(Explain=refuses("NotFound"))
+    assert ipactl("explain", "IPA-0000") == 1
+
+
+GET_EID = "BF3E 12 5A10 89049032000000000000000012345644"
+"""GetEuiccDataResponse with the EID (SGP.22 §5.7.20)."""
+
+
+@pytest.mark.parametrize("form", ["hex", "file", "base64", "binary"])
+def test_a_message_is_read_out_in_whatever_form_it_comes(
+    ipactl: Ipactl, capsys: Capture, tmp_path: Path, form: str
+) -> None:
+    raw = bytes.fromhex(GET_EID)
+    given = tmp_path / "message"
+    given.write_bytes({"hex": b"", "file": GET_EID.encode(), "base64": base64.encodebytes(raw), "binary": raw}[form])
+    assert ipactl("decode", GET_EID if form == "hex" else str(given)) == 0
+    assert "89049032000000000000000012345644" in capsys.readouterr().out
+
+
+def test_decode_reads_the_standard_input(tmp_path: Path) -> None:
+    done = _process("decode", "-", "--json", input=GET_EID)
+    assert done.returncode == 0
+    assert json.loads(done.stdout)["tag"] == "BF3E"
+
+
+@pytest.mark.parametrize(("given", "exit"), [("BF3E12", 1), ("/nonexistent/file", 2), ("", 1)])
+def test_what_cannot_be_read_out_is_told(ipactl: Ipactl, capsys: Capture, given: str, exit: int) -> None:
+    assert ipactl("decode", given) == exit
+    assert capsys.readouterr().err.startswith("✗ ")
+
+
+def test_config_show_tells_every_value_and_its_origin(ipactl: Ipactl, capsys: Capture, tmp_path: Path) -> None:
+    file = tmp_path / "config.toml"
+    file.write_text('[poll]\npreset = "nbiot"\n')
+    assert ipactl("config", "show", "--origin", "--config", str(file)) == 0
+    out = capsys.readouterr().out
+    assert any(line.split()[:3] == ["poll.preset", "=", '"nbiot"'] and "(file)" in line for line in out.splitlines())
+    assert any(line.startswith("coap.ack_timeout_s") and "(preset nbiot)" in line for line in out.splitlines())
+    assert ipactl("config", "show", "--json", "--config", str(file)) == 0
+    assert {"key", "value", "origin"} == set(json.loads(capsys.readouterr().out)["config"][0])
+
+
+def test_config_check_names_every_mistake(ipactl: Ipactl, capsys: Capture, tmp_path: Path) -> None:
+    file = tmp_path / "config.toml"
+    file.write_text("[poll]\nintervall_s = 5\n[nonsense]\n")
+    assert ipactl("config", "check", "--config", str(file)) == 2
+    assert {"poll.intervall_s", "nonsense"} <= {line.split()[1].strip(":") for line in _lines(capsys) if line[0] == "✗"}
+    file.write_text("")
+    assert ipactl("config", "check", "--config", str(file)) == 0
+
+
+def test_a_broken_configuration_is_shown_as_such(ipactl: Ipactl, capsys: Capture, tmp_path: Path) -> None:
+    file = tmp_path / "config.toml"
+    file.write_text("[poll")
+    assert ipactl("config", "show", "--config", str(file)) == 2
+    assert capsys.readouterr().err.startswith("✗ ")
+
+
+def test_varlink_call_passes_any_method_on(play: Play, ipactl: Ipactl, capsys: Capture) -> None:
+    agent = play(Explain=gives(level="info"))
+    assert ipactl("varlink", "call", "Explain", '{"id": "IPA-1001"}') == 0
+    assert json.loads(capsys.readouterr().out) == {"level": "info"}
+    assert agent.asked("Explain") == [{"id": "IPA-1001"}]
+
+
+@pytest.mark.parametrize("parameters", ["{", "5", "[]"])
+def test_varlink_parameters_are_an_object(play: Play, ipactl: Ipactl, parameters: str) -> None:
+    agent = play()
+    assert ipactl("varlink", "call", "Poll", parameters) == 2
+    assert agent.requests == []
+
+
+def test_varlink_info_shows_the_interface(play: Play, ipactl: Ipactl, capsys: Capture) -> None:
+    service = "org.varlink.service."
+    play(
+        **{
+            service + "GetInfo": gives(vendor="v", product="ipad-agent", version="1", url="u", interfaces=[]),
+            service + "GetInterfaceDescription": gives(description="interface io.github.ipadagent\n\x1b[2J"),
+        }
+    )
+    assert ipactl("varlink", "info") == 0
+    out = capsys.readouterr().out
+    assert "interface io.github.ipadagent" in out
+    assert "\x1b" not in out
+
+
+# -- doctor ----------------------------------------------------------------------------------------------------------
+
+
+def test_the_doctor_shows_each_finding_and_ends_by_the_first_that_failed(
+    play: Play, ipactl: Ipactl, capsys: Capture
+) -> None:
+    found = (
+        {"item": {"layer": "port", "ok": True, "sentence": "Fine.", "fix": None}},
+        {"item": {"layer": "sim", "ok": False, "sentence": "No card", "fix": "Insert one"}},
+        {"item": {"layer": "eim", "ok": None, "sentence": "Not checked", "fix": None}},
+        {"item": {"layer": "verdict", "ok": False, "sentence": "No card", "fix": "Insert one"}},
+    )
+    play(Doctor=streams(*found))
+    assert ipactl("doctor") == 5
+    assert capsys.readouterr().out.splitlines()[-1] == "  What to do: Insert one."
+    assert ipactl("doctor", "--json") == 5
+    assert [json.loads(line) for line in _lines(capsys)] == [item["item"] for item in found]
+
+
+@pytest.mark.parametrize(
+    ("layer", "exit"),
+    [("usb", 6), ("port", 6), ("at", 6), ("isd-r", 5), ("euicc", 5), ("dns", 7), ("eim", 7), ("disk", 1), ("new", 1)],
+)
+def test_the_doctor_s_exit_status_says_where_to_look(play: Play, ipactl: Ipactl, layer: str, exit: int) -> None:
+    play(Doctor=streams({"item": {"layer": layer, "ok": False, "sentence": "x", "fix": None}}))
+    assert ipactl("doctor") == exit
+
+
+# -- no agent, and everything else that may be wrong -----------------------------------------------------------------
+
+
+def test_without_an_agent_it_is_said_how_to_start_it(ipactl: Ipactl, capsys: Capture) -> None:
+    assert ipactl("status") == 8
+    assert "systemctl start ipad-agent" in capsys.readouterr().err
+
+
+def test_without_an_agent_json_says_so_too(ipactl: Ipactl, capsys: Capture) -> None:
+    assert ipactl("status", "--json") == 8
+    error = json.loads(capsys.readouterr().out)["error"]
+    assert (error["name"], error["exit"]) == ("NotRunning", 8)
+
+
+@pytest.mark.parametrize("words", [[], ["nonsense"], ["emergency"], ["log", "-n", "0"], ["reset-euicc"], ["stat"]])
+def test_words_that_make_no_sense_are_a_usage_error(words: list[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        main(words)
+    assert end.value.code == 2
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "10x", "2d", "٣m", "86401", "", "m"])
+def test_a_time_that_is_none_is_a_usage_error(text: str) -> None:
+    with pytest.raises(SystemExit) as end:
+        main(["switch", OPERATOR_B, f"--confirm-within={text}"])
+    assert end.value.code == 2
+
+
+def test_options_may_stand_before_and_after_the_command(play: Play, tmp_path: Path, capsys: Capture) -> None:
+    play()
+    assert main(["--json", "status", "--socket", str(tmp_path / "socket")]) == 0
+    assert json.loads(capsys.readouterr().out)["schema_version"] == 1
+
+
+def test_a_reader_that_leaves_early_gets_no_complaint(play: Play, tmp_path: Path) -> None:
+    play()
+    command = f"{sys.executable} -m ipad_agent.cli.ipactl --socket {tmp_path}/socket status | head -n 1"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False, timeout=60)
+    assert (done.stdout.count("\n"), done.stderr) == (1, "")
+
+
+def test_an_ascii_locale_gets_ascii(play: Play, tmp_path: Path) -> None:
+    play("switch-armed")
+    done = _process("--socket", f"{tmp_path}/socket", "status", PYTHONIOENCODING="ascii")
+    assert done.returncode == 4
+    assert done.stdout.isascii()
+    assert done.stdout.startswith("* switching")
+
+
+def test_the_configured_socket_is_found_when_the_usual_one_is_not_there(
+    play: Play, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ipad_agent.cli.ipactl import desk
+
+    play()
+    file = tmp_path / "config.toml"
+    file.write_text(f'[local]\nsocket_path = "{tmp_path}/socket"\n')
+    monkeypatch.setattr(desk, "DEFAULT_SOCKET", str(tmp_path / "nothing"))
+    monkeypatch.setattr(desk, "DEFAULT_CONFIG", file)
+    assert main(["status"]) == 0
+    file.write_text("[nonsense]")
+    assert main(["status"]) == 8
+
+
+HEAVY = {"asyncio", "ssl", "cryptography", "OpenSSL", "aiocoap", "serial", "tomllib", "subprocess", "ipad_agent.config"}
+
+
+@pytest.mark.parametrize("command", ["status", "profiles", "owed", "poll"])
+def test_a_question_loads_nothing_heavy(play: Play, tmp_path: Path, command: str) -> None:
+    play()
+    words = ["--socket", str(tmp_path / "socket"), command]
+    code = (
+        "import sys; from ipad_agent.cli.ipactl import main; "
+        f"main({words!r}); print(sorted(sys.modules), file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    loaded = set(eval(done.stderr))
+    assert not loaded & HEAVY
+
+
+# -- helpers ---------------------------------------------------------------------------------------------------------
+
+
+def _plain(situation: str) -> dict[str, Any]:
+    plain: dict[str, Any] = json.loads(json.dumps(to_plain(SITUATIONS[situation])))
+    return plain
+
+
+def _named(name: str) -> Status:
+    ready = SITUATIONS["ready"]
+    profiles = tuple(replace(profile, name=name, provider=name, nickname=name) for profile in ready.profiles)
+    eims = tuple(replace(eim, eim_id=name, host=name) for eim in ready.eims)
+    return replace(ready, profiles=profiles, eims=eims, verdict=replace(ready.verdict, sentence=name))
+
+
+def _in_fallback() -> Status:
+    fallback = SITUATIONS["fallback"]
+    change = Switch("committed", "fallback", OPERATOR_A, BOOTSTRAP, "none", ago(25_200), ended=ago(25_000))
+    return replace(fallback, switch=change)
+
+
+def _lines(capsys: Capture) -> list[str]:
+    return capsys.readouterr().out.splitlines()
+
+
+def _process(*words: str, input: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "ipad_agent.cli.ipactl", *words],
+        input=input,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+        env={**os.environ, **environment},
+    )
+
+
+class _Clock:
+    """``time`` as a module, with these times."""
+
+    def __init__(self, times: Iterator[float]) -> None:
+        self._times = times
+
+    def monotonic(self) -> float:
+        return next(self._times)
+
+
+class _Segno:
+    """A code of one dark module."""
+
+    def make(self, _: str, **__: object) -> _Segno:
+        return self
+
+    def matrix_iter(self, border: int) -> list[list[int]]:
+        assert border == 4
+        return [[0, 0, 0], [0, 0, 0], [0, 0, 0], [0, 1, 0], [0, 0, 0]]

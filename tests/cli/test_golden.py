@@ -1,0 +1,63 @@
+"""The screens, word by word. ``tests/cli/golden.py`` writes them anew."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from ipad_agent.cli.ipactl.paper import cells
+
+from .golden import ESCAPE, FOLDER, screens
+
+
+@pytest.fixture(autouse=True)
+def _utc(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "UTC")
+    time.tzset()
+
+
+NAMES = sorted(file.stem for file in FOLDER.glob("*.txt"))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_screen_is_word_for_word_as_it_was_read_and_approved(name: str) -> None:
+    assert screens()[name] == (FOLDER / f"{name}.txt").read_text(encoding="utf-8").splitlines()
+
+
+def test_every_screen_is_kept_in_a_file() -> None:
+    assert sorted(screens()) == NAMES
+
+
+def test_there_are_at_least_twelve_situations() -> None:
+    assert sum(name.startswith("status-") for name in NAMES) >= 12
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_line_is_wider_than_the_paper(name: str) -> None:
+    width = 50 if name.startswith("narrow") else 80 if name.startswith("ascii") else 100
+    if not name.startswith("colour"):
+        assert max(cells(line) for line in screens()[name]) <= width
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name.startswith("ascii")])
+def test_a_screen_for_an_ascii_terminal_is_ascii(name: str) -> None:
+    assert all(line.isascii() for line in screens()[name])
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if not name.startswith("colour")])
+def test_no_colour_is_used_unless_asked_for(name: str) -> None:
+    assert not any(ESCAPE in line for line in screens()[name])
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name.startswith("status-")])
+def test_the_first_line_says_in_one_word_how_it_is(name: str) -> None:
+    dot, word, *_ = screens()[name][0].split()
+    assert dot in "●○✗"
+    assert word.replace("-", "").isalpha()
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name.startswith("status-")])
+def test_a_bad_verdict_says_what_to_do(name: str) -> None:
+    lines = screens()[name]
+    assert lines[0][0] != "✗" or any("What to do: " in line for line in lines) or "rolling-back" in name
