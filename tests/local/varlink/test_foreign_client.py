@@ -133,3 +133,11 @@ async def test_its_command_line_tells_info_describes_and_calls(bench: Bench) -> 
     assert "method GetStatus() -> (status: Status)" in described
     answer = json.loads(await foreign("-m", "varlink.cli", "call", f"{address}/io.github.ipadagent.ListProfiles"))
     assert len(answer["profiles"]) > 1
+
+
+async def test_the_example_of_the_manual_works(bench: Bench) -> None:
+    manual = (Path(__file__).resolve().parents[3] / "docs" / "local-api.md").read_text(encoding="utf-8")
+    example = manual.partition("```python\n")[2].partition("```")[0]
+    assert "/run/ipad-agent/io.github.ipadagent" in example
+    printed = await foreign("-c", example.replace("/run/ipad-agent/io.github.ipadagent", str(bench.path)))
+    assert printed.strip() == SITUATIONS["ready"].verdict.sentence
