@@ -7,6 +7,9 @@ need openssl openssl
 need curl curl
 need coap-client-openssl libcoap3-bin
 need systemd-analyze systemd
+need busctl systemd
+need dbus-daemon dbus-daemon
+need gdbus libglib2.0-bin
 [ -z "$missing" ] && exit 0
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
     echo "installing:$missing"

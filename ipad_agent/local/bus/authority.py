@@ -6,6 +6,7 @@ final. Where nobody answers for polkit, members of the control group may act, an
 
 from __future__ import annotations
 
+import contextlib
 import grp
 import os
 import pwd
@@ -139,13 +140,23 @@ class Authority:
                 body,
                 deadline_s=PASSWORD_DEADLINE_S if interactive else POLKIT_DEADLINE_S,
             )
-        except (RemoteFailure, TimeoutError):
+        except RemoteFailure:
             return None
+        except TimeoutError:
+            if not interactive:
+                return None
+            await self._stop_asking(ticket)
+            return Decision(False, "polkit was not given a password in time")
         verdict = answer[0] if answer else None
         if not isinstance(verdict, list) or len(verdict) != 3 or not isinstance(verdict[0], bool):
-            return None
+            return Decision(False, "polkit gave an answer that cannot be understood")
         if verdict[0]:
             return Decision(True)
         if verdict[1]:
             return Decision(False, "polkit wants a password for that, and nobody could be asked")
         return Decision(False, "polkit does not allow it")
+
+    async def _stop_asking(self, ticket: str) -> None:
+        """Take the question for a password off somebody's screen."""
+        with contextlib.suppress(RemoteFailure, TimeoutError):
+            await self.peers.call(_POLKIT, _POLKIT_PATH, _POLKIT_INTERFACE, "CancelCheckAuthorization", "s", (ticket,))

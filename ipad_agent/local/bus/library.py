@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import importlib
+import select
+from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from types import ModuleType
@@ -25,6 +27,7 @@ LIBRARIES: Final = ("dbus_fast", "dbus_next")
 _LONGEST_AUTH_LINE: Final = 16_384
 _UNSENT_LIMIT: Final = 512
 """Messages that the bus has not taken yet; one that lets them pile up is as good as dead."""
+_STUCK: Final = "the bus takes nothing any more."
 _NO_REPLY_EXPECTED: Final = 1
 _INTERACTIVE: Final = 4
 """Flags of a message, D-Bus specification, "Message Format"."""
@@ -94,7 +97,11 @@ class Link:
         self._watcher: asyncio.Future[None] | None = None
         self._lost = asyncio.Event()
         self._reason = ""
-        self._unsent: set[asyncio.Future[None]] = set()
+        self._calls: dict[int, asyncio.Future[Any]] = {}
+        self._unsent: deque[Any] = deque()
+        self._something = asyncio.Event()
+        self._nothing = asyncio.Event()
+        self._sender: asyncio.Task[None] | None = None
 
     @property
     def library(self) -> str:
@@ -127,6 +134,8 @@ class Link:
         self._bus = bus
         self._watcher = asyncio.ensure_future(bus.wait_for_disconnect())
         self._watcher.add_done_callback(self._ended)
+        self._sender = asyncio.create_task(self._send_all())
+        self._sender.add_done_callback(self._ended)
 
     async def lost(self) -> None:
         """Wait until the connection is gone, then raise ``BusLost``."""
@@ -149,33 +158,32 @@ class Link:
         deadline_s: float | None = None,
     ) -> tuple[object, ...]:
         """Call a peer and return what it answers. Raises ``RemoteFailure``, ``BusLost`` and ``TimeoutError``."""
-        if self._lost.is_set():
-            raise BusLost(self._reason)
-        message = self._library.root.Message(
+        # Not the library's own call: dbus-next never ends one whose connection was lost meanwhile.
+        serial = self._bus.next_serial()
+        reply = self._calls[serial] = asyncio.get_running_loop().create_future()
+        self._send(
             destination=destination,
             path=path,
             interface=interface,
             member=member,
             signature=signature,
             body=self._plain(body),
+            serial=serial,
         )
-        # dbus-next never ends a call whose connection was lost meanwhile.
-        calling = asyncio.ensure_future(self._bus.call(message))
-        ending = asyncio.ensure_future(self._lost.wait())
+        lost = asyncio.ensure_future(self._lost.wait())
         try:
             async with asyncio.timeout(self._deadline_s if deadline_s is None else deadline_s):
-                await asyncio.wait({calling, ending}, return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.wait({reply, lost}, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            ending.cancel()
-            calling.cancel()
-        error = calling.exception() if calling.done() and not calling.cancelled() else None
-        if self._lost.is_set() or isinstance(error, OSError | EOFError):
-            raise BusLost(self._reason or "the connection ended during a call.") from error
-        reply = calling.result()
-        if reply.message_type is self._library.root.MessageType.ERROR:
-            sentence = reply.body[0] if reply.body and isinstance(reply.body[0], str) else ""
-            raise RemoteFailure(reply.error_name, sentence)
-        return tuple(_native(item) for item in reply.body)
+            lost.cancel()
+            del self._calls[serial]
+        if not reply.done():
+            raise BusLost(self._reason)
+        answer = reply.result()
+        if answer.message_type is self._library.root.MessageType.ERROR:
+            sentence = answer.body[0] if answer.body and isinstance(answer.body[0], str) else ""
+            raise RemoteFailure(answer.error_name, sentence)
+        return tuple(_native(item) for item in answer.body)
 
     def answer(self, call: Call, reply: Answer | Failure) -> None:
         """Send the reply to a call, if it wants one and the connection is still there."""
@@ -212,12 +220,8 @@ class Link:
         )
 
     async def flush(self) -> None:
-        """Wait until the bus has taken what was sent. Raises ``BusLost`` when it does not within the deadline."""
-        waiting = set(self._unsent)
-        if waiting:
-            _, late = await asyncio.wait(waiting, timeout=self._deadline_s)
-            if late:
-                self._lose("the bus takes nothing any more.")
+        """Wait until the bus has taken what was sent. Raises ``BusLost`` when it does not in time."""
+        await self._nothing.wait()
         if self._lost.is_set():
             raise BusLost(self._reason)
 
@@ -225,16 +229,40 @@ class Link:
         if self._lost.is_set():
             return
         if len(self._unsent) >= _UNSENT_LIMIT:
-            self._lose("the bus takes nothing any more.")
+            self._lose(_STUCK)
             return
-        sent = self._bus.send(self._library.root.Message(**fields))
-        self._unsent.add(sent)
-        sent.add_done_callback(self._sent)
+        self._unsent.append(self._library.root.Message(**fields))
+        self._nothing.clear()
+        self._something.set()
 
-    def _sent(self, sent: asyncio.Future[None]) -> None:
-        self._unsent.discard(sent)
-        if not sent.cancelled() and sent.exception() is not None:
-            self._lose(f"{sent.exception()}.")
+    async def _send_all(self) -> None:
+        """Hand over one message after the other, each only when the bus takes more. dbus-fast gives up a connection
+        whose buffer happens to be full when it begins to write."""
+        while True:
+            if not self._unsent:
+                self._nothing.set()
+                self._something.clear()
+                await self._something.wait()
+            message = self._unsent.popleft()
+            try:
+                async with asyncio.timeout(self._deadline_s):
+                    await self._room()
+                    await self._bus.send(message)
+            except TimeoutError:
+                self._lose(_STUCK)
+                return
+
+    async def _room(self) -> None:
+        """Wait until the socket takes at least a part of a message."""
+        loop, descriptor = asyncio.get_running_loop(), self._bus._sock.fileno()
+        if select.select((), (descriptor,), (), 0)[1]:
+            return
+        writable = asyncio.Event()
+        loop.add_writer(descriptor, writable.set)
+        try:
+            await writable.wait()
+        finally:
+            loop.remove_writer(descriptor)
 
     def _received(self, message: Any) -> bool:
         """The library's hook: True keeps it from answering method calls itself."""
@@ -243,7 +271,10 @@ class Link:
             self._on_signal(message.sender or "", message.interface, message.member, tuple(message.body))
             return False
         if message.message_type is not types.METHOD_CALL:
-            return False
+            waiting = self._calls.get(message.reply_serial)
+            if waiting is not None and not waiting.done():
+                waiting.set_result(message)
+            return waiting is not None
         if message.interface == "org.freedesktop.DBus.Peer":
             return False
         flags = int(message.flags)
@@ -262,18 +293,21 @@ class Link:
         asyncio.get_running_loop().call_soon(self._on_call, call)
         return True
 
-    def _ended(self, watcher: asyncio.Future[None]) -> None:
-        error = None if watcher.cancelled() else watcher.exception()
+    def _ended(self, task: asyncio.Future[None]) -> None:
+        error = None if task.cancelled() else task.exception()
         self._lose(f"{error}." if error is not None and str(error) else "the bus hung up.")
 
     def _lose(self, reason: str) -> None:
-        if not self._lost.is_set():
-            self._reason = reason
-            self._lost.set()
-            self._unsent.clear()
-            if self._watcher is not None:
-                self._watcher.cancel()
-            _close(self._bus)
+        if self._lost.is_set():
+            return
+        self._reason = reason
+        self._lost.set()
+        self._nothing.set()
+        self._unsent.clear()
+        for task in (self._watcher, self._sender):
+            if task is not None:
+                task.cancel()
+        _close(self._bus)
 
     def _plain(self, value: Any) -> Any:
         """Our values as both libraries take them: their own variants, lists instead of tuples."""
@@ -292,7 +326,7 @@ def _native(value: Any) -> Any:
         return _native(value.value)
     if isinstance(value, dict):
         return {name: _native(item) for name, item in value.items()}
-    if isinstance(value, list):
+    if isinstance(value, list | tuple):  # structs are lists in the one library and tuples in the other
         return [_native(item) for item in value]
     return value
 

@@ -57,7 +57,8 @@ class Picture:
         return self._shown
 
     def told(self) -> None:
-        """Whoever comes now reads everything: nothing has to be told of what is already so."""
+        """Begin anew: whoever comes now reads everything, and nobody told us of changes while we were away."""
+        self._stale = True
         self._told = self.now
 
     def news(self) -> list[Broadcast]:
