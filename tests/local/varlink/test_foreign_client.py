@@ -23,6 +23,7 @@ from .conftest import Bench
 from .service import ICCID, refused
 
 PUBLISHED = Path(package.__file__).with_name("io.github.ipadagent.varlink")
+MANUAL = (Path(__file__).resolve().parents[3] / "docs" / "local-api.md").read_text(encoding="utf-8")
 
 SCRIPT = """
 import json, sys
@@ -136,8 +137,7 @@ async def test_its_command_line_tells_info_describes_and_calls(bench: Bench) -> 
 
 
 async def test_the_example_of_the_manual_works(bench: Bench) -> None:
-    manual = (Path(__file__).resolve().parents[3] / "docs" / "local-api.md").read_text(encoding="utf-8")
-    example = manual.partition("```python\n")[2].partition("```")[0]
+    example = MANUAL.partition("```python\n")[2].partition("```")[0]
     assert "/run/ipad-agent/io.github.ipadagent" in example
     printed = await foreign("-c", example.replace("/run/ipad-agent/io.github.ipadagent", str(bench.path)))
     assert printed.strip() == SITUATIONS["ready"].verdict.sentence
