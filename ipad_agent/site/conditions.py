@@ -76,4 +76,4 @@ class Conditions:
     async def _script(self, path: Path) -> Held | None:
         ran = await scripts.run(path, (), {}, timeout_s=self.timeout_s)
         events.CONDITION_SCRIPT.emit(name=ran.name, reason="no objection" if ran.ok else ran.reason)
-        return None if ran.ok else Held(f"conditions.d/{ran.name}", ran.reason)
+        return None if ran.ok else Held(f"script {ran.name}", ran.reason)

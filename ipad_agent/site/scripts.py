@@ -61,37 +61,46 @@ def executables(folder: Path) -> tuple[Path, ...]:
 
     Files that may have come from somebody else are left out with a warning.
     """
-    if not folder.is_dir() or not acceptable(folder, executable=False):
-        return ()
     try:
+        if not stat.S_ISDIR((of_folder := folder.stat()).st_mode) or not _trusted(folder, of_folder):
+            return ()
         found = sorted(path for path in folder.iterdir() if not _LEFTOVER.fullmatch(path.name))
+    except (FileNotFoundError, NotADirectoryError):
+        return ()
     except OSError as error:
         _refuse(folder, error.strerror or str(error))
         return ()
-    return tuple(path for path in found if not path.is_dir() and acceptable(path))
+    return tuple(path for path in found if acceptable(path, among=True))
 
 
-def acceptable(path: Path, *, executable: bool = True) -> bool:
-    """Whether this belongs to root or to the agent, is not writable by everybody, and can be executed; a warning
-    tells what it lacks."""
+def acceptable(path: Path, *, among: bool = False) -> bool:
+    """Whether this is a program that belongs to root or to the agent and is not writable by everybody; a warning tells
+    what it lacks. A folder ``among`` scripts is passed over in silence."""
     try:
         found = path.stat()
     except OSError as error:
         return _refuse(path, error.strerror or str(error))
-    if executable and not stat.S_ISREG(found.st_mode):
+    if among and stat.S_ISDIR(found.st_mode):
+        return False
+    if not stat.S_ISREG(found.st_mode):
         return _refuse(path, "it is no file")
+    if not _trusted(path, found):
+        return False
+    return os.access(path, os.X_OK) or _refuse(path, "it is not executable")
+
+
+def _trusted(path: Path, found: os.stat_result) -> bool:
     if found.st_uid not in (0, os.geteuid()):
         return _refuse(path, f"it belongs to user {found.st_uid}")
-    if found.st_mode & stat.S_IWOTH:
-        return _refuse(path, "everybody may write to it")
-    if executable and not os.access(path, os.X_OK):
-        return _refuse(path, "it is not executable")
-    return True
+    return not found.st_mode & stat.S_IWOTH or _refuse(path, "everybody may write to it")
 
 
 async def run(path: Path, arguments: Sequence[str], environment: Mapping[str, str], *, timeout_s: float) -> Ran:
     """Run one program with this environment and nothing else but PATH and LANG; never raises ``OSError``."""
-    reading, writing = os.pipe()
+    try:
+        reading, writing = os.pipe()
+    except OSError as error:
+        return _not_started(path, error)
     output = _Output()
     transport: asyncio.ReadTransport | None = None
     try:
@@ -108,7 +117,7 @@ async def run(path: Path, arguments: Sequence[str], environment: Mapping[str, st
                 start_new_session=True,
             )
         except OSError as error:
-            return Ran(path.name, None, f"cannot be started: {error.strerror or error}", started=False)
+            return _not_started(path, error)
         finally:
             os.close(writing)
         status = await _status(process, path.name, timeout_s)
@@ -118,6 +127,10 @@ async def run(path: Path, arguments: Sequence[str], environment: Mapping[str, st
     finally:
         if transport is not None:
             transport.close()
+
+
+def _not_started(path: Path, error: OSError) -> Ran:
+    return Ran(path.name, None, f"cannot be started: {error.strerror or error}", started=False)
 
 
 async def _status(process: asyncio.subprocess.Process, name: str, timeout_s: float) -> int | None:

@@ -151,9 +151,9 @@ async def test_a_script_holds_with_its_last_line_as_the_reason(tmp_path: Path, h
     script(tmp_path / "conditions.d", "30-hangs", "sleep 60")
     script(tmp_path / "conditions.d", "40-broken", "true", shell="#!/nowhere\n")
     assert await conditions(tmp_path, timeout_s=0.3).held() == (
-        Held("conditions.d/20-pump", "the pump is running"),
-        Held("conditions.d/30-hangs", "did not answer in 0.3 s"),
-        Held("conditions.d/40-broken", "cannot be started: No such file or directory"),
+        Held("script 20-pump", "the pump is running"),
+        Held("script 30-hangs", "did not answer in 0.3 s"),
+        Held("script 40-broken", "cannot be started: No such file or directory"),
     )
     assert heard.ids() == ["IPA-1405"] * 4
 

@@ -132,6 +132,28 @@ async def test_no_descriptor_is_left_open(tmp_path: Path) -> None:
     assert sorted(os.listdir("/proc/self/fd")) == before
 
 
+async def test_without_a_free_descriptor_nothing_is_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full() -> tuple[int, int]:
+        raise OSError(24, "Too many open files")
+
+    monkeypatch.setattr(os, "pipe", full)
+    ran = await scripts.run(script(tmp_path / "d", "10", "echo"), (), {}, timeout_s=10)
+    assert (ran.ok, ran.started, ran.reason) == (False, False, "cannot be started: Too many open files")
+
+
+def test_a_folder_that_may_not_be_read_is_reported_once(
+    tmp_path: Path, heard: Heard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def closed(self: Path, *, follow_symlinks: bool = True) -> os.stat_result:
+        raise PermissionError(13, "Permission denied")
+
+    script(tmp_path / "d", "10", "true")
+    monkeypatch.setattr(Path, "stat", closed)
+    assert scripts.executables(tmp_path / "d") == ()
+    assert scripts.executables(tmp_path / "d") == ()
+    assert heard.all == [("IPA-1401", {"path": str(tmp_path / "d"), "reason": "Permission denied"})]
+
+
 def test_scripts_are_found_in_order_of_names_without_leftovers(tmp_path: Path, heard: Heard) -> None:
     folder = tmp_path / "d"
     for name in ("20-b", "10-a", "30-c.sh", ".hidden", "10-a~", "10-a.bak", "10-a.dpkg-old", "10-a.rpmnew"):

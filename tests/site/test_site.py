@@ -21,7 +21,7 @@ async def test_the_site_is_heard_as_the_procedures_want_it(tmp_path: Path) -> No
     )
     await site.hook("committed", {"ICCID": "8949000000000000012"})
     assert (tmp_path / "said").read_text() == "committed 8949000000000000012\n"
-    assert await site.conditions() == (Held("conditions.d/10-pump", "the pump is running"),)
+    assert await site.conditions() == (Held("script 10-pump", "the pump is running"),)
     assert site.apn("8949000000000000012") == "iot.example"
     assert site.apn("8944150000000000012") == "uk.example"
     assert site.apn("8944000000000000012") is None
