@@ -57,7 +57,7 @@ class Agent:
         self._work = WorkList(rooms.journal)
         self._changes = StateChanges(rooms.memory)
         self._switches = Switches(rooms.journal, rooms.clock)
-        self._control = Control()
+        self.control = Control()
         self._held = HeldWork(rooms.memory, rooms.clock, rooms.holding)
         self._commanded = False
         self._deadline: float | None = None
@@ -84,6 +84,8 @@ class Agent:
         if dropped:
             events.DAMAGED_WORK.emit(count=dropped)
         next_pause_s = FIRST_PAUSE_S
+        with contextlib.suppress(StoreError):  # a full disk costs the device its rest of the time, not its way back
+            self._switches.after_start()
         while True:
             started = asyncio.get_running_loop().time()
             try:
@@ -304,7 +306,7 @@ class Agent:
             switching=rooms.switching,
             network=rooms.network,
             site=rooms.site,
-            control=self._control,
+            control=self.control,
             on_switch=rooms.on_switch,
         )
 

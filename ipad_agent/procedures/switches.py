@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import cast
 
 from ipad_agent.clock import Clock
-from ipad_agent.policy.instant import Instant, remaining_s
+from ipad_agent.policy.instant import Instant, elapsed_s, remaining_s, same_boot
 from ipad_agent.policy.switch import Happening, Phase, Way, advance
 
 from .ports import EntryView, Journal
@@ -63,6 +63,20 @@ class Switches:
             else:
                 found = switch
         return found
+
+    def after_start(self) -> None:
+        """To be called once when the agent starts: after a reboot the rest of the time runs by this boot's clock.
+
+        Where it is not knowable how long the device was off there is a short grace, and half of it after the next
+        such boot: a device that cannot stay up must not hang between two profiles for ever. Raises ``StoreError``.
+        """
+        switch, now = self.open(), Instant.now(self._clock)
+        if switch is None or same_boot(switch.armed, now):
+            return
+        left_s = switch.left_s(self._clock)
+        if elapsed_s(switch.armed, now) is None:
+            left_s = min(left_s, switch.deadline_s / 2)
+        self._journal.update(switch.id, deadline_s=left_s, **_stamp(now))
 
     def of_work(self, work: int) -> Switch | None:
         """The open switch, if this order brought it about."""

@@ -21,6 +21,9 @@ from ipad_agent.lab.eim import EimIdentity, Order, VirtualEim, build_order
 from ipad_agent.lab.euicc import Quirks, VirtualEuicc, default_card
 from ipad_agent.lab.pki import Pki
 from ipad_agent.policy import NORMAL, ScheduleSettings, phase_s
+from ipad_agent.policy.conditions import Held
+from ipad_agent.policy.switch_settings import SwitchSettings
+from ipad_agent.policy.verdict import Finding, Stage
 from ipad_agent.rooms import Schedules
 from ipad_agent.store import Journal, Memory
 from ipad_agent.store.memory_filesystem import MemoryFilesystem
@@ -112,12 +115,68 @@ class Network:
     steps: Steps
     down: set[str] = field(default_factory=set)
     cut: Callable[[str, str], bool] = lambda when, function: False
+    reachable: Callable[[], bool] = lambda: True
     close_trouble: NetworkError | None = None
     requests: list[tuple[float, str, str, bytes]] = field(default_factory=list)
 
     def polls(self, eim_id: str | None = None) -> list[float]:
         """When eIMs were asked for work."""
         return [at for at, eim, function, _ in self.requests if function == "GetEimPackage" and eim_id in (None, eim)]
+
+
+class Radio:
+    """``procedures.Network`` over a world in which profiles have coverage or not. ``stuck`` is the profile of a modem
+    that does not notice what happens on the card."""
+
+    def __init__(self, card: VirtualEuicc) -> None:
+        self._card = card
+        self.dark: set[str] = set()
+        self.stuck: str | None = None
+        self.works: bool | None = None
+
+    @property
+    def used(self) -> str | None:
+        return self.stuck or self._card.active_iccid
+
+    @property
+    def covered(self) -> bool:
+        return self.used is not None and self.used not in self.dark
+
+    async def card(self, iccid: str) -> Finding:
+        return Finding(Stage.CARD, self.used == iccid, f"the modem has {self.used}")
+
+    async def registration(self) -> Finding:
+        return Finding(Stage.REGISTRATION, self.covered, "registered" if self.covered else "searching")
+
+    async def ip(self, host: str | None) -> Finding:
+        return Finding(Stage.IP, None, "not looked at")
+
+    async def dns(self, host: str) -> Finding:
+        return Finding(Stage.DNS, None, "not looked at")
+
+    async def application(self) -> Finding:
+        return Finding(Stage.APPLICATION, self.works, "tried")
+
+
+class Hooks:
+    """``procedures.Site`` that notes what it is told, with its facts, and holds back what it is told to."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[str, Mapping[str, str]]] = []
+        self.held: tuple[Held, ...] = ()
+
+    @property
+    def moments(self) -> list[str]:
+        return [moment for moment, _ in self.told]
+
+    async def hook(self, moment: str, facts: Mapping[str, str]) -> None:
+        self.told.append((moment, facts))
+
+    async def conditions(self) -> tuple[Held, ...]:
+        return self.held
+
+    def apn(self, iccid: str) -> str | None:
+        return "iot.example"
 
 
 class SteppingCarrier(DirectCarrier):
@@ -135,15 +194,17 @@ class SteppingCarrier(DirectCarrier):
     async def exchange(self, body: bytes, *, function: str) -> bytes:
         self._network.requests.append((now_s(), self._eim_id, function, body))
         await self._network.steps.step()
-        if self._eim_id in self._network.down:
-            raise NetworkError("nobody answers")
+        self._fail_if_down()
         answer = await super().exchange(body, function=function)
         await self._network.steps.step()
         return answer
 
     async def reach(self) -> None:
         await self._network.steps.step()
-        if self._eim_id in self._network.down:
+        self._fail_if_down()
+
+    def _fail_if_down(self) -> None:
+        if self._eim_id in self._network.down or not self._network.reachable():
             raise NetworkError("nobody answers")
 
     async def close(self) -> None:
@@ -193,6 +254,7 @@ class AgentBench:
         associated: bool = True,
         initial_eims: bytes | None = None,
         dice: random.Random | None = None,
+        switching: SwitchSettings | None = None,
     ) -> None:
         pki = Pki.load(folder)
         self.card = default_card(pki, quirks=quirks, associated=associated, token=associated)
@@ -207,6 +269,11 @@ class AgentBench:
         self.network = Network({}, self.steps)
         self.access = SteppingAccess(self.card, self.steps)
         self.notifier = Notifier()
+        self.radio = Radio(self.card)
+        self.network.reachable = lambda: self.radio.covered or self.ethernet
+        self.ethernet = False
+        self.site = Hooks()
+        self.switching = switching if switching is not None else SwitchSettings()
         self._know(self.identity)
 
     def _know(self, identity: EimIdentity) -> None:
@@ -258,6 +325,9 @@ class AgentBench:
                 idle=self.journal.idle,
                 initial_eims=self.initial_eims,
                 initial_eims_source="a test",
+                network=self.radio,
+                site=self.site,
+                switching=self.switching,
             ),
             dice=self.dice,
         )
