@@ -54,13 +54,13 @@ OF_STATE: Final[Mapping[State, Light]] = {
 
 
 def light_of(status: Status) -> Light:
-    """What to show. An armed switch goes before everything that works, so that nobody pulls the plug now; a state
-    that waits without trouble looks like one that works."""
+    """What to show. An armed switch goes before everything that works, so that nobody pulls the plug now; what is
+    good after all, such as a fallback that is wanted, is no trouble."""
     chosen = OF_STATE[status.verdict.state]
     if status.switch is not None and status.switch.deadline is not None and chosen in (Light.SOLID, Light.SLOW):
         return Light.DOUBLE
-    if chosen is Light.FAST and status.verdict.severity in (Severity.GOOD, Severity.BUSY):
-        return Light.SLOW
+    if chosen is Light.FAST and status.verdict.severity is Severity.GOOD:
+        return Light.SOLID
     return chosen
 
 

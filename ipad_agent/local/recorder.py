@@ -44,7 +44,7 @@ class Recorder:
         self._path = Path()
         self._size_bytes = 0
         self._began_s = 0.0
-        self._detach: Callable[[], None] = lambda: None
+        self._detach: Callable[[], None] | None = None
         self._end: asyncio.TimerHandle | None = None
 
     @property
@@ -71,7 +71,9 @@ class Recorder:
         """End the recording, if there is one."""
         if self._descriptor is None:
             return
-        self._detach()
+        detach, self._detach = self._detach, None
+        if detach is not None:
+            detach()
         if self._end is not None:
             self._end.cancel()
             self._end = None
