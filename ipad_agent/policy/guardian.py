@@ -212,7 +212,7 @@ def switched(state: Watch, now: Instant) -> Watch:
 
 def fell_back(state: Watch) -> Watch:
     """The fallback profile is the enabled one now."""
-    return replace(_forget_loss(state), unproven=False, in_fallback=True, away_s=0.0, steady_s=0.0)
+    return replace(_forget_loss(state), unproven=False, in_fallback=True, away_s=0.0)
 
 
 def returning(state: Watch) -> Watch:

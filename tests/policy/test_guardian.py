@@ -242,14 +242,26 @@ def test_after_a_month_without_power_patience_begins_anew() -> None:
 
 def test_the_first_minutes_of_a_boot_decide_nothing_although_patience_is_at_its_end() -> None:
     device = Device()
-    device.run(24 * HOUR_S - 600, CUT_OFF)
+    device.run(24 * HOUR_S - 100, CUT_OFF)
     device.off(60)
-    device.wait(250)
-    device.look(CUT_OFF)
     device.poll()
+    device.wait(299)
+    device.look(CUT_OFF)
     assert device.kind is Kind.LOST
-    assert device.run(600, CUT_OFF, None) is not Kind.WATCH
-    assert device.run(600, CUT_OFF, None) is Kind.FALLBACK_NOW
+    assert device.decision.acts_in_s == 1
+    device.wait(1)
+    device.look(CUT_OFF)
+    assert device.decision.kind is Kind.FALLBACK_NOW
+
+
+def test_a_look_into_another_boot_counts_nothing() -> None:
+    device = Device()
+    device.run(HOUR_S, CUT_OFF)
+    before = device.watch.lost_s
+    device.boots += 1
+    for up_s in (20.0, 1e6):
+        device.up_s = up_s
+        assert guardian.look(device.watch, device.now, CUT_OFF, NORMAL).lost_s == before
 
 
 def test_a_failed_poll_of_this_boot_is_needed() -> None:
@@ -404,6 +416,17 @@ def test_a_return_that_lasted_a_day_is_forgotten() -> None:
     assert device.watch.returns == 0
 
 
+def test_two_returns_that_lasted_most_of_a_day_do_not_make_one_that_lasted() -> None:
+    device = in_fallback()
+    for _ in range(2):
+        device.run(2 * DAY_S, WORKING, Outcome.IDLE)
+        attempt(device, works=True)
+        device.run(20 * HOUR_S, WORKING, Outcome.IDLE)
+        assert device.run(2 * DAY_S, CUT_OFF) is Kind.FALLBACK_NOW
+        device.watch = guardian.fell_back(device.watch)
+    assert device.watch.returns == 2
+
+
 def test_an_order_of_the_eim_ends_it_all() -> None:
     device = in_fallback()
     device.watch = replace(device.watch, returns=NORMAL.max_returns)
@@ -530,6 +553,17 @@ def test_a_damaged_document_is_no_watch_or_a_usable_one(watch: Watch, data: st.D
     found = from_document(document)
     if found is not None:
         use(found, Findings())
+
+
+@pytest.mark.parametrize("name", ["lost_s", "away_s", "pause_s", "failed_cycles", "returns", "refusals"])
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -1, -0.5, 1e300, True, "1", None])
+def test_a_number_that_cannot_be_is_no_watch(name: str, value: object) -> None:
+    assert from_document({**to_document(Device().watch), name: value}) is None
+
+
+@pytest.mark.parametrize("name", ["failed_cycles", "fresh_cycles", "returns", "refusals"])
+def test_a_count_beyond_reason_is_no_watch(name: str) -> None:
+    assert from_document({**to_document(Device().watch), name: 10**9}) is None
 
 
 @given(st.one_of(st.none(), st.text(), st.integers(), st.lists(st.none()), st.dictionaries(st.text(), st.text())))

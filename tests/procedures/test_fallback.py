@@ -157,9 +157,12 @@ async def test_a_lost_answer_of_a_card_that_did_nothing_is_no_change() -> None:
     assert told(bench) == [None, None]
 
 
-async def test_the_card_is_reset_before_it_is_asked_what_it_did() -> None:
+@pytest.mark.parametrize("full_disk", [False, True])
+async def test_the_card_is_reset_before_it_is_asked_what_it_did(full_disk: bool) -> None:
     """Some cards list the states from before a switch until they are reset."""
     bench = device()
+    if full_disk:
+        bench.memory = FullMemory()
     bench.card.local = [says(LOST)]
 
     async def verify() -> None:
@@ -251,14 +254,18 @@ async def test_it_is_written_down_before_the_card_is_touched() -> None:
     assert bench.memory.documents[DOCUMENT] == {}
 
 
-async def test_the_note_stays_until_the_news_are_noted() -> None:
+@pytest.mark.parametrize("room_for", [0, 1], ids=["the profiles", "who has to be told"])
+async def test_the_note_stays_until_the_news_are_noted(room_for: int) -> None:
     bench = device()
     bench.card.local = [switches_to(bench, SPARE)]
     save = bench.memory.save
+    room = [room_for]
 
     def full(name: str, document: Mapping[str, object]) -> None:
         if name == "profiles":
-            raise StoreError("full")
+            if not room[0]:
+                raise StoreError("full")
+            room[0] -= 1
         save(name, document)
 
     bench.memory.save = full  # type: ignore[method-assign]  # a disk that fills up now
