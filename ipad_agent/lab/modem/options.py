@@ -36,6 +36,7 @@ class Fault:
 class Cell:
     """A network that serves a profile. ``carries_data`` false: attached, but not one byte passes.
 
+    ``stat`` replaces the <stat> of +CREG and its kin: 6 is SMS only, 8 emergency calls only, where no data passes.
     ``address`` is what the packet service gives the device, ``rssi_dbm`` and ``rsrp_dbm`` how well it is heard.
     """
 
@@ -47,6 +48,7 @@ class Cell:
     tac: str = "1F3B"
     cell_id: str = "0A1B2C03"
     access: int = 7  # 3GPP TS 27.007 <AcT>: 7 E-UTRAN, 9 NB-IoT
+    stat: int | None = None
     address: str = "10.64.0.2"
     rssi_dbm: int = -67
     rsrp_dbm: int = -90

@@ -29,14 +29,16 @@ class Radio:
     @property
     def stat(self) -> int:
         """The <stat> of +CREG and its kin."""
-        if self.state is RadioState.REGISTERED and self.cell is not None and self.cell.roaming:
-            return 5
-        return self.state.value
+        if self.state is not RadioState.REGISTERED or self.cell is None:
+            return self.state.value
+        if self.cell.stat is not None:
+            return self.cell.stat
+        return 5 if self.cell.roaming else 1
 
     @property
     def passes_data(self) -> bool:
         """Whether a datagram gets anywhere."""
-        return self.cell is not None and self.cell.carries_data
+        return self.cell is not None and self.cell.carries_data and self.stat in (1, 5)
 
 
 def registration_fields(radio: Radio, level: int) -> str:

@@ -312,6 +312,15 @@ def test_profile_that_is_refused_is_denied() -> None:
     assert ask(port, "AT+CEREG?") == ["+CEREG: 0,3", "OK"]
 
 
+@pytest.mark.parametrize(("stat", "address"), [(1, True), (5, True), (6, False), (7, False), (8, False)])
+def test_a_network_may_take_the_profile_for_less_than_data(stat: int, address: bool) -> None:
+    engine = AtEngine(FakeCard(), QUIET, coverage=Coverage(default=replace(HOME, stat=stat)))
+    port = MemoryPort(engine)
+    assert ask(port, "AT+CEREG?") == [f"+CEREG: 0,{stat}", "OK"]
+    assert ask(port, "AT+CGPADDR=1")[0].endswith('"10.64.0.2"') is address
+    assert engine.module.radio.passes_data is address
+
+
 def test_signal_strength_is_that_of_the_cell() -> None:
     weak = replace(HOME, rssi_dbm=-111, rsrp_dbm=-124)
     port = port_for(FakeCard(), coverage=Coverage(default=weak))
