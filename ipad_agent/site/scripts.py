@@ -62,7 +62,7 @@ def executables(folder: Path) -> tuple[Path, ...]:
     Files that may have come from somebody else are left out with a warning.
     """
     try:
-        if not stat.S_ISDIR((of_folder := folder.stat()).st_mode) or not _trusted(folder, of_folder):
+        if not _trusted(folder, folder.stat()):
             return ()
         found = sorted(path for path in folder.iterdir() if not _LEFTOVER.fullmatch(path.name))
     except (FileNotFoundError, NotADirectoryError):
