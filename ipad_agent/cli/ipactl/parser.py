@@ -149,7 +149,6 @@ def build() -> argparse.ArgumentParser:
 
     bundle = command("bundle", "write a file for whoever helps you: readable, without keys, with shortened numbers")
     bundle.add_argument("-o", "--output", metavar="FILE", help="where to; - is the standard output")
-    _config_file(bundle)
 
     command("budget", "the data used, and what for")
 

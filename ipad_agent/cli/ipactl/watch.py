@@ -16,7 +16,7 @@ from ipad_agent.local.model import Happening, Operation, State, Status, Switch
 
 from .asking import event_lines
 from .desk import Desk
-from .errors import NoAnswerError, NotRunningError
+from .errors import NoAnswerError, NotRunningError, UsageError
 from .exits import Exit
 from .paper import GLUE, Paper, clean, terminal_size
 from .reading import read
@@ -143,7 +143,7 @@ def _share(operation: Operation | None) -> int:
 def watch(desk: Desk, pause: Callable[[float], None] = time.sleep) -> int:
     """Until interrupted. An agent that goes away is waited for; one that is not there at first is told at once."""
     if desk.arguments.screen and not desk.paper.terminal:
-        raise NoAnswerError("--screen needs a terminal that can be drawn on.", hint="Leave it away.")
+        raise UsageError("--screen needs a terminal that can be drawn on.", hint="Leave it away.")
     view: _View = _Json(desk) if desk.json else _Screen(desk) if desk.arguments.screen else _Lines(desk)
     desk.connect().close()
     view.begin()

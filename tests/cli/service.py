@@ -1,0 +1,83 @@
+"""The agent behind the socket, as the tests of the command need it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+
+from ipad_agent.local.model import Happening, Owed, Plan, Status
+from ipad_agent.local.ports import Refused
+from situations import DOCTOR, HAPPENINGS, OWED, PLANS, SITUATIONS
+
+
+class Service:
+    """``local.ports.Service`` that remembers its calls; with ``refusal`` it refuses them."""
+
+    def __init__(self) -> None:
+        self.now = SITUATIONS["ready"]
+        self.calls: list[tuple[object, ...]] = []
+        self.refusal: Refused | None = None
+        self._watchers: list[Callable[[], None]] = []
+
+    def change(self, situation: str) -> None:
+        self.now = SITUATIONS[situation]
+        for watcher in self._watchers:
+            watcher()
+
+    def _did(self, *call: object) -> None:
+        if self.refusal is not None:
+            raise self.refusal
+        self.calls.append(call)
+
+    def status(self) -> Status:
+        return self.now
+
+    def watch(self, on_change: Callable[[], None]) -> Callable[[], None]:
+        self._watchers.append(on_change)
+        return lambda: self._watchers.remove(on_change)
+
+    def listen(self, on_event: Callable[[Happening], None]) -> Callable[[], None]:
+        return lambda: None
+
+    def recent(self, count: int) -> tuple[Happening, ...]:
+        return HAPPENINGS[-count:] if count else ()
+
+    async def poll(self, eim_id: str | None) -> None:
+        self._did("poll", eim_id)
+
+    async def plan(self, iccid: str) -> Plan:
+        return PLANS["possible"]
+
+    async def rollback(self) -> None:
+        self._did("rollback")
+
+    async def confirm(self) -> None:
+        self._did("confirm")
+
+    async def execute_fallback(self) -> None:
+        self._did("execute_fallback")
+
+    async def return_from_fallback(self) -> None:
+        self._did("return_from_fallback")
+
+    async def emergency(self, *, enable: bool) -> None:
+        self._did("emergency", enable)
+
+    async def memory_reset(self, *, what: tuple[str, ...]) -> None:
+        self._did("memory_reset", what)
+
+    async def owed(self) -> tuple[Owed, ...]:
+        return OWED
+
+    async def doctor(self) -> AsyncIterator[dict[str, object]]:
+        for item in DOCTOR["healthy"]:
+            yield item
+
+    async def bundle(self) -> bytes:
+        return b"\x1f\x8b archive"
+
+    def metrics(self) -> str:
+        return "ipad_polls_total 3\n"
+
+    async def record(self, *, seconds: float) -> str:
+        self._did("record", seconds)
+        return "/var/lib/ipad-agent/record.jsonl"
