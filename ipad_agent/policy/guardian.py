@@ -187,7 +187,7 @@ def decide(state: Watch, settings: GuardianSettings) -> Decision:
     due_s = _loss_due_s(state, settings)
     if state.in_fallback:
         return _decide_in_fallback(state, settings, due_s)
-    if state.lost_s <= 0:
+    if state.lost_s <= 0 or not (state.failed_cycles or state.sign is Sign.CUT_OFF):
         return Decision(Kind.WATCH, None, "connected as far as is known")
     why = f"no connectivity for {spell_duration(state.lost_s)}, {state.failed_cycles} failed polls"
     if due_s == 0:

@@ -36,7 +36,7 @@ class Guardian:
         self._clock = clock
         self._settings = settings
         self._watch = policy.start(from_document(memory.load(DOCUMENT)), self._now(), settings)
-        self._announced = self.decision.kind is Kind.LOST
+        self._announced = self.decision.kind is Kind.LOST and self._watch.failed_cycles > 0
 
     @property
     def watch(self) -> Watch:
@@ -117,7 +117,8 @@ class Guardian:
 
     def _announce(self) -> None:
         decision = self.decision
-        if decision.kind is Kind.LOST and not self._announced:
+        # A tunnel is not worth a word; a poll that failed is.
+        if decision.kind is Kind.LOST and self._watch.failed_cycles and not self._announced:
             events.LOST.emit(sentence=decision.sentence)
             self._announced = True
         elif decision.kind is Kind.WATCH and self._announced:

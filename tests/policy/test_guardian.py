@@ -209,6 +209,12 @@ def test_a_device_at_the_edge_of_the_network_falls_back_only_when_it_is_cut_off_
     assert device.kind is not Kind.FALLBACK_NOW
 
 
+def test_a_vehicle_in_a_tunnel_has_lost_nothing_once_it_is_out_of_it() -> None:
+    device = Device()
+    assert device.run(1800, CUT_OFF, None) is Kind.LOST
+    assert device.run(600, REGISTERED, None) is Kind.WATCH
+
+
 # -- clocks and power --------------------------------------------------------------------------------------------------
 
 

@@ -255,6 +255,9 @@ async def test_people_hear_of_a_loss_once_and_of_its_end_once() -> None:
     try:
         device.network.found = {Stage.REGISTRATION: False}
         await device.run(3600.0)
+        assert said == []  # it may be a tunnel
+        device.guardian.polled(Outcome.UNREACHABLE)
+        await device.run(3600.0)
         device.restart()
         await device.run(3600.0)
         device.guardian.polled(Outcome.IDLE)
