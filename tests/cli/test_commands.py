@@ -9,7 +9,7 @@ import os
 import stat
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -532,6 +532,34 @@ def test_the_doctor_s_exit_status_says_where_to_look(play: Play, ipactl: Ipactl,
     assert ipactl("doctor") == exit
 
 
+def test_the_doctor_works_without_an_agent(tmp_path: Path) -> None:
+    done = _doctor_alone(tmp_path, tmp_path / "nothing")
+    assert done.returncode == 6
+    assert done.stdout.startswith("✗ The agent is not running")
+    assert "What to do: " in done.stdout.splitlines()[-2] + done.stdout.splitlines()[-1]
+
+
+def test_a_device_without_fault_whose_agent_does_not_run_is_not_fine(
+    ipactl: Ipactl, capsys: Capture, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from ipad_agent import doctor
+    from ipad_agent.cli.ipactl import desk
+    from ipad_agent.doctor.items import Item, Layer
+
+    async def nothing_wrong(_: object) -> AsyncIterator[Item]:
+        yield Item(Layer.VERDICT, True, "Nothing is wrong.")
+
+    monkeypatch.setattr(doctor, "run_alone", nothing_wrong)
+    monkeypatch.setattr(desk, "DEFAULT_SOCKET", str(tmp_path / "nothing"))
+    monkeypatch.setattr(desk, "DEFAULT_CONFIG", tmp_path / "none.toml")
+    assert main(["doctor", "--config", str(tmp_path / "none.toml")]) == 8
+    assert "But the agent is not running." in capsys.readouterr().out
+
+
+def test_a_socket_that_was_named_is_not_gone_round_by_the_doctor(ipactl: Ipactl) -> None:
+    assert ipactl("doctor") == 8
+
+
 # -- no agent, and everything else that may be wrong -----------------------------------------------------------------
 
 
@@ -635,6 +663,18 @@ def _in_fallback() -> Status:
 
 def _lines(capsys: Capture) -> list[str]:
     return capsys.readouterr().out.splitlines()
+
+
+def _doctor_alone(tmp_path: Path, port: Path) -> subprocess.CompletedProcess[str]:
+    """``ipactl doctor`` where no agent is, with a modem at this port."""
+    file = tmp_path / "config.toml"
+    file.write_text(f'[modem]\nport = "{port}"\n[store]\nstate_dir = "{tmp_path}"\n')
+    code = (
+        "import sys; from pathlib import Path; from ipad_agent.cli.ipactl import desk, main; "
+        f"desk.DEFAULT_SOCKET = {str(tmp_path / 'none')!r}; desk.DEFAULT_CONFIG = Path({str(tmp_path / 'none')!r}); "
+        f"sys.exit(main(['doctor', '--config', {str(file)!r}]))"
+    )
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60)
 
 
 def _process(*words: str, input: str = "", **environment: str) -> subprocess.CompletedProcess[str]:

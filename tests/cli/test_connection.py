@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -169,6 +172,23 @@ def test_an_answer_in_many_pieces_is_put_together() -> None:
         assert asking._receive(None) == {"parameters": {"a": 1}}
         theirs.sendall(b'ameters": {}}\0')
         assert asking._receive(None) == {"parameters": {}}
+
+
+def test_an_answer_that_trickles_for_ever_is_given_up_at_its_deadline() -> None:
+    ours, theirs = socket.socketpair()
+    asking = Connection.__new__(Connection)
+    asking._socket, asking._buffer = ours, bytearray()
+
+    def trickle() -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                theirs.sendall(b"x")
+
+    pump = threading.Thread(target=trickle, daemon=True)
+    pump.start()
+    with ours, theirs, pytest.raises(NoAnswerError, match="in time"):
+        asking._receive(time.monotonic() + 0.05)
+    pump.join(5)
 
 
 JSON = st.recursive(

@@ -52,13 +52,16 @@ def test_every_command_helps(command: str, capsys: Capture) -> None:
     assert capsys.readouterr().out.startswith(f"usage: ipactl {command}")
 
 
+ASK = 'source /dev/stdin; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _ipactl; echo "${COMPREPLY[@]}"'
+
+
 def complete(*words: str) -> set[str]:
     """What bash offers for the last of these words."""
     script = subprocess.run(
         [
             "bash",
             "-c",
-            'source /dev/stdin; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _ipactl; echo "${COMPREPLY[@]}"',
+            ASK,
             "bash",
             "ipactl",
             *words,

@@ -27,7 +27,7 @@ LARGEST_REPLY_BYTES: Final = 64 << 20
 
 START_HINT: Final = (
     "Start it with `systemctl start ipad-agent`; `systemctl status ipad-agent` and `journalctl -u ipad-agent -n 20` "
-    "say why it ended. Without it, `ipactl doctor` looks at the device by itself."
+    "say why it ended. `ipactl doctor` looks at the device without it."
 )
 
 

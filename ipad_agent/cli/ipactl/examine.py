@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from ipad_agent.local.model import DoctorItem, to_plain
 
-from .connection import CARD_TIMEOUT_S
+from .connection import CARD_TIMEOUT_S, START_HINT
 from .desk import Desk
 from .errors import CommandError, NotRunningError
 from .exits import Exit
@@ -41,7 +41,12 @@ def doctor(desk: Desk) -> int:
             desk.say([""])
     asyncio.run(_alone(desk, _config(desk), items))
     found = exit_of_items(items)
-    return Exit.NOT_RUNNING if found is Exit.DONE else found
+    if found is not Exit.DONE:
+        return found
+    if not desk.json:
+        desk.say(desk.paper.note("✗", "But the agent is not running.", "bad"))
+        desk.say(desk.paper.note(" ", f"What to do: {START_HINT}", "label"))
+    return Exit.NOT_RUNNING
 
 
 def _asked(desk: Desk) -> Iterator[DoctorItem]:
