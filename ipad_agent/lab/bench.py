@@ -427,6 +427,7 @@ class Bench:
                 "attach_gap_s": 0,
                 "backoff_first_s": 1,
             },
+            "switch": {"probe_first_s": 0.5, "probe_s": 2.0},
             "coap": {"ack_timeout_s": 1.0},
             "site": {"hooks_dir": self.folder / "hooks.d", "conditions_dir": self.folder / "conditions.d"},
             "local": {"dbus": "off"},

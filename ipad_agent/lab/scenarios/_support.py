@@ -43,7 +43,8 @@ QUICK_POLLS: dict[str, Table] = {
         "backoff_unknown_s": 0.5,
         "max_packages": 1000,
         "pause_s": 0.2,
-    }
+    },
+    "switch": {"probe_first_s": 0.1, "probe_s": 0.3},
 }
 
 

@@ -27,14 +27,7 @@ CHAPTERS = (ARMED, SWITCHED, COMMITTED, GOING_BACK, WENT_BACK, NO_WAY_BACK, UNPR
 SHORT_S, LONG_S = 5.0, 30.0
 """Time to prove a profile: the least that there is for one that must fail, plenty for one that must not."""
 PROVE_FAST: dict[str, Table] = {
-    "switch": {
-        "probe_first_s": 0.2,
-        "probe_s": 0.5,
-        "registration_s": 2,
-        "ip_s": 1,
-        "dns_s": 1,
-        "eim_s": 2,
-    },
+    "switch": {"registration_s": 2, "ip_s": 1, "dns_s": 1, "eim_s": 2},
     "coap": {"ack_timeout_s": 0.3, "flight_timeout_s": 0.3, "exchange_timeout_s": 3, "handshake_timeout_s": 3},
 }
 
