@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from ipad_agent.codec.esipa import StateChangeCause
 from ipad_agent.codec.profiles import ProfileInfo
-from ipad_agent.procedures.local_switch import Ledger
+from ipad_agent.procedures.ledger import Ledger
 
 from .fakes import ICCID_A, ICCID_B, Bench, profile
 

@@ -10,7 +10,8 @@ import pytest
 from ipad_agent.codec.esipa import StateChangeCause
 from ipad_agent.codec.fields import ResultCode
 from ipad_agent.procedures import emergency, immediate
-from ipad_agent.procedures.local_switch import End, LocalSwitch, What, settle
+from ipad_agent.procedures.ledger import What
+from ipad_agent.procedures.local_switch import End, LocalSwitch, settle
 from virtual_time import run
 
 from .fakes import Bench

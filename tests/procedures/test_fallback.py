@@ -12,7 +12,8 @@ from ipad_agent.codec.fields import ResultCode
 from ipad_agent.errors import CardError, ModemError, Remedy, StoreError
 from ipad_agent.procedures import fallback
 from ipad_agent.procedures.context import Context
-from ipad_agent.procedures.local_switch import DOCUMENT, End, Ledger, LocalSwitch, What, settle
+from ipad_agent.procedures.ledger import DOCUMENT, Ledger, What
+from ipad_agent.procedures.local_switch import End, LocalSwitch, settle
 from virtual_time import run
 
 from .fakes import Bench, FakeMemory

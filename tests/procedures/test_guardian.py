@@ -14,7 +14,8 @@ from ipad_agent.policy.guardian_settings import NORMAL
 from ipad_agent.policy.outcome import Outcome
 from ipad_agent.policy.verdict import Finding, Stage
 from ipad_agent.procedures.guardian import DOCUMENT, Guardian
-from ipad_agent.procedures.local_switch import End, LocalSwitch, What
+from ipad_agent.procedures.ledger import What
+from ipad_agent.procedures.local_switch import End, LocalSwitch
 
 from .fakes import FakeMemory
 

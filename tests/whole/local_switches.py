@@ -1,0 +1,102 @@
+"""A whole card whose device changes the profile by itself, to the fallback or the emergency profile and back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ipad_agent.card.channel import RecoveryPlan
+from ipad_agent.codec.esipa import StateChangeCause
+from ipad_agent.lab.euicc import BOOTSTRAP, OPERATOR_A, OPERATOR_B, NotificationTarget, Profile, Quirks
+from ipad_agent.procedures import emergency, fallback, local_switch, reset, startup
+from ipad_agent.procedures.backoff import Receivers
+from ipad_agent.procedures.context import Context
+from ipad_agent.procedures.ledger import Ledger
+from ipad_agent.procedures.local_switch import LocalSwitch
+from ipad_agent.procedures.state_change import StateChanges
+from ipad_agent.procedures.switches import Switches
+from ipad_agent.procedures.work import WorkList
+
+from .memory import Device, World
+
+ECALL = "89490200009000000022"
+ENABLE, DISABLE = 1, 2
+
+
+class Bench:
+    """A device that works with OPERATOR_A; the bootstrap profile has the fallback attribute."""
+
+    def __init__(self, folder: Path, *, quirks: Quirks | None = None, refreshes: bool = True) -> None:
+        self.world = World.make(folder, quirks=quirks)
+        self.card = self.world.card
+        self.refreshes = refreshes
+        receivers = [NotificationTarget(event, "smdp.example") for event in (ENABLE, DISABLE)]
+        self.card.add_profile(Profile(ECALL, self.card.next_aid(), name="eCall", ecall=True, notify=receivers))
+        for iccid in (BOOTSTRAP, OPERATOR_A, OPERATOR_B):
+            self.card.update_profile(iccid, enabled=iccid == OPERATOR_A, notify=receivers)
+        self.boot()
+
+    def boot(self, *, card_too: bool = True) -> None:
+        """The process begins anew, with what the disk remembers."""
+        if card_too or (self.refreshes and self.card.pending_proactive is not None):
+            self.world.access.reset()  # a modem asks the card for its status now and then, and finds the REFRESH
+        generation = self.world.access.generation
+        self.world.restart()
+        # Whoever was killed has left its channel to a card that goes on.
+        self.world.access.generation = generation
+        if not self.refreshes:
+            plan = RecoveryPlan(wait_s=1.0, rungs=(0,), modem_refreshes=False)
+            self.world.access.recovery_plan = lambda: plan  # type: ignore[method-assign]  # another modem
+        self.ledger = Ledger(self.world.documents)
+
+    @property
+    def context(self) -> Context:
+        world = self.world
+        return Context(
+            card=world.euicc,
+            eid=world.eid,
+            device=Device(),
+            work=WorkList(world.journal),
+            changes=StateChanges(world.documents),
+            capabilities=world.capabilities,
+            max_packages=16,
+            clock=world.clock,
+            receivers=Receivers(world.documents, world.clock),
+            switches=Switches(world.journal, world.clock),
+            ledger=self.ledger,
+        )
+
+    async def start(self) -> LocalSwitch | None:
+        """What the daemon does first."""
+        facts = await startup.read_card(self.world.euicc)
+        startup.note_changes(facts, self.context.changes)
+        await reset.settle(self.context, self.world.documents)
+        return await local_switch.settle(self.context, self.ledger, self.eims)
+
+    @property
+    def eims(self) -> tuple[str, ...]:
+        return tuple(entry.eim_id for entry in self.card.state.eims)
+
+    @property
+    def pending(self) -> StateChangeCause | None:
+        return self.context.changes.pending(self.eims[0])
+
+    @property
+    def news(self) -> list[tuple[int, str | None]]:
+        """The notifications on the card: what happened to which profile."""
+        return [(notification.event, notification.iccid) for notification in self.card.state.notifications]
+
+    async def execute(self) -> LocalSwitch:
+        return await fallback.execute(self.context, self.ledger, self.eims)
+
+    async def return_back(self) -> LocalSwitch:
+        return await fallback.return_back(self.context, self.ledger, self.eims)
+
+    async def emergency_on(self) -> LocalSwitch:
+        return await emergency.enable(self.context, self.ledger, self.eims)
+
+    async def emergency_off(self) -> LocalSwitch:
+        return await emergency.disable(self.context, self.ledger, self.eims)
+
+    def works_with(self, iccid: str | None) -> bool:
+        """Card and modem agree."""
+        return (self.card.enabled_iccid, self.card.active_iccid) == (iccid, iccid)
