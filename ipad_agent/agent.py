@@ -17,14 +17,16 @@ from .codec.eim_config import EimConfigurationData
 from .codec.identifiers import Eid
 from .errors import CardError, CodecError, EimError, IpadError, ModemError, NetworkError, Remedy, StoreError
 from .events import trace
+from .guard import Guard
 from .parts import Links, ManagedCard, Notifier, Rooms
 from .policy.outcome import Outcome, Wake
 from .procedures import events as procedure_events
-from .procedures import startup, window
+from .procedures import local_switch, reset, startup, window
 from .procedures.backoff import Receivers
 from .procedures.context import Association, Context
 from .procedures.control import Control
 from .procedures.holding import HeldWork
+from .procedures.ledger import Ledger
 from .procedures.no_link import NoLink
 from .procedures.poll import PollEnd, PollReport, needs_this_poll, poll
 from .procedures.ports import EimLink
@@ -56,7 +58,10 @@ class Agent:
         self._dice = dice if dice is not None else random.Random()
         self._work = WorkList(rooms.journal)
         self._changes = StateChanges(rooms.memory)
-        self._switches = Switches(rooms.journal, rooms.clock)
+        self._ledger = Ledger(rooms.memory)
+        self._guard = Guard(rooms.memory, rooms.clock, rooms.guarding, self._ledger)
+        self._switches = Switches(rooms.journal, rooms.clock, listener=self._guard.heard)
+        self._host: str | None = None
         self.control = Control()
         self._held = HeldWork(rooms.memory, rooms.clock, rooms.holding)
         self._commanded = False
@@ -135,6 +140,7 @@ class Agent:
         startup.announce(facts)
         told_later = self._pending(eim.eim_id for eim in facts.eims) if self._served else set()
         startup.note_changes(facts, self._changes)
+        await self._settle(facts)
         eims = self._with_owed(facts.eims)
         if not eims:
             procedure_events.NO_EIM.emit(retry_s=LOOK_AGAIN_S)
@@ -223,14 +229,31 @@ class Agent:
             return None
         return switch.eim_id if switch.eim_id in eims else next(iter(eims))
 
+    async def _settle(self, facts: CardFacts) -> None:
+        """Find out what became of something that this device ordered itself before it was cut off."""
+        context, eims = self._context(facts), tuple(eim.eim_id for eim in facts.eims)
+        done = await local_switch.settle(context, self._ledger, eims)
+        if done is not None:
+            self._guard.guardian.did(done)
+        await reset.settle(context, self._rooms.memory)
+
     async def _rest(self, facts: CardFacts, due: Due, timetable: Timetable) -> None:
         """Until the next poll, or until it is time to look whether all is well."""
         status = f"{due.eim_id}: {due.decision.sentence}"
-        if self._switches.open() is None:
-            await self._pause(due.decision.wait_s, status, timetable)
-            return
-        await self._pause(min(due.decision.wait_s, LOOK_AGAIN_S), status, timetable)
-        await window.look_again(self._context(facts))
+        watched = self._guard.enabled or self._switches.open() is not None
+        wait_s = min(due.decision.wait_s, self._guard.check_s) if watched else due.decision.wait_s
+        await self._pause(wait_s, status, timetable)
+        if watched and wait_s < due.decision.wait_s:
+            await self._look_after(facts)
+
+    async def _look_after(self, facts: CardFacts) -> None:
+        """Is the device connected, and if it is not, is it time to do something about it?"""
+        context = self._context(facts)
+        with _Step(self, POLL_LIMIT_S):
+            await window.look_again(context)
+            await self._guard.look(self._rooms.network, self._host)
+            if await self._guard.act(context, tuple(eim.eim_id for eim in facts.eims)):
+                await self._rooms.card.release()
 
     def _bring_forward(self, timetable: Timetable) -> None:
         """Do what ``poke`` asked for."""
@@ -262,6 +285,7 @@ class Agent:
                 timetable.finish(eim_id, Outcome.TRUST_REFUSED)
                 return None
             link = NoLink(error.message)
+        self._host = link.host
         try:
             others = tuple(other.eim_id for other in facts.eims if other.eim_id != eim_id)
             with _Step(self, POLL_LIMIT_S):
@@ -281,6 +305,7 @@ class Agent:
                 with contextlib.suppress(NetworkError, EimError):  # what counted has been said before
                     await link.close()
             finally:
+                self._guard.polled(outcome)
                 timetable.finish(eim_id, outcome, retry_after_s=retry_after_s)
 
     async def _may_fetch(self) -> bool:
@@ -303,6 +328,7 @@ class Agent:
             connector=rooms.connector,
             download=rooms.download,
             switches=self._switches,
+            ledger=self._ledger,
             switching=rooms.switching,
             network=rooms.network,
             site=rooms.site,

@@ -10,6 +10,7 @@ from .clock import Clock
 from .codec.device import IpaCapabilities
 from .codec.eim_config import EimConfigurationData
 from .codec.identifiers import Eid
+from .policy.guardian_settings import GuardianSettings
 from .policy.settings import ScheduleSettings
 from .policy.switch_settings import SwitchSettings
 from .policy.verdict import Finding
@@ -68,6 +69,7 @@ class Rooms:
     connector: SmdpConnector | None = None
     download: DownloadRules = field(default_factory=DownloadRules)
     switching: SwitchSettings = field(default_factory=SwitchSettings)
+    guarding: GuardianSettings = field(default_factory=GuardianSettings)
     network: Network = UNKNOWN_NETWORK
     site: Site = NO_SITE
     holding: Holding = field(default_factory=Holding)

@@ -14,6 +14,7 @@ from ipad_agent.policy.verdict import Finding
 
 from .backoff import Receivers
 from .control import Control
+from .ledger import Ledger
 from .ports import Card, Device, EimLink, Network, Site, SmdpConnector
 from .state_change import StateChanges
 from .switches import Switch, Switches
@@ -55,6 +56,7 @@ class Context:
     clock: Clock
     receivers: Receivers
     switches: Switches
+    ledger: Ledger
     connector: SmdpConnector | None = None
     download: DownloadRules = DownloadRules()
     switching: SwitchSettings = field(default_factory=SwitchSettings)

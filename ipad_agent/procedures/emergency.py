@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from ipad_agent.codec.profiles import ProfileInfo
 
 from .context import Context
-from .local_switch import Ledger, LocalSwitch, What, emergency_active, order
+from .ledger import Ledger, What
+from .local_switch import LocalSwitch, emergency_active, order
 
 __all__ = ["Emergency", "disable", "emergency_active", "enable", "find"]
 

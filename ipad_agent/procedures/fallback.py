@@ -11,7 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from .context import Context
-from .local_switch import Ledger, LocalSwitch, What, order
+from .ledger import Ledger, What
+from .local_switch import LocalSwitch, order
 
 
 async def execute(context: Context, ledger: Ledger, eims: Iterable[str]) -> LocalSwitch:

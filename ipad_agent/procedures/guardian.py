@@ -22,7 +22,8 @@ from ipad_agent.policy.instant import Instant
 from ipad_agent.policy.outcome import Outcome
 
 from . import events_guardian as events
-from .local_switch import End, LocalSwitch, What
+from .ledger import What
+from .local_switch import End, LocalSwitch
 from .ports import Memory, Network
 
 DOCUMENT: Final = "guardian"

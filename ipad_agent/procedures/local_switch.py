@@ -7,7 +7,6 @@ of it is told by the card's answer, and where that got lost, by whether another 
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -17,24 +16,14 @@ from typing import Final
 from ipad_agent.codec.esipa import StateChangeCause
 from ipad_agent.codec.fields import ResultCode
 from ipad_agent.codec.profiles import ProfileInfo
-from ipad_agent.errors import CardError, ModemError, Remedy, StoreError
+from ipad_agent.errors import CardError, ModemError, Remedy
 
 from . import events_guardian as events
 from .busy import unless_busy
 from .context import Context
-from .ports import Card, Memory
+from .ledger import Ledger, What
+from .ports import Card
 from .state_change import snapshot
-
-DOCUMENT: Final = "local-switch"
-
-
-class What(StrEnum):
-    """The four orders; the value is a piece of a sentence."""
-
-    FALLBACK = "the change to the fallback profile"
-    RETURN = "the return from the fallback profile"
-    EMERGENCY_ON = "the change to the emergency profile"
-    EMERGENCY_OFF = "the return from the emergency profile"
 
 
 class End(StrEnum):
@@ -93,33 +82,6 @@ _ORDERS: Final[Mapping[What, _Order]] = MappingProxyType(
         ),
     }
 )
-
-
-class Ledger:
-    """The local switch that is under way, on disk from before the card is touched until every eIM's news are noted."""
-
-    def __init__(self, memory: Memory) -> None:
-        self._memory = memory
-
-    def begin(self, eid: str, what: What, previous: str | None) -> None:
-        # A full disk must not keep a device off its last way to the network; the store has said so. After a crash the
-        # eIMs then get no better reason than "undefined".
-        with contextlib.suppress(StoreError):
-            self._memory.save(DOCUMENT, {"eid": eid, "what": what.name, "previous": previous})
-
-    def under_way(self, eid: str) -> tuple[What, str | None] | None:
-        """The order and the profile that was enabled before it; None without one, or when it was of another card."""
-        document = self._memory.load(DOCUMENT)
-        what = next((what for what in What if what.name == document.get("what")), None)
-        previous = document.get("previous", False)  # None stands for "no profile was enabled"
-        if what is None or document.get("eid") != eid or not isinstance(previous, str | None):
-            return None
-        return what, previous
-
-    def end(self) -> None:
-        if self._memory.load(DOCUMENT):
-            with contextlib.suppress(StoreError):
-                self._memory.save(DOCUMENT, {})
 
 
 async def order(context: Context, ledger: Ledger, eims: Iterable[str], what: What) -> LocalSwitch:

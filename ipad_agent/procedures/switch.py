@@ -13,7 +13,7 @@ from ipad_agent.policy.switch import Happening, Phase, Way
 
 from . import events_switch as events
 from .context import Association, Context
-from .switches import BY_EIM, Switch
+from .switches import BY_EIM, RETURN, Switch
 from .work import Work
 
 
@@ -80,6 +80,8 @@ async def _answered(context: Context, switch: Switch, *, switched: bool) -> None
         context.switches.move(switch, Happening.NOT_SWITCHED)
         context.on_switch(None, ())
         return
+    if switch.cause == RETURN:
+        switch = context.switches.aim(switch, await enabled_iccid(context))
     if switch.target is None:
         await context.card.recover()
         context.switches.move(switch, Happening.NOTHING_ENABLED)
@@ -93,6 +95,16 @@ async def _answered(context: Context, switch: Switch, *, switched: bool) -> None
     context.on_switch(moved, ())
     await context.card.recover()
     context.switches.was_reset(moved)
+    await context.site.hook("post-switch", hook_facts(context, moved))
+
+
+async def switched_locally(context: Context, armed: Switch) -> None:
+    """A switch that this device ordered itself: the card has done it and was reset."""
+    moved = context.switches.move(armed, Happening.SWITCHED)
+    if moved is None:
+        return
+    events.SWITCHED.emit(target=short(moved.target), left_s=moved.left_s(context.clock))
+    context.on_switch(moved, ())
     await context.site.hook("post-switch", hook_facts(context, moved))
 
 

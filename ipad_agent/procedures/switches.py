@@ -6,7 +6,7 @@ The card's own memory of a switch ends with the order; that it has to prove itse
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import cast
 
@@ -47,11 +47,15 @@ class Switch:
 
 
 class Switches:
-    """The open switch in the journal: none or one."""
+    """The open switch in the journal: none or one. ``listener`` is told of each happening, with the switch as it was,
+    when the happening is on the disk."""
 
-    def __init__(self, journal: Journal, clock: Clock) -> None:
+    def __init__(
+        self, journal: Journal, clock: Clock, *, listener: Callable[[Switch, Happening], None] | None = None
+    ) -> None:
         self._journal = journal
         self._clock = clock
+        self._listener = listener
 
     def open(self) -> Switch | None:
         """The one that is under way. An entry that a damaged disk left unreadable is closed: nobody can act on it."""
@@ -118,6 +122,7 @@ class Switches:
         row = advance(switch.phase, happening)
         if row.next is None:
             self._journal.close(switch.id, happening.value)
+            self._tell(switch, happening)
             return None
         owed = switch.reset_owed if reset_owed is None else reset_owed
         facts: dict[str, object] = {"phase": row.next.value, "reset_owed": owed}
@@ -127,7 +132,19 @@ class Switches:
             moved = replace(moved, armed=Instant.now(self._clock))
             facts |= _stamp(moved.armed)
         self._journal.update(switch.id, **facts)
+        self._tell(switch, happening)
         return moved
+
+    def aim(self, switch: Switch, target: str | None) -> Switch:
+        """Only now it is known which profile the card chose."""
+        if target == switch.target or target is None:
+            return switch
+        self._journal.update(switch.id, target=target)
+        return replace(switch, target=target)
+
+    def _tell(self, switch: Switch, happening: Happening) -> None:
+        if self._listener is not None:
+            self._listener(switch, happening)
 
     def was_reset(self, switch: Switch) -> Switch:
         """Card and modem agree."""

@@ -15,10 +15,11 @@ from ipad_agent.errors import CardError, EimError, ModemError, NetworkError, Rem
 from ipad_agent.policy.switch import Happening, Phase, Way, pause_s, time_over
 from ipad_agent.policy.verdict import Finding, Stage
 
-from . import delivery, switch
+from . import delivery, fallback, switch
 from . import events_switch as events
 from .context import Association, Context
 from .control import Call
+from .local_switch import End
 from .state_change import snapshot
 from .stored import stored_result_of
 from .switches import RETURN, Switch
@@ -220,7 +221,7 @@ class _Window:
         context = self._context
         context.on_switch(current, ())
         if current.way is Way.FALLBACK:
-            result, refusal = None, await _order_fallback(context)
+            result, refusal = None, await self._fall_back()
         else:
             result, refusal = await _order_rollback(context, current)
         if refusal is not None:
@@ -253,6 +254,12 @@ class _Window:
             if combined != work.result:
                 context.work.answered(work, combined)
         await context.site.hook("rolled-back", switch.hook_facts(context, moved))
+
+    async def _fall_back(self) -> str | None:
+        """Why the fallback profile was not enabled again; None when it was."""
+        context = self._context
+        done = await fallback.execute(context, context.ledger, (self._eim.eim_id, *self._eim.others))
+        return None if done.end in (End.DONE, End.ALREADY) else done.end.value
 
     async def _tell(self, current: Switch) -> None:
         """The old profile comes back to the network; the eIM hears what became of its order."""
@@ -347,12 +354,6 @@ async def _order_rollback(context: Context, current: Switch) -> tuple[EuiccPacka
         if int(answer.result) != CAT_BUSY or busy >= BUSY_TRIES:
             return None, answer.result.name
         await asyncio.sleep(BUSY_PAUSE_S)
-
-
-async def _order_fallback(context: Context) -> str | None:
-    """Why the fallback profile was not enabled again; None when it was."""
-    code = await context.card.execute_fallback()
-    return None if code.ok else code.name
 
 
 class _Failing:

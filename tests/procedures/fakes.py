@@ -40,6 +40,7 @@ from ipad_agent.errors import CodecError
 from ipad_agent.policy.switch_settings import SwitchSettings
 from ipad_agent.procedures.backoff import Receivers
 from ipad_agent.procedures.context import Association, Context, DownloadRules
+from ipad_agent.procedures.ledger import Ledger
 from ipad_agent.procedures.ports import SmdpConnector
 from ipad_agent.procedures.state_change import StateChanges
 from ipad_agent.procedures.switches import Switches
@@ -443,6 +444,7 @@ class Bench:
             receivers=Receivers(self.memory, self.clock),
             switches=Switches(self.journal, self.clock),
             switching=self.switching,
+            ledger=Ledger(self.memory),
             connector=self.connector,
             download=self.rules,
         )

@@ -25,6 +25,7 @@ from ipad_agent.lab.pki import Pki
 from ipad_agent.policy.switch_settings import SwitchSettings
 from ipad_agent.procedures.backoff import Receivers
 from ipad_agent.procedures.context import Association, Context, DownloadRules
+from ipad_agent.procedures.ledger import Ledger
 from ipad_agent.procedures.poll import PollReport, poll
 from ipad_agent.procedures.ports import SmdpConnector
 from ipad_agent.procedures.state_change import StateChanges
@@ -230,6 +231,7 @@ class World:
             receivers=Receivers(self.documents, self.clock),
             switches=Switches(self.journal, self.clock),
             switching=self.switching,
+            ledger=Ledger(self.documents),
             connector=self.connector,
             download=self.rules,
         )
