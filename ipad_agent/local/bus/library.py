@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import importlib
+import importlib.metadata
 import select
 from collections import deque
 from collections.abc import Callable, Iterable
@@ -24,6 +25,8 @@ from .values import Variant
 LIBRARIES: Final = ("dbus_fast", "dbus_next")
 """In order of preference: dbus-fast is maintained; distributions have dbus-next longer."""
 
+_OLDEST: Final[dict[str, tuple[int, ...]]] = {"dbus_fast": (2, 12)}
+"""Before that it sends the length of a string in characters where a bus counts bytes, and the bus hangs up."""
 _LONGEST_AUTH_LINE: Final = 16_384
 _UNSENT_LIMIT: Final = 512
 """Messages that the bus has not taken yet; one that lets them pile up is as good as dead."""
@@ -59,8 +62,21 @@ def load(names: Iterable[str] = LIBRARIES) -> Library:
             root, aio = importlib.import_module(name), importlib.import_module(f"{name}.aio")
         except ImportError:  # also how dbus-next fails on a Python that is too new for it
             continue
+        if _too_old(name):
+            continue
         return Library(name, root, _careful(root, aio))
     raise NoBusLibrary("no D-Bus library is installed")
+
+
+def _too_old(name: str) -> bool:
+    if name not in _OLDEST:
+        return False
+    try:
+        told = importlib.metadata.version(name.replace("_", "-"))
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    numbers = tuple(int(number) for number in told.split(".")[:2] if number.isdigit())
+    return numbers < _OLDEST[name]
 
 
 def _careful(root: ModuleType, aio: ModuleType) -> Any:

@@ -166,6 +166,14 @@ def test_the_preferred_library_is_taken_and_the_other_one_without_it() -> None:
         load(["no_such_library"])
 
 
+@pytest.mark.parametrize(
+    ("installed", "taken"), [("2.11.9", "dbus_next"), ("2.12.0", "dbus_fast"), ("10.0b1", "dbus_fast")]
+)
+def test_a_library_that_is_too_old_is_left_alone(monkeypatch: pytest.MonkeyPatch, installed: str, taken: str) -> None:
+    monkeypatch.setattr("importlib.metadata.version", {"dbus-fast": installed}.__getitem__)
+    assert load().name == taken
+
+
 async def test_a_machine_without_a_library_is_no_failure_of_the_agent() -> None:
     private = PrivateBus()
     await private.start()
