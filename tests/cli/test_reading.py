@@ -15,6 +15,7 @@ from ipad_agent.cli.ipactl.reading import read
 from ipad_agent.cli.ipactl.screens.status import status_lines
 from ipad_agent.cli.ipactl.state_exit import exit_of
 from ipad_agent.cli.ipactl.watch import Follower
+from ipad_agent.cli.ipactl.words import clock
 from ipad_agent.local.model import Happening, Plan, State, Status, to_plain
 from situations import HAPPENINGS, PLANS, SITUATIONS
 
@@ -62,6 +63,10 @@ def test_a_state_of_a_newer_agent_is_shown_in_its_own_word() -> None:
         ("taken_at_s", "yesterday"),
         ("taken_at_s", True),
         ("clock_set", 1),
+        ("uptime_s", float("inf")),
+        ("uptime_s", float("nan")),
+        ("uptime_s", 10**400),
+        ("uptime_s", False),
         ("profiles", {}),
         ("profiles", [1]),
         ("card", []),
@@ -73,6 +78,10 @@ def test_a_state_of_a_newer_agent_is_shown_in_its_own_word() -> None:
 def test_a_value_of_the_wrong_type_is_refused_with_its_place(place: str, value: object) -> None:
     with pytest.raises(NoAnswerError, match=f"Status.{place}"):
         read(Status, plain(SITUATIONS["ready"]) | {place: value})
+
+
+def test_a_moment_that_no_calendar_has_is_shown_as_a_number() -> None:
+    assert clock(10**30) == str(10**30)
 
 
 JSON = st.recursive(

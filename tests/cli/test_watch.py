@@ -68,6 +68,18 @@ def test_an_agent_that_goes_away_is_waited_for(path: Path, monkeypatch: pytest.M
     assert pauses == [watch.AGAIN_S] * 3
 
 
+def test_past_events_are_told_once_and_not_again_after_a_restart(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    interrupt_after(2, monkeypatch)
+    with FakeAgent(path, {"Subscribe": streams(READY)}) as agent:
+        main(["watch", "--socket", str(path)])
+        assert [asked["recent"] for asked in agent.asked("Subscribe")] == [watch.RECENT, 0]
+
+
+def test_an_agent_of_another_world_ends_the_watch(path: Path) -> None:
+    with FakeAgent(path, {"Subscribe": streams({"status": {"verdict": 5}})}):
+        assert main(["watch", "--socket", str(path)]) == 1
+
+
 def test_an_agent_that_is_not_there_at_first_is_told_at_once(path: Path) -> None:
     assert main(["watch", "--socket", str(path)]) == 8
 
@@ -161,8 +173,8 @@ class Terminal:
             assert ready, self.seen
             self.seen += os.read(self.master, 65_536)
 
-    def interrupt(self) -> int:
-        self.process.send_signal(signal.SIGINT)
+    def interrupt(self, by: signal.Signals = signal.SIGINT) -> int:
+        self.process.send_signal(by)
         exit = self.process.wait(30)
         while select.select([self.master], [], [], 0)[0]:
             try:
@@ -210,6 +222,14 @@ def test_the_screen_is_left_as_it_was_found(path: Path, terminal: Callable[..., 
         shown.until("(IPA-4020)")
         assert shown.interrupt() == 0
     assert shown.seen.startswith(b"\x1b[?1049h\x1b[?25l")
+    assert shown.seen.endswith(b"\x1b[?25h\x1b[?1049l")
+
+
+def test_a_termination_leaves_the_screen_too(path: Path, terminal: Callable[..., Terminal]) -> None:
+    with FakeAgent(path, {"Subscribe": forever(READY, EVENT)}):
+        shown = terminal("watch", "--screen", "--socket", str(path))
+        shown.until("(IPA-4020)")
+        assert shown.interrupt(signal.SIGTERM) == 143
     assert shown.seen.endswith(b"\x1b[?25h\x1b[?1049l")
 
 

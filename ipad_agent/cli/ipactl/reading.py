@@ -11,7 +11,7 @@ import types
 from dataclasses import MISSING, fields, is_dataclass
 from enum import StrEnum
 from functools import cache
-from math import isfinite
+from math import inf, isfinite
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 from .errors import NoAnswerError
@@ -71,11 +71,22 @@ def _value(hint: Any, plain: object, place: str) -> Any:
         if not isinstance(plain, str):
             raise _wrong(place, plain)
         return hint(plain) if plain in set(hint) else plain
-    if hint is float and isinstance(plain, int) and not isinstance(plain, bool):
-        return float(plain)
-    if type(plain) is not hint or (isinstance(plain, float) and not isfinite(plain)):
+    if hint is float and type(plain) in (int, float):
+        return _number(plain, place)
+    if type(plain) is not hint:
         raise _wrong(place, plain)
     return plain
+
+
+def _number(plain: Any, place: str) -> float:
+    """Python's JSON knows infinity, and numbers that no float can hold."""
+    try:
+        number = float(plain)
+    except OverflowError:
+        number = inf
+    if not isfinite(number):
+        raise _wrong(place, "a number out of all bounds")
+    return number
 
 
 def _tuple(options: tuple[Any, ...], plain: object, place: str) -> tuple[Any, ...]:

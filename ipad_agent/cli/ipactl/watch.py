@@ -7,16 +7,17 @@ whole status instead, drawn anew every second.
 
 from __future__ import annotations
 
+import signal
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 from ipad_agent.local.model import Happening, Operation, State, Status, Switch
 
 from .asking import event_lines
 from .desk import Desk
-from .errors import NoAnswerError, NotRunningError, UsageError
+from .errors import NotRunningError, UsageError
 from .exits import Exit
 from .paper import GLUE, Paper, clean, terminal_size
 from .reading import read
@@ -29,6 +30,8 @@ AGAIN_S: Final = 2.0
 SHARES: Final = (25, 50, 75)
 """How far a download is gets told at these percentages, where no bar can be drawn."""
 KEPT: Final = 200
+RECENT: Final = 5
+"""Past events that are told at the beginning."""
 _UP: Final = "\r\x1b[K"
 _ENTER: Final = "\x1b[?1049h\x1b[?25l"
 _LEAVE: Final = "\x1b[?25h\x1b[?1049l"
@@ -146,23 +149,32 @@ def watch(desk: Desk, pause: Callable[[float], None] = time.sleep) -> int:
         raise UsageError("--screen needs a terminal that can be drawn on.", hint="Leave it away.")
     view: _View = _Json(desk) if desk.json else _Screen(desk) if desk.arguments.screen else _Lines(desk)
     desk.connect().close()
+    recent = 0 if desk.json else RECENT
+    before = signal.signal(signal.SIGTERM, _end)
     view.begin()
     try:
         while True:
             try:
-                _follow(desk, view)
+                _follow(desk, view, recent)
                 view.say("The agent ended the conversation; trying again.")
-            except (NotRunningError, NoAnswerError) as trouble:
+            except NotRunningError as trouble:
                 view.say(f"{trouble.message} Trying again.")
+            recent = 0
             pause(AGAIN_S)
     except KeyboardInterrupt:
         return Exit.DONE
     finally:
         view.end()
+        signal.signal(signal.SIGTERM, before)
 
 
-def _follow(desk: Desk, view: _View) -> None:
-    recent = 0 if desk.json else 5
+def _end(*_: object) -> NoReturn:
+    """Also a termination leaves the terminal as it was found."""
+    raise SystemExit(128 + signal.SIGTERM)
+
+
+def _follow(desk: Desk, view: _View, recent: int) -> None:
+    """Until the agent goes away. ``recent``: so many past events first."""
     with desk.connect() as agent:
         for reply in agent.stream("Subscribe", {"recent": recent}, timeout_s=None, tick_s=TICK_S):
             if reply is not None:
