@@ -139,8 +139,11 @@ class Agent:
             facts = await startup.read_card(self._rooms.card)
         startup.announce(facts)
         told_later = self._pending(eim.eim_id for eim in facts.eims) if self._served else set()
-        startup.note_changes(facts, self._changes)
-        await self._settle(facts)
+        with contextlib.suppress(StoreError):  # it has said so; a full disk must not keep the device from its eIMs
+            startup.note_changes(facts, self._changes)
+            startup.note_networks(facts, self._rooms.memory)
+        if await self._settle(facts):
+            facts = await startup.read_card(self._rooms.card)
         eims = self._with_owed(facts.eims)
         if not eims:
             procedure_events.NO_EIM.emit(retry_s=LOOK_AGAIN_S)
@@ -229,13 +232,14 @@ class Agent:
             return None
         return switch.eim_id if switch.eim_id in eims else next(iter(eims))
 
-    async def _settle(self, facts: CardFacts) -> None:
-        """Find out what became of something that this device ordered itself before it was cut off."""
+    async def _settle(self, facts: CardFacts) -> bool:
+        """Find out what became of something that this device ordered itself before it was cut off; whether there was
+        anything."""
         context, eims = self._context(facts), tuple(eim.eim_id for eim in facts.eims)
         done = await local_switch.settle(context, self._ledger, eims)
         if done is not None:
             self._guard.guardian.did(done)
-        await reset.settle(context, self._rooms.memory)
+        return await reset.settle(context, self._rooms.memory) or done is not None
 
     async def _rest(self, facts: CardFacts, due: Due, timetable: Timetable) -> None:
         """Until the next poll, or until it is time to look whether all is well."""

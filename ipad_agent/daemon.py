@@ -16,6 +16,7 @@ from .clock import Clock, SystemClock
 from .config import Config
 from .errors import CardError, ModemError
 from .policy import Wake
+from .procedures.holding import Holding
 from .rooms import (
     EimLinks,
     Schedules,
@@ -27,6 +28,7 @@ from .rooms import (
 )
 from .sdnotify import Notifier
 from .store import Journal, Memory, RealFilesystem, StateLock
+from .surroundings import device_network, site
 
 CLOSE_LIMIT_S: Final = 1.5
 
@@ -80,6 +82,11 @@ async def _run(config: Config, journal: Journal, memory: Memory, clock: Clock) -
             idle=journal.idle,
             initial_eims=initial_eims(config),
             initial_eims_source=str(config.provisioning.initial_eim),
+            switching=config.switch.settings(),
+            guarding=config.guardian.settings(),
+            network=device_network(config, card.access),
+            site=site(config, card.access, clock, memory),
+            holding=Holding(config.conditions.retry_s, config.conditions.max_hold_s),
         )
     )
     stop = asyncio.Event()

@@ -8,7 +8,7 @@ HELD = define(
     "IPA-4230",
     INFO,
     "Work that can wait is not fetched now: {sentences}. Looking again in {wait_s:.0f} s.",
-    "A condition of this site ([conditions] in the configuration, or a script in conditions.d) is not met. What is "
+    "A condition of this site ([conditions] in the configuration, or one of its scripts) is not met. What is "
     "owed to an eIM is delivered all the same, and a command to poll overrides it.",
 )
 HELD_TOO_LONG = define(

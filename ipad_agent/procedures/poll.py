@@ -24,7 +24,7 @@ from ipad_agent.policy.switch import Happening, Phase, Way
 
 from . import data_request, delivery, download, euicc_package, events, events_switch, notify, sentences, switch, window
 from .context import Association, Context
-from .switches import Switch
+from .switches import RETURN, Switch
 from .work import Work, WorkKind
 
 MALFORMED_KEPT_BYTES: Final = 256
@@ -144,7 +144,9 @@ async def _resume_switch(context: Context, eim: Association) -> None:
 async def _resume_armed(context: Context, eim: Association, armed: Switch) -> None:
     """The card may or may not have got the order."""
     work = next((work for work in context.work.open() if work.id == armed.work), None)
-    if work is None:
+    if armed.cause == RETURN:
+        await switch.settle(context, armed)
+    elif work is None:
         switch.end(context, armed, Happening.NOT_SWITCHED)
     elif work.result is None and work.kind is WorkKind.PACKAGE:
         await euicc_package.resume(context, eim, work)

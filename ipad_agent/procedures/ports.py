@@ -18,6 +18,7 @@ from ipad_agent.codec.es10 import (
     CancelSessionResponse,
     Certificates,
     ConfiguredAddresses,
+    ConnectivityParameters,
     MemoryResetResult,
     PrepareDownloadResponse,
     ResetOption,
@@ -84,6 +85,8 @@ class Card(Protocol):
     async def immediate_enable(self) -> ResultCode: ...
 
     async def profile_rollback(self) -> RollbackResult: ...
+
+    async def get_connectivity_parameters(self) -> ConnectivityParameters: ...
 
     async def verify_switched(self) -> None:
         """As ``recover``, but through a card reset until modem and card agree, whatever was seen before."""

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from ipad_agent.codec.eim_config import EimConfigurationData
 from ipad_agent.codec.esipa import StateChangeCause
 from ipad_agent.codec.euicc_info import EuiccInfo2
-from ipad_agent.codec.identifiers import Eid
+from ipad_agent.codec.identifiers import Eid, Plmn
 from ipad_agent.codec.profiles import ProfileInfo
+from ipad_agent.errors import CodecError
 
 from . import events
-from .ports import Card
+from .ports import Card, Memory
 from .state_change import StateChanges, snapshot
 
 
@@ -63,6 +66,21 @@ def note_changes(facts: CardFacts, changes: StateChanges) -> None:
         cause = StateChangeCause.UNDEFINED
         events.STATE_CHANGED.emit(cause=cause.name.lower())
         changes.note((eim.eim_id for eim in facts.eims), cause)
+
+
+NETWORKS: Final = "networks"
+"""Document: ICCID -> MCC and MNC of the profile's owner."""
+
+
+def note_networks(facts: CardFacts, memory: Memory) -> None:
+    """Remember whose profiles these are, for the site's table of APNs. Raises ``StoreError``."""
+    networks = {}
+    for profile in facts.profiles:
+        if profile.iccid is not None and profile.owner is not None:
+            with contextlib.suppress(CodecError):
+                networks[str(profile.iccid)] = str(Plmn.from_bytes(profile.owner.mcc_mnc))
+    if memory.load(NETWORKS) != networks:
+        memory.save(NETWORKS, networks)
 
 
 def announce(facts: CardFacts) -> None:

@@ -7,8 +7,9 @@ profile or takes the way back. What may follow what is the table in ``policy.swi
 
 from __future__ import annotations
 
+from ipad_agent.codec.connectivity import apn_of
 from ipad_agent.codec.euicc_package import EuiccPackageRequest
-from ipad_agent.errors import CodecError
+from ipad_agent.errors import CardError, CodecError, Remedy
 from ipad_agent.policy.switch import Happening, Phase, Way
 
 from . import events_switch as events
@@ -95,7 +96,7 @@ async def _answered(context: Context, switch: Switch, *, switched: bool) -> None
     context.on_switch(moved, ())
     await context.card.recover()
     context.switches.was_reset(moved)
-    await context.site.hook("post-switch", hook_facts(context, moved))
+    await _post_switch(context, moved)
 
 
 async def switched_locally(context: Context, armed: Switch) -> None:
@@ -105,7 +106,23 @@ async def switched_locally(context: Context, armed: Switch) -> None:
         return
     events.SWITCHED.emit(target=short(moved.target), left_s=moved.left_s(context.clock))
     context.on_switch(moved, ())
-    await context.site.hook("post-switch", hook_facts(context, moved))
+    await _post_switch(context, moved)
+
+
+async def _post_switch(context: Context, moved: Switch) -> None:
+    """The moment before the first attach: now the card tells the APN of the profile that is enabled, if anybody has
+    put it there (GetConnectivityParameters, SGP.32 v1.2 §5.9.24); the site's own table goes first."""
+    facts = hook_facts(context, moved)
+    if "APN" not in facts:
+        try:
+            parameters = await context.card.get_connectivity_parameters()
+        except CardError as error:
+            if error.remedy is not Remedy.GIVE_UP and error.answer is None:
+                raise
+        else:
+            apn = None if parameters.http_params is None else apn_of(parameters.http_params)
+            facts |= {} if apn is None else {"APN": apn}
+    await context.site.hook("post-switch", facts)
 
 
 async def complete_reset(context: Context, switch: Switch) -> Switch:

@@ -14,6 +14,7 @@ from ipad_agent.codec.es10 import (
     CancelSessionResponse,
     Certificates,
     ConfiguredAddresses,
+    ConnectivityParameters,
     MemoryResetResult,
     PrepareDownloadResponse,
     ResetOption,
@@ -241,6 +242,9 @@ class FakeCard:
 
     async def verify_switched(self) -> None:
         self.log.append("verify")
+
+    async def get_connectivity_parameters(self) -> ConnectivityParameters:
+        return ConnectivityParameters(None)
 
     async def profile_rollback(self) -> RollbackResult:
         raise AssertionError("nobody ordered a rollback")
