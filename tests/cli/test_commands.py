@@ -312,16 +312,16 @@ def test_wrong_check_digits_are_shown_and_told_to_scripts(play: Play, ipactl: Ip
 def test_a_qr_code_without_its_library_says_what_to_install(
     play: Play, ipactl: Ipactl, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(sys.modules, "segno", None)
+    monkeypatch.setitem(sys.modules, "qrcode", None)
     play()
     assert ipactl("eid", "--qr") == 1
-    assert "python3-segno" in capsys.readouterr().err
+    assert "python3-qrcode" in capsys.readouterr().err
 
 
 def test_a_qr_code_is_drawn_with_its_quiet_zone(
     play: Play, ipactl: Ipactl, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(sys.modules, "segno", _Segno())
+    monkeypatch.setitem(sys.modules, "qrcode", _QrLibrary())
     play()
     assert ipactl("eid", "--qr") == 0
     assert capsys.readouterr().out.splitlines() == ["███", "█▀█", "███", EID]
@@ -699,12 +699,17 @@ class _Clock:
         return next(self._times)
 
 
-class _Segno:
-    """A code of one dark module."""
+class _QrLibrary:
+    """Makes a code of one dark module."""
 
-    def make(self, _: str, **__: object) -> _Segno:
-        return self
-
-    def matrix_iter(self, border: int) -> list[list[int]]:
+    @staticmethod
+    def QRCode(border: int) -> _QrLibrary:  # noqa: N802 - the library's name
         assert border == 4
-        return [[0, 0, 0], [0, 0, 0], [0, 0, 0], [0, 1, 0], [0, 0, 0]]
+        return _QrLibrary()
+
+    def add_data(self, text: str) -> None:
+        assert text == EID
+
+    def get_matrix(self) -> list[list[bool]]:
+        rows = ("...", "...", "...", ".#.", "...")
+        return [[module == "#" for module in row] for row in rows]

@@ -153,7 +153,7 @@ def build() -> argparse.ArgumentParser:
     command("budget", "the data used, and what for")
 
     eid = command("eid", "the card's number (EID), to register the device at its manager")
-    eid.add_argument("--qr", action="store_true", help="as a QR code too (needs the Python package segno)")
+    eid.add_argument("--qr", action="store_true", help="as a QR code too (needs the Python package qrcode)")
     eid.add_argument("--label", action="store_true", help="in groups of four, with the modem's number, for the box")
 
     config = command("config", "check the configuration, or show what it comes to", "Needs no agent.")

@@ -26,14 +26,15 @@ def label_lines(status: Status, paper: Paper) -> Iterator[str]:
 def qr_lines(text: str, paper: Paper) -> Iterator[str]:
     """A QR code of the plain text, dark on light, two modules above each other per character."""
     try:
-        segno = importlib.import_module("segno")
+        qrcode = importlib.import_module("qrcode")
     except ImportError:
         raise UnavailableError(
-            "QR codes need the Python package segno, which is not installed.",
-            hint="apt install python3-segno, or pip install segno; `ipactl eid --label` works without.",
+            "QR codes need the Python package qrcode, which is not installed.",
+            hint="`apt install python3-qrcode`, or `pip install qrcode`; `ipactl eid --label` works without.",
         ) from None
-    rows = segno.make(text, error="m", micro=False).matrix_iter(border=QUIET)
-    matrix = [[bool(module) for module in row] for row in rows]
+    code = qrcode.QRCode(border=QUIET)
+    code.add_data(text)
+    matrix: list[list[bool]] = code.get_matrix()
     if not paper.unicode:
         for row in matrix:
             yield "".join("  " if dark else "##" for dark in row)
