@@ -10,6 +10,7 @@
 ``not-told``             the profiles changed without an order, and an eIM that manages the card was not told
 ``stranded``             no coverage, although a permitted way back or on is still there (see ``permitted_way``)
 ``not-manageable``       an eIM that manages the card cannot have a simple order carried out any more
+``not-in-step``          the modem works with another profile than the one that is enabled on the card
 ``unexpected-error``     the daemon met an error nobody expected (IPA-1006)
 ``unhandled``            an exception went unseen through a task or a callback
 ``agent-ended``          the program ended by itself
@@ -87,6 +88,9 @@ def check(world: World, remaining: list[str]) -> None:
         if len(journal) < len(remaining):
             world.note("not-delivered", "; ".join(what for what in remaining if "journal" not in what))
         return
+    if world.seen != world.card.enabled_iccid:
+        seen, enabled = name_of(world.seen), name_of(world.card.enabled_iccid)
+        world.note("not-in-step", f"the modem works with {seen}, and the card has {enabled} enabled")
     _results(world)
     _view(world)
 

@@ -56,7 +56,6 @@ def heal(world: World) -> None:
     if world.reader is not None:
         world.reader.faults.clear()
         world.reader.absent = False
-        world.reader.refreshes = True
     world.card.power_cut_at("never")
 
 

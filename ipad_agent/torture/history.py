@@ -37,7 +37,7 @@ class Setting:
 
     def __str__(self) -> str:
         uncovered = ", ".join(f"…{iccid[-6:]}" for iccid in sorted(self.uncovered)) or "none"
-        habits = " ".join(filter(None, (self.quirk, self.modem if self.way == AT else "")))
+        habits = " ".join(filter(None, (self.quirk, self.modem)))
         return (
             f"card by {self.way}, eIMs by {self.carrier}, {self.eims} associated, without coverage: {uncovered}"
             f"{'; ' + habits if habits else ''}; schedule {self.preset}"
@@ -101,14 +101,15 @@ def write(seed: int, *, coverage: bool = True) -> History:
 
 
 def _setting(dice: random.Random, *, coverage: bool) -> Setting:
-    # The long ways cost ten times the short ones: a part of the seeds takes each.
-    way = AT if dice.random() < 0.25 else READER
-    carrier = COAP if dice.random() < 0.25 else STRAIGHT
+    way = dice.choice((AT, READER))
+    carrier = dice.choice((COAP, STRAIGHT))
     uncovered: set[str] = set()
     if dice.random() < 0.5:
         uncovered = set(dice.sample((OPERATOR_A, OPERATOR_B, DOWNLOADED), dice.choice((1, 1, 2))))
     quirk = dice.choice(("", "", "refuse-until-reset", "inline", "few-channels", "old-state"))
-    modem = dice.choice(("generic", "generic", "eg25", "eg916q", "sim7600", "sara-r5", "late-refresh", "capped"))
+    modem = dice.choice(
+        ("generic", "generic", "eg25", "eg916q", "sim7600", "sara-r5", "late-refresh", "capped", "deaf")
+    )
     return Setting(
         way=way,
         carrier=carrier,

@@ -33,7 +33,7 @@ class Tally:
         if not summary["ok"]:
             self.failed.append(_int(summary["seed"]))
             found = summary["violations"]
-            self.violations.update(found if isinstance(found, dict) else ())
+            self.violations.update(list(found) if isinstance(found, dict) else ())
         self.ways[f"{summary['way']}+{summary['carrier']}"] += 1
         self.polls += _int(summary["polls"])
         self.executed += _int(summary["executed"])

@@ -40,17 +40,19 @@ class Reader:
 
     ``faults`` are taken from the front, one at the next APDU of the card's own functions: ``lost`` (not executed, no
     answer), ``answer-lost`` (executed, no answer), ``cut`` (the card loses power before), ``cut-after``, ``garbage``,
-    ``short`` (executed; the answer ends after 256 bytes). ``absent`` takes the reader away altogether, ``refreshes``
-    False leaves REFRESH to others.
+    ``short`` (executed; the answer ends after 256 bytes). ``absent`` takes the reader away altogether. One that does not
+    ``refresh`` leaves REFRESH to others.
     """
 
-    def __init__(self, loop: TortureLoop, slot: CardSlot, covers: Callable[[str | None], bool]) -> None:
+    def __init__(
+        self, loop: TortureLoop, slot: CardSlot, covers: Callable[[str | None], bool], *, refreshes: bool
+    ) -> None:
         self._loop = loop
         self._covers = covers
         self.slot = slot
         self.generation = 0
         self.absent = False
-        self.refreshes = True
+        self._refreshes = refreshes
         self.faults: list[str] = []
         self.attached_at_s = loop.time()
         self.seen = slot.card.active_iccid
@@ -75,7 +77,7 @@ class Reader:
     def transmit(self, apdu: bytes) -> bytes:
         """An APDU as it is, channel included; raises ``PowerLostError``."""
         answer = self.slot.card.transmit(apdu)
-        if answer[-2] == 0x91 and self.refreshes:
+        if answer[-2] == 0x91 and self._refreshes:
             self._loop.call_soon(self._refresh, self.generation)
         return answer
 

@@ -55,6 +55,7 @@ MODEMS: Final[Mapping[str, ModemOptions]] = {
 } | {
     "late-refresh": personality("generic", refresh="late"),
     "capped": personality("generic", csim_answer_cap_bytes=256),
+    "deaf": personality("generic", refresh="ignored"),
 }
 UNEXPECTED: Final = "IPA-1006"
 
@@ -119,7 +120,7 @@ class World:
             coverage = Coverage(dict.fromkeys(setting.uncovered))
             self.modem = MemoryModem(loop, AtEngine(slot, MODEMS[setting.modem], coverage=coverage))
         else:
-            self.reader = Reader(loop, slot, self.covers)
+            self.reader = Reader(loop, slot, self.covers, refreshes=setting.modem != "deaf")
         self.process: Process | None = None
         self._servers: list[CoapsServer] = []
         self._ending: tuple[str, float] | None = None
@@ -138,6 +139,13 @@ class World:
         if self.modem is not None:
             return self.modem.serves
         return self.reader is not None and self.reader.serves
+
+    @property
+    def seen(self) -> str | None:
+        """The profile that the modem works with."""
+        if self.modem is not None:
+            return self.modem.module.uicc.iccid
+        return None if self.reader is None else self.reader.seen
 
     @property
     def associated(self) -> list[Desk]:
