@@ -55,7 +55,7 @@ DENIED = define(
     WARNING,
     "{verb} over D-Bus was denied to user id {uid} (process {pid}): {reason}",
     "Only root, the agent's own user, whom polkit allows it, and without polkit the members of the control group may "
-    "act. See docs/dbus.md.",
+    "act. See docs/dbus.md. Of one user this is said at most every 10 seconds.",
 )
 EVENTS_DROPPED = define(
     "IPA-1348",

@@ -28,6 +28,8 @@ CALLS_AT_ONCE_PER_CALLER: Final = 8
 CALLS_AT_ONCE_PER_USER: Final = 16
 """Calls that act and are not answered yet. Reads are answered at once and not counted. A user may have many
 connections; nobody who only waits for a permission keeps the others from asking."""
+DENIAL_GAP_S: Final = 10.0
+"""A user who is turned away is put on record at most this often."""
 _TOO_MANY: Final = Failure("org.freedesktop.DBus.Error.LimitsExceeded", "Too many calls at once.")
 _DO_NOT_QUEUE: Final = 4
 _PRIMARY_OWNER: Final = 1
@@ -107,6 +109,7 @@ class Session:
         self._dropped = 0
         self._calls: dict[asyncio.Task[Answer | Failure], str] = {}
         self._users: Counter[int | None] = Counter()
+        self._denied: dict[int | None, float] = {}
         self._name_lost = False
 
     async def begin(self, addresses: str) -> None:
@@ -219,11 +222,18 @@ class Session:
     async def _act_for(self, caller: Caller, call: Call, verb: str, action: str) -> Answer | Failure:
         decision = await self._authority.decide(caller, action, interactive=call.interactive)
         if not decision.allowed:
-            said.DENIED.emit(verb=verb, reason=decision.reason, **_who(caller))
+            self._record_denial(caller, verb, decision.reason)
             return verbs.failure(NOT_AUTHORIZED, f"You may not ask for {verb}: {decision.reason}.")
         if action != STATUS:
             said.ASKED.emit(verb=verb, **_who(caller))
         return await verbs.run(self._service, verb, call.body)
+
+    def _record_denial(self, caller: Caller, verb: str, reason: str) -> None:
+        """Not every time: whoever has no rights must not be able to fill the log either."""
+        now_s = asyncio.get_running_loop().time()
+        if now_s - self._denied.get(caller.uid, -DENIAL_GAP_S) >= DENIAL_GAP_S:
+            self._denied[caller.uid] = now_s
+            said.DENIED.emit(verb=verb, reason=reason, **_who(caller))
 
     def _acted(self, call: Call, task: asyncio.Task[Answer | Failure]) -> None:
         del self._calls[task]

@@ -9,7 +9,7 @@ import re
 import signal
 import xml.etree.ElementTree as ET
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,10 +19,11 @@ from ipad_agent import events
 from ipad_agent.local.bus import Bus
 from ipad_agent.local.bus import events as said
 from ipad_agent.local.bus.bus import Retry
+from ipad_agent.local.bus.errors import RemoteFailure
 from ipad_agent.local.bus.interfaces import BUS_NAME, EUICC, MANAGER, PROFILE, ROOT
 from ipad_agent.local.bus.library import LIBRARIES, Link, load
 from ipad_agent.local.bus.messages import Answer, Call
-from ipad_agent.local.bus.session import CALLS_AT_ONCE_PER_CALLER, EVENT_BACKLOG, Pace
+from ipad_agent.local.bus.session import CALLS_AT_ONCE_PER_CALLER, CALLS_AT_ONCE_PER_USER, EVENT_BACKLOG, Pace
 from ipad_agent.local.model import Happening, Profile
 from ipad_agent.local.ports import BUSY, Refused
 
@@ -254,7 +255,7 @@ async def test_no_verb_reaches_the_agent_from_a_user_without_rights(bus: Private
             assert status != 0
             assert f"{BUS_NAME}.Error.NotAuthorized" in out
     assert service.asked == []
-    assert log.count(said.DENIED) == len(VERBS)
+    assert log.count(said.DENIED) == 1, "whoever has no rights must not be able to fill the log either"
     assert log.count(said.ASKED) == 0
 
 
@@ -308,6 +309,27 @@ async def test_a_caller_has_only_so_many_calls_at_once_and_reading_goes_on(stage
         stage.service.gate.set()
         await asyncio.gather(*(call for call in calls if call not in done))
     assert stage.service.asked == [("poll", None)] * CALLS_AT_ONCE_PER_CALLER
+
+
+async def test_a_user_with_many_connections_has_only_so_many_calls_at_once(stage: Stage) -> None:
+    stage.service.gate = asyncio.Event()
+    async with AsyncExitStack() as stack:
+        links = [await stack.enter_async_context(linked(stage.library, stage.bus)) for _ in range(3)]
+        calls = [
+            asyncio.create_task(link.call(BUS_NAME, ROOT, MANAGER.name, "Poll", "s", ("",), deadline_s=LIMIT_S))
+            for link in links
+            for _ in range(CALLS_AT_ONCE_PER_CALLER)
+        ]
+        refused = len(calls) - CALLS_AT_ONCE_PER_USER
+        waiting = set(calls)
+        while len(calls) - len(waiting) < refused:
+            done, waiting = await asyncio.wait(waiting, timeout=LIMIT_S, return_when=asyncio.FIRST_COMPLETED)
+            assert done
+        await stage.log.until(said.ASKED, CALLS_AT_ONCE_PER_USER)
+        stage.service.gate.set()
+        answers = await asyncio.gather(*calls, return_exceptions=True)
+    assert sum(isinstance(answer, RemoteFailure) for answer in answers) == refused
+    assert len(stage.service.asked) == CALLS_AT_ONCE_PER_USER
 
 
 # -- polkit ------------------------------------------------------------------------------------------------------------
