@@ -21,6 +21,7 @@ from ipad_agent.modem.access import ModemCardAccess
 from ipad_agent.modem.errors import CommandRefused
 from ipad_agent.modem.link import ModemLink
 from ipad_agent.modem.registration import Registration
+from ipad_agent.modem.signal import Signal
 from ipad_agent.net import CoapsEndpoint, HttpsEndpoint
 from ipad_agent.policy.document import from_document
 from ipad_agent.rooms import Card, EimLinks, open_card
@@ -75,6 +76,9 @@ class AccessModem:
 
     async def registration(self) -> Registration | None:
         return await self._access.registration()
+
+    async def signal(self) -> Signal | None:
+        return await self._access.signal()
 
 
 class Ways:

@@ -134,11 +134,13 @@ async def registration(parts: DoctorParts, seen: Seen) -> list[Item]:
         raise Blocked(Layer.SIM)
     try:
         found = await parts.modem.registration()
+        heard = await parts.modem.signal()
     except ModemError as error:
         return [Item(Layer.REGISTRATION, False, as_sentence(error.message), error.hint)]
     if found is None:
         return [Item(Layer.REGISTRATION, None, "The modem does not tell whether it is registered.")]
     if found.registered:
-        return [Item(Layer.REGISTRATION, True, f"The modem is {found}.")]
+        strength = "" if heard is None else f", {heard}"
+        return [Item(Layer.REGISTRATION, True, f"The modem is {found}{strength}.")]
     fix = "Check antenna, coverage and whether the enabled profile is active at its operator; it may need minutes."
     return [Item(Layer.REGISTRATION, False, f"The modem is not in a network: {found}.", fix)]

@@ -16,6 +16,7 @@ from ipad_agent.codec.identifiers import Eid
 from ipad_agent.codec.profiles import ProfileInfo
 from ipad_agent.config import Config
 from ipad_agent.modem.registration import Registration
+from ipad_agent.modem.signal import Signal
 from ipad_agent.net import CoapsEndpoint, HttpsEndpoint
 
 from .machine import Machine
@@ -39,6 +40,8 @@ class ModemLook(Protocol):
         """What AT+CPIN? says: READY, SIM PIN and so on, or the words of its refusal."""
 
     async def registration(self) -> Registration | None: ...
+
+    async def signal(self) -> Signal | None: ...
 
 
 class CardLook(Protocol):

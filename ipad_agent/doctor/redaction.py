@@ -24,7 +24,8 @@ _SPACED_HEX: Final = re.compile(r"(?<![0-9A-Za-z])(?:[0-9A-Fa-f]{2}[ :]){7,}[0-9
 # EID, ICCID, IMEI and IMSI with or without separators; a telephone number only with its plus.
 _DIGITS: Final = re.compile(rf"(?<![0-9A-Za-z])[0-9](?:{SEPARATORS}[0-9]){{13,31}}[Ff]?(?![0-9A-Za-z])")
 _TELEPHONE: Final = re.compile(r"\+[0-9](?:[ \-]?[0-9]){7,14}(?![0-9])")
-_TIME: Final = re.compile(r"\d{4}-\d\d-\d\d")
+_TIME: Final = re.compile(r"\d{4}-\d\d-\d\d(?: \d\d:\d\d(?::\d\d)?)?")
+_LEAST_DIGITS: Final = 8
 
 
 class Redactor:
@@ -54,9 +55,11 @@ class Redactor:
         return _HEX.sub(lambda found: f"[{len(found[0]) // 2} bytes]", text)
 
     def _looks_like_one(self, found: re.Match[str]) -> str:
-        if _TIME.match(found[0]):
-            return found[0]
-        return self.short(re.sub(r"\D", "", found[0]))
+        """A time is left; what stands behind it may be the beginning of an identifier."""
+        time = _TIME.match(found[0])
+        kept = time[0] if time else ""
+        digits = re.sub(r"\D", "", found[0][len(kept) :])
+        return kept + (self.short(digits) if len(digits) >= _LEAST_DIGITS else found[0][len(kept) :])
 
     def plain(self, value: object) -> object:
         """Data as it may be shown: the same shape, without secrets by their names, without raw bytes."""

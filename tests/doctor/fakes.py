@@ -20,6 +20,7 @@ from ipad_agent.doctor.items import Layer
 from ipad_agent.doctor.machine import Lacking, Machine, Space
 from ipad_agent.doctor.seen import Endpoint
 from ipad_agent.modem.registration import Registration
+from ipad_agent.modem.signal import Signal
 from ipad_agent.modem.sysfs import Tty, UsbDevice
 
 # The EID that SGP.02 and SGP.22 examples use; 1 modulo 97.
@@ -132,6 +133,10 @@ class FakeModem:
     async def registration(self) -> Registration | None:
         await self._ask("registration")
         return self.network
+
+    async def signal(self) -> Signal | None:
+        await self._ask("signal")
+        return Signal(-97, "RSRP")
 
 
 @dataclass

@@ -228,6 +228,7 @@ def test_identifiers_that_nobody_named_are_recognised_by_their_looks(text: str) 
     "text",
     [
         "2026-11-21 01:20 UTC info IPA-2011 rung 3",
+        "2026-11-21 01:20:33 1 APDU",
         "port 5684 at 10.64.0.2",
         "3 412 kB of 65536 free",
         "firmware EG25GGBR07A08M2G",

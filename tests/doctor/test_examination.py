@@ -126,7 +126,14 @@ def test_a_check_that_hangs_ends_at_its_deadline() -> None:
         return ""
 
     patient.modem.sim_state = hang  # type: ignore[method-assign]
-    found = examine(patient)
+
+    async def timed() -> tuple[Findings, float]:
+        began = asyncio.get_running_loop().time()
+        return await patient.examine(), asyncio.get_running_loop().time() - began
+
+    found, took_s = run(timed())
+    (row,) = (row for row in engine.TABLE if row.layer is Layer.SIM)
+    assert took_s <= row.deadline_s + 1
     assert "not answered within" in found.of(Layer.SIM).sentence
     assert found.wrong == ["sim"]
     assert found.of(Layer.EUICC).ok
@@ -346,6 +353,7 @@ def test_a_healthy_device_has_nothing_wrong(tmp_path: Path) -> None:
     found = examine(with_port(tmp_path))
     assert found.wrong == []
     assert found.of(Layer.AT).sentence == "AT is answered within 12 ms."
+    assert found.of(Layer.REGISTRATION).sentence == "The modem is registered at home (CEREG), -97 dBm (RSRP)."
     assert "Quectel EG25-G" in found.of(Layer.MODEM).sentence
     assert "404 kB free" in found.of(Layer.EUICC).sentence
     assert "v1.2.0" in found.of(Layer.EUICC).sentence

@@ -262,6 +262,15 @@ async def test_no_network_at_the_modem(pki: Path) -> None:
         assert found.verdict.sentence.startswith("The modem is not in a network")
 
 
+async def test_a_radio_that_somebody_switched_off_stays_off(pki: Path) -> None:
+    async with bench(pki) as (made, config):
+        made.modem.order(lambda module: module.set_functionality(4))
+        found = await examine(config)
+        assert "modem" in found.wrong
+        assert "AT+CFUN=4" in found.of(Layer.MODEM).sentence
+        assert made.modem.module.functionality == 4
+
+
 async def test_a_module_profile_that_does_not_exist_is_all_there_is_to_say() -> None:
     config = Config()
     found = await examine(replace(config, modem=replace(config.modem, profile="no-such-profile")))
