@@ -510,5 +510,56 @@ DOCTOR: Final[dict[str, tuple[dict[str, Any], ...]]] = {
         },
         {"layer": "verdict", "ok": False, "sentence": "The one thing to do: set the clock.", "fix": None},
     ),
+    "port-held": (
+        {"layer": "usb", "ok": True, "sentence": "Quectel EG25 (2c7c:0125) is on the USB.", "fix": None},
+        {
+            "layer": "port",
+            "ok": False,
+            "sentence": "/dev/ttyUSB2 is held by ModemManager (process 812).",
+            "fix": "Let ModemManager leave this modem alone: see the udev rule in hw/README.md; then replug the modem.",
+        },
+        {"layer": "at", "ok": None, "sentence": "Not checked, because of the serial port.", "fix": None},
+        {"layer": "euicc", "ok": None, "sentence": "Not checked, because of the serial port.", "fix": None},
+        {
+            "layer": "verdict",
+            "ok": False,
+            "sentence": "/dev/ttyUSB2 is held by ModemManager (process 812).",
+            "fix": "Let ModemManager leave this modem alone: see the udev rule in hw/README.md; then replug the modem.",
+        },
+    ),
+    "consumer-card": (
+        {"layer": "sim", "ok": True, "sentence": "The SIM is ready.", "fix": None},
+        {"layer": "isd-r", "ok": True, "sentence": "The card's eSIM application answers.", "fix": None},
+        {
+            "layer": "euicc",
+            "ok": False,
+            "sentence": "A consumer eUICC (SGP.22), which this agent must leave alone.",
+            "fix": "Insert an IoT eUICC (an eSIM card after SGP.32).",
+        },
+        {"layer": "association", "ok": None, "sentence": "Not checked, because of the eUICC.", "fix": None},
+        {
+            "layer": "verdict",
+            "ok": False,
+            "sentence": "A consumer eUICC (SGP.22), which this agent must leave alone.",
+            "fix": "Insert an IoT eUICC (an eSIM card after SGP.32).",
+        },
+    ),
+    "pin": (
+        {"layer": "euicc", "ok": True, "sentence": "An IoT eUICC (SGP.32) with 3 profiles.", "fix": None},
+        {"layer": "dns", "ok": True, "sentence": "eim.example.net is 192.0.2.7.", "fix": None},
+        {
+            "layer": "handshake",
+            "ok": False,
+            "sentence": "eim.example.net shows a key that the card does not know.",
+            "fix": "Ask the eIM's operator whether its key changed; only the eIM can give the card a new one.",
+        },
+        {"layer": "eim", "ok": None, "sentence": "Not checked, because of the secure session.", "fix": None},
+        {
+            "layer": "verdict",
+            "ok": False,
+            "sentence": "eim.example.net shows a key that the card does not know.",
+            "fix": "Ask the eIM's operator whether its key changed; only the eIM can give the card a new one.",
+        },
+    ),
 }
 """Items of the doctor, in the order in which they come."""
