@@ -23,6 +23,7 @@ from .policy.outcome import Outcome, Wake
 from .procedures import events as procedure_events
 from .procedures import local_switch, reset, startup, window
 from .procedures.backoff import Receivers
+from .procedures.card_resets import CardResets
 from .procedures.context import Association, Context
 from .procedures.control import Control
 from .procedures.holding import HeldWork
@@ -48,6 +49,8 @@ PROVISION_GAP_S: Final = 3600.0
 """An eIM that deletes itself as soon as it is on the card must not wear the card out."""
 POLL_LIMIT_S: Final = 3600.0
 TICK_S: Final = 600.0
+FIRST_REAL_RUNG: Final = 1
+"""Rung 0 of the reset ladder waits for a REFRESH of the card; one that is silent sends none."""
 
 
 class Agent:
@@ -65,6 +68,7 @@ class Agent:
         self.control = Control()
         self._held = HeldWork(rooms.memory, rooms.clock, rooms.holding)
         self._commanded = False
+        self._resets = CardResets(rooms.memory, rooms.clock)
         self._deadline: float | None = None
         self._refused_initial: Eid | None = None
         self._provisioned_at: float | None = None
@@ -128,7 +132,7 @@ class Agent:
     async def _serve(self) -> None:
         """From a card just found to the next trouble; returns when the card has to be looked at anew."""
         with _Step(self, POLL_LIMIT_S):
-            facts = await startup.read_card(self._rooms.card)
+            facts = await self._find_card()
         if facts.kind is not CardKind.IOT:
             procedure_events.NOT_AN_IOT_CARD.emit(eid=facts.eid.short, kind=facts.kind.value, retry_s=LOOK_AGAIN_S)
             await self._pause(LOOK_AGAIN_S, f"{facts.kind.value} is inserted; this agent leaves it alone")
@@ -163,6 +167,20 @@ class Agent:
         self._served = True
         await self._rooms.card.release()
         await self._poll_for_ever(facts, eims, timetable)
+
+    async def _find_card(self) -> CardFacts:
+        """Read the card; one that stays silent is reset, now and then."""
+        card = self._rooms.card
+        try:
+            facts = await startup.read_card(card)
+        except CardError as error:
+            if not self._resets.due():
+                raise
+            events.CARD_SILENT.emit(reason=error.message)
+            await card.recover(first_rung=FIRST_REAL_RUNG)
+            facts = await startup.read_card(card)
+        self._resets.over()
+        return facts
 
     async def _provision(self, facts: CardFacts) -> bool:
         request, now = self._rooms.initial_eims, asyncio.get_running_loop().time()

@@ -54,3 +54,10 @@ DAMAGED_WORK = define(
     "{count} journal entries were damaged beyond use and dropped.",
     "The card still has its signed results and the eIM its packages; they are delivered and fetched again.",
 )
+CARD_SILENT = define(
+    "IPA-1010",
+    WARNING,
+    "The card does not answer ({reason}); it is reset.",
+    "The modem switches the SIM off and on, step by step up to its own restart. If the card stays silent that is "
+    "repeated after 5, 10, 15, 20, 30 and then every 60 minutes; every attempt in between only asks.",
+)

@@ -12,11 +12,14 @@ from typing import Any
 import pytest
 
 from ipad_agent.agent import LONGEST_PAUSE_S, LOOK_AGAIN_S, PROVISION_GAP_S, Agent
+from ipad_agent.card.channel import RecoveryPlan
+from ipad_agent.card.errors import CardNotReady
 from ipad_agent.codec.esipa import StateChangeCause
 from ipad_agent.errors import ModemError, NetworkError
 from ipad_agent.lab.eim import add_initial_eim
 from ipad_agent.lab.euicc import OPERATOR_A, OPERATOR_B, Quirks
 from ipad_agent.policy import Wake
+from ipad_agent.procedures.card_resets import GAPS_S
 from ipad_agent.procedures.work import WorkKind, WorkList
 from virtual_time import run
 
@@ -704,3 +707,30 @@ def test_told_to_stop_at_any_moment_the_next_process_finishes_the_work_and_nothi
     assert steps > 40
     for at in range(1, steps + 1):
         run(interrupted(pki_folder, at, kill=kill))
+
+
+def test_a_card_that_stays_silent_is_reset_but_ever_more_seldom_also_over_restarts(pki_folder: Path) -> None:
+    async def story() -> None:
+        bench = AgentBench(pki_folder)
+        bench.access.trouble = CardNotReady("nobody answers")  # type: ignore[assignment]
+        resets: list[float] = []
+
+        async def reset_card(*, rung: int) -> None:
+            resets.append(now_s())
+
+        bench.access.reset_card = reset_card  # type: ignore[method-assign]
+        bench.access.recovery_plan = lambda: RecoveryPlan(wait_s=1.0, rungs=(0, 1))  # type: ignore[method-assign]
+        bench.start()
+        await bench.until(1000)
+        await bench.kill()
+        bench.start()
+        await bench.until(6 * 3600)
+        assert resets[0] - START_S < 30
+        assert gaps(resets)[:5] == [pytest.approx(wait_s, abs=120) for wait_s in GAPS_S[:5]]
+        assert min(gaps(resets)[5:]) >= GAPS_S[-1]
+        bench.access.trouble = None
+        await bench.until(7 * 3600)
+        assert bench.network.polls()
+        await bench.stop()
+
+    run(story())
