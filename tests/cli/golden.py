@@ -13,7 +13,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
+from ipad_agent.cli.ipactl import state_exit
 from ipad_agent.cli.ipactl.asking import event_lines
+from ipad_agent.cli.ipactl.exits import MEANING
 from ipad_agent.cli.ipactl.paper import Paper
 from ipad_agent.cli.ipactl.screens.doctor import item_lines
 from ipad_agent.cli.ipactl.screens.label import label_lines
@@ -22,9 +24,10 @@ from ipad_agent.cli.ipactl.screens.plan import plan_lines
 from ipad_agent.cli.ipactl.screens.status import status_lines
 from ipad_agent.cli.ipactl.watch import Follower
 from ipad_agent.local.model import DoctorItem, Operation, Stage, Status, to_plain
-from situations import DOCTOR, HAPPENINGS, OWED, PLANS, SITUATIONS, ago, ahead, decided
+from situations import DOCTOR, HAPPENINGS, NOW_S, OWED, PLANS, SITUATIONS, ago, ahead, decided
 
 FOLDER: Final = Path(__file__).parent / "golden"
+DOCUMENT: Final = Path(__file__).parent.parent.parent / "docs" / "ipactl.md"
 WIDE: Final = Paper(width=100)
 NARROW: Final = Paper(width=50)
 ASCII: Final = Paper(width=80, unicode=False)
@@ -70,7 +73,7 @@ def _rollback() -> list[dict[str, Any]]:
     assert ended.switch is not None
     began = replace(back.switch, phase="proving", deadline=ahead(30), stages=back.switch.stages[:1])
     ended = replace(ended, switch=replace(ended.switch, since=began.since))
-    return replies(decided(replace(back, switch=began)), HAPPENINGS[3], back, ended)
+    return replies(decided(replace(back, switch=began)), replace(HAPPENINGS[3], at_s=NOW_S), back, ended)
 
 
 WATCHED: Final[dict[str, Callable[[], list[dict[str, Any]]]]] = {
@@ -124,6 +127,38 @@ def _doctor(items: tuple[dict[str, Any], ...]) -> list[str]:
     return [line for item in items for line in item_lines(DoctorItem(**item), WIDE)]
 
 
+def document(page: str) -> str:
+    """The page with its screens and tables as they are now. A block names its screen behind the word ``text``."""
+    made = screens()
+    lines: list[str] = []
+    skipping = False
+    for line in page.splitlines():
+        skipping = skipping and line != "```"
+        if skipping or line.startswith("| "):
+            continue
+        lines.append(line)
+        if line.startswith("```text "):
+            lines += made[line.removeprefix("```text ")]
+            skipping = True
+    tables = iter((_exits(), _states()))
+    filled: list[str] = []
+    for line in lines:
+        filled += next(tables) if line == "|---|---|" else [line]
+    return "\n".join(filled) + "\n"
+
+
+def _exits() -> list[str]:
+    return ["| Status | Meaning |", "|---|---|", *(f"| {int(exit)} | {meaning} |" for exit, meaning in MEANING.items())]
+
+
+def _states() -> list[str]:
+    of_exit: dict[int, list[str]] = {}
+    for state, exit in state_exit._OF_STATE.items():
+        of_exit.setdefault(int(exit), []).append(f"`{state}`")
+    rows = [f"| {exit} | {', '.join(states)} |" for exit, states in sorted(of_exit.items())]
+    return ["| Status | States |", "|---|---|", *rows]
+
+
 def main() -> None:
     os.environ["TZ"] = "UTC"
     time.tzset()
@@ -134,6 +169,7 @@ def main() -> None:
             file.unlink()
     for name, lines in made.items():
         (FOLDER / f"{name}.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    DOCUMENT.write_text(document(DOCUMENT.read_text(encoding="utf-8")), encoding="utf-8")
 
 
 if __name__ == "__main__":

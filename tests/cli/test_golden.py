@@ -6,7 +6,15 @@ import time
 
 import pytest
 
-from ipad_agent.cli.ipactl.paper import cells
+from ipad_agent.cli.ipactl.asking import event_lines
+from ipad_agent.cli.ipactl.paper import Paper, cells
+from ipad_agent.cli.ipactl.screens.doctor import item_lines
+from ipad_agent.cli.ipactl.screens.label import label_lines
+from ipad_agent.cli.ipactl.screens.lists import budget_lines, eim_lines, owed_lines, profile_lines
+from ipad_agent.cli.ipactl.screens.plan import plan_lines
+from ipad_agent.cli.ipactl.screens.status import status_lines
+from ipad_agent.local.model import DoctorItem
+from situations import DOCTOR, HAPPENINGS, OWED, PLANS, SITUATIONS
 
 from .golden import ESCAPE, FOLDER, screens
 
@@ -38,6 +46,22 @@ def test_no_line_is_wider_than_the_paper(name: str) -> None:
     width = 50 if name.startswith("narrow") else 80 if name.startswith("ascii") else 100
     if not name.startswith("colour"):
         assert max(cells(line) for line in screens()[name]) <= width
+
+
+@pytest.mark.parametrize("name", SITUATIONS)
+@pytest.mark.parametrize("paper", [Paper(width=40), Paper(width=40, unicode=False)], ids=["unicode", "ascii"])
+def test_every_screen_fits_on_the_narrowest_paper(name: str, paper: Paper) -> None:
+    status = SITUATIONS[name]
+    lines = [*status_lines(status, paper), *profile_lines(status, paper), *eim_lines(status, paper)]
+    lines += [*budget_lines(status, paper), *label_lines(status, paper), *owed_lines(OWED, paper)]
+    for plan in PLANS.values():
+        lines += plan_lines(plan, status.profiles, paper)
+    for items in DOCTOR.values():
+        lines += [line for item in items for line in item_lines(DoctorItem(**item), paper)]
+    for event in HAPPENINGS:
+        lines += event_lines(event, paper, with_date=True)
+    assert max(map(cells, lines)) <= 40
+    assert paper.unicode or all(line.isascii() for line in lines)
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name.startswith("ascii")])

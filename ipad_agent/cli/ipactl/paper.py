@@ -43,6 +43,7 @@ _ASCII: Final = str.maketrans(
         "░": ".",
     }
 )
+_ASCII_DOTS: Final = {"●": "*", "○": "o", "✗": "x"}
 _PROBE: Final = "●○✓✗…·→“”█░"
 
 
@@ -95,10 +96,14 @@ class Paper:
         """A line that belongs to the row above."""
         return self.row("", text)
 
+    def dot(self, mark: str) -> str:
+        """The mark before a sentence; of one character on every paper."""
+        return mark if self.unicode else _ASCII_DOTS.get(mark, mark)
+
     def note(self, mark: str, text: str, colour: str) -> list[str]:
         """A sentence with a mark of one character before it."""
         lines = wrap(self.text(text), self.width - len(INDENT)) or [""]
-        return [self.paint(self.text(mark), colour) + " " + lines[0], *(INDENT + line for line in lines[1:])]
+        return [self.paint(self.dot(mark), colour) + " " + lines[0], *(INDENT + line for line in lines[1:])]
 
     def _marks(self, line: str) -> str:
         if not self.colour:

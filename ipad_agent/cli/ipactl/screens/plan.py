@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ipad_agent.cli.ipactl.paper import Paper, clean
+from ipad_agent.cli.ipactl.paper import Paper, clean, wrap
 from ipad_agent.cli.ipactl.words import mark, named, sentence
 from ipad_agent.local.model import Plan, Profile
 
@@ -29,4 +29,4 @@ def plan_lines(plan: Plan, profiles: tuple[Profile, ...], paper: Paper) -> Itera
         for number, step in enumerate(plan.steps[1:], 2):
             yield from paper.more(f"{number}. {sentence(step)}")
     yield ""
-    yield NOTHING_CHANGED
+    yield from wrap(paper.text(NOTHING_CHANGED), paper.width)

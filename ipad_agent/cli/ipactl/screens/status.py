@@ -62,7 +62,7 @@ def verdict_lines(status: Status, paper: Paper, *, later_s: float = 0.0) -> list
     colour = _COLOUR.get(verdict.severity, "waiting")
     dot = "○" if verdict.severity is Severity.WAITING else "✗" if verdict.severity is Severity.BAD else "●"
     word = clean(str(verdict.state))
-    lines = paper.hang(f"{dot if paper.unicode else '*'} {word}", sentence(verdict.sentence), colour=colour, indent="")
+    lines = paper.hang(f"{paper.dot(dot)} {word}", sentence(verdict.sentence), colour=colour, indent="")
     if verdict.next is not None:
         time = f", {until(verdict.next_at, later_s)}" if verdict.next_at is not None else ""
         lines += paper.more(f"Next: {uncapital(clean(verdict.next).rstrip('.'))}{time}.")
