@@ -18,7 +18,9 @@ POLL: Final = "poll"
 """Names of ``Operation`` that have a state of their own."""
 ROLLING_BACK: Final = "rolling-back"
 ROLLED_BACK: Final = "rolled-back"
-"""Phases of ``Switch`` that have a state of their own; all others only differ in the ``stages``."""
+UNPROVED: Final = "unproved"
+"""Phases of ``Switch`` that matter here: on the way back, back, and neither proved nor with a way back. All others only
+differ in the ``stages``."""
 ROLLED_BACK_SHOWN_S: Final = 86_400.0
 """A switch that was taken back stays the verdict for a day, unless another one ends before."""
 LASTING_FAILURES: Final = 3
@@ -139,7 +141,7 @@ def _rolling_back(status: Status) -> _Words | None:
 
 def _switching(status: Status) -> _Words | None:
     switch = _under_way(status)
-    if switch is None:
+    if switch is None or switch.phase in (ROLLED_BACK, UNPROVED):
         return None
     tried = [stage for stage in switch.stages if stage.ok is not None]
     failing = next((stage for stage in tried if not stage.ok), None)
@@ -189,9 +191,9 @@ def _fallback(status: Status) -> _Words | None:
 
 def _rolled_back(status: Status) -> _Words | None:
     switch = status.switch
-    if switch is None or switch.ended is None or switch.phase != ROLLED_BACK:
+    if switch is None or switch.phase != ROLLED_BACK:
         return None
-    if switch.ended.age_s > ROLLED_BACK_SHOWN_S:
+    if switch.ended is not None and switch.ended.age_s > ROLLED_BACK_SHOWN_S:
         return None
     failed = next((stage for stage in switch.stages if stage.ok is False), None)
     why = "" if failed is None else f" It failed at: {failed.name}" + (f" ({failed.detail})." if failed.detail else ".")

@@ -17,18 +17,21 @@ from ipad_agent.clock import Clock
 from ipad_agent.codec.profiles import ProfileInfo
 from ipad_agent.events import Event
 from ipad_agent.local import model, verdict
-from ipad_agent.local.model import Happening, Owed, Radio, State, Status
+from ipad_agent.local.model import Owed, Radio, State, Status
 from ipad_agent.policy.conditions import Held
+from ipad_agent.policy.guardian import Decision, Watch
 from ipad_agent.policy.instant import UNSET_BEFORE_S, Instant
 from ipad_agent.policy.outcome import Outcome
 from ipad_agent.policy.schedule import EimSchedule
+from ipad_agent.policy.switch import Happening
 from ipad_agent.policy.verdict import Finding
 from ipad_agent.procedures.startup import CardFacts
+from ipad_agent.procedures.switches import Switch
 from ipad_agent.procedures.work import Work
 
 from . import convert
 from .derive import CLOCK_UNSET, CLOCK_UNSET_ADVICE, REACTIONS, text_of
-from .parts import EimPart, GuardianPart, OperationPart, SwitchPart, TrafficPart, TroublePart
+from .parts import ARMED, ENDINGS, EimPart, GuardianPart, OperationPart, SwitchPart, TrafficPart, TroublePart
 
 RECENT: Final = 200
 """Events that are kept for those who come later."""
@@ -72,9 +75,10 @@ class Board:
         self._began = self.now()
         self._facts = _Facts()
         self._traffic = TrafficPart(budget_bytes_per_day)
-        self._recent: deque[Happening] = deque(maxlen=RECENT)
+        self._recent: deque[model.Happening] = deque(maxlen=RECENT)
         self._watchers: list[Callable[[], None]] = []
-        self._listeners: list[Callable[[Happening], None]] = []
+        self._listeners: list[Callable[[model.Happening], None]] = []
+        self._ending: str | None = None
 
     def now(self) -> Instant:
         """This moment by the board's clock."""
@@ -116,11 +120,11 @@ class Board:
         """See ``local.ports.Service``."""
         return _subscribe(self._watchers, on_change)
 
-    def listen(self, on_event: Callable[[Happening], None]) -> Callable[[], None]:
+    def listen(self, on_event: Callable[[model.Happening], None]) -> Callable[[], None]:
         """See ``local.ports.Service``."""
         return _subscribe(self._listeners, on_event)
 
-    def recent(self, count: int) -> tuple[Happening, ...]:
+    def recent(self, count: int) -> tuple[model.Happening, ...]:
         """The last events of level info and above, oldest first; ``RECENT`` at most."""
         return tuple(self._recent)[-count:] if count > 0 else ()
 
@@ -133,7 +137,7 @@ class Board:
             reaction(self, facts)
         if event.level < INFO:
             return
-        happening = Happening(
+        happening = model.Happening(
             event.id,
             getLevelName(event.level).lower(),
             text_of(event, facts),
@@ -245,7 +249,7 @@ class Board:
         """A poll ended, well or not. ``cost_bytes``, both directions, also counts as traffic of ``carrier``."""
         self._facts.operations.clear()
         part = self._facts.eims.get(eim_id)
-        if part is not None:
+        if part is not None and outcome is not Outcome.HELD:  # then the eIM was not asked for work
             part.carrier = carrier or part.carrier
             part.failures = part.failures + 1 if outcome.failed else 0
             part.trouble = (part.said or outcome.value) if outcome.failed else None
@@ -293,68 +297,31 @@ class Board:
         self._facts.operations = [doing for doing in self._facts.operations if doing.name != name]
         self._changed()
 
-    def switch_armed(
-        self,
-        *,
-        cause: str,
-        previous: str | None,
-        target: str | None,
-        way_back: str,
-        deadline_s: float | None,
-        since: Instant | None = None,
-    ) -> None:
-        """A switch begins, or goes on after a restart (``since``). ``deadline_s``: from now until the way back (none,
-        rollback or fallback) is taken; ICCIDs as digits."""
-        now = self.now()
-        due_s = None if deadline_s is None else now.monotonic_s + deadline_s
-        self._facts.switch = SwitchPart("armed", cause, previous, target, way_back, since or now, due_s)
+    def switch(self, current: Switch | None, findings: tuple[Finding, ...] = ()) -> None:
+        """The switch that is under way as the journal has it, and what the last look at its proof found; None when
+        there is none any more. Made for ``Rooms.on_switch``; also to be called once at the start."""
+        part, now = self._facts.switch, self.now()
+        if current is not None:
+            if part is None or part.id != current.id or part.ended is not None:
+                part = self._facts.switch = SwitchPart(current, now)
+            part.update(current, findings, now.monotonic_s + current.left_s(self._clock))
+            self._ending = None
+        elif part is None or part.ended is not None:
+            return
+        elif part.phase == ARMED:
+            self._facts.switch = None  # the card did not switch, so there never was one
+        else:
+            part.end(self._ending, now)
         self._changed()
 
-    def switch_phase(self, phase: str, *, deadline_s: float | None = None) -> None:
-        """The switch under way enters another phase; ``deadline_s`` from now, None: as before."""
-        switch = self._facts.switch
-        if switch is not None:
-            switch.phase = phase
-            if deadline_s is not None:
-                switch.due_s = self._clock.monotonic() + deadline_s
-            self._changed()
+    def switch_moved(self, moved: Switch, happening: Happening) -> None:
+        """Why a switch ends; ``moved`` is how it was before. Made for the listener of ``Switches``, who is told before
+        ``switch``."""
+        self._ending = ENDINGS.get(happening)
 
-    def switch_found(self, finding: Finding) -> None:
-        """One stage of the proof was looked at."""
-        switch = self._facts.switch
-        if switch is not None:
-            switch.stages[finding.stage.value] = model.Stage(finding.stage.value, finding.ok, finding.detail)
-            self._changed()
-
-    def switch_ended(self, phase: str) -> None:
-        """Over: ``committed``, ``rolled-back`` or another last phase."""
-        switch = self._facts.switch
-        if switch is not None:
-            switch.phase, switch.ended, switch.due_s = phase, self.now(), None
-            self._changed()
-
-    def guardian(
-        self,
-        *,
-        enabled: bool,
-        lost_for_s: float | None = None,
-        acts_in_s: float | None = None,
-        failed_cycles: int = 0,
-        in_fallback: bool = False,
-        return_attempts: int = 0,
-        next_return_in_s: float | None = None,
-    ) -> None:
+    def guardian(self, watch: Watch, decision: Decision) -> None:
         """What the guardian made of its last look."""
-        now_s = self._clock.monotonic()
-        self._facts.guardian = GuardianPart(
-            enabled=enabled,
-            lost_since_s=None if lost_for_s is None else now_s - lost_for_s,
-            acts_due_s=None if acts_in_s is None else now_s + acts_in_s,
-            failed_cycles=failed_cycles,
-            in_fallback=in_fallback,
-            return_attempts=return_attempts,
-            return_due_s=None if next_return_in_s is None else now_s + next_return_in_s,
-        )
+        self._facts.guardian = GuardianPart(watch, decision, self._clock.monotonic())
         self._changed()
 
     def held(self, conditions: tuple[Held, ...]) -> None:

@@ -9,6 +9,8 @@ from ipad_agent import daemon_events as daemon
 from ipad_agent.events import Event
 from ipad_agent.local.verdict import DOWNLOAD
 from ipad_agent.procedures import events as procedures
+from ipad_agent.procedures import events_guardian as guardian
+from ipad_agent.procedures import events_switch as switches
 from ipad_agent.store import events as store
 
 if TYPE_CHECKING:
@@ -155,6 +157,22 @@ _SOURCES: Final[tuple[dict[Event, Reaction], ...]] = (
         procedures.PROVISIONING_REFUSED,
         "Correct the file and restart the agent.",
         until=(procedures.PROVISIONED,),
+    ),
+    _warns(
+        switches.UNPROVED,
+        "Look at the coverage and the APN of the new profile; `ipactl confirm` if it works all the same.",
+        until=(switches.COMMITTED, switches.ARMED),
+    ),
+    _warns(switches.NO_WAY_BACK, None, until=(switches.COMMITTED, switches.ARMED)),
+    _warns(
+        switches.NOTHING_ENABLED,
+        "If this device has no other network, only a person on site can help.",
+        until=(switches.SWITCHED,),
+    ),
+    _warns(
+        guardian.LOST,
+        "Antenna, coverage, contract; `ipactl doctor`.",
+        until=(guardian.REGAINED,),
     ),
     _warns(
         procedures.RECEIVER_PAUSED,

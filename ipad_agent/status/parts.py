@@ -3,16 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 from ipad_agent.local import model
+from ipad_agent.local.verdict import ROLLED_BACK, ROLLING_BACK, UNPROVED
+from ipad_agent.policy.guardian import Decision, Kind, Watch
 from ipad_agent.policy.instant import Instant
 from ipad_agent.policy.outcome import Outcome
+from ipad_agent.policy.switch import Happening, Phase
+from ipad_agent.policy.verdict import Finding
+from ipad_agent.procedures.switches import Switch
 
 from .convert import time_of, time_to_come
 
 _DAY_S: Final = 86_400
+ARMED: Final = "armed"
+COMMITTED: Final = "committed"
+_PHASES: Final = {
+    Phase.ARMED: ARMED,
+    Phase.PROVING: "proving",
+    Phase.GOING_BACK: ROLLING_BACK,
+    Phase.BACK: ROLLED_BACK,
+    Phase.UNPROVED: UNPROVED,
+}
+ENDINGS: Final = {
+    Happening.PROVED: COMMITTED,
+    Happening.CONFIRMED: COMMITTED,
+    Happening.TOLD: ROLLED_BACK,
+    Happening.TIME_OVER_FOR_GOOD: ROLLED_BACK,
+    Happening.REPLACED: "replaced",
+}
+"""What an ended switch is called, by what ended it."""
 
 
 @dataclass(slots=True)
@@ -96,55 +118,68 @@ class EimPart:
         )
 
 
-@dataclass(slots=True)
 class SwitchPart:
     """A switch of the enabled profile; ``stages`` by name, in the order in which they were first looked at."""
 
-    phase: str
-    cause: str
-    previous: str | None
-    target: str | None
-    way_back: str
-    since: Instant
-    due_s: float | None
-    ended: Instant | None = None
-    stages: dict[str, model.Stage] = field(default_factory=dict)
+    def __init__(self, switch: Switch, now: Instant) -> None:
+        self.id = switch.id
+        self.phase = ARMED
+        self.ended: Instant | None = None
+        self._switch = switch
+        self._since = now if switch.phase is Phase.ARMED else switch.armed
+        self._due_s: float | None = None
+        self._stages: dict[str, model.Stage] = {}
+
+    def update(self, switch: Switch, findings: tuple[Finding, ...], due_s: float) -> None:
+        """How it stands. What is found after going back is of the former profile and says nothing of the new one."""
+        self._switch = switch
+        self.phase = _PHASES[switch.phase]
+        self._due_s = due_s if switch.phase in (Phase.ARMED, Phase.PROVING) else None
+        if switch.phase is not Phase.BACK:
+            for finding in findings:
+                name = finding.stage.value
+                self._stages[name] = model.Stage(name, finding.ok, finding.detail)
+
+    def end(self, phase: str | None, now: Instant) -> None:
+        """It is over; ``phase`` None: as the phase it was in says."""
+        self.phase = phase or (self.phase if self.phase == ROLLED_BACK else COMMITTED)
+        self.ended, self._due_s = now, None
 
     def at(self, now: Instant) -> model.Switch:
+        switch = self._switch
         return model.Switch(
             phase=self.phase,
-            cause=self.cause,
-            previous=self.previous,
-            target=self.target,
-            way_back=self.way_back,
-            since=time_of(self.since, now),
-            deadline=None if self.due_s is None else time_to_come(self.due_s, now),
-            stages=tuple(self.stages.values()),
+            cause=switch.cause,
+            previous=switch.previous,
+            target=switch.target,
+            way_back=switch.way.value,
+            since=time_of(self._since, now),
+            deadline=None if self._due_s is None else time_to_come(self._due_s, now),
+            stages=tuple(self._stages.values()),
             ended=None if self.ended is None else time_of(self.ended, now),
         )
 
 
-@dataclass(slots=True)
 class GuardianPart:
-    """The guardian's last words; moments by the monotonic clock."""
+    """The guardian's last words, spoken at ``at_s`` of the monotonic clock."""
 
-    enabled: bool
-    lost_since_s: float | None
-    acts_due_s: float | None
-    failed_cycles: int
-    in_fallback: bool
-    return_attempts: int
-    return_due_s: float | None
+    def __init__(self, watch: Watch, decision: Decision, at_s: float) -> None:
+        self._watch = watch
+        self._decision = decision
+        self._at_s = at_s
 
     def at(self, now: Instant) -> model.Guardian:
+        watch, kind, acts_in_s = self._watch, self._decision.kind, self._decision.acts_in_s
+        lost = kind in (Kind.LOST, Kind.FALLBACK_NOW)
+        acts_at = None if acts_in_s is None else time_to_come(self._at_s + acts_in_s, now)
         return model.Guardian(
-            enabled=self.enabled,
-            lost_for_s=None if self.lost_since_s is None else now.monotonic_s - self.lost_since_s,
-            acts_at=None if self.acts_due_s is None else time_to_come(self.acts_due_s, now),
-            failed_cycles=self.failed_cycles,
-            in_fallback=self.in_fallback,
-            return_attempts=self.return_attempts,
-            next_return=None if self.return_due_s is None else time_to_come(self.return_due_s, now),
+            enabled=kind is not Kind.OFF,
+            lost_for_s=watch.lost_s + now.monotonic_s - self._at_s if lost else None,
+            acts_at=acts_at if lost else None,
+            failed_cycles=watch.failed_cycles,
+            in_fallback=watch.in_fallback,
+            return_attempts=watch.returns,
+            next_return=acts_at if kind in (Kind.IN_FALLBACK, Kind.RETURN_NOW) else None,
         )
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -15,14 +16,19 @@ from ipad_agent.codec.euicc_info import EuiccInfo2
 from ipad_agent.codec.identifiers import Eid
 from ipad_agent.codec.profiles import ProfileInfo
 from ipad_agent.events import CATALOGUE, Event
-from ipad_agent.local.model import Happening, Radio, Severity, State, to_plain
+from ipad_agent.local import model
+from ipad_agent.local.model import Radio, Severity, State, Time, to_plain
 from ipad_agent.policy.conditions import Held
+from ipad_agent.policy.guardian import Decision, Kind, Watch
 from ipad_agent.policy.instant import Instant
 from ipad_agent.policy.outcome import Outcome
 from ipad_agent.policy.schedule import EimSchedule, Reason
+from ipad_agent.policy.switch import Happening, Phase, Way
 from ipad_agent.policy.verdict import Finding, Stage
 from ipad_agent.procedures import events as procedures
+from ipad_agent.procedures import events_switch as switches
 from ipad_agent.procedures.startup import CardFacts, CardKind
+from ipad_agent.procedures.switches import Switch
 from ipad_agent.procedures.work import Work, WorkKind
 from ipad_agent.status import Board, derive
 from ipad_agent.status.board import RECENT
@@ -214,42 +220,151 @@ def test_a_download_of_unknown_size_has_no_share(board: Board) -> None:
     assert "%" not in board.snapshot().verdict.sentence
 
 
-def test_a_switch_goes_from_armed_to_its_end(board: Board, clock: Clock) -> None:
+def switch_in(board: Board, phase: Phase = Phase.ARMED, **changes: Any) -> Switch:
+    """A switch from the first profile to the second, armed now for 420 s."""
+    given: dict[str, Any] = {
+        "id": 1, "cause": "ordered by the eIM", "eim_id": "eim.one", "work": 1, "previous": FIRST, "target": SECOND,
+        "way": Way.ROLLBACK, "phase": phase, "armed": board.now(), "deadline_s": 420.0,
+    }  # fmt: skip
+    return Switch(**{**given, **changes})
+
+
+SEARCHING = (Finding(Stage.CARD, True, "enabled"), Finding(Stage.REGISTRATION, False, "searching (CEREG)"))
+
+
+def test_a_switch_goes_from_armed_to_its_way_back_and_its_end(board: Board, clock: Clock) -> None:
     served(board)
-    board.switch_armed(cause="eIM", previous=FIRST, target=SECOND, way_back="rollback", deadline_s=420.0)
-    board.switch_found(Finding(Stage.CARD, True, "enabled"))
-    board.switch_found(Finding(Stage.REGISTRATION, False, "searching (CEREG)"))
+    armed = switch_in(board)
+    board.switch(armed)
+    assert board.snapshot().switch == model.Switch(
+        "armed", "ordered by the eIM", FIRST, SECOND, "rollback", Time(1_790_000_000, 0.0), Time(1_790_000_420, -420.0)
+    )
     clock.pass_s(20)
+    board.switch(replace(armed, phase=Phase.PROVING), SEARCHING)
     verdict = board.snapshot().verdict
     assert verdict.state is State.SWITCHING
     assert "searching (CEREG)" in verdict.sentence
     assert verdict.next_at is not None
     assert verdict.next_at.age_s == -400.0
-    board.switch_phase("rolling-back")
+    board.switch_moved(replace(armed, phase=Phase.PROVING), Happening.TIME_OVER)
+    board.switch(replace(armed, phase=Phase.GOING_BACK))
     assert board.snapshot().verdict.state is State.ROLLING_BACK
-    board.switch_ended("rolled-back")
-    verdict = board.snapshot().verdict
-    assert verdict.state is State.ROLLED_BACK
-    assert "registration (searching (CEREG))" in verdict.sentence
+    board.switch_moved(replace(armed, phase=Phase.GOING_BACK), Happening.CAME_BACK)
+    board.switch(replace(armed, phase=Phase.BACK), (Finding(Stage.REGISTRATION, True, "registered"),))
+    assert board.snapshot().verdict.state is State.ROLLED_BACK, "although the eIM has not been told yet"
+    board.switch_moved(replace(armed, phase=Phase.BACK), Happening.TOLD)
+    board.switch(None)
+    status = board.snapshot()
+    assert status.verdict.state is State.ROLLED_BACK
+    assert "registration (searching (CEREG))" in status.verdict.sentence, "what the new profile failed at"
+    assert status.switch is not None
+    assert (status.switch.phase, status.switch.deadline) == ("rolled-back", None)
+    board.switch(None)
     clock.pass_s(86_401)
     assert board.snapshot().verdict.state is State.READY, "after a day it is history"
 
 
-def test_a_switch_that_was_proved_leaves_the_device_ready(board: Board) -> None:
+@pytest.mark.parametrize(
+    ("last", "happening", "phase"),
+    [
+        (Phase.PROVING, Happening.PROVED, "committed"),
+        (Phase.PROVING, Happening.CONFIRMED, "committed"),
+        (Phase.UNPROVED, Happening.REPLACED, "replaced"),
+        (Phase.BACK, Happening.TIME_OVER_FOR_GOOD, "rolled-back"),
+        (Phase.PROVING, None, "committed"),
+        (Phase.BACK, None, "rolled-back"),
+    ],
+)
+def test_a_switch_that_ended_is_called_by_what_ended_it(
+    board: Board, last: Phase, happening: Happening | None, phase: str
+) -> None:
     served(board)
-    board.switch_armed(cause="eIM", previous=None, target=SECOND, way_back="none", deadline_s=None)
+    current = switch_in(board, last)
+    board.switch(current)
+    if happening is not None:
+        board.switch_moved(current, happening)
+    board.switch(None)
+    status = board.snapshot()
+    assert status.switch is not None
+    assert status.switch.phase == phase
+    assert status.switch.ended is not None
+    assert status.verdict.state is (State.ROLLED_BACK if phase == "rolled-back" else State.READY)
+
+
+def test_a_switch_that_the_card_refused_never_was_one(board: Board) -> None:
+    served(board)
+    board.switch(switch_in(board))
+    board.switch_moved(switch_in(board), Happening.NOT_SWITCHED)
+    board.switch(None)
+    assert board.snapshot().switch is None
+    board.switch(None)
+
+
+def test_a_new_switch_takes_the_place_of_the_last(board: Board) -> None:
+    board.switch(switch_in(board, Phase.BACK), SEARCHING)
+    board.switch(None)
+    board.switch(switch_in(board, id=2, target=FIRST, previous=SECOND))
+    shown = board.snapshot().switch
+    assert shown is not None
+    assert (shown.phase, shown.target, shown.stages, shown.ended) == ("armed", FIRST, (), None)
+
+
+def test_a_switch_found_at_the_start_is_as_old_as_the_journal_says(board: Board, clock: Clock) -> None:
+    before = Instant(clock.wall_s - 100, 90_000.0, "boot-0")
+    board.switch(switch_in(board, Phase.PROVING, armed=before))
+    shown = board.snapshot().switch
+    assert shown is not None
+    assert shown.deadline is not None
+    assert (shown.since.age_s, shown.deadline.age_s) == (100.0, -320.0)
+
+
+def test_a_switch_without_a_way_back_is_told_so_and_does_not_stay_the_verdict(board: Board) -> None:
+    served(board)
+    armed = switch_in(board, way=Way.NONE, previous=None)
+    board.switch(armed)
     assert "no way back" in (board.snapshot().verdict.next or "")
-    board.switch_ended("committed")
-    assert board.snapshot().verdict.state is State.READY
+    happened(board, switches.UNPROVED, target="x", deadline_s=420.0, stage="eim")
+    board.switch(replace(armed, phase=Phase.UNPROVED))
+    status = board.snapshot()
+    assert status.verdict.state is State.READY
+    assert [warning.id for warning in status.warnings] == ["IPA-4209"]
+    happened(board, switches.COMMITTED, target="x", reason="y")
+    assert board.snapshot().warnings == ()
 
 
 def test_a_switch_under_way_is_not_forgotten_in_trouble(board: Board) -> None:
     served(board)
-    board.switch_armed(cause="eIM", previous=FIRST, target=SECOND, way_back="rollback", deadline_s=420.0)
+    board.switch(switch_in(board))
     board.card_lost("modem", "gone")
     verdict = board.snapshot().verdict
     assert verdict.state is State.NO_MODEM
     assert "…0112" in verdict.sentence
+
+
+def test_the_guardian_tells_of_a_loss_and_when_it_acts(board: Board, clock: Clock) -> None:
+    watch = Watch(board.now(), lost_s=3600.0, failed_cycles=4)
+    board.guardian(watch, Decision(Kind.LOST, 7200.0, "lost"))
+    clock.pass_s(60)
+    shown = board.snapshot().guardian
+    assert shown is not None
+    assert (shown.enabled, shown.lost_for_s, shown.failed_cycles) == (True, 3660.0, 4)
+    assert shown.acts_at is not None
+    assert shown.acts_at.age_s == -7140.0
+    board.guardian(watch, Decision(Kind.WATCH, None, "fine"))
+    shown = board.snapshot().guardian
+    assert shown is not None
+    assert (shown.lost_for_s, shown.acts_at) == (None, None)
+    board.guardian(watch, Decision(Kind.OFF, None, "off"))
+    assert board.snapshot().guardian == model.Guardian(enabled=False, failed_cycles=4)
+
+
+def test_a_poll_that_the_site_holds_back_says_nothing_about_the_manager(board: Board) -> None:
+    served(board)
+    board.poll_began("eim.one")
+    board.poll_ended("eim.one", Outcome.UNREACHABLE)
+    board.poll_ended("eim.one", Outcome.HELD)
+    eim = board.snapshot().eims[0]
+    assert (eim.failures, eim.last_success) == (1, None)
 
 
 def test_emergency_fallback_hold_and_no_coverage_are_told(board: Board) -> None:
@@ -258,7 +373,7 @@ def test_emergency_fallback_hold_and_no_coverage_are_told(board: Board) -> None:
     assert board.snapshot().verdict.state is State.HELD
     board.radio(Radio(registration="searching (CEREG)", registered=False))
     assert board.snapshot().verdict.state is State.NO_COVERAGE
-    board.guardian(enabled=True, in_fallback=True, next_return_in_s=3600.0)
+    board.guardian(Watch(board.now(), in_fallback=True), Decision(Kind.IN_FALLBACK, 3600.0, "fallback"))
     verdict = board.snapshot().verdict
     assert (verdict.state, verdict.next_at and verdict.next_at.age_s) == (State.FALLBACK, -3600.0)
     board.profiles((profile(FIRST), profile(SECOND, enabled=True, emergency=True)), "emergency")
@@ -385,7 +500,7 @@ def test_modem_and_owed_work_are_shown(board: Board) -> None:
 
 
 def test_events_of_level_info_and_above_are_kept_and_passed_on(board: Board) -> None:
-    heard: list[Happening] = []
+    heard: list[model.Happening] = []
     leave = board.listen(heard.append)
     happened(board, procedures.REMOVED, seq=1, status=0)
     happened(board, procedures.POLLING, eim="eim.one")
@@ -449,10 +564,8 @@ def test_setters_for_what_is_not_there_change_nothing(board: Board) -> None:
     board.poll_trouble("nobody", "x")
     board.next_poll("nobody", 1.0, "x")
     board.result_delivered("nobody")
-    board.switch_phase("x")
-    board.switch_found(Finding(Stage.IP, True, ""))
-    board.switch_ended("x")
+    board.switch(None)
     board.operation_ended("x")
     before = board.snapshot()
     board.poll_ended("nobody", Outcome.IDLE)
-    assert dataclasses.replace(board.snapshot(), taken_at_s=before.taken_at_s) == before
+    assert replace(board.snapshot(), taken_at_s=before.taken_at_s) == before
