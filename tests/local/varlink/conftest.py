@@ -27,6 +27,11 @@ class Bench:
         self.server = self._make()
         self.task: asyncio.Task[None] | None = None
 
+    @property
+    def told(self) -> bool:
+        """Whether a status was made for somebody."""
+        return self.service.looked > 0
+
     def _make(self) -> Server:
         return Server(
             self.service,

@@ -21,6 +21,7 @@ class FakeService:
 
     def __init__(self) -> None:
         self.now: Status = SITUATIONS["ready"]
+        self.looked = 0
         self.calls: list[tuple[Any, ...]] = []
         self.trouble: BaseException | None = None
         self.happened: list[Happening] = []
@@ -58,6 +59,7 @@ class FakeService:
     # -- the service -------------------------------------------------------------------------------------------------
 
     def status(self) -> Status:
+        self.looked += 1
         if self.trouble is not None:
             raise self.trouble
         return self.now

@@ -171,12 +171,48 @@ async def test_no_more_is_read_from_a_client_whose_calls_wait(bench: Bench) -> N
 
 async def test_what_was_asked_before_the_end_of_the_stream_is_answered(bench: Bench) -> None:
     client = await bench.client()
+    bench.service.may_go_on.clear()
+    client.send("Poll")
+    client.writer.write_eof()
+    await bench.until(lambda: bench.service.calls)
+    await bench.until(lambda: all(connection.gone for connection in bench.server.connections))
+    bench.service.may_go_on.set()
+    assert await client.closed() == b'{"parameters":{}}\0'
+    client = await bench.client()
     client.send("Metrics")
     client.send("Subscribe", more=True)
     client.writer.write_eof()
     answers = (await client.closed()).split(b"\0")
     assert b"ipad_polls_total" in answers[0]
     await bench.until(lambda: not bench.server.connections)
+
+
+async def test_a_client_that_breaks_off_ends_its_subscription(bench: Bench) -> None:
+    """With answers unread, so that the end comes as an error and not as the end of the stream."""
+    client = await bench.client()
+    client.reader._transport.pause_reading()  # type: ignore[attr-defined]  # the only way not to read
+    client.send("Subscribe", more=True)
+    await bench.until(lambda: bench.service.watchers)
+    await bench.until(lambda: bench.told)
+    client.close()
+    await bench.until(lambda: not bench.server.connections)
+    assert bench.service.watchers == []
+
+
+async def test_a_client_that_breaks_off_counts_until_what_it_asked_for_is_done(bench: Bench) -> None:
+    client = await bench.client()
+    client.reader._transport.pause_reading()  # type: ignore[attr-defined]  # as above
+    bench.service.may_go_on.clear()
+    client.send("GetStatus")
+    client.send("Rollback")
+    await bench.until(lambda: bench.service.calls)
+    client.close()
+    (connection,) = bench.server.connections
+    await bench.until(lambda: connection._closed)
+    assert bench.server.connections == {connection}
+    bench.service.may_go_on.set()
+    await bench.until(lambda: not bench.server.connections)
+    assert bench.service.finished == ["rollback"]
 
 
 # -- many clients ----------------------------------------------------------------------------------------------------
@@ -270,6 +306,10 @@ async def test_users_without_any_right_hold_few_connections_and_not_for_long(
     assert await (await bench.client(uid=4000)).closed() == b""
     strangers[0].close()
     await bench.until(lambda: len(bench.server.connections) == MAX_STRANGERS - 1)
+    following = await bench.client(uid=4000)
+    assert await following.call("org.varlink.service.GetInfo")
+    following.close()
+    await bench.until(lambda: len(bench.server.connections) == MAX_STRANGERS - 1)
     monkeypatch.setattr(limits, "STRANGER_IDLE_S", 0.05)
     assert await (await bench.client(uid=4000)).closed() == b""
 
@@ -346,6 +386,38 @@ async def test_a_socket_that_somebody_answers_is_left_alone(bench: Bench, caplog
     assert (await (await bench.client()).call("GetStatus"))["status"]
     await second.stop()
     assert bench.path.is_socket()
+
+
+async def test_a_socket_whose_program_is_too_busy_to_answer_is_left_alone(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "socket"
+    waiting = []
+    with socket.socket(socket.AF_UNIX) as busy:
+        busy.bind(str(path))
+        busy.listen(0)
+        before = path.stat().st_ino
+        try:
+            while True:
+                waiting.append(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK))
+                waiting[-1].connect(str(path))
+        except BlockingIOError:
+            pass
+        bench = Bench(path)
+        bench.task = asyncio.create_task(bench.server.run())
+        await bench.until(lambda: "another program answers there" in caplog.text)
+        await bench.stop()
+        assert path.stat().st_ino == before
+        for one in waiting:
+            one.close()
+
+
+async def test_at_the_end_the_file_of_another_program_stays(bench: Bench) -> None:
+    bench.path.unlink()
+    with socket.socket(socket.AF_UNIX) as other:
+        other.bind(str(bench.path))
+        await bench.stop()
+        assert bench.path.is_socket()
 
 
 async def test_a_file_in_the_way_is_never_deleted(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 from typing import Any
 
@@ -11,7 +12,7 @@ from ipad_agent.errors import CardError, ModemError
 from ipad_agent.local import ports
 from ipad_agent.local.model import to_plain
 from ipad_agent.local.varlink import interface
-from ipad_agent.local.varlink.limits import MAX_EVENTS_WAITING, WORK_BURST
+from ipad_agent.local.varlink.limits import MAX_EVENTS_WAITING, STATUS_GAP_S, WORK_BURST
 from situations import SITUATIONS
 
 from .conftest import Bench
@@ -167,6 +168,24 @@ async def test_changes_in_quick_succession_are_told_once_with_the_last(bench: Be
     assert told["parameters"]["status"]["verdict"]["state"] == "no-modem"
     bench.service.change("ready")
     assert (await client.receive())["parameters"]["status"]["verdict"]["state"] == "ready"
+
+
+async def test_changes_that_go_on_and_on_are_told_now_and_then(bench: Bench) -> None:
+    client = await bench.client()
+    client.send("Subscribe", {"events": False}, more=True)
+    await client.receive()
+    loop = asyncio.get_running_loop()
+    began, told, rounds = loop.time(), 0, 0
+    while True:
+        bench.service.change("polling" if rounds < 50 else "no-modem")
+        rounds += 1
+        if rounds <= 50:
+            await asyncio.sleep(0.001)
+            continue
+        told += 1
+        if (await client.receive())["parameters"]["status"]["verdict"]["state"] == "no-modem":
+            break
+    assert told <= 2 + (loop.time() - began) / STATUS_GAP_S
 
 
 async def test_a_subscriber_may_want_events_only(bench: Bench) -> None:
