@@ -102,12 +102,14 @@ class Led:
         if before is None:
             return
         with contextlib.suppress(OSError):
+            if before.trigger == "none":
+                self._without_trigger()
+                self._write("brightness", before.brightness)
+                return
             self._write("trigger", before.trigger)
             if before.delays is not None:
                 self._write("delay_on", before.delays[0])
                 self._write("delay_off", before.delays[1])
-            if before.trigger == "none":
-                self._write("brightness", before.brightness)
 
     # -- inside --------------------------------------------------------------------------------------------------
 
@@ -122,20 +124,35 @@ class Led:
     def _set(self, light: Light) -> None:
         times = light.value
         if len(times) == 1:
-            self._write("trigger", "none")
+            self._without_trigger()
             self._write("brightness", self._full() if times[0] else "0")
-        elif len(times) == 2 and self._has("timer"):
-            self._write("trigger", "timer")
-            self._write("delay_on", str(times[0]))
-            self._write("delay_off", str(times[1]))
-        elif self._has("pattern"):
-            self._write("trigger", "pattern")
-            # Brightness and duration in turns; the second pair of each level makes a step of what would be a slope.
-            levels = [self._full() if number % 2 == 0 else "0" for number in range(len(times))]
-            self._write("pattern", " ".join(f"{level} {ms} {level} 0" for level, ms in zip(levels, times, strict=True)))
-        else:
-            self._write("trigger", "none")
+        elif not self._kernel_blinks(times):
+            self._without_trigger()
             self._blinking = asyncio.get_running_loop().create_task(self._blink(times), name="led")
+
+    def _kernel_blinks(self, times: tuple[int, ...]) -> bool:
+        """Whether the kernel does it. It makes the files of a trigger anew, as root's own, so a user who may change the
+        trigger need not be able to set its times."""
+        try:
+            if len(times) == 2 and self._has("timer"):
+                self._write("trigger", "timer")
+                self._write("delay_on", str(times[0]))
+                self._write("delay_off", str(times[1]))
+            elif self._has("pattern"):
+                self._write("trigger", "pattern")
+                # Brightness and duration in turns; the second pair of each level makes a step of what would be a slope.
+                levels = [self._full() if number % 2 == 0 else "0" for number in range(len(times))]
+                steps = (f"{level} {ms} {level} 0" for level, ms in zip(levels, times, strict=True))
+                self._write("pattern", " ".join(steps))
+            else:
+                return False
+        except OSError:
+            return False
+        return True
+
+    def _without_trigger(self) -> None:
+        if "[none]" not in self._read("trigger"):
+            self._write("trigger", "none")
 
     async def _blink(self, times: tuple[int, ...]) -> None:
         full = self._full()

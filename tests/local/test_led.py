@@ -94,6 +94,28 @@ def test_without_triggers_it_is_switched_from_here(tmp_path: Path, light: Light,
     assert "".join(seen) == expected
 
 
+def test_a_user_who_may_not_set_the_times_of_a_trigger_blinks_without_it(tmp_path: Path) -> None:
+    fake = FakeLed(tmp_path, ALL)
+    (fake.folder / "delay_on").unlink()
+
+    async def story() -> None:
+        fake.led.show(Light.FAST)
+        assert fake.of("trigger") == "none"
+        await asyncio.sleep(0.001)
+        assert fake.of("brightness") == "255"
+        await asyncio.sleep(0.1)
+        assert fake.of("brightness") == "0"
+        fake.led.close()
+
+    run(story())
+
+
+def test_a_led_whose_trigger_is_none_needs_no_right_to_change_it(tmp_path: Path) -> None:
+    fake = FakeLed(tmp_path, NONE)
+    fake.led.show(Light.SOLID)
+    assert (fake.folder / "trigger").read_text() == NONE + "\n"
+
+
 def test_the_same_light_again_writes_nothing(tmp_path: Path) -> None:
     fake = FakeLed(tmp_path)
     fake.led.show(Light.SOLID)
@@ -113,7 +135,7 @@ def test_its_brightness_and_its_own_blinking_come_back_too(tmp_path: Path) -> No
     fake = FakeLed(tmp_path, NONE, brightness="3")
     fake.led.show(Light.SOLID)
     fake.led.close()
-    assert (fake.of("trigger"), fake.of("brightness")) == ("none", "3")
+    assert fake.of("brightness") == "3"
     (fake.folder / "trigger").write_text("none [timer]")
     (fake.folder / "delay_on").write_text("123\n")
     again = Led("green:status", root=tmp_path)
