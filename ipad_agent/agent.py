@@ -12,6 +12,7 @@ import random
 from collections.abc import Iterable
 from typing import Final
 
+from . import __version__
 from . import daemon_events as events
 from .codec.eim_config import EimConfigurationData
 from .codec.identifiers import Eid
@@ -20,6 +21,7 @@ from .events import trace
 from .guard import Guard
 from .parts import Links, ManagedCard, Notifier, Rooms
 from .policy.outcome import Outcome, Wake
+from .policy.switch import Happening
 from .procedures import events as procedure_events
 from .procedures import local_switch, reset, startup, window
 from .procedures.backoff import Receivers
@@ -34,8 +36,9 @@ from .procedures.ports import EimLink
 from .procedures.provisioning import provision
 from .procedures.startup import CardFacts, CardKind
 from .procedures.state_change import StateChanges
-from .procedures.switches import Switches
+from .procedures.switches import Switch, Switches
 from .procedures.work import WorkList
+from .status import Board
 from .timetable import Due, Timetable
 
 __all__ = ["Agent", "Links", "ManagedCard", "Notifier", "Rooms"]
@@ -63,7 +66,8 @@ class Agent:
         self._changes = StateChanges(rooms.memory)
         self._ledger = Ledger(rooms.memory)
         self._guard = Guard(rooms.memory, rooms.clock, rooms.guarding, self._ledger)
-        self._switches = Switches(rooms.journal, rooms.clock, listener=self._guard.heard)
+        self._switches = Switches(rooms.journal, rooms.clock, listener=self._heard)
+        self.board = rooms.board if rooms.board is not None else Board(rooms.clock, version=__version__)
         self._host: str | None = None
         self.control = Control()
         self._held = HeldWork(rooms.memory, rooms.clock, rooms.holding)
@@ -107,6 +111,7 @@ class Agent:
                 events.CARD_LOST.emit(
                     side=trouble.side.value, reason=trouble.message, wait_s=pause_s, hint=trouble.hint
                 )
+                self.board.card_lost(trouble.side.value, trouble.message, trouble.hint, pause_s)
             except Exception as bug:  # noqa: BLE001 - the one place: an unattended device goes on
                 pause_s = self._pause_after(started, next_pause_s)
                 status = "starting again after an error nobody expected"
@@ -133,7 +138,9 @@ class Agent:
         """From a card just found to the next trouble; returns when the card has to be looked at anew."""
         with _Step(self, POLL_LIMIT_S):
             facts = await self._find_card()
+        self.board.card_found(facts)
         if facts.kind is not CardKind.IOT:
+            self.board.looks_again(LOOK_AGAIN_S)
             procedure_events.NOT_AN_IOT_CARD.emit(eid=facts.eid.short, kind=facts.kind.value, retry_s=LOOK_AGAIN_S)
             await self._pause(LOOK_AGAIN_S, f"{facts.kind.value} is inserted; this agent leaves it alone")
             return
@@ -149,7 +156,10 @@ class Agent:
         if await self._settle(facts):
             facts = await startup.read_card(self._rooms.card)
         eims = self._with_owed(facts.eims)
+        self._show_eims(facts, eims)
+        self.board.switch(self._switches.open())
         if not eims:
+            self.board.looks_again(LOOK_AGAIN_S)
             procedure_events.NO_EIM.emit(retry_s=LOOK_AGAIN_S)
             await self._pause(LOOK_AGAIN_S, "no eIM manages this card yet")
             return
@@ -157,6 +167,8 @@ class Agent:
             self._rooms.schedules, self._rooms.clock, self._rooms.settings, self._dice, eid=facts.eid.bytes
         )
         timetable.set_eims(eims)
+        for eim_id in eims:
+            self.board.remembered(eim_id, timetable.schedule(eim_id))
         if newly_provisioned:
             for eim_id in eims:
                 timetable.provisioned(eim_id)
@@ -219,6 +231,7 @@ class Agent:
             due = timetable.next()
             if due is None:
                 return
+            self._show(timetable, eims)
             eim_id = self._pressing(facts, eims)
             if eim_id is None and not due.decision.poll_now:
                 reason = f"{due.eim_id} {due.decision.reason.value}"
@@ -237,6 +250,7 @@ class Agent:
                 facts = CardFacts(facts.eid, facts.kind, facts.info2, facts.profiles, configs)
                 eims = self._with_owed(configs)
                 timetable.set_eims(eims)
+                self._show_eims(facts, eims)
                 self._rooms.links.keep_only(list(eims.values()))
             timetable.wake(Wake.STATE_CHANGE, self._pending(eims) - told_later)
             if report is not None and report.end is PollEnd.EIM_CHANGED and eim_id in eims:
@@ -277,6 +291,28 @@ class Agent:
             if await self._guard.act(context, tuple(eim.eim_id for eim in facts.eims)):
                 await self._rooms.card.release()
 
+    def _heard(self, moved: Switch, happening: Happening) -> None:
+        self._guard.heard(moved, happening)
+        self.board.switch_moved(moved, happening)
+
+    def _show_eims(self, facts: CardFacts, eims: dict[str, EimConfigurationData]) -> None:
+        """Tell the board who is polled, and where."""
+        hosts: dict[str, tuple[str | None, str | None]] = {}
+        for eim_id, config in eims.items():
+            try:
+                link = self._rooms.links.link(config, facts.eid)
+                hosts[eim_id] = (link.host, link.carrier)
+            except IpadError:
+                hosts[eim_id] = (config.fqdn, None)
+        self.board.eims(hosts, on_card=(config.eim_id for config in facts.eims))
+
+    def _show(self, timetable: Timetable, eims: dict[str, EimConfigurationData]) -> None:
+        """Tell the board what comes when, and what is owed."""
+        for item in timetable.all():
+            self.board.next_poll(item.eim_id, item.decision.wait_s, item.decision.sentence.partition(": ")[2])
+        self.board.owed(self._work.open())
+        self.board.guardian(self._guard.guardian.watch, self._guard.guardian.decision)
+
     def _bring_forward(self, timetable: Timetable) -> None:
         """Do what ``poke`` asked for."""
         causes, self._causes = self._causes, set()
@@ -293,11 +329,13 @@ class Agent:
     ) -> PollReport | None:
         """One poll and its consequence for the schedule; None when it failed on the way to the eIM."""
         fetch = await self._may_fetch()
+        self.board.held(() if fetch else self._held.now)
         if not fetch and not self._work.open(eim_id) and self._pressing(facts, eims) is None:
             timetable.finish(eim_id, Outcome.HELD, retry_after_s=self._held.retry_s)
             return PollReport(PollEnd.HELD, 0)
         timetable.begin(eim_id)
-        outcome, retry_after_s = Outcome.INTERRUPTED, None
+        self.board.poll_began(eim_id)
+        outcome, retry_after_s, report = Outcome.INTERRUPTED, None, None
         link: EimLink
         try:
             link = self._rooms.links.link(eims[eim_id], facts.eid)
@@ -305,9 +343,11 @@ class Agent:
             events.NO_WAY_TO_EIM.emit(eim=eim_id, reason=error.message)
             if self._pressing(facts, eims) is None:
                 timetable.finish(eim_id, Outcome.TRUST_REFUSED)
+                self.board.poll_trouble(eim_id, error.message)
+                self.board.poll_ended(eim_id, Outcome.TRUST_REFUSED)
                 return None
             link = NoLink(error.message)
-        self._host = link.host
+        self._host, spent_bytes = link.host, link.traffic_bytes
         try:
             others = tuple(other.eim_id for other in facts.eims if other.eim_id != eim_id)
             with _Step(self, POLL_LIMIT_S):
@@ -318,6 +358,7 @@ class Agent:
         except (NetworkError, EimError, CodecError) as error:
             outcome, retry_after_s = _outcome_of(error), error.retry_after_s
             events.POLL_FAILED.emit(eim=eim_id, side=error.side.value, reason=error.message, hint=error.hint)
+            self.board.poll_trouble(eim_id, error.message)
             return None
         except (CardError, ModemError, StoreError) as error:
             outcome = Outcome.MODEM_TROUBLE if isinstance(error, ModemError) else Outcome.CARD_TROUBLE
@@ -328,6 +369,13 @@ class Agent:
                     await link.close()
             finally:
                 self._guard.polled(outcome)
+                self.board.poll_ended(
+                    eim_id,
+                    outcome,
+                    packages=0 if report is None else report.packages,
+                    cost_bytes=link.traffic_bytes - spent_bytes,
+                    carrier=link.carrier,
+                )
                 timetable.finish(eim_id, outcome, retry_after_s=retry_after_s)
 
     async def _may_fetch(self) -> bool:
@@ -355,7 +403,7 @@ class Agent:
             network=rooms.network,
             site=rooms.site,
             control=self.control,
-            on_switch=rooms.on_switch,
+            on_switch=self.board.switch,
         )
 
     async def _pause(self, wait_s: float, status: str, timetable: Timetable | None = None) -> None:

@@ -13,12 +13,11 @@ from .codec.identifiers import Eid
 from .policy.guardian_settings import GuardianSettings
 from .policy.settings import ScheduleSettings
 from .policy.switch_settings import SwitchSettings
-from .policy.verdict import Finding
 from .procedures.context import DownloadRules
 from .procedures.holding import Holding
 from .procedures.ports import Card, Device, EimLink, Journal, Memory, Network, Site, SmdpConnector
-from .procedures.switches import Switch
 from .procedures.unknown import NO_SITE, UNKNOWN_NETWORK
+from .status import Board
 from .timetable import Documents
 
 
@@ -76,4 +75,4 @@ class Rooms:
     network: Network = UNKNOWN_NETWORK
     site: Site = NO_SITE
     holding: Holding = field(default_factory=Holding)
-    on_switch: Callable[[Switch | None, tuple[Finding, ...]], None] = lambda switch, findings: None
+    board: Board | None = None

@@ -65,6 +65,15 @@ class Timetable:
         due = [Due(eim_id, schedule.decide(state, now)) for eim_id, state in self._schedules.items()]
         return min(due, key=lambda item: (not item.decision.poll_now, item.decision.wait_s), default=None)
 
+    def all(self) -> list[Due]:
+        """Every eIM and when it is due."""
+        now = self._now()
+        return [Due(eim_id, schedule.decide(state, now)) for eim_id, state in self._schedules.items()]
+
+    def schedule(self, eim_id: str) -> EimSchedule:
+        """The state of one eIM's schedule."""
+        return self._schedules[eim_id]
+
     def provisioned(self, eim_id: str) -> None:
         """This eIM was just added to the card."""
         self._set(eim_id, schedule.provisioned(self._schedules[eim_id], self._now(), self._settings))

@@ -180,6 +180,16 @@ class EimClient:
             self._note(CANCEL_SESSION, refused.tolerances)
             raise FunctionRefused(CANCEL_SESSION, refused.code)
 
+    @property
+    def carrier(self) -> str:
+        """``coaps`` or ``https``, as it is used now."""
+        return self._carrier.scheme
+
+    @property
+    def traffic_bytes(self) -> int:
+        """Payload bytes of the transport since the link was made, both directions."""
+        return self._carrier.bytes_sent + self._carrier.bytes_received
+
     async def reach(self) -> None:
         """Make the secured association and say nothing over it."""
         await self._carrier.reach()

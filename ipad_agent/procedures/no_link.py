@@ -19,6 +19,8 @@ class NoLink:
     """Implements ``EimLink``; everything but ``close`` raises ``NetworkError`` with the reason."""
 
     host: str | None = None
+    carrier: str | None = None
+    traffic_bytes = 0
 
     def __init__(self, reason: str) -> None:
         self._reason = reason

@@ -111,6 +111,14 @@ class EimLink(Protocol):
     def host(self) -> str | None:
         """Where it leads, a name or an address; None when that is not known."""
 
+    @property
+    def carrier(self) -> str | None:
+        """``coaps`` or ``https``, as it is used now."""
+
+    @property
+    def traffic_bytes(self) -> int:
+        """Payload bytes of the transport since the link was made, both directions."""
+
     async def reach(self) -> None:
         """Make the secured association and say nothing over it."""
 

@@ -285,6 +285,8 @@ class FakeLink:
         return answer
 
     host: str | None = None
+    carrier: str | None = None
+    traffic_bytes: int = 0
 
     async def reach(self) -> None:
         return None
