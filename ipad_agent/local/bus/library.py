@@ -101,7 +101,8 @@ def _careful(root: ModuleType, aio: ModuleType) -> Any:
 class Link:
     """One connection to the bus. Opened once; a lost one is replaced by another.
 
-    ``on_call`` gets every method call, ``on_signal`` every signal that was asked for; both must be quick.
+    ``on_call`` gets every method call, ``on_signal`` every signal that was asked for; both must be quick and must not
+    raise: dbus-next would send the traceback to the caller.
     """
 
     def __init__(self, library: Library, *, deadline_s: float, on_call: OnCall, on_signal: OnSignal) -> None:
@@ -305,8 +306,7 @@ class Link:
             wants_reply=not flags & _NO_REPLY_EXPECTED,
             interactive=bool(flags & _INTERACTIVE),
         )
-        # Not from within the library: dbus-next sends the traceback of a defect to the caller.
-        asyncio.get_running_loop().call_soon(self._on_call, call)
+        self._on_call(call)
         return True
 
     def _ended(self, task: asyncio.Future[None]) -> None:

@@ -107,7 +107,8 @@ class Session:
         self._wake = asyncio.Event()
         self._events: deque[Happening] = deque(maxlen=EVENT_BACKLOG)
         self._dropped = 0
-        self._calls: dict[asyncio.Task[Answer | Failure], str] = {}
+        self._calls: set[asyncio.Task[Answer | Failure]] = set()
+        self._callers: Counter[str] = Counter()
         self._users: Counter[int | None] = Counter()
         self._denied: dict[int | None, float] = {}
         self._name_lost = False
@@ -188,22 +189,26 @@ class Session:
     # -- being called --------------------------------------------------------------------------------------------------
 
     def _called(self, call: Call) -> None:
+        # A task also for what is answered at once: whatever goes wrong in it is dealt with in one place.
+        task = asyncio.ensure_future(self._serve(call))
+        self._calls.add(task)
+        task.add_done_callback(lambda task: self._served(call, task))
+
+    async def _serve(self, call: Call) -> Answer | Failure:
         objects = self._picture.now
         found = reads.route(objects, call)
         if isinstance(found, Failure):
-            self._link.answer(call, found)
-            return
+            return found
         interface, method = found
         if interface != MANAGER.name:
-            self._link.answer(call, reads.read(objects, interface, call))
-            return
-        callers = list(self._calls.values())
-        if len(callers) >= CALLS_AT_ONCE or callers.count(call.sender) >= CALLS_AT_ONCE_PER_CALLER:
-            self._link.answer(call, _TOO_MANY)
-            return
-        task = asyncio.ensure_future(self._act(call, method))
-        self._calls[task] = call.sender
-        task.add_done_callback(lambda task: self._acted(call, task))
+            return reads.read(objects, interface, call)
+        if self._callers.total() >= CALLS_AT_ONCE or self._callers[call.sender] >= CALLS_AT_ONCE_PER_CALLER:
+            return _TOO_MANY
+        self._callers[call.sender] += 1
+        try:
+            return await self._act(call, method)
+        finally:
+            self._callers -= Counter({call.sender: 1})
 
     async def _act(self, call: Call, method: Method) -> Answer | Failure:
         assert method.action is not None, "every method of the Manager needs a right"
@@ -235,8 +240,8 @@ class Session:
             self._denied[caller.uid] = now_s
             said.DENIED.emit(verb=verb, reason=reason, **_who(caller))
 
-    def _acted(self, call: Call, task: asyncio.Task[Answer | Failure]) -> None:
-        del self._calls[task]
+    def _served(self, call: Call, task: asyncio.Task[Answer | Failure]) -> None:
+        self._calls.discard(task)
         if task.cancelled():
             return
         error = task.exception()

@@ -49,7 +49,7 @@ def objects_of(status: Status, numbers: EimNumbers) -> Objects:
 
 def path_element(name: str) -> str:
     """One element of an object path: what it cannot hold becomes ``_`` and two hexadecimal digits per byte."""
-    by_byte = name.encode("utf-8", "replace").decode("latin-1")
+    by_byte = text(name).encode("utf-8").decode("latin-1")
     return re.sub(r"[^A-Za-z0-9]", lambda found: f"_{ord(found[0]):02x}", by_byte) or "_"
 
 

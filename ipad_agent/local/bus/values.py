@@ -27,7 +27,7 @@ def text(value: str | None) -> str:
     """A string that every bus accepts; what cannot be carried becomes U+FFFD."""
     if value is None:
         return ""
-    return value.encode("utf-8", "replace").decode("utf-8").replace("\0", "\ufffd")
+    return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace").replace("\0", "\ufffd")
 
 
 def count(value: int | None, kind: str = "t") -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -116,6 +117,33 @@ async def test_a_server_that_is_no_bus_is_left_within_the_deadline(
         with pytest.raises(BusUnreachable):
             await connection.open(address)
         connection.close()
+
+
+async def test_a_line_without_end_is_not_collected_until_the_deadline(tmp_path: Path, library: str) -> None:
+    async with asyncio.timeout(LIMIT_S), server(tmp_path, never_end_a_line) as address:
+        with pytest.raises(BusUnreachable, match="ended the authentication"):
+            await link(library, deadline_s=LIMIT_S).open(address)
+
+
+async def test_a_bus_that_is_only_slow_is_not_given_up(library: str) -> None:
+    private = PrivateBus()
+    await private.start()
+    try:
+        sender = link(library)
+        await sender.open(private.address)
+        private.signal(signal.SIGSTOP)
+        for _ in range(400):  # more than a socket holds
+            sender.broadcast(Broadcast("/a", "a.b", "Event", "ay", (bytes(4000),)))
+        flushing = asyncio.create_task(sender.flush())
+        done, _ = await asyncio.wait({flushing}, timeout=0.2)
+        private.signal(signal.SIGCONT)
+        assert not done
+        async with asyncio.timeout(LIMIT_S):
+            await flushing
+            await sender.call(*DBUS, "GetId")
+        sender.close()
+    finally:
+        await private.remove()
 
 
 async def test_a_bus_that_takes_no_more_connections_does_not_hold_up_the_process(tmp_path: Path, library: str) -> None:

@@ -11,7 +11,7 @@ import xml.etree.ElementTree as ET
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
@@ -294,6 +294,27 @@ async def test_a_defect_behind_a_verb_is_answered_without_its_traceback(stage: S
     assert await stage.bus.property("State") == "ready"
 
 
+async def test_a_defect_behind_a_property_is_answered_without_its_traceback(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> NoReturn:
+        raise ZeroDivisionError("secret")
+
+    monkeypatch.setattr("ipad_agent.local.bus.reads.read", broken)
+    status, out = await stage.bus.ask("org.freedesktop.DBus.Properties.Get", MANAGER.name, "State")
+    assert status != 0
+    assert f"{BUS_NAME}.Error.Failed" in out
+    assert "secret" not in out
+
+
+async def test_a_defect_in_what_is_told_ends_only_the_connection(stage: Stage) -> None:
+    stage.service.show(replace(CALM, verdict=None))  # type: ignore[arg-type]  # no status that could be shown
+    await stage.log.until(said.DEFECT)
+    stage.service.show(CALM)
+    await stage.log.until(said.ON_THE_BUS, 2)
+    assert await stage.bus.property("State") == "ready"
+
+
 async def test_a_caller_has_only_so_many_calls_at_once_and_reading_goes_on(stage: Stage) -> None:
     stage.service.gate = asyncio.Event()
     async with linked(stage.library, stage.bus) as link:
@@ -460,7 +481,7 @@ async def test_a_moment_that_only_wanders_with_the_clock_is_no_change(stage: Sta
 async def test_the_service_appears_when_the_bus_does_and_says_once_that_there_was_none(log: Log, library: str) -> None:
     private = PrivateBus()
     try:
-        async with running(FakeService(), private, library):
+        async with running(FakeService(), private, library, retry=Retry(0.001, 0.001)):
             await log.until(said.NO_BUS)
             await private.start()
             await log.until(said.ON_THE_BUS)
