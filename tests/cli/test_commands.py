@@ -9,6 +9,7 @@ import os
 import stat
 import subprocess
 import sys
+import tarfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -394,6 +395,27 @@ def test_a_damaged_bundle_is_not_written(play: Play, ipactl: Ipactl, tmp_path: P
     assert not file.exists()
 
 
+def test_a_bundle_is_made_without_an_agent_too(tmp_path: Path) -> None:
+    file = tmp_path / "out.tar.gz"
+    done = _without_agent(tmp_path, "bundle", "-o", str(file))
+    assert (done.returncode, "Looking at the device without it" in done.stderr) == (0, True)
+    with tarfile.open(file) as archive:
+        names = [Path(member.name).name for member in archive.getmembers()]
+        first = next(member for member in archive.getmembers() if Path(member.name).name == "README.txt")
+        page = archive.extractfile(first)
+        assert page is not None
+        assert "The agent was not running." in page.read().decode()
+    assert {"README.txt", "doctor.txt", "config.txt"} <= set(names)
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+
+
+def test_a_bundle_that_cannot_be_made_leaves_no_empty_file(tmp_path: Path) -> None:
+    file = tmp_path / "out.tar.gz"
+    done = _without_agent(tmp_path, "bundle", "-o", str(file), config="[nonsense]")
+    assert done.returncode == 2
+    assert not file.exists()
+
+
 def test_record_tells_where_and_warns(play: Play, ipactl: Ipactl, capsys: Capture) -> None:
     agent = play(Record=gives(path="/var/lib/ipad-agent/record.jsonl"))
     assert ipactl("record", "--seconds", "90") == 0
@@ -533,7 +555,7 @@ def test_the_doctor_s_exit_status_says_where_to_look(play: Play, ipactl: Ipactl,
 
 
 def test_the_doctor_works_without_an_agent(tmp_path: Path) -> None:
-    done = _doctor_alone(tmp_path, tmp_path / "nothing")
+    done = _without_agent(tmp_path, "doctor")
     assert done.returncode == 6
     assert done.stdout.startswith("✗ The agent is not running")
     assert "What to do: " in done.stdout.splitlines()[-2] + done.stdout.splitlines()[-1]
@@ -665,14 +687,14 @@ def _lines(capsys: Capture) -> list[str]:
     return capsys.readouterr().out.splitlines()
 
 
-def _doctor_alone(tmp_path: Path, port: Path) -> subprocess.CompletedProcess[str]:
-    """``ipactl doctor`` where no agent is, with a modem at this port."""
+def _without_agent(tmp_path: Path, *words: str, config: str = "") -> subprocess.CompletedProcess[str]:
+    """A command where no agent is, and no modem."""
     file = tmp_path / "config.toml"
-    file.write_text(f'[modem]\nport = "{port}"\n[store]\nstate_dir = "{tmp_path}"\n')
+    file.write_text(config or f'[modem]\nport = "{tmp_path}/tty"\n[store]\nstate_dir = "{tmp_path}"\n')
     code = (
         "import sys; from pathlib import Path; from ipad_agent.cli.ipactl import desk, main; "
         f"desk.DEFAULT_SOCKET = {str(tmp_path / 'none')!r}; desk.DEFAULT_CONFIG = Path({str(tmp_path / 'none')!r}); "
-        f"sys.exit(main(['doctor', '--config', {str(file)!r}]))"
+        f"sys.exit(main({[*words, '--config', str(file)]!r}))"
     )
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60)
 

@@ -6,13 +6,9 @@ that the card checks itself. What an IPA may do on its own is a short list, and 
 
 from __future__ import annotations
 
-import base64
-import binascii
-import os
 import sys
 import time
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Final
 
 from ipad_agent.local.model import Profile, Status
@@ -20,7 +16,7 @@ from ipad_agent.local.model import Profile, Status
 from . import asking
 from .connection import CARD_TIMEOUT_S
 from .desk import Desk
-from .errors import CommandError, NoAnswerError, RefusedError, UnavailableError, UsageError
+from .errors import RefusedError, UnavailableError, UsageError
 from .exits import Exit
 from .paper import clean
 from .reading import read
@@ -33,9 +29,6 @@ MEMORY_PARTS: Final = {
     "eims": "the managers (eIM): the card then obeys nobody until it gets one anew",
     "immediate-enable": "the permission to enable downloaded profiles at once",
 }
-
-GZIP: Final = b"\x1f\x8b"
-"""How a .tar.gz begins."""
 
 NOT_OURS: Final = (
     "Only the profile's manager (eIM) may order this change: SGP.32 gives the device no command for it. On its own the "
@@ -183,43 +176,6 @@ def record(desk: Desk) -> int:
     desk.tell(
         f"Recording for {span(desk.arguments.seconds)} into {clean(str(path))}.",
         "The file holds the card's and the device's numbers: give it only to people you trust.",
-    )
-    return Exit.DONE
-
-
-def bundle(desk: Desk) -> int:
-    """Fetch the support bundle and write it where only this user can read it."""
-    with desk.connect() as agent:
-        encoded = agent.call("Bundle", timeout_s=CARD_TIMEOUT_S).get("bundle")
-    try:
-        content = base64.b64decode(encoded, validate=True) if isinstance(encoded, str) else b""
-    except (binascii.Error, ValueError):
-        content = b""
-    if not content.startswith(GZIP):
-        raise NoAnswerError("The bundle did not arrive in one piece.")
-    return write_bundle(desk, content)
-
-
-def write_bundle(desk: Desk, content: bytes) -> int:
-    """Write it to the file that the command line names, or to one named after the time; never over another file."""
-    chosen: str | None = desk.arguments.output
-    if chosen == "-":
-        sys.stdout.buffer.write(content)
-        return Exit.DONE
-    path = Path(chosen or time.strftime("ipad-agent-%Y%m%d-%H%M%S.tar.gz"))
-    try:
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(content)
-    except FileExistsError:
-        raise CommandError(f"{path} exists already.", hint="Choose another name with -o.") from None
-    except OSError as error:
-        raise CommandError(f"{path} cannot be written: {error.strerror or error}.") from None
-    if desk.json:
-        desk.data({"path": str(path), "size_bytes": len(content)})
-        return Exit.DONE
-    desk.tell(
-        f"{path}: {len(content)} bytes, for whoever helps you.",
-        "Its README.txt says what is in it. Numbers of card and device are shortened; there are no keys in it.",
     )
     return Exit.DONE
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+import logging
+from collections.abc import Callable, Iterator
 from contextlib import aclosing
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +20,7 @@ from .screens.doctor import exit_of_items, item_lines
 
 if TYPE_CHECKING:
     from ipad_agent.config import Config
+    from ipad_agent.doctor import Item
 
 LONGEST_LAYER_S = CARD_TIMEOUT_S * 3
 """A handshake over a bad network takes minutes, and is tried over each way."""
@@ -39,7 +41,12 @@ def doctor(desk: Desk) -> int:
             desk.say(desk.paper.note("✗", trouble.message, "bad"))
             desk.say(desk.paper.note(" ", "Looking at the device without it.", "label"))
             desk.say([""])
-    asyncio.run(_alone(desk, _config(desk), items))
+
+    def show(found: Item) -> None:
+        items.append(DoctorItem(found.layer.value, found.sentence, found.ok, found.fix))
+        _show(desk, items[-1])
+
+    asyncio.run(alone(configuration(desk), show))
     found = exit_of_items(items)
     if found is not Exit.DONE:
         return found
@@ -56,8 +63,8 @@ def _asked(desk: Desk) -> Iterator[DoctorItem]:
                 yield read(DoctorItem, reply["item"])
 
 
-def _config(desk: Desk) -> Config:
-    """The configuration, read as whoever runs this; the rest is done as the agent's user."""
+def configuration(desk: Desk) -> Config:
+    """The configuration, read as whoever runs this; from here on this process is the agent's user."""
     from ipad_agent.config import Config, load
     from ipad_agent.doctor.owner import become
 
@@ -66,18 +73,20 @@ def _config(desk: Desk) -> Config:
     try:
         become(config.store.state_dir)
     except OSError as error:
-        raise CommandError(f"The doctor cannot become the agent's user: {error}.") from None
+        raise CommandError(f"This command cannot become the agent's user: {error}.") from None
     return config
 
 
-async def _alone(desk: Desk, config: Config, items: list[DoctorItem]) -> None:
+async def alone(config: Config, found: Callable[[Item], None]) -> None:
+    """Examine without an agent; ``found`` is told each item as it becomes known."""
     from ipad_agent.doctor import run_alone
+    from ipad_agent.events import LOGGER
 
-    async with aclosing(run_alone(config)) as found:
-        async for item in found:
-            shown = DoctorItem(str(item.layer), item.sentence, item.ok, item.fix)
-            items.append(shown)
-            _show(desk, shown)
+    LOGGER.addHandler(logging.NullHandler())  # what the rooms say on the way is in the items
+    LOGGER.propagate = False
+    async with aclosing(run_alone(config)) as items:
+        async for item in items:
+            found(item)
 
 
 def _show(desk: Desk, item: DoctorItem) -> None:

@@ -30,7 +30,7 @@ HANDLERS: Final[Mapping[str, str]] = {
     "watch": "watch.watch",
     "log": "asking.log",
     "doctor": "examine.doctor",
-    "bundle": "doing.bundle",
+    "bundle": "bundling.bundle",
     "budget": "asking.budget",
     "eid": "asking.eid",
     "config": "offline.config",
@@ -147,8 +147,13 @@ def build() -> argparse.ArgumentParser:
     )
     _config_file(doctor)
 
-    bundle = command("bundle", "write a file for whoever helps you: readable, without keys, with shortened numbers")
+    bundle = command(
+        "bundle",
+        "write a file for whoever helps you: readable, without keys, with shortened numbers",
+        "Works also when the agent does not run; then the device is looked at as doctor does.",
+    )
     bundle.add_argument("-o", "--output", metavar="FILE", help="where to; - is the standard output")
+    _config_file(bundle)
 
     command("budget", "the data used, and what for")
 
