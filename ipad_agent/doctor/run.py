@@ -21,6 +21,8 @@ from .seen import Blocked, Seen
 
 TURN_S: Final = 30.0
 """How long a procedure of the agent is waited for before the doctor goes on without modem and card."""
+AGAIN_S: Final = 1.0
+"""The same once it was waited for in vain."""
 CLOSE_S: Final = 5.0
 
 Check = Callable[[DoctorParts, Seen], Awaitable[list[Item]]]
@@ -122,11 +124,11 @@ async def _within(row: Row, parts: DoctorParts, seen: Seen) -> list[Item]:
     async with contextlib.AsyncExitStack() as stack:
         if row.turn:
             try:
-                async with asyncio.timeout(TURN_S):
+                async with asyncio.timeout(AGAIN_S if seen.busy else TURN_S):
                     await stack.enter_async_context(parts.turn())
             except TimeoutError:
-                sentence = f"Not checked: the agent is busy with the modem and the card for over {TURN_S:g} s."
-                return [Item(row.layer, None, sentence)]
+                seen.busy = True
+                return [Item(row.layer, None, "Not checked: the agent is busy with the modem and the card.")]
         limit = asyncio.timeout(row.deadline_s)
         try:
             async with limit:

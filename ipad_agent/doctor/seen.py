@@ -40,6 +40,7 @@ class Target:
 class Seen:
     """Filled on the way up."""
 
+    busy: bool = False
     device: Path | None = None
     line_trouble: ModemError | None = None
     eid: Eid | None = None
