@@ -6,6 +6,7 @@ derived from the events that the agent says anyway (``derive.py``), so that only
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -79,6 +80,7 @@ class Board:
         self._watchers: list[Callable[[], None]] = []
         self._listeners: list[Callable[[model.Happening], None]] = []
         self._ending: str | None = None
+        self._telling = False
 
     def now(self) -> Instant:
         """This moment by the board's clock."""
@@ -146,7 +148,7 @@ class Board:
         )
         self._recent.append(happening)
         for listener in tuple(self._listeners):
-            listener(happening)
+            _soon(_hand, self._listeners, listener, happening)
 
     # -- card --------------------------------------------------------------------------------------------------------
 
@@ -379,8 +381,30 @@ class Board:
             self._changed()
 
     def _changed(self) -> None:
+        if not self._telling:
+            self._telling = True
+            _soon(self._tell)
+
+    def _tell(self) -> None:
+        self._telling = False
         for watcher in tuple(self._watchers):
-            watcher()
+            _soon(_hand, self._watchers, watcher)
+
+
+def _soon(call: Callable[..., None], *arguments: object) -> None:
+    """Call it when the caller is done: a face with a defect must not make a procedure fail that only told something.
+    Without a running loop there is no later."""
+    try:
+        loop = asyncio.get_running_loop()
+    except RuntimeError:
+        call(*arguments)
+    else:
+        loop.call_soon(call, *arguments)
+
+
+def _hand(listeners: list[Callable[..., None]], listener: Callable[..., None], *told: object) -> None:
+    if listener in listeners:
+        listener(*told)
 
 
 def _subscribe(listeners: list[Callable[..., None]], listener: Callable[..., None]) -> Callable[[], None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Mapping
 from dataclasses import replace
@@ -548,6 +549,47 @@ def test_watchers_are_told_of_changes_and_only_of_changes(board: Board) -> None:
     leave()
     board.warn("IPA-4052", "x")
     assert len(calls) == 3
+
+
+async def test_in_the_loop_changes_are_told_together_and_after_the_one_who_made_them(board: Board) -> None:
+    calls: list[str] = []
+    board.watch(lambda: calls.append("changed"))
+    board.listen(lambda happening: calls.append(happening.id))
+    for number in range(20):
+        board.warn("IPA-4052", f"{number}")
+    happened(board, procedures.NOTHING_TO_DO, eim="eim.one")
+    assert calls == []
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert sorted(calls) == ["IPA-4011", "changed"]
+
+
+async def test_a_face_that_fails_does_not_make_the_agent_fail(board: Board) -> None:
+    defects: list[object] = []
+    calls: list[int] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: defects.append(context["exception"]))
+
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError
+
+    board.watch(broken)
+    board.listen(broken)
+    board.watch(lambda: calls.append(1))
+    happened(board, procedures.POLLING, eim="eim.one")
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert len(defects) == 2
+    assert calls == [1]
+
+
+async def test_who_has_left_is_not_told_any_more(board: Board) -> None:
+    calls: list[int] = []
+    leave = board.watch(lambda: calls.append(1))
+    board.warn("IPA-4052", "x")
+    leave()
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert calls == []
 
 
 @pytest.mark.parametrize("id", derive.REACTIONS)
