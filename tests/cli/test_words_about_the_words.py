@@ -10,6 +10,7 @@ import pytest
 from ipad_agent.cli.ipactl import main, parser
 from ipad_agent.cli.ipactl.exits import MEANING, Exit
 from ipad_agent.cli.ipactl.manual import page
+from ipad_agent.local.varlink import interface
 
 ROOT = Path(__file__).parent.parent.parent
 COMMANDS = sorted(parser.commands_of(parser.build()))
@@ -38,6 +39,10 @@ def test_every_handler_is_there(command: str) -> None:
     from ipad_agent.cli.ipactl.run import _handler
 
     assert callable(_handler(command))
+
+
+def test_the_parts_of_a_reset_are_those_of_the_interface() -> None:
+    assert set(parser.MEMORY_PARTS) == interface.MEMORY_PARTS
 
 
 def test_every_exit_status_is_explained() -> None:

@@ -19,16 +19,9 @@ from .desk import Desk
 from .errors import RefusedError, UnavailableError, UsageError
 from .exits import Exit
 from .paper import clean
+from .parser import MEMORY_PARTS
 from .reading import read
 from .words import called, named, span
-
-MEMORY_PARTS: Final = {
-    "operational-profiles": "profiles that managers or downloads put on the card",
-    "test-profiles": "test profiles",
-    "default-smdp": "the default address of a download server",
-    "eims": "the managers (eIM): the card then obeys nobody until it gets one anew",
-    "immediate-enable": "the permission to enable downloaded profiles at once",
-}
 
 NOT_OURS: Final = (
     "Only the profile's manager (eIM) may order this change: SGP.32 gives the device no command for it. On its own the "

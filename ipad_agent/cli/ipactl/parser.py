@@ -73,7 +73,14 @@ JSON_FORMS: Final[Mapping[str, str]] = {
 }
 """What each command writes with ``--json``. Names with a capital are the types of the interface file."""
 
-MEMORY_PARTS: Final = ("operational-profiles", "test-profiles", "default-smdp", "eims", "immediate-enable")
+MEMORY_PARTS: Final[Mapping[str, str]] = {
+    "operational-profiles": "profiles that managers or downloads put on the card",
+    "test-profiles": "test profiles",
+    "default-smdp": "the default address of a download server",
+    "eims": "the managers (eIM): the card then obeys nobody until it gets one anew",
+    "immediate-enable": "the permission to enable downloaded profiles at once",
+}
+"""What a reset can delete, and what that means."""
 
 
 def build() -> argparse.ArgumentParser:
@@ -195,7 +202,9 @@ def build() -> argparse.ArgumentParser:
         "delete profiles or managers from the card, for good",
         "Asks for the last four digits of the EID first. The configuration has to allow it (local.memory_reset).",
     )
-    reset.add_argument("--what", action="append", required=True, choices=MEMORY_PARTS, help="what; may be repeated")
+    reset.add_argument(
+        "--what", action="append", required=True, choices=tuple(MEMORY_PARTS), help="what; may be repeated"
+    )
     reset.add_argument("--eid-ends", metavar="DIGITS", help="those four digits, where nobody can be asked")
 
     completion = command("completion", "completions for a shell; see the manual page")

@@ -21,7 +21,7 @@ from .errors import NotRunningError, UsageError
 from .exits import Exit
 from .paper import GLUE, Paper, clean, terminal_size
 from .reading import read
-from .screens.status import progress, status_lines
+from .screens.status import DOTS, progress, status_lines
 from .words import STAGES, clock, mark, sentence, uncapital, until
 
 TICK_S: Final = 1.0
@@ -86,7 +86,7 @@ class Follower:
         if status is None:
             return "waiting for the agent"
         verdict = status.verdict
-        parts = [f"● {clean(str(verdict.state))}"]
+        parts = [f"{self._paper.dot(DOTS.get(verdict.severity, '●'))} {clean(str(verdict.state))}"]
         if status.operation is not None:
             parts.append(progress(status.operation, self._paper))
         switch = status.switch

@@ -32,6 +32,8 @@ _COLOUR: Final = {
     Severity.WAITING: "waiting",
     Severity.BAD: "bad",
 }
+DOTS: Final = {Severity.WAITING: "○", Severity.BAD: "✗"}
+"""What is not as it should be; all else goes on by itself."""
 
 
 def status_lines(status: Status, paper: Paper, *, later_s: float = 0.0) -> list[str]:
@@ -60,7 +62,7 @@ def verdict_lines(status: Status, paper: Paper, *, later_s: float = 0.0) -> list
     """The word and its sentence, what comes next and when, and what a person can do."""
     verdict = status.verdict
     colour = _COLOUR.get(verdict.severity, "waiting")
-    dot = "○" if verdict.severity is Severity.WAITING else "✗" if verdict.severity is Severity.BAD else "●"
+    dot = DOTS.get(verdict.severity, "●")
     word = clean(str(verdict.state))
     lines = paper.hang(f"{paper.dot(dot)} {word}", sentence(verdict.sentence), colour=colour, indent="")
     if verdict.next is not None:
