@@ -16,7 +16,7 @@ from .address import system_bus, usable
 from .authority import LocalRule, groups_of
 from .errors import BusError, BusLost, NameRefused, NameTaken, NoBusLibrary
 from .interfaces import BUS_NAME
-from .library import LIBRARIES, Library, Link, load
+from .library import LIBRARIES, Link, load
 from .messages import Answer, Call, Failure
 from .session import Pace, Picture, Session
 from .tree import EimNumbers
@@ -99,9 +99,11 @@ class Bus:
     async def _stay(self) -> None:
         usable(self._addresses)  # where there is no bus, not even the library is loaded
         library = load(self._libraries)
-        session = Session(
-            self._service, self._picture, self._rule, self._pace, lambda *hooks: self._link(library, *hooks)
-        )
+
+        def make_link(on_call: Callable[[Call], None]) -> Link:
+            return Link(library, deadline_s=self._pace.deadline_s, on_call=on_call)
+
+        session = Session(self._service, self._picture, self._rule, self._pace, make_link)
         try:
             await session.begin(self._addresses)
             self._said = None
@@ -111,14 +113,6 @@ class Bus:
             for verb in session.unfinished:
                 self._verbs.add(verb)
                 verb.add_done_callback(self._verbs.discard)
-
-    def _link(
-        self,
-        library: Library,
-        on_call: Callable[[Call], None],
-        on_signal: Callable[[str, str, str, tuple[object, ...]], None],
-    ) -> Link:
-        return Link(library, deadline_s=self._pace.deadline_s, on_call=on_call, on_signal=on_signal)
 
     def _tell(self, error: BaseException | None) -> None:
         """Log why we are not on the bus: each reason once, until we were on it again."""

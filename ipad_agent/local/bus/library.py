@@ -105,7 +105,9 @@ class Link:
     raise: dbus-next would send the traceback to the caller.
     """
 
-    def __init__(self, library: Library, *, deadline_s: float, on_call: OnCall, on_signal: OnSignal) -> None:
+    def __init__(
+        self, library: Library, *, deadline_s: float, on_call: OnCall, on_signal: OnSignal | None = None
+    ) -> None:
         self._library = library
         self._deadline_s = deadline_s
         self._on_call = on_call
@@ -285,7 +287,8 @@ class Link:
         """The library's hook: True keeps it from answering method calls itself."""
         types = self._library.root.MessageType
         if message.message_type is types.SIGNAL:
-            self._on_signal(message.sender or "", message.interface, message.member, tuple(message.body))
+            if self._on_signal is not None:
+                self._on_signal(message.sender or "", message.interface, message.member, tuple(message.body))
             return False
         if message.message_type is not types.METHOD_CALL:
             waiting = self._calls.get(message.reply_serial)

@@ -97,12 +97,12 @@ class Session:
         picture: Picture,
         rule: LocalRule,
         pace: Pace,
-        make_link: Callable[[Callable[[Call], None], Callable[[str, str, str, tuple[object, ...]], None]], Link],
+        make_link: Callable[[Callable[[Call], None]], Link],
     ) -> None:
         self._service = service
         self._picture = picture
         self._pace = pace
-        self._link = make_link(self._called, self._signalled)
+        self._link = make_link(self._called)
         self._authority = Authority(self._link, rule)
         self._wake = asyncio.Event()
         self._events: deque[Happening] = deque(maxlen=EVENT_BACKLOG)
@@ -111,7 +111,6 @@ class Session:
         self._callers: Counter[str] = Counter()
         self._users: Counter[int | None] = Counter()
         self._denied: dict[int | None, float] = {}
-        self._name_lost = False
 
     async def begin(self, addresses: str) -> None:
         """Connect and take the name. Raises ``BusUnreachable``, ``BusLost``, ``NameTaken`` and ``NameRefused``."""
@@ -174,17 +173,10 @@ class Session:
             while self._events:
                 self._link.broadcast(_event(self._events.popleft()))
             await self._link.flush()
-            if self._name_lost:
-                raise BusLost("the name was taken away.")
             if self._dropped:
                 dropped, self._dropped = self._dropped, 0
                 said.EVENTS_DROPPED.emit(count=dropped)
             await asyncio.sleep(self._pace.gap_s)
-
-    def _signalled(self, sender: str, interface: str, member: str, body: tuple[object, ...]) -> None:
-        if (sender, interface, member) == (_DBUS, _DBUS, "NameLost") and body[:1] == (BUS_NAME,):
-            self._name_lost = True
-            self._wake.set()
 
     # -- being called --------------------------------------------------------------------------------------------------
 

@@ -32,7 +32,7 @@ def library(request: pytest.FixtureRequest) -> str:
 
 
 def link(library: str, deadline_s: float = 5.0) -> Link:
-    return Link(load([library]), deadline_s=deadline_s, on_call=lambda call: None, on_signal=lambda *_: None)
+    return Link(load([library]), deadline_s=deadline_s, on_call=lambda call: None)
 
 
 @asynccontextmanager
@@ -142,6 +142,21 @@ async def test_a_bus_that_is_only_slow_is_not_given_up(library: str) -> None:
             await flushing
             await sender.call(*DBUS, "GetId")
         sender.close()
+    finally:
+        await private.remove()
+
+
+async def test_messages_do_not_pile_up_before_a_dead_bus(library: str) -> None:
+    private = PrivateBus()
+    await private.start()
+    try:
+        sender = link(library, deadline_s=LIMIT_S)
+        await sender.open(private.address)
+        private.signal(signal.SIGSTOP)
+        for _ in range(1000):
+            sender.broadcast(Broadcast("/a", "a.b", "Event", "ay", (bytes(4000),)))
+        with pytest.raises(BusLost, match="takes nothing"):
+            await sender.lost()
     finally:
         await private.remove()
 

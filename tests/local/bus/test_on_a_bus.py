@@ -18,6 +18,7 @@ import pytest
 from ipad_agent import events
 from ipad_agent.local.bus import Bus
 from ipad_agent.local.bus import events as said
+from ipad_agent.local.bus.address import usable
 from ipad_agent.local.bus.bus import Retry
 from ipad_agent.local.bus.errors import RemoteFailure
 from ipad_agent.local.bus.interfaces import BUS_NAME, EUICC, MANAGER, PROFILE, ROOT
@@ -358,7 +359,7 @@ async def test_a_user_with_many_connections_has_only_so_many_calls_at_once(stage
 
 @asynccontextmanager
 async def linked(library: str, private: PrivateBus, **hooks: Any) -> AsyncIterator[Link]:
-    hooks = {"on_call": lambda call: None, "on_signal": lambda *_: None} | hooks
+    hooks = {"on_call": lambda call: None} | hooks
     link = Link(load([library]), deadline_s=5.0, **hooks)
     await link.open(private.address)
     yield link
@@ -478,15 +479,28 @@ async def test_a_moment_that_only_wanders_with_the_clock_is_no_change(stage: Sta
 # -- a bus that comes, goes and hangs ----------------------------------------------------------------------------------
 
 
-async def test_the_service_appears_when_the_bus_does_and_says_once_that_there_was_none(log: Log, library: str) -> None:
+async def test_the_service_appears_when_the_bus_does_and_says_once_that_there_was_none(
+    log: Log, library: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    attempts: list[str] = []
+    enough = asyncio.Event()
+
+    def counted(addresses: str) -> str:
+        attempts.append(addresses)
+        if len(attempts) == 5:
+            enough.set()
+        return usable(addresses)
+
+    monkeypatch.setattr("ipad_agent.local.bus.bus.usable", counted)
     private = PrivateBus()
     try:
         async with running(FakeService(), private, library, retry=Retry(0.001, 0.001)):
-            await log.until(said.NO_BUS)
+            async with asyncio.timeout(LIMIT_S):
+                await enough.wait()
+            assert log.count(said.NO_BUS) == 1
             await private.start()
             await log.until(said.ON_THE_BUS)
             assert await private.property("State") == "ready"
-            assert log.count(said.NO_BUS) == 1
     finally:
         await private.remove()
 
@@ -585,3 +599,8 @@ async def test_the_end_of_the_agent_frees_the_name_at_once(bus: PrivateBus, log:
         async with running(FakeService(), bus, library):
             await log.until(said.ON_THE_BUS, times)
     assert log.count(said.NAME_TAKEN) == 0
+
+
+def test_attempts_become_rarer_but_never_end() -> None:
+    waits = Retry().waits()
+    assert [next(waits) for _ in range(9)] == [1, 2, 4, 8, 16, 32, 60, 60, 60]
