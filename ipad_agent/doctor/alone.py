@@ -19,6 +19,7 @@ from ipad_agent.store.memory_filesystem import MemoryFilesystem
 
 from .looks import AccessModem, Ways
 from .machine import Machine
+from .owner import agents_user
 from .parts import Parts
 
 
@@ -51,7 +52,7 @@ def make(config: Config, *, machine: Machine | None = None, clock: Clock | None 
         ways=Ways(config, clock),
         machine=machine or Machine(),
         polls=lambda: remembered_polls(config.store.state_dir),
-        holder=lambda: _running_agent(config.store.state_dir),
+        holder=lambda: _why_not(config.store.state_dir),
     )
     return Alone(parts, card)
 
@@ -62,13 +63,17 @@ def remembered_polls(state_dir: Path) -> Mapping[str, str]:
     for eim_id, document in Memory(RealFilesystem(), state_dir=str(state_dir), runtime_dir="").load(SCHEDULE).items():
         schedule = from_document(document)
         if schedule is not None and schedule.outcome is not None:
-            failures = f", {schedule.failures} failures in a row" if schedule.failures else ""
+            failures = f"; failures in a row: {schedule.failures}" if schedule.failures else ""
             found[eim_id] = f"after the last poll the agent noted: {schedule.outcome.value}{failures}."
     return found
 
 
-async def _running_agent(state_dir: Path) -> str | None:
-    """Whether an agent holds the state directory; looking does not make the lock file."""
+async def _why_not(state_dir: Path) -> str | None:
+    """Why the port is left alone: an agent holds the state directory (looking does not make the lock file), or this
+    is root, whose lock file would keep the agent's user from the port."""
+    user = agents_user(state_dir)
+    if user is not None:
+        return f"This is root, and the agent's user is {user}: the port is not touched."
     try:
         descriptor = os.open(state_dir / "lock", os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
     except OSError:

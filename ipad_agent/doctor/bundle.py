@@ -72,7 +72,7 @@ class Sources:
 
 def build(sources: Sources, *, salt: bytes | None = None) -> bytes:
     """A gzip-compressed tar. Raises ``BundleRefused`` when something known stands in it all the same."""
-    known = sources.known | known_in_status(sources.status) | known_in_config(sources.config)
+    known = (sources.known | known_in_status(sources.status) | known_in_config(sources.config)).usable
     redactor = Redactor(known, salt=os.urandom(16) if salt is None else salt)
     archive = pack(files(sources, redactor), sources.now_s)
     selfcheck.check(archive, known)

@@ -10,6 +10,8 @@ from typing import Final
 
 SHORT_SECRET_BYTES: Final = 6
 """A shorter one, such as a confirmation code of four digits, stands for itself only as a whole word."""
+LEAST_DIGITS: Final = 8
+"""The shortest telephone number; what is shorter is no identifier."""
 SEPARATORS: Final = r"[ \-:.·]?"
 _MATCHING_ID: Final = re.compile(rb"1\$[^$\x00-\x20]{1,255}\$([^$\x00-\x20\x7f-\xff]{4,255})")
 _ICCID_TLV: Final = re.compile(rb"\x5a\x0a(.{10})", re.DOTALL)
@@ -26,6 +28,14 @@ class Known:
 
     def __or__(self, other: Known) -> Known:
         return Known(self.identifiers | other.identifiers, self.secrets | other.secrets)
+
+    @property
+    def usable(self) -> Known:
+        """Without what recognises nobody and would be found everywhere: a modem that tells 0 as its IMEI."""
+        identifiers = (text for text in self.identifiers if text.isascii() and text.isdecimal())
+        return Known(
+            frozenset(text for text in identifiers if len(text) >= LEAST_DIGITS), frozenset(filter(None, self.secrets))
+        )
 
 
 def known_in(blobs: Iterable[bytes]) -> Known:

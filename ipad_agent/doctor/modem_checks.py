@@ -16,6 +16,7 @@ from .parts import DoctorParts
 from .seen import Blocked, Seen
 
 SLOW_S: Final = 1.0
+_NOT_NOW: Final = "Ask the running agent (ipactl doctor) or stop it first; without an agent be its user (sudo -u)."
 
 
 async def usb(parts: DoctorParts, seen: Seen) -> list[Item]:
@@ -58,7 +59,7 @@ async def port(parts: DoctorParts, seen: Seen) -> list[Item]:
     """Whose the port is, and whether it opens. What is held is not taken."""
     held = await parts.held()
     if held is not None:
-        return [Item(Layer.PORT, False, held, "Ask the running agent (ipactl doctor), or stop it first.")]
+        return [Item(Layer.PORT, False, held, _NOT_NOW)]
     others = parts.machine.holders(seen.device) if seen.device is not None else ()
     if others:
         listed = ", ".join(f"{name} (process {pid})" for pid, name in others)

@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-from .forms import SEPARATORS, SHORT_SECRET_BYTES, Known, base64_forms, hex_forms, packed
+from .forms import LEAST_DIGITS, SEPARATORS, SHORT_SECRET_BYTES, Known, base64_forms, hex_forms, packed
 
 REMOVED: Final = "[removed]"
 _SECRET_NAMES: Final = re.compile(
@@ -25,7 +25,6 @@ _SPACED_HEX: Final = re.compile(r"(?<![0-9A-Za-z])(?:[0-9A-Fa-f]{2}[ :]){7,}[0-9
 _DIGITS: Final = re.compile(rf"(?<![0-9A-Za-z])[0-9](?:{SEPARATORS}[0-9]){{13,31}}[Ff]?(?![0-9A-Za-z])")
 _TELEPHONE: Final = re.compile(r"\+[0-9](?:[ \-]?[0-9]){7,14}(?![0-9])")
 _TIME: Final = re.compile(r"\d{4}-\d\d-\d\d(?: \d\d:\d\d(?::\d\d)?)?")
-_LEAST_DIGITS: Final = 8
 
 
 class Redactor:
@@ -59,7 +58,7 @@ class Redactor:
         time = _TIME.match(found[0])
         kept = time[0] if time else ""
         digits = re.sub(r"\D", "", found[0][len(kept) :])
-        return kept + (self.short(digits) if len(digits) >= _LEAST_DIGITS else found[0][len(kept) :])
+        return kept + (self.short(digits) if len(digits) >= LEAST_DIGITS else found[0][len(kept) :])
 
     def plain(self, value: object) -> object:
         """Data as it may be shown: the same shape, without secrets by their names, without raw bytes."""
@@ -74,9 +73,9 @@ class Redactor:
             return [self.plain(item) for item in value]
         if isinstance(value, bytes | bytearray):
             return f"[{len(value)} bytes]"
-        if isinstance(value, bool) or value is None or isinstance(value, float):
+        if isinstance(value, bool) or value is None:
             return value
-        if isinstance(value, int):
+        if isinstance(value, int | float):
             shown = self.text(str(value))
             return value if shown == str(value) else shown
         return self.text(str(value))

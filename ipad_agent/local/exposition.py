@@ -1,6 +1,6 @@
 """Counters, gauges and histograms, and the text that Prometheus reads (text exposition format 0.0.4).
 
-The client library of Prometheus costs 9 MB of memory and is not needed for this much.
+The client library of Prometheus takes 4.5 MB of memory beside asyncio, for what is 150 lines here.
 """
 
 from __future__ import annotations

@@ -296,6 +296,18 @@ def test_the_status_names_what_to_look_for() -> None:
     assert known_in_status(None) == Known()
 
 
+@pytest.mark.parametrize("odd", ["0", "000", "", "x"])
+def test_an_identifier_that_identifies_nobody_spoils_no_bundle(odd: str) -> None:
+    status = replace(a_status("fine"), modem=Modem(imei=odd))
+    assert b"fine" in unpacked(build(Sources(now_s=0, status=status, known=Known(frozenset({odd})))))["README.txt"]
+
+
+@pytest.mark.parametrize("code", ["1", "21", "300", "4711", "pfad", 'q"x\\', "\u00fcber"])
+def test_a_short_code_is_removed_and_its_bundle_is_not_refused(code: str) -> None:
+    sources = replace(whole(), known=Known(frozenset(), frozenset({code.encode()})), system={"kernel": f"is {code}."})
+    assert b"is [removed]." in unpacked(build(sources))["system.txt"].replace(b"[removed]: is", b"kernel: is")
+
+
 def test_the_configuration_names_keys_and_codes(tmp_path: Path) -> None:
     key, code = tmp_path / "key", tmp_path / "code"
     key.write_text(PSK.hex())

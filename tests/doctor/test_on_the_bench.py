@@ -17,6 +17,7 @@ import pytest
 
 from ipad_agent.config import Config, load
 from ipad_agent.doctor import run_alone
+from ipad_agent.doctor.alone import remembered_polls
 from ipad_agent.doctor.items import Layer
 from ipad_agent.doctor.machine import Machine
 from ipad_agent.doctor.owner import become
@@ -24,7 +25,10 @@ from ipad_agent.lab.bench import Bench, BenchOptions
 from ipad_agent.lab.euicc import Quirks
 from ipad_agent.lab.pki import Pki
 from ipad_agent.lab.rsp_site import RspOptions
-from ipad_agent.store import StateLock
+from ipad_agent.policy import NORMAL, Instant, Outcome, schedule
+from ipad_agent.policy.document import to_document
+from ipad_agent.store import Memory, RealFilesystem, StateLock
+from ipad_agent.store.memory import SCHEDULE
 
 from .fakes import Clock, Findings
 
@@ -278,6 +282,20 @@ async def test_a_module_profile_that_does_not_exist_is_all_there_is_to_say() -> 
     assert "no-such-profile" in found.verdict.sentence
 
 
+async def test_root_leaves_no_lock_file_behind_that_the_agents_user_could_not_open(
+    pki: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with bench(pki) as (made, config):
+        monkeypatch.setattr("ipad_agent.doctor.alone.agents_user", lambda folder: "ipad")
+        before = set(made.folder.iterdir())
+        made.slot.trace.clear()
+        found = await examine(config)
+        assert found.wrong == ["port"]
+        assert "root" in found.verdict.sentence
+        assert set(made.folder.iterdir()) == before
+        assert not made.slot.trace
+
+
 def test_whoever_is_not_root_stays_who_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     assert become(tmp_path) is None
@@ -307,3 +325,15 @@ def test_a_state_directory_of_root_or_none_at_all_changes_nobody(
     assert become(tmp_path / "missing") is None
     monkeypatch.setattr(Path, "stat", lambda self: os.stat_result((0, 0, 0, 0, 0, 0, 0, 0, 0, 0)))
     assert become(tmp_path) is None
+
+
+def test_how_the_last_poll_ended_is_read_from_what_the_agent_noted(tmp_path: Path) -> None:
+    memory = Memory(RealFilesystem(), state_dir=str(tmp_path), runtime_dir=str(tmp_path))
+    assert remembered_polls(tmp_path) == {}
+    clock, settings = Clock(), NORMAL
+    begun = schedule.begin(schedule.start(None, Instant.now(clock), settings, phase_s=0.0), Instant.now(clock))
+    ended = schedule.finish(begun, Instant.now(clock), Outcome.UNREACHABLE, settings, chance=0.5)
+    memory.save(SCHEDULE, {"eim.example": to_document(ended), "odd": {"rubbish": 1}})
+    assert remembered_polls(tmp_path) == {
+        "eim.example": "after the last poll the agent noted: the eIM could not be reached; failures in a row: 1."
+    }
