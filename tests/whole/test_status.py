@@ -1,0 +1,224 @@
+"""What the whole agent shows of itself while things happen to it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Coroutine
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ipad_agent import events
+from ipad_agent.errors import ModemError
+from ipad_agent.lab.euicc import BOOTSTRAP, OPERATOR_A
+from ipad_agent.local.model import Severity, State, Status, to_plain
+from ipad_agent.local.varlink.idl import Field, fields_of, name_of, reachable
+from ipad_agent.policy.conditions import Held
+from virtual_time import run
+
+from .agent_bench import CALM, AgentBench
+
+FIRST_POLL_S = 700.0
+"""By then every device has polled once."""
+
+
+class Watcher:
+    """Looks at the board after each change."""
+
+    def __init__(self, bench: AgentBench) -> None:
+        self.agent = bench.start()
+        self.seen: list[Status] = [self.agent.board.snapshot()]
+        self._leave = [events.listen(self.agent.board.happened), self.agent.board.watch(self._look)]
+
+    def _look(self) -> None:
+        self.seen.append(self.agent.board.snapshot())
+
+    @property
+    def now(self) -> Status:
+        return self.agent.board.snapshot()
+
+    @property
+    def states(self) -> list[State]:
+        """The states in their order, each as often as it began."""
+        return [state for state, _ in groupby(status.verdict.state for status in self.seen)]
+
+    def stop(self) -> None:
+        for leave in self._leave:
+            leave()
+
+
+def story(pki_folder: Path, tell: Callable[[AgentBench, Callable[[], Watcher]], Coroutine[Any, Any, None]]) -> None:
+    """Run it in virtual time; whoever watches stops watching at the end."""
+
+    async def whole() -> None:
+        bench = AgentBench(pki_folder)
+        watchers: list[Watcher] = []
+
+        def watch() -> Watcher:
+            watchers.append(Watcher(bench))
+            return watchers[-1]
+
+        try:
+            await tell(bench, watch)
+            await bench.stop()
+        finally:
+            for watcher in watchers:
+                watcher.stop()
+
+    run(whole())
+
+
+def test_a_quiet_day_is_starting_then_ready_with_polls_in_between(pki_folder: Path) -> None:
+    async def tell(bench: AgentBench, watch: Callable[[], Watcher]) -> None:
+        watcher = watch()
+        await bench.until(FIRST_POLL_S)
+        assert watcher.states == [State.STARTING, State.READY, State.POLLING, State.READY]
+        status = watcher.now
+        assert status.card is not None
+        assert status.card.eid == bench.card.eid
+        (eim,) = status.eims
+        assert eim.eim_id == bench.identity.eim_id
+        assert eim.last_poll is not None
+        assert eim.last_poll.ok
+        assert eim.next_poll is not None
+        assert -eim.next_poll.age_s == pytest.approx(CALM.interval_s, abs=FIRST_POLL_S)
+        assert status.verdict.next_at == eim.next_poll
+        assert [profile.iccid for profile in status.profiles if profile.enabled] == [BOOTSTRAP]
+        assert status.owed == ()
+
+    story(pki_folder, tell)
+
+
+def test_an_ordered_switch_is_seen_from_arming_to_commitment(pki_folder: Path) -> None:
+    async def tell(bench: AgentBench, watch: Callable[[], Watcher]) -> None:
+        bench.order("enable", OPERATOR_A, "--rollback")
+        watcher = watch()
+        await bench.until(FIRST_POLL_S)
+        assert State.SWITCHING in watcher.states
+        armed = next(status for status in watcher.seen if status.verdict.state is State.SWITCHING)
+        assert armed.switch is not None
+        assert (armed.switch.previous, armed.switch.target) == (BOOTSTRAP, OPERATOR_A)
+        assert armed.verdict.next_at is not None
+        status = watcher.now
+        assert status.verdict.state is State.READY
+        assert status.switch is not None
+        assert status.switch.phase == "committed"
+        enabled = next(profile for profile in status.profiles if profile.enabled)
+        assert (enabled.iccid, enabled.changed_by) == (OPERATOR_A, "eIM")
+        last = status.eims[0].last_poll
+        assert last is not None
+        assert (last.packages, last.results) == (1, 1)
+
+    story(pki_folder, tell)
+
+
+def test_a_profile_without_coverage_is_seen_to_be_taken_back(pki_folder: Path) -> None:
+    async def tell(bench: AgentBench, watch: Callable[[], Watcher]) -> None:
+        bench.radio.dark.add(OPERATOR_A)
+        bench.order("enable", OPERATOR_A, "--rollback")
+        watcher = watch()
+        await bench.until(FIRST_POLL_S + 1000)
+        began = watcher.states.index(State.SWITCHING)
+        assert watcher.states[began : began + 3] == [State.SWITCHING, State.ROLLING_BACK, State.ROLLED_BACK]
+        status = watcher.now
+        assert status.verdict.state is State.ROLLED_BACK
+        assert "registration" in status.verdict.sentence
+        assert [profile.iccid for profile in status.profiles if profile.enabled] == [BOOTSTRAP]
+        await bench.until(FIRST_POLL_S + 1000 + 2 * 86_400)
+        assert watcher.now.verdict.state is State.READY
+
+    story(pki_folder, tell)
+
+
+def test_a_silent_eim_and_its_return_are_told(pki_folder: Path) -> None:
+    async def tell(bench: AgentBench, watch: Callable[[], Watcher]) -> None:
+        bench.network.down = {bench.identity.eim_id}
+        watcher = watch()
+        await bench.until(FIRST_POLL_S)
+        verdict = watcher.now.verdict
+        assert (verdict.state, verdict.next_at is not None) == (State.EIM_UNREACHABLE, True)
+        assert "nobody answers" in verdict.sentence
+        await bench.until(86_400)
+        assert watcher.now.verdict.severity is Severity.BAD
+        bench.network.down = set()
+        await bench.until(3 * 86_400)
+        assert watcher.now.verdict.state is State.READY
+
+    story(pki_folder, tell)
+
+
+def test_a_port_that_vanishes_and_comes_back_is_told(pki_folder: Path) -> None:
+    async def tell(bench: AgentBench, watch: Callable[[], Watcher]) -> None:
+        bench.access.trouble = ModemError("the port is gone", hint="Plug it in.")
+        watcher = watch()
+        await bench.until(60)
+        verdict = watcher.now.verdict
+        assert (verdict.state, verdict.advice) == (State.NO_MODEM, "Plug it in.")
+        assert watcher.now.trouble is not None
+        assert watcher.now.trouble.since is not None
+        assert watcher.now.trouble.since.age_s == pytest.approx(60.0, abs=1)
+        bench.access.trouble = None
+        await bench.until(FIRST_POLL_S + 60)
+        assert watcher.now.verdict.state is State.READY
+
+    story(pki_folder, tell)
+
+
+def test_work_that_the_site_holds_back_is_told_with_the_reason(pki_folder: Path) -> None:
+    async def tell(bench: AgentBench, watch: Callable[[], Watcher]) -> None:
+        bench.site.held = (Held("external-power", "there is no external power"),)
+        watcher = watch()
+        await bench.until(FIRST_POLL_S)
+        verdict = watcher.now.verdict
+        assert verdict.state is State.HELD
+        assert "there is no external power" in verdict.sentence
+        bench.site.held = ()
+        await bench.until(FIRST_POLL_S + 2 * 86_400)
+        assert watcher.now.verdict.state is State.READY
+
+    story(pki_folder, tell)
+
+
+def test_every_picture_on_the_way_has_the_form_of_the_interface(pki_folder: Path) -> None:
+    async def tell(bench: AgentBench, watch: Callable[[], Watcher]) -> None:
+        bench.order("enable", OPERATOR_A, "--rollback")
+        watcher = watch()
+        await bench.until(FIRST_POLL_S)
+        bench.access.trouble = ModemError("gone")
+        bench.network.down = {bench.identity.eim_id}
+        await bench.until(2 * 86_400)
+        assert len(watcher.seen) > 10
+        for status in watcher.seen:
+            plain = json.loads(json.dumps(to_plain(status), allow_nan=False))
+            assert _misfits(plain, "Status") == []
+
+    story(pki_folder, tell)
+
+
+_SIMPLE: dict[str, type | tuple[type, ...]] = {"bool": bool, "int": int, "float": (int, float), "string": str}
+
+
+def _records(record: type) -> dict[str, list[Field]]:
+    return {name_of(item): fields_of(item) for item in reachable(record)}
+
+
+RECORDS = _records(Status)
+
+
+def _misfits(value: object, wanted: str, place: str = "") -> list[str]:
+    """Where a JSON value is not of this Varlink type."""
+    if wanted.startswith("?"):
+        return [] if value is None else _misfits(value, wanted[1:], place)
+    if wanted.startswith("[]"):
+        items = value if isinstance(value, list) else [None]
+        return [bad for number, item in enumerate(items) for bad in _misfits(item, wanted[2:], f"{place}[{number}]")]
+    if wanted in _SIMPLE:
+        fits = isinstance(value, _SIMPLE[wanted]) and (wanted == "bool" or not isinstance(value, bool))
+        return [] if fits else [f"{place}: {value!r} is no {wanted}"]
+    if not isinstance(value, dict) or set(value) != {field.name for field in RECORDS[wanted]}:
+        return [f"{place}: no {wanted}"]
+    return [
+        bad for field in RECORDS[wanted] for bad in _misfits(value[field.name], field.type, f"{place}.{field.name}")
+    ]
