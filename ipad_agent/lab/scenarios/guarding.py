@@ -16,7 +16,7 @@ from ipad_agent.lab.euicc import (
 from ipad_agent.lab.local_call import LocalCallError, local_call
 from ipad_agent.lab.scenario import Run, scenario
 
-from ._support import NO_MORE_WORK, case, check_enabled, check_nothing_left, play, until
+from ._support import case, check_enabled, check_nothing_left, play, until
 from ._switches import (
     ARMED,
     COMMITTED,
@@ -25,6 +25,7 @@ from ._switches import (
     SHORT_S,
     SWITCHED,
     UNPROVED,
+    Hooks,
     check_end,
     count_calls,
     modem_state,
@@ -52,18 +53,17 @@ async def fallback_and_return(run: Run) -> None:
     """The result of the switch goes over the fallback profile; the return has to prove itself as a switch does."""
     options = proving(cells={OPERATOR_A: None}, confirm_s=SHORT_S, config=IMPATIENT)
     async with run.bench(options) as bench:
-        asked = count_calls(bench, FALLBACK, RETURN)
+        hooks, asked = Hooks(bench), count_calls(bench, FALLBACK, RETURN)
         order = bench.order("enable", OPERATOR_A)
         await bench.agent.start()
         await said(run, bench, "the new profile is not proved, and there is no way back", UNPROVED)
         await said(run, bench, "the guardian has the fallback profile enabled", CHANGED)
+        bench.set_coverage(OPERATOR_A, True)
         await told(run, bench, order, "enable ok")
         run.check("the result came over the fallback profile", works_with(bench, BOOTSTRAP), modem_state(bench))
         await _heard_of_change(run, bench, "fallback")
-        bench.set_coverage(OPERATOR_A, True)
         async with run.step("the device returns to the profile that was ordered"):
-            await until(lambda: bench.card.enabled_iccid == OPERATOR_A, "return", deadline_s=20)
-            await until(lambda: works_with(bench, OPERATOR_A), "registration", deadline_s=20)
+            await until(lambda: works_with(bench, OPERATOR_A), "return", deadline_s=20)
         await said(run, bench, "it is proved this time", COMMITTED)
         run.check("the card was asked to return", asked[RETURN] >= 1, f"{asked[RETURN]} times")
         run.check("the fallback was executed once", asked[FALLBACK] == 1, f"{asked[FALLBACK]} times")
@@ -72,6 +72,8 @@ async def fallback_and_return(run: Run) -> None:
         await told(run, bench, last, "listProfileInfo ok")
         await check_end(run, bench, OPERATOR_A, [order, last])
         run.check("the card knows of no return any more", bench.card.state.fallback_return is None)
+        moments = ("pre-switch", "post-switch", "fallback", "pre-switch", "post-switch", "committed")
+        hooks.check(run, *moments, iccids=(BOOTSTRAP, OPERATOR_A))
         heard = [event.id for event in bench.agent.said(ARMED, SWITCHED, UNPROVED, COMMITTED)]
         wanted = [ARMED, SWITCHED, UNPROVED, ARMED, SWITCHED, COMMITTED]
         run.check("the agent told the story in order", heard == wanted, " ".join(map(str, heard)))
@@ -134,6 +136,4 @@ async def _heard_of_change(run: Run, bench: Bench, cause: str) -> None:
 
     async with run.step(f"the eIM is told of a state change: {cause}"):
         await until(lambda: bool(heard()), "state change", deadline_s=20)
-        bench.agent.skip()
-        await bench.agent.event(NO_MORE_WORK, deadline_s=20)
     run.check("with this cause only", set(heard()) == {cause}, f"{heard()}")
