@@ -89,6 +89,40 @@ async def test_a_healthy_device_with_both_carriers_and_a_ci(pki: Path) -> None:
         assert list(config.store.state_dir.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"tls": "psk"},
+        {"tls": "issued", "tls_pin": "ca-certificate", "carrier": "both"},
+        {"carrier": "https", "https_tls": "rsa"},
+    ],
+    ids=["psk", "ca", "rsa"],
+)
+async def test_every_kind_of_trust_that_the_agent_knows(pki: Path, options: dict[str, Any]) -> None:
+    async with bench(pki, **options) as (_, config):
+        assert (await examine(config)).wrong == []
+
+
+@pytest.mark.parametrize("carrier", ["coaps", "https"])
+async def test_an_eim_with_a_brainpool_key(tmp_path: Path, carrier: str) -> None:
+    Pki.create(tmp_path, "brainpool")
+    async with bench(tmp_path, curve="brainpool", carrier=carrier) as (_, config):
+        found = await examine(config)
+        assert found.wrong == [], found
+
+
+async def test_another_pre_shared_key_than_the_eims(pki: Path) -> None:
+    async with bench(pki, tls="psk") as (_, config):
+        (eim,) = config.eim
+        assert eim.psk_key_file is not None
+        key = eim.psk_key_file.resolve()
+        assert key is not None
+        key.write_text("00" * 16)
+        found = await examine(config)
+        assert found.wrong == ["handshake"]
+        assert "00" * 16 not in "".join(item.line() for item in found)
+
+
 async def test_an_order_that_waits_at_the_eim_stays_there(pki: Path) -> None:
     async with bench(pki) as (made, config):
         made.order("list-profiles")
