@@ -88,23 +88,24 @@ class Euicc:
         """Command APDUs sent since the start, for diagnostics."""
         return self.isdr.apdu_count
 
-    async def recover(self, *, first_rung: int | None = None) -> None:
+    async def recover(self, *, first_rung: int | None = None, expected: str | None = None) -> None:
         """Get the card back. After a switched profile this goes through a card reset and ends when the modem sees the
         new profile; otherwise the channel is opened again and the reset ladder is for a card that stays away.
-        ``first_rung`` starts at this rung. Raises ``CardUnreachable``."""
+        ``first_rung`` starts at this rung; ``expected`` are the digits of the profile that the modem has to see, for
+        a card that names the old one until its reset. Raises ``CardUnreachable``."""
         async with self._lock:
             try:
                 async with asyncio.timeout(self._recover_limit_s):
-                    await self._recovery.run(reset_expected=self._reset_due, first_rung=first_rung)
+                    await self._recovery.run(reset_expected=self._reset_due, first_rung=first_rung, expected=expected)
             except TimeoutError:
                 raise CardUnreachable(f"the card did not come back within {self._recover_limit_s:g} s") from None
             self._reset_due = False
 
-    async def verify_switched(self) -> None:
+    async def verify_switched(self, expected: str | None = None) -> None:
         """As ``recover``, but through a card reset until the modem sees the enabled profile, whatever was seen before:
         after a restart nobody knows whether the reset after a switch was made."""
         self._reset_due = True
-        await self.recover()
+        await self.recover(expected=expected)
 
     async def release(self) -> None:
         """Close the channel, so that others can use it; the next call opens one again."""

@@ -34,9 +34,11 @@ class Recovery:
         self._enabled_iccid = enabled_iccid
         self._cut_off_at: int | None = None  # the rung at which the last run was cancelled for want of time
 
-    async def run(self, *, reset_expected: bool, first_rung: int | None) -> None:
+    async def run(self, *, reset_expected: bool, first_rung: int | None, expected: str | None = None) -> None:
         """Get the card back. ``reset_expected``: a profile was switched, so only a reset completes it; otherwise the
-        card is just opened again, and the ladder is for a card that stays away.
+        card is just opened again, and the ladder is for a card that stays away. ``expected`` are the digits of the
+        profile that the modem has to see: a card that reports the old state until its reset would agree with a modem
+        that never reset it.
 
         Raises ``CardUnreachable`` when the whole ladder does not help.
         """
@@ -65,7 +67,7 @@ class Recovery:
             plan = self._access.recovery_plan()
             failure = await self._reach(plan.wait_s)
             reached = failure is None
-            if reached and (not reset_expected or await self._switched(plan, rung)):
+            if reached and (not reset_expected or await self._switched(plan, rung, expected)):
                 self._cut_off_at = None
                 self._report(start, rung=rung)
                 return
@@ -98,12 +100,12 @@ class Recovery:
             await asyncio.sleep(delay_s)
             delay_s = min(delay_s * _DELAY_GROWTH, _MAX_DELAY_S)
 
-    async def _switched(self, plan: RecoveryPlan, rung: int) -> bool:
+    async def _switched(self, plan: RecoveryPlan, rung: int, expected: str | None) -> bool:
         """Whether modem and card agree on the enabled profile; the modem gets some time to read it."""
         loop = asyncio.get_running_loop()
         limit = loop.time() + min(plan.wait_s, _ICCID_WAIT_S)
         try:
-            on_card = await self._enabled_iccid()
+            on_card = await self._enabled_iccid() if expected is None else expected
             if on_card is None:
                 return True
             while True:

@@ -112,9 +112,9 @@ def _results(world: World) -> None:
 def _view(world: World) -> None:
     """Replay what eIMs were told, in the order of the card's numbers, and compare with the card."""
     if world.ledger.own_changes:
-        last_s = world.ledger.own_changes[-1]
+        last_s, concerned = world.ledger.own_changes[-1]
         for desk in world.associated:
-            if not desk.told_at_s or desk.told_at_s[-1] < last_s:
+            if desk.eim_id in concerned and (not desk.told_at_s or desk.told_at_s[-1] < last_s):
                 world.note("not-told", f"{desk.eim_id} was not told that the profile changed")
         return
     told = replayed(list(world.desks.values()), world.ledger.first_enabled)

@@ -37,8 +37,8 @@ class Ledger:
     accepted_results: set[int] = field(default_factory=set)
     taken_notifications: set[int] = field(default_factory=set)
     lost: list[tuple[int, str]] = field(default_factory=list)
-    own_changes: list[float] = field(default_factory=list)
-    """When another profile was enabled without a package that says so."""
+    own_changes: list[tuple[float, frozenset[str]]] = field(default_factory=list)
+    """When another profile was enabled without a package that says so, and the eIMs on the card at that time."""
     enabled: str | None = None
     first_enabled: str | None = None
     _present: dict[int, str] = field(default_factory=dict)
@@ -82,7 +82,7 @@ class Ledger:
         if self.card.enabled_iccid != self.enabled:
             self.enabled = self.card.enabled_iccid
             if len(self.results) == known:
-                self.own_changes.append(self.story.now_s)
+                self.own_changes.append((self.story.now_s, frozenset(entry.eim_id for entry in state.eims)))
             self.story.tell(CARD, f"has {name_of(self.enabled)} enabled")
 
     def took_results(self, numbers: set[int]) -> None:

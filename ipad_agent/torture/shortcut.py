@@ -40,8 +40,8 @@ class Reader:
 
     ``faults`` are taken from the front, one at the next APDU of the card's own functions: ``lost`` (not executed, no
     answer), ``answer-lost`` (executed, no answer), ``cut`` (the card loses power before), ``cut-after``, ``garbage``,
-    ``short`` (executed; the answer ends after 256 bytes). ``absent`` takes the reader away altogether. One that does not
-    ``refresh`` leaves REFRESH to others.
+    ``short`` (executed; the answer ends after 256 bytes). ``absent`` takes the reader away altogether. One that
+    does not ``refresh`` leaves REFRESH to others.
     """
 
     def __init__(

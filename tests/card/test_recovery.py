@@ -89,6 +89,25 @@ def test_the_ladder_is_climbed_while_the_modem_still_sees_the_old_profile() -> N
     run(scene())
 
 
+def test_a_card_that_names_the_old_profile_until_its_reset_does_not_agree_with_a_modem_that_never_reset_it() -> None:
+    async def scene() -> None:
+        card = card_with_switch()
+        card.answers[PROFILES] = enabled(OLD)
+
+        def reset(rung: int) -> None:
+            if rung >= 3:
+                card.answers[PROFILES] = enabled(NEW)
+                card.iccid = NEW
+
+        card.on_reset = reset
+        euicc = Euicc(IsdrSession(card))
+        await euicc.profile_rollback()
+        await euicc.verify_switched(NEW)
+        assert card.rungs == [0, 2, 3]
+
+    run(scene())
+
+
 def test_the_channel_is_closed_before_the_reset() -> None:
     async def scene() -> None:
         card = card_with_switch()
