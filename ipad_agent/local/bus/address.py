@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Final
 from urllib.parse import unquote
 
@@ -18,6 +20,15 @@ DEFAULT: Final = "unix:path=/var/run/dbus/system_bus_socket"
 def system_bus(environment: Mapping[str, str] = os.environ) -> str:
     """The addresses of the system bus, as D-Bus writes them."""
     return environment.get(VARIABLE) or DEFAULT
+
+
+def machine_id(path: str = "/etc/machine-id") -> str | None:
+    """The id of this machine, where it has one."""
+    try:
+        found = Path(path).read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError):
+        return None
+    return found if re.fullmatch("[0-9a-f]{32}", found) else None
 
 
 def usable(addresses: str) -> str:

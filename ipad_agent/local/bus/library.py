@@ -274,14 +274,17 @@ class Link:
     async def _room(self) -> None:
         """Wait until the socket takes at least a part of a message."""
         loop, descriptor = asyncio.get_running_loop(), self._bus._sock.fileno()
-        if select.select((), (descriptor,), (), 0)[1]:
+        ready = select.poll()
+        ready.register(descriptor, select.POLLOUT)
+        if ready.poll(0):
             return
         writable = asyncio.Event()
         loop.add_writer(descriptor, writable.set)
         try:
             await writable.wait()
         finally:
-            loop.remove_writer(descriptor)
+            if not self._lost.is_set():  # after that the number may be that of another file
+                loop.remove_writer(descriptor)
 
     def _received(self, message: Any) -> bool:
         """The library's hook: True keeps it from answering method calls itself."""
@@ -290,13 +293,12 @@ class Link:
             if self._on_signal is not None:
                 self._on_signal(message.sender or "", message.interface, message.member, tuple(message.body))
             return False
+        # No call is left to the library: what it sends by itself can get in the way of what is being sent.
         if message.message_type is not types.METHOD_CALL:
             waiting = self._calls.get(message.reply_serial)
             if waiting is not None and not waiting.done():
                 waiting.set_result(message)
             return waiting is not None
-        if message.interface == "org.freedesktop.DBus.Peer":
-            return False
         flags = int(message.flags)
         call = Call(
             sender=message.sender or "",

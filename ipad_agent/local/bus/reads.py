@@ -56,6 +56,15 @@ def read(objects: Objects, interface: str, call: Call) -> Answer | Failure:
     return _failure("UnknownMethod", f"{interface} is not answered here.")
 
 
+def peer(call: Call, machine: str | None) -> Answer | Failure:
+    """The interface that every program has on every path; D-Bus specification, "org.freedesktop.DBus.Peer"."""
+    if call.signature == "" and call.member == "Ping":
+        return Answer()
+    if call.signature == "" and call.member == "GetMachineId":
+        return _failure("Failed", "This machine has no id.") if machine is None else Answer("s", (machine,))
+    return _failure("UnknownMethod", f"There is no such method as {call.member}.")
+
+
 def _property(objects: Objects, call: Call) -> Answer | Failure:
     wanted, *rest = cast("tuple[str, ...]", call.body)
     here = objects[call.path]

@@ -14,9 +14,10 @@ from ipad_agent.local.ports import NOT_AUTHORIZED, Service
 
 from . import events as said
 from . import reads, verbs
+from .address import machine_id
 from .authority import Authority, Caller, LocalRule
 from .errors import BusLost, NameRefused, NameTaken, RemoteFailure
-from .interfaces import BUS_NAME, EVENT, MANAGER, OBJECT_MANAGER, PROPERTIES, ROOT, STATUS, Method
+from .interfaces import BUS_NAME, EVENT, MANAGER, OBJECT_MANAGER, PEER, PROPERTIES, ROOT, STATUS, Method
 from .library import Link
 from .messages import Answer, Broadcast, Call, Failure
 from .tree import EimNumbers, Objects, changes, objects_of, steady
@@ -187,6 +188,8 @@ class Session:
         task.add_done_callback(lambda task: self._served(call, task))
 
     async def _serve(self, call: Call) -> Answer | Failure:
+        if call.interface == PEER:
+            return reads.peer(call, machine_id())
         objects = self._picture.now
         found = reads.route(objects, call)
         if isinstance(found, Failure):

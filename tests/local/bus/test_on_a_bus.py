@@ -215,6 +215,12 @@ async def test_what_is_not_there_is_an_error_by_its_standard_name(
     assert f"org.freedesktop.DBus.Error.{error}" in err
 
 
+async def test_every_path_answers_a_ping(stage: Stage) -> None:
+    peer = "org.freedesktop.DBus.Peer"
+    for path in (ROOT, "/", "/nowhere"):
+        await stage.bus.busctl("call", BUS_NAME, path, peer, "Ping")
+
+
 async def test_wrong_types_are_refused_before_the_agent_sees_them(stage: Stage) -> None:
     status, _, err = await stage.bus.run(
         "busctl", f"--address={stage.bus.address}", "call", BUS_NAME, ROOT, MANAGER.name, "Emergency", "s", "yes"

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ipad_agent.local.bus import interfaces, reads, verbs
+from ipad_agent.local.bus.address import machine_id
 from ipad_agent.local.bus.interfaces import BUS_NAME, MANAGER, OURS, ROOT
 from ipad_agent.local.bus.messages import Answer, Call, Failure
 from ipad_agent.local.bus.tree import EimNumbers, objects_of
@@ -99,6 +100,16 @@ def test_all_properties_of_an_object_are_read_without_naming_an_interface() -> N
     assert reply.body == (dict(OBJECTS[ROOT][MANAGER.name]),)
     one = reads.read(OBJECTS, PROPERTIES, call("Get", PROPERTIES, ROOT, "ss", "", "State"))
     assert one == Answer("v", (OBJECTS[ROOT][MANAGER.name]["State"],))
+
+
+def test_the_machine_is_named_where_it_has_a_name(tmp_path: Path) -> None:
+    path = tmp_path / "machine-id"
+    asked = call("GetMachineId", interfaces.PEER)
+    for content, known in ((b"", False), (b"\xff", False), (b"0123456789abcdef0123456789abcdef\n", True)):
+        path.write_bytes(content)
+        assert isinstance(reads.peer(asked, machine_id(str(path))), Answer) == known
+    assert isinstance(reads.peer(asked, machine_id(str(tmp_path / "none"))), Failure)
+    assert isinstance(reads.peer(call("Pong", interfaces.PEER), None), Failure)
 
 
 @given(
