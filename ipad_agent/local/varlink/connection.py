@@ -57,7 +57,6 @@ class Connection(asyncio.Protocol):
         self._on_gone: list[Callable[[], None]] = []
         self._right = Right.NONE
         self._right_until_s = -1.0
-        self._refusal_said = False
 
     # -- what the event loop tells -----------------------------------------------------------------------------------
 
@@ -228,11 +227,11 @@ class Connection(asyncio.Protocol):
             await self._authorise(method)
             return framing.reply(await self._do(method, call))
         except Refused as no:
-            if method.works:
+            if method.right is Right.CONTROL and no.error != ports.NOT_AUTHORIZED:
                 events.NOT_DONE.emit(method=method.name, reason=no.sentence)
             return _refusal(no)
         except IpadError as trouble:
-            if method.works:
+            if method.right is Right.CONTROL:
                 events.NOT_DONE.emit(method=method.name, reason=trouble.message)
             name = ports.CARD_ERROR if trouble.side is Side.CARD else ports.NOT_READY
             return _refusal(Refused(name, trouble.message, hint=trouble.hint or None))
@@ -263,15 +262,15 @@ class Connection(asyncio.Protocol):
     async def _authorise(self, method: Method) -> None:
         if await self._look_up() < method.right:
             needs = self._server.authority.needed_for(method.right)
-            if not self._refusal_said:
-                self._refusal_said = True
+            if self._server.may_complain(self.peer.uid):
                 events.NOT_ALLOWED.emit(uid=self.peer.uid, pid=self.peer.pid, method=method.name, needs=needs)
             raise Refused(ports.NOT_AUTHORIZED, f"You may not do that here; it takes {needs}.", needs=needs)
         if not method.works:
             return
         if not self._server.may_work(self.peer.uid):
             raise Refused(ports.BUSY, "You ask for more than the card and the network can bear.", hint="Wait a little.")
-        events.ASKED.emit(uid=self.peer.uid, pid=self.peer.pid, method=method.name)
+        if method.right is Right.CONTROL:
+            events.ASKED.emit(uid=self.peer.uid, pid=self.peer.pid, method=method.name)
 
     # -- the end -----------------------------------------------------------------------------------------------------
 

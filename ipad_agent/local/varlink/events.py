@@ -26,7 +26,7 @@ NOT_ALLOWED = define(
     "IPA-1323",
     WARNING,
     "User {uid} (process {pid}) asked for {method} and may not: that needs {needs}.",
-    "See local.read_group and local.control_group. Told once per connection.",
+    "See local.read_group and local.control_group. Told once a minute for each user.",
 )
 NOT_DONE = define(
     "IPA-1324",

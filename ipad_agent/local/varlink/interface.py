@@ -22,7 +22,8 @@ SERVICE: Final = "org.varlink.service"
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """``works``: it touches card, modem, network or disk, so it is logged and may not be called all the time."""
+    """``works``: it touches card, modem, network or disk, so it may not be called all the time. Calls that need
+    ``Right.CONTROL`` are in the log."""
 
     name: str
     doc: str

@@ -37,6 +37,10 @@ STRANGER_IDLE_S: Final = 10.0
 """As ``IDLE_S``, for users who may do nothing."""
 RIGHT_HOLDS_S: Final = 60.0
 """After this the groups of a caller are looked up again."""
+COMPLAIN_S: Final = 60.0
+"""A user who was refused is in the log once in so long."""
+COMPLAINTS: Final = 10
+"""So many such entries in that time, whoever they are about."""
 LOOKUP_S: Final = 5.0
 """The machine's user database has so long to tell the groups of a caller, who counts as a stranger after it."""
 

@@ -50,6 +50,7 @@ class Server:
         self._path = path
         self._version = version
         self._buckets: dict[int, Bucket] = {}
+        self._complained_s: dict[int, float] = {}
         # A machine whose user database hangs must not take the threads that the agent resolves names with.
         self._lookups = ThreadPoolExecutor(max_workers=1, thread_name_prefix="varlink-users")
         self._lookup: asyncio.Future[Right] | None = None
@@ -117,6 +118,17 @@ class Server:
         now_s = asyncio.get_running_loop().time()
         self._buckets = {known: bucket for known, bucket in self._buckets.items() if not bucket.full(now_s)}
         return self._buckets.setdefault(uid, Bucket(now_s)).take(now_s)
+
+    def may_complain(self, uid: int) -> bool:
+        """Whether it may be put into the log now that this user was refused: whoever may do nothing here must not fill
+        the log either."""
+        now_s = asyncio.get_running_loop().time()
+        recent = {known: at_s for known, at_s in self._complained_s.items() if now_s - at_s < limits.COMPLAIN_S}
+        self._complained_s = recent
+        if uid in recent or len(recent) >= limits.COMPLAINTS:
+            return False
+        recent[uid] = now_s
+        return True
 
 
 def _open(path: Path) -> socket.socket:

@@ -12,7 +12,7 @@ from ipad_agent.errors import CardError, ModemError
 from ipad_agent.local import ports
 from ipad_agent.local.model import to_plain
 from ipad_agent.local.varlink import interface
-from ipad_agent.local.varlink.limits import MAX_EVENTS_WAITING, STATUS_GAP_S, WORK_BURST
+from ipad_agent.local.varlink.limits import COMPLAINTS, MAX_EVENTS_WAITING, STATUS_GAP_S, WORK_BURST
 from situations import SITUATIONS
 
 from .conftest import Bench
@@ -396,11 +396,29 @@ async def test_who_asks_for_what_is_in_the_log(bench: Bench, caplog: pytest.LogC
     client = await bench.client(uid=1000)
     await client.call("Rollback")
     assert "User 1000 (process 4711) asks for Rollback." in caplog.text
-    client = await bench.client(uid=2000)
-    for _ in range(3):
+    readers = [await bench.client(uid=2000) for _ in range(3)]
+    for reader in readers:
+        with pytest.raises(Refusal):
+            await reader.call("Rollback")
+    await readers[0].call("PlanSwitch", {"iccid": ICCID})
+    assert "PlanSwitch" not in caplog.text
+    assert caplog.text.count("User 2000 (process 4711) asked for Rollback and may not") == 1
+
+
+async def test_those_who_are_refused_cannot_fill_the_log(
+    bench: Bench, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for uid in range(6000, 6000 + 3 * COMPLAINTS):
+        client = await bench.client(uid)
         with pytest.raises(Refusal):
             await client.call("Rollback")
-    assert caplog.text.count("User 2000 (process 4711) asked for Rollback and may not") == 1
+        client.close()
+        await bench.until(lambda: not bench.server.connections)
+    assert caplog.text.count("and may not") == COMPLAINTS
+    monkeypatch.setattr("ipad_agent.local.varlink.limits.COMPLAIN_S", 0.0)
+    with pytest.raises(Refusal):
+        await (await bench.client(uid=2000)).call("Rollback")
+    assert caplog.text.count("and may not") == COMPLAINTS + 1
 
 
 async def test_one_user_cannot_keep_the_card_busy(bench: Bench) -> None:
