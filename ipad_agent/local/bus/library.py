@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import importlib
-import importlib.metadata
 import select
 from collections import deque
 from collections.abc import Callable, Iterable
@@ -72,8 +71,8 @@ def _too_old(name: str) -> bool:
     if name not in _OLDEST:
         return False
     try:
-        told = importlib.metadata.version(name.replace("_", "-"))
-    except importlib.metadata.PackageNotFoundError:
+        told: str = importlib.import_module(f"{name}.__version__").__version__
+    except ImportError:
         return False
     numbers = tuple(int(number) for number in told.split(".")[:2] if number.isdigit())
     return numbers < _OLDEST[name]

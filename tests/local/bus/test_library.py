@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import signal
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -213,7 +214,7 @@ def test_the_preferred_library_is_taken_and_the_other_one_without_it() -> None:
     ("installed", "taken"), [("2.11.9", "dbus_next"), ("2.12.0", "dbus_fast"), ("10.0b1", "dbus_fast")]
 )
 def test_a_library_that_is_too_old_is_left_alone(monkeypatch: pytest.MonkeyPatch, installed: str, taken: str) -> None:
-    monkeypatch.setattr("importlib.metadata.version", {"dbus-fast": installed}.__getitem__)
+    monkeypatch.setattr(importlib.import_module("dbus_fast.__version__"), "__version__", installed)
     assert load().name == taken
 
 

@@ -188,7 +188,7 @@ async def test_a_user_without_rights_reads_everything(bus: PrivateBus, log: Log,
         await log.until(said.ON_THE_BUS)
         assert f"{ROOT}/eUICC/0" in await bus.busctl("tree", "--list", BUS_NAME, nobody=True)
         status, out = await bus.ask("GetStatus", nobody=True)
-        assert status == 0
+        assert status == 0, out
         assert '"state": "ready"' in out
         status, out = await bus.ask("Recent", "10", nobody=True)
         assert (status, "IPA-1001" in out) == (0, True)
