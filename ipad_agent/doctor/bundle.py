@@ -1,19 +1,17 @@
-"""The support bundle: one file to send, in which everything is told and nobody can be recognised."""
+"""The support bundle: one file to send, in which everything is told and nobody can be recognised.
+
+What is only needed while one is made is loaded then.
+"""
 
 from __future__ import annotations
 
 import contextlib
-import gzip
 import io
 import json
 import os
-import platform
 import ssl
-import tarfile
-import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib import metadata
 from pathlib import Path
 from typing import Final
 
@@ -21,7 +19,6 @@ from ipad_agent import __version__
 from ipad_agent.config import Config, SecretError
 from ipad_agent.local.model import Happening, Status, to_plain
 
-from . import selfcheck
 from .forms import Known, known_in
 from .host_checks import shown_time
 from .items import Item
@@ -72,6 +69,8 @@ class Sources:
 
 def build(sources: Sources, *, salt: bytes | None = None) -> bytes:
     """A gzip-compressed tar. Raises ``BundleRefused`` when something known stands in it all the same."""
+    from . import selfcheck
+
     known = (sources.known | known_in_status(sources.status) | known_in_config(sources.config)).usable
     redactor = Redactor(known, salt=os.urandom(16) if salt is None else salt)
     archive = pack(files(sources, redactor), sources.now_s)
@@ -104,6 +103,9 @@ def files(sources: Sources, redactor: Redactor) -> dict[str, str]:
 
 def pack(contents: Mapping[str, str], now_s: float) -> bytes:
     """Files into an archive; of one that is too long the end is kept."""
+    import gzip
+    import tarfile
+
     target = io.BytesIO()
     stamp = int(min(max(now_s, 0), (1 << 32) - 1))
     with (
@@ -164,6 +166,9 @@ def known_in_journal(facts: Iterable[Mapping[str, object]]) -> Known:
 
 def versions() -> dict[str, str]:
     """Of this program, Python, and the libraries it uses."""
+    import platform
+    from importlib import metadata
+
     found = {"ipad-agent": __version__, "python": platform.python_version(), "openssl": ssl.OPENSSL_VERSION}
     for name in _LIBRARIES:
         try:
@@ -175,6 +180,8 @@ def versions() -> dict[str, str]:
 
 def system(root: Path = Path("/")) -> dict[str, str]:
     """Kernel and distribution; not the name of the host, which often names a customer."""
+    import platform
+
     known = platform.uname()
     found = {"kernel": f"{known.system} {known.release}", "machine": known.machine}
     try:
@@ -245,8 +252,3 @@ def _journal_line(entry: Owing) -> str:
 
 def _lines(lines: Iterable[str]) -> str:
     return "".join(f"{line}\n" for line in lines)
-
-
-def stamp() -> str:
-    """For the name of a file: ``20261121T012000``."""
-    return time.strftime("%Y%m%dT%H%M%S", time.gmtime())

@@ -1,4 +1,7 @@
-"""One full handshake with one server, judged as the agent judges it, and nothing after it."""
+"""One full handshake with one server, judged as the agent judges it, and nothing after it.
+
+The libraries of a carrier are loaded when it is tried, as the agent itself does.
+"""
 
 from __future__ import annotations
 
@@ -11,18 +14,14 @@ from ipad_agent.net import (
     CoapsEndpoint,
     HandshakeFailed,
     HttpsEndpoint,
-    OpenSslBackend,
     Traffic,
     TrustRefused,
     Unreachable,
     clock_is_plausible,
 )
 from ipad_agent.net.chain import Verdict, judge
-from ipad_agent.net.coap_transport import Association
 from ipad_agent.net.dtls import DtlsSettings
-from ipad_agent.net.https_connection import HttpsConnection, Progress
 from ipad_agent.net.resolve import Address
-from ipad_agent.net.tls_client import ALL_CURVES, TlsClient
 
 _LAST_WORDS_S: Final = 0.5
 """DTLS has this deadline itself and says more about it."""
@@ -71,6 +70,9 @@ async def shake_hands(
 
 
 async def _dtls(endpoint: CoapsEndpoint, address: Address, now_s: float, limit_s: float) -> tuple[str, Verdict]:
+    from ipad_agent.net import OpenSslBackend
+    from ipad_agent.net.coap_transport import Association
+
     settings = DtlsSettings(
         association="doctor",
         fingerprint="",
@@ -91,6 +93,8 @@ async def _dtls(endpoint: CoapsEndpoint, address: Address, now_s: float, limit_s
 
 async def _tls(endpoint: HttpsEndpoint, address: Address, now_s: float) -> tuple[str, Verdict]:
     """Python before 3.15 offers either the usual curves or brainpool, so both are tried, as the agent does."""
+    from ipad_agent.net.tls_client import ALL_CURVES
+
     try:
         return await _tls_with(endpoint, address, now_s, brainpool=False)
     except HandshakeFailed:
@@ -104,6 +108,9 @@ async def _tls(endpoint: HttpsEndpoint, address: Address, now_s: float) -> tuple
 
 
 async def _tls_with(endpoint: HttpsEndpoint, address: Address, now_s: float, *, brainpool: bool) -> tuple[str, Verdict]:
+    from ipad_agent.net.https_connection import HttpsConnection, Progress
+    from ipad_agent.net.tls_client import TlsClient
+
     client = TlsClient(endpoint.server_name, brainpool=brainpool)
     connection, verdict = await HttpsConnection.open(
         address,

@@ -1,4 +1,7 @@
-"""What the doctor wants to know of the machine, each as one question, so that a test can be another machine."""
+"""What the doctor wants to know of the machine, each as one question, so that a test can be another machine.
+
+The DTLS library is loaded when it is asked for: an agent that speaks HTTPS only has not loaded it.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from OpenSSL import SSL
-
 from ipad_agent.modem.lock import holders
 from ipad_agent.modem.sysfs import Tty, UsbDevice, read_ttys, read_usb_devices
-from ipad_agent.net import BackendLacks, OpenSslBackend, Psk, TrustRefused
+from ipad_agent.net import BackendLacks, Psk, TrustRefused
 from ipad_agent.net.chain import Verdict
 from ipad_agent.net.dtls import DtlsSettings
 from ipad_agent.net.errors import Refusal
@@ -100,6 +101,8 @@ class Machine:
 
 
 def _dtls_version() -> str:
+    from OpenSSL import SSL
+
     return SSL.OpenSSL_version(SSL.OPENSSL_VERSION).decode("ascii", "replace")
 
 
@@ -108,6 +111,10 @@ def _refuse(_: object) -> Verdict:
 
 
 def _lacking_in_dtls() -> tuple[str, ...]:
+    from OpenSSL import SSL
+
+    from ipad_agent.net import OpenSslBackend
+
     missing = []
     for curve in CURVES:
         try:
@@ -146,6 +153,8 @@ def _lacking_in_tls() -> tuple[str, ...]:
 
 
 def _no_psk() -> str | None:
+    from ipad_agent.net import OpenSslBackend
+
     try:
         OpenSslBackend().client(DtlsSettings("doctor", "", psk=Psk(b"doctor", bytes(16))), _refuse)
     except BackendLacks as error:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
@@ -73,3 +75,12 @@ def test_the_last_polls_are_told_from_the_status() -> None:
         EIM_ID: "the last poll, 2 min ago, failed: unreachable. The last good one was 2880 min ago."
     }
     assert polls_of(SITUATIONS["starting"]) == {}
+
+
+def test_an_agent_that_never_calls_the_doctor_pays_next_to_nothing_for_it() -> None:
+    heavy = "{'OpenSSL', 'aiocoap', 'h11', 'tarfile', 'importlib.metadata'}"
+    parts = "ipad_agent.doctor, ipad_agent.doctor.bundle, ipad_agent.doctor.collect, ipad_agent.doctor.within"
+    source = f"import sys, ipad_agent.rooms; before = set(sys.modules); import {parts}, ipad_agent.doctor.recording; "
+    source += f"print(sorted({heavy} & (set(sys.modules) - before)))"
+    ran = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True, check=True)
+    assert ran.stdout == "[]\n"
