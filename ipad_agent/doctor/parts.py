@@ -86,7 +86,11 @@ class DoctorParts(Protocol):
     def card(self) -> CardLook: ...
 
     def turn(self) -> AbstractAsyncContextManager[None]:
-        """Entered for each look at modem or card, and left before anything is told: no procedure runs meanwhile."""
+        """Entered for each look at modem or card, and left before anything is told: no procedure runs meanwhile.
+
+        Entering waits for as long as it takes (the doctor gives up by itself) or raises ``IpadError``; it must never
+        come back without the turn. The longest look takes a minute and a half.
+        """
 
     def endpoints(self, entry: EimConfigurationData) -> tuple[CoapsEndpoint | HttpsEndpoint, ...]:
         """Where the agent would poll this eIM, the preferred way first. Raises ``IpadError``."""

@@ -11,7 +11,7 @@ from typing import Final
 
 from ipad_agent.clock import Clock
 from ipad_agent.config import Config
-from ipad_agent.errors import CardError, ConfigError, ModemError
+from ipad_agent.errors import CardError, ConfigError, IpadError, ModemError
 
 from . import alone, card_checks, host_checks, modem_checks, net_checks
 from .items import NEEDS, TITLES, Item, Layer, verdict
@@ -129,6 +129,8 @@ async def _within(row: Row, parts: DoctorParts, seen: Seen) -> list[Item]:
             except TimeoutError:
                 seen.busy = True
                 return [Item(row.layer, None, "Not checked: the agent is busy with the modem and the card.")]
+            except IpadError as refusal:
+                return [Item(row.layer, None, f"Not checked: {refusal.message}.")]
         limit = asyncio.timeout(row.deadline_s)
         try:
             async with limit:

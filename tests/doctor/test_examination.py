@@ -125,6 +125,22 @@ def test_an_agent_that_is_busy_is_not_disturbed_and_the_rest_is_examined() -> No
     assert not found.wrong
 
 
+def test_an_agent_that_gives_no_turn_says_why() -> None:
+    patient = Patient()
+
+    class Refusing:
+        async def __aenter__(self) -> None:
+            raise EimError("too many others wait for the card")
+
+        async def __aexit__(self, *_: object) -> None:
+            raise AssertionError("it was never entered")
+
+    patient.turns.take = Refusing  # type: ignore[method-assign]
+    found = examine(patient)
+    assert patient.modem.asked == patient.card.asked == []
+    assert found.of(Layer.AT).sentence == "Not checked: too many others wait for the card."
+
+
 def test_a_check_that_hangs_ends_at_its_deadline() -> None:
     patient = Patient(card=FakeCard(eims=(ENTRY,)))
 
