@@ -35,7 +35,7 @@ class NameTaken(BusError):
     """Another program owns our name on the bus."""
 
     remedy = Remedy.ASK_PERSON
-    default_hint = "Is a second agent running? `busctl status io.github.ipadagent1` tells who owns the name."
+    default_hint = "Is a second agent running? `busctl list` tells which process owns the name."
 
 
 class NameRefused(BusError):
