@@ -32,7 +32,7 @@ from .procedures.holding import HeldWork
 from .procedures.ledger import Ledger
 from .procedures.no_link import NoLink
 from .procedures.poll import PollEnd, PollReport, needs_this_poll, poll
-from .procedures.ports import EimLink
+from .procedures.ports import EimLink, Journal, Memory
 from .procedures.provisioning import provision
 from .procedures.startup import CardFacts, CardKind
 from .procedures.state_change import StateChanges
@@ -40,6 +40,7 @@ from .procedures.switches import Switch, Switches
 from .procedures.work import WorkList
 from .status import Board
 from .timetable import Due, Timetable
+from .turns import Turns
 
 __all__ = ["Agent", "Links", "ManagedCard", "Notifier", "Rooms"]
 
@@ -65,31 +66,44 @@ class Agent:
         self._work = WorkList(rooms.journal)
         self._changes = StateChanges(rooms.memory)
         self._ledger = Ledger(rooms.memory)
-        self._guard = Guard(rooms.memory, rooms.clock, rooms.guarding, self._ledger)
-        self._switches = Switches(rooms.journal, rooms.clock, listener=self._heard)
+        self.guard = Guard(rooms.memory, rooms.clock, rooms.guarding, self._ledger)
+        self.switches = Switches(rooms.journal, rooms.clock, listener=self._heard)
         self.board = rooms.board if rooms.board is not None else Board(rooms.clock, version=__version__)
         self._host: str | None = None
         self.control = Control()
         self._held = HeldWork(rooms.memory, rooms.clock, rooms.holding)
         self._commanded = False
+        self._cause: str | None = None
         self._resets = CardResets(rooms.memory, rooms.clock)
         self._deadline: float | None = None
         self._refused_initial: Eid | None = None
         self._provisioned_at: float | None = None
         self._served = False
-        self._causes: set[Wake] = set()
+        self._causes: set[tuple[Wake, str | None]] = set()
         self._woken = asyncio.Event()
+        self.turns = Turns(self._woken.set)
 
     @property
     def overdue(self) -> bool:
         """Whether the step in progress has passed its limit: then the watchdog is no longer fed."""
         return self._deadline is not None and asyncio.get_running_loop().time() > self._deadline
 
-    def poke(self, cause: Wake) -> None:
-        """Somebody wants polls brought forward, as far as the schedule allows for this cause; ``Wake.COMMAND`` means
-        all eIMs, now. It ends any pause, also that after trouble with the card. To be called in the event loop."""
-        self._causes.add(cause)
+    def poke(self, cause: Wake, eim_id: str | None = None) -> None:
+        """Somebody wants polls of one eIM, or all, brought forward, as far as the schedule allows for this cause;
+        ``Wake.COMMAND`` means now. It ends any pause, also that after trouble with the card. To be called in the event
+        loop."""
+        self._causes.add((cause, eim_id))
         self._woken.set()
+
+    @property
+    def journal(self) -> Journal:
+        """What is owed, for those who show it."""
+        return self._rooms.journal
+
+    @property
+    def memory(self) -> Memory:
+        """What is remembered over restarts."""
+        return self._rooms.memory
 
     async def run(self) -> None:
         """Serve the card for ever. Trouble with card or modem leads to a pause and a new start, never to an end."""
@@ -98,7 +112,7 @@ class Agent:
             events.DAMAGED_WORK.emit(count=dropped)
         next_pause_s = FIRST_PAUSE_S
         with contextlib.suppress(StoreError):  # a full disk costs the device its rest of the time, not its way back
-            self._switches.after_start()
+            self.switches.after_start()
         while True:
             started = asyncio.get_running_loop().time()
             try:
@@ -117,6 +131,7 @@ class Agent:
                 status = "starting again after an error nobody expected"
                 events.BUG.emit(reason=repr(bug), wait_s=pause_s)
                 trace(bug)
+            self.turns.refuse(status)
             await self._card_away()
             await self._pause(pause_s, status)
             next_pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
@@ -139,8 +154,11 @@ class Agent:
         with _Step(self, POLL_LIMIT_S):
             facts = await self._find_card()
         self.board.card_found(facts)
+        await self._rooms.show_modem(self.board)
+        self.turns.serve()
         if facts.kind is not CardKind.IOT:
             self.board.looks_again(LOOK_AGAIN_S)
+            await self.turns.take(self._context(facts), ())
             procedure_events.NOT_AN_IOT_CARD.emit(eid=facts.eid.short, kind=facts.kind.value, retry_s=LOOK_AGAIN_S)
             await self._pause(LOOK_AGAIN_S, f"{facts.kind.value} is inserted; this agent leaves it alone")
             return
@@ -157,9 +175,10 @@ class Agent:
             facts = await startup.read_card(self._rooms.card)
         eims = self._with_owed(facts.eims)
         self._show_eims(facts, eims)
-        self.board.switch(self._switches.open())
+        self.board.switch(self.switches.open())
         if not eims:
             self.board.looks_again(LOOK_AGAIN_S)
+            await self.turns.take(self._context(facts), ())
             procedure_events.NO_EIM.emit(retry_s=LOOK_AGAIN_S)
             await self._pause(LOOK_AGAIN_S, "no eIM manages this card yet")
             return
@@ -228,6 +247,8 @@ class Agent:
         announced = ""
         while eims:
             self._bring_forward(timetable)
+            if self.turns.waiting:
+                await self._take_turns(facts, timetable)
             due = timetable.next()
             if due is None:
                 return
@@ -252,6 +273,8 @@ class Agent:
                 timetable.set_eims(eims)
                 self._show_eims(facts, eims)
                 self._rooms.links.keep_only(list(eims.values()))
+                await self._show_profiles("eIM")
+            await self._rooms.show_modem(self.board)
             timetable.wake(Wake.STATE_CHANGE, self._pending(eims) - told_later)
             if report is not None and report.end is PollEnd.EIM_CHANGED and eim_id in eims:
                 timetable.wake(Wake.COMMAND, [eim_id])  # by its new key or address; more may wait there
@@ -259,7 +282,7 @@ class Agent:
 
     def _pressing(self, facts: CardFacts, eims: dict[str, EimConfigurationData]) -> str | None:
         """The eIM whose poll cannot wait, because a switch is under way that it has to prove."""
-        switch = self._switches.open()
+        switch = self.switches.open()
         if switch is None or not needs_this_poll(self._context(facts), switch):
             return None
         return switch.eim_id if switch.eim_id in eims else next(iter(eims))
@@ -270,14 +293,14 @@ class Agent:
         context, eims = self._context(facts), tuple(eim.eim_id for eim in facts.eims)
         done = await local_switch.settle(context, self._ledger, eims)
         if done is not None:
-            self._guard.guardian.did(done)
+            self.guard.guardian.did(done)
         return await reset.settle(context, self._rooms.memory) or done is not None
 
     async def _rest(self, facts: CardFacts, due: Due, timetable: Timetable) -> None:
         """Until the next poll, or until it is time to look whether all is well."""
         status = f"{due.eim_id}: {due.decision.sentence}"
-        watched = self._guard.enabled or self._switches.open() is not None
-        wait_s = min(due.decision.wait_s, self._guard.check_s) if watched else due.decision.wait_s
+        watched = self.guard.enabled or self.switches.open() is not None
+        wait_s = min(due.decision.wait_s, self.guard.check_s) if watched else due.decision.wait_s
         await self._pause(wait_s, status, timetable)
         if watched and wait_s < due.decision.wait_s:
             await self._look_after(facts)
@@ -286,13 +309,32 @@ class Agent:
         """Is the device connected, and if it is not, is it time to do something about it?"""
         context = self._context(facts)
         with _Step(self, POLL_LIMIT_S):
+            await self._rooms.show_modem(self.board)
             await window.look_again(context)
-            await self._guard.look(self._rooms.network, self._host)
-            if await self._guard.act(context, tuple(eim.eim_id for eim in facts.eims)):
+            await self.guard.look(self._rooms.network, self._host)
+            if await self.guard.act(context, tuple(eim.eim_id for eim in facts.eims)):
+                await self._show_profiles("guardian")
                 await self._rooms.card.release()
 
+    async def _take_turns(self, facts: CardFacts, timetable: Timetable) -> None:
+        """Do what others want of the card."""
+        eims = tuple(eim.eim_id for eim in facts.eims)
+        told_later = self._pending(eims)
+        with _Step(self, POLL_LIMIT_S):
+            if await self.turns.take(self._context(facts), eims):
+                await self._show_profiles("local")
+        timetable.wake(Wake.STATE_CHANGE, self._pending(eims) - told_later)
+        await self._rooms.card.release()
+
+    async def _show_profiles(self, cause: str) -> None:
+        """Tell the board which profiles there are now, and who made it so."""
+        cause, self._cause = self._cause or cause, None
+        self.board.profiles(await self._rooms.card.get_profiles(), cause)
+
     def _heard(self, moved: Switch, happening: Happening) -> None:
-        self._guard.heard(moved, happening)
+        if happening is Happening.CAME_BACK:
+            self._cause = moved.way.value
+        self.guard.heard(moved, happening)
         self.board.switch_moved(moved, happening)
 
     def _show_eims(self, facts: CardFacts, eims: dict[str, EimConfigurationData]) -> None:
@@ -311,18 +353,16 @@ class Agent:
         for item in timetable.all():
             self.board.next_poll(item.eim_id, item.decision.wait_s, item.decision.sentence.partition(": ")[2])
         self.board.owed(self._work.open())
-        self.board.guardian(self._guard.guardian.watch, self._guard.guardian.decision)
+        self.board.guardian(self.guard.guardian.watch, self.guard.guardian.decision)
 
     def _bring_forward(self, timetable: Timetable) -> None:
         """Do what ``poke`` asked for."""
         causes, self._causes = self._causes, set()
         self._woken.clear()
-        for cause in Wake:
-            if cause in causes:
-                events.WOKEN.emit(cause=cause.value)
-                timetable.wake(cause)
-                if cause is Wake.COMMAND:
-                    self._commanded = True
+        for cause, eim_id in sorted(causes, key=lambda item: (list(Wake).index(item[0]), item[1] or "")):
+            events.WOKEN.emit(cause=cause.value)
+            timetable.wake(cause, None if eim_id is None else [eim_id])
+            self._commanded = self._commanded or cause is Wake.COMMAND
 
     async def _poll(
         self, facts: CardFacts, eims: dict[str, EimConfigurationData], eim_id: str, timetable: Timetable
@@ -368,7 +408,7 @@ class Agent:
                 with contextlib.suppress(NetworkError, EimError):  # what counted has been said before
                     await link.close()
             finally:
-                self._guard.polled(outcome)
+                self.guard.polled(outcome)
                 self.board.poll_ended(
                     eim_id,
                     outcome,
@@ -397,7 +437,7 @@ class Agent:
             receivers=Receivers(rooms.memory, rooms.clock),
             connector=rooms.connector,
             download=rooms.download,
-            switches=self._switches,
+            switches=self.switches,
             ledger=self._ledger,
             switching=rooms.switching,
             network=rooms.network,

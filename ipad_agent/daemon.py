@@ -7,6 +7,7 @@ import contextlib
 import logging
 import os
 import signal
+from functools import partial
 from typing import Final
 
 from . import __version__, events
@@ -15,6 +16,7 @@ from .agent import Agent, Rooms
 from .clock import Clock, SystemClock
 from .config import Config
 from .errors import CardError, ModemError
+from .faces import Faces
 from .policy import Wake
 from .procedures.holding import Holding
 from .rooms import (
@@ -27,8 +29,9 @@ from .rooms import (
     smdp_connector,
 )
 from .sdnotify import Notifier
+from .status import Board
 from .store import Journal, Memory, RealFilesystem, StateLock
-from .surroundings import device_network, site
+from .surroundings import device_network, show_modem, site
 
 CLOSE_LIMIT_S: Final = 1.5
 
@@ -86,6 +89,8 @@ async def _run(config: Config, journal: Journal, memory: Memory, clock: Clock) -
             guarding=config.guardian.settings(),
             network=device_network(config, card.access),
             site=site(config, card.access, clock, memory),
+            board=Board(clock, version=__version__, budget_bytes_per_day=config.budget.day_bytes),
+            show_modem=partial(show_modem, card.access),
             holding=Holding(config.conditions.retry_s, config.conditions.max_hold_s),
         )
     )
@@ -96,22 +101,34 @@ async def _run(config: Config, journal: Journal, memory: Memory, clock: Clock) -
     loop.add_signal_handler(signal.SIGUSR1, agent.poke, Wake.COMMAND)
     # A missing modem is no failed start: the agent waits for it, and systemd must not restart us meanwhile.
     notifier.ready("looking for the modem and the card")
+    faces = Faces(agent, config, clock, card)
+    shown = [asyncio.create_task(face) for face in faces.tasks()]
     tasks = [
         asyncio.create_task(agent.run(), name="agent"),
         asyncio.create_task(stop.wait(), name="stop"),
         asyncio.create_task(_feed_watchdog(notifier, agent), name="watchdog"),
     ]
+    for face in shown:
+        face.add_done_callback(_face_ended)
     done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     notifier.stopping()
-    for task in tasks:
+    for task in (*tasks, *shown):
         task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+    await asyncio.gather(*tasks, *shown, return_exceptions=True)
+    faces.close()
     with contextlib.suppress(CardError, ModemError, TimeoutError):
         async with asyncio.timeout(CLOSE_LIMIT_S):
             await card.euicc.close()
     for task in done:
         if not task.cancelled() and task.exception() is not None:
             task.result()
+
+
+def _face_ended(task: asyncio.Task[None]) -> None:
+    """A face that ends by itself is a defect; the agent goes on without it."""
+    if not task.cancelled() and (error := task.exception()) is not None:
+        said.FACE_LOST.emit(reason=repr(error))
+        events.trace(error)
 
 
 async def _feed_watchdog(notifier: Notifier, agent: Agent) -> None:

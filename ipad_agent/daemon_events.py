@@ -61,3 +61,9 @@ CARD_SILENT = define(
     "The modem switches the SIM off and on, step by step up to its own restart. If the card stays silent that is "
     "repeated after 5, 10, 15, 20, 30 and then every 60 minutes; every attempt in between only asks.",
 )
+FACE_LOST = define(
+    "IPA-1011",
+    ERROR,
+    "One of the local interfaces ended: {reason}. The agent goes on without it.",
+    "A defect of this program; a restart brings the interface back. Polls, switches and deliveries are not touched.",
+)

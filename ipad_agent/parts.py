@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -50,6 +50,10 @@ class Notifier(Protocol):
     def status(self, text: str) -> object: ...
 
 
+async def _show_nothing(board: Board) -> None:
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class Rooms:
     """All the daemon works with. ``initial_eims`` is the AddInitialEim request for a card that nobody manages;
@@ -76,3 +80,4 @@ class Rooms:
     site: Site = NO_SITE
     holding: Holding = field(default_factory=Holding)
     board: Board | None = None
+    show_modem: Callable[[Board], Awaitable[None]] = _show_nothing

@@ -8,10 +8,12 @@ from typing import Final
 from .clock import Clock
 from .config import Config
 from .errors import CardError, ModemError
+from .local.model import Radio
 from .modem.access import ModemCardAccess
 from .policy.verdict import Finding, Stage
 from .procedures.startup import NETWORKS
 from .site import ApnTable, Conditions, Hooks, NetworkChecks, SiteSay
+from .status import Board
 from .store import Memory
 
 _SILENT: Final = "the modem does not say"
@@ -96,6 +98,27 @@ def site(config: Config, access: ModemCardAccess, clock: Clock, memory: Memory) 
         ApnTable() if config.site.apn_table is None else ApnTable.load(config.site.apn_table),
         network_of,
     )
+
+
+async def show_modem(access: ModemCardAccess, board: Board) -> None:
+    """Tell the board which modem answers and what it says of the network; one that does not answer tells nothing."""
+    try:
+        identity, port = await access.identity(), await access.port()
+        iccid = await access.read_iccid()
+        board.modem(identity, port=port, transport=access.way, iccid=iccid)
+        registration, signal = await access.registration(), await access.signal()
+        board.radio(
+            Radio(
+                registration=None if registration is None else str(registration),
+                registered=None if registration is None else registration.registered,
+                network=await access.rplmn(),
+                technology=await access.technology(),
+                signal_dbm=None if signal is None else signal.dbm,
+                signal_kind=None if signal is None else signal.kind,
+            )
+        )
+    except (ModemError, CardError):
+        return
 
 
 def _short(iccid: str) -> str:

@@ -114,6 +114,15 @@ class ModemCardAccess:
         """The registered network as 5 or 6 digits (``26201``), or None. Raises errors of the modem side."""
         return await registration.read_rplmn(self._link)
 
+    @property
+    def way(self) -> str | None:
+        """How APDUs travel now (``cgla`` or ``csim``): what worked last; None before any was tried."""
+        return self._ways[0] if self._ways else None
+
+    async def port(self) -> str:
+        """The port, opened if it is not."""
+        return (await self._link.ready()).description
+
     async def technology(self) -> str | None:
         """The radio access in words (``LTE``, ``NB-IoT``), or None. Raises errors of the modem side."""
         return await registration.read_technology(self._link)

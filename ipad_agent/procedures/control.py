@@ -20,6 +20,8 @@ class Control:
     def __init__(self) -> None:
         self._call: Call | None = None
         self._said = asyncio.Event()
+        self.waited_for = False
+        """Whether a procedure waits for a word right now."""
 
     def say(self, call: Call) -> None:
         """To be called in the event loop."""
@@ -32,11 +34,14 @@ class Control:
 
     async def wait(self, limit_s: float) -> Call | None:
         """The word, or None after ``limit_s``."""
+        self.waited_for = True
         try:
             async with asyncio.timeout(max(limit_s, 0.001)):
                 await self._said.wait()
         except TimeoutError:
             return None
+        finally:
+            self.waited_for = False
         call = self._call
         self.clear()
         return call

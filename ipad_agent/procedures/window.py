@@ -56,6 +56,13 @@ async def look_again(context: Context) -> None:
         _unproved(context, open_switch, findings)
 
 
+async def accept(context: Context, happening: Happening) -> None:
+    """A person accepts the open switch that nothing waits for; nothing without one."""
+    open_switch = context.switches.open()
+    if open_switch is not None and open_switch.phase in (Phase.PROVING, Phase.UNPROVED):
+        await _committed(context, open_switch, happening, "a person accepted it")
+
+
 class _Window:
     """The open switch of the journal, under way."""
 
