@@ -8,6 +8,7 @@ from typing import Any
 
 from ipad_agent.lab import der
 from ipad_agent.lab.agent_config import Table, merged
+from ipad_agent.lab.agent_process import AgentEvent
 from ipad_agent.lab.bench import Bench, BenchOptions
 from ipad_agent.lab.eim import Order
 from ipad_agent.lab.euicc.es10 import Handler
@@ -103,11 +104,12 @@ async def ready(bench: Bench) -> None:
     await bench.agent.event(NO_MORE_WORK, deadline_s=30)
 
 
-async def said(run: Run, bench: Bench, name: str, *ids: str, deadline_s: float = 20.0) -> None:
+async def said(run: Run, bench: Bench, name: str, *ids: str, deadline_s: float = 20.0) -> AgentEvent:
     """The agent says so."""
     async with run.step(name) as step:
         event = await bench.agent.event(*ids, deadline_s=deadline_s)
         step.detail = event.text.partition("\n")[0]
+    return event
 
 
 async def told(run: Run, bench: Bench, order: Order, *expected: str, deadline_s: float = 20.0) -> Entry:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from typing import Any
 
@@ -39,6 +40,8 @@ from ._switches import (
 NOT_COVERED = {OPERATOR_A: None}
 GOOD = (ARMED, SWITCHED, COMMITTED)
 BACK = (ARMED, SWITCHED, GOING_BACK, WENT_BACK)
+DARK_S, TOLERANCE_S = 1.5, 0.5
+"""Clocks of two boots are compared by the wall clock, and what is said is said a little later than it happens."""
 
 
 @scenario(
@@ -48,7 +51,7 @@ BACK = (ARMED, SWITCHED, GOING_BACK, WENT_BACK)
 )
 async def switch_ok(run: Run) -> None:
     """The proof is taken from the new profile: when the result arrives the modem is registered with it."""
-    async with run.bench(proving(modem={"attach_s": 0.6})) as bench:
+    async with run.bench(proving(modem={"attach_s": 1.5})) as bench:
         hooks, asked = Hooks(bench), count_calls(bench, ROLLBACK)
         await ready(bench)
         order = bench.order("enable", OPERATOR_A, "--rollback")
@@ -221,16 +224,16 @@ async def switch_power_cut_in_window(run: Run) -> None:
         hooks, asked = Hooks(bench), count_calls(bench, ROLLBACK)
         await ready(bench)
         order = bench.order("enable", OPERATOR_A, "--rollback")
-        await said(run, bench, "the card switches", SWITCHED)
-        began_s = run.elapsed_s
+        began = await said(run, bench, "the card switches", SWITCHED)
         await said(run, bench, "the agent waits for the network", STAGE)
         async with run.step("the power goes, and comes back"):
             await bench.power_cut()
+            await asyncio.sleep(DARK_S)  # time that has to count although nobody was there to count it
             await bench.power_back()
-        await said(run, bench, "the agent goes on with the switch", RESUMED)
+        resumed = await said(run, bench, "the agent goes on with the switch", RESUMED)
+        whole_s = float(resumed.facts["left_s"]) + (resumed.t_s or 0.0) - (began.t_s or 0.0)
+        run.check("the boot gave it no new time", whole_s < SHORT_S + TOLERANCE_S, f"{whole_s:.1f} s in all")
         await said(run, bench, "its time is over", GOING_BACK)
-        waited_s = run.elapsed_s - began_s
-        run.check("the boot gave it no new time", waited_s < CONFIRM_AND_START_S, f"{waited_s:.1f} s")
         await told(run, bench, order, "enable ok", "rollback ok")
         await check_end(run, bench, BOOTSTRAP, [order], chapters=BACK)
         run.check("one rollback was asked for", asked[ROLLBACK] == 1, str(asked[ROLLBACK]))
@@ -271,10 +274,6 @@ async def switch_agent_killed_in_window(run: Run) -> None:
         run.check("nobody asked for a rollback", asked[ROLLBACK] == 0, str(asked[ROLLBACK]))
         ends = hooks.ends
         run.check("the hook of the end was called once", ends == ["committed"], " ".join(ends))
-
-
-CONFIRM_AND_START_S = 11.0
-"""Five seconds of proof, and what killing, booting and reaching the card takes on a busy machine."""
 
 
 def _covered(covered: bool) -> dict[str, Any]:
