@@ -33,15 +33,16 @@ from .owner import Owner
 _ATTACH_S = 2.0
 _ROUND_TRIP_S = 0.1
 _PATIENCE_S = 60.0
+_SHORT_BYTES = 32
 
 
 class Reader:
     """A card reader with a radio: executes the card's REFRESH, attaches with the profile that the card shows.
 
     ``faults`` are taken from the front, one at the next APDU of the card's own functions: ``lost`` (not executed, no
-    answer), ``answer-lost`` (executed, no answer), ``cut`` (the card loses power before), ``cut-after``, ``garbage``,
-    ``short`` (executed; the answer ends after 256 bytes). ``absent`` takes the reader away altogether. One that
-    does not ``refresh`` leaves REFRESH to others.
+    answer), ``answer-lost`` (executed, no answer), ``cut`` (the card loses power before), ``cut-after``, ``garbage``;
+    ``short`` lets the next longer answer end after 32 bytes, as if that were all. ``absent`` takes the reader away
+    altogether. One that does not ``refresh`` leaves REFRESH to others.
     """
 
     def __init__(
@@ -120,7 +121,8 @@ class ReaderAccess:
         self._owner.check()
         if reader.absent:
             raise ChannelLost("the reader is gone", reason=LossReason.PORT)
-        fault = reader.faults.pop(0) if reader.faults and apdu[1] == 0xE2 else None
+        waiting = reader.faults[0] if reader.faults else None
+        fault = reader.faults.pop(0) if waiting not in (None, "short") and apdu[1] == 0xE2 else None
         if fault == "lost":
             raise ChannelLost("no answer", reason=LossReason.TIMEOUT)
         if fault == "cut":
@@ -140,8 +142,9 @@ class ReaderAccess:
             raise ChannelLost("no answer", reason=LossReason.TIMEOUT)
         if fault == "garbage":
             raise ChannelLost("noise", reason=LossReason.DAMAGED)
-        if fault == "short":
-            return answer[: max(2, len(answer) // 2)][:-2] + b"\x90\x00"
+        if waiting == "short" and len(answer) > _SHORT_BYTES:
+            reader.faults.pop(0)
+            return answer[:_SHORT_BYTES] + b"\x90\x00"
         return answer
 
     async def send_terminal_capability(self, apdu: bytes) -> bytes:

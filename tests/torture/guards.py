@@ -1,0 +1,185 @@
+"""Guards of the agent and of the lab's parts, each as a way to take it away."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from ipad_agent.card.recovery import Recovery
+from ipad_agent.errors import CardError, ModemError
+from ipad_agent.lab.eim import results
+from ipad_agent.lab.euicc import packages
+from ipad_agent.modem import session
+from ipad_agent.net import coaps
+from ipad_agent.net.chain import Verdict
+from ipad_agent.policy.switch import Happening
+from ipad_agent.policy.verdict import Finding, Stage
+from ipad_agent.procedures import delivery, euicc_package, notify, state_change, switch, window, work
+from ipad_agent.store import journal
+from ipad_agent.torture import eyes
+
+Guard = Callable[[pytest.MonkeyPatch], None]
+GUARDS: dict[str, Guard] = {}
+
+
+def guard(take_away: Guard) -> Guard:
+    GUARDS[take_away.__name__] = take_away
+    return take_away
+
+
+@guard
+def journal_is_synced(patch: pytest.MonkeyPatch) -> None:
+    """Records reach the file, and the disk when it likes."""
+
+    real = journal.Journal._commit
+
+    def commit(self: Any, record: bytes) -> None:
+        if self._file is not None:
+            self._file.sync = lambda: None
+        real(self, record)
+
+    patch.setattr(journal.Journal, "_commit", commit)
+
+
+@guard
+def order_is_written_down_before_the_card_gets_it(patch: pytest.MonkeyPatch) -> None:
+    """What the journal should know before the card is touched, it learns with the result."""
+
+    async def arm(context: Any, eim: Any, work: Any) -> None:
+        return None
+
+    patch.setattr(switch, "arm", arm)
+
+
+@guard
+def result_is_on_disk_before_it_is_sent(patch: pytest.MonkeyPatch) -> None:
+    """The result lives in memory until the eIM took it."""
+
+    def answered(self: Any, done: Any, result: bytes) -> Any:
+        return replace(done, result=result)
+
+    patch.setattr(work.WorkList, "answered", answered)
+
+
+@guard
+def modem_and_card_have_to_agree(patch: pytest.MonkeyPatch) -> None:
+    async def switched(self: Any, *_: Any) -> bool:
+        return True
+
+    async def card(self: Any, iccid: str) -> Finding:
+        return Finding(Stage.CARD, True, "not looked at")
+
+    patch.setattr(Recovery, "_switched", switched)
+    patch.setattr(eyes.Eyes, "card", card)
+
+
+@guard
+def way_back_is_taken(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(window, "time_over", lambda way: Happening.TIME_OVER_FOR_GOOD)
+
+
+@guard
+def one_rollback_only(patch: pytest.MonkeyPatch) -> None:
+    """After a lost answer the rollback is simply ordered again and what comes then is believed."""
+
+    async def order(context: Any, current: Any) -> Any:
+        try:
+            answer = await context.card.profile_rollback()
+        except (CardError, ModemError):
+            await context.card.recover()
+            answer = await context.card.profile_rollback()
+        return (answer.package_result, None) if answer.result.ok else (None, answer.result.name)
+
+    patch.setattr(window, "_order_rollback", order)
+
+
+@guard
+def removal_only_after_acknowledgement(patch: pytest.MonkeyPatch) -> None:
+    real = delivery._deliver
+
+    async def deliver(context: Any, eim: Any, result: bytes, *, seq: int | None, **more: Any) -> Any:
+        if seq is not None:
+            await context.card.remove_notification(seq)
+        return await real(context, eim, result, seq=seq, **more)
+
+    patch.setattr(delivery, "_deliver", deliver)
+
+
+@guard
+def notification_is_removed_only_when_taken(patch: pytest.MonkeyPatch) -> None:
+    real = notify._Sender.send
+
+    async def send(self: Any, notification: Any) -> Any:
+        await real(self, notification)
+        return None
+
+    patch.setattr(notify._Sender, "send", send)
+
+
+@guard
+def card_counts_packages(patch: pytest.MonkeyPatch) -> None:
+    """The card's counter is the last of two guards: the first is that the card is asked for the result."""
+    real = packages._load
+
+    def load(isdr: Any, raw: bytes) -> bytes:
+        for entry in isdr.state.eims:
+            entry.counter = 0
+        return real(isdr, raw)
+
+    patch.setattr(packages, "_load", load)
+    card_is_asked_before_a_package_is_loaded_again(patch)
+
+
+@guard
+def card_is_asked_before_a_package_is_loaded_again(patch: pytest.MonkeyPatch) -> None:
+    async def nothing(context: Any, work: Any, **more: Any) -> None:
+        return None
+
+    patch.setattr(euicc_package, "stored_result_of", nothing)
+
+
+@guard
+def server_is_judged_after_every_handshake(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(coaps.CoapsCarrier, "_judge", lambda self, certificates: Verdict(how="nobody looked"))
+
+
+@guard
+def commands_have_deadlines(patch: pytest.MonkeyPatch) -> None:
+    class Asyncio:
+        def __getattr__(self, name: str) -> Any:
+            return getattr(asyncio, name)
+
+        def timeout(self, limit_s: float) -> Any:
+            return _NoTimeout()
+
+    patch.setattr(session, "asyncio", Asyncio())
+
+
+class _NoTimeout:
+    async def __aenter__(self) -> None:
+        return None
+
+    async def __aexit__(self, *_: object) -> None:
+        return None
+
+
+@guard
+def eim_takes_a_result_twice(patch: pytest.MonkeyPatch) -> None:
+    real = results._check_sequence
+
+    def check(device: Any, inner: Any, judgement: Any, rules: Any) -> None:
+        real(device, inner, judgement, rules)
+        if judgement.facts.pop("repeated", False):
+            judgement.discarded = "I have that already"
+            judgement.acknowledge.clear()
+
+    patch.setattr(results, "_check_sequence", check)
+
+
+@guard
+def eims_are_told_of_changes(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(state_change.StateChanges, "note", lambda self, eims, cause: None)

@@ -1,0 +1,73 @@
+"""The torture run bites: with any one guard taken away, it finds a broken promise in a few named histories.
+
+The same histories are lived through with the guard in place first, so that it is the guard that makes the difference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import pytest
+
+from ipad_agent.lab.euicc.profiles import OPERATOR_A, OPERATOR_B
+from ipad_agent.torture.history import Deed, History, Setting, write
+from ipad_agent.torture.run import live_through
+
+from .guards import GUARDS
+
+UNCOVERED = frozenset({OPERATOR_A})
+
+
+def outage_while_a_profile_proves_itself(steps: int) -> History:
+    """The only way out of a profile without coverage is the rollback, and the power goes while it is armed."""
+    deeds = (
+        Deed(700.0, "order", (0, f"enable {OPERATOR_B}")),
+        Deed(700.1, "order", (0, "unset-fallback")),
+        Deed(700.2, "order", (0, f"enable {OPERATOR_A} --rollback")),
+        Deed(701.0, "poll now"),
+        Deed(780.0, "outage", (steps,)),
+    )
+    return History(steps, Setting(uncovered=UNCOVERED), deeds, heal_at_s=1300.0)
+
+
+def rollback_whose_answer_is_lost() -> History:
+    deeds = (
+        Deed(700.0, "order", (0, f"enable {OPERATOR_A} --rollback")),
+        Deed(701.0, "poll now"),
+        Deed(1000.0, "reader fault", ("answer-lost", 1)),
+    )
+    return History(1, Setting(uncovered=UNCOVERED), deeds, heal_at_s=1300.0)
+
+
+def seeds(*numbers: int) -> list[History]:
+    return [write(number) for number in numbers]
+
+
+CASES: dict[str, tuple[set[str], list[History]]] = {
+    "journal_is_synced": ({"stranded"}, [outage_while_a_profile_proves_itself(steps) for steps in (13, 25, 31)]),
+    "order_is_written_down_before_the_card_gets_it": ({"stranded"}, [outage_while_a_profile_proves_itself(13)]),
+    "result_is_on_disk_before_it_is_sent": ({"journal-not-empty"}, seeds(1, 2, 4)),
+    "modem_and_card_have_to_agree": ({"not-in-step"}, seeds(121)),
+    "way_back_is_taken": ({"stranded"}, [outage_while_a_profile_proves_itself(13)]),
+    "one_rollback_only": ({"journal-not-empty"}, [rollback_whose_answer_is_lost()]),
+    "removal_only_after_acknowledgement": ({"removed-early"}, seeds(0, 1, 2)),
+    "notification_is_removed_only_when_taken": ({"removed-early"}, seeds(164, 170)),
+    "card_counts_packages": ({"executed-twice"}, seeds(3, 8, 22)),
+    "card_is_asked_before_a_package_is_loaded_again": ({"not-delivered"}, seeds(43, 62, 196)),
+    "server_is_judged_after_every_handshake": ({"betrayed"}, seeds(3, 11, 37)),
+    "commands_have_deadlines": ({"no-deadline"}, seeds(4, 8, 18)),
+    "eim_takes_a_result_twice": ({"journal-not-empty"}, seeds(12, 44, 46)),
+    "eims_are_told_of_changes": ({"not-told"}, seeds(32, 74, 77)),
+}
+
+
+def broken(histories: Iterable[History]) -> set[str]:
+    return {name for history in histories for name in live_through(history).names}
+
+
+@pytest.mark.parametrize("guard", GUARDS)
+def test_a_guard_that_is_taken_away_is_missed(guard: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    names, histories = CASES[guard]
+    assert broken(histories) == set()
+    GUARDS[guard](monkeypatch)
+    assert broken(histories) >= names

@@ -1,0 +1,74 @@
+"""Random histories of the whole agent: every promise is kept, and a seed tells the same story every time."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from ipad_agent.torture.history import write
+from ipad_agent.torture.many import shortest
+from ipad_agent.torture.run import live_through, run_seed
+
+SEEDS = 300
+BLOCK = 25
+
+
+@pytest.mark.parametrize("first", range(0, SEEDS, BLOCK))
+def test_every_promise_is_kept_whatever_happens(first: int) -> None:
+    broken = {
+        seed: {violation.name: violation.sentence for violation in ended.violations}
+        for seed in range(first, first + BLOCK)
+        if (ended := run_seed(seed)).violations
+    }
+    assert not broken, f"see the story with: ipad-agent lab torture --seed {min(broken)} ({broken})"
+
+
+@pytest.mark.parametrize("seed", [0, 6, 25, 42])
+def test_a_seed_tells_the_same_story_every_time(seed: int) -> None:
+    assert run_seed(seed).story.digest == run_seed(seed).story.digest
+
+
+def test_a_seed_tells_the_same_story_in_every_process() -> None:
+    script = (
+        "from ipad_agent.torture.run import run_seed\nprint(*(run_seed(seed).story.digest for seed in (0, 3, 6, 11)))"
+    )
+    told = {
+        subprocess.run(
+            [sys.executable, "-c", script],
+            env={**os.environ, "PYTHONHASHSEED": hash_seed},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for hash_seed in ("1", "2")
+    }
+    assert len(told) == 1
+
+
+def test_histories_differ_and_reach_every_way_and_every_fault() -> None:
+    histories = [write(seed) for seed in range(SEEDS)]
+    assert len(set(histories)) == SEEDS
+    assert {(h.setting.way, h.setting.carrier) for h in histories} == {
+        ("at", "coap"),
+        ("at", "straight"),
+        ("reader", "coap"),
+        ("reader", "straight"),
+    }
+    from ipad_agent.torture.deeds import KINDS
+
+    assert {deed.kind for history in histories for deed in history.deeds} == KINDS
+
+
+def test_a_broken_promise_is_told_with_the_deeds_that_matter(monkeypatch: pytest.MonkeyPatch) -> None:
+    from .guards import GUARDS
+
+    GUARDS["server_is_judged_after_every_handshake"](monkeypatch)
+    seed = next(seed for seed in range(100) if "betrayed" in run_seed(seed).names)
+    whole = live_through(write(seed))
+    short = shortest(whole.history, whole.names)
+    assert "betrayed" in short.names
+    assert len(short.history.deeds) < len(whole.history.deeds)
+    assert "impostor" in str(short.story)
