@@ -414,6 +414,7 @@ class Bench:
         self.power_lost.set()
 
     def _write_config(self) -> None:
+        (self.folder / "agent-run").mkdir(exist_ok=True, mode=0o700)  # as the service manager does
         host, port = self.proxy.address
         base: dict[str, Table] = {
             "modem": {"port": self.modem.path, "lock_dir": self.folder},
