@@ -24,7 +24,7 @@ from .timetable import Documents
 class ManagedCard(Card, Protocol):
     """The card, and what the daemon does with it between procedures."""
 
-    async def recover(self, *, first_rung: int | None = None) -> None:
+    async def recover(self, *, first_rung: int | None = None, expected: str | None = None) -> None:
         """Get the card back; ``first_rung`` resets it in any case, beginning with this rung of the ladder."""
 
     async def release(self) -> None:

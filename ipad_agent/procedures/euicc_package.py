@@ -73,12 +73,12 @@ async def _finish(context: Context, eim: Association, work: Work, result: EuiccP
     work = context.work.answered(work, result.relay_raw)
     if result.variant != "signed":
         events.PACKAGE_REFUSED.emit(what=sentences.of_result(result))
-        await switch.card_answered(context, work, switched=False)
+        await switch.card_answered(context, work, result)
         return work
     events.PACKAGE_LOADED.emit(what=sentences.of_result(result))
     if result.switched:
         events.SWITCHING.emit()
-    await switch.card_answered(context, work, switched=result.switched)
+    await switch.card_answered(context, work, result)
     if sentences.changed_profiles(result):
         await _note_change(context, eim, switched=result.switched)
     combined = await with_notifications(context.card, result)

@@ -88,10 +88,11 @@ class Card(Protocol):
 
     async def get_connectivity_parameters(self) -> ConnectivityParameters: ...
 
-    async def verify_switched(self) -> None:
+    async def verify_switched(self, expected: str | None = None) -> None:
         """As ``recover``, but through a card reset until modem and card agree, whatever was seen before."""
 
-    async def recover(self) -> None: ...
+    async def recover(self, *, expected: str | None = None) -> None:
+        """Get the card back; ``expected`` is the profile (digits) that the modem has to see after a switch."""
 
     async def execute_fallback(self) -> ResultCode: ...
 

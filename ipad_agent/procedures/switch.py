@@ -8,13 +8,13 @@ profile or takes the way back. What may follow what is the table in ``policy.swi
 from __future__ import annotations
 
 from ipad_agent.codec.connectivity import apn_of
-from ipad_agent.codec.euicc_package import EuiccPackageRequest
+from ipad_agent.codec.euicc_package import EuiccPackageRequest, EuiccPackageResult
 from ipad_agent.errors import CardError, CodecError, Remedy
 from ipad_agent.policy.switch import Happening, Phase, Way
 
 from . import events_switch as events
 from .context import Association, Context
-from .switches import BY_EIM, RETURN, Switch
+from .switches import BY_EIM, Switch
 from .work import Work
 
 
@@ -59,21 +59,28 @@ async def announce(context: Context, switch: Switch) -> None:
     await context.site.hook("pre-switch", hook_facts(context, switch))
 
 
-async def card_answered(context: Context, work: Work, *, switched: bool) -> None:
+async def card_answered(context: Context, work: Work, result: EuiccPackageResult) -> None:
     """The card executed the order and its result is on disk: complete the switch, or forget that one was armed."""
+    switched = result.variant == "signed" and result.switched
     switch = context.switches.of_work(work.id)
     if switch is None:
         if switched:
             await context.card.recover()
         return
-    if switch.phase is Phase.ARMED:
-        await _answered(context, switch, switched=switched)
+    if switch.phase is not Phase.ARMED:
+        return
+    # Processing stops at the first operation that fails: the disable may have worked and the enable not.
+    enables = any(operation.name == "enable" and operation.ok for operation in result.results)
+    if switched and not enables:
+        switch = context.switches.aim(switch, None)
+    await _answered(context, switch, switched=switched)
 
 
 async def settle(context: Context, switch: Switch) -> None:
     """An armed switch whose order has ended in a way that does not tell: what is enabled on the card tells."""
     enabled = await enabled_iccid(context)
-    await _answered(context, switch, switched=enabled != switch.previous)
+    switched = enabled != switch.previous
+    await _answered(context, context.switches.aim(switch, enabled) if switched else switch, switched=switched)
 
 
 async def _answered(context: Context, switch: Switch, *, switched: bool) -> None:
@@ -81,8 +88,6 @@ async def _answered(context: Context, switch: Switch, *, switched: bool) -> None
         context.switches.move(switch, Happening.NOT_SWITCHED)
         context.on_switch(None, ())
         return
-    if switch.cause == RETURN:
-        switch = context.switches.aim(switch, await enabled_iccid(context))
     if switch.target is None:
         await context.card.recover()
         context.switches.move(switch, Happening.NOTHING_ENABLED)
@@ -94,7 +99,7 @@ async def _answered(context: Context, switch: Switch, *, switched: bool) -> None
         return
     events.SWITCHED.emit(target=short(switch.target), left_s=moved.left_s(context.clock))
     context.on_switch(moved, ())
-    await context.card.recover()
+    await context.card.recover(expected=moved.target)
     context.switches.was_reset(moved)
     await _post_switch(context, moved)
 
@@ -131,7 +136,7 @@ async def complete_reset(context: Context, switch: Switch) -> Switch:
     if not switch.reset_owed:
         return switch
     if expected is None or (await context.network.card(expected)).ok is not True:
-        await context.card.verify_switched()
+        await context.card.verify_switched(expected)
     return context.switches.was_reset(switch)
 
 

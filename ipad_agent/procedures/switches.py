@@ -136,8 +136,8 @@ class Switches:
         return moved
 
     def aim(self, switch: Switch, target: str | None) -> Switch:
-        """Only now it is known which profile the card chose."""
-        if target == switch.target or target is None:
+        """Only now it is known which profile the card has enabled, if any."""
+        if target == switch.target:
             return switch
         self._journal.update(switch.id, target=target)
         return replace(switch, target=target)

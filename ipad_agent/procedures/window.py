@@ -112,7 +112,7 @@ class _Window:
                 self._failing.note(failing, current)
                 if failing.stage is Stage.CARD:
                     events.NOT_AGREED.emit(detail=failing.detail)
-                    await context.card.verify_switched()
+                    await context.card.verify_switched(current.target)
             decided = await self._decide(current, findings)
             if decided:
                 return True
@@ -251,7 +251,7 @@ class _Window:
             return
         events.WENT_BACK.emit(previous=switch.short(current.previous))
         context.on_switch(moved, ())
-        await context.card.verify_switched()
+        await context.card.verify_switched(current.previous)
         moved = context.switches.was_reset(moved)
         profiles = await context.card.get_profiles()
         context.changes.learn(str(context.eid), snapshot(profiles))

@@ -214,7 +214,7 @@ class FakeCard:
         self.log.append(f"certs {ci_pkid.hex() if ci_pkid else ''}")
         return self.certificates
 
-    async def recover(self) -> None:
+    async def recover(self, *, expected: str | None = None) -> None:
         self.log.append("recover")
 
     async def execute_fallback(self) -> ResultCode:
@@ -240,7 +240,7 @@ class FakeCard:
             raise answer
         return ResultCode(answer)
 
-    async def verify_switched(self) -> None:
+    async def verify_switched(self, expected: str | None = None) -> None:
         self.log.append("verify")
 
     async def get_connectivity_parameters(self) -> ConnectivityParameters:

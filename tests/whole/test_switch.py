@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 
 from ipad_agent.card.errors import ChannelLost, LossReason
 from ipad_agent.errors import NetworkError
+from ipad_agent.lab.eim import build_order
 from ipad_agent.lab.eim.faults import Fault
 from ipad_agent.lab.euicc import BOOTSTRAP, OPERATOR_A
 from ipad_agent.policy import Wake
@@ -210,6 +212,25 @@ def test_with_both_profiles_dark_the_truth_is_told_when_one_of_them_comes_back(p
         bench.radio.dark.clear()
         await bench.until(switched_s + 2 * DAY_S)
         assert said(bench) == [["enable ok", "rollback ok"]]
+        assert clean(bench)
+        await bench.stop()
+
+    run(story())
+
+
+def test_when_the_disable_works_and_the_enable_does_not_the_eim_hears_at_once_by_what_bearer_there_is(
+    pki_folder: Path,
+) -> None:
+    async def story() -> None:
+        bench = AgentBench(pki_folder)
+        bench.ethernet = True
+        disable, enable = build_order(["disable", BOOTSTRAP]), build_order(["enable", "89490200009999999999"])
+        both = replace(disable, operations=(*disable.operations, *enable.operations))
+        bench.eim.enqueue(bench.card.eid, both)
+        bench.start()
+        await bench.until(CALM.first_s + bench.phase_s + 60)
+        assert bench.card.enabled_iccid is None
+        assert said(bench) == [["disable ok", "enable iccidOrAidNotFound"]]
         assert clean(bench)
         await bench.stop()
 
