@@ -166,7 +166,7 @@ async def test_the_card_is_reset_before_it_is_asked_what_it_did(full_disk: bool)
         bench.memory = FullMemory()
     bench.card.local = [says(LOST)]
 
-    async def verify() -> None:
+    async def verify(expected: str | None = None) -> None:
         bench.card.log.append("verify")
         bench.card.profiles = profiles(SPARE)
 
@@ -174,7 +174,7 @@ async def test_the_card_is_reset_before_it_is_asked_what_it_did(full_disk: bool)
     assert (await execute(bench)).end is End.DONE
 
 
-async def unreachable() -> None:
+async def unreachable(expected: str | None = None) -> None:
     raise CardError("gone")
 
 
