@@ -194,7 +194,7 @@ async def _installed(context: Context, eim: Association, work: Work, result: byt
     trigger_result = esipa.encode_trigger_result(work.transaction_id, result)
     work = context.work.installed(work, result) if through_eim else context.work.answered(work, trigger_result)
     seq, address = _announce(result)
-    enabled = _success(result) and await immediate.try_enable(context.card)
+    enabled = _success(result) and await immediate.try_enable(context, eim, work, _iccid(result))
     await _note_change(context, eim, enabled=enabled)
     if address is None:
         return context.work.answered(work, trigger_result)
@@ -229,6 +229,15 @@ def _announce(result: bytes) -> tuple[int | None, str | None]:
             reason=said if command is None else f"{said} in {command.name}", seq=notification.seq_number
         )
     return notification.seq_number, notification.address
+
+
+def _iccid(result: bytes) -> str | None:
+    """The installed profile's digits."""
+    try:
+        iccid = PendingNotification.parse(result).iccid
+    except CodecError:
+        return None
+    return None if iccid is None else str(iccid)
 
 
 def _success(result: bytes) -> bool:

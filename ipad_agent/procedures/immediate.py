@@ -1,30 +1,60 @@
 """Enabling a new profile at once (SGP.32 v1.2 §3.4.4, §5.9.15): tried right after every installation, because only
-the card knows whether it was configured for it; the attempt must be the card's next command."""
+the card knows whether it was configured for it; the attempt must be the card's next command.
+
+It is a switch like any other, without a way back: the eIM that configured it allowed no rollback.
+"""
 
 from __future__ import annotations
 
-from ipad_agent.errors import CardError, ModemError, Remedy
+from ipad_agent.errors import CardError, ModemError, Remedy, StoreError
+from ipad_agent.policy.switch import Happening, Way
 
-from . import events
+from . import events, switch
 from .busy import unless_busy
-from .ports import Card
+from .context import Association, Context
+from .switches import IMMEDIATE
+from .work import Work
 
 
-async def try_enable(card: Card) -> bool:
-    """Whether the card enabled the profile; it is back then. What fails here leaves the profile installed.
+async def try_enable(context: Context, eim: Association, work: Work, installed: str | None) -> bool:
+    """Whether the card enabled the profile with this ICCID (digits); it is back then. What fails here leaves the
+    profile installed.
 
     When the answer is lost nobody knows: the card is brought back and its profiles tell.
     """
     try:
-        code = await unless_busy(card.immediate_enable)
+        armed = context.switches.arm(
+            IMMEDIATE,
+            previous=_enabled_as_known(context),
+            target=installed,
+            way=Way.NONE,
+            deadline_s=context.switching.confirm_s,
+            eim_id=eim.eim_id,
+            work=work.id,
+        )
+    except StoreError as refused:
+        events.NOT_ENABLED_AT_ONCE.emit(reason=refused.message)
+        return False
+    try:
+        code = await unless_busy(context.card.immediate_enable)
     except (CardError, ModemError) as failure:
         events.NOT_ENABLED_AT_ONCE.emit(reason=failure.message)
-        if failure.remedy is not Remedy.GIVE_UP:
-            await card.recover()
+        if failure.remedy is Remedy.GIVE_UP:
+            switch.end(context, armed, Happening.NOT_SWITCHED)
+        else:
+            await context.card.recover()
+            await switch.settle(context, armed)
         return False
     if not code.ok:
         events.NOT_ENABLED_AT_ONCE.emit(reason=code.name)
+        switch.end(context, armed, Happening.NOT_SWITCHED)
         return False
     events.ENABLED_AT_ONCE.emit()
-    await card.recover()
+    await switch.conclude(context, armed, switched=True)
     return True
+
+
+def _enabled_as_known(context: Context) -> str | None:
+    """From memory: a question to the card in between would end the session that allows the enabling."""
+    known = context.changes.known_profiles() or {}
+    return next((iccid for iccid, state in known.items() if state == "enabled"), None)

@@ -73,17 +73,18 @@ async def card_answered(context: Context, work: Work, result: EuiccPackageResult
     enables = any(operation.name == "enable" and operation.ok for operation in result.results)
     if switched and not enables:
         switch = context.switches.aim(switch, None)
-    await _answered(context, switch, switched=switched)
+    await conclude(context, switch, switched=switched)
 
 
 async def settle(context: Context, switch: Switch) -> None:
     """An armed switch whose order has ended in a way that does not tell: what is enabled on the card tells."""
     enabled = await enabled_iccid(context)
     switched = enabled != switch.previous
-    await _answered(context, context.switches.aim(switch, enabled) if switched else switch, switched=switched)
+    await conclude(context, context.switches.aim(switch, enabled) if switched else switch, switched=switched)
 
 
-async def _answered(context: Context, switch: Switch, *, switched: bool) -> None:
+async def conclude(context: Context, switch: Switch, *, switched: bool) -> None:
+    """An armed switch whose order was executed, or was not: reset the UICC and begin the proof, or forget it."""
     if not switched:
         context.switches.move(switch, Happening.NOT_SWITCHED)
         context.on_switch(None, ())

@@ -12,6 +12,7 @@ from ipad_agent.codec.fields import ResultCode
 from ipad_agent.procedures import emergency, immediate
 from ipad_agent.procedures.ledger import What
 from ipad_agent.procedures.local_switch import End, LocalSwitch, settle
+from ipad_agent.procedures.work import WorkKind
 from virtual_time import run
 
 from .fakes import Bench
@@ -108,7 +109,8 @@ def test_immediate_enabling_asks_a_busy_card_three_times(times: int, enabled: bo
 
         bench.card.immediate_enable = enable_at_once  # type: ignore[method-assign]  # one answer after the other
         begin_s = asyncio.get_running_loop().time()
-        assert await immediate.try_enable(bench.card) is enabled
+        work = bench.context.work.take("eim1", bench.eim.config.raw, WorkKind.TRIGGER, b"", None)
+        assert await immediate.try_enable(bench.context, bench.eim, work, None) is enabled
         assert bench.card.log.count("enable") == log
         assert asyncio.get_running_loop().time() - begin_s == pytest.approx(2.0 * (log - 1))
 
