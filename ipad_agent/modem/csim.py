@@ -104,7 +104,8 @@ async def close_number(link: ModemLink, number: int) -> None:
     deadline_s = link.profile.deadlines.close_s
     command = bytes([0x00, 0x70, 0x80, number])
     try:
-        if (await transmit(link, command, deadline_s=deadline_s))[-2:] == b"\x90\x00":
+        answer = await transmit(link, command, deadline_s=deadline_s)
+        if answer[-2:] == b"\x90\x00" or answer[-2] == 0x91:
             return
     except CommandRefused:
         pass

@@ -115,6 +115,19 @@ def test_without_cgla_the_card_is_reached_over_csim_on_the_channel_the_card_gave
     run(scene())
 
 
+def test_a_channel_that_was_closed_while_the_card_wants_a_reset_is_not_closed_again() -> None:
+    async def scene() -> None:
+        modem = FakeModem()
+        modem.on("AT+CCHO", "ERROR")
+        with_csim(modem, 2)
+        modem.on('AT+CSIM=8,"00708002"', '+CSIM: 4,"910B"|OK')
+        channel = await access_to(modem).open(AID)
+        await channel.close()
+        assert [command for command in modem.card_commands() if "7080" in command] == ['AT+CSIM=8,"00708002"']
+
+    run(scene())
+
+
 @pytest.mark.parametrize(
     ("channel", "class_00", "class_80"),
     [(0, 0x00, 0x80), (1, 0x01, 0x81), (3, 0x03, 0x83), (4, 0x40, 0xC0), (5, 0x41, 0xC1), (19, 0x4F, 0xCF)],

@@ -209,7 +209,7 @@ class Uicc:
         self.card_s += float(getattr(self._card, "last_delay_s", 0.0))
         if len(answer) < 2:
             return b"\x6f\x00"
-        if len(apdu) >= 4 and apdu[1] == 0x70 and answer[-2:] == b"\x90\x00":
+        if len(apdu) >= 4 and apdu[1] == 0x70 and _worked(answer):
             if apdu[2] == 0x00:
                 self._channels.add(answer[0] if len(answer) > 2 else apdu[3])
             elif apdu[2] == 0x80:
@@ -252,7 +252,7 @@ class Uicc:
         if len(self._channels) >= self._options.max_channels:
             raise UiccError(NO_FREE_CHANNEL, "every channel is taken")
         answer = self._own(bytes.fromhex("0070000001"))
-        if answer[-2:] != b"\x90\x00" or len(answer) != 3:
+        if not _worked(answer) or len(answer) != 3:
             raise UiccError(NO_FREE_CHANNEL, f"MANAGE CHANNEL answered {answer.hex()}")
         return answer[0]
 
@@ -316,6 +316,11 @@ class Uicc:
             return None
         digits = swap_nibbles(answer[1 : 1 + answer[0]])[1:]
         return digits if digits.isdecimal() and digits else None
+
+
+def _worked(answer: bytes) -> bool:
+    """Done, also when a proactive command waits behind it (91xx)."""
+    return answer[-2:] == b"\x90\x00" or answer[-2] == 0x91
 
 
 def command_details(command: bytes) -> bytes | None:

@@ -253,6 +253,21 @@ def test_channels_run_out_and_leaked_ones_can_be_swept() -> None:
     assert ask(port, OPEN_ISDR) == ["+CCHO: 1", "OK"]
 
 
+def test_a_channel_is_not_lost_while_a_proactive_command_waits() -> None:
+    class Waiting(FakeCard):
+        def transmit(self, apdu: bytes) -> bytes:
+            answer = super().transmit(apdu)
+            return answer[:-2] + b"\x91\x0b" if answer[-2:] == b"\x90\x00" else answer
+
+    port = port_for(Waiting(channels=1), replace(QUIET, cmee=1, refresh="ignored"))
+    for _ in range(3):
+        assert ask(port, OPEN_ISDR) == ["+CCHO: 1", "OK"]
+        assert ask(port, "AT+CCHC=1") == ["OK"]
+    assert ask(port, 'AT+CSIM=10,"0070000001"') == ['+CSIM: 6,"01910B"', "OK"]
+    assert ask(port, 'AT+CSIM=8,"00708001"') == ['+CSIM: 4,"910B"', "OK"]
+    assert ask(port, OPEN_ISDR) == ["+CCHO: 1", "OK"]
+
+
 def test_channels_above_three_use_the_further_class_bytes() -> None:
     card = FakeCard(channels=19)
     port = port_for(card, replace(QUIET, max_channels=19, leaked_channels=4))
