@@ -33,7 +33,7 @@ from .procedures.ledger import Ledger
 from .procedures.no_link import NoLink
 from .procedures.poll import PollEnd, PollReport, needs_this_poll, poll
 from .procedures.ports import EimLink, Journal, Memory
-from .procedures.provisioning import provision
+from .procedures.provisioning import Counters, provision
 from .procedures.startup import CardFacts, CardKind
 from .procedures.state_change import StateChanges
 from .procedures.switches import Switch, Switches
@@ -74,6 +74,7 @@ class Agent:
         self._held = HeldWork(rooms.memory, rooms.clock, rooms.holding)
         self._commanded = False
         self._cause: str | None = None
+        self._counters = Counters(rooms.memory)
         self._resets = CardResets(rooms.memory, rooms.clock)
         self._deadline: float | None = None
         self._refused_initial: Eid | None = None
@@ -171,6 +172,7 @@ class Agent:
         with contextlib.suppress(StoreError):  # it has said so; a full disk must not keep the device from its eIMs
             startup.note_changes(facts, self._changes)
             startup.note_networks(facts, self._rooms.memory)
+            self._counters.saw(str(facts.eid), facts.eims)
         if await self._settle(facts):
             facts = await startup.read_card(self._rooms.card)
         eims = self._with_owed(facts.eims)
@@ -219,7 +221,8 @@ class Agent:
             return False
         if self._provisioned_at is not None and now - self._provisioned_at < PROVISION_GAP_S:
             return False
-        accepted = await provision(self._rooms.card, request, self._rooms.initial_eims_source)
+        source = self._rooms.initial_eims_source
+        accepted = await provision(self._rooms.card, request, source, eid=str(facts.eid), counters=self._counters)
         self._refused_initial = None if accepted else facts.eid
         self._provisioned_at = now if accepted else None
         return accepted
@@ -269,6 +272,8 @@ class Agent:
             if report is None or report.eims_changed or eim_id not in {c.eim_id for c in facts.eims}:
                 configs = await self._rooms.card.get_eim_configuration()
                 facts = CardFacts(facts.eid, facts.kind, facts.info2, facts.profiles, configs)
+                with contextlib.suppress(StoreError):
+                    self._counters.saw(str(facts.eid), configs)
                 eims = self._with_owed(configs)
                 timetable.set_eims(eims)
                 self._show_eims(facts, eims)

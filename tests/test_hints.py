@@ -17,7 +17,7 @@ from ipad_agent.errors import IpadError
 from ipad_agent.events import CATALOGUE
 
 ROOT = Path(ipad_agent.__path__[0])
-SOURCES = [path for path in sorted(ROOT.rglob("*.py")) if "lab" not in path.relative_to(ROOT).parts]
+SOURCES = [path for path in sorted(ROOT.rglob("*.py")) if not {"lab", "torture"} & set(path.relative_to(ROOT).parts)]
 KINDS = {**SECTIONS, "eim": EimConfig}
 KEYS = {name: {item.name for item in fields(kind)} for name, kind in KINDS.items()}
 ALL_KEYS = set().union(*KEYS.values())

@@ -34,6 +34,13 @@ PROVISIONING_REFUSED = define(
     "The card refused the eIM configuration from {source}: {reason}.",
     "Nothing was stored, the list is taken whole or not at all. Correct the file and restart the agent.",
 )
+PROVISIONING_STALE = define(
+    "IPA-4007",
+    ERROR,
+    "The eIM configuration from {source} is not given to the card: {eim} would begin again at {counter}, after {seen}.",
+    "With an old counter every order that was ever signed for this card could be replayed. Get a file with a higher "
+    "counterValue, or one that asks for an association token, from the eIM's owner, and restart the agent.",
+)
 STATE_CHANGED = define(
     "IPA-4006",
     INFO,

@@ -628,6 +628,26 @@ def test_a_card_that_lost_the_eim_it_was_given_is_given_it_again_but_not_at_once
     run(story())
 
 
+def test_an_old_file_does_not_set_the_counter_of_an_eim_back(
+    pki_folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def story() -> None:
+        bench = AgentBench(pki_folder, associated=False)
+        bench.initial_eims = add_initial_eim(bench.identity.configuration(fqdn="eim.example", ask_for_token=False))
+        bench.start()
+        await bench.until(1)
+        bench.eim.add_device(bench.card.eid, token=None, certificate_der=bench.certificate)
+        bench.order("delete-eim", bench.identity.eim_id)
+        await bench.until(CALM.first_s + 10)
+        assert bench.card.state.eims == []
+        await bench.until(2 * PROVISION_GAP_S)
+        assert bench.card.state.eims == []  # every order that was ever signed could be replayed
+        assert "IPA-4007" in said(caplog)
+        await bench.stop()
+
+    run(story())
+
+
 def test_work_whose_eim_cannot_be_read_any_more_does_not_stop_the_rest(pki_folder: Path) -> None:
     async def story() -> None:
         bench = AgentBench(pki_folder)
