@@ -28,12 +28,13 @@ from .procedures.backoff import Receivers
 from .procedures.card_resets import CardResets
 from .procedures.context import Association, Context
 from .procedures.control import Control
+from .procedures.counters import Counters
 from .procedures.holding import HeldWork
 from .procedures.ledger import Ledger
 from .procedures.no_link import NoLink
 from .procedures.poll import PollEnd, PollReport, needs_this_poll, poll
 from .procedures.ports import EimLink, Journal, Memory
-from .procedures.provisioning import Counters, provision
+from .procedures.provisioning import provision
 from .procedures.startup import CardFacts, CardKind
 from .procedures.state_change import StateChanges
 from .procedures.switches import Switch, Switches
@@ -305,9 +306,9 @@ class Agent:
         """Until the next poll, or until it is time to look whether all is well."""
         status = f"{due.eim_id}: {due.decision.sentence}"
         watched = self.guard.enabled or self.switches.open() is not None
-        wait_s = min(due.decision.wait_s, self.guard.check_s) if watched else due.decision.wait_s
+        wait_s = min(due.decision.wait_s, self.guard.look_in_s) if watched else due.decision.wait_s
         await self._pause(wait_s, status, timetable)
-        if watched and wait_s < due.decision.wait_s:
+        if watched and self.guard.look_in_s <= 0:
             await self._look_after(facts)
 
     async def _look_after(self, facts: CardFacts) -> None:
@@ -440,6 +441,7 @@ class Agent:
             max_packages=rooms.settings.max_packages,
             clock=rooms.clock,
             receivers=Receivers(rooms.memory, rooms.clock),
+            counters=self._counters,
             connector=rooms.connector,
             download=rooms.download,
             switches=self.switches,

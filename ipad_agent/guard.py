@@ -41,6 +41,11 @@ class Guard:
         """Between two looks."""
         return self.guardian.check_s
 
+    @property
+    def look_in_s(self) -> float:
+        """From now to the next look; 0 when it is due, however short the rests between polls are."""
+        return self.guardian.look_in_s
+
     def polled(self, outcome: Outcome) -> None:
         """A poll ended."""
         self.guardian.polled(outcome)

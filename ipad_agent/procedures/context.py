@@ -14,6 +14,7 @@ from ipad_agent.policy.verdict import Finding
 
 from .backoff import Receivers
 from .control import Control
+from .counters import Counters
 from .ledger import Ledger
 from .ports import Card, Device, EimLink, Network, Site, SmdpConnector
 from .state_change import StateChanges
@@ -57,6 +58,7 @@ class Context:
     receivers: Receivers
     switches: Switches
     ledger: Ledger
+    counters: Counters | None = None
     connector: SmdpConnector | None = None
     download: DownloadRules = DownloadRules()
     switching: SwitchSettings = field(default_factory=SwitchSettings)

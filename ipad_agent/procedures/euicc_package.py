@@ -71,6 +71,8 @@ async def _load(context: Context, eim: Association, work: Work) -> EuiccPackageR
 
 async def _finish(context: Context, eim: Association, work: Work, result: EuiccPackageResult) -> Work:
     work = context.work.answered(work, result.relay_raw)
+    if context.counters is not None and result.variant == "signed":
+        context.counters.used(str(context.eid), work.eim_id, result.counter)
     if result.variant != "signed":
         events.PACKAGE_REFUSED.emit(what=sentences.of_result(result))
         await switch.card_answered(context, work, result)

@@ -54,6 +54,13 @@ class Guardian:
         """How long to wait until the next ``look``."""
         return self._settings.check_s
 
+    @property
+    def look_in_s(self) -> float:
+        """From now to the next look; 0 when it is due."""
+        now, looked = self._now(), self._watch.looked
+        passed_s = now.monotonic_s - looked.monotonic_s if looked.boot_id == now.boot_id else self.check_s
+        return max(0.0, self.check_s - passed_s)
+
     async def look(self, network: Network, host: str | None) -> Decision:
         """Look once. ``host`` is an eIM's name or address, None when it is not known.
 
@@ -76,7 +83,7 @@ class Guardian:
 
     def unproven(self) -> None:
         """A switch ended unproved and without a way back."""
-        self._become(policy.unproven(self._watch))
+        self._become(replace(policy.unproven(self._watch), looked=self._now()))
 
     def switched(self) -> None:
         """Another profile was enabled by anybody but the guardian: an eIM, a rollback, a person, a reset."""

@@ -6,8 +6,6 @@ card sees it, so that a wrong file costs nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-
 from ipad_agent.codec import tlv
 from ipad_agent.codec.eim_config import (
     EimConfigurationData,
@@ -17,10 +15,10 @@ from ipad_agent.codec.eim_config import (
 from ipad_agent.errors import CodecError, ConfigError
 
 from . import events
-from .ports import Card, Memory
+from .counters import Counters
+from .ports import Card
 
 PLACE = "provisioning.initial_eim"
-COUNTERS = "counters"
 
 
 def read_initial_eims(data: bytes, source: str) -> bytes:
@@ -53,43 +51,6 @@ def _request(data: bytes) -> bytes:
         elements = tlv.parse(data).require(0xA0, "the list of eIMs").children()
     request = add_initial_eim_request([EimConfigurationData.parse(element.raw) for element in elements])
     return data if first is not None and first.tag == 0xBF57 else request
-
-
-class Counters:
-    """The highest package counter this device ever saw of each eIM on a card.
-
-    A card forgets an eIM's counter with the eIM. An old file would set it back, and every order that was ever signed
-    for this card could be replayed (SGP.32 v1.2 §2.11.1.1).
-    """
-
-    def __init__(self, memory: Memory) -> None:
-        self._memory = memory
-
-    def saw(self, eid: str, configs: Iterable[EimConfigurationData]) -> None:
-        """Remember what the card says now; never goes down. Raises ``StoreError``."""
-        known = self._known(eid)
-        seen = known | {c.eim_id: max(c.counter, known.get(c.eim_id, 0)) for c in configs if c.counter is not None}
-        if seen != known:
-            self._memory.save(COUNTERS, {"eid": eid, "counters": seen})
-
-    def stale(self, eid: str, request: bytes) -> tuple[str, int, int] | None:
-        """The first eIM in an AddInitialEim request that would begin again below what was seen, with its counter and
-        the one seen; None when there is none. An association token makes an old counter harmless: the card gives a
-        new one, and no old order carries it."""
-        known = self._known(eid)
-        for element in tlv.parse(request).require(0xA0, "the list of eIMs").children():
-            config = EimConfigurationData.parse(element.raw)
-            counter, seen = config.counter or 0, known.get(config.eim_id, 0)
-            if config.association_token is None and counter < seen:
-                return config.eim_id, counter, seen
-        return None
-
-    def _known(self, eid: str) -> dict[str, int]:
-        document = self._memory.load(COUNTERS)
-        found = document.get("counters") if document.get("eid") == eid else None
-        if not isinstance(found, Mapping):
-            return {}
-        return {name: value for name, value in found.items() if isinstance(name, str) and isinstance(value, int)}
 
 
 async def provision(card: Card, request: bytes, source: str, *, eid: str, counters: Counters) -> bool:

@@ -69,11 +69,21 @@ async def card_answered(context: Context, work: Work, result: EuiccPackageResult
         return
     if switch.phase is not Phase.ARMED:
         return
-    # Processing stops at the first operation that fails: the disable may have worked and the enable not.
-    enables = any(operation.name == "enable" and operation.ok for operation in result.results)
-    if switched and not enables:
-        switch = context.switches.aim(switch, None)
+    if switched:
+        switch = context.switches.aim(switch, _achieved(work, result, switch))
     await conclude(context, switch, switched=switched)
+
+
+def _achieved(work: Work, result: EuiccPackageResult, switch: Switch) -> str | None:
+    """The profile that the package really enabled. Processing stops at the first operation that fails: the disable may
+    have worked and the enable not, or the first of two enables."""
+    try:
+        request = EuiccPackageRequest.parse(work.order)
+    except CodecError:
+        return switch.target
+    done = [one for one, outcome in zip(request.operations, result.results, strict=False) if outcome.ok]
+    enabled = [str(one.iccid) for one in done if one.name == "enable" and one.iccid is not None]
+    return enabled[-1] if enabled else None
 
 
 async def settle(context: Context, switch: Switch) -> None:
@@ -163,11 +173,15 @@ async def enabled_iccid(context: Context) -> str | None:
 
 
 def hook_facts(context: Context, switch: Switch) -> dict[str, str]:
-    """What a hook is told, without the prefix of its environment."""
-    apn = None if switch.target is None else context.site.apn(switch.target)
+    """What a hook is told, without the prefix of its environment. ``ICCID`` is the profile that is, or will be, the
+    enabled one; after going back that is the previous one again."""
+    now, before = switch.target, switch.previous
+    if switch.phase is Phase.BACK:
+        now, before = before, now
+    apn = None if now is None else context.site.apn(now)
     facts = {
-        "ICCID": switch.target,
-        "PREVIOUS_ICCID": switch.previous,
+        "ICCID": now,
+        "PREVIOUS_ICCID": before,
         "EIM": switch.eim_id,
         "CAUSE": switch.cause,
         "WAY_BACK": switch.way.value,

@@ -177,5 +177,5 @@ def _from_entry(entry: EntryView) -> Switch | None:
             deadline_s=float(cast(float, facts["deadline_s"])),
             reset_owed=bool(facts.get("reset_owed", False)),
         )
-    except (KeyError, ValueError, TypeError):
+    except (KeyError, ValueError, TypeError, OverflowError):
         return None

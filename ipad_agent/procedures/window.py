@@ -251,8 +251,7 @@ class _Window:
             return
         events.WENT_BACK.emit(previous=switch.short(current.previous))
         context.on_switch(moved, ())
-        await context.card.verify_switched(current.previous)
-        moved = context.switches.was_reset(moved)
+        moved = await switch.complete_reset(context, moved)
         profiles = await context.card.get_profiles()
         context.changes.learn(str(context.eid), snapshot(profiles))
         context.changes.note(self._eim.others, StateChangeCause.OTHER_EIM)
@@ -325,7 +324,8 @@ async def _committed(context: Context, current: Switch, happening: Happening, re
 async def _say_committed(context: Context, current: Switch, reason: str) -> None:
     events.COMMITTED.emit(target=switch.short(current.target), reason=reason)
     context.on_switch(None, ())
-    await context.site.hook("committed", switch.hook_facts(context, current))
+    moment = "returned" if current.cause == RETURN else "committed"
+    await context.site.hook(moment, switch.hook_facts(context, current))
 
 
 def _unproved(context: Context, current: Switch, findings: list[Finding], *, stage: str | None = None) -> None:

@@ -205,7 +205,7 @@ def test_a_command_does_not_wake_the_next_pause_too(pki_folder: Path) -> None:
         agent.poke(Wake.COMMAND)
         await bench.until(5001)
         said = len(bench.notifier.texts)
-        await bench.until(5500)  # before the guardian looks
+        await bench.until(5010)  # before the guardian looks
         assert len(bench.notifier.texts) == said
         await bench.stop()
 
