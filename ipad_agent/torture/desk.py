@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ipad_agent.lab.eim import Order, Reply, VirtualEim, build_order
-from ipad_agent.lab.eim.records import QUEUED
 
 from .ledger import Ledger, name_of
 from .story import EIM, Story
@@ -54,11 +53,6 @@ class Desk:
         order.label = label or order.label
         self._story.tell(EIM, f"{self.eim_id} is asked to: {_short(order.label)}")
         return self.eim.enqueue(self._eid, order)
-
-    def withdraw(self) -> None:
-        """Give up what was never handed out: there is nobody left to hand it out to."""
-        device = self.eim.device(self._eid)
-        device.queue = [order for order in device.queue if order.state != QUEUED]
 
     def exchange(self, body: bytes, *, now_s: float = 0.0, peer: str = "") -> Reply:
         """See ``Application``."""

@@ -97,7 +97,7 @@ async def _live(loop: TortureLoop, history: History) -> Ended:
         unlisten()
         await world.end()
     covered = connected(world)
-    _collect(world)
+    gc.collect(1)  # tasks that nobody asked for their end tell of their errors now, while somebody listens
     return Ended(
         history,
         tuple(world.violations.values()),
@@ -151,20 +151,15 @@ async def _audit(world: World) -> None:
             world.note("not-manageable", f"{desk.eim_id} could not have the profiles listed: {'; '.join(owed(world))}")
 
 
-def _collect(world: World) -> None:
-    """Let tasks that nobody asked for their end tell of their errors, while somebody listens."""
-    gc.collect(1)
-
-
 @contextmanager
 def _silent_log() -> Iterator[None]:
-    logger, lab = events.LOGGER, logging.getLogger("ipad_agent.lab")
-    levels = logger.level, lab.level, logging.root.manager.disable
+    """Nothing is formatted that only the log would show; stories get the agent's words by ``events.listen``."""
+    before = logging.root.manager.disable
     logging.disable(logging.CRITICAL)
     try:
         yield
     finally:
-        logging.disable(levels[2])
+        logging.disable(before)
 
 
 @contextmanager
