@@ -57,7 +57,7 @@ CASES: dict[str, tuple[set[str], list[History]]] = {
     "server_is_judged_after_every_handshake": ({"betrayed"}, seeds(3, 11, 37)),
     "commands_have_deadlines": ({"no-deadline"}, seeds(4, 8, 18)),
     "eim_takes_a_result_twice": ({"journal-not-empty"}, seeds(12, 44, 46)),
-    "eims_are_told_of_changes": ({"not-told"}, seeds(32, 74, 77)),
+    "eims_are_told_of_changes": ({"not-told"}, seeds(32, 74, 85)),
 }
 
 
