@@ -74,6 +74,7 @@ class Agent:
         self.control = Control()
         self._held = HeldWork(rooms.memory, rooms.clock, rooms.holding)
         self._commanded = False
+        self._unnoted = False
         self._cause: str | None = None
         self._counters = Counters(rooms.memory)
         self._resets = CardResets(rooms.memory, rooms.clock)
@@ -170,10 +171,7 @@ class Agent:
             facts = await startup.read_card(self._rooms.card)
         startup.announce(facts)
         told_later = self._pending(eim.eim_id for eim in facts.eims) if self._served else set()
-        with contextlib.suppress(StoreError):  # it has said so; a full disk must not keep the device from its eIMs
-            startup.note_changes(facts, self._changes)
-            startup.note_networks(facts, self._rooms.memory)
-            self._counters.saw(str(facts.eid), facts.eims)
+        self._note_card(facts)
         if await self._settle(facts):
             facts = await startup.read_card(self._rooms.card)
         eims = self._with_owed(facts.eims)
@@ -269,6 +267,8 @@ class Agent:
             announced = ""
             told_later = self._pending(eims)
             eim_id = eim_id or due.eim_id
+            if self._unnoted:
+                self._note_card(await startup.read_card(self._rooms.card))
             report = await self._poll(facts, eims, eim_id, timetable)
             if report is None or report.eims_changed or eim_id not in {c.eim_id for c in facts.eims}:
                 configs = await self._rooms.card.get_eim_configuration()
@@ -292,6 +292,19 @@ class Agent:
         if switch is None or not needs_this_poll(self._context(facts), switch):
             return None
         return switch.eim_id if switch.eim_id in eims else next(iter(eims))
+
+    def _note_card(self, facts: CardFacts) -> None:
+        """Compare the card with what was known of it. A full disk, of which the store has said so, must not keep the
+        device from its eIMs; the comparison is then made again before the next poll."""
+        try:
+            startup.note_changes(facts, self._changes)
+            self._unnoted = False
+        except StoreError:
+            self._unnoted = True
+        with contextlib.suppress(StoreError):
+            self._counters.saw(str(facts.eid), facts.eims)
+        with contextlib.suppress(StoreError):
+            startup.note_networks(facts, self._rooms.memory)
 
     async def _settle(self, facts: CardFacts) -> bool:
         """Find out what became of something that this device ordered itself before it was cut off; whether there was

@@ -6,7 +6,11 @@ is read from the lab's parts, not from what the agent says about itself.
 
 from __future__ import annotations
 
+import asyncio
+import os
+import sys
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from ipad_agent.lab.agent_process import AgentEvent
@@ -16,6 +20,8 @@ from ipad_agent.lab.modem import Cell
 from ipad_agent.lab.rsp_site import Offer, RspOptions
 
 from .demo_screen import Screen
+
+SOCKET_NAME: Final = "io.github.ipadagent"
 
 DEADLINE_S: Final = 60.0
 NEW: Final = Offer(name="Operator New", size_bytes=30_000)
@@ -77,6 +83,7 @@ PROGRESS: Final[dict[str, Line]] = {
     "IPA-4053": Line("network", "the profile arrives, encrypted for this chip alone"),
     "IPA-4054": Line("card", "takes the profile in, piece by piece"),
 }
+IPACTL: Final = "ipactl"
 NO_MORE_WORK, WAITING = "IPA-4011", "IPA-1003"
 SWITCHED, POLL_FAILED = "IPA-4024", "IPA-1005"
 
@@ -90,14 +97,28 @@ async def play(*, plain: bool = False, carrier: str = "coaps") -> int:
     async with Bench(_options(carrier)) as bench:
         bench.order("trigger", bench.rsp.code(NEW))
         bench.order("enable", NEW.iccid, "--rollback")
+        socket = bench.folder / "agent-run" / SOCKET_NAME
+        screen.paragraph(f"To watch it from a second terminal: {IPACTL} --socket {socket} watch")
         try:
             await _tell(bench, screen)
         except (NothingHappenedError, AgentEndedError) as failure:
             screen.step("demo", f"did not come to its end: {failure}")
             return 1
+        shown = await _status(socket, plain=plain)
         stopped = await bench.agent.terminate()
         print()
-        return _prove(bench, screen, stopped)
+        return _prove(bench, screen, stopped, shown)
+
+
+async def _status(socket: Path, *, plain: bool) -> int:
+    """Let the technician's command say how the agent is; its exit status."""
+    print()
+    print(f"$ {IPACTL} status", flush=True)
+    environment = os.environ | ({"NO_COLOR": "1"} if plain else {})
+    command = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "ipad_agent.cli.ipactl", "--socket", str(socket), "status"), env=environment
+    )
+    return await command.wait()
 
 
 def _options(carrier: str) -> BenchOptions:
@@ -136,7 +157,7 @@ def _filled(text: str, event: AgentEvent) -> str:
     return text.format_map({name: str(value) for name, value in event.facts.items()})
 
 
-def _prove(bench: Bench, screen: Screen, stopped: int) -> int:
+def _prove(bench: Bench, screen: Screen, stopped: int, shown: int) -> int:
     """Check every claim against card, modem, servers and network."""
     receipts = [one for one in bench.rsp.smdp.notifications if one.iccid == NEW.iccid and one.verified]
     installed = [one for one in receipts if one.succeeded]
@@ -165,6 +186,7 @@ def _prove(bench: Bench, screen: Screen, stopped: int) -> int:
             "Everything that was acknowledged was removed from the eSIM; nothing is left behind or sent twice.",
         ),
         _sealed(bench),
+        (shown == 0, "The agent says of itself that all is well and nothing is owed."),
         (stopped == 0, "The agent stopped at once when told to, owing nothing."),
     ]
     print("What was proved:")

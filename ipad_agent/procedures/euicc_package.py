@@ -99,8 +99,7 @@ async def _unreadable(context: Context, eim: Association, work: Work, failure: C
         await context.card.recover()  # whether a profile was switched is just as unreadable
         await _settle(context, work)
         profiles = await context.card.get_profiles()
-        if context.changes.learn(str(context.eid), snapshot(profiles)):
-            context.changes.note(eim.others, StateChangeCause.OTHER_EIM)
+        context.changes.learn(str(context.eid), snapshot(profiles), tell=eim.others, cause=StateChangeCause.OTHER_EIM)
         return work
     events.OUTCOME_UNKNOWN.emit(reason=failure.message)
     await context.card.recover()
@@ -117,8 +116,8 @@ def _is_package_result(answer: bytes) -> bool:
 
 async def _note_change(context: Context, eim: Association, *, switched: bool) -> None:
     profiles = await context.card.get_profiles()
-    context.changes.learn(str(context.eid), snapshot(profiles))
     context.changes.note(eim.others, StateChangeCause.OTHER_EIM)
+    context.changes.learn(str(context.eid), snapshot(profiles))
     if switched:
         enabled = next((p for p in profiles if p.enabled), None)
         iccid = enabled.iccid if enabled is not None else None

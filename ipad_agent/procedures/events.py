@@ -188,6 +188,12 @@ LIST_UNREADABLE = define(
     "What is in the list stays on the card and is tried again at the next poll. A modem that cuts long answers is the "
     "usual cause: prefer AT+CGLA in the module's profile.",
 )
+ORDER_AGAIN = define(
+    "IPA-4037",
+    WARNING,
+    "{eim} hands out an order again whose result it has refused; it is not executed a second time.",
+    "The result stays owed and is brought again at the next poll. Whoever runs the eIM can see there why it refuses.",
+)
 NOT_TAKEN = define(
     "IPA-4045",
     ERROR,

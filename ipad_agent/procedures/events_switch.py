@@ -7,7 +7,7 @@ from ipad_agent.events import INFO, WARNING, define
 ARMED = define(
     "IPA-4201",
     INFO,
-    "A switch from {previous} to {target} is armed, {cause}; way back: {way}, after {deadline_s:.0f} s.",
+    "A switch from {previous} to {target} is armed ({cause}); way back: {way}, after {deadline_s:.0f} s.",
     "Written down before the card is touched. Unless the new profile proves itself by then, the way back is taken; "
     "that also holds after a crash or a reboot.",
 )

@@ -89,6 +89,11 @@ async def poll(context: Context, eim: Association, *, fetch: bool = True) -> Pol
                 end = PollEnd.EIM_TROUBLE
                 break
             told.add(package.eim_transaction_id)
+        if isinstance(package, EuiccPackageOrder) and _result_is_owed(context, eim, package):
+            # Its result was refused and it is handed out again: loaded once more, the card could only say replay.
+            events.ORDER_AGAIN.emit(eim=eim.eim_id)
+            end = PollEnd.RESULT_REFUSED
+            break
         try:
             work = _take(context, eim, package)
         except StoreError as refused:
@@ -170,6 +175,10 @@ async def _bring(context: Context, eim: Association, work: Work) -> bool:
             return accepted
         work = context.work.get(work.id)
     return (await delivery.deliver_work(context, eim, work)).refused is None
+
+
+def _result_is_owed(context: Context, eim: Association, package: EuiccPackageOrder) -> bool:
+    return any(work.order == package.raw and work.result is not None for work in context.work.open(eim.eim_id))
 
 
 async def _same(context: Context, eim: Association) -> bool:

@@ -62,10 +62,9 @@ def kind_of(info2: EuiccInfo2) -> CardKind:
 
 def note_changes(facts: CardFacts, changes: StateChanges) -> None:
     """Compare the profiles with what was last known; if nobody ordered the difference, every eIM is to be told."""
-    if changes.learn(str(facts.eid), snapshot(facts.profiles)):
-        cause = StateChangeCause.UNDEFINED
+    cause = StateChangeCause.UNDEFINED
+    if changes.learn(str(facts.eid), snapshot(facts.profiles), tell=(eim.eim_id for eim in facts.eims), cause=cause):
         events.STATE_CHANGED.emit(cause=cause.name.lower())
-        changes.note((eim.eim_id for eim in facts.eims), cause)
 
 
 NETWORKS: Final = "networks"

@@ -52,15 +52,29 @@ class StateChanges:
         document = self._memory.load(DOCUMENT)
         return cast("Mapping[str, str] | None", document.get("profiles"))
 
-    def learn(self, eid: str, profiles: Mapping[str, str]) -> bool:
-        """Remember the profiles as they are now; True when they differ from what was known of this very card."""
+    def learn(
+        self,
+        eid: str,
+        profiles: Mapping[str, str],
+        *,
+        tell: Iterable[str] = (),
+        cause: StateChangeCause = StateChangeCause.UNDEFINED,
+    ) -> bool:
+        """Remember the profiles as they are now; True when they differ from what was known of this very card.
+
+        These eIMs then have to be told; that is remembered in the same moment, so that no power cut loses the news.
+        Raises ``StoreError``: nothing was learned.
+        """
         document = self._memory.load(DOCUMENT)
         same_card = document.get("eid") == eid
         known = document.get("profiles") if same_card else None
+        changed = known is not None and known != dict(profiles)
         if known != dict(profiles):
             pending = self._pending() if same_card else {}
+            if changed:
+                pending |= dict.fromkeys(tell, cause.value)
             self._memory.save(DOCUMENT, {"eid": eid, "profiles": dict(profiles), "pending": pending})
-        return known is not None and known != dict(profiles)
+        return changed
 
     def _pending(self) -> dict[str, int]:
         return dict(cast("Mapping[str, int]", self._memory.load(DOCUMENT).get("pending", {})))

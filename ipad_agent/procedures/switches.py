@@ -18,9 +18,9 @@ from .ports import EntryView, Journal
 
 ENTRY_KIND = "switch"
 
-BY_EIM = "ordered by the eIM"
-IMMEDIATE = "enabled right after its download"
-RETURN = "return from the fallback profile"
+BY_EIM = "the eIM's order"
+IMMEDIATE = "the eIM's standing order to enable new profiles at once"
+RETURN = "the return from the fallback profile"
 
 
 @dataclass(frozen=True, slots=True)

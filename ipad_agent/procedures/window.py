@@ -253,8 +253,8 @@ class _Window:
         context.on_switch(moved, ())
         moved = await switch.complete_reset(context, moved)
         profiles = await context.card.get_profiles()
-        context.changes.learn(str(context.eid), snapshot(profiles))
         context.changes.note(self._eim.others, StateChangeCause.OTHER_EIM)
+        context.changes.learn(str(context.eid), snapshot(profiles))
         if work is not None and result is not None:
             combined = await delivery.with_notifications(context.card, result)
             if combined != work.result:

@@ -39,7 +39,6 @@ from ._switches import (
 CHANGED = "IPA-4302"
 IMPATIENT: dict[str, Table] = {
     "guardian": {"loss_s": 600, "unproven_loss_s": 2, "failed_cycles": 1, "check_s": 1, "return_after_s": 3},
-    "poll": {"interval_s": 4, "backoff_first_s": 3},
     "coap": {"exchange_timeout_s": 1, "handshake_timeout_s": 1},
 }
 
