@@ -70,7 +70,7 @@ class StateChanges:
         known = document.get("profiles") if same_card else None
         changed = known is not None and known != dict(profiles)
         if known != dict(profiles):
-            pending = self._pending() if same_card else {}
+            pending = self._pending() if document.get("eid") in (None, eid) else {}
             if changed:
                 pending |= dict.fromkeys(tell, cause.value)
             self._memory.save(DOCUMENT, {"eid": eid, "profiles": dict(profiles), "pending": pending})
