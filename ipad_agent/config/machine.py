@@ -50,7 +50,7 @@ class LocalConfig:
     )
     read_group: str = key(
         Text("the name of a group, or empty", _GROUP, longest=64),
-        "ipad",
+        "ipad-view",
         "Members may look. Where there is no such group, only root and the agent's own user may.",
     )
     control_group: str = key(
