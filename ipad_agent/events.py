@@ -44,8 +44,16 @@ class Event:
         for listener in tuple(_LISTENERS):
             listener(self, facts)
         if LOGGER.isEnabledFor(self.level):
-            message = self.sentence.format_map(facts)
+            message = _one_line(self.sentence.format_map(facts))
             LOGGER.log(self.level, "%s", message, extra={"event": self, "facts": facts})
+
+
+def _one_line(text: str) -> str:
+    """``text`` without what could forge other lines of the log or control a terminal: cards' and servers' own words
+    stand in it."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else " " if c.isspace() else "?" for c in text)
 
 
 Listener = Callable[[Event, Mapping[str, object]], None]

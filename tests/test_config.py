@@ -439,3 +439,13 @@ def test_a_key_file_open_to_others_is_used_but_reported(tmp_path: Path, caplog: 
     with caplog.at_level(logging.WARNING, logger="ipad_agent"):
         assert SecretFile(str(path)).read_key() == b"\xff"
     assert [record.event.id for record in caplog.records if hasattr(record, "event")] == ["IPA-1103"]
+
+
+@pytest.mark.parametrize("number", ["9" * 5000, "0x" + "f" * 4000, "-0x" + "f" * 4000], ids=["decimal", "hex", "minus"])
+@pytest.mark.parametrize(
+    "place", ["[poll]\ninterval_s", '[[eim]]\nid = "a"\nport', "[other]\nkey", "[coap]\nblock_size"]
+)
+def test_a_number_of_thousands_of_digits_is_a_mistake_of_the_file_and_no_crash(place: str, number: str) -> None:
+    with pytest.raises(ConfigErrors) as caught:
+        read(f"{place} = {number}")
+    assert len(str(caught.value)) < 2000

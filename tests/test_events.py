@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+import logging
 import pkgutil
 import re
 import string
@@ -152,3 +153,21 @@ def test_a_planted_emission_without_its_facts_is_caught() -> None:
     assert without_their_facts("SAID.emit(port=1, state=2)\nSAID.emit(**facts)\nother.emit()", names) == []
     planted = "def f():\n    SAID.emit(port=1)\n"
     assert without_their_facts(planted, names) == ["line 2 emits IPA-9999 without ['state']"]
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("eim.example", "eim.example"),
+        ("a\n<3>IPA-9999 forged", "a <3>IPA-9999 forged"),
+        ("\x1b[2J\x07\u202e", "?[2J??"),
+        ("\ud800", "?"),
+        ("é 日本", "é 日本"),
+    ],
+)
+def test_what_a_peer_calls_itself_cannot_forge_a_line_of_the_log(
+    name: str, shown: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "ipad_agent")
+    Event("IPA-9999", INFO, "{name} answers.", "x").emit(name=name)
+    assert caplog.messages == [f"{shown} answers."]

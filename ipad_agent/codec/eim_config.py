@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, IntEnum
-from typing import Literal
+from typing import Final, Literal
 
 from ipad_agent.errors import CodecError
 
@@ -186,25 +186,37 @@ def check_add_initial(configs: Sequence[EimConfigurationData]) -> tuple[str, ...
     The eUICC does not compare the eimIds within one list, the IPA must (§5.9.4).
     """
     problems = [] if configs else ["the list of eIMs is empty"]
-    counts = Counter(config.eim_id for config in configs)
+    counts = Counter(_shown(config.eim_id) for config in configs)
     problems += [f"eimId {eim_id} is listed {count} times" for eim_id, count in counts.items() if count > 1]
     for config in configs:
+        eim_id = _shown(config.eim_id)
         if config.counter is None:
-            problems.append(f"eIM {config.eim_id} has no counterValue")
+            problems.append(f"eIM {eim_id} has no counterValue")
         elif config.counter < 0:
-            problems.append(f"eIM {config.eim_id} has a negative counterValue")
+            problems.append(f"eIM {eim_id} has a negative counterValue")
         if config.public_key is None:
-            problems.append(f"eIM {config.eim_id} has no usable eimPublicKeyData")
+            problems.append(f"eIM {eim_id} has no usable eimPublicKeyData")
         if config.association_token not in (None, GENERATE_TOKEN):
-            problems.append(f"eIM {config.eim_id} has an associationToken other than -1")
+            problems.append(f"eIM {eim_id} has an associationToken other than -1")
     return tuple(problems)
+
+
+_LONGEST_SHOWN: Final = 128
+_MOST_LISTED: Final = 8
+
+
+def _shown(eim_id: str) -> str:
+    """An eimId fit for a sentence: it may be any text of any length."""
+    return "".join(c if c.isprintable() else "?" for c in eim_id[:_LONGEST_SHOWN])
 
 
 def add_initial_eim_request(configs: Sequence[EimConfigurationData]) -> bytes:
     """``BF57 { A0 { 30 … } }``; the entries travel as they are. ``CodecError`` names what the eUICC would refuse."""
     problems = check_add_initial(configs)
     if problems:
-        raise CodecError("; ".join(problems), hint="Correct the eIM configuration that is to be loaded.")
+        listed, more = problems[:_MOST_LISTED], len(problems) - _MOST_LISTED
+        listed += (f"and {more} more of that",) if more > 0 else ()
+        raise CodecError("; ".join(listed), hint="Correct the eIM configuration that is to be loaded.")
     return tlv.encode(0xBF57, tlv.encode(0xA0, *(retag(config.raw, 0x30) for config in configs)))
 
 

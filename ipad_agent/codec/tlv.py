@@ -9,7 +9,7 @@ Non-minimal length forms are accepted on input (real cards send them) and kept a
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ipad_agent.errors import CodecError
 
@@ -26,7 +26,7 @@ class Tlv:
     ``tag`` is the tag's bytes read as a big-endian number (``0x30``, ``0x5F37``, ``0xBF51``).
     """
 
-    buffer: bytes
+    buffer: bytes = field(repr=False)  # the same for every element of a message: a list would show it as often
     tag: int
     start: int
     value_start: int

@@ -39,6 +39,11 @@ def toml_kind(value: object) -> str:
     return "a list" if isinstance(value, list) else "a table" if isinstance(value, dict) else "a date or time"
 
 
+def _shown(value: float) -> str:
+    """A number in words; Python refuses to write out one of thousands of digits."""
+    return str(value) if abs(value) < 10**20 or isinstance(value, float) else "a number beyond all bounds"
+
+
 def _wrong_type(value: object) -> RefusedError:
     return RefusedError(f"{toml_kind(value)} is of the wrong type")
 
@@ -75,7 +80,7 @@ class Integer:
         if isinstance(value, bool) or not isinstance(value, int):
             raise _wrong_type(value)
         if not self.least <= value <= self.most or (self.only and value not in self.only):
-            raise RefusedError(f"{value} is not allowed")
+            raise RefusedError(f"{_shown(value)} is not allowed")
         return value
 
 
@@ -95,7 +100,7 @@ class Number:
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise _wrong_type(value)
         if not self.least <= value <= self.most:  # false for NaN too
-            raise RefusedError(f"{value} is not allowed")
+            raise RefusedError(f"{_shown(value)} is not allowed")
         return float(value)
 
 

@@ -43,7 +43,7 @@ def loads(content: bytes, path: Path) -> Config:
         document = tomllib.loads(content.decode("utf-8"))
     except UnicodeDecodeError as error:
         raise ConfigErrors(str(path), [ConfigError("file", f"byte {error.start} is no UTF-8")]) from None
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # no TOML, or a number of thousands of digits
         raise ConfigErrors(str(path), [ConfigError("file", f"no TOML: {error}")]) from None
     return _Reading(path.parent).config(document, path)
 

@@ -21,6 +21,7 @@ _CHUNK_BYTES: Final = 65536
 _MAX_HEADER_BYTES: Final = 32768
 _MAX_ERROR_BYTES: Final = 16384
 _MAX_INTERIM: Final = 10
+_SHOWN_CHARACTERS: Final = 200
 _CLOSE_S: Final = 2.0
 
 
@@ -185,7 +186,7 @@ class HttpsConnection:
         except CutOff as error:
             raise ConnectionLost(f"the connection was cut off: {error}") from None
         except h11.RemoteProtocolError as error:
-            raise ProtocolViolation(f"no HTTP: {error}") from None
+            raise ProtocolViolation(f"no HTTP: {str(error)[:_SHOWN_CHARACTERS]}") from None  # it quotes whole lines
 
     async def _send(self, request: HttpRequest) -> None:
         events = [

@@ -55,7 +55,7 @@ class ApnTable:
         """The table in this text, which is called ``name`` in messages. Raises ``ConfigError``."""
         try:
             document = tomllib.loads(content.decode("utf-8"))
-        except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
+        except (ValueError, RecursionError) as error:  # no UTF-8, no TOML, or a number of thousands of digits
             raise ConfigError(name, f"no TOML: {error}") from None
         for section in document:
             if section not in _KEYS:

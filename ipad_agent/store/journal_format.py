@@ -29,6 +29,9 @@ EntryId = NewType("EntryId", int)
 FORMAT = "ipad-agent journal"
 VERSION = 1
 
+_MOST = 1 << 62
+"""Of a number or a time. JSON has no bound of its own, and larger ones can neither be counted on nor be written."""
+
 _LINE = re.compile(rb"([0-9a-f]{8}) (\{.*\})", re.DOTALL)
 
 
@@ -194,7 +197,8 @@ def _pack(stamp: Stamp) -> Value:
 def _stamp(record: Mapping[str, Value], key: str) -> Stamp:
     match record.get(key):
         case (int() | float() as wall_s, int() | float() as monotonic_s, str() as boot_id):
-            return Stamp(float(wall_s), float(monotonic_s), boot_id)
+            if abs(wall_s) <= _MOST and abs(monotonic_s) <= _MOST:
+                return Stamp(float(wall_s), float(monotonic_s), boot_id)
     raise _ForeignError
 
 
@@ -207,7 +211,7 @@ def _facts(record: Mapping[str, Value]) -> dict[str, Value]:
 
 def _integer(record: Mapping[str, Value], key: str) -> int:
     value = record.get(key)
-    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= _MOST:
         raise _ForeignError
     return value
 

@@ -65,16 +65,20 @@ def _to_json(value: Value) -> object:
     return value
 
 
-def _from_json(value: object) -> Value:
+def _from_json(value: object, *, depth: int = 0) -> Value:
+    if depth > _MAX_DEPTH:
+        raise UnreadableValueError(f"a value of over {_MAX_DEPTH} levels")  # it could not be written again
     if isinstance(value, dict):
         if _BYTES_KEY in value:
             text = value[_BYTES_KEY]
             if len(value) != 1 or not isinstance(text, str):
                 raise UnreadableValueError("a broken byte string")
             return base64.b64decode(text, validate=True)
-        return {key[1:] if key.startswith("$$") else key: _from_json(item) for key, item in value.items()}
+        return {
+            key[1:] if key.startswith("$$") else key: _from_json(item, depth=depth + 1) for key, item in value.items()
+        }
     if isinstance(value, list):
-        return tuple(_from_json(item) for item in value)
+        return tuple(_from_json(item, depth=depth + 1) for item in value)
     if isinstance(value, float) and not math.isfinite(value):
         raise UnreadableValueError(f"the number {value}")
     if value is None or isinstance(value, bool | int | float | str):

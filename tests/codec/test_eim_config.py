@@ -185,3 +185,15 @@ def test_an_entry_out_of_a_package_is_retagged_for_the_list() -> None:
 def test_entries_do_not_show_their_keys_when_printed() -> None:
     assert SPKI.hex() not in repr(EimConfigurationData.parse(EIM_FULL))
     assert repr(SPKI) not in repr(EimConfigurationData.parse(EIM_FULL))
+
+
+def test_an_eim_id_of_control_characters_cannot_forge_lines_of_the_log() -> None:
+    (problem,) = check_add_initial([build("a\n<3>IPA-1000 \x1b[2J\u202e" + "b" * 500, counter=None)])
+    assert problem == "eIM a?<3>IPA-1000 ?[2J?" + "b" * 109 + " has no counterValue"
+
+
+def test_of_very_many_problems_the_first_are_told() -> None:
+    with pytest.raises(CodecError) as caught:
+        add_initial_eim_request([build("a")] * 2 + [build(f"b{n}", counter=None) for n in range(300)])
+    assert "a is listed 2 times" in caught.value.message
+    assert caught.value.message.endswith("and 293 more of that")

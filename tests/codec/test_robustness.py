@@ -1,4 +1,7 @@
-"""Whatever a peer sends, a parser answers with a value or a CodecError, and soon."""
+"""Whatever a peer sends, a parser answers with a value or a CodecError, and soon.
+
+Damaged messages are for ``tests/fuzz``; here are those that are too large for it, and the list of all parsers.
+"""
 
 from __future__ import annotations
 
@@ -7,44 +10,14 @@ import inspect
 import pkgutil
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
+from codec_parsers import PARSERS
 from ipad_agent import codec
-from ipad_agent.codec import schema, tlv
+from ipad_agent.codec import tlv
 from ipad_agent.errors import CodecError
-
-from . import vectors
-from .parsers import PARSERS, SCHEMA_TYPES
-
-SEEDS = sorted(
-    {value for name, value in vars(vectors).items() if name.isupper() and isinstance(value, bytes)}
-    | {
-        bytes.fromhex(text)
-        for text in (
-            "BF4F03020101",
-            "BF5009BF5306800101800102",
-            "BF5411A00B80094C50413A312461246282020102",
-            "BF5108A206800165840103",
-            "BF2B0381017F",
-            "BF2D03810101",
-            "BF5A03800101",
-            "BF5700",
-            "BF3C088003612E62810164",
-            "BF6409800100810102820101",
-            "BF5F05A003810142",
-            "BF4103810105",
-            "BF3808A10680010A020106",
-            "80010530020500",
-            "2B0601040182E960",
-        )
-    }
-    | {vectors.EID_DIGITS.encode(), vectors.ICCID_DIGITS.encode(), b"26201", b"LPA:1$smdp.example$A$1.2.3$1"}
-)
 
 _READING = ("parse", "from_", "decode", "describe", "render", "read", "split", "check_nesting", "announced")
 # Readers that take an element of a list whose walk is fuzzed with the list, or more than the bytes.
@@ -68,31 +41,7 @@ def readers() -> Iterator[str]:
 
 def test_every_reader_of_the_codec_is_fuzzed() -> None:
     missing = set(readers()) - set(PARSERS) - _COVERED_WITH_OTHERS
-    assert not missing, f"add to tests/codec/parsers.py: {sorted(missing)}"
-
-
-@st.composite
-def mutated(draw: st.DrawFn) -> bytes:
-    """A known message with a few bytes changed, cut, doubled, moved or wrapped."""
-    data = bytearray(draw(st.sampled_from(SEEDS)))
-    for _ in range(draw(st.integers(1, 4))):
-        at = draw(st.integers(0, max(len(data) - 1, 0)))
-        match draw(st.integers(0, 6)):
-            case 0 if data:
-                data[at] = draw(st.integers(0, 255))
-            case 1 if data:
-                data[at] ^= 1 << draw(st.integers(0, 7))
-            case 2:
-                del data[at : at + draw(st.integers(1, 8))]
-            case 3:
-                data[at:at] = draw(st.binary(min_size=1, max_size=4))
-            case 4:
-                data[at:at] = data[at : at + draw(st.integers(1, 40))]
-            case 5:
-                data = data[:at]
-            case 6:
-                data = bytearray(tlv.encode(draw(st.sampled_from([0x30, 0xA0, 0xBF51, 0xBF2B, 0xBF4F])), bytes(data)))
-    return bytes(data)
+    assert not missing, f"add to tests/support/codec_parsers.py: {sorted(missing)}"
 
 
 def run(read: Callable[[bytes], Any], data: bytes, name: str) -> None:
@@ -103,31 +52,6 @@ def run(read: Callable[[bytes], Any], data: bytes, name: str) -> None:
     raw = getattr(value, "raw", b"")
     if isinstance(raw, bytes):
         assert raw in data, f"{name} gave bytes that did not arrive"
-
-
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(mutated())
-def test_mutated_messages_raise_nothing_but_codec_errors(data: bytes) -> None:
-    for name, read in PARSERS.items():
-        run(read, data, name)
-    for type_name in SCHEMA_TYPES:
-        with suppress(CodecError):
-            schema.decode(type_name, data)
-
-
-@settings(max_examples=150, deadline=None)
-@given(st.binary(max_size=120))
-def test_random_bytes_raise_nothing_but_codec_errors(data: bytes) -> None:
-    for name, read in PARSERS.items():
-        run(read, data, name)
-
-
-@pytest.mark.parametrize("seed", SEEDS, ids=range(len(SEEDS)))
-def test_messages_cut_at_any_byte_raise_nothing_but_codec_errors(seed: bytes) -> None:
-    cuts = range(0, len(seed), max(1, len(seed) // 40))
-    for cut in cuts:
-        for name, read in PARSERS.items():
-            run(read, seed[:cut], name)
 
 
 def nested(tag: int, depth: int) -> bytes:

@@ -203,3 +203,7 @@ def test_random_bytes_raise_nothing_but_codec_errors(data: bytes) -> None:
             assert element.raw in data
     except CodecError:
         pass
+
+
+def test_a_list_of_elements_is_shown_without_their_message_each_time() -> None:
+    assert len(repr(tlv.parse_all(b"\x80\x01\x2a" * 1000))) < 200 * 1000

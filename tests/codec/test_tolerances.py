@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from codec_parsers import json_answer
 from ipad_agent.codec import es9, es10, esipa, esipa_rsp
 from ipad_agent.codec.data_request import IpaEuiccDataRequest
 from ipad_agent.codec.eim_config import EimConfigurationData
@@ -20,7 +21,6 @@ from ipad_agent.codec.rsp_json import JsonAnswer
 from ipad_agent.codec.tolerances import CATALOGUE, Notes
 
 from . import vectors
-from .parsers import json_answer
 from .vectors import CERT, EID_DIGITS, SIGNATURE, SPKI, H
 
 Reader = Callable[[bytes], Any]

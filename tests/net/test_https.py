@@ -829,3 +829,12 @@ def test_one_carrier_does_not_load_the_other(name: str, absent: tuple[str, ...])
 def test_a_cut_off_answer_never_passes_for_a_complete_one_whatever_the_defaults_of_python_are() -> None:
     for is_brainpool in (False, True):
         assert not tls_client._context(is_brainpool).options & ssl.OP_IGNORE_UNEXPECTED_EOF
+
+
+async def test_a_line_that_is_no_http_is_quoted_in_part_only(identity: Identity) -> None:
+    async with Server(identity, raw(b"9" * 20_000 + b"\r\n\r\n")) as server:
+        eim = carrier(server, Trust.spki(identity.spki))
+        with pytest.raises(ProtocolViolation) as caught:
+            await eim.exchange(b"x", function=ONE)
+        await eim.close()
+    assert len(caught.value.message) < 300

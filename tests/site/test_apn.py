@@ -76,6 +76,12 @@ def test_a_file_that_cannot_be_read_or_is_huge_is_a_configuration_error(tmp_path
         ApnTable.load(tmp_path / "huge.toml")
 
 
+@pytest.mark.parametrize("number", ["9" * 5000, "0x" + "f" * 4000])
+def test_a_number_of_thousands_of_digits_is_a_mistake_of_the_file(number: str) -> None:
+    with pytest.raises(ConfigError):
+        ApnTable.loads(f'[iccid]\n"8949" = {number}'.encode(), "apn.toml")
+
+
 @given(
     st.one_of(
         st.binary(max_size=60), st.from_regex(r'\[(iccid|network)\]\n"[0-9-]{0,8}" = "[a-z. ]{0,9}"').map(str.encode)

@@ -4,6 +4,7 @@ import errno
 import logging
 import os
 import random
+import zlib
 from pathlib import Path
 
 import pytest
@@ -256,3 +257,10 @@ def test_a_document_name_cannot_leave_the_state_directory(name: str) -> None:
         memory.load(name)
     with pytest.raises(UnstorableValueError):
         memory.save(name, {})
+
+
+def test_a_document_deeper_than_can_be_written_again_counts_as_damaged() -> None:
+    text = b'{"a":' + b"[" * 40 + b"]" * 40 + b"}"
+    disk = MemoryFilesystem()
+    disk.create(PATH).write(b'{"schema":1,"crc32":"%08x","data":%s}\n' % (zlib.crc32(text), text))
+    assert document(disk).load() == {}

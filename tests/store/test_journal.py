@@ -4,6 +4,7 @@ import errno
 import logging
 import random
 import re
+import zlib
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,7 @@ from ipad_agent.store import (
 )
 from ipad_agent.store.journal_format import read_journal, seal
 from ipad_agent.store.memory_filesystem import MemoryFilesystem, PowerCut
+from ipad_agent.store.values import Value
 
 PATH = "/state/journal"
 
@@ -236,6 +238,38 @@ def test_records_with_a_good_checksum_but_foreign_content_are_survived(records: 
     disk = MemoryFilesystem()
     disk.create(PATH).write(b"".join(seal(record) for record in records))  # type: ignore[arg-type]  # foreign on purpose
     journal(disk).open(RESULT, {})
+
+
+HUGE = 10**400
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        {"n": 1, "r": "open", "k": "package", "t": (HUGE, 0, "boot-1"), "f": {}},
+        {"n": 1, "r": "open", "k": "package", "t": (0, -HUGE, "boot-1"), "f": {}},
+        {"n": HUGE, "r": "open", "k": "package", "t": (0, 0, "boot-1"), "f": {}},
+        {"r": "header", "format": "ipad-agent journal", "version": 1, "next": 10**4300 - 1},
+        {"n": 1, "r": "update", "e": 1 << 63, "k": "package", "t": (0, 0, "boot-1"), "f": {}},
+    ],
+)
+def test_a_number_beyond_all_bounds_counts_as_damage_and_work_goes_on(record: dict[str, Value]) -> None:
+    disk = MemoryFilesystem()
+    disk.create(PATH).write(seal(record))
+    book = journal(disk)
+    assert book.entries() == ()
+    kept = book.open(RESULT, {})
+    assert [entry.id for entry in journal(disk).entries()] == [kept]
+
+
+def test_facts_too_deep_to_be_written_again_count_as_damage_and_work_goes_on() -> None:
+    # {"a":[[...]]} with 33 lists; the checksum is right.
+    text = b'{"n":1,"r":"open","k":"package","t":[0,0,""],"f":{"a":' + b"[" * 33 + b"]" * 33 + b"}}"
+    disk = MemoryFilesystem()
+    disk.create(PATH).write(b"\n%08x %s\n" % (zlib.crc32(text), text))
+    book = journal(disk)
+    kept = book.open(RESULT, {})
+    assert [entry.id for entry in journal(disk).entries()] == [kept]
 
 
 # Any sequence of operations with a cut at any byte.

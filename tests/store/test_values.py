@@ -48,6 +48,7 @@ def test_any_other_bytes_raise_only_the_error_of_the_reader(data: bytes) -> None
         b"",
         b'{"a":' + b"[" * 100_000,
         b'{"a":' + b"9" * 5000 + b"}",
+        b'{"a":' + b"[" * 33 + b"]" * 33 + b"}",  # deeper than what can be written again
     ],
 )
 def test_text_that_the_store_never_writes_is_refused(data: bytes) -> None:

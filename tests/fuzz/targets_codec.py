@@ -1,0 +1,67 @@
+"""The codec's parsers, from the table that its own tests keep complete."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, Final
+
+from codec_parsers import PARSERS, SCHEMA_TYPES
+from ipad_agent.card import bpp
+from ipad_agent.card.errors import MalformedBpp
+from ipad_agent.card.isdr import iot_template
+from ipad_agent.codec import schema
+from ipad_agent.codec.connectivity import apn_of
+from ipad_agent.errors import CodecError
+
+from .target import Kind, Reader, Target
+
+GROUPS: Final = {
+    "tlv": ("tlv", "describe", "oid", "schema"),
+    "card-answers": ("es10", "es10_control", "euicc_info", "rat", "eim_config"),
+    "card-lists": ("notifications", "profiles"),
+    "packages": ("esipa", "euicc_package", "data_request", "trigger"),
+    "download": ("es10_rsp", "esipa_rsp", "bound_package", "certificate"),
+    "rsp-json": ("rsp_json", "es9"),
+    "identifiers": ("identifiers", "activation_code"),
+}
+"""Modules of the codec by target."""
+
+_FORMS: Final = {"rsp-json": (Kind.JSON, "rsp-json"), "identifiers": (Kind.LINES, "identifiers")}
+
+
+def only_what_arrived(read: Callable[[bytes], Any]) -> Reader:
+    """Received bytes are the truth: what a parser hands on as received must be a part of the input."""
+
+    def checked(data: bytes) -> object:
+        value = read(data)
+        raw = getattr(value, "raw", b"")
+        if isinstance(raw, bytes) and raw not in data:
+            raise AssertionError("it gave bytes that did not arrive")
+        return value
+
+    return checked
+
+
+def _schema_reader(type_name: str) -> Reader:
+    return lambda data: schema.decode(type_name, data)
+
+
+def _segments(data: bytes) -> object:
+    segments = bpp.split(data)
+    if b"".join(segment.data for segment in segments) != data:
+        raise AssertionError("the segments are not the package")
+    return segments
+
+
+def targets() -> Iterator[Target]:
+    """One for each group, and the parsers beside the table."""
+    for name, modules in GROUPS.items():
+        kind, corpus = _FORMS.get(name, (Kind.BER, "ber"))
+        readers = {key: only_what_arrived(PARSERS[key]) for key in PARSERS if key.partition(".")[0] in modules}
+        yield Target(name, kind, readers, (CodecError,), corpus, examples=1000)
+    yield Target(
+        "schema", Kind.BER, {name: _schema_reader(name) for name in SCHEMA_TYPES}, (CodecError,), "ber", slow=True
+    )
+    yield Target("bpp", Kind.BER, {"split": _segments}, (MalformedBpp,))
+    yield Target("select-answer", Kind.BER, {"iot_template": iot_template}, ())
+    yield Target("connectivity", Kind.BYTES, {"apn_of": apn_of}, ())
