@@ -30,6 +30,7 @@ from .rooms import (
 )
 from .sdnotify import Notifier
 from .status import Board
+from .status.budget import Budget
 from .store import Journal, Memory, RealFilesystem, StateLock
 from .surroundings import device_network, show_modem, site
 
@@ -89,7 +90,7 @@ async def _run(config: Config, journal: Journal, memory: Memory, clock: Clock) -
             guarding=config.guardian.settings(),
             network=device_network(config, card.access),
             site=site(config, card.access, clock, memory),
-            board=Board(clock, version=__version__, budget_bytes_per_day=config.budget.day_bytes),
+            board=Board(clock, version=__version__, budget=_budget(config)),
             show_modem=partial(show_modem, card.access),
             holding=Holding(config.conditions.retry_s, config.conditions.max_hold_s),
         )
@@ -122,6 +123,10 @@ async def _run(config: Config, journal: Journal, memory: Memory, clock: Clock) -
     for task in done:
         if not task.cancelled() and task.exception() is not None:
             task.result()
+
+
+def _budget(config: Config) -> Budget:
+    return Budget(config.budget.day_bytes, config.budget.total_bytes, config.budget.warn)
 
 
 def _face_ended(task: asyncio.Task[None]) -> None:

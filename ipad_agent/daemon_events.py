@@ -67,3 +67,10 @@ FACE_LOST = define(
     "One of the local interfaces ended: {reason}. The agent goes on without it.",
     "A defect of this program; a restart brings the interface back. Polls, switches and deliveries are not touched.",
 )
+BUDGET = define(
+    "IPA-1012",
+    WARNING,
+    "{share} of {which} traffic budget is used up: {spent_bytes} of {budget_bytes} bytes.",
+    "Shown, not enforced: what is owed is delivered in any case. `ipactl budget` tells what the traffic was for; fewer "
+    "polls (poll.interval_s) cost less.",
+)

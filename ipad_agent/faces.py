@@ -6,6 +6,7 @@ None of them can keep the agent from its work: each is a task of its own that ra
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Coroutine, Mapping
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
@@ -56,6 +57,8 @@ class Faces:
         """What runs beside the agent until it is cancelled."""
         config, wanted = self._config, []
         if config.local.socket:
+            with contextlib.suppress(OSError):  # the socket says what is wrong with its folder
+                self.socket_path.parent.mkdir(parents=True, exist_ok=True, mode=0o755)
             authority = UnixAuthority(read_group=config.local.read_group, control_group=config.local.control_group)
             server = Server(
                 self.service,

@@ -61,18 +61,22 @@ async def port(parts: DoctorParts, seen: Seen) -> list[Item]:
     if held is not None:
         return [Item(Layer.PORT, False, held, _NOT_NOW)]
     others = parts.machine.holders(seen.device) if seen.device is not None else ()
+    remarks = []
     if others:
         listed = ", ".join(f"{name} (process {pid})" for pid, name in others)
         fix = "Stop that program, or let it ignore this port; for ModemManager hw/99-ipad-agent.rules does."
-        return [Item(Layer.PORT, False, f"{seen.device} is also used by {listed}; it is not touched.", fix)]
+        if not parts.faces():
+            return [Item(Layer.PORT, False, f"{seen.device} is also used by {listed}; it is not touched.", fix)]
+        # The agent has it open anyway: what the other one spoils shows in what follows.
+        remarks.append(Item(Layer.PORT, None, f"{seen.device} is also used by {listed}; answers may get lost.", fix))
     try:
         name = await parts.modem.port()
     except PortUnavailable as error:
-        return [Item(Layer.PORT, False, as_sentence(error.message), error.hint)]
+        return [*remarks, Item(Layer.PORT, False, as_sentence(error.message), error.hint)]
     except ModemError as error:  # it opened: what goes wrong on it belongs to the next layer
         seen.line_trouble = error
-        return [Item(Layer.PORT, True, f"{seen.device or parts.config.modem.port} opens.")]
-    return [Item(Layer.PORT, True, f"{name} is open, and nobody else uses it.")]
+        return [*remarks, Item(Layer.PORT, True, f"{seen.device or parts.config.modem.port} opens.")]
+    return [*remarks, Item(Layer.PORT, True, f"{name} is open{'' if remarks else ', and nobody else uses it'}.")]
 
 
 async def at(parts: DoctorParts, seen: Seen) -> list[Item]:

@@ -415,6 +415,8 @@ class Bench:
 
     def _write_config(self) -> None:
         (self.folder / "agent-run").mkdir(exist_ok=True, mode=0o700)  # as the service manager does
+        for name in ("hooks.d", "conditions.d"):
+            (self.folder / name).mkdir(exist_ok=True)
         host, port = self.proxy.address
         base: dict[str, Table] = {
             "modem": {"port": self.modem.path, "lock_dir": self.folder},

@@ -79,7 +79,7 @@ def _emergency(profiles: tuple[ProfileInfo, ...]) -> Point:
 def _way_back(profiles: tuple[ProfileInfo, ...], enabled: ProfileInfo | None) -> Point:
     fallback = next((profile for profile in profiles if profile.fallback_attribute), None)
     if enabled is not None:
-        behind = "" if fallback is None else f"; behind it the fallback profile {_short(fallback)}"
+        behind = "" if fallback is None or fallback is enabled else f"; behind it the fallback profile {_short(fallback)}"
         return Point("way back", None, f"{_short(enabled)}, if the eIM's order allows the rollback{behind}")
     if fallback is not None:
         return Point("way back", True, f"the fallback profile {_short(fallback)}")

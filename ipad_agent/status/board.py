@@ -31,6 +31,7 @@ from ipad_agent.procedures.switches import Switch
 from ipad_agent.procedures.work import Work
 
 from . import convert
+from .budget import Budget, BudgetWatch
 from .derive import CLOCK_UNSET, CLOCK_UNSET_ADVICE, REACTIONS, text_of
 from .parts import ARMED, ENDINGS, EimPart, GuardianPart, OperationPart, SwitchPart, TrafficPart, TroublePart
 
@@ -70,12 +71,21 @@ class _Facts:
 class Board:
     """One per agent. Everything is to be called in the event loop; times are taken from ``clock``."""
 
-    def __init__(self, clock: Clock, *, version: str, budget_bytes_per_day: int | None = None) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        *,
+        version: str,
+        budget_bytes_per_day: int | None = None,
+        budget: Budget | None = None,
+    ) -> None:
         self._clock = clock
         self._version = version
         self._began = self.now()
         self._facts = _Facts()
-        self._traffic = TrafficPart(budget_bytes_per_day)
+        self._budget = budget or Budget(budget_bytes_per_day)
+        self._budget_watch = BudgetWatch(self._budget)
+        self._traffic = TrafficPart(self._budget.day_bytes)
         self._recent: deque[model.Happening] = deque(maxlen=RECENT)
         self._watchers: list[Callable[[], None]] = []
         self._listeners: list[Callable[[model.Happening], None]] = []
@@ -95,6 +105,7 @@ class Board:
         warnings = [*facts.warnings.values()]
         if not clock_set:
             warnings.append(model.Warning(CLOCK_UNSET.id, "The clock of this device is not set.", CLOCK_UNSET_ADVICE))
+        warnings += self._budget.warnings(self._traffic.at(now))
         picture = Status(
             verdict=_STARTING,
             taken_at_s=round(now.wall_s),
@@ -261,6 +272,7 @@ class Board:
             self._traffic.add(
                 carrier or (part.carrier if part is not None else None) or "?", "eim", cost_bytes, self.now()
             )
+            self._budget_watch.look(self._traffic.at(self.now()))
         self._changed()
 
     def result_delivered(self, eim_id: str) -> None:
@@ -357,6 +369,7 @@ class Board:
     def traffic(self, carrier: str, purpose: str, size_bytes: int) -> None:
         """So many bytes more went to or came from servers, polls that tell their cost aside."""
         self._traffic.add(carrier, purpose, size_bytes, self.now())
+        self._budget_watch.look(self._traffic.at(self.now()))
         self._changed()
 
     # -- what is owed, and warnings ----------------------------------------------------------------------------------
