@@ -16,9 +16,10 @@ from . import __version__
 from . import daemon_events as events
 from .codec.eim_config import EimConfigurationData
 from .codec.identifiers import Eid
-from .errors import CardError, CodecError, EimError, IpadError, ModemError, NetworkError, Remedy, StoreError
+from .errors import CardError, CodecError, EimError, IpadError, ModemError, NetworkError, StoreError
 from .events import trace
 from .guard import Guard
+from .outcomes import OUTCOMES, outcome_of
 from .parts import Links, ManagedCard, Notifier, Rooms
 from .policy.outcome import Outcome, Wake
 from .policy.switch import Happening
@@ -39,6 +40,7 @@ from .procedures.startup import CardFacts, CardKind
 from .procedures.state_change import StateChanges
 from .procedures.switches import Switch, Switches
 from .procedures.work import WorkList
+from .showing import Showing
 from .status import Board
 from .timetable import Due, Timetable
 from .turns import Turns
@@ -70,12 +72,12 @@ class Agent:
         self.guard = Guard(rooms.memory, rooms.clock, rooms.guarding, self._ledger)
         self.switches = Switches(rooms.journal, rooms.clock, listener=self._heard)
         self.board = rooms.board if rooms.board is not None else Board(rooms.clock, version=__version__)
+        self._showing = Showing(self.board, rooms.card, rooms.links, self.guard)
         self._host: str | None = None
         self.control = Control()
         self._held = HeldWork(rooms.memory, rooms.clock, rooms.holding)
         self._commanded = False
         self._unnoted = False
-        self._cause: str | None = None
         self._counters = Counters(rooms.memory)
         self._resets = CardResets(rooms.memory, rooms.clock)
         self._deadline: float | None = None
@@ -175,7 +177,7 @@ class Agent:
         if await self._settle(facts):
             facts = await startup.read_card(self._rooms.card)
         eims = self._with_owed(facts.eims)
-        self._show_eims(facts, eims)
+        self._showing.eims(facts, eims)
         self.board.switch(self.switches.open())
         if not eims:
             self.board.looks_again(LOOK_AGAIN_S)
@@ -254,7 +256,7 @@ class Agent:
             due = timetable.next()
             if due is None:
                 return
-            self._show(timetable, eims)
+            self._showing.outlook(timetable, self._work)
             eim_id = self._pressing(facts, eims)
             if eim_id is None and not due.decision.poll_now:
                 reason = f"{due.eim_id} {due.decision.reason.value}"
@@ -277,9 +279,9 @@ class Agent:
                     self._counters.saw(str(facts.eid), configs)
                 eims = self._with_owed(configs)
                 timetable.set_eims(eims)
-                self._show_eims(facts, eims)
+                self._showing.eims(facts, eims)
                 self._rooms.links.keep_only(list(eims.values()))
-                await self._show_profiles("eIM")
+                await self._showing.profiles("eIM")
             await self._rooms.show_modem(self.board)
             timetable.wake(Wake.STATE_CHANGE, self._pending(eims) - told_later)
             if report is not None and report.end is PollEnd.EIM_CHANGED and eim_id in eims:
@@ -332,7 +334,7 @@ class Agent:
             await window.look_again(context)
             await self.guard.look(self._rooms.network, self._host)
             if await self.guard.act(context, tuple(eim.eim_id for eim in facts.eims)):
-                await self._show_profiles("guardian")
+                await self._showing.profiles("guardian")
                 await self._rooms.card.release()
 
     async def _take_turns(self, facts: CardFacts, timetable: Timetable) -> None:
@@ -341,38 +343,14 @@ class Agent:
         told_later = self._pending(eims)
         with _Step(self, POLL_LIMIT_S):
             if await self.turns.take(self._context(facts), eims):
-                await self._show_profiles("local")
+                await self._showing.profiles("local")
         timetable.wake(Wake.STATE_CHANGE, self._pending(eims) - told_later)
         await self._rooms.card.release()
 
-    async def _show_profiles(self, cause: str) -> None:
-        """Tell the board which profiles there are now, and who made it so."""
-        cause, self._cause = self._cause or cause, None
-        self.board.profiles(await self._rooms.card.get_profiles(), cause)
-
     def _heard(self, moved: Switch, happening: Happening) -> None:
-        if happening is Happening.CAME_BACK:
-            self._cause = moved.way.value
+        """Something happened to a switch."""
         self.guard.heard(moved, happening)
-        self.board.switch_moved(moved, happening)
-
-    def _show_eims(self, facts: CardFacts, eims: dict[str, EimConfigurationData]) -> None:
-        """Tell the board who is polled, and where."""
-        hosts: dict[str, tuple[str | None, str | None]] = {}
-        for eim_id, config in eims.items():
-            try:
-                link = self._rooms.links.link(config, facts.eid)
-                hosts[eim_id] = (link.host, link.carrier)
-            except IpadError:
-                hosts[eim_id] = (config.fqdn, None)
-        self.board.eims(hosts, on_card=(config.eim_id for config in facts.eims))
-
-    def _show(self, timetable: Timetable, eims: dict[str, EimConfigurationData]) -> None:
-        """Tell the board what comes when, and what is owed."""
-        for item in timetable.all():
-            self.board.next_poll(item.eim_id, item.decision.wait_s, item.decision.sentence.partition(": ")[2])
-        self.board.owed(self._work.open())
-        self.board.guardian(self.guard.guardian.watch, self.guard.guardian.decision)
+        self._showing.switch_moved(moved, happening)
 
     def _bring_forward(self, timetable: Timetable) -> None:
         """Do what ``poke`` asked for."""
@@ -411,11 +389,11 @@ class Agent:
             others = tuple(other.eim_id for other in facts.eims if other.eim_id != eim_id)
             with _Step(self, POLL_LIMIT_S):
                 report = await poll(self._context(facts), Association(eims[eim_id], link, others), fetch=fetch)
-            outcome = _OUTCOMES[report.end]
+            outcome = OUTCOMES[report.end]
             retry_after_s = self._held.retry_s if report.end is PollEnd.HELD else None
             return report
         except (NetworkError, EimError, CodecError) as error:
-            outcome, retry_after_s = _outcome_of(error), error.retry_after_s
+            outcome, retry_after_s = outcome_of(error), error.retry_after_s
             events.POLL_FAILED.emit(eim=eim_id, side=error.side.value, reason=error.message, hint=error.hint)
             self.board.poll_trouble(eim_id, error.message)
             return None
@@ -493,24 +471,3 @@ class _Step:
 
     def __exit__(self, *_: object) -> None:
         self._agent._deadline = None
-
-
-_OUTCOMES: Final = {
-    PollEnd.NO_MORE_WORK: Outcome.IDLE,
-    PollEnd.MORE_WORK: Outcome.MORE_WAITING,
-    PollEnd.UNKNOWN_EUICC: Outcome.EID_UNKNOWN,
-    PollEnd.EIM_TROUBLE: Outcome.EIM_ERROR,
-    PollEnd.RESULT_REFUSED: Outcome.EIM_ERROR,
-    PollEnd.JOURNAL_FULL: Outcome.EIM_ERROR,
-    PollEnd.HELD: Outcome.HELD,
-    PollEnd.EIM_CHANGED: Outcome.IDLE,
-}
-
-
-def _outcome_of(error: NetworkError | EimError | CodecError) -> Outcome:
-    """What a failed poll means for the schedule."""
-    if error.retry_after_s is not None:
-        return Outcome.BUSY
-    if isinstance(error, NetworkError):
-        return Outcome.TRUST_REFUSED if error.remedy is Remedy.ASK_PERSON else Outcome.UNREACHABLE
-    return Outcome.EIM_ERROR

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from .clock import Clock
+from .codec.identifiers import short_iccid
 from .config import Config
 from .errors import CardError, ModemError
 from .local.model import Radio
@@ -35,7 +36,7 @@ class DeviceNetwork:
         if seen is None:
             return Finding(Stage.CARD, None, _SILENT)
         same = seen == iccid
-        return Finding(Stage.CARD, same, "card and modem agree" if same else f"the modem still has {_short(seen)}")
+        return Finding(Stage.CARD, same, "card and modem agree" if same else f"the modem still has {short_iccid(seen)}")
 
     async def registration(self) -> Finding:
         """By the best of the module's registration commands."""
@@ -119,7 +120,3 @@ async def show_modem(access: ModemCardAccess, board: Board) -> None:
         )
     except (ModemError, CardError):
         return
-
-
-def _short(iccid: str) -> str:
-    return f"{iccid[:4]}…{iccid[-4:]}"

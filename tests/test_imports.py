@@ -13,7 +13,25 @@ ROOT = Path(__file__).parent.parent / "ipad_agent"
 
 COMMON = frozenset({"errors", "events", "clock"})
 ROOMS = frozenset({"codec", "card", "modem", "net", "eim", "smdp", "store", "policy", "local", "procedures", "site"})
-WIRING = frozenset({"agent", "daemon", "daemon_events", "rooms", "parts", "guard", "surroundings", "turns", "faces", "timetable", "status", "service", "doctor"})
+WIRING = frozenset(
+    {
+        "agent",
+        "daemon",
+        "daemon_events",
+        "rooms",
+        "parts",
+        "guard",
+        "surroundings",
+        "turns",
+        "showing",
+        "outcomes",
+        "faces",
+        "timetable",
+        "status",
+        "service",
+        "doctor",
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from .apdu import MAX_BLOCKS, MAX_DATA_BYTES
 from .errors import MalformedBpp
 
 MAX_SEGMENT_BYTES: Final = MAX_BLOCKS * MAX_DATA_BYTES
+_MOST_SHOWN: Final = 8
 
 BPP: Final = 0xBF36
 INITIALISE_SECURE_CHANNEL: Final = 0xBF23
@@ -52,7 +53,7 @@ def _split(bpp: bytes) -> list[Segment]:
     tags = [part.tag for part in parts]
     expected = [INITIALISE_SECURE_CHANNEL, CONFIGURE_ISDP, STORE_METADATA, LOAD_ELEMENTS]
     if tags not in (expected, [*expected[:3], REPLACE_SESSION_KEYS, LOAD_ELEMENTS]):
-        shown = " ".join(tlv.hex_tag(tag) for tag in tags)
+        shown = " ".join(tlv.hex_tag(tag) for tag in tags[:_MOST_SHOWN]) + (" ..." if len(tags) > _MOST_SHOWN else "")
         raise MalformedBpp(f"the parts of the package are {shown or 'missing'}, expected BF23 A0 A1 [A2] A3")
     segments = [_slice(bpp, INITIALISE_SECURE_CHANNEL, root.start, parts[0].end)]
     for part in parts[1:]:

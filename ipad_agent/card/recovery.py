@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Final
 
+from ipad_agent.codec.identifiers import short_iccid
 from ipad_agent.errors import CardError, ModemError
 
 from . import events
@@ -118,13 +119,11 @@ class Recovery:
         except (CardError, ModemError) as error:
             events.RUNG_FAILED.emit(rung=rung, reason=error.message)
             return False
-        events.NOT_YET_SWITCHED.emit(card=_short(on_card), modem=_short(seen) if seen else "no SIM", rung=rung)
+        events.NOT_YET_SWITCHED.emit(
+            card=short_iccid(on_card), modem=short_iccid(seen) if seen else "no SIM", rung=rung
+        )
         return False
 
     def _report(self, start: float, *, rung: int | None) -> None:
         seconds = round(asyncio.get_running_loop().time() - start, 1)
         events.RECOVERED.emit(seconds=seconds, rung="none" if rung is None else rung)
-
-
-def _short(iccid: str) -> str:
-    return f"{iccid[:4]}…{iccid[-4:]}"

@@ -198,3 +198,8 @@ class Plmn:
 
     def __str__(self) -> str:
         return f"{self.mcc}-{self.mnc}"
+
+
+def short_iccid(digits: str | None) -> str:
+    """An ICCID's digits for the log, where it is not known to be one: ``8949…0027``, or "no profile"."""
+    return "no profile" if digits is None else f"{digits[:4]}…{digits[-4:]}"

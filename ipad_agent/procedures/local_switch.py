@@ -15,6 +15,7 @@ from typing import Final
 
 from ipad_agent.codec.esipa import StateChangeCause
 from ipad_agent.codec.fields import ResultCode
+from ipad_agent.codec.identifiers import short_iccid
 from ipad_agent.codec.profiles import ProfileInfo
 from ipad_agent.errors import CardError, ModemError, Remedy
 
@@ -98,7 +99,7 @@ async def order(context: Context, ledger: Ledger, eims: Iterable[str], what: Wha
     previous = enabled_iccid(profiles)
     if (known := _known_end(what, profiles)) is not None:
         return _not_done(LocalSwitch(what, known, previous, previous))
-    events.ORDERING.emit(what=what.value, previous=_short(previous))
+    events.ORDERING.emit(what=what.value, previous=short_iccid(previous))
     ledger.begin(str(context.eid), what, previous)
     try:
         code = await unless_busy(lambda: _ORDERS[what].call(context.card))
@@ -184,7 +185,9 @@ async def _done(
     if ledger is not None:
         ledger.end()
     enabled = enabled_iccid(profiles)
-    events.DONE.emit(what=what.value, previous=_short(previous), enabled=_short(enabled), cause=cause.name.lower())
+    events.DONE.emit(
+        what=what.value, previous=short_iccid(previous), enabled=short_iccid(enabled), cause=cause.name.lower()
+    )
     return LocalSwitch(what, End.DONE, previous, enabled, code)
 
 
@@ -192,7 +195,3 @@ def _not_done(switch: LocalSwitch, reason: str | None = None) -> LocalSwitch:
     said = switch.end.value if reason is None else f"{switch.end.value} ({reason})"
     events.NOT_DONE.emit(what=switch.what.value, reason=said)
     return switch
-
-
-def _short(iccid: str | None) -> str:
-    return "no profile" if iccid is None else f"{iccid[:4]}…{iccid[-4:]}"

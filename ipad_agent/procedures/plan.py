@@ -6,13 +6,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
+from ipad_agent.codec.identifiers import short_iccid
 from ipad_agent.codec.profiles import ProfileInfo
 from ipad_agent.policy.instant import UNSET_BEFORE_S
 from ipad_agent.policy.spell import spell_duration
 
 from .context import Context
 from .local_switch import emergency_active
-from .switch import short
 
 PPR1: Final = 1
 """The rule that the profile cannot be disabled (SGP.22 v2.5 §2.9.2.4)."""
@@ -54,12 +54,12 @@ def _named(profiles: Iterable[ProfileInfo], iccid: str) -> ProfileInfo | None:
 
 def _target(target: ProfileInfo | None, iccid: str) -> Point:
     if target is None:
-        return Point("profile", False, f"{short(iccid)} is not on the card")
+        return Point("profile", False, f"{short_iccid(iccid)} is not on the card")
     if target.enabled:
-        return Point("profile", False, f"{short(iccid)} is enabled already")
+        return Point("profile", False, f"{short_iccid(iccid)} is enabled already")
     if target.ecall_indication:
-        return Point("profile", False, f"{short(iccid)} is the emergency profile, which no order enables")
-    return Point("profile", True, f"{short(iccid)} is on the card and disabled")
+        return Point("profile", False, f"{short_iccid(iccid)} is the emergency profile, which no order enables")
+    return Point("profile", True, f"{short_iccid(iccid)} is on the card and disabled")
 
 
 def _policy(enabled: ProfileInfo | None) -> Point:
@@ -79,7 +79,9 @@ def _emergency(profiles: tuple[ProfileInfo, ...]) -> Point:
 def _way_back(profiles: tuple[ProfileInfo, ...], enabled: ProfileInfo | None) -> Point:
     fallback = next((profile for profile in profiles if profile.fallback_attribute), None)
     if enabled is not None:
-        behind = "" if fallback is None or fallback is enabled else f"; behind it the fallback profile {_short(fallback)}"
+        behind = (
+            "" if fallback is None or fallback is enabled else f"; behind it the fallback profile {_short(fallback)}"
+        )
         return Point("way back", None, f"{_short(enabled)}, if the eIM's order allows the rollback{behind}")
     if fallback is not None:
         return Point("way back", True, f"the fallback profile {_short(fallback)}")
@@ -117,7 +119,7 @@ def _steps(context: Context, iccid: str, enabled: ProfileInfo | None) -> tuple[s
     proof = "the eIM acknowledges the result" if settings.success == "result-acked" else "the site's application works"
     return (
         f"write down the way back to {back}, run the scripts for pre-switch",
-        f"let the card enable {short(iccid)} on the eIM's order",
+        f"let the card enable {short_iccid(iccid)} on the eIM's order",
         "reset the SIM until card and modem agree, run the scripts for post-switch",
         f"register (usually within {spell_duration(settings.registration_s)}), get an address, find the eIM",
         f"keep the profile when {proof} within {spell_duration(settings.confirm_s)}, else go back",
@@ -125,4 +127,4 @@ def _steps(context: Context, iccid: str, enabled: ProfileInfo | None) -> tuple[s
 
 
 def _short(profile: ProfileInfo) -> str:
-    return short(None if profile.iccid is None else str(profile.iccid))
+    return short_iccid(None if profile.iccid is None else str(profile.iccid))

@@ -18,7 +18,7 @@ from ipad_agent.codec.esipa import (
     ResultErrorCode,
     UnknownPackage,
 )
-from ipad_agent.codec.identifiers import Plmn
+from ipad_agent.codec.identifiers import Plmn, short_iccid
 from ipad_agent.errors import CodecError, ModemError, StoreError
 from ipad_agent.policy.switch import Happening, Phase, Way
 
@@ -133,7 +133,7 @@ async def _resume_switch(context: Context, eim: Association) -> None:
         return
     if needs_this_poll(context, open_switch):
         events_switch.RESUMED.emit(
-            target=switch.short(open_switch.target),
+            target=short_iccid(open_switch.target),
             phase=open_switch.phase.value,
             left_s=open_switch.left_s(context.clock),
         )

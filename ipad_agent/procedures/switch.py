@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from ipad_agent.codec.connectivity import apn_of
 from ipad_agent.codec.euicc_package import EuiccPackageRequest, EuiccPackageResult
+from ipad_agent.codec.identifiers import short_iccid
 from ipad_agent.errors import CardError, CodecError, Remedy
 from ipad_agent.policy.switch import Happening, Phase, Way
 
@@ -49,8 +50,8 @@ async def arm(context: Context, eim: Association, work: Work) -> None:
 async def announce(context: Context, switch: Switch) -> None:
     """Say that a switch is armed, and let the site prepare for it."""
     events.ARMED.emit(
-        previous=short(switch.previous),
-        target=short(switch.target),
+        previous=short_iccid(switch.previous),
+        target=short_iccid(switch.target),
         cause=switch.cause,
         way=switch.way.value,
         deadline_s=switch.deadline_s,
@@ -108,7 +109,7 @@ async def conclude(context: Context, switch: Switch, *, switched: bool) -> None:
     moved = context.switches.move(switch, Happening.SWITCHED, reset_owed=True)
     if moved is None:
         return
-    events.SWITCHED.emit(target=short(switch.target), left_s=moved.left_s(context.clock))
+    events.SWITCHED.emit(target=short_iccid(switch.target), left_s=moved.left_s(context.clock))
     context.on_switch(moved, ())
     await context.card.recover(expected=moved.target)
     context.switches.was_reset(moved)
@@ -120,7 +121,7 @@ async def switched_locally(context: Context, armed: Switch) -> None:
     moved = context.switches.move(armed, Happening.SWITCHED)
     if moved is None:
         return
-    events.SWITCHED.emit(target=short(moved.target), left_s=moved.left_s(context.clock))
+    events.SWITCHED.emit(target=short_iccid(moved.target), left_s=moved.left_s(context.clock))
     context.on_switch(moved, ())
     await _post_switch(context, moved)
 
@@ -189,8 +190,3 @@ def hook_facts(context: Context, switch: Switch) -> dict[str, str]:
         "APN": apn,
     }
     return {name: value for name, value in facts.items() if value is not None}
-
-
-def short(iccid: str | None) -> str:
-    """For the log."""
-    return "no profile" if iccid is None else f"{iccid[:4]}…{iccid[-4:]}"

@@ -11,6 +11,7 @@ from typing import Final
 from ipad_agent.codec import esipa
 from ipad_agent.codec.esipa import ResultErrorCode, StateChangeCause
 from ipad_agent.codec.euicc_package import EuiccPackageResult
+from ipad_agent.codec.identifiers import short_iccid
 from ipad_agent.errors import CardError, EimError, ModemError, NetworkError, Remedy
 from ipad_agent.policy.switch import Happening, Phase, Way, pause_s, time_over
 from ipad_agent.policy.verdict import Finding, Stage
@@ -142,7 +143,7 @@ class _Window:
             await _say_committed(self._context, current, "the eIM has the result")
             return True
         if not accepted and current.way is not Way.NONE:
-            events.GOING_BACK.emit(previous=switch.short(current.previous), reason="the eIM refused the result")
+            events.GOING_BACK.emit(previous=short_iccid(current.previous), reason="the eIM refused the result")
             self._context.switches.move(current, Happening.REFUSED)
             self._accepted = None
             return True
@@ -205,7 +206,7 @@ class _Window:
             await _committed(context, current, Happening.CONFIRMED, "a person accepted it")
             return True
         if call is Call.ROLLBACK and current.way is not Way.NONE:
-            events.GOING_BACK.emit(previous=switch.short(current.previous), reason="a person asked for it")
+            events.GOING_BACK.emit(previous=short_iccid(current.previous), reason="a person asked for it")
             context.switches.move(current, Happening.CALLED_BACK)
             return True
         return False
@@ -216,8 +217,8 @@ class _Window:
         if self._trouble is None:
             self._trouble = NetworkError(f"the switch failed at stage {stage}: {detail}")
         if happening is Happening.TIME_OVER:
-            reason = f"{switch.short(current.target)} is not proved: stage {stage}, {detail}"
-            events.GOING_BACK.emit(previous=switch.short(current.previous), reason=reason)
+            reason = f"{short_iccid(current.target)} is not proved: stage {stage}, {detail}"
+            events.GOING_BACK.emit(previous=short_iccid(current.previous), reason=reason)
             self._context.switches.move(current, happening)
         else:
             _unproved(self._context, current, [], stage=stage)
@@ -249,7 +250,7 @@ class _Window:
         moved = context.switches.move(current, Happening.CAME_BACK, reset_owed=True)
         if moved is None:
             return
-        events.WENT_BACK.emit(previous=switch.short(current.previous))
+        events.WENT_BACK.emit(previous=short_iccid(current.previous))
         context.on_switch(moved, ())
         moved = await switch.complete_reset(context, moved)
         profiles = await context.card.get_profiles()
@@ -283,7 +284,7 @@ class _Window:
                 return
             left_s = current.left_s(context.clock)
             if left_s <= 0:
-                events.STILL_OWED.emit(previous=switch.short(current.previous), reason=reason)
+                events.STILL_OWED.emit(previous=short_iccid(current.previous), reason=reason)
                 switch.end(context, current, Happening.TIME_OVER_FOR_GOOD)
                 return
             settings = context.switching
@@ -322,7 +323,7 @@ async def _committed(context: Context, current: Switch, happening: Happening, re
 
 
 async def _say_committed(context: Context, current: Switch, reason: str) -> None:
-    events.COMMITTED.emit(target=switch.short(current.target), reason=reason)
+    events.COMMITTED.emit(target=short_iccid(current.target), reason=reason)
     context.on_switch(None, ())
     moment = "returned" if current.cause == RETURN else "committed"
     await context.site.hook(moment, switch.hook_facts(context, current))
@@ -330,7 +331,7 @@ async def _say_committed(context: Context, current: Switch, reason: str) -> None
 
 def _unproved(context: Context, current: Switch, findings: list[Finding], *, stage: str | None = None) -> None:
     events.UNPROVED.emit(
-        target=switch.short(current.target),
+        target=short_iccid(current.target),
         deadline_s=current.deadline_s,
         stage=stage or (findings[-1].stage.value if findings else "eim"),
     )
