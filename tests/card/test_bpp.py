@@ -115,3 +115,9 @@ def test_a_mutated_package_raises_only_its_own_error_and_loses_no_byte(data: st.
     except MalformedBpp:
         return
     assert b"".join(segment.data for segment in found) == bytes(whole)
+
+
+def test_of_very_many_parts_the_first_are_told() -> None:
+    with pytest.raises(MalformedBpp) as caught:
+        bpp.split(bytes.fromhex(package(*["BF2300"] * 5000)))
+    assert len(caught.value.message) < 200

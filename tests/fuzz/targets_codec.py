@@ -64,4 +64,4 @@ def targets() -> Iterator[Target]:
     )
     yield Target("bpp", Kind.BER, {"split": _segments}, (MalformedBpp,))
     yield Target("select-answer", Kind.BER, {"iot_template": iot_template}, ())
-    yield Target("connectivity", Kind.BYTES, {"apn_of": apn_of}, ())
+    yield Target("connectivity", Kind.BER, {"apn_of": apn_of}, ())

@@ -54,7 +54,10 @@ def _calls(data: bytes) -> object:
     """Every message of the input as the socket takes it: as a call, its parameters checked, its refusal written."""
     framer = framing.Framer()
     answers: list[bytes] = []
-    for message in framer.feed(data):
+    messages = framer.feed(data)
+    if framer.partial:
+        messages += framer.feed(framing.END)
+    for message in messages:
         try:
             call = framing.parse_call(message)
             answers.append(framing.error("org.varlink.service.MethodNotFound", {"method": call.method[:100]}))

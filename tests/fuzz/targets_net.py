@@ -30,6 +30,7 @@ from .fakes import Plain, Playback, Session, Sink, Still, run
 from .target import Kind, Reader, Target
 
 _LIMIT_BYTES: Final = 1 << 18
+_BLOCKS_BYTES: Final = 20_000
 _TRANSACTION: Final = bytes.fromhex("0a0b")
 _ASKED_MID, _ASKED_TOKEN = bytes.fromhex("1234"), bytes.fromhex("aabb")
 """In the corpus these stand for the message ID and the token of the request, which are different each time."""
@@ -79,9 +80,8 @@ async def _asked(data: bytes) -> object:
 
 def _blocks(data: bytes) -> object:
     """The input as a series of responses, eight bytes of head each; whatever they are, the transfer must end."""
-    transfer = Transfer(
-        bytes(3000), size_exp=data[0] & 7 if data and data[0] & 7 < 7 else 6, max_response_bytes=20_000, new_tag=bytes
-    )
+    size_exp = min(data[0] & 7, 6) if data else 6
+    transfer = Transfer(bytes(3000), size_exp=size_exp, max_response_bytes=_BLOCKS_BYTES, new_tag=bytes)
     at = 1
     while at + 8 <= len(data):
         code, shape, one, two, low, size, tag, echo = data[at : at + 8]
@@ -101,9 +101,18 @@ def _blocks(data: bytes) -> object:
                 size2=size << 12 if shape & 64 else None,
             )
         )
+        if len(transfer._collected if body is None else body) > _BLOCKS_BYTES:
+            raise AssertionError("it collects more than it may")
         if body is not None:
             return body
     return None
+
+
+def _records(data: bytes) -> object:
+    found = records.split(data)
+    if any(len(record) != records.HEADER_BYTES + int.from_bytes(record[11:13], "big") for record in found):
+        raise AssertionError("a record is not as long as it says")
+    return found
 
 
 # -- HTTP --------------------------------------------------------------------------------------------------------------
@@ -209,7 +218,7 @@ def targets() -> Iterator[Target]:
     coap: Reader = lambda data: run(_asked(data))  # noqa: E731
     yield Target("coap", Kind.BYTES, {"request": coap}, (NetworkError, EimError), examples=400)
     yield Target("blockwise", Kind.BYTES, {"accept": _blocks}, (EimError,), examples=800)
-    yield Target("dtls-records", Kind.BYTES, {"split": records.split}, (ProtocolViolation,))
+    yield Target("dtls-records", Kind.BYTES, {"split": _records}, (ProtocolViolation,))
     yield Target("http", Kind.LINES, {"request": _http}, (NetworkError, EimError), examples=400)
     yield Target("eim-asn1", Kind.BER, _eim_readers("asn1"), (EimError,), "ber", examples=200)
     yield Target("eim-json", Kind.JSON, _eim_readers("json"), (EimError,), "rsp-json", examples=200)

@@ -59,7 +59,8 @@ def _reopened(data: bytes) -> object:
     first = Journal(disk, "/state", Still())
     before = first.entries()
     try:
-        first.open("package", {"eim_id": "eim.example"})
+        for _ in range(2):
+            first.open("package", {"eim_id": "eim.example"})
     except JournalFullError:
         return before
     after = {entry.id: (entry.kind, entry.facts) for entry in Journal(disk, "/state", Still()).entries()}
