@@ -45,7 +45,13 @@ class Faces:
         self._recorder = Recorder(Path(config.store.state_dir) / RECORDS, attach, version=__version__)
         self._led = None if config.led.name is None else Led(config.led.name)
         self.service = AgentService(
-            agent, config, clock, doctor=self._parts(clock), metrics=metrics, recorder=self._recorder
+            agent,
+            config,
+            clock,
+            doctor=self._parts(clock),
+            metrics=metrics,
+            recorder=self._recorder,
+            modem_profile=lambda: card.access.profile,
         )
 
     @property

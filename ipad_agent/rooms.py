@@ -136,13 +136,19 @@ class EimLinks:
         wanted = {config.raw for config in configs}
         self._links = {raw: link for raw, link in self._links.items() if raw in wanted}
 
-    def _make(self, config: EimConfigurationData, eid: Eid) -> EimClient:
+    def endpoints(self, config: EimConfigurationData) -> tuple[CoapsEndpoint | HttpsEndpoint, ...]:
+        """The ways to this eIM, the preferred first. Raises ``IpadError`` when there is none."""
+        chosen = self._chosen(config)
+        return endpoints_for(config, self._overrides(chosen), self._ways(chosen), default_trust=self._default_trust())
+
+    def _chosen(self, config: EimConfigurationData) -> EimConfig:
         chosen = self._config.eim_named(config.eim_id) or EimConfig(id=config.eim_id)
         if not chosen.enabled:
             raise EimError("switched off in the configuration", hint="Set enabled = true in its [[eim]] table.")
-        endpoints = endpoints_for(
-            config, self._overrides(chosen), self._ways(chosen), default_trust=self._default_trust()
-        )
+        return chosen
+
+    def _make(self, config: EimConfigurationData, eid: Eid) -> EimClient:
+        chosen, endpoints = self._chosen(config), self.endpoints(config)
         ways = [Way(_scheme(endpoint), partial(self._carrier, endpoint)) for endpoint in endpoints]
         carrier = FailoverCarrier(ways, eim_id=config.eim_id)
         binding = BINDINGS[chosen.binding]

@@ -19,6 +19,7 @@ from .local.metrics import Metrics
 from .local.model import Happening, Owed, Plan, PlanLine, Status
 from .local.ports import Refused
 from .local.recorder import Recorder
+from .modem.profile import ModuleProfile
 from .policy import Wake
 from .policy.switch import Happening as SwitchHappening
 from .policy.switch import Phase, Way
@@ -51,7 +52,15 @@ class AgentService:
     """Implements ``local.ports.Service``."""
 
     def __init__(
-        self, agent: Agent, config: Config, clock: Clock, *, doctor: Parts, metrics: Metrics, recorder: Recorder
+        self,
+        agent: Agent,
+        config: Config,
+        clock: Clock,
+        *,
+        doctor: Parts,
+        metrics: Metrics,
+        recorder: Recorder,
+        modem_profile: Callable[[], ModuleProfile | None] = lambda: None,
     ) -> None:
         self._agent = agent
         self._board = agent.board
@@ -60,6 +69,7 @@ class AgentService:
         self._doctor = doctor
         self._metrics = metrics
         self._recorder = recorder
+        self._modem_profile = modem_profile
 
     # -- what there is to see ----------------------------------------------------------------------------------------
 
@@ -113,8 +123,16 @@ class AgentService:
 
     async def bundle(self) -> bytes:
         """See ``Service``."""
-        found: list[Item] = [item async for item in run_with(self._doctor)]
-        sources = collect(self._config, clock=self._clock, doctor=found, status=self.status(), events=self.recent(500))
+        async with aclosing(run_with(self._doctor)) as items:
+            found: list[Item] = [item async for item in items]
+        sources = collect(
+            self._config,
+            clock=self._clock,
+            doctor=found,
+            status=self.status(),
+            events=self.recent(500),
+            modem_profile=self._modem_profile(),
+        )
         try:
             return await asyncio.to_thread(build, sources)
         except IpadError as refusal:

@@ -8,9 +8,7 @@ from typing import Final
 from ipad_agent.card.channel import ModemIdentity
 from ipad_agent.clock import Clock
 from ipad_agent.codec.eim_config import EimConfigurationData
-from ipad_agent.config import Config, EimConfig
-from ipad_agent.eim.ways import endpoints_for
-from ipad_agent.errors import EimError
+from ipad_agent.config import Config
 from ipad_agent.modem import commands
 from ipad_agent.modem.access import ModemCardAccess
 from ipad_agent.modem.errors import CommandRefused
@@ -31,7 +29,7 @@ class AccessModem:
 
     @property
     def _link(self) -> ModemLink:
-        return self._access._link
+        return self._access.link
 
     async def port(self) -> str:
         return (await self._link.ready()).description
@@ -73,12 +71,7 @@ class Ways:
     """Where the agent would poll an eIM, as its own links have it."""
 
     def __init__(self, config: Config, clock: Clock) -> None:
-        self._config = config
         self._links = EimLinks(config, clock)
 
     def __call__(self, entry: EimConfigurationData) -> tuple[CoapsEndpoint | HttpsEndpoint, ...]:
-        chosen = self._config.eim_named(entry.eim_id) or EimConfig(id=entry.eim_id)
-        if not chosen.enabled:
-            raise EimError("it is switched off in the configuration")
-        links = self._links
-        return endpoints_for(entry, links._overrides(chosen), links._ways(chosen), default_trust=links._default_trust())
+        return self._links.endpoints(entry)

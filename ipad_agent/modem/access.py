@@ -119,6 +119,11 @@ class ModemCardAccess:
         """How APDUs travel now (``cgla`` or ``csim``): what worked last; None before any was tried."""
         return self._ways[0] if self._ways else None
 
+    @property
+    def link(self) -> ModemLink:
+        """The line, for those who have questions of their own to the modem."""
+        return self._link
+
     async def port(self) -> str:
         """The port, opened if it is not."""
         return (await self._link.ready()).description
