@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import signal
 import tracemalloc
 from collections.abc import Iterator
@@ -16,6 +17,8 @@ from .target import Reader, Target
 
 CPU_S = 2.0
 """For one reader and one input of up to 64 kilobytes. Ten times what the slowest needs on a slow machine."""
+MEASURING_FACTOR = 5
+"""How much longer it may take while memory is measured."""
 LARGEST_BYTES = 65_536
 LONGEST_SENTENCE = 2000
 """Of an error or a line of the log, in characters."""
@@ -46,7 +49,8 @@ class Failure:
         while where is not None and where.tb_next is not None:
             where = where.tb_next
         place = f"{where.tb_frame.f_code.co_name}:{where.tb_lineno}" if where is not None else ""
-        return f"{self.reader} {type(self.error).__name__} {place}"
+        what = type(self.error).__name__ if self.error is not None else re.sub("[0-9]+", "n", self.problem)[:20]
+        return f"{self.reader} {what} {place}"
 
     def __str__(self) -> str:
         shown = self.data if len(self.data) <= 200 else self.data[:200] + b"..."
@@ -76,14 +80,15 @@ def takes(target: Target, name: str, data: bytes) -> bool:
 
 
 def _watched(read: Reader, data: bytes, target: Target, *, memory: bool) -> tuple[str, BaseException | None]:
+    limit_s = CPU_S * MEASURING_FACTOR if memory else CPU_S
     try:
-        with _Log() as log, _cpu_time(CPU_S), _memory(memory) as grown:
+        with _Log() as log, _cpu_time(limit_s), _memory(memory) as grown:
             problem = _read(read, data, target)
         if grown and grown[0] > MEMORY_BYTES:
             return f"takes {grown[0] >> 20} MB for {len(data)} bytes", None
         return problem or log.problem, None
     except TookTooLong as error:
-        return f"does not end within {CPU_S:g} s of processor time", error
+        return f"does not end within {limit_s:g} s of processor time", error
     except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever it is, it is what is looked for
         return f"raises {type(error).__name__}: {str(error)[:200]}", error
 

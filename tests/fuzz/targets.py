@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import chain
 from typing import Final
 
-from . import targets_codec, targets_local, targets_modem, targets_net, targets_store
+from . import targets_codec, targets_lab, targets_local, targets_modem, targets_net, targets_store
 from .target import Target
 
 TARGETS: Final[dict[str, Target]] = {
@@ -16,5 +16,6 @@ TARGETS: Final[dict[str, Target]] = {
         targets_net.targets(),
         targets_store.targets(),
         targets_local.targets(),
+        targets_lab.targets(),
     )
 }
