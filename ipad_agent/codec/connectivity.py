@@ -67,7 +67,7 @@ def _elements(data: bytes) -> list[tuple[int, bytes]] | None:
 
 
 def _length(data: bytes, at: int) -> tuple[int | None, int]:
-    """(length, where the value begins) in the ways of BER and COMPREHENSION-TLV: 00 to 7F, 81 xx, 82 xxxx, 83 xxxxxx."""
+    """(length, where the value begins) as in BER and COMPREHENSION-TLV: 00 to 7F, 81 xx, 82 xxxx, 83 xxxxxx."""
     if at >= len(data):
         return None, at
     first = data[at]
