@@ -4,12 +4,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 CARRIER ?= coaps
 
-.PHONY: help setup system-packages demo test check fuzz format clean
+.PHONY: help setup system-packages demo test check fuzz wander torture format clean
 help:
 	@echo "make demo    watch the agent do its main job against the lab, no hardware needed (CARRIER=https: over HTTPS)"
 	@echo "make test    set everything up and run every check and test"
 	@echo "make check   only ruff and mypy"
-	@echo "make fuzz    property tests with new examples, ROUNDS=n times"
+	@echo "make fuzz    damaged input for every parser, SECONDS=n TARGET=name; make wander: other property tests, ROUNDS=n"
+	@echo "make torture random histories of the whole agent with faults, SEEDS=n"
 	@echo "make format  let ruff format the code"
 
 setup: $(VENV)/.done
@@ -32,10 +33,21 @@ check: setup
 test: setup system-packages check
 	$(BIN)/pytest
 
-# Property tests with new examples every time, for as long as one likes: make fuzz ROUNDS=100
-ROUNDS ?= 1
+# Damaged input for every parser, other each time: make fuzz SECONDS=600 TARGET=tlv
+SECONDS ?= 60
+TARGET ?=
 fuzz: setup system-packages
-	for round in $$(seq $(ROUNDS)); do HYPOTHESIS_PROFILE=wander $(BIN)/pytest -q -k "fuzz or mutat or any or robust" --ignore tests/scenarios || exit 1; done
+	PYTHONPATH=tests/support $(BIN)/python -m tests.fuzz.run --seconds $(SECONDS) --target "$(TARGET)"
+
+# The other property tests with new examples: make wander ROUNDS=100
+ROUNDS ?= 1
+wander: setup system-packages
+	for round in $$(seq $(ROUNDS)); do HYPOTHESIS_PROFILE=wander $(BIN)/pytest -q -k "mutat or any or robust or damaged" --ignore tests/scenarios || exit 1; done
+
+# Random histories of the whole agent with faults, in memory: make torture SEEDS=10000
+SEEDS ?= 10000
+torture: setup
+	$(BIN)/ipad-agent lab torture --seeds $(SEEDS)
 
 format: setup
 	$(BIN)/ruff check --fix .
