@@ -30,8 +30,13 @@ check: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# Scenarios mostly wait for real time to pass, so they run beside everything else.
 test: setup system-packages check
-	$(BIN)/pytest
+	$(BIN)/pytest -q tests/scenarios > .scenarios.log 2>&1 & scenarios=$$!; \
+	$(BIN)/pytest -q --ignore tests/scenarios; others=$$?; \
+	wait $$scenarios; scenarios=$$?; \
+	echo "The scenarios:"; cat .scenarios.log; \
+	exit $$((others | scenarios))
 
 # Damaged input for every parser, other each time: make fuzz SECONDS=600 TARGET=tlv
 SECONDS ?= 60
@@ -54,4 +59,4 @@ format: setup
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .lab
+	rm -rf $(VENV) .scenarios.log build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .lab

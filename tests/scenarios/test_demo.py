@@ -20,7 +20,9 @@ def test_the_demo_downloads_a_profile_switches_to_it_and_proves_it(carrier: str,
     assert shown.returncode == 0, shown.stdout + shown.stderr
     assert time.monotonic() - began_s < PATIENCE_S
     _, _, proved = shown.stdout.partition("What was proved:")
-    assert proved.count("✓") == 7
+    assert proved.count("✓") == 8
+    assert "$ ipactl status\n● ready" in shown.stdout
+    assert "ipactl --socket" in shown.stdout  # for a second terminal
     assert "✗" not in proved
     assert says in proved
     assert "piece by piece: 50%" in shown.stdout
