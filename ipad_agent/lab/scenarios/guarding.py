@@ -71,7 +71,7 @@ async def fallback_and_return(run: Run) -> None:
         await told(run, bench, last, "listProfileInfo ok")
         await check_end(run, bench, OPERATOR_A, [order, last])
         run.check("the card knows of no return any more", bench.card.state.fallback_return is None)
-        moments = ("pre-switch", "post-switch", "fallback", "pre-switch", "post-switch", "committed")
+        moments = ("pre-switch", "post-switch", "fallback", "pre-switch", "post-switch", "returned")
         hooks.check(run, *moments, iccids=(BOOTSTRAP, OPERATOR_A))
         heard = [event.id for event in bench.agent.said(ARMED, SWITCHED, UNPROVED, COMMITTED)]
         wanted = [ARMED, SWITCHED, UNPROVED, ARMED, SWITCHED, COMMITTED]
