@@ -26,6 +26,7 @@ class DeviceNetwork:
 
     access: ModemCardAccess
     checks: NetworkChecks
+    apn_context: int | None = None
 
     async def card(self, iccid: str) -> Finding:
         """Whether the modem has read this profile from the card."""
@@ -48,6 +49,11 @@ class DeviceNetwork:
             return Finding(Stage.REGISTRATION, None, _SILENT)
         return Finding(Stage.REGISTRATION, found.registered, str(found))
 
+    async def use(self, apn: str) -> None:
+        """Write it into the modem's context, where the configuration names one."""
+        if self.apn_context is not None:
+            await self.access.define_context(self.apn_context, apn)
+
     async def ip(self, host: str | None) -> Finding:
         """See ``NetworkChecks``."""
         return await self.checks.ip(host)
@@ -69,7 +75,7 @@ def device_network(config: Config, access: ModemCardAccess) -> DeviceNetwork:
         dns_timeout_s=config.switch.dns_s,
         application_timeout_s=config.switch.application_s,
     )
-    return DeviceNetwork(access, checks)
+    return DeviceNetwork(access, checks, config.modem.apn_context)
 
 
 def site(config: Config, access: ModemCardAccess, clock: Clock, memory: Memory) -> SiteSay:

@@ -57,6 +57,12 @@ class ModemConfig:
         "Whether a modem found with its radio switched off (AT+CFUN=0 or 4) is switched on; usually a card reset was "
         "interrupted half-way.",
     )
+    apn_context: int | None = key(
+        Integer(1, 16),
+        None,
+        "The PDP context that gets the APN of a new profile (AT+CGDCONT), for devices without a connection manager "
+        "that a hook could tell. Modules keep it in their flash, so `allow_nvm_writes` must be set too.",
+    )
     allow_nvm_writes: bool = key(
         Flag(),
         False,

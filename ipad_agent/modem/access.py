@@ -15,7 +15,7 @@ from ipad_agent.card.channel import (
     ModemIdentity,
     RecoveryPlan,
 )
-from ipad_agent.errors import CardError
+from ipad_agent.errors import CardError, ModemError
 
 from . import commands, csim, events, registration, signal
 from .cgla import CglaChannel, close_session, open_cgla
@@ -62,6 +62,7 @@ class ModemCardAccess:
         )
         self._memory = memory if memory is not None else VolatileChannelMemory()
         self._boot_id = boot_id
+        self._consent_nvm_writes = consent_nvm_writes
         self._ladder = ResetLadder(self._link, consent_nvm_writes=consent_nvm_writes, read_iccid=self.read_iccid)
         self._profile_seen: ModuleProfile | None = None
         self._forced_way = forced_way
@@ -127,6 +128,22 @@ class ModemCardAccess:
     async def port(self) -> str:
         """The port, opened if it is not."""
         return (await self._link.ready()).description
+
+    async def define_context(self, number: int, apn: str) -> None:
+        """Set the APN of a PDP context (3GPP TS 27.007 §10.1.1). Never raises: what goes wrong is reported, and the
+        proof of the profile shows what it matters."""
+        command = commands.define_context(number, apn)
+        if command is None or not self._consent_nvm_writes:
+            forbidden = "the configuration does not allow writes to the module's memory"
+            events.APN_NOT_SET.emit(number=number, reason="it is none" if command is None else forbidden)
+            return
+        try:
+            await self._link.ready()
+            await self._link.run(command)
+        except ModemError as error:
+            events.APN_NOT_SET.emit(number=number, reason=error.message)
+            return
+        events.APN_SET.emit(number=number, apn=apn or "none")
 
     async def technology(self) -> str | None:
         """The radio access in words (``LTE``, ``NB-IoT``), or None. Raises errors of the modem side."""

@@ -207,6 +207,15 @@ OPERATOR_FORMAT_NUMERIC: Final = plain("AT+COPS=3,2")
 OPERATOR: Final = Command("AT+COPS?", "AT+COPS", 10.0, re.compile(r"\+COPS\s*:"))
 
 
+_APN: Final = re.compile(r"[A-Za-z0-9._-]{0,100}")
+
+
+def define_context(number: int, apn: str) -> Command | None:
+    """``AT+CGDCONT=1,"IP","iot.example"`` (3GPP TS 27.007 §10.1.1); None for what cannot be an APN (TS 23.003 §9.1):
+    nothing that a table says may become a command."""
+    return plain(f'AT+CGDCONT={number},"IP","{apn}"') if _APN.fullmatch(apn) else None
+
+
 def read_plmn(lines: Sequence[str]) -> str | None:
     """The registered network as 5 or 6 digits, from a numeric (format 2) ``+COPS`` answer, or None."""
     match = re.match(r'\+COPS\s*:\s*\d\s*,\s*2\s*,\s*"?(\d{5,6})"?\s*(?:,|$)', lines[0]) if len(lines) == 1 else None

@@ -121,3 +121,16 @@ PORT_FOUND = define(
     "modem.port is auto, and this is the AT port of the one known modem; the second one where there are two, because "
     "the first belongs to whoever makes the data connection.",
 )
+APN_SET = define(
+    "IPA-2021",
+    INFO,
+    "Context {number} of the modem has the APN {apn} now.",
+    "Written before the new profile is used for the first time (modem.apn_context).",
+)
+APN_NOT_SET = define(
+    "IPA-2022",
+    WARNING,
+    "The APN of the new profile was not written into context {number}: {reason}.",
+    "The connection is made with the APN that was there before. If the new profile needs another one it will get no "
+    "address, and the switch goes back where the eIM allows that. Writing needs modem.allow_nvm_writes.",
+)

@@ -249,6 +249,10 @@ class Network(Protocol):
     async def dns(self, host: str) -> Finding:
         """Whether the name has an address; ok for what is no name."""
 
+    async def use(self, apn: str) -> None:
+        """The connection is to be made with this APN from now on. Whoever makes it is told here, and by the hooks;
+        failures are reported and change nothing."""
+
     async def application(self) -> Finding:
         """Whether the site's own application gets through; ``ok`` None when nothing is configured to try it."""
 

@@ -111,6 +111,7 @@ async def conclude(context: Context, switch: Switch, *, switched: bool) -> None:
         return
     events.SWITCHED.emit(target=short_iccid(switch.target), left_s=moved.left_s(context.clock))
     context.on_switch(moved, ())
+    await use_apn(context, moved.target)
     await context.card.recover(expected=moved.target)
     context.switches.was_reset(moved)
     await _post_switch(context, moved)
@@ -138,8 +139,17 @@ async def _post_switch(context: Context, moved: Switch) -> None:
                 raise
         else:
             apn = None if parameters.http_params is None else apn_of(parameters.http_params)
-            facts |= {} if apn is None else {"APN": apn}
+            if apn is not None:
+                facts["APN"] = apn
+                await context.network.use(apn)
     await context.site.hook("post-switch", facts)
+
+
+async def use_apn(context: Context, iccid: str | None) -> None:
+    """Before the reset: the first attach of this profile is to be made with the APN that the site has for it."""
+    apn = None if iccid is None else context.site.apn(iccid)
+    if apn is not None:
+        await context.network.use(apn)
 
 
 async def complete_reset(context: Context, switch: Switch) -> Switch:

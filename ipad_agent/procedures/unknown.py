@@ -24,6 +24,9 @@ class _UnknownNetwork:
     async def dns(self, host: str) -> Finding:
         return Finding(Stage.DNS, None, "not looked at")
 
+    async def use(self, apn: str) -> None:
+        return None
+
     async def application(self) -> Finding:
         return Finding(Stage.APPLICATION, None, "nothing is configured")
 

@@ -252,6 +252,7 @@ class _Window:
             return
         events.WENT_BACK.emit(previous=short_iccid(current.previous))
         context.on_switch(moved, ())
+        await switch.use_apn(context, current.previous)
         moved = await switch.complete_reset(context, moved)
         profiles = await context.card.get_profiles()
         context.changes.note(self._eim.others, StateChangeCause.OTHER_EIM)

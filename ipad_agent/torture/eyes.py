@@ -49,6 +49,9 @@ class Eyes:
     async def dns(self, host: str) -> Finding:
         return self._look(Stage.DNS)
 
+    async def use(self, apn: str) -> None:
+        return None
+
     async def application(self) -> Finding:
         return Finding(Stage.APPLICATION, None, "nothing is configured")
 

@@ -481,3 +481,26 @@ def test_a_slow_modem_is_waited_for_at_open() -> None:
         await access_to(modem).open(AID)
 
     run(scene())
+
+
+def test_an_apn_is_written_where_that_is_allowed_and_never_becomes_a_command() -> None:
+    async def scene() -> None:
+        modem = FakeModem()
+        modem.on('AT+CGDCONT=2,"IP","iot.example"', "OK")
+        await access_to(modem, consent_nvm_writes=True).define_context(2, "iot.example")
+        assert modem.commands[-1] == 'AT+CGDCONT=2,"IP","iot.example"'
+        sent = len(modem.commands)
+        await access_to(modem, consent_nvm_writes=True).define_context(2, 'x";+CFUN=0')
+        await access_to(modem).define_context(2, "iot.example")
+        assert len(modem.commands) == sent
+
+    run(scene())
+
+
+def test_a_modem_that_refuses_the_apn_is_no_failure() -> None:
+    async def scene() -> None:
+        modem = FakeModem()
+        modem.on('AT+CGDCONT=1,"IP",""', "ERROR")
+        await access_to(modem, consent_nvm_writes=True).define_context(1, "")
+
+    run(scene())

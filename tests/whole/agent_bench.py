@@ -133,6 +133,8 @@ class Radio:
         self.dark: set[str] = set()
         self.stuck: str | None = None
         self.works: bool | None = None
+        self.apns: list[str] = []
+        """Which APNs the connection was to be made with, one after the other."""
 
     @property
     def used(self) -> str | None:
@@ -153,6 +155,9 @@ class Radio:
 
     async def dns(self, host: str) -> Finding:
         return Finding(Stage.DNS, None, "not looked at")
+
+    async def use(self, apn: str) -> None:
+        self.apns.append(apn)
 
     async def application(self) -> Finding:
         return Finding(Stage.APPLICATION, self.works, "tried")

@@ -43,6 +43,9 @@ class Coverage:
     async def dns(self, host: str) -> Finding:
         return Finding(Stage.DNS, self.now(), "")
 
+    async def use(self, apn: str) -> None:
+        return None
+
     async def application(self) -> Finding:
         return Finding(Stage.APPLICATION, None, "")
 

@@ -65,6 +65,7 @@ def test_a_profile_that_proves_itself_is_committed_with_the_acknowledged_result(
         assert bench.site.told[0][1]["ICCID"] == OPERATOR_A
         assert bench.site.told[0][1]["PREVIOUS_ICCID"] == BOOTSTRAP
         assert bench.site.told[0][1]["APN"] == "iot.example"
+        assert bench.radio.apns == ["iot.example"]  # told before the UICC was reset
         await bench.stop()
 
     run(story())
