@@ -54,6 +54,9 @@ class FakeNetwork:
     async def dns(self, host: str) -> Finding:
         return self._finding(Stage.DNS, host)
 
+    async def use(self, apn: str) -> None:
+        raise AssertionError("a look changes nothing")
+
     async def application(self) -> Finding:
         return self._finding(Stage.APPLICATION, "")
 
