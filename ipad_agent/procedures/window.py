@@ -73,13 +73,13 @@ class _Window:
         self._trouble: NetworkError | EimError | None = None
         self._accepted: bool | None = None
         self._failing = _Failing(context)
+        open_switch = context.switches.open()
+        self._work_id = None if open_switch is None else open_switch.work
 
     @property
     def _work(self) -> Work | None:
-        """The order whose result is owed."""
-        open_switch = self._context.switches.open()
-        wanted = None if open_switch is None else open_switch.work
-        return next((work for work in self._context.work.open() if work.id == wanted), None)
+        """The order whose result is owed, also when the switch is decided already."""
+        return next((work for work in self._context.work.open() if work.id == self._work_id), None)
 
     async def run(self) -> bool | None:
         context = self._context
@@ -139,6 +139,10 @@ class _Window:
             if ready:
                 self._failing.note(Finding(Stage.EIM, False, trouble.message), current)
             return False
+        except (CardError, ModemError):
+            if ready and self._context.switches.open() is None:  # the eIM took it before the card failed
+                await _say_committed(self._context, current, "the eIM has the result")
+            raise
         if ready and self._context.switches.open() is None:
             await _say_committed(self._context, current, "the eIM has the result")
             return True

@@ -414,6 +414,23 @@ def test_a_private_network_is_proved_by_the_application_without_the_eim(pki_fold
     run(story())
 
 
+def test_a_profile_that_the_application_proved_is_reported_at_once_where_the_eim_can_be_reached(
+    pki_folder: Path,
+) -> None:
+    async def story() -> None:
+        bench = AgentBench(pki_folder, switching=SwitchSettings(success="application-probe"))
+        bench.radio.works = True
+        bench.order("enable", OPERATOR_A, "--rollback")
+        bench.start()
+        await bench.until(CALM.first_s + bench.phase_s + 30)
+        assert said(bench) == [["enable ok"]]
+        assert clean(bench)
+        assert bench.site.moments[-1] == "committed"
+        await bench.stop()
+
+    run(story())
+
+
 def test_with_an_application_that_gets_nothing_the_eims_acknowledgement_is_not_even_asked_for(pki_folder: Path) -> None:
     async def story() -> None:
         bench = AgentBench(pki_folder, switching=SwitchSettings(success="application-probe"))
