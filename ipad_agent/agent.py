@@ -365,7 +365,8 @@ class Agent:
         self, facts: CardFacts, eims: dict[str, EimConfigurationData], eim_id: str, timetable: Timetable
     ) -> PollReport | None:
         """One poll and its consequence for the schedule; None when it failed on the way to the eIM."""
-        fetch = await self._may_fetch()
+        # The time of a switch is running: no script of the site may use it up.
+        fetch = self._pressing(facts, eims) is not None or await self._may_fetch()
         self.board.held(() if fetch else self._held.now)
         if not fetch and not self._work.open(eim_id) and self._pressing(facts, eims) is None:
             timetable.finish(eim_id, Outcome.HELD, retry_after_s=self._held.retry_s)
