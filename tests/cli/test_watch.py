@@ -148,6 +148,11 @@ def test_the_screen_fits_into_the_terminal() -> None:
 # -- on a real terminal ----------------------------------------------------------------------------------------------
 
 
+def _heed_interrupts() -> None:
+    """As in a terminal: a shell starts what it runs in the background with SIGINT ignored, these tests too."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 class Terminal:
     """``ipactl`` on a pseudo-terminal of 80 by 24."""
 
@@ -163,6 +168,7 @@ class Terminal:
             stderr=slave,
             env=environment,
             start_new_session=True,
+            preexec_fn=_heed_interrupts,  # noqa: PLW1509 - no thread of this process holds a lock that the child needs
         )
         os.close(slave)
         self.seen = b""
