@@ -61,6 +61,10 @@ def tap(listener: MessageTap) -> Callable[[], None]:
     return lambda: _TAPS.remove(listener)
 
 
+UNTOLD_TRIES = 3
+"""So often a state change is offered to an eIM that takes questions only without optional fields."""
+
+
 class EimClient:
     """Implements what procedures need of an eIM. One secured association, for the length of a procedure.
 
@@ -89,6 +93,8 @@ class EimClient:
         self._dialect = dialect
         self._binding = binding
         self._plain: set[str] = {GET_EIM_PACKAGE, PROVIDE_RESULT} if dialect == "1.0" else set()
+        self._untold: StateChangeCause | None = None
+        self._untold_tries = 0
         self.tolerances: Counter[str] = Counter()
         """How often which liberty was taken with this eIM's messages, by the codec's id."""
 
@@ -96,7 +102,16 @@ class EimClient:
         self, *, state_change: StateChangeCause | None = None, rplmn: Plmn | None = None
     ) -> EimPackage:
         """Ask for the next package (§5.14.5). ``NoPackage`` is an answer, not an error, and so is an answer that is no
-        message at all: it comes back as ``MalformedPackage``, since the eIM has to be told (§3.1.1.1)."""
+        message at all: it comes back as ``MalformedPackage``, since the eIM has to be told (§3.1.1.1).
+
+        A state change that the eIM did not take, because it refused the optional fields, goes with the next questions
+        too: the refusal may have had another reason."""
+        if state_change is None and self._untold_tries < UNTOLD_TRIES:
+            state_change = self._untold
+        elif state_change is not None:
+            self._untold_tries = 0
+        if state_change is not None and self._dialect != "1.0":
+            self._plain.discard(GET_EIM_PACKAGE)
         full = esipa.encode_get_eim_package(self._eid, state_change=state_change, rplmn=rplmn)
         plain = esipa.encode_get_eim_package(self._eid)
         package: EimPackage
@@ -106,6 +121,9 @@ class EimClient:
             )
         except UnreadableAnswer as error:
             package = MalformedPackage(error.body, None, error.problem)
+        refused = state_change is not None and GET_EIM_PACKAGE in self._plain
+        self._untold = state_change if refused else None
+        self._untold_tries += refused
         self._note(GET_EIM_PACKAGE, package.tolerances)
         return package
 

@@ -7,6 +7,7 @@ of it is told by the card's answer, and where that got lost, by whether another 
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -111,7 +112,8 @@ async def order(context: Context, ledger: Ledger, eims: Iterable[str], what: Wha
         found = await settle(context, ledger, told)
         return found if found is not None else await _look(context, told, what, previous)
     if code.ok:
-        await context.card.recover()
+        await context.card.recover(expected=_target(what, profiles))
+        await _unless_old(context, previous)
         return await _done(context, ledger, told, what, previous, code)
     ledger.end()
     end = _ORDERS[what].ends.get(code, End.REFUSED)
@@ -131,7 +133,7 @@ async def settle(context: Context, ledger: Ledger, eims: Iterable[str]) -> Local
         return None
     what, previous = under_way
     await context.card.verify_switched()
-    if enabled_iccid(await context.card.get_profiles()) == previous:
+    if await _unless_old(context, previous) == previous:
         ledger.end()
         return _not_done(LocalSwitch(what, End.NOT_BEGUN, previous, previous))
     return await _done(context, ledger, tuple(eims), what, previous, None)
@@ -150,6 +152,26 @@ def emergency_active(profiles: Iterable[ProfileInfo]) -> bool:
     return any(profile.enabled and profile.ecall_indication for profile in profiles)
 
 
+def _target(what: What, profiles: Iterable[ProfileInfo]) -> str | None:
+    """The profile that the card will have enabled, where it told so before."""
+    for profile in profiles:
+        chosen = profile.fallback_attribute if what is What.FALLBACK else profile.ecall_indication
+        if what in (What.FALLBACK, What.EMERGENCY_ON) and chosen and profile.iccid is not None:
+            return str(profile.iccid)
+    return None
+
+
+async def _unless_old(context: Context, previous: str | None) -> str | None:
+    """The enabled profile. A card may go on showing the old one until its reset, and with a modem that slept through
+    the REFRESH both agree on what is no longer so: then a reset of our own tells."""
+    enabled = enabled_iccid(await context.card.get_profiles())
+    if enabled != previous:
+        return enabled
+    with contextlib.suppress(CardError):  # where nothing can be reset, what the card says counts
+        await context.card.recover(first_rung=1)
+    return enabled_iccid(await context.card.get_profiles())
+
+
 def _known_end(what: What, profiles: tuple[ProfileInfo, ...]) -> End | None:
     """What needs no asking. The card decides on everything else; older ones do not tell who has the attribute."""
     emergency = emergency_active(profiles)
@@ -164,7 +186,7 @@ def _known_end(what: What, profiles: tuple[ProfileInfo, ...]) -> End | None:
 async def _look(context: Context, eims: tuple[str, ...], what: What, previous: str | None) -> LocalSwitch:
     """As ``settle`` on a device whose disk could not take the order."""
     await context.card.verify_switched()
-    if enabled_iccid(await context.card.get_profiles()) == previous:
+    if await _unless_old(context, previous) == previous:
         return _not_done(LocalSwitch(what, End.NOT_BEGUN, previous, previous))
     return await _done(context, None, eims, what, previous, None)
 

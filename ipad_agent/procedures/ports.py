@@ -91,8 +91,9 @@ class Card(Protocol):
     async def verify_switched(self, expected: str | None = None) -> None:
         """As ``recover``, but through a card reset until modem and card agree, whatever was seen before."""
 
-    async def recover(self, *, expected: str | None = None) -> None:
-        """Get the card back; ``expected`` is the profile (digits) that the modem has to see after a switch."""
+    async def recover(self, *, first_rung: int | None = None, expected: str | None = None) -> None:
+        """Get the card back; ``expected`` is the profile (digits) that the modem has to see after a switch, and with
+        ``first_rung`` (1: the gentlest) it is reset in any case."""
 
     async def execute_fallback(self) -> ResultCode: ...
 

@@ -83,9 +83,26 @@ async def test_state_change_and_network_are_told() -> None:
 @pytest.mark.parametrize("refusal", [PeerStatus("4.00"), PeerStatus("5.00"), UNDEFINED])
 async def test_eim_of_an_older_release_is_asked_again_without_optional_fields(refusal: bytes | Exception) -> None:
     eim, carrier = client(refusal, NOTHING, NOTHING)
-    assert await eim.get_eim_package(state_change=StateChangeCause.FALLBACK, rplmn=Plmn.parse("26201")) == NoPackage(1)
+    assert await eim.get_eim_package(rplmn=Plmn.parse("26201")) == NoPackage(1)
     await eim.get_eim_package(rplmn=Plmn.parse("26201"))
-    assert [body for _, body in carrier.asked] == [FULL, MINIMAL, MINIMAL]
+    assert [body for _, body in carrier.asked[1:]] == [MINIMAL, MINIMAL]
+
+
+async def test_a_state_change_that_was_refused_goes_with_the_next_question_too() -> None:
+    eim, carrier = client(PeerStatus("4.00"), NOTHING, NOTHING, NOTHING)
+    await eim.get_eim_package(state_change=StateChangeCause.FALLBACK, rplmn=Plmn.parse("26201"))
+    await eim.get_eim_package(rplmn=Plmn.parse("26201"))
+    await eim.get_eim_package()
+    assert [body for _, body in carrier.asked] == [FULL, MINIMAL, FULL, MINIMAL]
+
+
+async def test_an_eim_that_never_takes_a_state_change_is_not_offered_it_for_ever() -> None:
+    refused: list[bytes | Exception] = [PeerStatus("4.00"), NOTHING]
+    eim, carrier = client(*refused * 3, NOTHING)
+    await eim.get_eim_package(state_change=StateChangeCause.FALLBACK, rplmn=Plmn.parse("26201"))
+    for _ in range(3):
+        await eim.get_eim_package(rplmn=Plmn.parse("26201"))
+    assert [body for _, body in carrier.asked] == [*[FULL, MINIMAL] * 3, MINIMAL]
 
 
 async def test_eim_that_refuses_the_plain_form_too_is_not_taken_for_old() -> None:

@@ -214,7 +214,7 @@ class FakeCard:
         self.log.append(f"certs {ci_pkid.hex() if ci_pkid else ''}")
         return self.certificates
 
-    async def recover(self, *, expected: str | None = None) -> None:
+    async def recover(self, *, first_rung: int | None = None, expected: str | None = None) -> None:
         self.log.append("recover")
 
     async def execute_fallback(self) -> ResultCode:

@@ -920,7 +920,7 @@ async def test_a_card_that_has_to_be_brought_back_is_asked_then(direct: bool) ->
     interrupted(made, LostError("the port vanished"))
     made.card.cancelled = LostError("still gone")
 
-    async def recover(*, expected: str | None = None) -> None:
+    async def recover(*, first_rung: int | None = None, expected: str | None = None) -> None:
         keep(made, installation_result())
 
     made.card.recover = recover  # type: ignore[method-assign]

@@ -174,7 +174,7 @@ async def test_an_answer_lost_after_execution_is_read_from_the_card_and_nothing_
     bench.card.script = [LostCardError("the port vanished")]
     bench.card.stored = {}
 
-    async def recover(*, expected: str | None = None) -> None:
+    async def recover(*, first_rung: int | None = None, expected: str | None = None) -> None:
         bench.card.stored[7] = signed_result(7)  # what the card did while nobody listened
 
     bench.card.recover = recover  # type: ignore[method-assign]
@@ -365,7 +365,7 @@ async def test_an_answer_that_is_no_package_result_is_replaced_by_the_result_the
     bench.card.script = [UnreadableError("FF")]
     bench.card.stored = {}
 
-    async def recover(*, expected: str | None = None) -> None:
+    async def recover(*, first_rung: int | None = None, expected: str | None = None) -> None:
         bench.card.stored[7] = signed_result(7)
 
     bench.card.recover = recover  # type: ignore[method-assign]

@@ -127,7 +127,7 @@ ORDERS: list[tuple[str, list[Call], Call, str, StateChangeCause]] = [
 EACH = pytest.mark.parametrize(
     ("before", "call", "target", "cause"), [o[1:] for o in ORDERS], ids=[o[0] for o in ORDERS]
 )
-APDUS = range(1, 17)
+APDUS = range(1, 20)
 """One more than any of them takes."""
 RESET_APDUS = range(1, 27)
 

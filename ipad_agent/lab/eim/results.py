@@ -119,6 +119,11 @@ def _package_result(device: Device, node: Node, rules: Rules) -> Judgement:
         if rules.learn and "associationToken" in facts:
             device.token = facts["associationToken"]
         return judgement
+    if inner.tag == 0xA0 and device.accepted.get(int(facts["seqNumber"])) == _digest(inner):
+        # Taken before, to the byte. The token may be another one since, when the association was deleted and made anew.
+        facts |= {"repeated": True, "signature": "right (taken before)"}
+        judgement.acknowledge.append(int(facts["seqNumber"]))
+        return judgement
     judgement.discarded = _check_signature(device, inner, judgement, rules)
     if judgement.discarded is None and inner.tag == 0xA0:
         _check_sequence(device, inner, judgement, rules)
@@ -148,18 +153,19 @@ def _request_signature(order: Order | None) -> bytes | None:
 
 def _check_sequence(device: Device, inner: Node, judgement: Judgement, rules: Rules) -> None:
     seq = int(judgement.facts["seqNumber"])
-    digest = hashlib.sha256(inner.get(0x30).raw).hexdigest()
-    if device.accepted.get(seq) == digest:
-        judgement.facts["repeated"] = True
-    elif seq in device.accepted:
+    if seq in device.accepted:
         judgement.discarded = f"sequence number {seq} belongs to another result"
         return
-    elif rules.strict_sequence and device.last_seq is not None and seq <= device.last_seq:
+    if rules.strict_sequence and device.last_seq is not None and seq <= device.last_seq:
         judgement.discarded = f"sequence number {seq} is not greater than {device.last_seq}"
         return
-    else:
-        device.remember(seq, digest)
+    device.remember(seq, _digest(inner))
     judgement.acknowledge.append(seq)
+
+
+def _digest(inner: Node) -> str:
+    """Of a signed result and its signature: what was repeated to the byte is no forgery."""
+    return hashlib.sha256(inner.get(0x30).raw + inner.get(SIGNATURE).value).hexdigest()
 
 
 def _result_and_notifications(device: Device, node: Node, rules: Rules) -> Judgement:
