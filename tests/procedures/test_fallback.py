@@ -208,7 +208,8 @@ async def test_an_order_that_did_not_reach_the_card_before_the_restart_is_given(
     ledger(bench).begin(str(bench.context.eid), What.FALLBACK, WORK)
     bench.card.local = [switches_to(bench, SPARE)]
     assert (await execute(bench)).end is End.DONE
-    assert bench.card.log == ["verify", "recover", "execute fallback", "recover"]  # reset once more: it might only look so
+    # Reset once more: the card might only look as if nothing had been done.
+    assert bench.card.log == ["verify", "recover", "execute fallback", "recover"]
 
 
 async def test_the_way_back_from_a_return_that_was_cut_off_leads_to_the_fallback_profile() -> None:

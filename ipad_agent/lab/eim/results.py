@@ -164,8 +164,8 @@ def _check_sequence(device: Device, inner: Node, judgement: Judgement, rules: Ru
 
 
 def _digest(inner: Node) -> str:
-    """Of a signed result and its signature: what was repeated to the byte is no forgery."""
-    return hashlib.sha256(inner.get(0x30).raw + inner.get(SIGNATURE).value).hexdigest()
+    """Of what the card signed: what was accepted once says nothing new a second time."""
+    return hashlib.sha256(inner.get(0x30).raw).hexdigest()
 
 
 def _result_and_notifications(device: Device, node: Node, rules: Rules) -> Judgement:
