@@ -85,6 +85,13 @@ WATCHED: Final[dict[str, Callable[[], list[dict[str, Any]]]]] = {
 }
 
 
+TOLD: Final = (
+    *("fresh", "ready", "ready-with-debts", "downloading", "switch-armed", "rolled-back", "no-card", "no-modem"),
+    *("no-coverage", "eim-unreachable", "clock-unset", "consumer-card", "port-held", "held", "fallback"),
+)
+"""What a person on site may find; each shown by ``status``, ``watch`` and ``owed``."""
+
+
 def _watched(made: list[dict[str, Any]], paper: Paper) -> list[str]:
     follower = Follower(paper)
     return [line for reply in made for line in follower.take(reply)]
@@ -101,6 +108,8 @@ def screens() -> dict[str, list[str]]:
     ready, armed = SITUATIONS["ready"], SITUATIONS["switch-armed"]
     made: dict[str, Iterable[str]] = {f"status-{name}": status_lines(at, WIDE) for name, at in SITUATIONS.items()}
     made |= {f"watch-{name}": _watched(make(), WIDE) for name, make in WATCHED.items()}
+    made |= {f"watch-begins-{name}": _watched(replies(SITUATIONS[name]), WIDE) for name in TOLD}
+    made |= {f"owed-{name}": list(owed_lines(SITUATIONS[name].owed, WIDE)) for name in TOLD}
     made |= {f"live-{name}": _live(name) for name in ("ready", "downloading", "switch-armed", "no-modem")}
     made |= {f"doctor-{name}": _doctor(items) for name, items in DOCTOR.items()}
     made |= {f"plan-{name}": list(plan_lines(plan, ready.profiles, WIDE)) for name, plan in PLANS.items()}

@@ -482,6 +482,28 @@ HAPPENINGS: Final = (
     ),
 )
 
+
+def _item(layer: str, ok: bool | None, sentence: str, fix: str | None = None) -> dict[str, Any]:
+    return {"layer": layer, "ok": ok, "sentence": sentence, "fix": fix}
+
+
+def _examined(*items: dict[str, Any], behind: str | None = None) -> tuple[dict[str, Any], ...]:
+    """These items, what could not be checked because of the layer ``behind``, and the one thing to do."""
+    wrong = next((item for item in items if item["ok"] is False), None)
+    blocked = [] if behind is None else [_item("eim", None, f"Not checked, because of {behind}.")]
+    if wrong is None:
+        return (*items, *blocked, _item("verdict", True, "Nothing is wrong as far as was checked."))
+    return (*items, *blocked, _item("verdict", False, wrong["sentence"], wrong["fix"]))
+
+
+_USB = _item("usb", True, "Quectel EG25 (2c7c:0125) is on the USB.")
+_PORT = _item("port", True, "/dev/ttyUSB2 is open, and nobody else uses it.")
+_AT = _item("at", True, "AT is answered within 12 ms.")
+_SIM = _item("sim", True, "The modem says that the SIM is ready.")
+_CARD = _item("euicc", True, "An IoT eUICC (SGP.32); release v1.2.0; 412 kB free; 3 profiles, one is enabled.")
+_NETWORK = _item("registration", True, "The modem is registered at home (CEREG), -97 dBm (RSRP).")
+_MANAGED = _item("association", True, "eim.example.net manages this card; coaps to eim.example.net:5684.")
+
 DOCTOR: Final[dict[str, tuple[dict[str, Any], ...]]] = {
     "healthy": (
         {"layer": "usb", "ok": True, "sentence": "Quectel EG25 (2c7c:0125) is on the USB.", "fix": None},
@@ -492,6 +514,94 @@ DOCTOR: Final[dict[str, tuple[dict[str, Any], ...]]] = {
         {"layer": "registration", "ok": True, "sentence": "Registered at home in 262 01 (LTE).", "fix": None},
         {"layer": "eim", "ok": True, "sentence": "eim.example.net proved who it is within 640 ms.", "fix": None},
         {"layer": "verdict", "ok": True, "sentence": "Nothing needs to be done.", "fix": None},
+    ),
+    "no-modem": _examined(
+        _item(
+            "usb",
+            False,
+            "/dev/ttyUSB2 is not there. There are no serial ports at all.",
+            "Check plug, power and cable of the modem; the port's name may have changed: a stable one is in "
+            "/dev/serial/by-id, or set modem.port to auto.",
+        ),
+        behind="the modem on the USB",
+    ),
+    "no-card": _examined(
+        _USB,
+        _PORT,
+        _AT,
+        _item(
+            "sim",
+            False,
+            "There is no usable card: the modem says 'SIM not inserted'.",
+            "Check that the card is in its slot, the right way round, and that the modem uses this slot.",
+        ),
+        behind="the SIM",
+    ),
+    "no-coverage": _examined(
+        _USB,
+        _PORT,
+        _AT,
+        _SIM,
+        _CARD,
+        _item(
+            "registration",
+            False,
+            "The modem is not in a network: searching (CEREG).",
+            "Check the antenna, and whether the operator of the enabled profile has coverage here.",
+        ),
+        _MANAGED,
+        behind="the mobile network",
+    ),
+    "eim-unreachable": _examined(
+        _USB,
+        _PORT,
+        _AT,
+        _SIM,
+        _CARD,
+        _NETWORK,
+        _MANAGED,
+        _item("dns", True, "eim.example.net is 192.0.2.7."),
+        _item(
+            "handshake",
+            False,
+            "eim.example.net over CoAP over DTLS: the server did not answer the handshake.",
+            "Ask the eIM's operator whether it runs, and the network's whether UDP port 5684 is let through.",
+        ),
+        behind="the secure session",
+    ),
+    "fresh": _examined(
+        _USB,
+        _PORT,
+        _AT,
+        _SIM,
+        _CARD,
+        _NETWORK,
+        _item(
+            "association",
+            False,
+            "No eIM manages this card.",
+            "Set provisioning.initial_eim to the file that the eIM's operator gave you; then restart the agent.",
+        ),
+        behind="the eIM on the card",
+    ),
+    "ready": _examined(
+        _USB,
+        _PORT,
+        _AT,
+        _SIM,
+        _CARD,
+        _NETWORK,
+        _MANAGED,
+        _item("dns", True, "eim.example.net is 192.0.2.7."),
+        _item("handshake", True, "eim.example.net over CoAP over DTLS: its key is the pinned one (0.6 s)."),
+        _item("eim", None, "eim.example.net: the last poll ended: the eIM has nothing waiting."),
+    ),
+    "switch-armed": _examined(
+        _USB,
+        *(
+            _item(layer, None, "Not checked: the agent is busy with the modem and the card.")
+            for layer in ("port", "at", "modem", "sim", "isd-r", "euicc", "registration")
+        ),
     ),
     "clock": (
         {"layer": "port", "ok": True, "sentence": "/dev/ttyUSB2 belongs to this agent.", "fix": None},
