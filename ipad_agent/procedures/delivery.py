@@ -37,6 +37,11 @@ class Delivery:
     refused: int | None = None
     seq: int | None = None
 
+    @property
+    def done(self) -> bool:
+        """Whether nothing of it is left on the card."""
+        return self.seq is None or self.seq in self.acknowledged
+
 
 async def deliver_owed(context: Context, eim: Association) -> bool:
     """Deliver everything that is owed to this eIM: finished work first, then results only the card remembers.
@@ -98,15 +103,22 @@ async def with_notifications(card: Card, result: EuiccPackageResult) -> bytes:
 async def deliver_work(
     context: Context, eim: Association, work: Work, *, taken: Callable[[], None] = lambda: None
 ) -> Delivery:
-    """Deliver the result of one order and close the work unless the eIM refused it. ``taken`` is called as soon as the
+    """Deliver the result of one order and close the work unless the eIM refused it, or took it without acknowledging
+    it although the card has forgotten that eIM. ``taken`` is called as soon as the
     eIM took it, before the card is touched again."""
     if work.result is None:
         raise ValueError("work without a result cannot be delivered")
     seq = _sequence_number(work.result)
     delivery = await _deliver(context, eim, work.result, seq=seq, taken=taken)
-    if delivery.refused is None:
+    if delivery.refused is None and (delivery.done or await _associated(context, eim)):
         context.work.settled(work, "delivered")
     return delivery
+
+
+async def _associated(context: Context, eim: Association) -> bool:
+    """Whether the card still names this eIM. One that it names is polled, and gets what the card keeps for it again;
+    of one that is gone only the journal knows."""
+    return any(config.eim_id == eim.eim_id for config in await context.card.get_eim_configuration())
 
 
 async def _deliver(

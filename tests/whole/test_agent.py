@@ -17,6 +17,7 @@ from ipad_agent.card.errors import CardNotReady
 from ipad_agent.codec.esipa import StateChangeCause
 from ipad_agent.errors import ModemError, NetworkError
 from ipad_agent.lab.eim import add_initial_eim
+from ipad_agent.lab.eim.faults import Fault
 from ipad_agent.lab.euicc import OPERATOR_A, OPERATOR_B, Quirks
 from ipad_agent.policy import Wake
 from ipad_agent.procedures.card_resets import GAPS_S
@@ -602,6 +603,21 @@ def test_an_eim_that_deleted_itself_gets_its_result_although_the_first_attempt_f
         bench.start()
         await bench.until(400 + 2 * BACKOFF_S)
         assert bench.results
+        assert bench.journal.entries() == ()
+        await bench.stop()
+
+    run(story())
+
+
+def test_a_deleted_eim_that_took_its_result_without_acknowledging_it_is_asked_once_more(pki_folder: Path) -> None:
+    async def story() -> None:
+        bench = AgentBench(pki_folder)
+        bench.eim.faults.arm(Fault("result", "empty"))
+        bench.order("delete-eim", bench.identity.eim_id)
+        bench.start()
+        await bench.until(3 * DAY_S)
+        assert bench.card.state.eims == []
+        assert bench.card.state.results == []  # nobody else would ever have it removed
         assert bench.journal.entries() == ()
         await bench.stop()
 
