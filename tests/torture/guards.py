@@ -169,15 +169,16 @@ class _NoTimeout:
 
 @guard
 def eim_takes_a_result_twice(patch: pytest.MonkeyPatch) -> None:
-    real = results._check_sequence
+    real = results._package_result
 
-    def check(device: Any, inner: Any, judgement: Any, rules: Any) -> None:
-        real(device, inner, judgement, rules)
+    def judge(device: Any, node: Any, rules: Any) -> Any:
+        judgement = real(device, node, rules)
         if judgement.facts.pop("repeated", False):
             judgement.discarded = "I have that already"
             judgement.acknowledge.clear()
+        return judgement
 
-    patch.setattr(results, "_check_sequence", check)
+    patch.setattr(results, "_package_result", judge)
 
 
 @guard
