@@ -12,7 +12,6 @@ from ipad_agent.lab import der
 if TYPE_CHECKING:
     from .identity import EuiccIdentity
     from .quirks import Quirks
-    from .rsp_session import RspSession
     from .state import CardState, StateStore
 
 
@@ -44,7 +43,8 @@ class Isdr:
         self.proactive_session_open = False
         self.installed: Installed | None = None
         self.states_before_change: dict[str, bool] | None = None
-        self.rsp_session: RspSession | None = None
+        self.rsp_session: object | None = None
+        """A download's session, which ``rsp_session.session_of`` reads; here it only has to be forgotten."""
 
     @property
     def state(self) -> CardState:

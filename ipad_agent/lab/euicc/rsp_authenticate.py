@@ -11,7 +11,7 @@ from ipad_agent.lab.pki import verify_raw
 from . import info
 from .isdr import parse
 from .rsp_certificate import DP_AUTH, DS_AUTH, CertificateError, CurveError, OidError, read_server_certificate
-from .rsp_session import CHALLENGE_BYTES, Authenticated, canonical, transaction_id_of
+from .rsp_session import CHALLENGE_BYTES, Authenticated, canonical, session_of, transaction_id_of
 
 if TYPE_CHECKING:
     from .isdr import Isdr
@@ -43,7 +43,7 @@ def authenticate_server(isdr: Isdr, raw: bytes) -> bytes:
     signed, certificate = sequences[:2]
     transaction_id = transaction_id_of(signed)
     signature, ci_pkid, context = request.get(0x5F37), request.get(0x04), request.get(0xA0)
-    session = isdr.rsp_session
+    session = session_of(isdr)
     if session is None or session.authenticated is not None:
         return _error(transaction_id, NO_SESSION_CONTEXT)
     try:

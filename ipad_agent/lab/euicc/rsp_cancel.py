@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ipad_agent.lab import der
 
 from .isdr import code, parse
-from .rsp_session import transaction_id_of
+from .rsp_session import session_of, transaction_id_of
 
 if TYPE_CHECKING:
     from .isdr import Isdr
@@ -25,7 +25,7 @@ def cancel_session(isdr: Isdr, raw: bytes) -> bytes:
     """
     request = parse(raw)
     transaction_id, reason = transaction_id_of(request), request.get(0x81).integer()
-    session = isdr.rsp_session
+    session = session_of(isdr)
     if session is None or session.authenticated is None or session.authenticated.transaction_id != transaction_id:
         return code(CANCEL, INVALID_TRANSACTION_ID, 0x81)
     if reason not in REASONS:

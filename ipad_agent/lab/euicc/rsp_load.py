@@ -17,6 +17,7 @@ from .errors import StatusError
 from .isdr import Installed
 from .rsp_install import COMMANDS, STORE_METADATA, STORE_METADATA_2, Installation, InstallError
 from .rsp_segments import ALL_88, ELEMENT, PACKAGE, SegmentError
+from .rsp_session import session_of
 from .state import INSTALL, Installing, Profile
 from .switching import add_notifications
 
@@ -33,7 +34,7 @@ _CONDITIONS = 0x6985
 
 def load_bound_profile_package(isdr: Isdr, raw: bytes) -> bytes:
     """One segment: nothing, or BF37 with which the installation has ended; 6985 when no package is expected."""
-    session = isdr.rsp_session
+    session = session_of(isdr)
     if session is None or session.authenticated is None or session.prepared is None:
         raise StatusError(_CONDITIONS)
     tag, _ = der.read_tag(raw)

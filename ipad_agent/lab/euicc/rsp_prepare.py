@@ -11,7 +11,7 @@ from ipad_agent.lab.pki import verify_raw
 from .isdr import parse
 from .rsp_certificate import DP_AUTH, DP_PB, CertificateError, CurveError, ServerCertificate, read_server_certificate
 from .rsp_onetime import one_time_key
-from .rsp_session import Prepared, transaction_id_of
+from .rsp_session import Prepared, session_of, transaction_id_of
 
 if TYPE_CHECKING:
     from .isdr import Isdr
@@ -43,7 +43,7 @@ def prepare_download(isdr: Isdr, raw: bytes) -> bytes:
     signed, certificate = sequences[:2]
     transaction_id = transaction_id_of(signed)
     signature, hash_cc = request.get(0x5F37), request.find(0x04)
-    session = isdr.rsp_session
+    session = session_of(isdr)
     if session is None or session.authenticated is None or session.installation is not None:
         return _error(transaction_id, NO_SESSION_CONTEXT)
     known = session.authenticated

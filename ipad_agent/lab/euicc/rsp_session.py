@@ -57,6 +57,11 @@ class RspSession:
     installation: Installation | None = None
 
 
+def session_of(isdr: Isdr) -> RspSession | None:
+    """The session under way, None without one."""
+    return isdr.rsp_session if isinstance(isdr.rsp_session, RspSession) else None
+
+
 def get_euicc_challenge(isdr: Isdr, raw: bytes) -> bytes:
     """GetEUICCChallenge (SGP.22 §5.7.7): BF2E -> BF2E { 80 challenge }; an earlier session ends."""
     parse(raw)

@@ -7,9 +7,10 @@ nobody waits for. The connection counts until both sides of it have ended.
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections import deque
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import Any, Final, Protocol, cast
 
 from ipad_agent.errors import IpadError, Side
 from ipad_agent.events import trace
@@ -19,11 +20,9 @@ from ipad_agent.local.ports import Refused
 from . import events, framing, interface, limits
 from .framing import BadCall, Call, Framer, NotVarlink
 from .interface import Method
-from .methods import Answer, Gone, WrongParameter, check
-from .peers import Credentials, Right
-
-if TYPE_CHECKING:
-    from .server import Server
+from .limits import Admission
+from .methods import Answer, Gone, Methods, WrongParameter, check
+from .peers import Authority, Credentials, Right
 
 _METHODS: Final = {method.name: method for method in interface.METHODS}
 _FAILURES: Final = {failure.name: failure for failure in interface.FAILURES}
@@ -35,10 +34,32 @@ _SHOWN: Final = 128
 """Of a name that a client made up, in the answer to it."""
 
 
-class Connection(asyncio.Protocol):
-    """Made by ``Server`` for each client."""
+class ConnectionOwner(Protocol):
+    """What a connection needs of the server that made it."""
 
-    def __init__(self, server: Server) -> None:
+    methods: Methods
+    authority: Authority
+    admission: Admission
+    connections: set[Connection]
+    identify: Callable[[socket.socket], Credentials]
+
+    async def right_of(self, peer: Credentials) -> Right:
+        """What this user may do; asked of the user database."""
+
+    def info(self) -> Mapping[str, object]:
+        """The answer to GetInfo."""
+
+    def may_work(self, uid: int) -> bool:
+        """Whether this user has not called too often."""
+
+    def may_complain(self, uid: int) -> bool:
+        """Whether a refusal of this user is worth a line in the log."""
+
+
+class Connection(asyncio.Protocol):
+    """Made by the server for each client."""
+
+    def __init__(self, server: ConnectionOwner) -> None:
         self._server = server
         self._loop = asyncio.get_running_loop()
         self.peer = Credentials(-1, -1, -1)

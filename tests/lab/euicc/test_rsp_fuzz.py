@@ -13,6 +13,7 @@ from ipad_agent.lab import der
 from ipad_agent.lab.euicc import Quirks
 from ipad_agent.lab.euicc.rsp_metadata import read_metadata
 from ipad_agent.lab.euicc.rsp_segments import SegmentError, Segments
+from ipad_agent.lab.euicc.rsp_session import session_of
 from ipad_agent.lab.euicc.state import dumps, loads
 
 from .euicc_bench import bench
@@ -47,7 +48,7 @@ def check(d: Download, answer: bytes) -> None:
             read_result(answer)
     state = d.card.state
     assert loads(dumps(state)) == state
-    session = d.card.isdr.rsp_session
+    session = session_of(d.card.isdr)
     assert (state.installing is not None) is (session is not None and session.installation is not None)
 
 

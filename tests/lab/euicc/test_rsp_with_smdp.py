@@ -11,6 +11,7 @@ import pytest
 
 from ipad_agent.lab import der
 from ipad_agent.lab.euicc import EuiccIdentity, Quirks, VirtualEuicc, default_card
+from ipad_agent.lab.euicc.rsp_session import session_of
 from ipad_agent.lab.smdp import (
     Fault,
     Metadata,
@@ -301,8 +302,9 @@ def test_a_segment_that_is_no_command_leaves_the_session_to_be_cancelled() -> No
         if lpa.terminal.sw != 0x9000:
             break
     assert lpa.terminal.sw == 0x6A88
-    assert card.isdr.rsp_session is not None
-    known = card.isdr.rsp_session.authenticated
+    session = session_of(card.isdr)
+    assert session is not None
+    known = session.authenticated
     assert known is not None
     cancelled = lpa.es10(der.octets(known.transaction_id, 0x80), b"\x81\x01\x05", tag=0xBF41)
     transaction = known.transaction_id.hex().upper()
