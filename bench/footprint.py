@@ -11,7 +11,7 @@ import asyncio
 import os
 from pathlib import Path
 
-from ipad_agent.lab.bench import Bench, BenchOptions
+from ipad_agent.lab.bench.lab_bench import Bench, BenchOptions
 
 POLLS = 5
 

@@ -7,7 +7,7 @@ import sys
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
-    from .cli.main import run
+    from ipad_agent.cli.ipad_agent_command import run
 
     return run(sys.argv[1:] if argv is None else argv)
 

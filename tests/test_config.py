@@ -10,10 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ipad_agent.config import Config, ConfigErrors, EimConfig, SecretError, SecretFile, check, load, loads
-from ipad_agent.config.model import SECTIONS
+from ipad_agent.config.config_model import SECTIONS
 from ipad_agent.errors import ConfigError, Remedy, Side
-from ipad_agent.policy import NBIOT, NORMAL, guardian_settings, switch_settings
-from ipad_agent.policy.window import Window
+from ipad_agent.policy import NBIOT, NORMAL
+from ipad_agent.policy.guardian import guardian_settings
+from ipad_agent.policy.polling.daily_window import Window
+from ipad_agent.policy.switching import switch_settings
 
 PATH = Path("/etc/ipad-agent/config.toml")
 

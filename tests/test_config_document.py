@@ -5,17 +5,17 @@ from pathlib import Path
 
 import pytest
 
-from ipad_agent.config.document import render
-from ipad_agent.config.model import SECTIONS, EimConfig
-from ipad_agent.config.readers import Reader
-from ipad_agent.config.secret import SecretFile
+from ipad_agent.config.config_model import SECTIONS, EimConfig
+from ipad_agent.config.configuration_manual import render
+from ipad_agent.config.secret_file import SecretFile
+from ipad_agent.config.value_readers import Reader
 
 PAGE = Path(__file__).parent.parent / "docs" / "configuration.md"
 KEYS = [(name, item) for name, kind in (*SECTIONS.items(), ("eim", EimConfig)) for item in fields(kind)]
 
 
 def test_the_manual_says_what_the_code_does() -> None:
-    assert PAGE.read_text(encoding="utf-8") == render(), "run python -m ipad_agent.config.document again"
+    assert PAGE.read_text(encoding="utf-8") == render(), "run python -m ipad_agent.config.configuration_manual again"
 
 
 @pytest.mark.parametrize(("section", "item"), KEYS, ids=[f"{section}.{item.name}" for section, item in KEYS])

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import ipad_agent
-from ipad_agent.config.model import SECTIONS, EimConfig
+from ipad_agent.config.config_model import SECTIONS, EimConfig
 from ipad_agent.errors import IpadError
 from ipad_agent.events import CATALOGUE
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ipad_agent.policy.switch import TABLE, Happening, ImpossibleStep, Phase, Way, advance, time_over
+from ipad_agent.policy.switching.switch_table import TABLE, Happening, ImpossibleStep, Phase, Way, advance, time_over
 
 ROOT = Path(__file__).parent.parent
 

@@ -7,24 +7,24 @@ from pathlib import Path
 
 import pytest
 
-from ipad_agent import rooms
 from ipad_agent.clock import SystemClock
-from ipad_agent.codec.device import IpaFeature, IpaProtocol
-from ipad_agent.codec.eim_config import EimConfigurationData, EimIdType, EimProtocol, PublicKeyData
+from ipad_agent.codec.es10.eim_configuration import EimConfigurationData, EimIdType, EimProtocol, PublicKeyData
+from ipad_agent.codec.esipa.device_info import IpaFeature, IpaProtocol
 from ipad_agent.codec.identifiers import Eid
 from ipad_agent.config import Config, EimConfig, SecretError, SecretFile
-from ipad_agent.config.model import DownloadConfig, HttpsConfig, IpaConfig, ModemConfig, TrustConfig
+from ipad_agent.config.config_model import DownloadConfig, HttpsConfig, IpaConfig, ModemConfig, TrustConfig
 from ipad_agent.eim.errors import CarrierExcluded
 from ipad_agent.errors import ConfigError
-from ipad_agent.modem import discovery
-from ipad_agent.modem.discovery import DiscoveringOpener
 from ipad_agent.modem.errors import ModemNotFound
-from ipad_agent.modem.serial_port import SerialPortOpener
-from ipad_agent.modem.socket_port import SocketOpener
+from ipad_agent.modem.port import port_discovery
+from ipad_agent.modem.port.port_discovery import DiscoveringOpener
+from ipad_agent.modem.port.serial_port import SerialPortOpener
+from ipad_agent.modem.port.tcp_port import SocketOpener
 from ipad_agent.net import Trust
-from ipad_agent.rooms import EimLinks, capabilities, download_rules, open_card, smdp_connector
 from ipad_agent.store import Memory
 from ipad_agent.store.memory_filesystem import MemoryFilesystem
+from ipad_agent.wiring import real_rooms
+from ipad_agent.wiring.real_rooms import EimLinks, capabilities, download_rules, open_card, smdp_connector
 
 EID = Eid.parse("89049032000000000000000000000124")
 # An uncompressed point needs not be on the curve to be pinned: only its bytes are compared.
@@ -61,15 +61,15 @@ def test_the_port_is_searched_for_opened_or_connected_to_as_the_configuration_sa
     port: str, kind: type, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     openers: list[object] = []
-    monkeypatch.setattr(rooms, "ModemCardAccess", lambda opener, *_, **__: openers.append(opener))
+    monkeypatch.setattr(real_rooms, "ModemCardAccess", lambda opener, *_, **__: openers.append(opener))
     open_card(Config(modem=ModemConfig(port=port)), memory(), SystemClock())
     assert [type(opener) for opener in openers] == [kind]
 
 
 async def test_the_daemon_that_finds_no_modem_says_what_it_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(discovery, "read_ttys", lambda root: ())
-    monkeypatch.setattr(discovery, "read_usb_devices", lambda root: ())
-    monkeypatch.setattr(discovery, "OPERATOR_LINK", Path("dev/no-such-link"))
+    monkeypatch.setattr(port_discovery, "read_ttys", lambda root: ())
+    monkeypatch.setattr(port_discovery, "read_usb_devices", lambda root: ())
+    monkeypatch.setattr(port_discovery, "OPERATOR_LINK", Path("dev/no-such-link"))
     card = open_card(Config(), memory(), SystemClock())
     with pytest.raises(ModemNotFound, match="there are no serial ports"):
         await card.access.identity()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ipad_agent.sdnotify import Notifier
+from ipad_agent.daemon.sdnotify import Notifier
 
 
 @pytest.fixture

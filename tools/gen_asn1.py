@@ -1,4 +1,4 @@
-"""Turn asn1/*.asn into ipad_agent/codec/schema.json.
+"""Turn asn1/*.asn into ipad_agent/codec/ber/schema.json.
 
 Parsing the modules takes most of a second and pulls in a parser library, so it is done once, here, and the result
 is kept with the source. Run it after every change of a module: ``python tools/gen_asn1.py``.
@@ -16,7 +16,7 @@ import asn1tools
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCES = ROOT / "asn1"
-TARGET = ROOT / "ipad_agent" / "codec" / "schema.json"
+TARGET = ROOT / "ipad_agent" / "codec" / "ber" / "schema.json"
 
 
 def generate(sources: Path = SOURCES) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import pkgutil
 import sys
 from pathlib import Path
@@ -18,11 +17,9 @@ BEGIN, END = "<!-- generated: begin -->", "<!-- generated: end -->"
 
 def tables() -> str:
     """Both tables as Markdown."""
-    for module in pkgutil.iter_modules(ipad_agent.__path__, "ipad_agent."):
-        if module.ispkg and module.name != "ipad_agent.lab":
-            name = f"{module.name}.events"
-            if importlib.util.find_spec(name) is not None:
-                importlib.import_module(name)
+    for module in pkgutil.walk_packages(ipad_agent.__path__, "ipad_agent."):
+        if module.name.endswith(".events"):
+            importlib.import_module(module.name)
     lines = ["", "## Tolerances in messages", "", "| id | what is accepted | where it belongs |", "|---|---|---|"]
     lines += [f"| `{item.id}` | {_cell(item.what)} | {_cell(item.reference)} |" for item in TOLERANCES.values()]
     lines += ["", "## Tolerances and compromises in the log", "", "| id | message | meaning |", "|---|---|---|"]

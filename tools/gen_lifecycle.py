@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from ipad_agent.policy.guardian import Kind, Sign
-from ipad_agent.policy.switch import TABLE, Phase, Way
+from ipad_agent.policy.guardian.guardian_rules import Kind, Sign
+from ipad_agent.policy.switching.switch_table import TABLE, Phase, Way
 
 PAGE = Path(__file__).parent.parent / "docs" / "lifecycle.md"
 

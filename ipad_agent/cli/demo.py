@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from ipad_agent.lab.agent_process import AgentEvent
-from ipad_agent.lab.bench import Bench, BenchOptions
+from ipad_agent.lab.bench.agent_process import AgentEvent
+from ipad_agent.lab.bench.lab_bench import Bench, BenchOptions
+from ipad_agent.lab.bench.rsp_servers_on_bench import Offer, RspOptions
 from ipad_agent.lab.errors import AgentEndedError, NothingHappenedError
 from ipad_agent.lab.modem import Cell
-from ipad_agent.lab.rsp_site import Offer, RspOptions
 
 from .demo_screen import Screen
 

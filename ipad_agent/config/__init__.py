@@ -1,7 +1,7 @@
 """The configuration file: TOML in, frozen dataclasses out, every mistake named with its place."""
 
-from .errors import ConfigErrors, SecretError
-from .model import (
+from .config_file import check, load, loads
+from .config_model import (
     DEFAULT_PATH,
     BudgetConfig,
     CardConfig,
@@ -25,8 +25,8 @@ from .model import (
     SwitchConfig,
     TrustConfig,
 )
-from .reading import check, load, loads
-from .secret import SecretFile
+from .errors import ConfigErrors, SecretError
+from .secret_file import SecretFile
 
 __all__ = [
     "DEFAULT_PATH",

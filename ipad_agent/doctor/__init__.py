@@ -1,7 +1,7 @@
 """The doctor: what works and what does not, layer by layer, and the one thing to do; and the support bundle."""
 
-from .items import Item
-from .parts import DoctorParts, Face, Parts
-from .run import run_alone, run_with
+from .doctor_items import Item
+from .examination import run_alone, run_with
+from .examined_rooms import DoctorParts, Face, Parts
 
 __all__ = ["DoctorParts", "Face", "Item", "Parts", "run_alone", "run_with"]

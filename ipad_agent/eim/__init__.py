@@ -1,11 +1,11 @@
 """What one says to an eIM: ESipa functions over any carrier, and where the eIM is."""
 
-from .binding import BINDINGS, Binding
-from .client import EimClient
-from .endpoint import EndpointOverrides, ProtocolBits, endpoint_for
+from .carrier_choice import WayOverrides, endpoints_for
+from .carrier_failover import FailoverCarrier, Way
+from .eim_endpoint import EndpointOverrides, ProtocolBits, endpoint_for
 from .errors import CarrierExcluded, EndpointUnknown, FunctionRefused, TrustUnknown, UnreadableAnswer
-from .failover import FailoverCarrier, Way
-from .ways import WayOverrides, endpoints_for
+from .esipa_binding import BINDINGS, Binding
+from .esipa_client import EimClient
 
 __all__ = [
     "BINDINGS",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ipad_agent.codec.fields import ResultCode
+from ipad_agent.codec.ber.tlv_fields import ResultCode
 from ipad_agent.errors import ConfigError, EimError, Remedy
 
 

@@ -7,10 +7,12 @@ for HTTP, and the other way round.
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from .address import split_address
+from ipad_agent.net.coap.coaps_endpoint import DEFAULT_PATH, DEFAULT_PORT, CoapsEndpoint
+from ipad_agent.net.dtls.dtls_backend import DtlsBackend, Psk
+from ipad_agent.net.https.https_endpoint import HttpsEndpoint
+from ipad_agent.net.trust.pinned_trust import NameCheck, Pinned, Trust, clock_is_plausible
+
 from .carrier import Carrier, ProgressCallback, Traffic, WatchedCarrier
-from .coaps_endpoint import DEFAULT_PATH, DEFAULT_PORT, CoapsEndpoint
-from .dtls import DtlsBackend, Psk
 from .errors import (
     BackendLacks,
     ConnectionLost,
@@ -25,15 +27,18 @@ from .errors import (
     TrustUnusable,
     Unreachable,
 )
-from .https_endpoint import HttpsEndpoint
-from .trust import NameCheck, Pinned, Trust, clock_is_plausible
+from .host_address import split_address
 
 if TYPE_CHECKING:
-    from .coaps import CoapsCarrier
-    from .https import HttpsCarrier
-    from .openssl import OpenSslBackend
+    from ipad_agent.net.coap.coaps_carrier import CoapsCarrier
+    from ipad_agent.net.dtls.openssl_backend import OpenSslBackend
+    from ipad_agent.net.https.https_carrier import HttpsCarrier
 else:
-    _LAZY = {"CoapsCarrier": ".coaps", "HttpsCarrier": ".https", "OpenSslBackend": ".openssl"}
+    _LAZY = {
+        "CoapsCarrier": ".coap.coaps_carrier",
+        "HttpsCarrier": ".https.https_carrier",
+        "OpenSslBackend": ".dtls.openssl_backend",
+    }
 
     def __getattr__(name: str) -> object:
         if name not in _LAZY:

@@ -1,9 +1,7 @@
 """When and whether: pure functions of values, without clock, chance or disk of their own."""
 
-from .document import from_document, to_document
-from .instant import GRACE_S, Instant, Moment, elapsed_s, remaining_s, same_boot
-from .outcome import BACK_OFFS, Outcome, Wake, back_off_s, outcome_of_get_package_error
-from .schedule import (
+from ipad_agent.policy.polling.poll_outcome import BACK_OFFS, Outcome, Wake, back_off_s, outcome_of_get_package_error
+from ipad_agent.policy.polling.poll_schedule import (
     Decision,
     EimSchedule,
     Reason,
@@ -17,8 +15,11 @@ from .schedule import (
     start,
     wake,
 )
-from .settings import NBIOT, NORMAL, PRESETS, ScheduleSettings
-from .spell import spell_duration
+from ipad_agent.policy.polling.schedule_document import from_document, to_document
+from ipad_agent.policy.polling.schedule_settings import NBIOT, NORMAL, PRESETS, ScheduleSettings
+
+from .duration_text import spell_duration
+from .instant import GRACE_S, Instant, Moment, elapsed_s, remaining_s, same_boot
 
 __all__ = [
     "BACK_OFFS",

@@ -6,21 +6,21 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from ipad_agent.clock import Clock
-from ipad_agent.codec.device import IpaCapabilities
-from ipad_agent.codec.eim_config import EimConfigurationData
+from ipad_agent.codec.es10.eim_configuration import EimConfigurationData
+from ipad_agent.codec.esipa.device_info import IpaCapabilities
 from ipad_agent.codec.identifiers import Eid
-from ipad_agent.policy.switch_settings import SwitchSettings
-from ipad_agent.policy.verdict import Finding
+from ipad_agent.policy.switching.proof_stage import Finding
+from ipad_agent.policy.switching.switch_settings import SwitchSettings
+from ipad_agent.procedures.records.local_switch_record import Ledger
+from ipad_agent.procedures.records.owed_work import WorkList
+from ipad_agent.procedures.records.receiver_backoff import Receivers
+from ipad_agent.procedures.records.replay_counters import Counters
+from ipad_agent.procedures.records.state_changes import StateChanges
+from ipad_agent.procedures.records.switch_record import Switch, Switches
 
-from .backoff import Receivers
-from .control import Control
-from .counters import Counters
-from .ledger import Ledger
+from .default_ports import NO_SITE, UNKNOWN_NETWORK
+from .person_decision import Control
 from .ports import Card, Device, EimLink, Network, Site, SmdpConnector
-from .state_change import StateChanges
-from .switches import Switch, Switches
-from .unknown import NO_SITE, UNKNOWN_NETWORK
-from .work import WorkList
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
-from ipad_agent.codec.eim_config import EimConfigurationData
-from ipad_agent.codec.es9 import EventEntries
-from ipad_agent.codec.es10 import (
+from ipad_agent.codec.ber.tlv_fields import ResultCode
+from ipad_agent.codec.es10.eim_configuration import EimConfigurationData
+from ipad_agent.codec.es10.es10_requests import (
     AddInitialEimResult,
     AuthenticateServerResponse,
     CancelSessionResponse,
@@ -24,22 +24,22 @@ from ipad_agent.codec.es10 import (
     ResetOption,
     RollbackResult,
 )
-from ipad_agent.codec.esipa import EimPackage, ProvideResultResponse, StateChangeCause
-from ipad_agent.codec.esipa_rsp import (
+from ipad_agent.codec.es10.euicc_info import EuiccInfo1, EuiccInfo2
+from ipad_agent.codec.es10.euicc_package import EuiccPackageResult
+from ipad_agent.codec.es10.notifications import Criterion, RetrievedNotifications
+from ipad_agent.codec.es10.profile_info import ProfileInfo
+from ipad_agent.codec.es10.rules_authorisation_table import RulesAuthorisationTable
+from ipad_agent.codec.esipa.eim_package import EimPackage, ProvideResultResponse, StateChangeCause
+from ipad_agent.codec.esipa.esipa_download import (
     AuthenticateClientOk,
     AuthenticateClientSmds,
     BoundProfilePackage,
     InitiateAuthenticationOk,
 )
-from ipad_agent.codec.euicc_info import EuiccInfo1, EuiccInfo2
-from ipad_agent.codec.euicc_package import EuiccPackageResult
-from ipad_agent.codec.fields import ResultCode
 from ipad_agent.codec.identifiers import Eid, Plmn
-from ipad_agent.codec.notifications import Criterion, RetrievedNotifications
-from ipad_agent.codec.profiles import ProfileInfo
-from ipad_agent.codec.rat import RulesAuthorisationTable
-from ipad_agent.policy.conditions import Held
-from ipad_agent.policy.verdict import Finding
+from ipad_agent.codec.rsp.es9_messages import EventEntries
+from ipad_agent.policy.polling.hold_reason import Held
+from ipad_agent.policy.switching.proof_stage import Finding
 
 
 class Card(Protocol):

@@ -1,13 +1,13 @@
 """The site's say and the machine's network: hooks, conditions, APNs, and whether packets find a way out.
 
-``site.SiteSay`` runs the site's scripts and knows its APNs; ``checks.NetworkChecks`` looks at address, name and
-application. The room knows no card, no modem and no procedure; what it needs of them is handed in.
+``site_rules.SiteSay`` runs the site's scripts and knows its APNs; ``network_checks.NetworkChecks`` looks at address,
+name and application. The room knows no card, no modem and no procedure; what it needs of them is handed in.
 """
 
-from .apn import ApnTable
-from .checks import NetworkChecks
-from .conditions import Conditions
-from .hooks import Hooks
-from .site import SiteSay
+from .apn_table import ApnTable
+from .hook_scripts import Hooks
+from .network_checks import NetworkChecks
+from .site_conditions import Conditions
+from .site_rules import SiteSay
 
 __all__ = ["ApnTable", "Conditions", "Hooks", "NetworkChecks", "SiteSay"]

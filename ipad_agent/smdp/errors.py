@@ -1,11 +1,11 @@
-"""What can go wrong with an SM-DP+ or SM-DS. Which status code means which error is in ``status.py``."""
+"""What can go wrong with an SM-DP+ or SM-DS. Which status code means which error is in ``es9_status_codes.py``."""
 
 from __future__ import annotations
 
 from typing import ClassVar
 
-from ipad_agent.codec.rsp_json import FunctionStatus
-from ipad_agent.codec.rsp_status import UNDEFINED_ERROR
+from ipad_agent.codec.rsp.rsp_json import FunctionStatus
+from ipad_agent.codec.rsp.rsp_status_codes import UNDEFINED_ERROR
 from ipad_agent.errors import ConfigError, IpadError, Remedy, Side
 
 

@@ -1,6 +1,6 @@
 """What the agent knows about itself, kept so that a ``Status`` can be made of it at any moment."""
 
-from .board import Board
-from .convert import owed_notifications
+from .model_conversion import owed_notifications
+from .status_board import Board
 
 __all__ = ["Board", "owed_notifications"]

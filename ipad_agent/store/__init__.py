@@ -4,14 +4,20 @@ Promise: a call that returned survives a power cut at any moment; damage is noti
 keeps the agent from starting; the caps refuse new work and never drop what is owed.
 """
 
-from .errors import DiskError, JournalFullError, StateDirectoryBusyError, UnknownEntryError, UnstorableValueError
-from .files import DocumentFile
+from .document_file import DocumentFile
+from .errors import (
+    DiskError,
+    JournalFullError,
+    StateDirectoryBusyError,
+    UnknownEntryError,
+    UnstorableValueError,
+)
 from .filesystem import File, Filesystem, RealFilesystem
 from .journal import NOTIFICATION, PACKAGE, RESULT, SWITCH, TRIGGER, Journal, Limits
 from .journal_format import Entry, EntryId, Stamp
-from .lock import StateLock
-from .memory import BLOCK_SIZES, CHANNELS, PROFILES, RADIO, SCHEDULE, SESSIONS, VOLATILE, Memory
-from .values import Value
+from .json_values import Value
+from .state_documents import BLOCK_SIZES, CHANNELS, PROFILES, RADIO, SCHEDULE, SESSIONS, VOLATILE, Memory
+from .state_lock import StateLock
 
 __all__ = [
     "BLOCK_SIZES",

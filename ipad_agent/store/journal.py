@@ -39,7 +39,7 @@ from .journal_format import (
     read_journal,
     update_record,
 )
-from .values import Value, dumps, normalise
+from .json_values import Value, dumps, normalise
 
 PACKAGE: Final = "package"
 RESULT: Final = "result"

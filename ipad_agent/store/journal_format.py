@@ -22,7 +22,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import NewType
 
-from .values import UnreadableValueError, Value, dumps, loads
+from .json_values import UnreadableValueError, Value, dumps, loads
 
 EntryId = NewType("EntryId", int)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from ipad_agent.card.channel import ApduChannel, ChannelLost, LossReason, ModemIdentity, RecoveryPlan
+from ipad_agent.card.apdu_channel import ApduChannel, ChannelLost, LossReason, ModemIdentity, RecoveryPlan
 from ipad_agent.errors import IpadError
 
 EID = "89049032123451234512345678901235"

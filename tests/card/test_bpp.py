@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ipad_agent.card import bpp
+from ipad_agent.card import bpp_segments
 from ipad_agent.card.errors import MalformedBpp
 
 # Written by hand after the table of SGP.22 v2.5 §2.5.5; contents shortened, lengths partly in long form as real
@@ -29,7 +29,7 @@ def package(*parts: str) -> str:
 
 
 def segments(hexadecimal: str) -> list[str]:
-    return [segment.data.hex().upper() for segment in bpp.split(bytes.fromhex(hexadecimal))]
+    return [segment.data.hex().upper() for segment in bpp_segments.split(bytes.fromhex(hexadecimal))]
 
 
 def test_a_package_with_session_keys_is_cut_into_its_segments() -> None:
@@ -59,7 +59,7 @@ def test_a_second_87_travels_alone() -> None:
 
 def test_offsets_and_parts_tell_where_a_segment_comes_from() -> None:
     whole = bytes.fromhex(package(INIT, A0, A1, A2, A3))
-    found = bpp.split(whole)
+    found = bpp_segments.split(whole)
     assert [segment.part for segment in found] == [0xBF23, 0xA0, 0xA1, 0xA1, 0xA1, 0xA2, 0xA3, 0xA3, 0xA3]
     assert all(whole[segment.start : segment.end] == segment.data for segment in found)
     assert [segment.start for segment in found[1:]] == [segment.end for segment in found[:-1]]
@@ -111,7 +111,7 @@ def test_a_mutated_package_raises_only_its_own_error_and_loses_no_byte(data: st.
     for _ in range(data.draw(st.integers(1, 4))):
         whole[data.draw(st.integers(0, len(whole) - 1))] = data.draw(st.integers(0, 255))
     try:
-        found = bpp.split(bytes(whole))
+        found = bpp_segments.split(bytes(whole))
     except MalformedBpp:
         return
     assert b"".join(segment.data for segment in found) == bytes(whole)
@@ -119,5 +119,5 @@ def test_a_mutated_package_raises_only_its_own_error_and_loses_no_byte(data: st.
 
 def test_of_very_many_parts_the_first_are_told() -> None:
     with pytest.raises(MalformedBpp) as caught:
-        bpp.split(bytes.fromhex(package(*["BF2300"] * 5000)))
+        bpp_segments.split(bytes.fromhex(package(*["BF2300"] * 5000)))
     assert len(caught.value.message) < 200

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from ipad_agent.card.channel import ChannelLost, LossReason
+from ipad_agent.card.apdu_channel import ChannelLost, LossReason
 from ipad_agent.card.errors import (
     FunctionFailed,
     MalformedAnswer,
@@ -14,10 +14,10 @@ from ipad_agent.card.errors import (
     TruncatedAnswer,
     WrongRequest,
 )
-from ipad_agent.card.euicc import Euicc
-from ipad_agent.card.isdr import IsdrSession
-from ipad_agent.codec.es10 import ResetOption
-from ipad_agent.codec.notifications import AllPackageResults, BySeqNumber
+from ipad_agent.card.es10_functions import Euicc
+from ipad_agent.card.isdr_session import IsdrSession
+from ipad_agent.codec.es10.es10_requests import ResetOption
+from ipad_agent.codec.es10.notifications import AllPackageResults, BySeqNumber
 from ipad_agent.errors import Remedy
 from virtual_time import run
 

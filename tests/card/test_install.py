@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from ipad_agent.card.errors import ChannelLost, MalformedAnswer, MalformedBpp, StatusWordError
-from ipad_agent.card.euicc import Euicc
-from ipad_agent.card.isdr import IsdrSession
+from ipad_agent.card.es10_functions import Euicc
+from ipad_agent.card.isdr_session import IsdrSession
 from virtual_time import run
 
 from .fakes import FakeCard

@@ -4,7 +4,7 @@ import pytest
 
 from ipad_agent.card.apdu import ISD_R_AID
 from ipad_agent.card.errors import AidNotFound, CardNotReady, ChannelRefused, NotAnEuicc, ResetPending, StatusWordError
-from ipad_agent.card.isdr import IsdrSession, iot_template
+from ipad_agent.card.isdr_session import IsdrSession, iot_template
 from virtual_time import run
 
 from .fakes import EID, EID_ANSWER, FakeCard

@@ -4,10 +4,10 @@ import asyncio
 
 import pytest
 
-from ipad_agent.card.channel import ChannelLost, LossReason, RecoveryPlan
+from ipad_agent.card.apdu_channel import ChannelLost, LossReason, RecoveryPlan
 from ipad_agent.card.errors import CardNotReady, CardUnreachable
-from ipad_agent.card.euicc import Euicc
-from ipad_agent.card.isdr import IsdrSession
+from ipad_agent.card.es10_functions import Euicc
+from ipad_agent.card.isdr_session import IsdrSession
 from ipad_agent.modem.errors import PortLost, PortUnavailable, ResetNotPossible
 from virtual_time import run
 

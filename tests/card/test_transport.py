@@ -16,7 +16,7 @@ from ipad_agent.card.errors import (
     StatusWordError,
     TruncatedAnswer,
 )
-from ipad_agent.card.transport import ApduDeadlines, Es10Transport, VolatileBlockSizes
+from ipad_agent.card.es10_transport import ApduDeadlines, Es10Transport, VolatileBlockSizes
 from ipad_agent.errors import Remedy
 from virtual_time import run
 

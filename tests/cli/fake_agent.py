@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ipad_agent.local.model import Status, to_plain
+from ipad_agent.local.status_model import Status, to_plain
 
 PREFIX = "io.github.ipadagent."
 Answer = list[dict[str, Any]] | bytes | None

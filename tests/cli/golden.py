@@ -13,17 +13,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
-from ipad_agent.cli.ipactl import state_exit
-from ipad_agent.cli.ipactl.asking import event_lines
-from ipad_agent.cli.ipactl.exits import MEANING
-from ipad_agent.cli.ipactl.paper import Paper
-from ipad_agent.cli.ipactl.screens.doctor import item_lines
-from ipad_agent.cli.ipactl.screens.label import label_lines
-from ipad_agent.cli.ipactl.screens.lists import budget_lines, eim_lines, owed_lines, profile_lines
-from ipad_agent.cli.ipactl.screens.plan import plan_lines
-from ipad_agent.cli.ipactl.screens.status import status_lines
-from ipad_agent.cli.ipactl.watch import Follower
-from ipad_agent.local.model import DoctorItem, Operation, Stage, Status, to_plain
+from ipad_agent.cli.ipactl import status_exit_code
+from ipad_agent.cli.ipactl.commands.query_commands import event_lines
+from ipad_agent.cli.ipactl.commands.watch_command import Follower
+from ipad_agent.cli.ipactl.exit_codes import MEANING
+from ipad_agent.cli.ipactl.output.terminal_output import Paper
+from ipad_agent.cli.ipactl.screens.doctor_screen import item_lines
+from ipad_agent.cli.ipactl.screens.eid_label import label_lines
+from ipad_agent.cli.ipactl.screens.list_screens import budget_lines, eim_lines, owed_lines, profile_lines
+from ipad_agent.cli.ipactl.screens.plan_screen import plan_lines
+from ipad_agent.cli.ipactl.screens.status_screen import status_lines
+from ipad_agent.local.status_model import DoctorItem, Operation, Stage, Status, to_plain
 from situations import DOCTOR, HAPPENINGS, NOW_S, OWED, PLANS, SITUATIONS, ago, ahead, decided
 
 FOLDER: Final = Path(__file__).parent / "golden"
@@ -162,7 +162,7 @@ def _exits() -> list[str]:
 
 def _states() -> list[str]:
     of_exit: dict[int, list[str]] = {}
-    for state, exit in state_exit._OF_STATE.items():
+    for state, exit in status_exit_code._OF_STATE.items():
         of_exit.setdefault(int(exit), []).append(f"`{state}`")
     rows = [f"| {exit} | {', '.join(states)} |" for exit, states in sorted(of_exit.items())]
     return ["| Status | States |", "|---|---|", *rows]

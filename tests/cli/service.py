@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 
-from ipad_agent.local.model import Happening, Owed, Plan, Status
-from ipad_agent.local.ports import Refused
+from ipad_agent.local.local_verbs import Refused
+from ipad_agent.local.status_model import Happening, Owed, Plan, Status
 from situations import DOCTOR, HAPPENINGS, OWED, PLANS, SITUATIONS
 
 
 class Service:
-    """``local.ports.Service`` that remembers its calls; with ``refusal`` it refuses them."""
+    """``local.local_verbs.Service`` that remembers its calls; with ``refusal`` it refuses them."""
 
     def __init__(self) -> None:
         self.now = SITUATIONS["ready"]

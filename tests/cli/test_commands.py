@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from ipad_agent.cli.ipactl import main
-from ipad_agent.local.model import Status, Switch, to_plain
+from ipad_agent.local.status_model import Status, Switch, to_plain
 from situations import BOOTSTRAP, EID, HAPPENINGS, OPERATOR_A, OPERATOR_B, OWED, PLANS, SITUATIONS, ago
 
 from .fake_agent import FakeAgent, gives, refuses, shows, streams
@@ -238,10 +238,10 @@ def test_confirm_within_waits_for_the_proof(play: Play, ipactl: Ipactl, capsys: 
 def test_confirm_within_ends_with_waiting_when_there_is_no_proof(
     play: Play, ipactl: Ipactl, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from ipad_agent.cli.ipactl import doing
+    from ipad_agent.cli.ipactl.commands import action_commands
 
     times = iter([0.0, 5.0, 11.0])
-    monkeypatch.setattr(doing, "time", _Clock(times))
+    monkeypatch.setattr(action_commands, "time", _Clock(times))
     play(Subscribe=streams({"status": _plain("ready")}, {"status": _plain("ready")}, {"status": _plain("ready")}))
     assert ipactl("switch", BOOTSTRAP, "--confirm-within", "10s") == 4
 
@@ -565,15 +565,15 @@ def test_a_device_without_fault_whose_agent_does_not_run_is_not_fine(
     ipactl: Ipactl, capsys: Capture, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     from ipad_agent import doctor
-    from ipad_agent.cli.ipactl import desk
-    from ipad_agent.doctor.items import Item, Layer
+    from ipad_agent.cli.ipactl import command_context
+    from ipad_agent.doctor.doctor_items import Item, Layer
 
     async def nothing_wrong(_: object) -> AsyncIterator[Item]:
         yield Item(Layer.VERDICT, True, "Nothing is wrong.")
 
     monkeypatch.setattr(doctor, "run_alone", nothing_wrong)
-    monkeypatch.setattr(desk, "DEFAULT_SOCKET", str(tmp_path / "nothing"))
-    monkeypatch.setattr(desk, "DEFAULT_CONFIG", tmp_path / "none.toml")
+    monkeypatch.setattr(command_context, "DEFAULT_SOCKET", str(tmp_path / "nothing"))
+    monkeypatch.setattr(command_context, "DEFAULT_CONFIG", tmp_path / "none.toml")
     assert main(["doctor", "--config", str(tmp_path / "none.toml")]) == 8
     assert "But the agent is not running." in capsys.readouterr().out
 
@@ -634,13 +634,13 @@ def test_an_ascii_locale_gets_ascii(play: Play, tmp_path: Path) -> None:
 def test_the_configured_socket_is_found_when_the_usual_one_is_not_there(
     play: Play, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from ipad_agent.cli.ipactl import desk
+    from ipad_agent.cli.ipactl import command_context
 
     play()
     file = tmp_path / "config.toml"
     file.write_text(f'[local]\nsocket_path = "{tmp_path}/socket"\n')
-    monkeypatch.setattr(desk, "DEFAULT_SOCKET", str(tmp_path / "nothing"))
-    monkeypatch.setattr(desk, "DEFAULT_CONFIG", file)
+    monkeypatch.setattr(command_context, "DEFAULT_SOCKET", str(tmp_path / "nothing"))
+    monkeypatch.setattr(command_context, "DEFAULT_CONFIG", file)
     assert main(["status"]) == 0
     file.write_text("[nonsense]")
     assert main(["status"]) == 8
@@ -692,8 +692,9 @@ def _without_agent(tmp_path: Path, *words: str, config: str = "") -> subprocess.
     file = tmp_path / "config.toml"
     file.write_text(config or f'[modem]\nport = "{tmp_path}/tty"\n[store]\nstate_dir = "{tmp_path}"\n')
     code = (
-        "import sys; from pathlib import Path; from ipad_agent.cli.ipactl import desk, main; "
-        f"desk.DEFAULT_SOCKET = {str(tmp_path / 'none')!r}; desk.DEFAULT_CONFIG = Path({str(tmp_path / 'none')!r}); "
+        "import sys; from pathlib import Path; from ipad_agent.cli.ipactl import command_context, main; "
+        f"command_context.DEFAULT_SOCKET = {str(tmp_path / 'none')!r}; "
+        f"command_context.DEFAULT_CONFIG = Path({str(tmp_path / 'none')!r}); "
         f"sys.exit(main({[*words, '--config', str(file)]!r}))"
     )
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60)

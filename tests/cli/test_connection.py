@@ -14,10 +14,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ipad_agent.cli.ipactl import connection
-from ipad_agent.cli.ipactl.connection import Connection
+from ipad_agent.cli.ipactl import varlink_client
 from ipad_agent.cli.ipactl.errors import CommandError, NoAnswerError, NotRunningError, RefusedError
-from ipad_agent.cli.ipactl.exits import Exit
+from ipad_agent.cli.ipactl.exit_codes import Exit
+from ipad_agent.cli.ipactl.varlink_client import Connection
 
 from .fake_agent import Answer, FakeAgent, gives, refuses, streams
 
@@ -148,7 +148,7 @@ def test_a_stream_with_ticks_still_has_its_deadline(path: Path) -> None:
 
 
 def test_an_endless_answer_is_given_up(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connection, "LARGEST_REPLY_BYTES", 10_000)
+    monkeypatch.setattr(varlink_client, "LARGEST_REPLY_BYTES", 10_000)
     with FakeAgent(path, {"Poll": b"x" * 2_000_000}):
         asking = Connection(str(path))
         with asking, pytest.raises(NoAnswerError, match="longer"):
@@ -201,7 +201,7 @@ JSON = st.recursive(
 @given(st.fixed_dictionaries({}, optional={"parameters": JSON, "error": JSON, "continues": JSON}))
 def test_any_reply_is_parameters_or_an_error_of_ours(reply: dict[str, Any]) -> None:
     try:
-        assert isinstance(connection._parameters(reply), dict)
+        assert isinstance(varlink_client._parameters(reply), dict)
     except CommandError:
         return
 
@@ -209,7 +209,7 @@ def test_any_reply_is_parameters_or_an_error_of_ours(reply: dict[str, Any]) -> N
 @given(st.binary(max_size=40))
 def test_any_bytes_are_a_reply_or_an_error_of_ours(raw: bytes) -> None:
     try:
-        assert isinstance(connection._parsed(raw), dict)
+        assert isinstance(varlink_client._parsed(raw), dict)
     except CommandError:
         return
 

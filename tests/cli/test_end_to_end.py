@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from ipad_agent.local.model import to_plain
-from ipad_agent.local.ports import REFUSED_BY_POLICY, Refused
-from ipad_agent.local.varlink.peers import UnixAuthority
-from ipad_agent.local.varlink.server import Server
+from ipad_agent.local.local_verbs import REFUSED_BY_POLICY, Refused
+from ipad_agent.local.status_model import to_plain
+from ipad_agent.local.varlink.peer_credentials import UnixAuthority
+from ipad_agent.local.varlink.socket_server import Server
 from situations import EID, EIM_ID, HAPPENINGS, OWED, PLANS, SITUATIONS
 
 from .service import Service

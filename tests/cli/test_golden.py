@@ -6,14 +6,14 @@ import time
 
 import pytest
 
-from ipad_agent.cli.ipactl.asking import event_lines
-from ipad_agent.cli.ipactl.paper import Paper, cells
-from ipad_agent.cli.ipactl.screens.doctor import item_lines
-from ipad_agent.cli.ipactl.screens.label import label_lines
-from ipad_agent.cli.ipactl.screens.lists import budget_lines, eim_lines, owed_lines, profile_lines
-from ipad_agent.cli.ipactl.screens.plan import plan_lines
-from ipad_agent.cli.ipactl.screens.status import status_lines
-from ipad_agent.local.model import DoctorItem
+from ipad_agent.cli.ipactl.commands.query_commands import event_lines
+from ipad_agent.cli.ipactl.output.terminal_output import Paper, cells
+from ipad_agent.cli.ipactl.screens.doctor_screen import item_lines
+from ipad_agent.cli.ipactl.screens.eid_label import label_lines
+from ipad_agent.cli.ipactl.screens.list_screens import budget_lines, eim_lines, owed_lines, profile_lines
+from ipad_agent.cli.ipactl.screens.plan_screen import plan_lines
+from ipad_agent.cli.ipactl.screens.status_screen import status_lines
+from ipad_agent.local.status_model import DoctorItem
 from situations import DOCTOR, HAPPENINGS, OWED, PLANS, SITUATIONS
 
 from .golden import ESCAPE, FOLDER, screens

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ipad_agent.cli.ipactl.paper import GLUE, Paper, cells, clean, wrap
-from ipad_agent.cli.ipactl.words import grouped, size, span, until, when
-from ipad_agent.local.model import Time
+from ipad_agent.cli.ipactl.output.terminal_output import GLUE, Paper, cells, clean, wrap
+from ipad_agent.cli.ipactl.output.value_texts import grouped, size, span, until, when
+from ipad_agent.local.status_model import Time
 
 
 class Terminal(io.StringIO):

@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ipad_agent.cli.ipactl.commands.watch_command import Follower
 from ipad_agent.cli.ipactl.errors import NoAnswerError
-from ipad_agent.cli.ipactl.paper import Paper
-from ipad_agent.cli.ipactl.reading import read
-from ipad_agent.cli.ipactl.screens.status import status_lines
-from ipad_agent.cli.ipactl.state_exit import exit_of
-from ipad_agent.cli.ipactl.watch import Follower
-from ipad_agent.cli.ipactl.words import clock
-from ipad_agent.local.model import Happening, Plan, State, Status, to_plain
+from ipad_agent.cli.ipactl.output.status_from_json import read
+from ipad_agent.cli.ipactl.output.terminal_output import Paper
+from ipad_agent.cli.ipactl.output.value_texts import clock
+from ipad_agent.cli.ipactl.screens.status_screen import status_lines
+from ipad_agent.cli.ipactl.status_exit_code import exit_of
+from ipad_agent.local.status_model import Happening, Plan, State, Status, to_plain
 from situations import HAPPENINGS, PLANS, SITUATIONS
 
 
@@ -102,9 +102,9 @@ def test_any_json_is_shown_or_refused(changes: dict[str, Any]) -> None:
 
 
 def test_every_state_has_an_exit_status_of_its_own_choosing() -> None:
-    from ipad_agent.cli.ipactl import state_exit
+    from ipad_agent.cli.ipactl import status_exit_code
 
-    assert set(state_exit._OF_STATE) == set(State)
+    assert set(status_exit_code._OF_STATE) == set(State)
 
 
 @pytest.mark.parametrize(

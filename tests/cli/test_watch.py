@@ -17,10 +17,11 @@ from typing import Any
 
 import pytest
 
-from ipad_agent.cli.ipactl import main, watch
-from ipad_agent.cli.ipactl.paper import Paper
-from ipad_agent.cli.ipactl.watch import Follower
-from ipad_agent.local.model import Operation, to_plain
+from ipad_agent.cli.ipactl import main
+from ipad_agent.cli.ipactl.commands import watch_command
+from ipad_agent.cli.ipactl.commands.watch_command import Follower
+from ipad_agent.cli.ipactl.output.terminal_output import Paper
+from ipad_agent.local.status_model import Operation, to_plain
 from situations import HAPPENINGS, SITUATIONS, ago
 
 from .fake_agent import Answer, FakeAgent, gives, refuses, streams
@@ -45,7 +46,7 @@ def interrupt_after(pauses: int, monkeypatch: pytest.MonkeyPatch) -> list[float]
         if len(made) >= pauses:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(watch.watch, "__defaults__", (pause,))
+    monkeypatch.setattr(watch_command.watch, "__defaults__", (pause,))
     return made
 
 
@@ -65,14 +66,14 @@ def test_an_agent_that_goes_away_is_waited_for(path: Path, monkeypatch: pytest.M
     out = capsys.readouterr().out
     assert out.count("! ") == 3
     assert " no-card: " in out
-    assert pauses == [watch.AGAIN_S] * 3
+    assert pauses == [watch_command.AGAIN_S] * 3
 
 
 def test_past_events_are_told_once_and_not_again_after_a_restart(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     interrupt_after(2, monkeypatch)
     with FakeAgent(path, {"Subscribe": streams(READY)}) as agent:
         main(["watch", "--socket", str(path)])
-        assert [asked["recent"] for asked in agent.asked("Subscribe")] == [watch.RECENT, 0]
+        assert [asked["recent"] for asked in agent.asked("Subscribe")] == [watch_command.RECENT, 0]
 
 
 def test_an_agent_of_another_world_ends_the_watch(path: Path) -> None:

@@ -7,19 +7,19 @@ from pathlib import Path
 
 import pytest
 
-from ipad_agent.cli.ipactl import main, parser
-from ipad_agent.cli.ipactl.exits import MEANING, Exit
-from ipad_agent.cli.ipactl.manual import page
-from ipad_agent.local.varlink import interface
+from ipad_agent.cli.ipactl import command_line, main
+from ipad_agent.cli.ipactl.exit_codes import MEANING, Exit
+from ipad_agent.cli.ipactl.man_page import page
+from ipad_agent.local.varlink import varlink_interface
 
 ROOT = Path(__file__).parent.parent.parent
-COMMANDS = sorted(parser.commands_of(parser.build()))
+COMMANDS = sorted(command_line.commands_of(command_line.build()))
 Capture = pytest.CaptureFixture[str]
 
 
 def test_the_manual_page_is_up_to_date() -> None:
     kept = (ROOT / "packaging" / "ipactl.1").read_text(encoding="utf-8")
-    assert kept == "\n".join(page()) + "\n", "python -m ipad_agent.cli.ipactl.manual > packaging/ipactl.1"
+    assert kept == "\n".join(page()) + "\n", "python -m ipad_agent.cli.ipactl.man_page > packaging/ipactl.1"
 
 
 def test_no_line_of_the_manual_page_is_taken_for_a_macro_by_accident() -> None:
@@ -28,7 +28,7 @@ def test_no_line_of_the_manual_page_is_taken_for_a_macro_by_accident() -> None:
 
 
 def test_every_command_has_a_handler_a_json_form_and_a_place_in_the_manual() -> None:
-    assert sorted(parser.HANDLERS) == sorted(parser.JSON_FORMS) == COMMANDS
+    assert sorted(command_line.HANDLERS) == sorted(command_line.JSON_FORMS) == COMMANDS
     lines = list(page())
     for command in COMMANDS:
         assert any(line.startswith(".B " + command.replace("-", "\\-")) for line in lines), command
@@ -36,13 +36,13 @@ def test_every_command_has_a_handler_a_json_form_and_a_place_in_the_manual() -> 
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_handler_is_there(command: str) -> None:
-    from ipad_agent.cli.ipactl.run import _handler
+    from ipad_agent.cli.ipactl.command_runner import _handler
 
     assert callable(_handler(command))
 
 
 def test_the_parts_of_a_reset_are_those_of_the_interface() -> None:
-    assert set(parser.MEMORY_PARTS) == interface.MEMORY_PARTS
+    assert set(command_line.MEMORY_PARTS) == varlink_interface.MEMORY_PARTS
 
 
 def test_every_exit_status_is_explained() -> None:
@@ -81,10 +81,10 @@ def complete(*words: str) -> set[str]:
 
 
 def _completions(shell: str) -> list[str]:
-    from ipad_agent.cli.ipactl import completion
+    from ipad_agent.cli.ipactl import shell_completion
 
-    made = {"bash": completion.bash, "zsh": completion.zsh, "fish": completion.fish}[shell]
-    return list(made(parser.build()))
+    made = {"bash": shell_completion.bash, "zsh": shell_completion.zsh, "fish": shell_completion.fish}[shell]
+    return list(made(command_line.build()))
 
 
 def test_bash_completes_commands() -> None:
@@ -107,7 +107,7 @@ def test_the_other_shells_are_told_every_command(shell: str, capsys: Capture) ->
 
 
 def test_an_apostrophe_in_a_help_text_does_not_end_the_string() -> None:
-    from ipad_agent.cli.ipactl.completion import _quoted
+    from ipad_agent.cli.ipactl.shell_completion import _quoted
 
     said = subprocess.run(
         ["bash", "-c", f"echo {_quoted(chr(39) + 'it' + chr(39) + 's')}"], capture_output=True, text=True, check=True

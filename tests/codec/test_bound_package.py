@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ipad_agent.codec.bound_package import read_bound_package
+from ipad_agent.codec.rsp.bpp_contents import read_bound_package
 from ipad_agent.errors import CodecError
 
 from .vectors import BOUND_PACKAGE

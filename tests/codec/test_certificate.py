@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ipad_agent.codec.certificate import Certificate
+from ipad_agent.codec.rsp.certificate import Certificate
 from ipad_agent.errors import CodecError
 
 from .vectors import SERVER_CERTIFICATE

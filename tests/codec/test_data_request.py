@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from ipad_agent.codec import data_request, schema, tlv
-from ipad_agent.codec.data_request import (
+from ipad_agent.codec.ber import asn1_schema, tlv
+from ipad_agent.codec.es10.notifications import AllPackageResults, ByEvents, BySeqNumber, NotificationEvent
+from ipad_agent.codec.esipa import ipa_euicc_data
+from ipad_agent.codec.esipa.device_info import DeviceInfo, IpaCapabilities, IpaFeature, IpaProtocol
+from ipad_agent.codec.esipa.ipa_euicc_data import (
     DataItem,
     DataRequestError,
     IpaEuiccDataRequest,
@@ -13,8 +16,6 @@ from ipad_agent.codec.data_request import (
     encode_ipa_euicc_data_error,
     split_tag_list,
 )
-from ipad_agent.codec.device import DeviceInfo, IpaCapabilities, IpaFeature, IpaProtocol
-from ipad_agent.codec.notifications import AllPackageResults, ByEvents, BySeqNumber, NotificationEvent
 from ipad_agent.errors import CodecError
 
 from .vectors import (
@@ -84,7 +85,7 @@ def test_a_missing_or_broken_tag_list_is_told_so_that_the_eim_gets_its_error_num
 
 def test_endless_tag_lists_are_cut() -> None:
     read = IpaEuiccDataRequest.parse(tlv.encode(0xBF52, tlv.encode(0x5C, b"\x81" * 5000)))
-    assert len(read.tags) == data_request.MAX_TAGS
+    assert len(read.tags) == ipa_euicc_data.MAX_TAGS
     assert not read.tag_list_ok
 
 
@@ -113,7 +114,7 @@ def test_the_answer_has_its_fields_in_the_order_of_the_schema() -> None:
         device_info=DeviceInfo(H("53926011")).encode(),
     )
     assert answer == IPA_DATA
-    assert schema.encode("IpaEuiccDataResponse", schema.decode("IpaEuiccDataResponse", IPA_DATA)) == IPA_DATA
+    assert asn1_schema.encode("IpaEuiccDataResponse", asn1_schema.decode("IpaEuiccDataResponse", IPA_DATA)) == IPA_DATA
 
 
 def test_the_answer_in_the_old_tagging_has_its_lists_in_one_field() -> None:
@@ -142,10 +143,10 @@ def test_errors_are_written_in_both_dialects_and_read_back() -> None:
     new = encode_ipa_euicc_data_error(b"\x01", DataRequestError.INCORRECT_TAG_LIST)
     assert new == H("BF52 08 A106 800101 020101")
     value = ("ipaEuiccDataResponseError", {"eimTransactionId": b"\x01", "ipaEuiccDataErrorCode": 1})
-    assert schema.encode("IpaEuiccDataResponse", value) == new
+    assert asn1_schema.encode("IpaEuiccDataResponse", value) == new
     assert encode_ipa_euicc_data_error(None, 127) == H("BF52 05 A103 02017F")
     old = encode_ipa_euicc_data_error(b"\x01", 5, dialect="1.0")
     assert old == H("BF52 03 810105")
-    assert [data_request.parse_ipa_euicc_data_error(raw) for raw in (new, old, IPA_DATA)] == [1, 5, None]
+    assert [ipa_euicc_data.parse_ipa_euicc_data_error(raw) for raw in (new, old, IPA_DATA)] == [1, 5, None]
     with pytest.raises(CodecError):
-        data_request.parse_ipa_euicc_data_error(H("BF5200"))
+        ipa_euicc_data.parse_ipa_euicc_data_error(H("BF5200"))

@@ -6,8 +6,8 @@ import time
 
 import pytest
 
-from ipad_agent.codec import tlv
-from ipad_agent.codec.describe import MAX_NODES, describe, render
+from ipad_agent.codec.ber import tlv
+from ipad_agent.codec.ber.describe_message import MAX_NODES, describe, render
 from ipad_agent.errors import CodecError
 
 from . import vectors
@@ -116,9 +116,9 @@ def test_a_flood_of_elements_is_refused_soon() -> None:
 
 
 def test_every_type_of_the_modules_can_be_described_from_nothing() -> None:
-    from ipad_agent.codec import schema
+    from ipad_agent.codec.ber import asn1_schema
 
-    for module, content in schema.load_modules().items():
+    for module, content in asn1_schema.load_modules().items():
         for name in content["types"]:
             for data in (H("3000"), H("BF51 02 A000"), H("8001FF")):
                 assert describe(data, f"{module}.{name}").tag == data[: 2 if data[0] == 0xBF else 1].hex().upper()

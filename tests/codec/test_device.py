@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ipad_agent.codec import schema
-from ipad_agent.codec.activation_code import ActivationCode
-from ipad_agent.codec.device import (
+from ipad_agent.codec.ber import asn1_schema
+from ipad_agent.codec.ber.object_identifier import decode_oid, encode_oid
+from ipad_agent.codec.es10.euicc_info import Version
+from ipad_agent.codec.esipa.device_info import (
     DeviceInfo,
     IpaCapabilities,
     IpaFeature,
@@ -18,9 +19,8 @@ from ipad_agent.codec.device import (
     Release,
     encode_ctx_params1,
 )
-from ipad_agent.codec.euicc_info import Version
 from ipad_agent.codec.identifiers import Imei
-from ipad_agent.codec.oid import decode_oid, encode_oid
+from ipad_agent.codec.rsp.activation_code import ActivationCode
 from ipad_agent.errors import CodecError
 
 from .vectors import CTX_PARAMS1, H
@@ -45,10 +45,10 @@ def test_device_information_for_the_eim_and_for_the_euicc() -> None:
 
 
 def test_ctx_params1_is_what_the_schema_writes() -> None:
-    kind, value = schema.decode("CtxParams1", CTX_PARAMS1)
+    kind, value = asn1_schema.decode("CtxParams1", CTX_PARAMS1)
     assert kind == "ctxParamsForCommonAuthentication"
     assert value["deviceInfo"]["deviceCapabilities"] == {"eutranEpcSupportedRelease": b"\x0f\0\0"}
-    assert schema.encode("CtxParams1", (kind, value)) == CTX_PARAMS1
+    assert asn1_schema.encode("CtxParams1", (kind, value)) == CTX_PARAMS1
 
 
 def test_releases_are_written_in_the_order_of_their_tags() -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from ipad_agent.codec import schema, tlv
-from ipad_agent.codec.eim_config import (
+from ipad_agent.codec.ber import asn1_schema, tlv
+from ipad_agent.codec.es10.eim_configuration import (
     EimConfigurationData,
     EimConfigurations,
     EimIdType,
@@ -138,7 +138,7 @@ def test_what_is_written_is_what_the_schema_writes() -> None:
         indirect_download=True,
     )
     assert config.raw == EIM_FULL
-    assert schema.encode("EimConfigurationData", schema.decode("EimConfigurationData", EIM_FULL)) == EIM_FULL
+    assert asn1_schema.encode("EimConfigurationData", asn1_schema.decode("EimConfigurationData", EIM_FULL)) == EIM_FULL
 
 
 def test_a_dump_becomes_a_request_that_asks_for_a_new_token() -> None:

@@ -6,11 +6,12 @@ from collections.abc import Callable
 
 import pytest
 
-from ipad_agent.codec import es10, schema, tlv
-from ipad_agent.codec.es10 import CancelSessionReason, ResetOption
-from ipad_agent.codec.fields import ResultCode
+from ipad_agent.codec.ber import asn1_schema, tlv
+from ipad_agent.codec.ber.tlv_fields import ResultCode
+from ipad_agent.codec.es10 import es10_requests
+from ipad_agent.codec.es10.es10_requests import CancelSessionReason, ResetOption
+from ipad_agent.codec.es10.notifications import NotificationEvent
 from ipad_agent.codec.identifiers import Eid, Iccid
-from ipad_agent.codec.notifications import NotificationEvent
 from ipad_agent.errors import CodecError
 
 from .vectors import (
@@ -42,43 +43,52 @@ IOT_TAGS = "5A4F9F7090919295B6B7999F269F679F7B"
 @pytest.mark.parametrize(
     ("request_", "expected"),
     [
-        (es10.get_eid_request(), "BF3E 03 5C015A"),
-        (es10.get_euicc_info1_request(), "BF20 00"),
-        (es10.get_euicc_info2_request(), "BF22 00"),
-        (es10.get_rat_request(), "BF43 00"),
-        (es10.get_profiles_request(), "BF2D 13 5C11" + IOT_TAGS),
-        (es10.get_profiles_request(tag_list=None), "BF2D 00"),
-        (es10.get_profiles_request(iccid=ICCID, tag_list=b"\x5a"), "BF2D 11 A00C 5A0A 989444999999990920F3 5C015A"),
-        (es10.get_certs_request(), "BF56 00"),
-        (es10.get_certs_request(b"\xf5\xf5"), "BF56 04 8002F5F5"),
-        (es10.get_configured_addresses_request(), "BF3C 00"),
-        (es10.get_connectivity_parameters_request(), "BF5F 00"),
-        (es10.retrieve_notifications_request(), "BF2B 00"),
-        (es10.list_notifications_request(), "BF28 00"),
-        (es10.list_notifications_request([NotificationEvent.INSTALL, NotificationEvent.DELETE]), "BF28 04 81020490"),
-        (es10.remove_notification_request(200), "BF30 04 800200C8"),
-        (es10.set_default_dp_request("a.b"), "BF65 05 8003612E62"),
-        (es10.set_default_dp_request(""), "BF65 02 8000"),
+        (es10_requests.get_eid_request(), "BF3E 03 5C015A"),
+        (es10_requests.get_euicc_info1_request(), "BF20 00"),
+        (es10_requests.get_euicc_info2_request(), "BF22 00"),
+        (es10_requests.get_rat_request(), "BF43 00"),
+        (es10_requests.get_profiles_request(), "BF2D 13 5C11" + IOT_TAGS),
+        (es10_requests.get_profiles_request(tag_list=None), "BF2D 00"),
         (
-            es10.memory_reset_request([ResetOption.OPERATIONAL_PROFILES, ResetOption.EIM_CONFIGURATION]),
+            es10_requests.get_profiles_request(iccid=ICCID, tag_list=b"\x5a"),
+            "BF2D 11 A00C 5A0A 989444999999990920F3 5C015A",
+        ),
+        (es10_requests.get_certs_request(), "BF56 00"),
+        (es10_requests.get_certs_request(b"\xf5\xf5"), "BF56 04 8002F5F5"),
+        (es10_requests.get_configured_addresses_request(), "BF3C 00"),
+        (es10_requests.get_connectivity_parameters_request(), "BF5F 00"),
+        (es10_requests.retrieve_notifications_request(), "BF2B 00"),
+        (es10_requests.list_notifications_request(), "BF28 00"),
+        (
+            es10_requests.list_notifications_request([NotificationEvent.INSTALL, NotificationEvent.DELETE]),
+            "BF28 04 81020490",
+        ),
+        (es10_requests.remove_notification_request(200), "BF30 04 800200C8"),
+        (es10_requests.set_default_dp_request("a.b"), "BF65 05 8003612E62"),
+        (es10_requests.set_default_dp_request(""), "BF65 02 8000"),
+        (
+            es10_requests.memory_reset_request([ResetOption.OPERATIONAL_PROFILES, ResetOption.EIM_CONFIGURATION]),
             "BF64 04 82020284",
         ),
-        (es10.memory_reset_request([ResetOption.EIM_CONFIGURATION], v1_0=True), "BF34 04 82020410"),
-        (es10.configure_immediate_enabling_request(enable=False), "BF59 00"),
+        (es10_requests.memory_reset_request([ResetOption.EIM_CONFIGURATION], v1_0=True), "BF34 04 82020410"),
+        (es10_requests.configure_immediate_enabling_request(enable=False), "BF59 00"),
         (
-            es10.configure_immediate_enabling_request(enable=True, smdp_oid=H("2B06"), smdp_address="d"),
+            es10_requests.configure_immediate_enabling_request(enable=True, smdp_oid=H("2B06"), smdp_address="d"),
             "BF59 09 8000 81022B06 820164",
         ),
-        (es10.ipae_activation_request(), "BF42 04 80020780"),
-        (es10.immediate_enable_request(refresh=False), "BF5A 03 800100"),
-        (es10.immediate_enable_request(refresh=True, v1_0=True), "BF5A 00"),
-        (es10.profile_rollback_request(refresh=True), "BF58 03 8001FF"),
-        (es10.execute_fallback_request(refresh=True), "BF5D 03 8001FF"),
-        (es10.return_from_fallback_request(refresh=False), "BF5E 03 800100"),
-        (es10.enable_emergency_profile_request(refresh=True), "BF5B 03 8001FF"),
-        (es10.disable_emergency_profile_request(refresh=True), "BF5C 03 8001FF"),
-        (es10.get_challenge_request(), "BF2E 00"),
-        (es10.cancel_session_request(b"\x0a\x0b", CancelSessionReason.UNDEFINED_REASON), "BF41 07 80020A0B 81017F"),
+        (es10_requests.ipae_activation_request(), "BF42 04 80020780"),
+        (es10_requests.immediate_enable_request(refresh=False), "BF5A 03 800100"),
+        (es10_requests.immediate_enable_request(refresh=True, v1_0=True), "BF5A 00"),
+        (es10_requests.profile_rollback_request(refresh=True), "BF58 03 8001FF"),
+        (es10_requests.execute_fallback_request(refresh=True), "BF5D 03 8001FF"),
+        (es10_requests.return_from_fallback_request(refresh=False), "BF5E 03 800100"),
+        (es10_requests.enable_emergency_profile_request(refresh=True), "BF5B 03 8001FF"),
+        (es10_requests.disable_emergency_profile_request(refresh=True), "BF5C 03 8001FF"),
+        (es10_requests.get_challenge_request(), "BF2E 00"),
+        (
+            es10_requests.cancel_session_request(b"\x0a\x0b", CancelSessionReason.UNDEFINED_REASON),
+            "BF41 07 80020A0B 81017F",
+        ),
     ],
 )
 def test_requests_are_these_bytes(request_: bytes, expected: str) -> None:
@@ -86,7 +96,7 @@ def test_requests_are_these_bytes(request_: bytes, expected: str) -> None:
 
 
 def test_requests_of_a_download_carry_what_the_server_signed() -> None:
-    authenticate = es10.authenticate_server_request(
+    authenticate = es10_requests.authenticate_server_request(
         server_signed1=SERVER_SIGNED1,
         server_signature1=SIGNATURE,
         ci_pkid=bytes([0xF5] * 20),
@@ -95,10 +105,10 @@ def test_requests_of_a_download_carry_what_the_server_signed() -> None:
     )
     assert authenticate == AUTH_REQUEST
     assert (
-        schema.encode("AuthenticateServerRequest", schema.decode("AuthenticateServerRequest", AUTH_REQUEST))
+        asn1_schema.encode("AuthenticateServerRequest", asn1_schema.decode("AuthenticateServerRequest", AUTH_REQUEST))
         == AUTH_REQUEST
     )
-    prepare = es10.prepare_download_request(
+    prepare = es10_requests.prepare_download_request(
         smdp_signed2=SMDP_SIGNED2,
         smdp_signature2=SIGNATURE,
         smdp_certificate=CERT,
@@ -106,18 +116,18 @@ def test_requests_of_a_download_carry_what_the_server_signed() -> None:
     )
     assert prepare == PREPARE_REQUEST
     with pytest.raises(CodecError, match="smdpSignature2 should begin with 5F37"):
-        es10.prepare_download_request(smdp_signed2=SMDP_SIGNED2, smdp_signature2=CERT, smdp_certificate=CERT)
+        es10_requests.prepare_download_request(smdp_signed2=SMDP_SIGNED2, smdp_signature2=CERT, smdp_certificate=CERT)
 
 
 def test_only_a_package_goes_to_the_euicc_as_one() -> None:
-    assert es10.load_euicc_package_request(PACKAGE_ENABLE) == PACKAGE_ENABLE
+    assert es10_requests.load_euicc_package_request(PACKAGE_ENABLE) == PACKAGE_ENABLE
     with pytest.raises(CodecError):
-        es10.load_euicc_package_request(RESULT_SIGNED)
+        es10_requests.load_euicc_package_request(RESULT_SIGNED)
 
 
 def test_a_v1_0_card_is_not_asked_to_reset_what_it_cannot() -> None:
     with pytest.raises(CodecError, match="PRE_LOADED_TEST_PROFILES"):
-        es10.memory_reset_request([ResetOption.PRE_LOADED_TEST_PROFILES], v1_0=True)
+        es10_requests.memory_reset_request([ResetOption.PRE_LOADED_TEST_PROFILES], v1_0=True)
 
 
 Parser = Callable[[bytes], ResultCode]
@@ -126,15 +136,15 @@ Parser = Callable[[bytes], ResultCode]
 @pytest.mark.parametrize(
     ("parser", "tag", "code", "name"),
     [
-        (es10.parse_remove_notification, 0xBF30, 1, "nothingToDelete"),
-        (es10.parse_set_default_dp, 0xBF65, 0, "ok"),
-        (es10.parse_configure_immediate_enabling, 0xBF59, 2, "associatedEimAlreadyExists"),
-        (es10.parse_ipae_activation, 0xBF42, 1, "notSupported"),
-        (es10.parse_immediate_enable, 0xBF5A, 4, "noSessionContext"),
-        (es10.parse_execute_fallback, 0xBF5D, 104, "ecallActive"),
-        (es10.parse_return_from_fallback, 0xBF5E, 6, "fallbackNotAvailable"),
-        (es10.parse_enable_emergency_profile, 0xBF5B, 8, "ecallNotAvailable"),
-        (es10.parse_disable_emergency_profile, 0xBF5C, 2, "profileNotInEnabledState"),
+        (es10_requests.parse_remove_notification, 0xBF30, 1, "nothingToDelete"),
+        (es10_requests.parse_set_default_dp, 0xBF65, 0, "ok"),
+        (es10_requests.parse_configure_immediate_enabling, 0xBF59, 2, "associatedEimAlreadyExists"),
+        (es10_requests.parse_ipae_activation, 0xBF42, 1, "notSupported"),
+        (es10_requests.parse_immediate_enable, 0xBF5A, 4, "noSessionContext"),
+        (es10_requests.parse_execute_fallback, 0xBF5D, 104, "ecallActive"),
+        (es10_requests.parse_return_from_fallback, 0xBF5E, 6, "fallbackNotAvailable"),
+        (es10_requests.parse_enable_emergency_profile, 0xBF5B, 8, "ecallNotAvailable"),
+        (es10_requests.parse_disable_emergency_profile, 0xBF5C, 2, "profileNotInEnabledState"),
     ],
 )
 def test_single_numbers_have_names_and_are_read_under_other_tags_too(
@@ -150,66 +160,66 @@ def test_single_numbers_have_names_and_are_read_under_other_tags_too(
 
 
 def test_the_eid_is_read() -> None:
-    assert es10.parse_get_eid(H("BF3E 12 5A10", EID_DIGITS)) == Eid(EID_DIGITS)
+    assert es10_requests.parse_get_eid(H("BF3E 12 5A10", EID_DIGITS)) == Eid(EID_DIGITS)
     with pytest.raises(CodecError):
-        es10.parse_get_eid(H("BF3E 02 5A00"))
+        es10_requests.parse_get_eid(H("BF3E 02 5A00"))
 
 
 @pytest.mark.parametrize("wrapped", [CERTS, H("BF56 36 A034 A518", CERT, "A618", CERT)])
 def test_certificates_come_out_whole(wrapped: bytes) -> None:
-    read = es10.parse_get_certs(wrapped)
+    read = es10_requests.parse_get_certs(wrapped)
     assert (read.eum_certificate, read.euicc_certificate, read.error) == (CERT, CERT, None)
 
 
 def test_refused_certificates_have_a_name() -> None:
     for body, tolerances in (("BF56 03 810101", ()), ("BF56 03 020101", ("universal-integer",))):
-        read = es10.parse_get_certs(H(body))
+        read = es10_requests.parse_get_certs(H(body))
         assert read.error is not None
         assert (read.error.name, read.tolerances) == ("invalidCiPKId", tolerances)
     with pytest.raises(CodecError):
-        es10.parse_get_certs(H("BF56 00"))
+        es10_requests.parse_get_certs(H("BF56 00"))
 
 
 def test_configured_addresses_may_be_empty() -> None:
-    read = es10.parse_get_configured_addresses(H("BF3C 08 8003 612E62 810164"))
+    read = es10_requests.parse_get_configured_addresses(H("BF3C 08 8003 612E62 810164"))
     assert (read.default_smdp, read.root_smds) == ("a.b", "d")
-    read = es10.parse_get_configured_addresses(H("BF3C 04 8000 8100"))
+    read = es10_requests.parse_get_configured_addresses(H("BF3C 04 8000 8100"))
     assert (read.default_smdp, read.root_smds) == (None, None)
 
 
 def test_connectivity_parameters_are_opaque() -> None:
-    assert es10.parse_get_connectivity_parameters(H("BF5F 05 A003 810142")).http_params == b"B"
-    assert es10.parse_get_connectivity_parameters(H("BF5F 02 A000")).http_params is None
-    refused = es10.parse_get_connectivity_parameters(H("BF5F 03 810101"))
+    assert es10_requests.parse_get_connectivity_parameters(H("BF5F 05 A003 810142")).http_params == b"B"
+    assert es10_requests.parse_get_connectivity_parameters(H("BF5F 02 A000")).http_params is None
+    refused = es10_requests.parse_get_connectivity_parameters(H("BF5F 03 810101"))
     assert refused.error is not None
     assert refused.error.name == "parametersNotAvailable"
     with pytest.raises(CodecError):
-        es10.parse_get_connectivity_parameters(H("BF5F 00"))
+        es10_requests.parse_get_connectivity_parameters(H("BF5F 00"))
 
 
 def test_the_tokens_of_added_eims_keep_their_order() -> None:
-    read = es10.parse_add_initial_eim(H("BF57 0A A008 0500 840103 840104"))
+    read = es10_requests.parse_add_initial_eim(H("BF57 0A A008 0500 840103 840104"))
     assert (read.tokens, read.error) == ((None, 3, 4), None)
 
 
 def test_refused_and_empty_answers_to_adding_eims() -> None:
-    refused = es10.parse_add_initial_eim(H("BF57 03 810102"))
+    refused = es10_requests.parse_add_initial_eim(H("BF57 03 810102"))
     assert refused.error is not None
     assert refused.error.name == "associatedEimAlreadyExists"
-    assert es10.parse_add_initial_eim(H("BF57 00")).tolerances == ("empty-answer",)
-    assert es10.parse_add_initial_eim(H("BF57 03 020107")).tolerances == ("universal-integer",)
+    assert es10_requests.parse_add_initial_eim(H("BF57 00")).tolerances == ("empty-answer",)
+    assert es10_requests.parse_add_initial_eim(H("BF57 03 020107")).tolerances == ("universal-integer",)
     with pytest.raises(CodecError):
-        es10.parse_add_initial_eim(H("BF57 02 9E00"))
+        es10_requests.parse_add_initial_eim(H("BF57 02 9E00"))
 
 
 def test_every_part_of_a_reset_has_its_result() -> None:
-    read = es10.parse_memory_reset(H("BF64 09 800100 810102 820101"))
+    read = es10_requests.parse_memory_reset(H("BF64 09 800100 810102 820101"))
     assert (read.result, read.eim_result, read.immediate_enable_result) == (0, 2, 1)
-    assert es10.parse_memory_reset(H("BF34 03 800101")).result.name == "nothingToDelete"
+    assert es10_requests.parse_memory_reset(H("BF34 03 800101")).result.name == "nothingToDelete"
 
 
 def test_a_rollback_brings_the_result_that_replaces_the_old_one() -> None:
-    read = es10.parse_profile_rollback(ROLLBACK_OK)
+    read = es10_requests.parse_profile_rollback(ROLLBACK_OK)
     assert read.result.ok
     assert read.package_result is not None
     assert read.package_result.seq_number == 43
@@ -217,42 +227,46 @@ def test_a_rollback_brings_the_result_that_replaces_the_old_one() -> None:
 
 def test_a_rollback_of_a_v1_0_or_simulated_card() -> None:
     bare = H("BF58 5B 800100", ROLLBACK_OK[9:])
-    read = es10.parse_profile_rollback(bare)
+    read = es10_requests.parse_profile_rollback(bare)
     assert read.package_result is not None
     assert read.tolerances == ("context-integer", "bare-package-result")
-    refused = es10.parse_profile_rollback(H("BF58 03 020101"))
+    refused = es10_requests.parse_profile_rollback(H("BF58 03 020101"))
     assert (refused.result.name, refused.package_result) == ("rollbackNotAllowed", None)
     with pytest.raises(CodecError):
-        es10.parse_profile_rollback(H("BF58 00"))
+        es10_requests.parse_profile_rollback(H("BF58 00"))
 
 
 def test_the_challenge_is_16_bytes() -> None:
-    assert es10.parse_get_challenge(H("BF2E 12 8010", "C1" * 16)) == bytes([0xC1] * 16)
+    assert es10_requests.parse_get_challenge(H("BF2E 12 8010", "C1" * 16)) == bytes([0xC1] * 16)
     with pytest.raises(CodecError, match="15 bytes"):
-        es10.parse_get_challenge(H("BF2E 11 800F", "C1" * 15))
+        es10_requests.parse_get_challenge(H("BF2E 11 800F", "C1" * 15))
 
 
 def test_answers_of_a_download_are_kept_as_they_came() -> None:
-    authenticated = es10.parse_authenticate_server(AUTH_OK)
+    authenticated = es10_requests.parse_authenticate_server(AUTH_OK)
     assert (authenticated.raw, authenticated.error, authenticated.transaction_id) == (AUTH_OK, None, b"\x0a\x0b")
-    prepared = es10.parse_prepare_download(PREPARE_OK)
+    prepared = es10_requests.parse_prepare_download(PREPARE_OK)
     assert (prepared.raw, prepared.error, prepared.transaction_id) == (PREPARE_OK, None, b"\x0a\x0b")
-    cancelled = es10.parse_cancel_session(CANCEL_OK)
+    cancelled = es10_requests.parse_cancel_session(CANCEL_OK)
     assert (cancelled.raw, cancelled.choice_raw, cancelled.error) == (CANCEL_OK, CANCEL_OK[3:], None)
 
 
 def test_refusals_of_a_download_have_names() -> None:
-    refused = es10.parse_authenticate_server(H("BF38 08 A106 80010A 020106"))
+    refused = es10_requests.parse_authenticate_server(H("BF38 08 A106 80010A 020106"))
     assert refused.error is not None
     assert (refused.error.name, refused.transaction_id) == ("euiccChallengeMismatch", b"\x0a")
-    unprepared = es10.parse_prepare_download(H("BF21 08 A106 80010A 020104"))
+    unprepared = es10_requests.parse_prepare_download(H("BF21 08 A106 80010A 020104"))
     assert unprepared.error is not None
     assert unprepared.error.name == "noSessionContext"
     for body in ("BF41 03 810105", "BF41 03 020105"):
-        refusal = es10.parse_cancel_session(H(body))
+        refusal = es10_requests.parse_cancel_session(H(body))
         assert refusal.error is not None
         assert (refusal.error.name, refusal.choice_raw) == ("invalidTransactionId", H("810105"))
-    for parser in (es10.parse_authenticate_server, es10.parse_prepare_download, es10.parse_cancel_session):
+    for parser in (
+        es10_requests.parse_authenticate_server,
+        es10_requests.parse_prepare_download,
+        es10_requests.parse_cancel_session,
+    ):
         with pytest.raises(CodecError):
             parser(H("BF7F 00"))
 
@@ -260,23 +274,31 @@ def test_refusals_of_a_download_have_names() -> None:
 @pytest.mark.parametrize(
     ("type_name", "value", "request_"),
     [
-        ("GetEimConfigurationDataRequest", {"searchCriteria": ("eimId", "x")}, es10.get_eim_configuration_request("x")),
-        ("ProfileInfoListRequest", {"tagList": H(IOT_TAGS)}, es10.get_profiles_request()),
+        (
+            "GetEimConfigurationDataRequest",
+            {"searchCriteria": ("eimId", "x")},
+            es10_requests.get_eim_configuration_request("x"),
+        ),
+        ("ProfileInfoListRequest", {"tagList": H(IOT_TAGS)}, es10_requests.get_profiles_request()),
         (
             "EuiccMemoryResetRequest",
             {"resetOptions": (b"\x84", 8)},
-            es10.memory_reset_request([ResetOption(0), ResetOption(5)]),
+            es10_requests.memory_reset_request([ResetOption(0), ResetOption(5)]),
         ),
-        ("IpaeActivationRequest", {"ipaeOption": (b"\x80", 1)}, es10.ipae_activation_request()),
-        ("SetDefaultDpAddressRequest", {"defaultDpAddress": "a.b"}, es10.set_default_dp_request("a.b")),
-        ("CancelSessionRequest", {"transactionId": b"\x0a", "reason": 3}, es10.cancel_session_request(b"\x0a", 3)),
-        ("GetCertsRequest", {"euiccCiPKId": b"\xf5"}, es10.get_certs_request(b"\xf5")),
+        ("IpaeActivationRequest", {"ipaeOption": (b"\x80", 1)}, es10_requests.ipae_activation_request()),
+        ("SetDefaultDpAddressRequest", {"defaultDpAddress": "a.b"}, es10_requests.set_default_dp_request("a.b")),
+        (
+            "CancelSessionRequest",
+            {"transactionId": b"\x0a", "reason": 3},
+            es10_requests.cancel_session_request(b"\x0a", 3),
+        ),
+        ("GetCertsRequest", {"euiccCiPKId": b"\xf5"}, es10_requests.get_certs_request(b"\xf5")),
         (
             "ConfigureImmediateProfileEnablingRequest",
             {"immediateEnableFlag": None, "defaultSmdpOid": "1.3.6.1", "defaultSmdpAddress": "d"},
-            es10.configure_immediate_enabling_request(enable=True, smdp_oid=H("2B0601"), smdp_address="d"),
+            es10_requests.configure_immediate_enabling_request(enable=True, smdp_oid=H("2B0601"), smdp_address="d"),
         ),
     ],
 )
 def test_the_schema_writes_the_same_requests(type_name: str, value: object, request_: bytes) -> None:
-    assert schema.encode(type_name, value) == request_
+    assert asn1_schema.encode(type_name, value) == request_

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from ipad_agent.codec import esipa, schema, tlv
-from ipad_agent.codec.esipa import (
+from ipad_agent.codec.ber import asn1_schema, tlv
+from ipad_agent.codec.esipa import eim_package
+from ipad_agent.codec.esipa.download_trigger import DownloadTrigger, UseActivationCode, UseDefaultSmdp, UseSmds
+from ipad_agent.codec.esipa.eim_package import (
     DataRequestOrder,
     DownloadTriggerOrder,
     EimAcknowledgements,
@@ -19,7 +21,6 @@ from ipad_agent.codec.esipa import (
     UnknownPackage,
 )
 from ipad_agent.codec.identifiers import Eid, Plmn
-from ipad_agent.codec.trigger import DownloadTrigger, UseActivationCode, UseDefaultSmdp, UseSmds
 from ipad_agent.errors import CodecError
 
 from .vectors import (
@@ -37,8 +38,8 @@ from .vectors import (
 EID = Eid(EID_DIGITS)
 
 
-def order(package: bytes) -> esipa.EimPackage:
-    return esipa.parse_get_eim_package_response(tlv.encode(0xBF4F, package))
+def order(package: bytes) -> eim_package.EimPackage:
+    return eim_package.parse_get_eim_package_response(tlv.encode(0xBF4F, package))
 
 
 # -- GetEimPackage ---------------------------------------------------------------------------------------------------
@@ -47,8 +48,8 @@ def order(package: bytes) -> esipa.EimPackage:
 @pytest.mark.parametrize("cause", list(StateChangeCause))
 def test_the_request_is_what_the_schema_writes(cause: StateChangeCause) -> None:
     value = {"eidValue": EID.bytes, "notifyStateChange": None, "stateChangeCause": int(cause), "rPLMN": H("130014")}
-    written = esipa.encode_get_eim_package(EID, state_change=cause, rplmn=Plmn.parse("310410"))
-    assert written == schema.encode("GetEimPackageRequest", value)
+    written = eim_package.encode_get_eim_package(EID, state_change=cause, rplmn=Plmn.parse("310410"))
+    assert written == asn1_schema.encode("GetEimPackageRequest", value)
 
 
 def test_an_euicc_package_is_handed_on_to_the_byte() -> None:
@@ -104,16 +105,16 @@ def test_an_activation_code_does_not_show_when_a_trigger_is_printed() -> None:
     ],
 )
 def test_no_package_is_recognised_however_it_is_said(body: str, code: int, tolerances: tuple[str, ...]) -> None:
-    assert esipa.parse_get_eim_package_response(H(body)) == NoPackage(code, tolerances)
+    assert eim_package.parse_get_eim_package_response(H(body)) == NoPackage(code, tolerances)
 
 
 def test_a_tag_is_only_doubled_when_nothing_else_is_inside() -> None:
     body = H("BF4F 09 BF4F 03 020101 9E0100")
-    assert esipa.parse_get_eim_package_response(body) == UnknownPackage(H("BF4F 03 020101"), None)
+    assert eim_package.parse_get_eim_package_response(body) == UnknownPackage(H("BF4F 03 020101"), None)
 
 
 def test_a_package_without_the_outer_tag_is_read() -> None:
-    read = esipa.parse_get_eim_package_response(PACKAGE_ENABLE)
+    read = eim_package.parse_get_eim_package_response(PACKAGE_ENABLE)
     assert isinstance(read, EuiccPackageOrder)
     assert read.tolerances == ("missing-outer-tag",)
 
@@ -144,32 +145,32 @@ def test_a_broken_package_names_its_transaction_when_that_can_be_found(package: 
 @pytest.mark.parametrize("body", ["3C68746D6C3E", "7B7D", "BF50 02 3000", "BF4F 05 020101", "BF4F 02 0200"])
 def test_what_is_no_answer_at_all_raises(body: str) -> None:
     with pytest.raises(CodecError):
-        esipa.parse_get_eim_package_response(H(body))
+        eim_package.parse_get_eim_package_response(H(body))
 
 
 # -- ProvideEimPackageResult -----------------------------------------------------------------------------------------
 
 
 def test_a_result_is_sent_with_and_without_the_eid() -> None:
-    assert esipa.encode_provide_result(EID, RESULT_SIGNED) == H("BF50 81C7 5A10", EID_DIGITS, RESULT_SIGNED)
-    assert esipa.encode_provide_result(None, RESULT_SIGNED) == H("BF50 81B5", RESULT_SIGNED)
+    assert eim_package.encode_provide_result(EID, RESULT_SIGNED) == H("BF50 81C7 5A10", EID_DIGITS, RESULT_SIGNED)
+    assert eim_package.encode_provide_result(None, RESULT_SIGNED) == H("BF50 81B5", RESULT_SIGNED)
 
 
 def test_a_result_with_notifications_in_both_dialects() -> None:
     pair = [NOTIFICATION_ENABLE, PIR_OK]
-    assert esipa.encode_epr_and_notifications(RESULT_SIGNED, pair) == EPR_AND_NOTIFICATIONS
-    assert esipa.encode_epr_and_notifications(RESULT_SIGNED_V10, pair) == EPR_AND_NOTIFICATIONS
-    old = esipa.encode_epr_and_notifications(RESULT_SIGNED, pair, dialect="1.0")
+    assert eim_package.encode_epr_and_notifications(RESULT_SIGNED, pair) == EPR_AND_NOTIFICATIONS
+    assert eim_package.encode_epr_and_notifications(RESULT_SIGNED_V10, pair) == EPR_AND_NOTIFICATIONS
+    old = eim_package.encode_epr_and_notifications(RESULT_SIGNED, pair, dialect="1.0")
     assert old == H("30 8201F1", RESULT_SIGNED, "BF2B 820137 A0 820133", *pair)
-    value = schema.decode("ProvideEimPackageResult", esipa.encode_provide_result(EID, EPR_AND_NOTIFICATIONS))
+    value = asn1_schema.decode("ProvideEimPackageResult", eim_package.encode_provide_result(EID, EPR_AND_NOTIFICATIONS))
     assert len(value["eimPackageResult"][1]["notificationList"]) == 2
 
 
 def test_a_refusal_in_both_dialects() -> None:
     code = ResultErrorCode.UNKNOWN_PACKAGE
-    assert esipa.encode_result_error(b"\x01\x02", code) == H("A007 80020102 020102")
-    assert esipa.encode_result_error(None, code) == H("A003 020102")
-    assert esipa.encode_result_error(b"\x01", code, dialect="1.0") == H("020102")
+    assert eim_package.encode_result_error(b"\x01\x02", code) == H("A007 80020102 020102")
+    assert eim_package.encode_result_error(None, code) == H("A003 020102")
+    assert eim_package.encode_result_error(b"\x01", code, dialect="1.0") == H("020102")
 
 
 @pytest.mark.parametrize(
@@ -191,7 +192,7 @@ def test_a_refusal_in_both_dialects() -> None:
     ],
 )
 def test_acknowledgements_are_read_however_they_come(body: str, answer: ProvideResultResponse) -> None:
-    assert esipa.parse_provide_result_response(H(body)) == answer
+    assert eim_package.parse_provide_result_response(H(body)) == answer
 
 
 @pytest.mark.parametrize(
@@ -199,75 +200,79 @@ def test_acknowledgements_are_read_however_they_come(body: str, answer: ProvideR
 )
 def test_what_acknowledges_nothing_and_is_no_error_leaves_the_result_owed(body: str) -> None:
     with pytest.raises(CodecError):
-        esipa.parse_provide_result_response(H(body))
+        eim_package.parse_provide_result_response(H(body))
 
 
 # -- HandleNotification and triggers ---------------------------------------------------------------------------------
 
 
 def test_a_notification_travels_inside_its_wrapper() -> None:
-    assert esipa.encode_handle_notification(PIR_OK) == H("BF3D 819C A0 8199", PIR_OK)
+    assert eim_package.encode_handle_notification(PIR_OK) == H("BF3D 819C A0 8199", PIR_OK)
     assert (
-        schema.decode("HandleNotificationEsipa", esipa.encode_handle_notification(PIR_OK))[0] == "pendingNotification"
+        asn1_schema.decode("HandleNotificationEsipa", eim_package.encode_handle_notification(PIR_OK))[0]
+        == "pendingNotification"
     )
 
 
 def test_a_result_as_notification_in_both_dialects() -> None:
-    provided = esipa.encode_provide_result(EID, RESULT_SIGNED)
-    assert esipa.encode_handle_notification_result(provided) == H("BF3D 81CB", provided)
-    old = esipa.encode_handle_notification_result(provided, dialect="1.0")
+    provided = eim_package.encode_provide_result(EID, RESULT_SIGNED)
+    assert eim_package.encode_handle_notification_result(provided) == H("BF3D 81CB", provided)
+    old = eim_package.encode_handle_notification_result(provided, dialect="1.0")
     assert old == H("BF3D 81B8 A1 81B5", RESULT_SIGNED)
     with pytest.raises(CodecError, match="begins with BF50"):
-        esipa.encode_handle_notification_result(RESULT_SIGNED)
+        eim_package.encode_handle_notification_result(RESULT_SIGNED)
 
 
 def test_the_answer_to_a_notification_is_empty_or_ignored() -> None:
-    assert esipa.parse_handle_notification_response(b"") == ()
-    assert esipa.parse_handle_notification_response(b"OK") == ("unexpected-content",)
+    assert eim_package.parse_handle_notification_response(b"") == ()
+    assert eim_package.parse_handle_notification_response(b"OK") == ("unexpected-content",)
 
 
 def test_trigger_results_in_both_dialects() -> None:
-    assert esipa.encode_trigger_result(b"\x01", PIR_OK) == H("BF54 819C 820101", PIR_OK)
-    assert esipa.encode_trigger_result(None, PIR_OK) == H("BF54 8199", PIR_OK)
+    assert eim_package.encode_trigger_result(b"\x01", PIR_OK) == H("BF54 819C 820101", PIR_OK)
+    assert eim_package.encode_trigger_result(None, PIR_OK) == H("BF54 8199", PIR_OK)
     with pytest.raises(CodecError, match="begins with BF37"):
-        esipa.encode_trigger_result(None, RESULT_SIGNED)
-    assert esipa.encode_trigger_error(None, 104, error_response=b"x") == H("BF54 08 3006 800168 040178")
-    assert esipa.encode_trigger_error(b"\x01", 127, error_response=b"x", dialect="1.0") == H(
+        eim_package.encode_trigger_result(None, RESULT_SIGNED)
+    assert eim_package.encode_trigger_error(None, 104, error_response=b"x") == H("BF54 08 3006 800168 040178")
+    assert eim_package.encode_trigger_error(b"\x01", 127, error_response=b"x", dialect="1.0") == H(
         "BF54 08 820101 3003 800178"
     )
-    assert esipa.encode_trigger_error(None, dialect="1.0") == H("BF54 02 3000")
+    assert eim_package.encode_trigger_error(None, dialect="1.0") == H("BF54 02 3000")
 
 
 # -- injection -------------------------------------------------------------------------------------------------------
 
 
 def test_a_pushed_package_is_recognised() -> None:
-    read = esipa.parse_transfer_eim_package(H("BF4E 8185", PACKAGE_ENABLE))
+    read = eim_package.parse_transfer_eim_package(H("BF4E 8185", PACKAGE_ENABLE))
     assert isinstance(read, EuiccPackageOrder)
     assert read.raw == PACKAGE_ENABLE
-    bare = esipa.parse_transfer_eim_package(PACKAGE_ENABLE)
+    bare = eim_package.parse_transfer_eim_package(PACKAGE_ENABLE)
     assert bare.tolerances == ("missing-outer-tag",)
 
 
 def test_pushed_acknowledgements_are_recognised() -> None:
-    read = esipa.parse_transfer_eim_package(H("BF4E 06 BF53 03 800107"))
+    read = eim_package.parse_transfer_eim_package(H("BF4E 06 BF53 03 800107"))
     assert read == EimAcknowledgements(H("BF53 03 800107"), (7,))
 
 
 @pytest.mark.parametrize("body", ["BF4E 00", "BF4F 03 020101", ""])
 def test_what_is_no_pushed_package_raises(body: str) -> None:
     with pytest.raises(CodecError):
-        esipa.parse_transfer_eim_package(H(body))
+        eim_package.parse_transfer_eim_package(H(body))
 
 
 def test_a_pushed_package_of_the_future_is_unknown() -> None:
-    assert isinstance(esipa.parse_transfer_eim_package(H("BF4E 03 BF6600")), UnknownPackage)
+    assert isinstance(eim_package.parse_transfer_eim_package(H("BF4E 03 BF6600")), UnknownPackage)
 
 
 def test_answers_to_pushed_packages() -> None:
-    assert esipa.encode_transfer_response(RESULT_SIGNED) == H("BF4E 81B5", RESULT_SIGNED)
-    assert esipa.encode_package_received() == H("BF4E 02 0500")
-    assert esipa.encode_transfer_error(ResultErrorCode.UNKNOWN_PACKAGE) == H("BF4E 03 020102")
-    assert schema.decode("TransferEimPackageResponse", esipa.encode_package_received())[0] == "eimPackageReceived"
+    assert eim_package.encode_transfer_response(RESULT_SIGNED) == H("BF4E 81B5", RESULT_SIGNED)
+    assert eim_package.encode_package_received() == H("BF4E 02 0500")
+    assert eim_package.encode_transfer_error(ResultErrorCode.UNKNOWN_PACKAGE) == H("BF4E 03 020102")
+    assert (
+        asn1_schema.decode("TransferEimPackageResponse", eim_package.encode_package_received())[0]
+        == "eimPackageReceived"
+    )
     with pytest.raises(CodecError, match="no result of a transferred package"):
-        esipa.encode_transfer_response(H("A000"))
+        eim_package.encode_transfer_response(H("A000"))

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from ipad_agent.codec import esipa_rsp, schema, tlv
-from ipad_agent.codec.es10_rsp import parse_cancel_session
-from ipad_agent.codec.esipa_rsp import AuthenticateClientOk, AuthenticateClientSmds, InitiateAuthenticationOk, Refused
-from ipad_agent.codec.trigger import UseDefaultSmdp
+from ipad_agent.codec.ber import asn1_schema, tlv
+from ipad_agent.codec.es10.es10_download import parse_cancel_session
+from ipad_agent.codec.esipa import esipa_download
+from ipad_agent.codec.esipa.download_trigger import UseDefaultSmdp
+from ipad_agent.codec.esipa.esipa_download import (
+    AuthenticateClientOk,
+    AuthenticateClientSmds,
+    InitiateAuthenticationOk,
+    Refused,
+)
 from ipad_agent.errors import CodecError
 
 from .vectors import (
@@ -32,22 +38,22 @@ CHALLENGE = bytes([0xC1] * 16)
 
 
 def test_the_opening_has_the_transaction_behind_the_info_as_the_schema_says() -> None:
-    body = esipa_rsp.encode_initiate_authentication(
+    body = esipa_download.encode_initiate_authentication(
         CHALLENGE, smdp_address="d", euicc_info1=INFO1, eim_transaction_id=b"\x09"
     )
     assert body == H("BF39 50 8110", CHALLENGE, "830164", INFO1, "820109")
-    value = schema.decode("InitiateAuthenticationRequestEsipa", body)
-    assert schema.encode("InitiateAuthenticationRequestEsipa", value) == body
-    assert esipa_rsp.encode_initiate_authentication(CHALLENGE) == H("BF39 12 8110", CHALLENGE)
+    value = asn1_schema.decode("InitiateAuthenticationRequestEsipa", body)
+    assert asn1_schema.encode("InitiateAuthenticationRequestEsipa", value) == body
+    assert esipa_download.encode_initiate_authentication(CHALLENGE) == H("BF39 12 8110", CHALLENGE)
 
 
 def test_a_challenge_of_wrong_length_is_not_sent() -> None:
     with pytest.raises(CodecError, match="instead of 16"):
-        esipa_rsp.encode_initiate_authentication(b"1")
+        esipa_download.encode_initiate_authentication(b"1")
 
 
 def test_the_servers_opening_is_read_and_its_signed_parts_kept() -> None:
-    read = esipa_rsp.parse_initiate_authentication_response(INITIATE_OK)
+    read = esipa_download.parse_initiate_authentication_response(INITIATE_OK)
     assert isinstance(read, InitiateAuthenticationOk)
     assert (read.transaction_id, read.ci_pkid, read.matching_id) == (b"\x0a\x0b", b"\xf5\xf5", "ABC-1")
     assert read.server_signed1.raw == SERVER_SIGNED1
@@ -58,14 +64,14 @@ def test_the_servers_opening_is_read_and_its_signed_parts_kept() -> None:
 def test_a_transaction_that_is_left_out_is_taken_from_the_signed_data() -> None:
     ok = tlv.parse(INITIATE_OK).children()[0]
     slim = tlv.encode(0xBF39, tlv.encode(0xA0, *(child.raw for child in ok if child.tag not in (0x80, 0x0C, 0xA2))))
-    read = esipa_rsp.parse_initiate_authentication_response(slim)
+    read = esipa_download.parse_initiate_authentication_response(slim)
     assert isinstance(read, InitiateAuthenticationOk)
     assert (read.transaction_id, read.matching_id, read.ctx_params1) == (b"\x0a\x0b", None, None)
 
 
 def test_a_success_without_its_wrapper_is_read() -> None:
     ok = tlv.parse(INITIATE_OK).children()[0]
-    read = esipa_rsp.parse_initiate_authentication_response(tlv.encode(0xBF39, ok.value))
+    read = esipa_download.parse_initiate_authentication_response(tlv.encode(0xBF39, ok.value))
     assert read.tolerances == ("unwrapped-choice",)
 
 
@@ -73,20 +79,20 @@ def test_a_success_without_its_wrapper_is_read() -> None:
     ("body", "name"), [("BF39 03 810134", "invalidEimTransactionId"), ("BF39 03 02017F", "undefinedError")]
 )
 def test_a_refused_opening_has_a_name(body: str, name: str) -> None:
-    read = esipa_rsp.parse_initiate_authentication_response(H(body))
+    read = esipa_download.parse_initiate_authentication_response(H(body))
     assert isinstance(read, Refused)
     assert read.code.name == name
 
 
 def test_the_euiccs_answers_travel_as_they_came() -> None:
-    assert esipa_rsp.encode_authenticate_client(b"\x0a", AUTH_OK) == H("BF3B 820153 80010A", AUTH_OK)
-    assert esipa_rsp.encode_get_bound_profile_package(b"\x0a", PREPARE_OK) == H("BF3A 8197 80010A", PREPARE_OK)
+    assert esipa_download.encode_authenticate_client(b"\x0a", AUTH_OK) == H("BF3B 820153 80010A", AUTH_OK)
+    assert esipa_download.encode_get_bound_profile_package(b"\x0a", PREPARE_OK) == H("BF3A 8197 80010A", PREPARE_OK)
     with pytest.raises(CodecError, match="should begin with BF38"):
-        esipa_rsp.encode_authenticate_client(b"\x0a", PREPARE_OK)
+        esipa_download.encode_authenticate_client(b"\x0a", PREPARE_OK)
 
 
 def test_the_offer_of_the_smdp_is_read() -> None:
-    read = esipa_rsp.parse_authenticate_client_response(CLIENT_OK)
+    read = esipa_download.parse_authenticate_client_response(CLIENT_OK)
     assert isinstance(read, AuthenticateClientOk)
     assert (read.transaction_id, read.hash_cc) == (b"\x0a\x0b", bytes([0xCC] * 32))
     assert read.smdp_signed2.raw == SMDP_SIGNED2
@@ -97,43 +103,43 @@ def test_the_offer_of_the_smdp_is_read() -> None:
 
 
 def test_an_event_of_the_smds_is_read() -> None:
-    read = esipa_rsp.parse_authenticate_client_response(CLIENT_DS)
+    read = esipa_download.parse_authenticate_client_response(CLIENT_DS)
     assert isinstance(read, AuthenticateClientSmds)
     assert read.trigger is not None
     assert read.trigger.data == UseDefaultSmdp()
 
 
 def test_a_refused_client_has_a_name() -> None:
-    read = esipa_rsp.parse_authenticate_client_response(H("BF3B 03 820106"))
+    read = esipa_download.parse_authenticate_client_response(H("BF3B 03 820106"))
     assert isinstance(read, Refused)
     assert read.code.name == "matchingIdRefused"
 
 
 def test_the_bound_profile_package_is_kept_as_it_came() -> None:
-    read = esipa_rsp.parse_get_bound_profile_package_response(BPP_OK)
-    assert isinstance(read, esipa_rsp.BoundProfilePackage)
+    read = esipa_download.parse_get_bound_profile_package_response(BPP_OK)
+    assert isinstance(read, esipa_download.BoundProfilePackage)
     assert read.bpp == BPP_OK[9:]
     assert read.bpp[:2] == b"\xbf\x36"
-    refused = esipa_rsp.parse_get_bound_profile_package_response(H("BF3A 03 81015F"))
+    refused = esipa_download.parse_get_bound_profile_package_response(H("BF3A 03 81015F"))
     assert isinstance(refused, Refused)
     assert refused.code.name == "invalidTransactionId"
 
 
 def test_cancelling_hands_on_the_euiccs_answer_without_its_own_tag() -> None:
     answer = parse_cancel_session(CANCEL_OK)
-    body = esipa_rsp.encode_cancel_session(b"\x0a", answer)
+    body = esipa_download.encode_cancel_session(b"\x0a", answer)
     assert body == H("BF41 59 80010A A154", CANCEL_OK[3:])
-    value = schema.decode("CancelSessionRequestEsipa", body)
+    value = asn1_schema.decode("CancelSessionRequestEsipa", body)
     assert value["cancelSessionResponse"][0] == "cancelSessionResponseOk"
 
 
 @pytest.mark.parametrize("body", ["BF41 02 A000", "BF41 00", ""])
 def test_a_closed_session_is_recognised(body: str) -> None:
-    assert esipa_rsp.parse_cancel_session_response(H(body)) is None
+    assert esipa_download.parse_cancel_session_response(H(body)) is None
 
 
 def test_a_refused_cancel_has_a_name() -> None:
-    refused = esipa_rsp.parse_cancel_session_response(H("BF41 03 810102"))
+    refused = esipa_download.parse_cancel_session_response(H("BF41 03 810102"))
     assert refused is not None
     assert refused.code.name == "euiccSignatureInvalid"
 
@@ -141,4 +147,4 @@ def test_a_refused_cancel_has_a_name() -> None:
 @pytest.mark.parametrize("body", ["BF39 00", "BF39 03 9E0100", "BF3B 03 820106", "BF39 04 A0023000", "BF39 02 8100"])
 def test_what_is_no_answer_to_the_opening_raises(body: str) -> None:
     with pytest.raises(CodecError):
-        esipa_rsp.parse_initiate_authentication_response(H(body))
+        esipa_download.parse_initiate_authentication_response(H(body))

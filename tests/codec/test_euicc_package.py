@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from ipad_agent.codec import schema, tlv
-from ipad_agent.codec.euicc_package import (
-    EuiccPackageRequest,
-    EuiccPackageResult,
-    as_package_result,
-)
+from ipad_agent.codec.ber import asn1_schema, tlv
+from ipad_agent.codec.es10.euicc_package import EuiccPackageRequest, EuiccPackageResult, as_package_result
 from ipad_agent.codec.identifiers import Eid, Iccid
 from ipad_agent.errors import CodecError
 
@@ -237,10 +233,10 @@ def test_only_results_are_wrapped_for_the_way_to_the_eim() -> None:
 
 
 def test_the_schema_reads_the_same_from_the_same_bytes() -> None:
-    value = schema.decode("EuiccPackageRequest", PACKAGE_ENABLE)
+    value = asn1_schema.decode("EuiccPackageRequest", PACKAGE_ENABLE)
     assert value["euiccPackageSigned"]["counterValue"] == 128
-    assert schema.encode("EuiccPackageRequest", value) == PACKAGE_ENABLE
-    kind, content = schema.decode("EuiccPackageResult", RESULT_SIGNED)
+    assert asn1_schema.encode("EuiccPackageRequest", value) == PACKAGE_ENABLE
+    kind, content = asn1_schema.decode("EuiccPackageResult", RESULT_SIGNED)
     assert kind == "euiccPackageResultSigned"
     assert content["euiccPackageResultDataSigned"]["seqNumber"] == 42
-    assert schema.encode("EuiccPackageResult", (kind, content)) == RESULT_SIGNED
+    assert asn1_schema.encode("EuiccPackageResult", (kind, content)) == RESULT_SIGNED

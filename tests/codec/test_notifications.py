@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from ipad_agent.codec import tlv
-from ipad_agent.codec.identifiers import Iccid
-from ipad_agent.codec.notifications import (
+from ipad_agent.codec.ber import tlv
+from ipad_agent.codec.es10.notifications import (
     ListedNotifications,
     NotificationEvent,
     NotificationMetadata,
     PendingNotification,
     RetrievedNotifications,
 )
+from ipad_agent.codec.identifiers import Iccid
 from ipad_agent.errors import CodecError
 
 from .vectors import (

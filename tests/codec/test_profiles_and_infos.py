@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import pytest
 
-from ipad_agent.codec import tlv
-from ipad_agent.codec.euicc_info import EuiccInfo1, EuiccInfo2, IotSpecificInfo, IpaMode, Version
+from ipad_agent.codec.ber import tlv
+from ipad_agent.codec.es10.euicc_info import EuiccInfo1, EuiccInfo2, IotSpecificInfo, IpaMode, Version
+from ipad_agent.codec.es10.notifications import NotificationEvent
+from ipad_agent.codec.es10.profile_info import (
+    NotificationReceiver,
+    ProfileClass,
+    ProfileInfo,
+    ProfileList,
+    ProfileMetadata,
+)
+from ipad_agent.codec.es10.rules_authorisation_table import OperatorId, RulesAuthorisationTable
 from ipad_agent.codec.identifiers import Iccid
-from ipad_agent.codec.notifications import NotificationEvent
-from ipad_agent.codec.profiles import NotificationReceiver, ProfileClass, ProfileInfo, ProfileList, ProfileMetadata
-from ipad_agent.codec.rat import OperatorId, RulesAuthorisationTable
 from ipad_agent.errors import CodecError
 
 from .vectors import ICCID_DIGITS, INFO1, INFO2, METADATA, PROFILES, RAT, H

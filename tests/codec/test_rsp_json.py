@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ipad_agent.codec import es9
-from ipad_agent.codec.es9 import EventEntries, EventEntry
-from ipad_agent.codec.esipa_rsp import AuthenticateClientOk
-from ipad_agent.codec.rsp_json import FunctionStatus, JsonAnswer
-from ipad_agent.codec.rsp_status import ERROR_NUMBERS, REASONS, error_number
+from ipad_agent.codec.esipa.esipa_download import AuthenticateClientOk
+from ipad_agent.codec.rsp import es9_messages
+from ipad_agent.codec.rsp.es9_messages import EventEntries, EventEntry
+from ipad_agent.codec.rsp.rsp_json import FunctionStatus, JsonAnswer
+from ipad_agent.codec.rsp.rsp_status_codes import ERROR_NUMBERS, REASONS, error_number
 from ipad_agent.errors import CodecError
 
 from .vectors import AUTH_OK, CERT, INFO1, METADATA, SERVER_SIGNED1, SIGNATURE, SMDP_SIGNED2, H
@@ -54,19 +54,25 @@ def answer(fields: object) -> JsonAnswer:
 
 def test_opening_has_the_bare_challenge_and_the_whole_info() -> None:
     # 16 bytes C1 are wcHB... in base64; "vyA1" begins BF20 35.
-    body = es9.initiate_authentication_request(challenge=b"\xc1" * 16, euicc_info1=INFO1, smdp_address="smdp.example")
+    body = es9_messages.initiate_authentication_request(
+        challenge=b"\xc1" * 16, euicc_info1=INFO1, smdp_address="smdp.example"
+    )
     assert body.startswith(b'{"euiccChallenge":"wcHBwcHBwcHBwcHBwcHBwQ==","euiccInfo1":"vyA1')
     assert body.endswith(b'","smdpAddress":"smdp.example"}')
 
 
 def test_transaction_is_sent_in_upper_case() -> None:
-    body = json.loads(es9.authenticate_client_request(b"\xab\xcd", AUTH_OK))
+    body = json.loads(es9_messages.authenticate_client_request(b"\xab\xcd", AUTH_OK))
     assert body == {"transactionId": "ABCD", "authenticateServerResponse": b64(AUTH_OK)}
 
 
 @pytest.mark.parametrize(
     "encode",
-    [es9.authenticate_client_request, es9.get_bound_profile_package_request, es9.cancel_session_request],
+    [
+        es9_messages.authenticate_client_request,
+        es9_messages.get_bound_profile_package_request,
+        es9_messages.cancel_session_request,
+    ],
 )
 def test_something_else_than_the_cards_answer_is_not_sent(encode: Any) -> None:
     with pytest.raises(CodecError):
@@ -77,7 +83,7 @@ def test_something_else_than_the_cards_answer_is_not_sent(encode: Any) -> None:
 
 
 def test_opening_keeps_what_the_server_signed() -> None:
-    read = es9.read_initiate_authentication(answer(OPENING))
+    read = es9_messages.read_initiate_authentication(answer(OPENING))
     assert (read.server_signed1.raw, read.server_signature1, read.server_certificate) == (
         SERVER_SIGNED1,
         SIGNATURE,
@@ -88,7 +94,7 @@ def test_opening_keeps_what_the_server_signed() -> None:
 
 
 def test_profile_offer_is_read() -> None:
-    read = es9.read_authenticate_client(answer(CLIENT), TRANSACTION)
+    read = es9_messages.read_authenticate_client(answer(CLIENT), TRANSACTION)
     assert isinstance(read, AuthenticateClientOk)
     assert (read.smdp_signed2.raw, read.smdp_signed2.confirmation_code_required) == (SMDP_SIGNED2, True)
     assert read.metadata is not None
@@ -103,7 +109,7 @@ def test_events_of_an_sm_ds_are_read_and_broken_ones_left_out() -> None:
         "EV-3",
         {"eventId": "EV 4", "rspServerAddress": "smdp.example"},
     ]
-    read = es9.read_authenticate_client(
+    read = es9_messages.read_authenticate_client(
         answer({"header": SUCCESS, "transactionId": "0A0B", "eventEntries": entries}), TRANSACTION
     )
     assert read == EventEntries(TRANSACTION, (EventEntry("EV-1", "smdp.example"),), ("unreadable-element",))
@@ -112,24 +118,26 @@ def test_events_of_an_sm_ds_are_read_and_broken_ones_left_out() -> None:
 @pytest.mark.parametrize("named", ["0A0C", "0A0B00"])
 def test_answer_of_another_transaction_is_refused(named: str) -> None:
     with pytest.raises(CodecError, match="transaction"):
-        es9.read_initiate_authentication(answer({**OPENING, "transactionId": named}))
+        es9_messages.read_initiate_authentication(answer({**OPENING, "transactionId": named}))
     with pytest.raises(CodecError, match="transaction"):
-        es9.read_authenticate_client(answer({**CLIENT, "transactionId": named}), TRANSACTION)
+        es9_messages.read_authenticate_client(answer({**CLIENT, "transactionId": named}), TRANSACTION)
     with pytest.raises(CodecError, match="transaction"):
-        es9.read_bound_profile_package(
+        es9_messages.read_bound_profile_package(
             answer({"transactionId": named, "boundProfilePackage": b64(H("BF36 03 BF2300"))}), TRANSACTION
         )
 
 
 def test_signed_part_of_another_transaction_is_refused_although_the_field_is_right() -> None:
     with pytest.raises(CodecError, match="smdpSigned2"):
-        es9.read_authenticate_client(answer({**CLIENT, "smdpSigned2": b64(H("30 07 80020A0C 010100"))}), TRANSACTION)
+        es9_messages.read_authenticate_client(
+            answer({**CLIENT, "smdpSigned2": b64(H("30 07 80020A0C 010100"))}), TRANSACTION
+        )
 
 
 @pytest.mark.parametrize("missing", ["serverSigned1", "serverSignature1", "serverCertificate"])
 def test_opening_without_a_signed_part_is_refused_by_name(missing: str) -> None:
     with pytest.raises(CodecError, match=missing):
-        es9.read_initiate_authentication(answer({**OPENING, missing: None}))
+        es9_messages.read_initiate_authentication(answer({**OPENING, missing: None}))
 
 
 @pytest.mark.parametrize(
@@ -137,7 +145,7 @@ def test_opening_without_a_signed_part_is_refused_by_name(missing: str) -> None:
 )
 def test_field_that_holds_no_such_object_is_refused(value: object) -> None:
     with pytest.raises(CodecError):
-        es9.read_initiate_authentication(answer({**OPENING, "serverSigned1": value}))
+        es9_messages.read_initiate_authentication(answer({**OPENING, "serverSigned1": value}))
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b'"x"', b"{", b"\xff", b"[" * 200_000, b"1" * 5000, b"null"])
@@ -230,7 +238,7 @@ DOCUMENTS = st.recursive(
 def test_any_json_is_read_or_refused(document: object) -> None:
     try:
         read = answer(document)
-        es9.read_authenticate_client(read, TRANSACTION)
+        es9_messages.read_authenticate_client(read, TRANSACTION)
     except CodecError:
         return
 

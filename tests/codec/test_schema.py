@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ipad_agent.codec import schema, tlv
+from ipad_agent.codec.ber import asn1_schema, tlv
 from ipad_agent.errors import CodecError
 
 from . import vectors
@@ -48,7 +48,7 @@ def test_the_generated_schema_is_current() -> None:
     assert spec.loader is not None
     generator = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(generator)
-    current = (ROOT / "ipad_agent" / "codec" / "schema.json").read_text(encoding="utf-8")
+    current = (ROOT / "ipad_agent" / "codec" / "ber" / "schema.json").read_text(encoding="utf-8")
     assert generator.generate() == current, "run python tools/gen_asn1.py"
 
 
@@ -62,13 +62,13 @@ def test_the_slim_import_works_and_costs_little() -> None:
 
 
 def test_the_slim_import_leaves_no_trace_for_others() -> None:
-    schema.load_slim()
+    asn1_schema.load_slim()
     assert not [
         name for name in sys.modules if name.startswith("asn1tools") and not hasattr(sys.modules[name], "__file__")
     ]
     asn1tools = importlib.import_module("asn1tools")
     before = {name: module for name, module in sys.modules.items() if name.startswith("asn1tools")}
-    assert schema.load_slim() is not asn1tools.compiler
+    assert asn1_schema.load_slim() is not asn1tools.compiler
     assert {name: module for name, module in sys.modules.items() if name.startswith("asn1tools")} == before
 
 
@@ -76,18 +76,18 @@ def test_when_the_slim_import_breaks_the_full_one_is_taken(monkeypatch: pytest.M
     def broken() -> None:
         raise AttributeError("no such module any more")
 
-    monkeypatch.setattr(schema, "load_slim", broken)
-    loaded = schema.Schema()
+    monkeypatch.setattr(asn1_schema, "load_slim", broken)
+    loaded = asn1_schema.Schema()
     assert not loaded.slim
     assert loaded.encode("IpaCapabilities", {"ipaFeatures": (b"\xc0\0", 16)}) == H("30 04 800206C0")
 
 
 def test_types_are_found_by_module_or_the_newest_first() -> None:
-    iot = schema.encode("ProfileInfo", {"fallbackAllowed": True})
+    iot = asn1_schema.encode("ProfileInfo", {"fallbackAllowed": True})
     assert iot == H("E304 9F6701FF")
-    assert schema.encode("RSPDefinitions.ProfileInfo", {"fallbackAllowed": True}) == H("E300")
+    assert asn1_schema.encode("RSPDefinitions.ProfileInfo", {"fallbackAllowed": True}) == H("E300")
     with pytest.raises(CodecError, match="there is no type Nothing"):
-        schema.encode("Nothing", {})
+        asn1_schema.encode("Nothing", {})
 
 
 @pytest.mark.parametrize(
@@ -108,7 +108,7 @@ def test_types_are_found_by_module_or_the_newest_first() -> None:
 )
 def test_values_that_do_not_fit_are_refused(type_name: str, value: object) -> None:
     with pytest.raises(CodecError):
-        schema.encode(type_name, value)
+        asn1_schema.encode(type_name, value)
 
 
 @pytest.mark.parametrize(
@@ -127,33 +127,33 @@ def test_values_that_do_not_fit_are_refused(type_name: str, value: object) -> No
 )
 def test_data_that_does_not_fit_is_refused(type_name: str, data: str) -> None:
     with pytest.raises(CodecError):
-        schema.decode(type_name, H(data))
+        asn1_schema.decode(type_name, H(data))
 
 
 def test_a_field_that_reaches_beyond_its_parent_is_refused() -> None:
     # A1 holds two bytes, the field in it claims five and would swallow what follows A1.
     with pytest.raises(CodecError, match="85 says 5 bytes, 0 are there"):
-        schema.decode("DeviceInfo", H("30 0F 800453926011 A102 8505 8203010203"))
+        asn1_schema.decode("DeviceInfo", H("30 0F 800453926011 A102 8505 8203010203"))
 
 
 def test_a_flood_of_elements_is_refused_before_decoding() -> None:
     flood = tlv.encode(0xBF55, *[tlv.encode(0x30, b"\x05\x00" * 4000)] * 3)
     with pytest.raises(CodecError, match="more than 8192 elements"):
-        schema.check_nesting(flood)
+        asn1_schema.check_nesting(flood)
 
 
 @pytest.mark.timeout(10)
 def test_a_list_with_an_element_of_another_kind_is_refused_and_not_decoded_for_ever() -> None:
-    assert schema.decode("EimAcknowledgements", H("BF53 06 800101 800102")) == [1, 2]
+    assert asn1_schema.decode("EimAcknowledgements", H("BF53 06 800101 800102")) == [1, 2]
     with pytest.raises(CodecError):
-        schema.decode("EimAcknowledgements", H("BF53 06 800101 020102"))
+        asn1_schema.decode("EimAcknowledgements", H("BF53 06 800101 020102"))
 
 
 @given(st.binary(max_size=4), st.integers(0, 32))
 def test_named_bits_are_trimmed_as_der_wants(octets: bytes, count: int) -> None:
     count = min(count, len(octets) * 8)
     bits = {bit for bit in range(count) if octets[bit // 8] & (0x80 >> bit % 8)}
-    content = schema.encode("NotificationEvent", (octets, count))[2:]
+    content = asn1_schema.encode("NotificationEvent", (octets, count))[2:]
     size = max(bits) + 1 if bits else 0
     assert content[0] == -size % 8
     assert len(content) == 1 + (size + 7) // 8
@@ -162,7 +162,7 @@ def test_named_bits_are_trimmed_as_der_wants(octets: bytes, count: int) -> None:
 
 def test_bit_strings_without_names_keep_their_zeros() -> None:
     value = {"algorithm": H("3000"), "subjectPublicKey": (b"\x80\x00", 16)}
-    assert schema.encode("SubjectPublicKeyInfo", value) == H("3007 3000 0303008000")
+    assert asn1_schema.encode("SubjectPublicKeyInfo", value) == H("3007 3000 0303008000")
 
 
 CASES = [
@@ -202,7 +202,7 @@ CASES = [
     ("type_name", "data"), CASES, ids=[f"{name}-{number}" for number, (name, _) in enumerate(CASES)]
 )
 def test_the_modules_agree_with_vectors_written_by_hand(type_name: str, data: bytes) -> None:
-    assert schema.encode(type_name, schema.decode(type_name, data)) == data
+    assert asn1_schema.encode(type_name, asn1_schema.decode(type_name, data)) == data
 
 
 # -- traps in the modules themselves ---------------------------------------------------------------------------------
@@ -224,7 +224,7 @@ _BUILT_IN = {
 
 def every_node() -> Iterator[tuple[str, str, dict[str, Any]]]:
     """(module, path, definition) of every type, field and element."""
-    for module, content in schema.load_modules().items():
+    for module, content in asn1_schema.load_modules().items():
         pending = list(content["types"].items())
         while pending:
             path, node = pending.pop()
@@ -236,7 +236,7 @@ def every_node() -> Iterator[tuple[str, str, dict[str, Any]]]:
 
 def resolve(module: str, node: dict[str, Any]) -> list[dict[str, Any]]:
     """The definitions a node refers to, itself first."""
-    modules = schema.load_modules()
+    modules = asn1_schema.load_modules()
     chain = [node]
     while chain[-1]["type"] not in _BUILT_IN:
         name = chain[-1]["type"]
@@ -259,14 +259,14 @@ def test_no_tag_nests_by_accident() -> None:
 
 
 def test_every_module_is_in_the_lookup_order() -> None:
-    assert set(schema.load_modules()) == set(schema.MODULES)
+    assert set(asn1_schema.load_modules()) == set(asn1_schema.MODULES)
     sources = {path.stem for path in (ROOT / "asn1").glob("*.asn")}
-    assert sources == set(schema.MODULES)
+    assert sources == set(asn1_schema.MODULES)
 
 
 def test_the_names_of_result_numbers_agree_with_the_modules() -> None:
-    """``names.py`` and the modules were written apart; they must tell the same story."""
-    from ipad_agent.codec import names
+    """``code_names.py`` and the modules were written apart; they must tell the same story."""
+    from ipad_agent.codec.ber import code_names as names
 
     pairs = {
         "ENABLE": "EnableProfileResult",

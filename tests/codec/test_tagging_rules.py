@@ -7,22 +7,23 @@ from __future__ import annotations
 
 import pytest
 
-from ipad_agent.codec import es10, schema, tlv
-from ipad_agent.codec.device import IpaCapabilities, IpaFeature
-from ipad_agent.codec.eim_config import EimConfigurationData
-from ipad_agent.codec.es10_rsp import CancelSessionReason, parse_cancel_session
-from ipad_agent.codec.esipa import NoPackage, encode_get_eim_package, parse_get_eim_package_response
-from ipad_agent.codec.esipa_rsp import encode_cancel_session
-from ipad_agent.codec.euicc_package import EuiccPackageRequest, EuiccPackageResult
+from ipad_agent.codec.ber import asn1_schema, tlv
+from ipad_agent.codec.es10 import es10_requests
+from ipad_agent.codec.es10.eim_configuration import EimConfigurationData
+from ipad_agent.codec.es10.es10_download import CancelSessionReason, parse_cancel_session
+from ipad_agent.codec.es10.euicc_package import EuiccPackageRequest, EuiccPackageResult
+from ipad_agent.codec.es10.notifications import AllPackageResults, ByEvents, BySeqNumber, NotificationEvent
+from ipad_agent.codec.esipa.device_info import IpaCapabilities, IpaFeature
+from ipad_agent.codec.esipa.eim_package import NoPackage, encode_get_eim_package, parse_get_eim_package_response
+from ipad_agent.codec.esipa.esipa_download import encode_cancel_session
 from ipad_agent.codec.identifiers import Eid
-from ipad_agent.codec.notifications import AllPackageResults, ByEvents, BySeqNumber, NotificationEvent
 
 from .vectors import CERT, EID_DIGITS, EIM_FULL, PACKAGE_ENABLE, SPKI, H
 
 
 def test_t1_fields_of_a_type_without_written_tags_are_numbered_from_80() -> None:
-    assert es10.immediate_enable_request(refresh=True) == H("BF5A 03 8001FF")
-    assert schema.encode("ImmediateEnableRequest", {"refreshFlag": True}) == H("BF5A 03 8001FF")
+    assert es10_requests.immediate_enable_request(refresh=True) == H("BF5A 03 8001FF")
+    assert asn1_schema.encode("ImmediateEnableRequest", {"refreshFlag": True}) == H("BF5A 03 8001FF")
     assert EuiccPackageRequest.parse(PACKAGE_ENABLE).kind == "psmo"  # A0
 
 
@@ -34,17 +35,17 @@ def test_t2_one_written_tag_keeps_the_others_universal() -> None:
 
 
 def test_t3_a_tag_on_an_untagged_choice_wraps_it() -> None:
-    assert es10.retrieve_notifications_request(BySeqNumber(7)) == H("BF2B 05 A003 800107")
-    assert es10.retrieve_notifications_request(AllPackageResults()) == H("BF2B 04 A002 8200")
+    assert es10_requests.retrieve_notifications_request(BySeqNumber(7)) == H("BF2B 05 A003 800107")
+    assert es10_requests.retrieve_notifications_request(AllPackageResults()) == H("BF2B 04 A002 8200")
     events = ByEvents(frozenset({NotificationEvent.ENABLE}))
-    assert es10.retrieve_notifications_request(events) == H("BF2B 06 A004 81020640")
+    assert es10_requests.retrieve_notifications_request(events) == H("BF2B 06 A004 81020640")
     asked = {"searchCriteria": ("profileManagementOperation", (b"\x40", 2))}
-    assert schema.encode("RetrieveNotificationsListRequest", asked) == H("BF2B 06 A004 81020640")
+    assert asn1_schema.encode("RetrieveNotificationsListRequest", asked) == H("BF2B 06 A004 81020640")
 
 
 def test_t4_a_tag_on_a_tagged_type_replaces_its_tag() -> None:
     message = ("getEimPackageResponse", ("eimPackageError", 1))
-    assert schema.encode("EsipaMessageFromEimToIpa", message) == H("BF4F 03 020101")
+    assert asn1_schema.encode("EsipaMessageFromEimToIpa", message) == H("BF4F 03 020101")
     answer = parse_cancel_session(H("BF41 03 810105"))
     assert encode_cancel_session(b"\x01", answer) == H("BF41 08 800101 A103 810105")
 
@@ -74,7 +75,7 @@ def test_t7_received_bytes_are_kept_even_where_der_would_write_them_differently(
     clumsy = H("BF51 8183 30 82 003C", PACKAGE_ENABLE[6:])
     package = EuiccPackageRequest.parse(clumsy)
     assert package.raw == clumsy
-    assert es10.load_euicc_package_request(clumsy) == clumsy
+    assert es10_requests.load_euicc_package_request(clumsy) == clumsy
 
 
 @pytest.mark.parametrize(
@@ -86,14 +87,14 @@ def test_t8_named_bits_lose_their_trailing_zeros(features: set[int], encoded: st
     expected = tlv.encode(0x30, H(encoded))
     assert capabilities.encode(0x30) == expected
     octet = sum(0x80 >> bit for bit in features)
-    assert schema.encode("IpaCapabilities", {"ipaFeatures": (bytes([octet, 0]), 16)}) == expected
+    assert asn1_schema.encode("IpaCapabilities", {"ipaFeatures": (bytes([octet, 0]), 16)}) == expected
 
 
 @pytest.mark.parametrize("octet", ["FF", "01", "80"])
 def test_t9_any_true_is_true_and_ff_is_written(octet: str) -> None:
-    profile = es10.parse_get_profiles(H("BF2D 08 A006 E304 9F2601", octet))
+    profile = es10_requests.parse_get_profiles(H("BF2D 08 A006 E304 9F2601", octet))
     assert profile.profiles[0].fallback_attribute
-    assert es10.profile_rollback_request(refresh=True) == H("BF58 03 8001FF")
+    assert es10_requests.profile_rollback_request(refresh=True) == H("BF58 03 8001FF")
 
 
 @pytest.mark.parametrize(
@@ -101,12 +102,14 @@ def test_t9_any_true_is_true_and_ff_is_written(octet: str) -> None:
     [(0, "800100"), (127, "80017F"), (128, "80020080"), (0x7FFFFF, "80037FFFFF"), (-1, "8001FF"), (255, "800200FF")],
 )
 def test_t10_integers_are_minimal_twos_complement(value: int, encoded: str) -> None:
-    assert es10.remove_notification_request(value) == tlv.encode(0xBF30, H(encoded))
-    assert schema.encode("NotificationSentRequest", {"seqNumber": value}) == tlv.encode(0xBF30, H(encoded))
+    assert es10_requests.remove_notification_request(value) == tlv.encode(0xBF30, H(encoded))
+    assert asn1_schema.encode("NotificationSentRequest", {"seqNumber": value}) == tlv.encode(0xBF30, H(encoded))
 
 
 def test_the_cancel_reason_is_a_plain_number() -> None:
-    assert es10.cancel_session_request(b"\x01", CancelSessionReason.PPR_NOT_ALLOWED) == H("BF41 06 800101 810103")
+    assert es10_requests.cancel_session_request(b"\x01", CancelSessionReason.PPR_NOT_ALLOWED) == H(
+        "BF41 06 800101 810103"
+    )
 
 
 def test_a_poll_reads_the_same_in_every_release() -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ipad_agent.codec import tlv
+from ipad_agent.codec.ber import tlv
 from ipad_agent.errors import CodecError
 
 

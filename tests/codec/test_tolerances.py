@@ -11,13 +11,15 @@ from typing import Any
 import pytest
 
 from codec_parsers import json_answer
-from ipad_agent.codec import es9, es10, esipa, esipa_rsp
-from ipad_agent.codec.data_request import IpaEuiccDataRequest
-from ipad_agent.codec.eim_config import EimConfigurationData
-from ipad_agent.codec.euicc_package import EuiccPackageRequest, EuiccPackageResult
-from ipad_agent.codec.notifications import NotificationMetadata, PendingNotification
-from ipad_agent.codec.profiles import ProfileInfo
-from ipad_agent.codec.rsp_json import JsonAnswer
+from ipad_agent.codec.es10 import es10_requests
+from ipad_agent.codec.es10.eim_configuration import EimConfigurationData
+from ipad_agent.codec.es10.euicc_package import EuiccPackageRequest, EuiccPackageResult
+from ipad_agent.codec.es10.notifications import NotificationMetadata, PendingNotification
+from ipad_agent.codec.es10.profile_info import ProfileInfo
+from ipad_agent.codec.esipa import eim_package, esipa_download
+from ipad_agent.codec.esipa.ipa_euicc_data import IpaEuiccDataRequest
+from ipad_agent.codec.rsp import es9_messages
+from ipad_agent.codec.rsp.rsp_json import JsonAnswer
 from ipad_agent.codec.tolerances import CATALOGUE, Notes
 
 from . import vectors
@@ -25,8 +27,8 @@ from .vectors import CERT, EID_DIGITS, SIGNATURE, SPKI, H
 
 Reader = Callable[[bytes], Any]
 
-bpp = json_answer(lambda answer: answer_and(answer, es9.read_bound_profile_package(answer, b"\x0a\x0b")))
-opening = json_answer(es9.read_initiate_authentication)
+bpp = json_answer(lambda answer: answer_and(answer, es9_messages.read_bound_profile_package(answer, b"\x0a\x0b")))
+opening = json_answer(es9_messages.read_initiate_authentication)
 
 
 def answer_and(answer: JsonAnswer, _: object) -> JsonAnswer:
@@ -47,24 +49,24 @@ def opening_with(**changes: str | None) -> bytes:
 
 
 EXAMPLES: dict[str, tuple[Reader, bytes]] = {
-    "doubled-tag": (esipa.parse_get_eim_package_response, H("BF4F 06 BF4F 03 020101")),
-    "missing-outer-tag": (esipa.parse_get_eim_package_response, H("020101")),
-    "foreign-outer-tag": (es10.parse_retrieve_notifications, b"\xbf\x2c" + vectors.RETRIEVED[2:]),
+    "doubled-tag": (eim_package.parse_get_eim_package_response, H("BF4F 06 BF4F 03 020101")),
+    "missing-outer-tag": (eim_package.parse_get_eim_package_response, H("020101")),
+    "foreign-outer-tag": (es10_requests.parse_retrieve_notifications, b"\xbf\x2c" + vectors.RETRIEVED[2:]),
     "explicit-key": (EimConfigurationData.parse, H("30 1F 800165 A61A A118", CERT)),
     "key-without-choice": (EimConfigurationData.parse, H("30 60 800165 A5 5B", SPKI)),
     "key-under-other-tag": (EimConfigurationData.parse, H("30 1D 800165 A618 A016", CERT[2:])),
     "empty-key-data": (EimConfigurationData.parse, H("30 05 800165 A500")),
     "unreadable-signing-key": (EimConfigurationData.parse, H("30 09 800165 A504 A0020500")),
-    "extra-sequence": (es10.parse_get_profiles, H("BF2D 06 3004 A002 E300")),
+    "extra-sequence": (es10_requests.parse_get_profiles, H("BF2D 06 3004 A002 E300")),
     "bare-package-result": (EuiccPackageResult.parse, vectors.RESULT_SIGNED_V10),
-    "combined-notification-list": (es10.parse_retrieve_notifications, vectors.RETRIEVED_BOTH_V10),
+    "combined-notification-list": (es10_requests.parse_retrieve_notifications, vectors.RETRIEVED_BOTH_V10),
     "old-tag-list": (IpaEuiccDataRequest.parse, H("BF52 03 5C0180")),
     "old-criterion": (IpaEuiccDataRequest.parse, vectors.DATA_REQUEST_V10),
-    "empty-answer": (esipa.parse_provide_result_response, b""),
-    "empty-download-data": (esipa.parse_get_eim_package_response, H("BF4F 05 BF54 02 A000")),
-    "unexpected-content": (esipa.parse_provide_result_response, H("BF50 05 3003 800101")),
-    "universal-integer": (esipa.parse_provide_result_response, H("BF50 06 BF53 03 020105")),
-    "context-integer": (es10.parse_profile_rollback, H("BF58 03 800100")),
+    "empty-answer": (eim_package.parse_provide_result_response, b""),
+    "empty-download-data": (eim_package.parse_get_eim_package_response, H("BF4F 05 BF54 02 A000")),
+    "unexpected-content": (eim_package.parse_provide_result_response, H("BF50 05 3003 800101")),
+    "universal-integer": (eim_package.parse_provide_result_response, H("BF50 06 BF53 03 020105")),
+    "context-integer": (es10_requests.parse_profile_rollback, H("BF58 03 800100")),
     "rollback-flag-81": (
         EuiccPackageRequest.parse,
         H("BF51 6F  30 2A 800165 5A10", EID_DIGITS, "810101 A010 A30E 5A0A 989444999999990920F3 8100", SIGNATURE),
@@ -73,7 +75,10 @@ EXAMPLES: dict[str, tuple[Reader, bytes]] = {
         EuiccPackageRequest.parse,
         H("BF51 63  30 1E 800165 5A10", EID_DIGITS, "810101 A002 A600 A100", SIGNATURE),
     ),
-    "unwrapped-choice": (esipa_rsp.parse_authenticate_client_response, b"\xbf\x3b\x81\xd1" + vectors.CLIENT_OK[7:]),
+    "unwrapped-choice": (
+        esipa_download.parse_authenticate_client_response,
+        b"\xbf\x3b\x81\xd1" + vectors.CLIENT_OK[7:],
+    ),
     "aid-80": (PendingNotification.parse, vectors.PIR_OK.replace(b"\x4f\x10", b"\x80\x10")),
     "odd-notification-event": (NotificationMetadata.parse, H("BF2F 09 800105 810180 0C0161")),
     "unreadable-identifier": (ProfileInfo.parse, H("E30C 5A0A AAAAAAAAAAAAAAAAAAAA")),
@@ -94,7 +99,7 @@ EXAMPLES: dict[str, tuple[Reader, bytes]] = {
         opening,
         opening_with(euiccCiPKIdentifierToBeUsed="BAL19Q==", euiccCiPKIdToBeUsed=None),
     ),
-    "unreadable-element": (es10.parse_get_eim_configuration, H("BF55 05 A003 300100")),
+    "unreadable-element": (es10_requests.parse_get_eim_configuration, H("BF55 05 A003 300100")),
 }
 
 
@@ -119,22 +124,22 @@ def test_clean_messages_need_no_liberty() -> None:
         (EuiccPackageRequest.parse, vectors.PACKAGE_ECO),
         (EuiccPackageResult.parse, vectors.RESULT_SIGNED),
         (EuiccPackageResult.parse, vectors.RESULT_ERROR_SIGNED),
-        (es10.parse_retrieve_notifications, vectors.RETRIEVED),
-        (es10.parse_retrieve_notifications, vectors.RETRIEVED_RESULTS),
-        (es10.parse_list_notifications, vectors.LISTED),
+        (es10_requests.parse_retrieve_notifications, vectors.RETRIEVED),
+        (es10_requests.parse_retrieve_notifications, vectors.RETRIEVED_RESULTS),
+        (es10_requests.parse_list_notifications, vectors.LISTED),
         (IpaEuiccDataRequest.parse, vectors.DATA_REQUEST),
-        (es10.parse_get_profiles, vectors.PROFILES),
-        (es10.parse_get_rat, vectors.RAT),
-        (es10.parse_get_euicc_info1, vectors.INFO1),
-        (es10.parse_get_euicc_info2, vectors.INFO2),
-        (es10.parse_get_certs, vectors.CERTS),
-        (es10.parse_profile_rollback, vectors.ROLLBACK_OK),
-        (es10.parse_authenticate_server, vectors.AUTH_OK),
-        (es10.parse_prepare_download, vectors.PREPARE_OK),
-        (es10.parse_cancel_session, vectors.CANCEL_OK),
-        (esipa_rsp.parse_initiate_authentication_response, vectors.INITIATE_OK),
-        (esipa_rsp.parse_authenticate_client_response, vectors.CLIENT_OK),
-        (esipa_rsp.parse_get_bound_profile_package_response, vectors.BPP_OK),
+        (es10_requests.parse_get_profiles, vectors.PROFILES),
+        (es10_requests.parse_get_rat, vectors.RAT),
+        (es10_requests.parse_get_euicc_info1, vectors.INFO1),
+        (es10_requests.parse_get_euicc_info2, vectors.INFO2),
+        (es10_requests.parse_get_certs, vectors.CERTS),
+        (es10_requests.parse_profile_rollback, vectors.ROLLBACK_OK),
+        (es10_requests.parse_authenticate_server, vectors.AUTH_OK),
+        (es10_requests.parse_prepare_download, vectors.PREPARE_OK),
+        (es10_requests.parse_cancel_session, vectors.CANCEL_OK),
+        (esipa_download.parse_initiate_authentication_response, vectors.INITIATE_OK),
+        (esipa_download.parse_authenticate_client_response, vectors.CLIENT_OK),
+        (esipa_download.parse_get_bound_profile_package_response, vectors.BPP_OK),
     ]
     for read, data in clean:
         assert read(data).tolerances == ()

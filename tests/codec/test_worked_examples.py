@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from ipad_agent.codec import es10, esipa
-from ipad_agent.codec.es10 import ResetOption
-from ipad_agent.codec.esipa import NoPackage, ProvideResultResponse, StateChangeCause
-from ipad_agent.codec.euicc_package import EuiccPackageRequest, EuiccPackageResult
+from ipad_agent.codec.es10 import es10_requests
+from ipad_agent.codec.es10.es10_requests import ResetOption
+from ipad_agent.codec.es10.euicc_package import EuiccPackageRequest, EuiccPackageResult
+from ipad_agent.codec.es10.notifications import AllPackageResults, BySeqNumber
+from ipad_agent.codec.esipa import eim_package
+from ipad_agent.codec.esipa.download_trigger import UseActivationCode
+from ipad_agent.codec.esipa.eim_package import NoPackage, ProvideResultResponse, StateChangeCause
 from ipad_agent.codec.identifiers import Eid, Iccid, Plmn
-from ipad_agent.codec.notifications import AllPackageResults, BySeqNumber
-from ipad_agent.codec.trigger import UseActivationCode
 
 from .vectors import EID_DIGITS, NOTIFICATION_ENABLE, RESULT_SIGNED, H
 
@@ -16,46 +17,46 @@ EID = Eid(EID_DIGITS)
 
 
 def test_get_eim_package_with_state_change_and_network() -> None:
-    body = esipa.encode_get_eim_package(EID, state_change=StateChangeCause.FALLBACK, rplmn=Plmn.parse("26201"))
+    body = eim_package.encode_get_eim_package(EID, state_change=StateChangeCause.FALLBACK, rplmn=Plmn.parse("26201"))
     assert body == H("BF4F 1C 5A10", EID_DIGITS, "8000 810101 820362F210")
 
 
 def test_get_eim_package_of_the_smallest_kind() -> None:
-    assert esipa.encode_get_eim_package(EID) == H("BF4F 12 5A10", EID_DIGITS)
+    assert eim_package.encode_get_eim_package(EID) == H("BF4F 12 5A10", EID_DIGITS)
 
 
 def test_no_package() -> None:
-    assert esipa.parse_get_eim_package_response(H("BF4F 03 020101")) == NoPackage(1)
+    assert eim_package.parse_get_eim_package_response(H("BF4F 03 020101")) == NoPackage(1)
 
 
 def test_acknowledgements_1_and_2() -> None:
-    answer = esipa.parse_provide_result_response(H("BF50 09 BF53 06 800101 800102"))
+    answer = eim_package.parse_provide_result_response(H("BF50 09 BF53 06 800101 800102"))
     assert answer == ProvideResultResponse((1, 2))
 
 
 def test_empty_acknowledgement() -> None:
-    assert esipa.parse_provide_result_response(H("BF50 02 3000")) == ProvideResultResponse()
+    assert eim_package.parse_provide_result_response(H("BF50 02 3000")) == ProvideResultResponse()
 
 
 def test_provide_result_error() -> None:
-    assert esipa.parse_provide_result_response(H("BF50 03 02017F")) == ProvideResultResponse(error=127)
+    assert eim_package.parse_provide_result_response(H("BF50 03 02017F")) == ProvideResultResponse(error=127)
 
 
 def test_report_of_an_invalid_package() -> None:
-    body = esipa.encode_provide_result(EID, esipa.encode_result_error(b"\x01", 1))
+    body = eim_package.encode_provide_result(EID, eim_package.encode_result_error(b"\x01", 1))
     assert body == H("BF50 1A 5A10", EID_DIGITS, "A006 800101 020101")
 
 
 def test_trigger_with_activation_code() -> None:
-    order = esipa.parse_get_eim_package_response(H("BF4F 14 BF54 11 A00B 8009 4C50413A3124612462 82020102"))
-    assert isinstance(order, esipa.DownloadTriggerOrder)
+    order = eim_package.parse_get_eim_package_response(H("BF4F 14 BF54 11 A00B 8009 4C50413A3124612462 82020102"))
+    assert isinstance(order, eim_package.DownloadTriggerOrder)
     assert order.trigger.data == UseActivationCode("LPA:1$a$b")
     assert order.eim_transaction_id == b"\x01\x02"
     assert order.raw == H("BF54 11 A00B 8009 4C50413A3124612462 82020102")
 
 
 def test_trigger_result_error() -> None:
-    assert esipa.encode_trigger_error(b"\x01", 127) == H("BF54 08 820101 3003 80017F")
+    assert eim_package.encode_trigger_error(b"\x01", 127) == H("BF54 08 820101 3003 80017F")
 
 
 def test_unsigned_package_error_with_token() -> None:
@@ -76,31 +77,31 @@ def test_package_with_enable_rollback_rat_and_list() -> None:
 
 
 def test_read_stored_results() -> None:
-    assert es10.retrieve_notifications_request(AllPackageResults()) == H("BF2B 04 A002 8200")
+    assert es10_requests.retrieve_notifications_request(AllPackageResults()) == H("BF2B 04 A002 8200")
 
 
 def test_read_one_notification() -> None:
-    assert es10.retrieve_notifications_request(BySeqNumber(9)) == H("BF2B 05 A003 800109")
+    assert es10_requests.retrieve_notifications_request(BySeqNumber(9)) == H("BF2B 05 A003 800109")
 
 
 def test_read_one_eim_configuration() -> None:
-    assert es10.get_eim_configuration_request("x") == H("BF55 05 A003 8001 78")
-    assert es10.get_eim_configuration_request() == H("BF55 00")
+    assert es10_requests.get_eim_configuration_request("x") == H("BF55 05 A003 8001 78")
+    assert es10_requests.get_eim_configuration_request() == H("BF55 00")
 
 
 def test_immediate_enable_with_refresh() -> None:
-    assert es10.immediate_enable_request(refresh=True) == H("BF5A 03 8001FF")
+    assert es10_requests.immediate_enable_request(refresh=True) == H("BF5A 03 8001FF")
 
 
 def test_memory_reset_of_eim_data() -> None:
-    assert es10.memory_reset_request([ResetOption.EIM_CONFIGURATION]) == H("BF64 04 8202 0204")
+    assert es10_requests.memory_reset_request([ResetOption.EIM_CONFIGURATION]) == H("BF64 04 8202 0204")
 
 
 def test_cancel_session() -> None:
-    assert es10.cancel_session_request(b"\x01", 3) == H("BF41 06 800101 810103")
+    assert es10_requests.cancel_session_request(b"\x01", 3) == H("BF41 06 800101 810103")
 
 
 def test_handle_notification_carrying_a_result() -> None:
-    both = esipa.encode_epr_and_notifications(RESULT_SIGNED, [NOTIFICATION_ENABLE])
-    body = esipa.encode_handle_notification_result(esipa.encode_provide_result(None, both))
+    both = eim_package.encode_epr_and_notifications(RESULT_SIGNED, [NOTIFICATION_ENABLE])
+    body = eim_package.encode_handle_notification_result(eim_package.encode_provide_result(None, both))
     assert body == H("BF3D 82015B  BF50 820156  30 820152", RESULT_SIGNED, "A0 819A", NOTIFICATION_ENABLE)

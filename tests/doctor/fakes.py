@@ -9,19 +9,19 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ipad_agent.card.channel import ModemIdentity
-from ipad_agent.codec.eim_config import EimConfigurationData
-from ipad_agent.codec.euicc_info import EuiccInfo2
+from ipad_agent.card.apdu_channel import ModemIdentity
+from ipad_agent.codec.es10.eim_configuration import EimConfigurationData
+from ipad_agent.codec.es10.euicc_info import EuiccInfo2
+from ipad_agent.codec.es10.profile_info import ProfileInfo
 from ipad_agent.codec.identifiers import Eid
-from ipad_agent.codec.profiles import ProfileInfo
 from ipad_agent.config import Config, ModemConfig
 from ipad_agent.doctor import DoctorParts, Face, Item, Parts, run_with
-from ipad_agent.doctor.items import Layer
-from ipad_agent.doctor.machine import Lacking, Machine, Space
-from ipad_agent.doctor.seen import Endpoint
-from ipad_agent.modem.registration import Registration
-from ipad_agent.modem.signal import Signal
-from ipad_agent.modem.sysfs import Tty, UsbDevice
+from ipad_agent.doctor.checks.machine import Lacking, Machine, Space
+from ipad_agent.doctor.doctor_items import Layer
+from ipad_agent.doctor.examination_facts import Endpoint
+from ipad_agent.modem.at.network_registration import Registration
+from ipad_agent.modem.at.signal_quality import Signal
+from ipad_agent.modem.port.usb_sysfs import Tty, UsbDevice
 
 # The EID that SGP.02 and SGP.22 examples use; 1 modulo 97.
 EID = Eid.parse("89049032123451234512345678901235")

@@ -16,13 +16,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ipad_agent.config import Config, DownloadConfig, EimConfig, IpaConfig, SecretFile
-from ipad_agent.doctor import bundle, redaction
-from ipad_agent.doctor.bundle import Owing, Sources, build, known_in_config, known_in_journal, known_in_status
-from ipad_agent.doctor.forms import Known, base64_forms
-from ipad_agent.doctor.items import Item, Layer, verdict
-from ipad_agent.doctor.redaction import Redactor
-from ipad_agent.doctor.selfcheck import BundleRefused, check, leaks
-from ipad_agent.local.model import (
+from ipad_agent.doctor.bundle import redaction, support_bundle
+from ipad_agent.doctor.bundle.identifier_forms import Known, base64_forms
+from ipad_agent.doctor.bundle.leak_check import BundleRefused, check, leaks
+from ipad_agent.doctor.bundle.redaction import Redactor
+from ipad_agent.doctor.bundle.support_bundle import (
+    Owing,
+    Sources,
+    build,
+    known_in_config,
+    known_in_journal,
+    known_in_status,
+)
+from ipad_agent.doctor.doctor_items import Item, Layer, verdict
+from ipad_agent.local.status_model import (
     Card,
     Happening,
     Modem,
@@ -163,7 +170,7 @@ def test_raw_bytes_of_identifiers_and_keys_are_found(raw: bytes) -> None:
 
 
 def test_the_name_of_a_file_is_looked_at_too() -> None:
-    archive = bundle.pack({f"card-{ICCID}.txt": "x"}, 0)
+    archive = support_bundle.pack({f"card-{ICCID}.txt": "x"}, 0)
     assert [leak.what for leak in leaks(archive, KNOWN)] == ["an identifier in digits or hex"]
 
 
@@ -174,13 +181,13 @@ def test_an_archive_that_cannot_be_read_back_is_refused(broken: bytes) -> None:
 
 
 def test_a_truncated_archive_is_refused() -> None:
-    archive = bundle.pack({"a.txt": "x" * 100_000}, 0)
+    archive = support_bundle.pack({"a.txt": "x" * 100_000}, 0)
     with pytest.raises(BundleRefused):
         check(archive[: len(archive) // 2], KNOWN)
 
 
 def test_without_anything_to_find_nothing_is_refused() -> None:
-    check(bundle.pack({"a.txt": "all is well, code 47110, IPA-4711x"}, 0), KNOWN)
+    check(support_bundle.pack({"a.txt": "all is well, code 47110, IPA-4711x"}, 0), KNOWN)
 
 
 @given(st.binary(min_size=6, max_size=20), st.binary(max_size=5), st.binary(max_size=5))
@@ -284,7 +291,7 @@ def test_no_text_around_it_hides_an_identifier_from_the_last_look_and_the_redact
     shown = redactor().text(f"{before} {planted} {after}")
     if not shown.isascii():
         shown = shown.encode("utf-8", "replace").decode()
-    assert leaks(bundle.pack({"x.txt": shown}, 0), KNOWN) == []
+    assert leaks(support_bundle.pack({"x.txt": shown}, 0), KNOWN) == []
 
 
 # -- what is known without being told ------------------------------------------------------------------------------
@@ -355,8 +362,8 @@ def whole() -> Sources:
         config=Config(),
         documents={"schedule": {"eim.example": {"failures": 3}}},
         journal=[Owing("package", 60.0, 300), Owing("switch", None, 40)],
-        versions=bundle.versions(),
-        system=bundle.system(),
+        versions=support_bundle.versions(),
+        system=support_bundle.system(),
     )
 
 
@@ -379,7 +386,7 @@ def test_every_source_has_its_file() -> None:
     found = unpacked(build(whole()))
     assert json.loads(found["status.json"])["verdict"]["state"] == "ready"
     assert json.loads(found["documents.json"])["schedule"]["eim.example"]["failures"] == 3
-    assert len(found["events.txt"].splitlines()) == bundle.MAX_EVENTS
+    assert len(found["events.txt"].splitlines()) == support_bundle.MAX_EVENTS
     assert b"poll.interval_s" in found["config.txt"]
     assert found["journal.txt"] == b"package, 60 s old, 300 bytes\nswitch, of an earlier boot, 40 bytes\n"
     assert b"ipad-agent 0" in found["versions.txt"]
@@ -399,7 +406,7 @@ def test_a_clock_beyond_all_calendars_makes_no_broken_archive() -> None:
 
 
 def test_of_a_file_without_end_the_end_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bundle, "MAX_FILE_BYTES", 100)
+    monkeypatch.setattr(support_bundle, "MAX_FILE_BYTES", 100)
     found = unpacked(build(whole()))
     assert len(found["events.txt"]) == 100
     assert found["events.txt"].endswith(b"event 899\n")
@@ -409,7 +416,7 @@ def test_the_host_is_not_named() -> None:
     import platform
 
     name = platform.node()
-    assert name not in " ".join(bundle.system().values()).split()
+    assert name not in " ".join(support_bundle.system().values()).split()
 
 
 def test_a_name_of_a_secret_is_a_pattern_that_can_fail() -> None:

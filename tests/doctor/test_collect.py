@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from ipad_agent.config import Config, StoreConfig
-from ipad_agent.doctor.bundle import build
-from ipad_agent.doctor.collect import collect
-from ipad_agent.modem.profile import GENERIC
+from ipad_agent.doctor.bundle.bundle_sources import collect
+from ipad_agent.doctor.bundle.support_bundle import build
+from ipad_agent.modem.module_profile import GENERIC
 from ipad_agent.store import Journal, Memory, RealFilesystem
 from situations import SITUATIONS
 

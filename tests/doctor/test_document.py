@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from ipad_agent.doctor.bundle import MAX_EVENTS
-from ipad_agent.doctor.items import NEEDS, Layer
-from ipad_agent.doctor.run import TABLE
-from ipad_agent.local.led import Light
-from ipad_agent.local.metrics import PREFIX, Metrics
-from ipad_agent.local.recorder import KEPT, MAX_BYTES, MAX_S
+from ipad_agent.doctor.bundle.support_bundle import MAX_EVENTS
+from ipad_agent.doctor.doctor_items import NEEDS, Layer
+from ipad_agent.doctor.examination import TABLE
+from ipad_agent.local.flight_recorder import KEPT, MAX_BYTES, MAX_S
+from ipad_agent.local.prometheus.metrics import PREFIX, Metrics
+from ipad_agent.local.status_led import Light
 from situations import SITUATIONS
 
 TEXT = (Path(__file__).parents[2] / "docs/diagnostics.md").read_text(encoding="utf-8")

@@ -12,20 +12,20 @@ from pathlib import Path
 
 import pytest
 
-from ipad_agent.card.channel import AidNotFound, CardNotReady
-from ipad_agent.codec.eim_config import EimConfigurationData
+from ipad_agent.card.apdu_channel import AidNotFound, CardNotReady
+from ipad_agent.codec.es10.eim_configuration import EimConfigurationData
 from ipad_agent.codec.identifiers import Eid
 from ipad_agent.config import Config, DownloadConfig, EimConfig, ModemConfig, SecretFile, TrustConfig
 from ipad_agent.doctor import Face, run_with
-from ipad_agent.doctor import run as engine
-from ipad_agent.doctor.items import NEEDS, TITLES, URGENCY, Item, Layer, verdict
-from ipad_agent.doctor.machine import Lacking, Machine, Space
-from ipad_agent.doctor.seen import Endpoint
+from ipad_agent.doctor import examination as engine
+from ipad_agent.doctor.checks.machine import Lacking, Machine, Space
+from ipad_agent.doctor.doctor_items import NEEDS, TITLES, URGENCY, Item, Layer, verdict
+from ipad_agent.doctor.examination_facts import Endpoint
 from ipad_agent.errors import EimError
 from ipad_agent.lab.pki import Pki
+from ipad_agent.modem.at.network_registration import Registration
 from ipad_agent.modem.errors import CommandTimeout, LinkDead, PortBusy
-from ipad_agent.modem.registration import Registration
-from ipad_agent.modem.sysfs import Tty, UsbDevice
+from ipad_agent.modem.port.usb_sysfs import Tty, UsbDevice
 from ipad_agent.net import CoapsEndpoint, HttpsEndpoint, Trust
 from virtual_time import run
 
@@ -308,10 +308,12 @@ def test_the_libraries_of_this_machine_have_what_they_are_tested_with() -> None:
 
 
 def test_a_suite_or_curve_that_no_library_knows_is_found_missing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ipad_agent.doctor.machine.CURVES", ("P-256", "no-such-curve"))
-    monkeypatch.setattr("ipad_agent.doctor.machine._STDLIB_CURVES", {"P-256": "prime256v1", "no-such-curve": "x"})
-    monkeypatch.setattr("ipad_agent.doctor.machine.SUITES", ("NO-SUCH-SUITE",))
-    monkeypatch.setattr("ipad_agent.doctor.machine.HTTPS_SUITES", ("NO-SUCH-SUITE",))
+    monkeypatch.setattr("ipad_agent.doctor.checks.machine.CURVES", ("P-256", "no-such-curve"))
+    monkeypatch.setattr(
+        "ipad_agent.doctor.checks.machine._STDLIB_CURVES", {"P-256": "prime256v1", "no-such-curve": "x"}
+    )
+    monkeypatch.setattr("ipad_agent.doctor.checks.machine.SUITES", ("NO-SUCH-SUITE",))
+    monkeypatch.setattr("ipad_agent.doctor.checks.machine.HTTPS_SUITES", ("NO-SUCH-SUITE",))
     lacking = Machine().lacking(psk=False)
     assert lacking.coaps == lacking.https == ("no-such-curve", "NO-SUCH-SUITE")
 

@@ -17,18 +17,19 @@ import pytest
 
 from ipad_agent.config import Config, load
 from ipad_agent.doctor import run_alone
-from ipad_agent.doctor.alone import remembered_polls
-from ipad_agent.doctor.items import Layer
-from ipad_agent.doctor.machine import Machine
-from ipad_agent.doctor.owner import become
-from ipad_agent.lab.bench import Bench, BenchOptions
+from ipad_agent.doctor.agent_user import become
+from ipad_agent.doctor.checks.machine import Machine
+from ipad_agent.doctor.doctor_items import Layer
+from ipad_agent.doctor.standalone_doctor import remembered_polls
+from ipad_agent.lab.bench.lab_bench import Bench, BenchOptions
+from ipad_agent.lab.bench.rsp_servers_on_bench import RspOptions
 from ipad_agent.lab.euicc import Quirks
 from ipad_agent.lab.pki import Pki
-from ipad_agent.lab.rsp_site import RspOptions
-from ipad_agent.policy import NORMAL, Instant, Outcome, schedule
-from ipad_agent.policy.document import to_document
+from ipad_agent.policy import NORMAL, Instant, Outcome
+from ipad_agent.policy.polling import poll_schedule
+from ipad_agent.policy.polling.schedule_document import to_document
 from ipad_agent.store import Memory, RealFilesystem, StateLock
-from ipad_agent.store.memory import SCHEDULE
+from ipad_agent.store.state_documents import SCHEDULE
 
 from .fakes import Clock, Findings
 
@@ -320,7 +321,7 @@ async def test_root_leaves_no_lock_file_behind_that_the_agents_user_could_not_op
     pki: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with bench(pki) as (made, config):
-        monkeypatch.setattr("ipad_agent.doctor.alone.agents_user", lambda folder: "ipad")
+        monkeypatch.setattr("ipad_agent.doctor.standalone_doctor.agents_user", lambda folder: "ipad")
         before = set(made.folder.iterdir())
         made.slot.trace.clear()
         found = await examine(config)
@@ -365,8 +366,10 @@ def test_how_the_last_poll_ended_is_read_from_what_the_agent_noted(tmp_path: Pat
     memory = Memory(RealFilesystem(), state_dir=str(tmp_path), runtime_dir=str(tmp_path))
     assert remembered_polls(tmp_path) == {}
     clock, settings = Clock(), NORMAL
-    begun = schedule.begin(schedule.start(None, Instant.now(clock), settings, phase_s=0.0), Instant.now(clock))
-    ended = schedule.finish(begun, Instant.now(clock), Outcome.UNREACHABLE, settings, chance=0.5)
+    begun = poll_schedule.begin(
+        poll_schedule.start(None, Instant.now(clock), settings, phase_s=0.0), Instant.now(clock)
+    )
+    ended = poll_schedule.finish(begun, Instant.now(clock), Outcome.UNREACHABLE, settings, chance=0.5)
     memory.save(SCHEDULE, {"eim.example": to_document(ended), "odd": {"rubbish": 1}})
     assert remembered_polls(tmp_path) == {
         "eim.example": "after the last poll the agent noted: the eIM could not be reached; failures in a row: 1."

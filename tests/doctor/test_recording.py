@@ -10,19 +10,19 @@ from typing import Any
 
 import pytest
 
-from ipad_agent.card import transport
+from ipad_agent.card import es10_transport
 from ipad_agent.card.errors import ChannelLost, LossReason
-from ipad_agent.card.transport import Es10Transport
+from ipad_agent.card.es10_transport import Es10Transport
 from ipad_agent.codec.identifiers import Eid
 from ipad_agent.config import load
 from ipad_agent.doctor import run_alone
-from ipad_agent.doctor.recording import attach
-from ipad_agent.eim import client
-from ipad_agent.eim.client import EimClient
+from ipad_agent.doctor.recorder_taps import attach
+from ipad_agent.eim import esipa_client
+from ipad_agent.eim.esipa_client import EimClient
 from ipad_agent.errors import NetworkError
-from ipad_agent.lab.bench import Bench, BenchOptions
-from ipad_agent.local.recorder import Recorder
-from ipad_agent.modem import session
+from ipad_agent.lab.bench.lab_bench import Bench, BenchOptions
+from ipad_agent.local.flight_recorder import Recorder
+from ipad_agent.modem.at import at_session
 
 from .fakes import EID
 
@@ -34,7 +34,7 @@ def entries(path: str, kind: str) -> list[dict[str, Any]]:
 
 
 def nobody_listens() -> bool:
-    return not (transport._TAPS or session._TAPS or client._TAPS)
+    return not (es10_transport._TAPS or at_session._TAPS or esipa_client._TAPS)
 
 
 async def test_what_is_said_to_card_and_modem_is_recorded_as_it_went(tmp_path: Path) -> None:

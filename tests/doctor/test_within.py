@@ -12,12 +12,12 @@ from dataclasses import replace
 from ipad_agent.clock import SystemClock
 from ipad_agent.config import load
 from ipad_agent.doctor import Face, run_with
-from ipad_agent.doctor.items import Layer
-from ipad_agent.doctor.within import agent_parts, polls_of
-from ipad_agent.lab.bench import Bench, BenchOptions
-from ipad_agent.rooms import open_card
+from ipad_agent.doctor.agent_doctor import agent_parts, polls_of
+from ipad_agent.doctor.doctor_items import Layer
+from ipad_agent.lab.bench.lab_bench import Bench, BenchOptions
 from ipad_agent.store import Memory
 from ipad_agent.store.memory_filesystem import MemoryFilesystem
+from ipad_agent.wiring.real_rooms import open_card
 from situations import EIM_ID, SITUATIONS
 
 from .fakes import Findings
@@ -79,8 +79,10 @@ def test_the_last_polls_are_told_from_the_status() -> None:
 
 def test_an_agent_that_never_calls_the_doctor_pays_next_to_nothing_for_it() -> None:
     heavy = "{'OpenSSL', 'aiocoap', 'h11', 'tarfile', 'importlib.metadata'}"
-    parts = "ipad_agent.doctor, ipad_agent.doctor.bundle, ipad_agent.doctor.collect, ipad_agent.doctor.within"
-    source = f"import sys, ipad_agent.rooms; before = set(sys.modules); import {parts}, ipad_agent.doctor.recording; "
+    parts = "bundle.support_bundle, bundle.bundle_sources, agent_doctor, recorder_taps"
+    imports = ", ".join(f"ipad_agent.doctor.{part}" for part in parts.split(", "))
+    source = "import sys, ipad_agent.wiring.real_rooms; before = set(sys.modules); "
+    source += f"import ipad_agent.doctor, {imports}; "
     source += f"print(sorted({heavy} & (set(sys.modules) - before)))"
     ran = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True, check=True)
     assert ran.stdout == "[]\n"

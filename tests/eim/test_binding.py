@@ -13,10 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ipad_agent.codec.esipa import EuiccPackageOrder, MalformedPackage, NoPackage, StateChangeCause
-from ipad_agent.codec.esipa_rsp import AuthenticateClientOk, AuthenticateClientSmds
+from ipad_agent.codec.esipa.download_trigger import UseDefaultSmdp
+from ipad_agent.codec.esipa.eim_package import EuiccPackageOrder, MalformedPackage, NoPackage, StateChangeCause
+from ipad_agent.codec.esipa.esipa_download import AuthenticateClientOk, AuthenticateClientSmds
 from ipad_agent.codec.identifiers import Eid, Plmn
-from ipad_agent.codec.trigger import UseDefaultSmdp
 from ipad_agent.eim import BINDINGS, EimClient, FunctionRefused, UnreadableAnswer
 from ipad_agent.errors import IpadError, Remedy
 

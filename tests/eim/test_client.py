@@ -6,10 +6,10 @@ import logging
 
 import pytest
 
-from ipad_agent.codec.esipa import EuiccPackageOrder, MalformedPackage, NoPackage, StateChangeCause
+from ipad_agent.codec.esipa.eim_package import EuiccPackageOrder, MalformedPackage, NoPackage, StateChangeCause
 from ipad_agent.codec.identifiers import Eid, Plmn
-from ipad_agent.eim.client import EimClient
 from ipad_agent.eim.errors import UnreadableAnswer
+from ipad_agent.eim.esipa_client import EimClient
 from ipad_agent.errors import EimError
 from ipad_agent.net import PeerBusy, PeerStatus, Unreachable
 

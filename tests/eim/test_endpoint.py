@@ -11,8 +11,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ipad_agent.codec.eim_config import EimProtocol
-from ipad_agent.eim.endpoint import EndpointOverrides, ProtocolBits, endpoint_for
+from ipad_agent.codec.es10.eim_configuration import EimProtocol
+from ipad_agent.eim.eim_endpoint import EndpointOverrides, ProtocolBits, endpoint_for
 from ipad_agent.eim.errors import CarrierExcluded, EndpointUnknown, TrustUnknown
 from ipad_agent.errors import ConfigError
 from ipad_agent.net import NameCheck, Pinned, Psk, Trust, TrustUnusable, split_address

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 import pytest
 
-from ipad_agent.codec.eim_config import EimProtocol
+from ipad_agent.codec.es10.eim_configuration import EimProtocol
 from ipad_agent.eim import EndpointOverrides, FailoverCarrier, ProtocolBits, Way, WayOverrides, endpoints_for
+from ipad_agent.eim.carrier_failover import BACK_AFTER
 from ipad_agent.eim.errors import CarrierExcluded
-from ipad_agent.eim.failover import BACK_AFTER
 from ipad_agent.net import (
     CoapsEndpoint,
     HandshakeFailed,

@@ -7,7 +7,7 @@ from collections.abc import Coroutine
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from ipad_agent.net.dtls import DtlsEvent
+from ipad_agent.net.dtls.dtls_backend import DtlsEvent
 
 T = TypeVar("T")
 

@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from codec_parsers import PARSERS, SCHEMA_TYPES
-from ipad_agent.card import bpp
+from ipad_agent.card import bpp_segments
 from ipad_agent.card.errors import MalformedBpp
-from ipad_agent.card.isdr import iot_template
-from ipad_agent.codec import schema
-from ipad_agent.codec.connectivity import apn_of
+from ipad_agent.card.isdr_session import iot_template
+from ipad_agent.codec.ber import asn1_schema
+from ipad_agent.codec.es10.connectivity_parameters import apn_of
 from ipad_agent.errors import CodecError
 
 from .target import Kind, Reader, Target
@@ -43,11 +43,11 @@ def only_what_arrived(read: Callable[[bytes], Any]) -> Reader:
 
 
 def _schema_reader(type_name: str) -> Reader:
-    return lambda data: schema.decode(type_name, data)
+    return lambda data: asn1_schema.decode(type_name, data)
 
 
 def _segments(data: bytes) -> object:
-    segments = bpp.split(data)
+    segments = bpp_segments.split(data)
     if b"".join(segment.data for segment in segments) != data:
         raise AssertionError("the segments are not the package")
     return segments

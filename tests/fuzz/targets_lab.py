@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ipad_agent.lab import der
-from ipad_agent.lab.http.message import HttpError
-from ipad_agent.lab.http.parser import RequestParser
+from ipad_agent.lab.crypto import der
+from ipad_agent.lab.http.http_message import HttpError
+from ipad_agent.lab.http.http_parser import RequestParser
 
 from .target import Kind, Target
 

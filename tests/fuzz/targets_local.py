@@ -7,18 +7,19 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
-from ipad_agent.cli.ipactl import connection, reading
+from ipad_agent.cli.ipactl import varlink_client
 from ipad_agent.cli.ipactl.errors import CommandError
+from ipad_agent.cli.ipactl.output import status_from_json
 from ipad_agent.config import ConfigErrors, loads
 from ipad_agent.errors import ConfigError
-from ipad_agent.local.model import Happening, Plan, Status
-from ipad_agent.local.varlink import framing, interface, methods
-from ipad_agent.site import ApnTable, addresses
-from ipad_agent.site.scripts import _Output
+from ipad_agent.local.status_model import Happening, Plan, Status
+from ipad_agent.local.varlink import message_framing, method_calls, varlink_interface
+from ipad_agent.site import ApnTable, interface_addresses
+from ipad_agent.site.script_runner import _Output
 
 from .target import Kind, Target
 
-_METHODS: Final = {method.name: method for method in interface.METHODS}
+_METHODS: Final = {method.name: method for method in varlink_interface.METHODS}
 
 
 def _config(data: bytes) -> object:
@@ -46,45 +47,45 @@ def _script(data: bytes) -> str:
 
 
 def _netlink(data: bytes) -> object:
-    found = [addresses.read_address(body) for _, body in addresses.messages(data)]
-    return found, addresses.read_address(data)
+    found = [interface_addresses.read_address(body) for _, body in interface_addresses.messages(data)]
+    return found, interface_addresses.read_address(data)
 
 
 def _calls(data: bytes) -> object:
     """Every message of the input as the socket takes it: as a call, its parameters checked, its refusal written."""
-    framer = framing.Framer()
+    framer = message_framing.Framer()
     answers: list[bytes] = []
     messages = framer.feed(data)
     if framer.partial:
-        messages += framer.feed(framing.END)
+        messages += framer.feed(message_framing.END)
     for message in messages:
         try:
-            call = framing.parse_call(message)
-            answers.append(framing.error("org.varlink.service.MethodNotFound", {"method": call.method[:100]}))
+            call = message_framing.parse_call(message)
+            answers.append(message_framing.error("org.varlink.service.MethodNotFound", {"method": call.method[:100]}))
             for method in (_METHODS.get(call.name), *_METHODS.values()):
                 if method is not None:
                     _checked(method, call.parameters)
-        except framing.BadCall as problem:
-            answers.append(framing.error("org.varlink.service.InvalidParameter", {"parameter": problem.member}))
+        except message_framing.BadCall as problem:
+            answers.append(message_framing.error("org.varlink.service.InvalidParameter", {"parameter": problem.member}))
     return answers
 
 
-def _checked(method: interface.Method, parameters: Mapping[str, object]) -> None:
+def _checked(method: varlink_interface.Method, parameters: Mapping[str, object]) -> None:
     try:
-        methods.check(method, parameters)
-    except methods.WrongParameter as wrong:
-        framing.error("org.varlink.service.InvalidParameter", {"parameter": wrong.name})
+        method_calls.check(method, parameters)
+    except method_calls.WrongParameter as wrong:
+        message_framing.error("org.varlink.service.InvalidParameter", {"parameter": wrong.name})
 
 
 def _reply(data: bytes) -> object:
     """What ``ipactl`` makes of what answers at the agent's socket."""
-    parameters = connection._parameters(connection._parsed(data.partition(b"\0")[0]))
+    parameters = varlink_client._parameters(varlink_client._parsed(data.partition(b"\0")[0]))
     found: list[object] = [parameters]
     for kind, value in ((Status, parameters.get("status")), (Happening, parameters.get("event"))):
         if value is not None:
-            found.append(reading.read(kind, value))
+            found.append(status_from_json.read(kind, value))
     if "plan" in parameters:
-        found.append(reading.read(Plan, parameters["plan"]))
+        found.append(status_from_json.read(Plan, parameters["plan"]))
     json.dumps(parameters)
     return found
 
@@ -95,5 +96,5 @@ def targets() -> Iterator[Target]:
     yield Target("apn-table", Kind.TOML, {"loads": _apn_table}, (ConfigError,), logged=False)
     yield Target("script-output", Kind.LINES, {"last_line": _script}, ())
     yield Target("netlink", Kind.BYTES, {"messages": _netlink}, ())
-    yield Target("varlink", Kind.JSON, {"calls": _calls}, (framing.NotVarlink,))
+    yield Target("varlink", Kind.JSON, {"calls": _calls}, (message_framing.NotVarlink,))
     yield Target("ipactl", Kind.JSON, {"reply": _reply}, (CommandError,), logged=False)

@@ -7,24 +7,24 @@ import contextlib
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any, Final, cast
 
-from ipad_agent.codec.eim_config import EimConfigurations
+from ipad_agent.codec.es10.eim_configuration import EimConfigurations
 from ipad_agent.codec.identifiers import Eid
 from ipad_agent.eim import BINDINGS, EimClient
-from ipad_agent.eim.endpoint import EndpointOverrides, address_of
+from ipad_agent.eim.eim_endpoint import EndpointOverrides, address_of
 from ipad_agent.errors import CodecError, ConfigError, EimError, IpadError, NetworkError
-from ipad_agent.net import records
-from ipad_agent.net.address import split_address
-from ipad_agent.net.blockwise import Block, BlockRequest, BlockResponse, Transfer
 from ipad_agent.net.carrier import Traffic
-from ipad_agent.net.chain import Verdict, judge
-from ipad_agent.net.coap_transport import Association, Tuning
-from ipad_agent.net.dtls import Established
+from ipad_agent.net.coap.blockwise_transfer import Block, BlockRequest, BlockResponse, Transfer
+from ipad_agent.net.coap.coap_association import Association, Tuning
+from ipad_agent.net.dtls import dtls_records
+from ipad_agent.net.dtls.dtls_backend import Established
 from ipad_agent.net.errors import ProtocolViolation, TrustRefused, TrustUnusable
-from ipad_agent.net.https import HttpsCarrier
-from ipad_agent.net.https_connection import HttpRequest, HttpsConnection, Progress
-from ipad_agent.net.https_endpoint import HttpsEndpoint
-from ipad_agent.net.trust import Pinned, Trust
-from ipad_agent.smdp.client import SmdpClient
+from ipad_agent.net.host_address import split_address
+from ipad_agent.net.https.https_carrier import HttpsCarrier
+from ipad_agent.net.https.https_connection import HttpRequest, HttpsConnection, Progress
+from ipad_agent.net.https.https_endpoint import HttpsEndpoint
+from ipad_agent.net.trust.certificate_chain import Verdict, judge
+from ipad_agent.net.trust.pinned_trust import Pinned, Trust
+from ipad_agent.smdp.es9_client import SmdpClient
 
 from .fakes import Plain, Playback, Session, Sink, Still, run
 from .target import Kind, Reader, Target
@@ -109,8 +109,8 @@ def _blocks(data: bytes) -> object:
 
 
 def _records(data: bytes) -> object:
-    found = records.split(data)
-    if any(len(record) != records.HEADER_BYTES + int.from_bytes(record[11:13], "big") for record in found):
+    found = dtls_records.split(data)
+    if any(len(record) != dtls_records.HEADER_BYTES + int.from_bytes(record[11:13], "big") for record in found):
         raise AssertionError("a record is not as long as it says")
     return found
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from ipad_agent.policy import document, guardian_document
-from ipad_agent.procedures.switches import Switches
-from ipad_agent.procedures.work import WorkList
+from ipad_agent.policy.guardian import guardian_document
+from ipad_agent.policy.polling import schedule_document
+from ipad_agent.procedures.records.owed_work import WorkList
+from ipad_agent.procedures.records.switch_record import Switches
 from ipad_agent.store import DocumentFile, Journal, JournalFullError
 from ipad_agent.store.journal_format import read_journal
+from ipad_agent.store.json_values import UnreadableValueError, Value, dumps, loads
 from ipad_agent.store.memory_filesystem import MemoryFilesystem
-from ipad_agent.store.values import UnreadableValueError, Value, dumps, loads
 
 from .fakes import Still
 from .target import Kind, Target
@@ -40,8 +41,8 @@ def _document(data: bytes) -> Mapping[str, Value]:
 
 
 def _schedule(data: bytes) -> object:
-    found = document.from_document(_document(data))
-    return found if found is None else document.to_document(found)
+    found = schedule_document.from_document(_document(data))
+    return found if found is None else schedule_document.to_document(found)
 
 
 def _watch(data: bytes) -> object:

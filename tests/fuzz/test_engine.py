@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from ipad_agent.codec import tlv
+from ipad_agent.codec.ber import tlv
 from ipad_agent.errors import CodecError
 from ipad_agent.store.journal_format import read_journal
 

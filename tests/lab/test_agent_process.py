@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ipad_agent.lab.agent_process import AgentEvent, AgentProcess
+from ipad_agent.lab.bench.agent_process import AgentEvent, AgentProcess
 from ipad_agent.lab.errors import AgentEndedError, NothingHappenedError
 
 

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from ipad_agent.lab import der
-from ipad_agent.lab.agent_config import Table
-from ipad_agent.lab.bench import Bench, BenchOptions
+from ipad_agent.lab.bench.agent_toml import Table
+from ipad_agent.lab.bench.lab_bench import Bench, BenchOptions
+from ipad_agent.lab.crypto import der
 from ipad_agent.lab.errors import BenchError, NothingHappenedError
 from ipad_agent.lab.euicc import BOOTSTRAP, OPERATOR_A, OPERATOR_B
 from ipad_agent.lab.modem import AtEngine, Cell
-from ipad_agent.lab.modem.pace import MemoryPort
+from ipad_agent.lab.modem.line.baud_pace import MemoryPort
 
 from .by_hand import Hand, get_eim_package, provide_result
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from ipad_agent.lab import boot
-from ipad_agent.lab.bench import Bench, BenchOptions
-from ipad_agent.lab.boot import PowerSupply
+from ipad_agent.lab.bench import boot_simulation
+from ipad_agent.lab.bench.boot_simulation import PowerSupply
+from ipad_agent.lab.bench.lab_bench import Bench, BenchOptions
 
 LOOK = """
 import json, sys, time
@@ -30,14 +30,14 @@ def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """A program that tells what it sees, in the agent's place."""
     (tmp_path / "looker.py").write_text(LOOK)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    monkeypatch.setattr(boot, "PROGRAM", "looker")
+    monkeypatch.setattr(boot_simulation, "PROGRAM", "looker")
     return "looker"
 
 
 def look(supply: PowerSupply) -> tuple[str, str, list[float], list[str]]:
     command = supply.command("run", "x")
-    if "ipad_agent.lab.boot" in command:
-        at = command.index("ipad_agent.lab.boot")
+    if "ipad_agent.lab.bench.boot_simulation" in command:
+        at = command.index("ipad_agent.lab.bench.boot_simulation")
         start = "from ipad_agent.lab import boot; import sys; boot.PROGRAM = 'looker'; boot.main(sys.argv)"
         command = [sys.executable, "-c", start, *command[at + 1 :]]
     shown = subprocess.run(command, capture_output=True, text=True, check=True, timeout=30)
@@ -74,7 +74,7 @@ async def test_power_back_is_a_boot_and_another_start_of_the_agent_is_none() -> 
         assert bench.agent.command[1:3] == ["-m", "ipad_agent"]
         await bench.power_cut()
         await bench.power_back(start_agent=False)
-        assert bench.agent.command[1:3] == ["-m", "ipad_agent.lab.boot"]
+        assert bench.agent.command[1:3] == ["-m", "ipad_agent.lab.bench.boot_simulation"]
         first = (bench.folder / "boot-id").read_text()
         await bench.power_back(start_agent=False)
         assert (bench.folder / "boot-id").read_text() != first

@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ipad_agent.lab.bsp import (
+from ipad_agent.lab.crypto.bpp_protection import (
     MAX_ENCRYPTED_BYTES,
     MAX_MAC_ONLY_BYTES,
     MAX_SEGMENT_BYTES,

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ipad_agent.lab import der
+from ipad_agent.lab.crypto import der
 
 
 def test_nested_elements_keep_the_received_slices() -> None:

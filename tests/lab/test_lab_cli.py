@@ -18,14 +18,22 @@ from pathlib import Path
 
 import pytest
 
-from ipad_agent.lab import cli
-from ipad_agent.lab.bench import Bench, BenchOptions
-from ipad_agent.lab.control import Answer, ControlServer, send_order
+from ipad_agent.lab.bench.lab_bench import Bench, BenchOptions
+from ipad_agent.lab.bench.rsp_servers_on_bench import RspOptions
+from ipad_agent.lab.command import lab_command
+from ipad_agent.lab.command.lab_orders import ORDERS, obey, usage
+from ipad_agent.lab.command.lab_socket import Answer, ControlServer, send_order
 from ipad_agent.lab.errors import BenchError, ControlError
 from ipad_agent.lab.euicc import BOOTSTRAP, OPERATOR_A
-from ipad_agent.lab.orders import ORDERS, obey, usage
-from ipad_agent.lab.rsp_site import RspOptions
-from ipad_agent.lab.scenario import SCENARIOS, Run, Scenario, load_all, run_many, run_scenario, scenario
+from ipad_agent.lab.scenarios.scenario_runner import (
+    SCENARIOS,
+    Run,
+    Scenario,
+    load_all,
+    run_many,
+    run_scenario,
+    scenario,
+)
 
 DRIVER = """
 import argparse, sys
@@ -38,7 +46,7 @@ sys.exit(cli.run(parser.parse_args()))
 
 def parse(*words: str) -> argparse.Namespace:
     parser = argparse.ArgumentParser()
-    cli.add_arguments(parser)
+    lab_command.add_arguments(parser)
     return parser.parse_args(words)
 
 
@@ -70,20 +78,20 @@ def test_lab_says_how_to_reach_it_takes_orders_and_ends_when_asked(
     assert str(facts["eim"]).startswith("coaps://127.0.0.1:")
     assert str(facts["https"]).startswith("https://localhost:")
     assert str(facts["smdp"]).endswith("/gsma/rsp2/es9plus/")
-    assert cli.run(parse("smdp", "--dir", str(folder), "orders", "--json")) == 0
+    assert lab_command.run(parse("smdp", "--dir", str(folder), "orders", "--json")) == 0
     assert [row["code"] for row in json.loads(capsys.readouterr().out)] == facts["codes"]
-    assert cli.run(parse("card", "--dir", str(folder), "profiles", "--json")) == 0
+    assert lab_command.run(parse("card", "--dir", str(folder), "profiles", "--json")) == 0
     assert [row["iccid"] for row in json.loads(capsys.readouterr().out)][:2] == [BOOTSTRAP, OPERATOR_A]
-    assert cli.run(parse("eim", "queue", "enable", OPERATOR_A, "--rollback", "--dir", str(folder))) == 0
+    assert lab_command.run(parse("eim", "queue", "enable", OPERATOR_A, "--rollback", "--dir", str(folder))) == 0
     assert "queued: enable" in capsys.readouterr().out
-    assert cli.run(parse("eim", "--dir", str(folder), "results")) == 0
+    assert lab_command.run(parse("eim", "--dir", str(folder), "results")) == 0
     assert f"enable {OPERATOR_A} --rollback" in capsys.readouterr().out
-    assert cli.run(parse("eim", "--dir", str(folder), "queue", "enable", "12")) == 2
+    assert lab_command.run(parse("eim", "--dir", str(folder), "queue", "enable", "12")) == 2
     assert "ICCID" in capsys.readouterr().err
-    assert cli.run(parse("down", "--dir", str(folder))) == 0
+    assert lab_command.run(parse("down", "--dir", str(folder))) == 0
     assert process.wait(timeout=20) == 0
     assert not Path(str(facts["control"])).exists()
-    assert cli.run(parse("card", "--dir", str(folder), "profiles")) == 2
+    assert lab_command.run(parse("card", "--dir", str(folder), "profiles")) == 2
     assert "lab up" in capsys.readouterr().err
 
 
@@ -291,10 +299,10 @@ def test_a_name_is_given_once_and_every_story_has_its_sentence() -> None:
 
 
 def test_unknown_scenarios_are_named(capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.run(parse("run", "no-such-story")) == 2
+    assert lab_command.run(parse("run", "no-such-story")) == 2
     assert "no-such-story" in capsys.readouterr().err
-    assert cli.run(parse("run")) == 2
-    assert cli.run(parse("list")) == 0
+    assert lab_command.run(parse("run")) == 2
+    assert lab_command.run(parse("list")) == 0
 
 
 def test_asking_for_the_arguments_loads_no_part_of_the_lab() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ipad_agent.lab.local_call import LocalCallError, local_call
+from ipad_agent.lab.bench.varlink_call import LocalCallError, local_call
 
 
 async def serve(path: Path, answer: bytes) -> tuple[asyncio.Server, list[bytes]]:

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from ipad_agent.lab import der
-from ipad_agent.lab.bench import Bench, BenchOptions
-from ipad_agent.lab.eim_site import EimSpot
+from ipad_agent.lab.bench.lab_bench import Bench, BenchOptions
+from ipad_agent.lab.bench.second_eim import EimSpot
+from ipad_agent.lab.crypto import der
 from ipad_agent.lab.errors import BenchError
 from ipad_agent.lab.modem import AtEngine
-from ipad_agent.lab.modem.pace import MemoryPort
+from ipad_agent.lab.modem.line.baud_pace import MemoryPort
 
 from .by_hand import Hand, get_eim_package, provide_result
 

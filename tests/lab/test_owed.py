@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ipad_agent.lab.owed import Owed, boots, owed
+from ipad_agent.lab.bench.journal_view import Owed, boots, owed
 
 # The checksums were made with gzip: printf '%s' "$LINE" | gzip -c | tail -c8 | head -c4 | od -An -tx4
 OPEN = b'd4b0c6ab {"f":{"a":1},"k":"switch","n":1,"r":"open","t":[1,2,"b"]}'

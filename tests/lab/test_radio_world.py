@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from ipad_agent.lab.bench import Bench, BenchOptions
+from ipad_agent.lab.bench.lab_bench import Bench, BenchOptions
 from ipad_agent.lab.errors import BenchError
 from ipad_agent.lab.euicc import BOOTSTRAP, EMERGENCY, OPERATOR_A, default_profiles, emergency_profile
 from ipad_agent.lab.modem import AtEngine, Cell
-from ipad_agent.lab.modem.pty import PtyModem
-from ipad_agent.lab.modem.radio import RadioState
+from ipad_agent.lab.modem.line.modem_pty import PtyModem
+from ipad_agent.lab.modem.module_radio import RadioState
 
 from .modem.lab_fakecard import FakeCard
 

@@ -12,15 +12,15 @@ from typing import Any
 
 import pytest
 
-from ipad_agent.lab import der
-from ipad_agent.lab.bench import Bench, BenchOptions
-from ipad_agent.lab.cli import describe
-from ipad_agent.lab.eim.https import ASN1_TYPE, STRICT
+from ipad_agent.lab.bench.lab_bench import Bench, BenchOptions
+from ipad_agent.lab.bench.rsp_servers_on_bench import Offer, RspOptions
+from ipad_agent.lab.bench.tcp_gate import TcpGate
+from ipad_agent.lab.command.lab_command import describe
+from ipad_agent.lab.crypto import der
+from ipad_agent.lab.eim.https.esipa_https import ASN1_TYPE, STRICT
 from ipad_agent.lab.errors import BenchError
 from ipad_agent.lab.pki import Credential
-from ipad_agent.lab.rsp_site import Offer, RspOptions
 from ipad_agent.lab.smdp import Fault
-from ipad_agent.lab.tcp_gate import TcpGate
 
 from .by_hand import get_eim_package
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ipad_agent.lab.scenario import load_all, run_scenario
+from ipad_agent.lab.scenarios.scenario_runner import load_all, run_scenario
 
 
 async def test_the_real_agent_polls_provisions_and_ends_in_order() -> None:

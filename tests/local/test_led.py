@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from ipad_agent.local.led import OF_STATE, Led, Light, light_of
-from ipad_agent.local.model import State
+from ipad_agent.local.status_led import OF_STATE, Led, Light, light_of
+from ipad_agent.local.status_model import State
 from situations import SITUATIONS
 from virtual_time import run
 

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from ipad_agent.local.model import State, Status
-from ipad_agent.local.varlink import idl, interface
-from ipad_agent.local.varlink.idl import Field
-from ipad_agent.local.verdict import TABLE
+from ipad_agent.local.status_model import State, Status
+from ipad_agent.local.status_verdict import TABLE
+from ipad_agent.local.varlink import idl_types, varlink_interface
+from ipad_agent.local.varlink.idl_types import Field
 
 ROOT = Path(__file__).resolve().parents[2]
 MANUAL = (ROOT / "docs" / "local-api.md").read_text(encoding="utf-8")
@@ -81,7 +81,7 @@ PROMISED_METHODS = (
 
 @pytest.mark.parametrize("name", PROMISED)
 def test_no_promised_field_has_gone(name: str) -> None:
-    declared = re.search(rf"^type {name} \((.*?)\)$", interface.text(), re.MULTILINE | re.DOTALL)
+    declared = re.search(rf"^type {name} \((.*?)\)$", varlink_interface.text(), re.MULTILINE | re.DOTALL)
     assert declared is not None
     there = re.findall(r"(\w+): ", declared[1])
     assert set(PROMISED[name].split()) <= set(there)
@@ -89,28 +89,28 @@ def test_no_promised_field_has_gone(name: str) -> None:
 
 @pytest.mark.parametrize("method", PROMISED_METHODS)
 def test_no_promised_method_has_gone_or_changed(method: str) -> None:
-    assert f"method {method}\n" in interface.text()
+    assert f"method {method}\n" in varlink_interface.text()
 
 
 def test_the_types_are_those_of_the_model() -> None:
-    assert idl.fields_of(Status)[:4] == [
+    assert idl_types.fields_of(Status)[:4] == [
         Field("verdict", "Verdict"),
         Field("taken_at_s", "int"),
         Field("clock_set", "bool"),
         Field("uptime_s", "float"),
     ]
-    assert [field.name for field in idl.fields_of(Status)] == [item.name for item in fields(Status)]
+    assert [field.name for field in idl_types.fields_of(Status)] == [item.name for item in fields(Status)]
 
 
 @pytest.mark.parametrize("hint", [dict[str, int], int | str, tuple[int, str], bytes, object])
 def test_a_type_that_varlink_does_not_have_is_refused(hint: object) -> None:
     with pytest.raises(TypeError):
-        idl.type_of(hint)
+        idl_types.type_of(hint)
 
 
 def test_every_name_is_one_that_varlink_allows() -> None:
     """The interface grammar: types, methods and errors begin with a capital, fields have no double underscore."""
-    text = interface.text()
+    text = varlink_interface.text()
     assert all(
         re.fullmatch(r"[A-Z][A-Za-z0-9]*", name) for name in re.findall(r"^(?:type|method|error) (\w+)", text, re.M)
     )

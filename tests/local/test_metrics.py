@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 
 import ipad_agent
 from ipad_agent.events import _LISTENERS, CATALOGUE, Event
-from ipad_agent.local import metrics as counted
-from ipad_agent.local.exposition import MAX_SERIES, OTHER, Histogram, Metric
-from ipad_agent.local.metrics import COUNTERS, RULES, Amount, Metrics, own_memory
-from ipad_agent.local.model import Status
+from ipad_agent.local.prometheus import metrics as counted
+from ipad_agent.local.prometheus.metrics import COUNTERS, RULES, Amount, Metrics, own_memory
+from ipad_agent.local.prometheus.text_format import MAX_SERIES, OTHER, Histogram, Metric
+from ipad_agent.local.status_model import Status
 from situations import EIM_ID, SITUATIONS
 
 from .exposition_parser import Family, parse, value

@@ -7,8 +7,8 @@ from dataclasses import fields, replace
 
 import pytest
 
-from ipad_agent.local import model
-from ipad_agent.local.model import Guardian, Happening, State, Status, to_plain
+from ipad_agent.local import status_model
+from ipad_agent.local.status_model import Guardian, Happening, State, Status, to_plain
 from situations import SITUATIONS
 
 
@@ -16,7 +16,7 @@ from situations import SITUATIONS
 def test_every_situation_has_a_json_form_with_every_field(situation: str) -> None:
     plain = json.loads(json.dumps(to_plain(SITUATIONS[situation]), allow_nan=False))
     assert set(plain) == {item.name for item in fields(Status)}
-    assert plain["schema_version"] == model.SCHEMA_VERSION
+    assert plain["schema_version"] == status_model.SCHEMA_VERSION
 
 
 def test_words_pairs_and_shares_have_their_form() -> None:
@@ -24,7 +24,7 @@ def test_words_pairs_and_shares_have_their_form() -> None:
     assert to_plain(happening) == {
         "id": "IPA-1", "level": "info", "text": "x", "at_s": 1, "facts": {"eim": "a", "count": "2"},
     }  # fmt: skip
-    assert to_plain(model.Traffic(5, 4, None, (model.TrafficShare("coaps", "eim", 5),))) == {
+    assert to_plain(status_model.Traffic(5, 4, None, (status_model.TrafficShare("coaps", "eim", 5),))) == {
         "total_bytes": 5,
         "today_bytes": 4,
         "budget_bytes_per_day": None,

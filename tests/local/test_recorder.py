@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from ipad_agent.local.ports import Refused
-from ipad_agent.local.recorder import KEPT, MAX_S, Recorder
+from ipad_agent.local.flight_recorder import KEPT, MAX_S, Recorder
+from ipad_agent.local.local_verbs import Refused
 from virtual_time import run
 
 

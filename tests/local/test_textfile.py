@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ipad_agent.local.textfile import Textfile
+from ipad_agent.local.prometheus.textfile_collector import Textfile
 from virtual_time import run
 
 

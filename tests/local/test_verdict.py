@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from ipad_agent.local.model import Condition, Eim, Radio, Severity, State, Status, Switch, Time, Trouble
-from ipad_agent.local.verdict import TABLE, verdict_of
+from ipad_agent.local.status_model import Condition, Eim, Radio, Severity, State, Status, Switch, Time, Trouble
+from ipad_agent.local.status_verdict import TABLE, verdict_of
 from situations import SITUATIONS, ago, ahead
 
 JARGON = ("ESipa", "ES10", "PSMO", "ISD-R", "EUICC_", "SM-DS", "notifyStateChange", "EPR")

@@ -4,19 +4,12 @@ import asyncio
 
 import pytest
 
-from ipad_agent.card.channel import (
-    AidNotFound,
-    ApduChannel,
-    CardNotReady,
-    ChannelLost,
-    ChannelRefused,
-    LossReason,
-)
-from ipad_agent.modem.access import ModemCardAccess
-from ipad_agent.modem.channels import class_on_channel
+from ipad_agent.card.apdu_channel import AidNotFound, ApduChannel, CardNotReady, ChannelLost, ChannelRefused, LossReason
 from ipad_agent.modem.errors import LinkDead, PortUnavailable
-from ipad_agent.modem.memory import ChannelRecord, VolatileChannelMemory
-from ipad_agent.modem.profile import ModuleProfile, ProfileSet, Uicc
+from ipad_agent.modem.module_profile import ModuleProfile, ProfileSet, Uicc
+from ipad_agent.modem.uicc.channel_record import ChannelRecord, VolatileChannelMemory
+from ipad_agent.modem.uicc.logical_channel import class_on_channel
+from ipad_agent.modem.uicc.modem_card_access import ModemCardAccess
 from virtual_time import run
 
 from .fakes import FakeModem, Later

@@ -13,16 +13,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ipad_agent.errors import Remedy
-from ipad_agent.modem import profile
-from ipad_agent.modem.discovery import RESTART_S, DiscoveringOpener, choose, match
+from ipad_agent.modem import module_profile
 from ipad_agent.modem.errors import ModemNotFound, PortUnavailable, ProfileError, SeveralModems
-from ipad_agent.modem.profile import ModuleProfile, UsbPorts
-from ipad_agent.modem.serial_port import SerialSettings
-from ipad_agent.modem.sysfs import Tty, UsbDevice, read_ttys, read_usb_devices
+from ipad_agent.modem.module_profile import ModuleProfile, UsbPorts
+from ipad_agent.modem.port.port_discovery import RESTART_S, DiscoveringOpener, choose, match
+from ipad_agent.modem.port.serial_port import SerialSettings
+from ipad_agent.modem.port.usb_sysfs import Tty, UsbDevice, read_ttys, read_usb_devices
 
 from .sys_tree import SysTree
 
-SHIPPED = profile.load([Path(__file__).resolve().parents[2] / "hw" / "modems"]).profiles
+SHIPPED = module_profile.load([Path(__file__).resolve().parents[2] / "hw" / "modems"]).profiles
 BY_PATH = "dev/serial/by-path/pci-0000:00:14.0-usb-0:"
 
 
@@ -352,7 +352,7 @@ async def test_what_was_found_is_really_opened(tree: SysTree) -> None:
 
 # -- the data ----------------------------------------------------------------------------------------------------------
 def parse(text: str) -> ModuleProfile:
-    return profile.parse(text, name="m", place="m.toml")
+    return module_profile.parse(text, name="m", place="m.toml")
 
 
 def test_a_file_of_ports_alone_fits_no_module() -> None:

@@ -4,12 +4,12 @@ import asyncio
 
 import pytest
 
-from ipad_agent.card.channel import ChannelLost
+from ipad_agent.card.apdu_channel import ChannelLost
 from ipad_agent.errors import ModemError
-from ipad_agent.modem.access import ModemCardAccess
 from ipad_agent.modem.errors import ResetNotPossible
-from ipad_agent.modem.memory import VolatileChannelMemory
-from ipad_agent.modem.profile import ModuleProfile, ProfileSet, Refresh, Rung
+from ipad_agent.modem.module_profile import ModuleProfile, ProfileSet, Refresh, Rung
+from ipad_agent.modem.uicc.channel_record import VolatileChannelMemory
+from ipad_agent.modem.uicc.modem_card_access import ModemCardAccess
 from virtual_time import run
 
 from .fakes import FakeModem

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ipad_agent.modem import profile
+from ipad_agent.modem import module_profile
 from ipad_agent.modem.errors import ProfileError
 
 SHIPPED = Path(__file__).resolve().parents[2] / "hw" / "modems"
@@ -24,12 +24,12 @@ order = ["csim"]
 """
 
 
-def parse(text: str) -> profile.ModuleProfile:
-    return profile.parse(text, name="m1", place="m1.toml")
+def parse(text: str) -> module_profile.ModuleProfile:
+    return module_profile.parse(text, name="m1", place="m1.toml")
 
 
 def test_every_shipped_profile_is_valid() -> None:
-    found = profile.load([SHIPPED])
+    found = module_profile.load([SHIPPED])
     assert found.problems == ()
     assert {entry.name for entry in found.profiles} == {
         "generic-3gpp",
@@ -62,19 +62,19 @@ def test_every_shipped_profile_is_valid() -> None:
     ],
 )
 def test_a_module_gets_the_profile_of_its_family(answers: tuple[str, str, str], name: str) -> None:
-    assert profile.load([SHIPPED]).choose(*answers).name == name
+    assert module_profile.load([SHIPPED]).choose(*answers).name == name
 
 
 def test_the_shipped_generic_profile_is_what_the_agent_does_without_any_file() -> None:
-    shipped = profile.load([SHIPPED]).named("generic-3gpp")
+    shipped = module_profile.load([SHIPPED]).named("generic-3gpp")
     assert shipped is not None
-    assert shipped.ladder == profile.GENERIC.ladder
-    assert shipped.uicc == profile.GENERIC.uicc
-    assert profile.ProfileSet(()).choose("a", "b", "c") is profile.GENERIC
+    assert shipped.ladder == module_profile.GENERIC.ladder
+    assert shipped.uicc == module_profile.GENERIC.uicc
+    assert module_profile.ProfileSet(()).choose("a", "b", "c") is module_profile.GENERIC
 
 
 def test_no_shipped_profile_switches_the_radio_off_for_good_or_writes_permanent_memory() -> None:
-    for entry in profile.load([SHIPPED]).profiles:
+    for entry in module_profile.load([SHIPPED]).profiles:
         for rung in entry.ladder.values():
             assert not rung.writes_nvm
             assert rung.restore or not any(c in ("AT+CFUN=0", "AT+CFUN=4") for c in rung.commands)
@@ -84,8 +84,8 @@ def test_a_profile_keeps_the_defaults_of_what_it_does_not_say() -> None:
     found = parse(MINIMAL)
     assert found.uicc.order == ("csim",)
     assert found.uicc.max_data_bytes == 255
-    assert found.ladder == profile.STANDARD_LADDER
-    assert found.evidence["uicc.order"].grade is profile.Grade.REPORTED
+    assert found.ladder == module_profile.STANDARD_LADDER
+    assert found.evidence["uicc.order"].grade is module_profile.Grade.REPORTED
 
 
 @pytest.mark.parametrize(
@@ -135,14 +135,14 @@ def test_a_broken_file_does_not_take_the_others_away(tmp_path: Path) -> None:
     (tmp_path / "binary.toml").write_bytes(b"\xff\xfe")
     (tmp_path / "huge.toml").write_text("#" * 70000)
     (tmp_path / "good.toml").write_text(MINIMAL)
-    found = profile.load([tmp_path, tmp_path / "missing"])
+    found = module_profile.load([tmp_path, tmp_path / "missing"])
     assert [entry.name for entry in found.profiles] == ["good"]
     assert len(found.problems) == 3
 
 
 def test_an_operators_file_hides_the_shipped_one_of_the_same_name(tmp_path: Path) -> None:
     (tmp_path / "quectel-eg25.toml").write_text(MINIMAL)
-    found = profile.load([tmp_path, SHIPPED])
+    found = module_profile.load([tmp_path, SHIPPED])
     own = found.named("quectel-eg25")
     assert own is not None
     assert own.title == "A module"
@@ -152,11 +152,11 @@ def test_an_operators_file_hides_the_shipped_one_of_the_same_name(tmp_path: Path
 def test_the_more_specific_profile_wins() -> None:
     general = parse(MINIMAL.replace("M1.*", ".*"))
     precise = parse(MINIMAL.replace('model = "M1.*"', 'model = "M1.*"\nmanufacturer = "ACME"'))
-    assert profile.ProfileSet((general, precise)).choose("acme", "M1", "") is precise
+    assert module_profile.ProfileSet((general, precise)).choose("acme", "M1", "") is precise
 
 
 def test_the_checkout_is_the_last_place_that_is_searched(tmp_path: Path) -> None:
-    folders = profile.search_path(tmp_path)
+    folders = module_profile.search_path(tmp_path)
     assert folders[0] == tmp_path
     assert folders[-1] == SHIPPED
     assert Path("/usr/share/ipad-agent/modems") in folders
@@ -192,4 +192,4 @@ def test_a_value_of_any_type_in_any_place_raises_nothing_but_its_own_error(text:
         key = data.draw(st.sampled_from(sorted(table)))
     table[key] = data.draw(VALUES)
     with contextlib.suppress(ProfileError):
-        profile.build(document, name="m1", place="m1.toml")
+        module_profile.build(document, name="m1", place="m1.toml")

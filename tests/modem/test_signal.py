@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ipad_agent.modem.signal import Signal, read_extended, read_plain
+from ipad_agent.modem.at.signal_quality import Signal, read_extended, read_plain
 
 
 @pytest.mark.parametrize(

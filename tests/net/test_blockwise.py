@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ipad_agent.net.blockwise import Adaptation, Block, BlockRequest, BlockResponse, Transfer
+from ipad_agent.net.coap.blockwise_transfer import Adaptation, Block, BlockRequest, BlockResponse, Transfer
 from ipad_agent.net.errors import PeerBusy, PeerStatus, ProtocolViolation, ResponseTooLarge
 
 CHANGED, CONTINUE, CONTENT = 0x44, 0x5F, 0x45

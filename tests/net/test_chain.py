@@ -12,9 +12,9 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-from ipad_agent.net.chain import Tolerance, Verdict, judge, names_host
 from ipad_agent.net.errors import Refusal, TrustRefused
-from ipad_agent.net.trust import NameCheck, Trust
+from ipad_agent.net.trust.certificate_chain import Tolerance, Verdict, judge, names_host
+from ipad_agent.net.trust.pinned_trust import NameCheck, Trust
 
 from .certs import CLIENT_AUTH, NOW, NOW_S, SERVER_AUTH, Identity, brainpool, issue, key_usage, p256
 

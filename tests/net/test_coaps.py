@@ -15,9 +15,11 @@ import pytest
 
 from ipad_agent.clock import SystemClock
 from ipad_agent.errors import ConfigError
-from ipad_agent.net.coaps import CoapsCarrier
-from ipad_agent.net.coaps_endpoint import CoapsEndpoint
-from ipad_agent.net.dtls import Psk
+from ipad_agent.net.coap.coaps_carrier import CoapsCarrier
+from ipad_agent.net.coap.coaps_endpoint import CoapsEndpoint
+from ipad_agent.net.dns_lookup import Address
+from ipad_agent.net.dtls.dtls_backend import Psk
+from ipad_agent.net.dtls.openssl_backend import OpenSslBackend
 from ipad_agent.net.errors import (
     HandshakeFailed,
     PeerBusy,
@@ -28,9 +30,7 @@ from ipad_agent.net.errors import (
     TrustRefused,
     Unreachable,
 )
-from ipad_agent.net.openssl import OpenSslBackend
-from ipad_agent.net.resolve import Address
-from ipad_agent.net.trust import Trust
+from ipad_agent.net.trust.pinned_trust import Trust
 
 from .certs import Identity, issue
 from .coap import (

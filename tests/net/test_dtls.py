@@ -11,12 +11,12 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from OpenSSL import SSL
 
 from ipad_agent.errors import IpadError
-from ipad_agent.net import openssl, openssl_client
-from ipad_agent.net.chain import Verdict, judge
-from ipad_agent.net.dtls import DtlsClient, DtlsEvent, DtlsSettings, Ended, Established, Psk, Received
+from ipad_agent.net.dtls import openssl_backend, openssl_client
+from ipad_agent.net.dtls.dtls_backend import DtlsClient, DtlsEvent, DtlsSettings, Ended, Established, Psk, Received
+from ipad_agent.net.dtls.openssl_backend import OpenSslBackend
 from ipad_agent.net.errors import BackendLacks, HandshakeFailed, Refusal, TrustRefused, Unreachable
-from ipad_agent.net.openssl import OpenSslBackend
-from ipad_agent.net.trust import Trust
+from ipad_agent.net.trust.certificate_chain import Verdict, judge
+from ipad_agent.net.trust.pinned_trust import Trust
 
 from .certs import NOW_S, Identity, brainpool, issue
 from .dtls_server import ServerSide, server_context
@@ -319,7 +319,7 @@ def test_server_with_a_certificate_only_is_no_psk_server(server: Identity) -> No
 
 
 def test_session_that_came_about_without_the_key_is_not_used(monkeypatch: pytest.MonkeyPatch, server: Identity) -> None:
-    monkeypatch.setattr(openssl, "_PSK_SUITES", openssl._CERTIFICATE_SUITES)
+    monkeypatch.setattr(openssl_backend, "_PSK_SUITES", openssl_backend._CERTIFICATE_SUITES)
     error = failure(psk_wire(PSK, server_context(server)))
     assert isinstance(error, TrustRefused)
     assert error.reason is Refusal.NO_PSK
@@ -339,7 +339,7 @@ class Binding:
     def __getattr__(self, name: str) -> object:
         if name in self._missing:
             raise AttributeError(name)
-        return getattr(openssl.SSL._lib, name)  # type: ignore[attr-defined]
+        return getattr(openssl_backend.SSL._lib, name)  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(
@@ -353,7 +353,7 @@ class Binding:
 def test_library_that_lacks_what_is_needed_is_reported(
     monkeypatch: pytest.MonkeyPatch, missing: str, psk: Psk | None, words: str
 ) -> None:
-    monkeypatch.setattr(openssl, "_LIB", Binding(missing))
+    monkeypatch.setattr(openssl_backend, "_LIB", Binding(missing))
     with pytest.raises(BackendLacks, match=words):
         OpenSslBackend().client(settings(psk=psk), no_judge)
 
@@ -368,8 +368,8 @@ def test_library_that_cannot_tell_resumed_sessions_is_not_used(
 def test_library_that_cannot_choose_curves_serves_p256_but_no_special_choice(
     monkeypatch: pytest.MonkeyPatch, server: Identity
 ) -> None:
-    monkeypatch.setattr(openssl, "_LIB", Binding("SSL_CTX_set1_curves_list"))
-    monkeypatch.setattr(openssl, "_shared_libssl", lambda: None)
+    monkeypatch.setattr(openssl_backend, "_LIB", Binding("SSL_CTX_set1_curves_list"))
+    monkeypatch.setattr(openssl_backend, "_shared_libssl", lambda: None)
     assert established(connect(OpenSslBackend(), server_context(server), Trust.spki(server.spki)))
     with pytest.raises(BackendLacks, match="curves"):
         OpenSslBackend().client(settings(groups="brainpoolP256r1"), no_judge)
@@ -378,10 +378,10 @@ def test_library_that_cannot_choose_curves_serves_p256_but_no_special_choice(
 def test_foreign_copy_of_libssl_is_never_given_our_context(monkeypatch: pytest.MonkeyPatch) -> None:
     class Foreign(Binding):
         def DTLS_method(self) -> object:  # noqa: N802 - OpenSSL's name
-            return openssl._FFI.cast("void *", 4096)
+            return openssl_backend._FFI.cast("void *", 4096)
 
-    monkeypatch.setattr(openssl, "_LIB", Foreign())
-    assert openssl._shared_libssl() is None
+    monkeypatch.setattr(openssl_backend, "_LIB", Foreign())
+    assert openssl_backend._shared_libssl() is None
 
 
 def test_unknown_curve_is_reported() -> None:

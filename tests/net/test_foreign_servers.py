@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from ipad_agent.net.coaps import CoapsCarrier
-from ipad_agent.net.coaps_endpoint import CoapsEndpoint
-from ipad_agent.net.dtls import Psk
+from ipad_agent.net.coap.coaps_carrier import CoapsCarrier
+from ipad_agent.net.coap.coaps_endpoint import CoapsEndpoint
+from ipad_agent.net.dtls.dtls_backend import Psk
 from ipad_agent.net.errors import HandshakeFailed, PeerStatus, TransferTimeout, TrustRefused
-from ipad_agent.net.trust import Trust
+from ipad_agent.net.trust.pinned_trust import Trust
 
 from .certs import Identity, brainpool, issue
 

@@ -31,12 +31,12 @@ from ipad_agent.net import (
     Trust,
     TrustRefused,
     Unreachable,
-    tls_client,
 )
-from ipad_agent.net.https import HttpsCarrier
-from ipad_agent.net.https_connection import Progress
-from ipad_agent.net.resolve import Address
-from ipad_agent.net.tls_client import TlsClient
+from ipad_agent.net.dns_lookup import Address
+from ipad_agent.net.https import tls_client
+from ipad_agent.net.https.https_carrier import HttpsCarrier
+from ipad_agent.net.https.https_connection import Progress
+from ipad_agent.net.https.tls_client import TlsClient
 
 from .certs import Identity, brainpool, issue
 from .https_server import Client, Script, Server, context_for, echo

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ipad_agent.net.dtls.dtls_records import pack, split
 from ipad_agent.net.errors import ProtocolViolation
-from ipad_agent.net.records import pack, split
 
 
 def record(kind: int, size: int) -> bytes:

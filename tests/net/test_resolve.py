@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from ipad_agent.net.dns_lookup import MAX_ADDRESSES, Address, resolve
 from ipad_agent.net.errors import Unreachable
-from ipad_agent.net.resolve import MAX_ADDRESSES, Address, resolve
 
 
 def replace_getaddrinfo(monkeypatch: pytest.MonkeyPatch, lookup: Callable[[], Any]) -> None:

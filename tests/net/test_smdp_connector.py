@@ -10,8 +10,16 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
-from ipad_agent.net import HttpsCarrier, HttpsEndpoint, NameCheck, Trust, TrustRefused, TrustUnusable, WatchedCarrier
-from ipad_agent.net.anchors import read_folder, web_pki
+from ipad_agent.net import (
+    HttpsCarrier,
+    HttpsEndpoint,
+    NameCheck,
+    Trust,
+    TrustRefused,
+    TrustUnusable,
+    WatchedCarrier,
+)
+from ipad_agent.net.trust.trust_anchors import read_folder, web_pki
 from ipad_agent.smdp import AddressUnusable, SmdpConnector, SmdpSettings, SmdpTrustUnknown
 
 from .certs import Identity, brainpool, issue

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ipad_agent.net.errors import TrustUnusable
-from ipad_agent.net.trust import NameCheck, Pinned, Trust, clock_is_plausible
+from ipad_agent.net.trust.pinned_trust import NameCheck, Pinned, Trust, clock_is_plausible
 
 from .certs import Identity, brainpool, issue
 

@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ipad_agent.policy import guardian
-from ipad_agent.policy.guardian import Decision, Findings, Kind, Sign, Watch
-from ipad_agent.policy.guardian_document import from_document, to_document
-from ipad_agent.policy.guardian_settings import NORMAL, GuardianSettings
+from ipad_agent.policy.guardian import guardian_rules
+from ipad_agent.policy.guardian.guardian_document import from_document, to_document
+from ipad_agent.policy.guardian.guardian_rules import Decision, Findings, Kind, Sign, Watch
+from ipad_agent.policy.guardian.guardian_settings import NORMAL, GuardianSettings
 from ipad_agent.policy.instant import Instant
-from ipad_agent.policy.outcome import Outcome
+from ipad_agent.policy.polling.poll_outcome import Outcome
 
 HOUR_S = 3600.0
 DAY_S = 24 * HOUR_S
@@ -39,7 +39,7 @@ class Device:
     passed_s: float = 0.0
 
     def __post_init__(self) -> None:
-        self.watch = guardian.start(None, self.now, self.settings)
+        self.watch = guardian_rules.start(None, self.now, self.settings)
 
     @property
     def now(self) -> Instant:
@@ -47,7 +47,7 @@ class Device:
 
     @property
     def decision(self) -> Decision:
-        return guardian.decide(self.watch, self.settings)
+        return guardian_rules.decide(self.watch, self.settings)
 
     @property
     def kind(self) -> Kind:
@@ -59,10 +59,10 @@ class Device:
         self.passed_s += duration_s
 
     def look(self, found: Findings) -> None:
-        self.watch = guardian.look(self.watch, self.now, found, self.settings)
+        self.watch = guardian_rules.look(self.watch, self.now, found, self.settings)
 
     def poll(self, outcome: Outcome = Outcome.UNREACHABLE) -> None:
-        self.watch = guardian.cycle(self.watch, outcome)
+        self.watch = guardian_rules.cycle(self.watch, outcome)
 
     def run(
         self,
@@ -88,11 +88,11 @@ class Device:
         self.boots += 1
         self.up_s = 20.0
         self.wall_s = self.wall_s + duration_s if clock else 0.0
-        self.watch = guardian.start(self.watch, self.now, self.settings)
+        self.watch = guardian_rules.start(self.watch, self.now, self.settings)
 
     def restart(self) -> None:
         """The process alone."""
-        self.watch = guardian.start(self.stored(), self.now, self.settings)
+        self.watch = guardian_rules.start(self.stored(), self.now, self.settings)
 
     def stored(self) -> Watch:
         found = from_document(json.loads(json.dumps(to_document(self.watch))))
@@ -267,7 +267,7 @@ def test_a_look_into_another_boot_counts_nothing() -> None:
     device.boots += 1
     for up_s in (20.0, 1e6):
         device.up_s = up_s
-        assert guardian.look(device.watch, device.now, CUT_OFF, NORMAL).lost_s == before
+        assert guardian_rules.look(device.watch, device.now, CUT_OFF, NORMAL).lost_s == before
 
 
 def test_a_failed_poll_of_this_boot_is_needed() -> None:
@@ -314,7 +314,7 @@ def test_a_restarted_process_goes_on_where_it_was() -> None:
 
 def test_a_profile_that_never_worked_gets_an_hour_and_two_polls() -> None:
     device = Device()
-    device.watch = guardian.unproven(device.watch)
+    device.watch = guardian_rules.unproven(device.watch)
     device.poll()
     device.poll()
     assert device.run(HOUR_S - 600, CUT_OFF, None) is Kind.LOST
@@ -323,7 +323,7 @@ def test_a_profile_that_never_worked_gets_an_hour_and_two_polls() -> None:
 
 def test_two_failed_polls_are_not_too_few_for_a_profile_that_never_worked_but_one_is() -> None:
     device = Device()
-    device.watch = guardian.unproven(device.watch)
+    device.watch = guardian_rules.unproven(device.watch)
     device.poll()
     assert device.run(3 * HOUR_S, CUT_OFF, None) is Kind.LOST
 
@@ -333,7 +333,7 @@ def test_two_failed_polls_are_not_too_few_for_a_profile_that_never_worked_but_on
 )
 def test_one_success_proves_it(success: Callable[[Device], None]) -> None:
     device = Device()
-    device.watch = guardian.unproven(device.watch)
+    device.watch = guardian_rules.unproven(device.watch)
     success(device)
     assert device.run(23 * HOUR_S, CUT_OFF) is Kind.LOST
 
@@ -341,10 +341,10 @@ def test_one_success_proves_it(success: Callable[[Device], None]) -> None:
 def test_losses_of_the_former_profile_are_not_held_against_the_new_one() -> None:
     device = Device()
     device.run(23 * HOUR_S, CUT_OFF)
-    device.watch = guardian.unproven(device.watch)
+    device.watch = guardian_rules.unproven(device.watch)
     assert device.kind is Kind.WATCH
     device.run(23 * HOUR_S, CUT_OFF, None)
-    device.watch = guardian.switched(device.watch, device.now)
+    device.watch = guardian_rules.switched(device.watch, device.now)
     assert device.kind is Kind.WATCH
 
 
@@ -354,13 +354,13 @@ def test_losses_of_the_former_profile_are_not_held_against_the_new_one() -> None
 def in_fallback(settings: GuardianSettings = NORMAL) -> Device:
     device = Device(settings)
     device.run(DAY_S, CUT_OFF)
-    device.watch = guardian.fell_back(device.watch)
+    device.watch = guardian_rules.fell_back(device.watch)
     return device
 
 
 def attempt(device: Device, *, works: bool) -> None:
-    device.watch = guardian.returning(device.watch)
-    device.watch = guardian.returned(device.watch) if works else guardian.fell_back(device.watch)
+    device.watch = guardian_rules.returning(device.watch)
+    device.watch = guardian_rules.returned(device.watch) if works else guardian_rules.fell_back(device.watch)
 
 
 def test_the_former_profile_is_tried_again_after_a_day() -> None:
@@ -397,7 +397,7 @@ def test_a_fallback_profile_without_connectivity_is_no_place_to_stay_for_ever() 
 def test_an_attempt_that_takes_the_power_down_with_it_counts_and_is_not_repeated_at_once() -> None:
     device = in_fallback()
     device.run(DAY_S, WORKING, Outcome.IDLE)
-    device.watch = guardian.returning(device.watch)
+    device.watch = guardian_rules.returning(device.watch)
     device.off(60)
     assert device.kind is Kind.IN_FALLBACK
     assert device.watch.returns == 1
@@ -410,7 +410,7 @@ def test_a_profile_that_comes_and_goes_is_given_up_although_each_return_seemed_t
         attempt(device, works=True)
         device.run(6 * HOUR_S, WORKING, Outcome.IDLE)
         assert device.run(2 * DAY_S, CUT_OFF) is Kind.FALLBACK_NOW
-        device.watch = guardian.fell_back(device.watch)
+        device.watch = guardian_rules.fell_back(device.watch)
     assert device.run(60 * DAY_S, WORKING, Outcome.IDLE) is Kind.GIVEN_UP_RETURNING
 
 
@@ -429,14 +429,14 @@ def test_two_returns_that_lasted_most_of_a_day_do_not_make_one_that_lasted() -> 
         attempt(device, works=True)
         device.run(20 * HOUR_S, WORKING, Outcome.IDLE)
         assert device.run(2 * DAY_S, CUT_OFF) is Kind.FALLBACK_NOW
-        device.watch = guardian.fell_back(device.watch)
+        device.watch = guardian_rules.fell_back(device.watch)
     assert device.watch.returns == 2
 
 
 def test_an_order_of_the_eim_ends_it_all() -> None:
     device = in_fallback()
     device.watch = replace(device.watch, returns=NORMAL.max_returns)
-    device.watch = guardian.switched(device.watch, device.now)
+    device.watch = guardian_rules.switched(device.watch, device.now)
     assert device.kind is Kind.WATCH
     assert device.watch.returns == 0
 
@@ -446,7 +446,7 @@ def test_an_order_of_the_eim_ends_it_all() -> None:
 
 def intervals(device: Device, *, for_good: bool, count: int) -> Iterator[float]:
     for _ in range(count):
-        device.watch = guardian.refused(device.watch, for_good=for_good)
+        device.watch = guardian_rules.refused(device.watch, for_good=for_good)
         before_s = device.passed_s
         device.run(10 * DAY_S, CUT_OFF, None)
         assert device.kind is Kind.FALLBACK_NOW
@@ -470,7 +470,7 @@ def test_a_card_without_a_fallback_profile_is_asked_once_a_day() -> None:
 def test_the_pause_after_a_refusal_outlives_restarts_and_reboots() -> None:
     device = Device()
     device.run(DAY_S, CUT_OFF)
-    device.watch = guardian.refused(device.watch, for_good=True)
+    device.watch = guardian_rules.refused(device.watch, for_good=True)
     for _ in range(50):
         device.off(60)
         device.poll()
@@ -480,21 +480,21 @@ def test_the_pause_after_a_refusal_outlives_restarts_and_reboots() -> None:
 def test_no_number_of_refusals_is_too_many() -> None:
     watch = Device().watch
     for _ in range(3000):
-        watch = guardian.refused(watch, for_good=False)
+        watch = guardian_rules.refused(watch, for_good=False)
     assert watch.pause_s == DAY_S
 
 
 def test_a_card_that_knows_no_way_back_is_not_asked_for_one_again_and_again() -> None:
     device = in_fallback()
     device.run(DAY_S, WORKING, Outcome.IDLE)
-    device.watch = guardian.no_return(device.watch)
+    device.watch = guardian_rules.no_return(device.watch)
     assert device.run(60 * DAY_S, WORKING, Outcome.IDLE) is Kind.WATCH
 
 
 def test_an_attempt_that_the_card_refuses_is_made_again_soon_and_does_not_count() -> None:
     device = in_fallback()
     device.run(DAY_S, WORKING, None)
-    device.watch = guardian.return_refused(guardian.returning(device.watch), NORMAL)
+    device.watch = guardian_rules.return_refused(guardian_rules.returning(device.watch), NORMAL)
     assert device.watch.returns == 0
     assert device.run(540, NOTHING, None) is Kind.IN_FALLBACK
     assert device.run(60, NOTHING, None) is Kind.RETURN_NOW
@@ -579,13 +579,13 @@ def test_rubbish_is_no_watch(document: object) -> None:
 
 @given(watches, findings, st.sampled_from(Outcome), seconds)
 def test_every_watch_can_go_on(watch: Watch, found: Findings, outcome: Outcome, up_s: float) -> None:
-    use(guardian.cycle(watch, outcome), found, up_s)
+    use(guardian_rules.cycle(watch, outcome), found, up_s)
 
 
 def use(watch: Watch, found: Findings, up_s: float = 1e6) -> None:
     now = Instant(1.8e9, up_s, watch.looked.boot_id)
-    moved = guardian.look(guardian.start(watch, now, NORMAL), now, found, NORMAL)
-    decision = guardian.decide(moved, NORMAL)
+    moved = guardian_rules.look(guardian_rules.start(watch, now, NORMAL), now, found, NORMAL)
+    decision = guardian_rules.decide(moved, NORMAL)
     assert decision.acts_in_s is None or decision.acts_in_s >= 0
     assert (decision.kind in (Kind.FALLBACK_NOW, Kind.RETURN_NOW)) is (decision.acts_in_s == 0)
     assert decision.sentence
@@ -595,5 +595,5 @@ def use(watch: Watch, found: Findings, up_s: float = 1e6) -> None:
 def test_no_poll_alone_makes_a_device_fall_back_that_was_connected_at_the_last_look(
     watch: Watch, outcome: Outcome
 ) -> None:
-    connected = guardian.look(replace(watch, in_fallback=False), watch.looked, WORKING, NORMAL)
-    assert guardian.decide(guardian.cycle(connected, outcome), NORMAL).kind is Kind.WATCH
+    connected = guardian_rules.look(replace(watch, in_fallback=False), watch.looked, WORKING, NORMAL)
+    assert guardian_rules.decide(guardian_rules.cycle(connected, outcome), NORMAL).kind is Kind.WATCH

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ipad_agent.policy.window import DAY_MIN, Window
+from ipad_agent.policy.polling.daily_window import DAY_MIN, Window
 
 
 @pytest.mark.parametrize(

@@ -9,20 +9,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from ipad_agent.codec import esipa, tlv
-from ipad_agent.codec.device import IpaFeature
-from ipad_agent.codec.es9 import EventEntries
-from ipad_agent.codec.es10_rsp import ServerSigned1, SmdpSigned2
-from ipad_agent.codec.esipa import EimPackage
-from ipad_agent.codec.esipa_rsp import (
+from ipad_agent.codec.ber import tlv
+from ipad_agent.codec.ber.object_identifier import encode_oid
+from ipad_agent.codec.ber.tlv import Tlv
+from ipad_agent.codec.es10.es10_download import ServerSigned1, SmdpSigned2
+from ipad_agent.codec.es10.profile_info import ProfileMetadata
+from ipad_agent.codec.esipa import eim_package
+from ipad_agent.codec.esipa.device_info import IpaFeature
+from ipad_agent.codec.esipa.eim_package import EimPackage
+from ipad_agent.codec.esipa.esipa_download import (
     AuthenticateClientOk,
     AuthenticateClientSmds,
     BoundProfilePackage,
     InitiateAuthenticationOk,
 )
-from ipad_agent.codec.oid import encode_oid
-from ipad_agent.codec.profiles import ProfileMetadata
-from ipad_agent.codec.tlv import Tlv
+from ipad_agent.codec.rsp.es9_messages import EventEntries
 from ipad_agent.errors import IpadError, NetworkError, Remedy, Side
 from ipad_agent.procedures.ports import SmdpLink
 
@@ -292,7 +293,7 @@ SMDS = "A002A200"
 def trigger(data: str = CODE, *, transaction: bytes | None = EIM_TRANSACTION) -> EimPackage:
     """The eIM's answer with a download order."""
     echo = b"" if transaction is None else tlv.encode(0x82, transaction)
-    return esipa.parse_get_eim_package_response(tlv.encode(0xBF4F, tlv.encode(0xBF54, bytes.fromhex(data), echo)))
+    return eim_package.parse_get_eim_package_response(tlv.encode(0xBF4F, tlv.encode(0xBF54, bytes.fromhex(data), echo)))
 
 
 def code(text: str) -> str:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from ipad_agent.codec import tlv
-from ipad_agent.codec.device import IpaCapabilities, IpaFeature
-from ipad_agent.codec.eim_config import EimConfigurationData
-from ipad_agent.codec.es10 import (
+from ipad_agent.codec.ber import tlv
+from ipad_agent.codec.ber.tlv_fields import ResultCode
+from ipad_agent.codec.es10.eim_configuration import EimConfigurationData
+from ipad_agent.codec.es10.es10_requests import (
     AddInitialEimResult,
     AuthenticateServerResponse,
     CancelSessionResponse,
@@ -23,29 +23,29 @@ from ipad_agent.codec.es10 import (
     parse_cancel_session,
     parse_prepare_download,
 )
-from ipad_agent.codec.esipa import EimPackage, NoPackage, ProvideResultResponse, StateChangeCause
-from ipad_agent.codec.esipa_rsp import (
+from ipad_agent.codec.es10.euicc_info import EuiccInfo1, EuiccInfo2
+from ipad_agent.codec.es10.euicc_package import EuiccPackageResult
+from ipad_agent.codec.es10.notifications import AllPackageResults, Criterion, RetrievedNotifications
+from ipad_agent.codec.es10.profile_info import ProfileInfo
+from ipad_agent.codec.es10.rules_authorisation_table import RulesAuthorisationTable
+from ipad_agent.codec.esipa.device_info import IpaCapabilities, IpaFeature
+from ipad_agent.codec.esipa.eim_package import EimPackage, NoPackage, ProvideResultResponse, StateChangeCause
+from ipad_agent.codec.esipa.esipa_download import (
     AuthenticateClientOk,
     AuthenticateClientSmds,
     BoundProfilePackage,
     InitiateAuthenticationOk,
 )
-from ipad_agent.codec.euicc_info import EuiccInfo1, EuiccInfo2
-from ipad_agent.codec.euicc_package import EuiccPackageResult
-from ipad_agent.codec.fields import ResultCode
 from ipad_agent.codec.identifiers import Eid, Plmn
-from ipad_agent.codec.notifications import AllPackageResults, Criterion, RetrievedNotifications
-from ipad_agent.codec.profiles import ProfileInfo
-from ipad_agent.codec.rat import RulesAuthorisationTable
 from ipad_agent.errors import CodecError
-from ipad_agent.policy.switch_settings import SwitchSettings
-from ipad_agent.procedures.backoff import Receivers
+from ipad_agent.policy.switching.switch_settings import SwitchSettings
 from ipad_agent.procedures.context import Association, Context, DownloadRules
-from ipad_agent.procedures.ledger import Ledger
 from ipad_agent.procedures.ports import SmdpConnector
-from ipad_agent.procedures.state_change import StateChanges
-from ipad_agent.procedures.switches import Switches
-from ipad_agent.procedures.work import WorkList
+from ipad_agent.procedures.records.local_switch_record import Ledger
+from ipad_agent.procedures.records.owed_work import WorkList
+from ipad_agent.procedures.records.receiver_backoff import Receivers
+from ipad_agent.procedures.records.state_changes import StateChanges
+from ipad_agent.procedures.records.switch_record import Switches
 
 EID = Eid.parse("89049032000000000000000000000124")
 ICCID_A = "5A0A98001032547698103214"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ipad_agent.codec.esipa import StateChangeCause
-from ipad_agent.codec.profiles import ProfileInfo
-from ipad_agent.procedures.ledger import Ledger
+from ipad_agent.codec.es10.profile_info import ProfileInfo
+from ipad_agent.codec.esipa.eim_package import StateChangeCause
+from ipad_agent.procedures.records.local_switch_record import Ledger
 
 from .fakes import ICCID_A, ICCID_B, Bench, profile
 

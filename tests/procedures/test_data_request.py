@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from ipad_agent.codec import tlv
-from ipad_agent.codec.data_request import IpaEuiccDataRequest
-from ipad_agent.codec.es10 import Certificates
-from ipad_agent.codec.fields import ResultCode
+from ipad_agent.codec.ber import tlv
+from ipad_agent.codec.ber.tlv_fields import ResultCode
+from ipad_agent.codec.es10.es10_requests import Certificates
+from ipad_agent.codec.esipa.ipa_euicc_data import IpaEuiccDataRequest
 from ipad_agent.errors import CardError, ModemError, Remedy
-from ipad_agent.procedures import data_request
+from ipad_agent.procedures.packages import data_request_answer
 
 from .fakes import ICCID_A, Bench, eim_config, notification, profile, signed_result
 
@@ -19,7 +19,7 @@ def request(hex_body: str) -> IpaEuiccDataRequest:
 
 
 async def ask(bench: Bench, hex_body: str) -> bytes:
-    return await data_request.answer(bench.context, bench.eim, request(hex_body))
+    return await data_request_answer.answer(bench.context, bench.eim, request(hex_body))
 
 
 async def item(bench: Bench, hex_body: str) -> tlv.Tlv:

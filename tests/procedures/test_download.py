@@ -8,17 +8,17 @@ from collections.abc import Callable
 
 import pytest
 
-from ipad_agent.codec import tlv
-from ipad_agent.codec.device import IpaFeature
-from ipad_agent.codec.es9 import EventEntries, EventEntry
-from ipad_agent.codec.es10 import ConfiguredAddresses
-from ipad_agent.codec.esipa import ProvideResultResponse, StateChangeCause
-from ipad_agent.codec.esipa_rsp import AuthenticateClientSmds
-from ipad_agent.codec.trigger import DownloadTrigger
+from ipad_agent.codec.ber import tlv
+from ipad_agent.codec.es10.es10_requests import ConfiguredAddresses
+from ipad_agent.codec.esipa.device_info import IpaFeature
+from ipad_agent.codec.esipa.download_trigger import DownloadTrigger
+from ipad_agent.codec.esipa.eim_package import ProvideResultResponse, StateChangeCause
+from ipad_agent.codec.esipa.esipa_download import AuthenticateClientSmds
+from ipad_agent.codec.rsp.es9_messages import EventEntries, EventEntry
 from ipad_agent.errors import CardError, EimError, NetworkError, Remedy
 from ipad_agent.procedures.context import DownloadRules
-from ipad_agent.procedures.poll import PollEnd, poll
-from ipad_agent.procedures.state_change import snapshot
+from ipad_agent.procedures.records.state_changes import snapshot
+from ipad_agent.procedures.retrieval.eim_package_retrieval import PollEnd, poll
 
 from .downloads import (
     ADDRESS,

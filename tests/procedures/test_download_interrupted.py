@@ -7,10 +7,10 @@ from collections.abc import Callable
 
 import pytest
 
-from ipad_agent.codec.esipa import DownloadTriggerOrder
+from ipad_agent.codec.esipa.eim_package import DownloadTriggerOrder
 from ipad_agent.errors import NetworkError
-from ipad_agent.procedures.poll import PollEnd, poll
-from ipad_agent.procedures.work import Stage, WorkKind, WorkList
+from ipad_agent.procedures.records.owed_work import Stage, WorkKind, WorkList
+from ipad_agent.procedures.retrieval.eim_package_retrieval import PollEnd, poll
 
 from .downloads import ADDRESS, PowerCut, Server, bench, error_of, installation_result, keep, outcome, smdp
 from .fakes import Bench, FakeCard

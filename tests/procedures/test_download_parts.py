@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from ipad_agent.codec.device import IpaFeature
-from ipad_agent.codec.rat import OperatorId, RulesAuthorisationTable
-from ipad_agent.codec.trigger import DownloadData, UseActivationCode, UseDefaultSmdp
-from ipad_agent.procedures import confirmation, ppr
-from ipad_agent.procedures.backoff import Receivers
-from ipad_agent.procedures.choose import Way, choose_way
-from ipad_agent.procedures.progress import Progress
+from ipad_agent.codec.es10.rules_authorisation_table import OperatorId, RulesAuthorisationTable
+from ipad_agent.codec.esipa.device_info import IpaFeature
+from ipad_agent.codec.esipa.download_trigger import DownloadData, UseActivationCode, UseDefaultSmdp
+from ipad_agent.procedures.download import confirmation_code, profile_policy_rules
+from ipad_agent.procedures.download.download_progress import Progress
+from ipad_agent.procedures.records.receiver_backoff import Receivers
+from ipad_agent.procedures.rsp.download_way import Way, choose_way
 
 from .fakes import FakeClock, FakeMemory
 
@@ -51,13 +51,13 @@ def test_the_entry_on_the_card_and_what_this_ipa_can_do_choose_the_way(
 def test_the_hash_of_a_confirmation_code_is_that_of_openssl() -> None:
     # openssl dgst -sha256 of openssl dgst -sha256 -binary of '12345678', followed by the eight bytes
     expected = "f2c294f13be780a590e70b815392f423756fc30246f785acbe2523882dcaab19"
-    assert confirmation.hash_of("12345678", bytes.fromhex("0123456789ABCDEF")).hex() == expected
+    assert confirmation_code.hash_of("12345678", bytes.fromhex("0123456789ABCDEF")).hex() == expected
 
 
 def test_a_confirmation_code_is_hashed_as_utf8() -> None:
     # openssl dgst -sha256 of openssl dgst -sha256 -binary of 'Ünïcode', followed by one zero byte
     expected = "581923e4dbc4a9833c064aff3bb6bdd69057617c73d4898a3441a2c5ad32a08c"
-    assert confirmation.hash_of("Ünïcode", b"\x00").hex() == expected
+    assert confirmation_code.hash_of("Ünïcode", b"\x00").hex() == expected
 
 
 # -- policy rules (SGP.22 v2.5 §2.9.2, §2.9.3) -----------------------------------------------------------------------
@@ -116,7 +116,7 @@ def test_policy_rules_come_only_with_an_authorisation_of_the_card(
     why: str | None,
 ) -> None:
     given: dict[str, object] = {"forbidden": set(), "operational_installed": False, "consent_given": False}
-    said = ppr.refusal(rules, owner, table=rat, **(given | options))  # type: ignore[arg-type]  # by name
+    said = profile_policy_rules.refusal(rules, owner, table=rat, **(given | options))  # type: ignore[arg-type]  # by name
     assert (said is None) if why is None else (said is not None and why in said.sentence)
     assert said is None or said.consent_missing is (why == "consent")
 

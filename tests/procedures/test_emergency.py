@@ -7,12 +7,13 @@ import asyncio
 
 import pytest
 
-from ipad_agent.codec.esipa import StateChangeCause
-from ipad_agent.codec.fields import ResultCode
-from ipad_agent.procedures import emergency, immediate
-from ipad_agent.procedures.ledger import What
-from ipad_agent.procedures.local_switch import End, LocalSwitch, settle
-from ipad_agent.procedures.work import WorkKind
+from ipad_agent.codec.ber.tlv_fields import ResultCode
+from ipad_agent.codec.esipa.eim_package import StateChangeCause
+from ipad_agent.procedures.download import immediate_enable
+from ipad_agent.procedures.records.local_switch_record import What
+from ipad_agent.procedures.records.owed_work import WorkKind
+from ipad_agent.procedures.switching import emergency_profile
+from ipad_agent.procedures.switching.local_switch import End, LocalSwitch, settle
 from virtual_time import run
 
 from .fakes import Bench
@@ -20,11 +21,11 @@ from .local_card import ECALL, EIMS, WORK, device, ledger, profiles, says, switc
 
 
 async def enable(bench: Bench) -> LocalSwitch:
-    return await emergency.enable(bench.context, ledger(bench), EIMS)
+    return await emergency_profile.enable(bench.context, ledger(bench), EIMS)
 
 
 async def disable(bench: Bench) -> LocalSwitch:
-    return await emergency.disable(bench.context, ledger(bench), EIMS)
+    return await emergency_profile.disable(bench.context, ledger(bench), EIMS)
 
 
 async def test_every_eim_is_told_that_the_emergency_profile_is_enabled_and_that_it_is_not_any_more() -> None:
@@ -85,13 +86,13 @@ async def test_after_a_restart_in_the_middle_the_eims_are_told_all_the_same() ->
 
 
 def test_the_emergency_profile_is_the_one_with_the_indication() -> None:
-    found = emergency.find(profiles(WORK))
+    found = emergency_profile.find(profiles(WORK))
     assert found is not None
     assert (str(found.profile.iccid), found.enabled) == (ECALL, False)
-    found = emergency.find([*profiles(WORK), *profiles(ECALL)])
+    found = emergency_profile.find([*profiles(WORK), *profiles(ECALL)])
     assert found is not None
     assert found.enabled
-    assert emergency.find(profiles(WORK)[:2]) is None
+    assert emergency_profile.find(profiles(WORK)[:2]) is None
 
 
 # -- immediate enabling, whose card may be busy as well ----------------------------------------------------------------
@@ -110,7 +111,7 @@ def test_immediate_enabling_asks_a_busy_card_three_times(times: int, enabled: bo
         bench.card.immediate_enable = enable_at_once  # type: ignore[method-assign]  # one answer after the other
         begin_s = asyncio.get_running_loop().time()
         work = bench.context.work.take("eim1", bench.eim.config.raw, WorkKind.TRIGGER, b"", None)
-        assert await immediate.try_enable(bench.context, bench.eim, work, None) is enabled
+        assert await immediate_enable.try_enable(bench.context, bench.eim, work, None) is enabled
         assert bench.card.log.count("enable") == log
         assert asyncio.get_running_loop().time() - begin_s == pytest.approx(2.0 * (log - 1))
 

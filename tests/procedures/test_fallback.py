@@ -7,13 +7,13 @@ from collections.abc import Awaitable, Callable, Mapping
 
 import pytest
 
-from ipad_agent.codec.esipa import StateChangeCause
-from ipad_agent.codec.fields import ResultCode
+from ipad_agent.codec.ber.tlv_fields import ResultCode
+from ipad_agent.codec.esipa.eim_package import StateChangeCause
 from ipad_agent.errors import CardError, ModemError, Remedy, StoreError
-from ipad_agent.procedures import fallback
 from ipad_agent.procedures.context import Context
-from ipad_agent.procedures.ledger import DOCUMENT, Ledger, What
-from ipad_agent.procedures.local_switch import End, LocalSwitch, settle
+from ipad_agent.procedures.records.local_switch_record import DOCUMENT, Ledger, What
+from ipad_agent.procedures.switching import fallback_mechanism
+from ipad_agent.procedures.switching.local_switch import End, LocalSwitch, settle
 from virtual_time import run
 
 from .fakes import Bench, FakeMemory
@@ -28,11 +28,11 @@ class NotThere(CardError):
 
 
 async def execute(bench: Bench) -> LocalSwitch:
-    return await fallback.execute(bench.context, ledger(bench), EIMS)
+    return await fallback_mechanism.execute(bench.context, ledger(bench), EIMS)
 
 
 async def return_back(bench: Bench) -> LocalSwitch:
-    return await fallback.return_back(bench.context, ledger(bench), EIMS)
+    return await fallback_mechanism.return_back(bench.context, ledger(bench), EIMS)
 
 
 # -- what the card does ------------------------------------------------------------------------------------------------

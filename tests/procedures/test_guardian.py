@@ -9,13 +9,13 @@ import pytest
 
 from ipad_agent.errors import StoreError
 from ipad_agent.events import Event, listen
-from ipad_agent.policy.guardian import Kind
-from ipad_agent.policy.guardian_settings import NORMAL
-from ipad_agent.policy.outcome import Outcome
-from ipad_agent.policy.verdict import Finding, Stage
-from ipad_agent.procedures.guardian import DOCUMENT, Guardian
-from ipad_agent.procedures.ledger import What
-from ipad_agent.procedures.local_switch import End, LocalSwitch
+from ipad_agent.policy.guardian.guardian_rules import Kind
+from ipad_agent.policy.guardian.guardian_settings import NORMAL
+from ipad_agent.policy.polling.poll_outcome import Outcome
+from ipad_agent.policy.switching.proof_stage import Finding, Stage
+from ipad_agent.procedures.guardian.connectivity_guardian import DOCUMENT, Guardian
+from ipad_agent.procedures.records.local_switch_record import What
+from ipad_agent.procedures.switching.local_switch import End, LocalSwitch
 
 from .fakes import FakeMemory
 

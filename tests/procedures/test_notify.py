@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ipad_agent.errors import EimError, NetworkError
-from ipad_agent.procedures.notify import deliver_notifications
+from ipad_agent.procedures.delivery.notification_delivery import deliver_notifications
 
 from .downloads import Direct, Server, ServerError, StatusError, smdp
 from .fakes import Bench, notification

@@ -6,11 +6,11 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from ipad_agent.policy.conditions import Held
-from ipad_agent.policy.switch_settings import SwitchSettings
-from ipad_agent.policy.verdict import Finding, Stage
-from ipad_agent.procedures.plan import SwitchPlan, plan
-from ipad_agent.procedures.unknown import NO_SITE, UNKNOWN_NETWORK
+from ipad_agent.policy.polling.hold_reason import Held
+from ipad_agent.policy.switching.proof_stage import Finding, Stage
+from ipad_agent.policy.switching.switch_settings import SwitchSettings
+from ipad_agent.procedures.default_ports import NO_SITE, UNKNOWN_NETWORK
+from ipad_agent.procedures.switching.switch_plan import SwitchPlan, plan
 
 from .fakes import ICCID_A, Bench, FakeClock, profile
 

@@ -6,19 +6,26 @@ from typing import NoReturn
 
 import pytest
 
-from ipad_agent.codec import esipa, tlv
-from ipad_agent.codec.esipa import EimPackage, MalformedPackage, NoPackage, ProvideResultResponse, StateChangeCause
-from ipad_agent.codec.notifications import Criterion, RetrievedNotifications
+from ipad_agent.codec.ber import tlv
+from ipad_agent.codec.es10.notifications import Criterion, RetrievedNotifications
+from ipad_agent.codec.esipa import eim_package
+from ipad_agent.codec.esipa.eim_package import (
+    EimPackage,
+    MalformedPackage,
+    NoPackage,
+    ProvideResultResponse,
+    StateChangeCause,
+)
 from ipad_agent.errors import CardError, EimError, NetworkError, Remedy
-from ipad_agent.procedures.poll import PollEnd, poll
-from ipad_agent.procedures.work import WorkKind, WorkList
+from ipad_agent.procedures.records.owed_work import WorkKind, WorkList
+from ipad_agent.procedures.retrieval.eim_package_retrieval import PollEnd, poll
 
 from .fakes import EID, ICCID_A, Bench, notification, package, profile, signed_result
 
 
 def order(raw: bytes) -> EimPackage:
     """What the eIM's answer with this package parses to."""
-    return esipa.parse_get_eim_package_response(tlv.encode(0xBF4F, raw))
+    return eim_package.parse_get_eim_package_response(tlv.encode(0xBF4F, raw))
 
 
 class RefusalError(CardError):

@@ -6,11 +6,11 @@ from collections.abc import Callable
 
 import pytest
 
-from ipad_agent.codec.es10 import MemoryResetResult
-from ipad_agent.codec.esipa import StateChangeCause
+from ipad_agent.codec.es10.es10_requests import MemoryResetResult
+from ipad_agent.codec.esipa.eim_package import StateChangeCause
 from ipad_agent.errors import CardError, Remedy
-from ipad_agent.procedures.reset import DOCUMENT, PARTS, ResetRefused, ResetReport, reset, settle
-from ipad_agent.procedures.work import WorkKind
+from ipad_agent.procedures.records.owed_work import WorkKind
+from ipad_agent.procedures.startup.euicc_memory_reset import DOCUMENT, PARTS, ResetRefused, ResetReport, reset, settle
 
 from .fakes import Bench, eim_config
 from .local_card import ECALL, SPARE, WORK, Answer, device, profiles, says

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ipad_agent.codec.esipa import StateChangeCause
-from ipad_agent.procedures.state_change import StateChanges, snapshot
+from ipad_agent.codec.esipa.eim_package import StateChangeCause
+from ipad_agent.procedures.records.state_changes import StateChanges, snapshot
 
 from .fakes import ICCID_A, ICCID_B, FakeMemory, profile
 

@@ -12,7 +12,7 @@ import sys
 
 import pytest
 
-from ipad_agent.lab.scenario import SCENARIOS, load_all
+from ipad_agent.lab.scenarios.scenario_runner import SCENARIOS, load_all
 
 SPARE_S = 60.0
 """What starting, tearing down and a busy machine may add to a scenario's own deadline."""

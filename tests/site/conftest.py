@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from ipad_agent import events
-from ipad_agent.site import scripts
+from ipad_agent.site import script_runner
 
 
 @dataclass
@@ -29,6 +29,6 @@ def heard() -> Iterator[Heard]:
 
 @pytest.fixture(autouse=True)
 def nothing_said_before() -> Iterator[None]:
-    scripts.forget_refusals()
+    script_runner.forget_refusals()
     yield
-    scripts.forget_refusals()
+    script_runner.forget_refusals()

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ipad_agent.site import addresses
-from ipad_agent.site.addresses import Owned
+from ipad_agent.site import interface_addresses
+from ipad_agent.site.interface_addresses import Owned
 
 # ifaddrmsg {AF_INET, /30, flags 80 (permanent), scope universe, interface 5}, IFA_ADDRESS = the other side 10.0.0.2,
 # IFA_LOCAL = 10.0.0.1, IFA_LABEL "wwan0"
@@ -19,8 +19,8 @@ SIX = bytes.fromhex("0a408000 05000000 14000100 20010db8000000000000000000000007
 
 
 def test_on_a_point_to_point_link_this_side_counts() -> None:
-    assert addresses.read_address(POINT_TO_POINT, "<") == Owned(5, ipaddress.ip_address("10.0.0.1"))
-    assert addresses.read_address(SIX, "<") == Owned(5, ipaddress.ip_address("2001:db8::7"))
+    assert interface_addresses.read_address(POINT_TO_POINT, "<") == Owned(5, ipaddress.ip_address("10.0.0.1"))
+    assert interface_addresses.read_address(SIX, "<") == Owned(5, ipaddress.ip_address("2001:db8::7"))
 
 
 @pytest.mark.parametrize(
@@ -40,33 +40,35 @@ def test_on_a_point_to_point_link_this_side_counts() -> None:
     ],
 )
 def test_addresses_that_lead_nowhere_are_left_out(body: str) -> None:
-    assert addresses.read_address(bytes.fromhex(body), "<") is None
+    assert interface_addresses.read_address(bytes.fromhex(body), "<") is None
 
 
 def test_messages_are_separated_and_a_damaged_one_ends_it() -> None:
     done = bytes.fromhex("14000000 0300 0200 01000000 00000000 00000000")
     odd = bytes.fromhex("13000000 1400 0200 01000000 00000000 aabbcc 00")
-    assert list(addresses.messages(odd + done, "<")) == [(20, bytes.fromhex("aabbcc")), (3, bytes(4))]
-    assert list(addresses.messages(odd + bytes.fromhex("ff000000") + done[4:], "<")) == [(20, bytes.fromhex("aabbcc"))]
-    assert list(addresses.messages(bytes(16), "<")) == []
+    assert list(interface_addresses.messages(odd + done, "<")) == [(20, bytes.fromhex("aabbcc")), (3, bytes(4))]
+    assert list(interface_addresses.messages(odd + bytes.fromhex("ff000000") + done[4:], "<")) == [
+        (20, bytes.fromhex("aabbcc"))
+    ]
+    assert list(interface_addresses.messages(bytes(16), "<")) == []
 
 
 @given(st.binary(max_size=120))
 def test_any_bytes_of_the_kernel_are_read_without_an_error(data: bytes) -> None:
-    for _, body in addresses.messages(data):
-        addresses.read_address(body)
-    found = addresses.read_address(data)
-    assert found is None or addresses.usable(found.address)
+    for _, body in interface_addresses.messages(data):
+        interface_addresses.read_address(body)
+    found = interface_addresses.read_address(data)
+    assert found is None or interface_addresses.usable(found.address)
 
 
 def test_this_machine_tells_its_addresses_and_never_loopback() -> None:
-    found = addresses.owned()
+    found = interface_addresses.owned()
     assert found is not None
-    assert all(addresses.usable(one.address) and one.interface > 0 for one in found)
+    assert all(interface_addresses.usable(one.address) and one.interface > 0 for one in found)
 
 
 def test_the_way_to_this_machine_itself_begins_at_loopback() -> None:
-    assert addresses.source("127.0.0.1") == ipaddress.ip_address("127.0.0.1")
-    assert addresses.source("255.255.255.255") is None  # a socket has to ask for broadcast
+    assert interface_addresses.source("127.0.0.1") == ipaddress.ip_address("127.0.0.1")
+    assert interface_addresses.source("255.255.255.255") is None  # a socket has to ask for broadcast
     with pytest.raises(ValueError, match="does not appear to be"):
-        addresses.source("localhost")
+        interface_addresses.source("localhost")

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from ipad_agent.policy.verdict import Finding, Stage
+from ipad_agent.policy.switching.proof_stage import Finding, Stage
 from ipad_agent.site import NetworkChecks
-from ipad_agent.site.addresses import Address, Owned
-from ipad_agent.site.dns import NameUnknown, Resolver, system_resolve
-from ipad_agent.site.route import Kernel
+from ipad_agent.site.dns_check import NameUnknown, Resolver, system_resolve
+from ipad_agent.site.interface_addresses import Address, Owned
+from ipad_agent.site.route_lookup import Kernel
 from virtual_time import run
 
 from .conftest import Heard

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from ipad_agent.errors import ModemError
-from ipad_agent.policy.conditions import Held
-from ipad_agent.policy.window import Window
-from ipad_agent.site import Conditions, power
+from ipad_agent.policy.polling.daily_window import Window
+from ipad_agent.policy.polling.hold_reason import Held
+from ipad_agent.site import Conditions, power_supply
 
 from .conftest import Heard
 from .places import script, supply
@@ -115,7 +115,7 @@ async def test_external_power_is_told_by_the_supplies(
 ) -> None:
     for name, attributes in supplies.items():
         supply(tmp_path / "power_supply", name, **attributes)
-    assert power.external(tmp_path / "power_supply") is external
+    assert power_supply.external(tmp_path / "power_supply") is external
     found = await conditions(tmp_path, external_power=True).held()
     assert found == (() if external else (Held("external_power", "the device runs on its battery"),))
     assert await conditions(tmp_path, external_power=False).held() == ()

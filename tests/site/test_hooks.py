@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from ipad_agent.site.hooks import MOMENTS, Hooks
+from ipad_agent.site.hook_scripts import MOMENTS, Hooks
 
 from .conftest import Heard
 from .places import script

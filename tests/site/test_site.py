@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ipad_agent.policy.conditions import Held
+from ipad_agent.policy.polling.hold_reason import Held
 from ipad_agent.procedures.ports import Site
 from ipad_agent.site import ApnTable, Conditions, Hooks, SiteSay
 

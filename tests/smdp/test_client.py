@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ipad_agent.codec.es9 import EventEntries, EventEntry
-from ipad_agent.codec.esipa_rsp import AuthenticateClientOk
-from ipad_agent.codec.rsp_json import FunctionStatus
+from ipad_agent.codec.esipa.esipa_download import AuthenticateClientOk
+from ipad_agent.codec.rsp.es9_messages import EventEntries, EventEntry
+from ipad_agent.codec.rsp.rsp_json import FunctionStatus
 from ipad_agent.errors import IpadError, NetworkError, Remedy, Side
 from ipad_agent.net import (
     PeerBusy,

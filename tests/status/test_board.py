@@ -10,29 +10,29 @@ from typing import Any
 
 import pytest
 
-from ipad_agent import daemon_events as daemon
 from ipad_agent import events
-from ipad_agent.card.channel import ModemIdentity
-from ipad_agent.codec.euicc_info import EuiccInfo2
+from ipad_agent.agent import events as daemon
+from ipad_agent.card.apdu_channel import ModemIdentity
+from ipad_agent.codec.es10.euicc_info import EuiccInfo2
+from ipad_agent.codec.es10.profile_info import ProfileInfo
 from ipad_agent.codec.identifiers import Eid
-from ipad_agent.codec.profiles import ProfileInfo
 from ipad_agent.events import CATALOGUE, Event
-from ipad_agent.local import model
-from ipad_agent.local.model import Radio, Severity, State, Time, to_plain
-from ipad_agent.policy.conditions import Held
-from ipad_agent.policy.guardian import Decision, Kind, Watch
+from ipad_agent.local import status_model
+from ipad_agent.local.status_model import Radio, Severity, State, Time, to_plain
+from ipad_agent.policy.guardian.guardian_rules import Decision, Kind, Watch
 from ipad_agent.policy.instant import Instant
-from ipad_agent.policy.outcome import Outcome
-from ipad_agent.policy.schedule import EimSchedule, Reason
-from ipad_agent.policy.switch import Happening, Phase, Way
-from ipad_agent.policy.verdict import Finding, Stage
+from ipad_agent.policy.polling.hold_reason import Held
+from ipad_agent.policy.polling.poll_outcome import Outcome
+from ipad_agent.policy.polling.poll_schedule import EimSchedule, Reason
+from ipad_agent.policy.switching.proof_stage import Finding, Stage
+from ipad_agent.policy.switching.switch_table import Happening, Phase, Way
 from ipad_agent.procedures import events as procedures
-from ipad_agent.procedures import events_switch as switches
-from ipad_agent.procedures.startup import CardFacts, CardKind
-from ipad_agent.procedures.switches import Switch
-from ipad_agent.procedures.work import Work, WorkKind
-from ipad_agent.status import Board, derive
-from ipad_agent.status.board import RECENT
+from ipad_agent.procedures.records.owed_work import Work, WorkKind
+from ipad_agent.procedures.records.switch_record import Switch
+from ipad_agent.procedures.startup.device_start import CardFacts, CardKind
+from ipad_agent.procedures.switching import events as switches
+from ipad_agent.status import Board, event_reactions
+from ipad_agent.status.status_board import RECENT
 from ipad_agent.store import events as store
 
 # EUICCInfo2 { svn 2.5.0, firmware 1.2.3, extCardResource { applications 1, non-volatile 65536, volatile 1024 },
@@ -237,7 +237,7 @@ def test_a_switch_goes_from_armed_to_its_way_back_and_its_end(board: Board, cloc
     served(board)
     armed = switch_in(board)
     board.switch(armed)
-    assert board.snapshot().switch == model.Switch(
+    assert board.snapshot().switch == status_model.Switch(
         "armed", "ordered by the eIM", FIRST, SECOND, "rollback", Time(1_790_000_000, 0.0), Time(1_790_000_420, -420.0)
     )
     clock.pass_s(20)
@@ -356,7 +356,7 @@ def test_the_guardian_tells_of_a_loss_and_when_it_acts(board: Board, clock: Cloc
     assert shown is not None
     assert (shown.lost_for_s, shown.acts_at) == (None, None)
     board.guardian(watch, Decision(Kind.OFF, None, "off"))
-    assert board.snapshot().guardian == model.Guardian(enabled=False, failed_cycles=4)
+    assert board.snapshot().guardian == status_model.Guardian(enabled=False, failed_cycles=4)
 
 
 def test_a_poll_that_the_site_holds_back_says_nothing_about_the_manager(board: Board) -> None:
@@ -501,7 +501,7 @@ def test_modem_and_owed_work_are_shown(board: Board) -> None:
 
 
 def test_events_of_level_info_and_above_are_kept_and_passed_on(board: Board) -> None:
-    heard: list[model.Happening] = []
+    heard: list[status_model.Happening] = []
     leave = board.listen(heard.append)
     happened(board, procedures.REMOVED, seq=1, status=0)
     happened(board, procedures.POLLING, eim="eim.one")
@@ -592,7 +592,7 @@ async def test_who_has_left_is_not_told_any_more(board: Board) -> None:
     assert calls == []
 
 
-@pytest.mark.parametrize("id", derive.REACTIONS)
+@pytest.mark.parametrize("id", event_reactions.REACTIONS)
 @pytest.mark.parametrize("facts", [{}, {"wait_s": "soon", "done": None, "eim": 3, "retry_s": None}])
 def test_no_event_can_break_the_board_whatever_its_facts_are(
     board: Board, id: str, facts: Mapping[str, object]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from ipad_agent.local.model import Traffic
-from ipad_agent.status.budget import Budget, BudgetWatch
+from ipad_agent.local.status_model import Traffic
+from ipad_agent.status.traffic_budget import Budget, BudgetWatch
 
 BUDGET = Budget(day_bytes=1000, total_bytes=10_000, warn=(0.5, 0.8))
 

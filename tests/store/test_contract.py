@@ -1,8 +1,8 @@
 from __future__ import annotations
 
 from ipad_agent.procedures import ports
-from ipad_agent.procedures.state_change import StateChanges
-from ipad_agent.procedures.work import WorkKind, WorkList
+from ipad_agent.procedures.records.owed_work import WorkKind, WorkList
+from ipad_agent.procedures.records.state_changes import StateChanges
 from ipad_agent.store import Journal, Memory
 from ipad_agent.store.memory_filesystem import MemoryFilesystem
 

@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ipad_agent.store.document_file import DocumentFile
 from ipad_agent.store.errors import DiskError, UnstorableValueError
-from ipad_agent.store.files import DocumentFile
 from ipad_agent.store.filesystem import RealFilesystem
-from ipad_agent.store.memory import BLOCK_SIZES, CHANNELS, PROFILES, RADIO, SCHEDULE, SESSIONS, Memory
 from ipad_agent.store.memory_filesystem import MemoryFilesystem, PowerCut
+from ipad_agent.store.state_documents import BLOCK_SIZES, CHANNELS, PROFILES, RADIO, SCHEDULE, SESSIONS, Memory
 
 PATH = "/state/schedule.json"
 

@@ -29,8 +29,8 @@ from ipad_agent.store import (
     UnstorableValueError,
 )
 from ipad_agent.store.journal_format import read_journal, seal
+from ipad_agent.store.json_values import Value
 from ipad_agent.store.memory_filesystem import MemoryFilesystem, PowerCut
-from ipad_agent.store.values import Value
 
 PATH = "/state/journal"
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ipad_agent.store.errors import UnstorableValueError
-from ipad_agent.store.values import UnreadableValueError, Value, dumps, loads, normalise
+from ipad_agent.store.json_values import UnreadableValueError, Value, dumps, loads, normalise
 
 KEYS = st.text(max_size=8) | st.sampled_from(["$", "$$", "$bytes", "$$bytes"])
 VALUES: st.SearchStrategy[Value] = st.recursive(

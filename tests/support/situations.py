@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, Final
 
-from ipad_agent.local.model import (
+from ipad_agent.local.status_model import (
     Card,
     Condition,
     Eim,
@@ -35,7 +35,7 @@ from ipad_agent.local.model import (
     Verdict,
     Warning,
 )
-from ipad_agent.local.verdict import verdict_of
+from ipad_agent.local.status_verdict import verdict_of
 
 NOW_S: Final = 1_795_183_331
 MINUTE_S: Final = 60.0

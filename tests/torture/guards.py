@@ -9,18 +9,22 @@ from typing import Any
 
 import pytest
 
-from ipad_agent.card.recovery import Recovery
+from ipad_agent.card.reset_recovery import Recovery
 from ipad_agent.errors import CardError, ModemError
-from ipad_agent.lab.eim import results
-from ipad_agent.lab.euicc import packages
-from ipad_agent.modem import session
-from ipad_agent.net import coaps
-from ipad_agent.net.chain import Verdict
-from ipad_agent.policy.switch import Happening
-from ipad_agent.policy.verdict import Finding, Stage
-from ipad_agent.procedures import delivery, euicc_package, notify, state_change, switch, window, work
+from ipad_agent.lab.eim.results import result_judgement
+from ipad_agent.lab.euicc.packages import load_euicc_package
+from ipad_agent.modem.at import at_session
+from ipad_agent.net.coap import coaps_carrier
+from ipad_agent.net.trust.certificate_chain import Verdict
+from ipad_agent.policy.switching.proof_stage import Finding, Stage
+from ipad_agent.policy.switching.switch_table import Happening
+from ipad_agent.procedures.delivery import notification_delivery, result_delivery
+from ipad_agent.procedures.packages import euicc_package_execution
+from ipad_agent.procedures.records import owed_work as work
+from ipad_agent.procedures.records import state_changes
+from ipad_agent.procedures.switching import profile_proof, switch_transaction
 from ipad_agent.store import journal
-from ipad_agent.torture import eyes
+from ipad_agent.torture.world import connectivity_view
 
 Guard = Callable[[pytest.MonkeyPatch], None]
 GUARDS: dict[str, Guard] = {}
@@ -52,7 +56,7 @@ def order_is_written_down_before_the_card_gets_it(patch: pytest.MonkeyPatch) -> 
     async def arm(context: Any, eim: Any, work: Any) -> None:
         return None
 
-    patch.setattr(switch, "arm", arm)
+    patch.setattr(switch_transaction, "arm", arm)
 
 
 @guard
@@ -74,12 +78,12 @@ def modem_and_card_have_to_agree(patch: pytest.MonkeyPatch) -> None:
         return Finding(Stage.CARD, True, "not looked at")
 
     patch.setattr(Recovery, "_switched", switched)
-    patch.setattr(eyes.Eyes, "card", card)
+    patch.setattr(connectivity_view.Eyes, "card", card)
 
 
 @guard
 def way_back_is_taken(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(window, "time_over", lambda way: Happening.TIME_OVER_FOR_GOOD)
+    patch.setattr(profile_proof, "time_over", lambda way: Happening.TIME_OVER_FOR_GOOD)
 
 
 @guard
@@ -94,43 +98,43 @@ def one_rollback_only(patch: pytest.MonkeyPatch) -> None:
             answer = await context.card.profile_rollback()
         return (answer.package_result, None) if answer.result.ok else (None, answer.result.name)
 
-    patch.setattr(window, "_order_rollback", order)
+    patch.setattr(profile_proof, "_order_rollback", order)
 
 
 @guard
 def removal_only_after_acknowledgement(patch: pytest.MonkeyPatch) -> None:
-    real = delivery._deliver
+    real = result_delivery._deliver
 
     async def deliver(context: Any, eim: Any, result: bytes, *, seq: int | None, **more: Any) -> Any:
         if seq is not None:
             await context.card.remove_notification(seq)
         return await real(context, eim, result, seq=seq, **more)
 
-    patch.setattr(delivery, "_deliver", deliver)
+    patch.setattr(result_delivery, "_deliver", deliver)
 
 
 @guard
 def notification_is_removed_only_when_taken(patch: pytest.MonkeyPatch) -> None:
-    real = notify._Sender.send
+    real = notification_delivery._Sender.send
 
     async def send(self: Any, notification: Any) -> Any:
         await real(self, notification)
         return None
 
-    patch.setattr(notify._Sender, "send", send)
+    patch.setattr(notification_delivery._Sender, "send", send)
 
 
 @guard
 def card_counts_packages(patch: pytest.MonkeyPatch) -> None:
     """The card's counter is the last of two guards: the first is that the card is asked for the result."""
-    real = packages._load
+    real = load_euicc_package._load
 
     def load(isdr: Any, raw: bytes) -> bytes:
         for entry in isdr.state.eims:
             entry.counter = 0
         return real(isdr, raw)
 
-    patch.setattr(packages, "_load", load)
+    patch.setattr(load_euicc_package, "_load", load)
     card_is_asked_before_a_package_is_loaded_again(patch)
 
 
@@ -139,12 +143,12 @@ def card_is_asked_before_a_package_is_loaded_again(patch: pytest.MonkeyPatch) ->
     async def nothing(context: Any, work: Any, **more: Any) -> None:
         return None
 
-    patch.setattr(euicc_package, "stored_result_of", nothing)
+    patch.setattr(euicc_package_execution, "stored_result_of", nothing)
 
 
 @guard
 def server_is_judged_after_every_handshake(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(coaps.CoapsCarrier, "_judge", lambda self, certificates: Verdict(how="nobody looked"))
+    patch.setattr(coaps_carrier.CoapsCarrier, "_judge", lambda self, certificates: Verdict(how="nobody looked"))
 
 
 @guard
@@ -156,7 +160,7 @@ def commands_have_deadlines(patch: pytest.MonkeyPatch) -> None:
         def timeout(self, limit_s: float) -> Any:
             return _NoTimeout()
 
-    patch.setattr(session, "asyncio", Asyncio())
+    patch.setattr(at_session, "asyncio", Asyncio())
 
 
 class _NoTimeout:
@@ -169,7 +173,7 @@ class _NoTimeout:
 
 @guard
 def eim_takes_a_result_twice(patch: pytest.MonkeyPatch) -> None:
-    real = results._package_result
+    real = result_judgement._package_result
 
     def judge(device: Any, node: Any, rules: Any) -> Any:
         judgement = real(device, node, rules)
@@ -178,9 +182,9 @@ def eim_takes_a_result_twice(patch: pytest.MonkeyPatch) -> None:
             judgement.acknowledge.clear()
         return judgement
 
-    patch.setattr(results, "_package_result", judge)
+    patch.setattr(result_judgement, "_package_result", judge)
 
 
 @guard
 def eims_are_told_of_changes(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(state_change.StateChanges, "note", lambda self, eims, cause: None)
+    patch.setattr(state_changes.StateChanges, "note", lambda self, eims, cause: None)

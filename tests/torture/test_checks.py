@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from ipad_agent.agent import Agent
-from ipad_agent.procedures import startup
-from ipad_agent.torture.history import Deed, History, Setting
-from ipad_agent.torture.process import Process
-from ipad_agent.torture.run import live_through
+from ipad_agent.agent.main_loop import Agent
+from ipad_agent.procedures.startup import device_start
+from ipad_agent.torture.history.fault_history import Deed, History, Setting
+from ipad_agent.torture.run.history_run import live_through
+from ipad_agent.torture.world.agent_incarnation import Process
 
 CALM = History(1, Setting(), (Deed(700.0, "order", (0, "list-profiles")), Deed(701.0, "poll now")), heal_at_s=800.0)
 
@@ -39,7 +39,7 @@ def test_an_error_that_nobody_expected_is_noticed_with_its_place(monkeypatch: py
     def announce(facts: Any) -> None:
         raise RuntimeError("a defect")
 
-    monkeypatch.setattr(startup, "announce", announce)
+    monkeypatch.setattr(device_start, "announce", announce)
     ended = live_through(CALM)
     assert "unexpected-error" in ended.names
     (found,) = [violation for violation in ended.violations if violation.name == "unexpected-error"]

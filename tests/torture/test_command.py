@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from ipad_agent.cli.main import run
+from ipad_agent.cli.ipad_agent_command import run
 
 from .guards import GUARDS
 

@@ -9,9 +9,9 @@ from collections.abc import Iterable
 
 import pytest
 
-from ipad_agent.lab.euicc.profiles import OPERATOR_A, OPERATOR_B
-from ipad_agent.torture.history import Deed, History, Setting, write
-from ipad_agent.torture.run import live_through
+from ipad_agent.lab.euicc.state.profile_list import OPERATOR_A, OPERATOR_B
+from ipad_agent.torture.history.fault_history import Deed, History, Setting, write
+from ipad_agent.torture.run.history_run import live_through
 
 from .guards import GUARDS
 

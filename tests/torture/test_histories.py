@@ -8,9 +8,9 @@ import sys
 
 import pytest
 
-from ipad_agent.torture.history import write
-from ipad_agent.torture.many import shortest
-from ipad_agent.torture.run import live_through, run_seed
+from ipad_agent.torture.history.fault_history import write
+from ipad_agent.torture.run.history_run import live_through, run_seed
+from ipad_agent.torture.run.many_seeds import shortest
 
 SEEDS = 300
 BLOCK = 25
@@ -33,7 +33,8 @@ def test_a_seed_tells_the_same_story_every_time(seed: int) -> None:
 
 def test_a_seed_tells_the_same_story_in_every_process() -> None:
     script = (
-        "from ipad_agent.torture.run import run_seed\nprint(*(run_seed(seed).story.digest for seed in (0, 3, 6, 11)))"
+        "from ipad_agent.torture.run.history_run import run_seed\n"
+        "print(*(run_seed(seed).story.digest for seed in (0, 3, 6, 11)))"
     )
     told = {
         subprocess.run(
@@ -57,7 +58,7 @@ def test_histories_differ_and_reach_every_way_and_every_fault() -> None:
         ("reader", "coap"),
         ("reader", "straight"),
     }
-    from ipad_agent.torture.deeds import KINDS
+    from ipad_agent.torture.faults.fault_effects import KINDS
 
     assert {deed.kind for history in histories for deed in history.deeds} == KINDS
 

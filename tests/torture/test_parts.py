@@ -9,13 +9,13 @@ import random
 import pytest
 
 from ipad_agent.errors import NetworkError
-from ipad_agent.net.chain import Verdict
-from ipad_agent.net.dtls import DtlsSettings, Ended, Established
+from ipad_agent.net.dtls.dtls_backend import DtlsSettings, Ended, Established
+from ipad_agent.net.trust.certificate_chain import Verdict
 from ipad_agent.store.memory_filesystem import MemoryFilesystem, PowerCut
-from ipad_agent.torture.air import Air, Weather
-from ipad_agent.torture.loop import OWNER, EverythingWaits, TortureLoop, run
-from ipad_agent.torture.owner import FencedDisk, Owner
-from ipad_agent.torture.veil import VeilBackend, VeilGate
+from ipad_agent.torture.world.dtls_stand_in import VeilBackend, VeilGate
+from ipad_agent.torture.world.process_fence import FencedDisk, Owner
+from ipad_agent.torture.world.simulated_network import Air, Weather
+from ipad_agent.torture.world.virtual_time_loop import OWNER, EverythingWaits, TortureLoop, run
 
 SETTINGS = DtlsSettings("eim", "trust")
 

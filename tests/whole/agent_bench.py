@@ -8,25 +8,25 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from ipad_agent.agent import Agent, Rooms
-from ipad_agent.card.channel import ApduChannel
-from ipad_agent.card.euicc import Euicc
-from ipad_agent.card.isdr import IsdrSession
-from ipad_agent.codec.device import IpaCapabilities
-from ipad_agent.codec.eim_config import EimConfigurationData
+from ipad_agent.agent.main_loop import Agent, Rooms
+from ipad_agent.card.apdu_channel import ApduChannel
+from ipad_agent.card.es10_functions import Euicc
+from ipad_agent.card.isdr_session import IsdrSession
+from ipad_agent.codec.es10.eim_configuration import EimConfigurationData
+from ipad_agent.codec.esipa.device_info import IpaCapabilities
 from ipad_agent.codec.identifiers import Eid
-from ipad_agent.eim.client import EimClient
+from ipad_agent.eim.esipa_client import EimClient
 from ipad_agent.errors import EimError, ModemError, NetworkError
 from ipad_agent.lab.eim import EimIdentity, Order, VirtualEim, build_order
 from ipad_agent.lab.euicc import Quirks, VirtualEuicc, default_card
 from ipad_agent.lab.pki import Pki
 from ipad_agent.policy import NORMAL, ScheduleSettings, phase_s
-from ipad_agent.policy.conditions import Held
-from ipad_agent.policy.switch_settings import SwitchSettings
-from ipad_agent.policy.verdict import Finding, Stage
-from ipad_agent.rooms import Schedules
+from ipad_agent.policy.polling.hold_reason import Held
+from ipad_agent.policy.switching.proof_stage import Finding, Stage
+from ipad_agent.policy.switching.switch_settings import SwitchSettings
 from ipad_agent.store import Journal, Memory
 from ipad_agent.store.memory_filesystem import MemoryFilesystem
+from ipad_agent.wiring.real_rooms import Schedules
 
 from .memory import Device, DirectAccess, DirectCarrier, DirectChannel
 

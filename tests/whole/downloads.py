@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ipad_agent.clock import SystemClock
-from ipad_agent.codec.device import IpaCapabilities, IpaFeature
+from ipad_agent.codec.esipa.device_info import IpaCapabilities, IpaFeature
 from ipad_agent.errors import NetworkError
 from ipad_agent.lab.eim import EimIdentity, VirtualEim
-from ipad_agent.lab.eim.es9 import MemoryEs9, Servers
-from ipad_agent.lab.eim.rsp import Relay
+from ipad_agent.lab.eim.relay.download_relay import Relay
+from ipad_agent.lab.eim.relay.es9_calls import MemoryEs9, Servers
 from ipad_agent.lab.euicc import default_card
 from ipad_agent.lab.pki import Pki
 from ipad_agent.lab.smdp import (

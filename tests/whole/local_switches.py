@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ipad_agent.card.channel import RecoveryPlan
-from ipad_agent.codec.esipa import StateChangeCause
+from ipad_agent.card.apdu_channel import RecoveryPlan
+from ipad_agent.codec.esipa.eim_package import StateChangeCause
 from ipad_agent.lab.euicc import BOOTSTRAP, OPERATOR_A, OPERATOR_B, NotificationTarget, Profile, Quirks
-from ipad_agent.procedures import emergency, fallback, local_switch, reset, startup
-from ipad_agent.procedures.backoff import Receivers
 from ipad_agent.procedures.context import Context
-from ipad_agent.procedures.ledger import Ledger
-from ipad_agent.procedures.local_switch import LocalSwitch
-from ipad_agent.procedures.state_change import StateChanges
-from ipad_agent.procedures.switches import Switches
-from ipad_agent.procedures.work import WorkList
+from ipad_agent.procedures.records.local_switch_record import Ledger
+from ipad_agent.procedures.records.owed_work import WorkList
+from ipad_agent.procedures.records.receiver_backoff import Receivers
+from ipad_agent.procedures.records.state_changes import StateChanges
+from ipad_agent.procedures.records.switch_record import Switches
+from ipad_agent.procedures.startup import device_start, euicc_memory_reset
+from ipad_agent.procedures.switching import emergency_profile, fallback_mechanism, local_switch
+from ipad_agent.procedures.switching.local_switch import LocalSwitch
 
 from .memory import Device, World
 
@@ -67,9 +68,9 @@ class Bench:
 
     async def start(self) -> LocalSwitch | None:
         """What the daemon does first."""
-        facts = await startup.read_card(self.world.euicc)
-        startup.note_changes(facts, self.context.changes)
-        await reset.settle(self.context, self.world.documents)
+        facts = await device_start.read_card(self.world.euicc)
+        device_start.note_changes(facts, self.context.changes)
+        await euicc_memory_reset.settle(self.context, self.world.documents)
         return await local_switch.settle(self.context, self.ledger, self.eims)
 
     @property
@@ -86,16 +87,16 @@ class Bench:
         return [(notification.event, notification.iccid) for notification in self.card.state.notifications]
 
     async def execute(self) -> LocalSwitch:
-        return await fallback.execute(self.context, self.ledger, self.eims)
+        return await fallback_mechanism.execute(self.context, self.ledger, self.eims)
 
     async def return_back(self) -> LocalSwitch:
-        return await fallback.return_back(self.context, self.ledger, self.eims)
+        return await fallback_mechanism.return_back(self.context, self.ledger, self.eims)
 
     async def emergency_on(self) -> LocalSwitch:
-        return await emergency.enable(self.context, self.ledger, self.eims)
+        return await emergency_profile.enable(self.context, self.ledger, self.eims)
 
     async def emergency_off(self) -> LocalSwitch:
-        return await emergency.disable(self.context, self.ledger, self.eims)
+        return await emergency_profile.disable(self.context, self.ledger, self.eims)
 
     def works_with(self, iccid: str | None) -> bool:
         """Card and modem agree."""

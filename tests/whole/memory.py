@@ -10,27 +10,27 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ipad_agent.card.channel import ApduChannel, ChannelLost, LossReason, ModemIdentity, RecoveryPlan
-from ipad_agent.card.euicc import Euicc
-from ipad_agent.card.isdr import IsdrSession
+from ipad_agent.card.apdu_channel import ApduChannel, ChannelLost, LossReason, ModemIdentity, RecoveryPlan
+from ipad_agent.card.es10_functions import Euicc
+from ipad_agent.card.isdr_session import IsdrSession
 from ipad_agent.clock import Clock
-from ipad_agent.codec.device import IpaCapabilities
-from ipad_agent.codec.eim_config import EimConfigurationData
+from ipad_agent.codec.es10.eim_configuration import EimConfigurationData
+from ipad_agent.codec.esipa.device_info import IpaCapabilities
 from ipad_agent.codec.identifiers import Eid
-from ipad_agent.eim.client import EimClient
+from ipad_agent.eim.esipa_client import EimClient
 from ipad_agent.errors import NetworkError
 from ipad_agent.lab.eim import EimIdentity, Order, VirtualEim, build_order
 from ipad_agent.lab.euicc import PowerLostError, Quirks, VirtualEuicc, default_card
 from ipad_agent.lab.pki import Pki
-from ipad_agent.policy.switch_settings import SwitchSettings
-from ipad_agent.procedures.backoff import Receivers
+from ipad_agent.policy.switching.switch_settings import SwitchSettings
 from ipad_agent.procedures.context import Association, Context, DownloadRules
-from ipad_agent.procedures.ledger import Ledger
-from ipad_agent.procedures.poll import PollReport, poll
 from ipad_agent.procedures.ports import SmdpConnector
-from ipad_agent.procedures.state_change import StateChanges
-from ipad_agent.procedures.switches import Switches
-from ipad_agent.procedures.work import WorkList
+from ipad_agent.procedures.records.local_switch_record import Ledger
+from ipad_agent.procedures.records.owed_work import WorkList
+from ipad_agent.procedures.records.receiver_backoff import Receivers
+from ipad_agent.procedures.records.state_changes import StateChanges
+from ipad_agent.procedures.records.switch_record import Switches
+from ipad_agent.procedures.retrieval.eim_package_retrieval import PollReport, poll
 from ipad_agent.store import Journal
 from ipad_agent.store.memory_filesystem import MemoryFilesystem
 

@@ -11,17 +11,17 @@ from typing import Any
 
 import pytest
 
-from ipad_agent.agent import LONGEST_PAUSE_S, LOOK_AGAIN_S, PROVISION_GAP_S, Agent
-from ipad_agent.card.channel import RecoveryPlan
+from ipad_agent.agent.main_loop import LONGEST_PAUSE_S, LOOK_AGAIN_S, PROVISION_GAP_S, Agent
+from ipad_agent.card.apdu_channel import RecoveryPlan
 from ipad_agent.card.errors import CardNotReady
-from ipad_agent.codec.esipa import StateChangeCause
+from ipad_agent.codec.esipa.eim_package import StateChangeCause
 from ipad_agent.errors import ModemError, NetworkError
 from ipad_agent.lab.eim import add_initial_eim
-from ipad_agent.lab.eim.faults import Fault
+from ipad_agent.lab.eim.eim_faults import Fault
 from ipad_agent.lab.euicc import OPERATOR_A, OPERATOR_B, Quirks
 from ipad_agent.policy import Wake
-from ipad_agent.procedures.card_resets import GAPS_S
-from ipad_agent.procedures.work import WorkKind, WorkList
+from ipad_agent.procedures.records.owed_work import WorkKind, WorkList
+from ipad_agent.procedures.startup.silent_card_resets import GAPS_S
 from virtual_time import run
 
 from .agent_bench import CALM, SECOND_EIM, START_S, AgentBench, now_s

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from ipad_agent.codec.esipa import StateChangeCause
+from ipad_agent.codec.esipa.eim_package import StateChangeCause
 from ipad_agent.errors import IpadError
 from ipad_agent.lab.eim import Order
 from ipad_agent.lab.euicc import BOOTSTRAP
 from ipad_agent.lab.smdp import Fault, Metadata, OrderState
 from ipad_agent.procedures.context import DownloadRules
-from ipad_agent.procedures.poll import PollEnd
+from ipad_agent.procedures.retrieval.eim_package_retrieval import PollEnd
 
 from .downloads import CODE, ICCID, SMDP, SMDS, DownloadWorld
 

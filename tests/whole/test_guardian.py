@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ipad_agent.codec.esipa import StateChangeCause
+from ipad_agent.codec.esipa.eim_package import StateChangeCause
 from ipad_agent.lab.euicc import BOOTSTRAP, OPERATOR_A
-from ipad_agent.policy.guardian import Kind
-from ipad_agent.policy.guardian_settings import NORMAL
-from ipad_agent.policy.outcome import Outcome
-from ipad_agent.policy.verdict import Finding, Stage
-from ipad_agent.procedures.guardian import Guardian
-from ipad_agent.procedures.local_switch import End
+from ipad_agent.policy.guardian.guardian_rules import Kind
+from ipad_agent.policy.guardian.guardian_settings import NORMAL
+from ipad_agent.policy.polling.poll_outcome import Outcome
+from ipad_agent.policy.switching.proof_stage import Finding, Stage
+from ipad_agent.procedures.guardian.connectivity_guardian import Guardian
+from ipad_agent.procedures.switching.local_switch import End
 
 from .local_switches import Bench
 

@@ -10,11 +10,11 @@ from typing import Any, ParamSpec
 
 import pytest
 
-from ipad_agent.codec.esipa import StateChangeCause
+from ipad_agent.codec.esipa.eim_package import StateChangeCause
 from ipad_agent.errors import IpadError
 from ipad_agent.lab.euicc import BOOTSTRAP, OPERATOR_A, OPERATOR_B, Quirks
-from ipad_agent.procedures import reset, startup
-from ipad_agent.procedures.local_switch import End, LocalSwitch
+from ipad_agent.procedures.startup import device_start, euicc_memory_reset
+from ipad_agent.procedures.switching.local_switch import End, LocalSwitch
 from virtual_time import run
 
 from .local_switches import DISABLE, ECALL, ENABLE, Bench
@@ -264,8 +264,8 @@ async def apdus_of(bench: Bench, call: Callable[[Bench], Awaitable[object]]) -> 
 # -- factory reset -----------------------------------------------------------------------------------------------------
 
 
-async def wipe(bench: Bench, *what: str) -> reset.ResetReport:
-    return await reset.reset(bench.context, bench.world.documents, what, allowed=True)
+async def wipe(bench: Bench, *what: str) -> euicc_memory_reset.ResetReport:
+    return await euicc_memory_reset.reset(bench.context, bench.world.documents, what, allowed=True)
 
 
 async def test_a_reset_leaves_a_card_that_can_be_provisioned_again(pki_folder: Path) -> None:
@@ -275,7 +275,7 @@ async def test_a_reset_leaves_a_card_that_can_be_provisioned_again(pki_folder: P
     assert (report.result.result.ok, report.eims) == (True, ())
     assert OPERATOR_A not in bench.card.profile_states()
     assert BOOTSTRAP in bench.card.profile_states()
-    facts = await startup.read_card(bench.world.euicc)
+    facts = await device_start.read_card(bench.world.euicc)
     assert facts.eims == ()
 
 

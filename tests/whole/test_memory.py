@@ -8,7 +8,7 @@ import pytest
 
 from ipad_agent.errors import IpadError
 from ipad_agent.lab.euicc import BOOTSTRAP, OPERATOR_A
-from ipad_agent.procedures.poll import PollEnd
+from ipad_agent.procedures.retrieval.eim_package_retrieval import PollEnd
 
 from .memory import World
 

@@ -11,18 +11,22 @@ from pathlib import Path
 
 import pytest
 
-from ipad_agent.card.euicc import Euicc
-from ipad_agent.card.isdr import IsdrSession
+from ipad_agent.card.es10_functions import Euicc
+from ipad_agent.card.isdr_session import IsdrSession
 from ipad_agent.clock import SystemClock
-from ipad_agent.codec.device import DeviceInfo, encode_ctx_params1
-from ipad_agent.codec.es10_rsp import authenticate_server_request, cancel_session_request, prepare_download_request
-from ipad_agent.codec.esipa_rsp import AuthenticateClientOk
+from ipad_agent.codec.es10.es10_download import (
+    authenticate_server_request,
+    cancel_session_request,
+    prepare_download_request,
+)
+from ipad_agent.codec.esipa.device_info import DeviceInfo, encode_ctx_params1
+from ipad_agent.codec.esipa.esipa_download import AuthenticateClientOk
 from ipad_agent.codec.identifiers import Imei
 from ipad_agent.lab.euicc import default_card
 from ipad_agent.lab.pki import Pki
 from ipad_agent.lab.smdp import Metadata, Order, ProfilePackage, ServerIdentity, SmdpServer, VirtualSmdp
 from ipad_agent.net import HttpsCarrier, HttpsEndpoint, TrustRefused
-from ipad_agent.net.resolve import Address
+from ipad_agent.net.dns_lookup import Address
 from ipad_agent.smdp import SmdpClient, SmdpConnector, SmdpSettings
 from ipad_agent.smdp.errors import MatchingIdRefused, TransactionUnknown
 

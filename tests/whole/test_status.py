@@ -13,9 +13,9 @@ import pytest
 from ipad_agent import events
 from ipad_agent.errors import ModemError
 from ipad_agent.lab.euicc import BOOTSTRAP, OPERATOR_A
-from ipad_agent.local.model import Severity, State, Status, to_plain
-from ipad_agent.local.varlink.idl import Field, fields_of, name_of, reachable
-from ipad_agent.policy.conditions import Held
+from ipad_agent.local.status_model import Severity, State, Status, to_plain
+from ipad_agent.local.varlink.idl_types import Field, fields_of, name_of, reachable
+from ipad_agent.policy.polling.hold_reason import Held
 from virtual_time import run
 
 from .agent_bench import CALM, AgentBench

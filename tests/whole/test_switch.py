@@ -14,12 +14,12 @@ import pytest
 from ipad_agent.card.errors import ChannelLost, LossReason
 from ipad_agent.errors import NetworkError
 from ipad_agent.lab.eim import build_order
-from ipad_agent.lab.eim.faults import Fault
+from ipad_agent.lab.eim.eim_faults import Fault
 from ipad_agent.lab.euicc import BOOTSTRAP, OPERATOR_A
 from ipad_agent.policy import Wake
-from ipad_agent.policy.conditions import Held
-from ipad_agent.policy.switch_settings import SwitchSettings
-from ipad_agent.procedures.control import Call
+from ipad_agent.policy.polling.hold_reason import Held
+from ipad_agent.policy.switching.switch_settings import SwitchSettings
+from ipad_agent.procedures.person_decision import Call
 from virtual_time import run
 
 from .agent_bench import CALM, START_S, AgentBench, now_s

@@ -10,6 +10,6 @@ __all__ = ["main"]
 
 def main(argv: list[str] | None = None) -> int:
     """Do what the command line says; returns the exit status (see ``exits``)."""
-    from .run import run
+    from .command_runner import run
 
     return run(argv)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ipad_agent.errors import IpadError
 
-from .exits import Exit
+from .exit_codes import Exit
 
 
 class CommandError(IpadError):

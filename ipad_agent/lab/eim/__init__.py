@@ -14,22 +14,31 @@ indirect downloads on to an SM-DP+::
 
 from __future__ import annotations
 
-from .coap_resource import CoapSettings
-from .dtls_context import DtlsSettings, TlsIdentity
-from .errors import EimLabError, Es9Error, Es9RefusedError, OrderError, RequestRefusedError, ServerError, StateFileError
-from .es9 import MemoryEs9, Servers
-from .es9_https import HttpsEs9, trusting
-from .faults import Fault, PackageFaults
-from .https import FrontSettings, HttpsPort, HttpsServer
-from .identity import EimIdentity, add_initial_eim
-from .packages import DataRequest
-from .records import Device, Order
-from .reply import Application, Reply
-from .report import results_json, results_text
-from .rsp import Relay, RelaySettings
-from .server import CoapsServer
-from .verbs import VERBS, Verb, build_order
-from .virtual import EimSettings, VirtualEim
+from ipad_agent.lab.eim.coap.coap_resource import CoapSettings
+from ipad_agent.lab.eim.coap.coaps_server import CoapsServer
+from ipad_agent.lab.eim.coap.dtls_context import DtlsSettings, TlsIdentity
+from ipad_agent.lab.eim.https.esipa_https import FrontSettings, HttpsPort, HttpsServer
+from ipad_agent.lab.eim.orders.order_verbs import VERBS, Verb, build_order
+from ipad_agent.lab.eim.orders.package_bytes import DataRequest
+from ipad_agent.lab.eim.relay.download_relay import Relay, RelaySettings
+from ipad_agent.lab.eim.relay.es9_calls import MemoryEs9, Servers
+from ipad_agent.lab.eim.relay.es9_over_https import HttpsEs9, trusting
+from ipad_agent.lab.eim.results.result_report import results_json, results_text
+
+from .device_records import Device, Order
+from .eim_faults import Fault, PackageFaults
+from .eim_identity import EimIdentity, add_initial_eim
+from .errors import (
+    EimLabError,
+    Es9Error,
+    Es9RefusedError,
+    OrderError,
+    RequestRefusedError,
+    ServerError,
+    StateFileError,
+)
+from .esipa_application import Application, Reply
+from .virtual_eim import EimSettings, VirtualEim
 
 __all__ = [
     "VERBS",

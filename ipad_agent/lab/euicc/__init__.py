@@ -1,16 +1,18 @@
 """A virtual SGP.32 eUICC, real enough for anyone's IPA: APDUs in, APDUs out, and a memory that survives power cuts.
 
 ``default_card(pki, path)`` is the quick way; ``VirtualEuicc(identity, path, quirks)`` the long one. Other functions, or
-other ways to answer, come in by ``card.es10.register``.
+other ways to answer, come in by ``smart_card.es10.register``.
 """
 
 from __future__ import annotations
 
-from .card import ISDR_AID
-from .eim_config import EimConfigError
-from .errors import CardError, PowerLostError, StateFileError, StatusError
-from .identity import CiIdentity, EuiccIdentity
-from .profiles import (
+from ipad_agent.lab.euicc.apdu.smart_card import ISDR_AID
+from ipad_agent.lab.euicc.es10.eim_entries import EimConfigError
+from ipad_agent.lab.euicc.state.card_state import CardState, NotificationTarget, Profile
+from ipad_agent.lab.euicc.state.eim_entry_making import eim_configuration
+from ipad_agent.lab.euicc.state.euicc_identity import CiIdentity, EuiccIdentity
+from ipad_agent.lab.euicc.state.policy_rules import AuthorisationRule, Operator
+from ipad_agent.lab.euicc.state.profile_list import (
     BOOTSTRAP,
     EMERGENCY,
     OPERATOR_A,
@@ -20,11 +22,10 @@ from .profiles import (
     emergency_profile,
     tbcd,
 )
-from .provisioning import eim_configuration
+
+from .errors import CardError, PowerLostError, StateFileError, StatusError
 from .quirks import Accept, Quirks, ResponseMode
-from .rsp_rules import AuthorisationRule, Operator
-from .state import CardState, NotificationTarget, Profile
-from .virtual import VirtualEuicc, default_card
+from .virtual_euicc import VirtualEuicc, default_card
 
 __all__ = [
     "BOOTSTRAP",

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any
 
-from .rsp_rules import DEFAULT_RULES, AuthorisationRule
+from ipad_agent.lab.euicc.state.policy_rules import DEFAULT_RULES, AuthorisationRule
 
 
 class ResponseMode(Enum):

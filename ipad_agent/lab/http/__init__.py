@@ -7,10 +7,10 @@ switches for hostile answers: slow, cut, endless, silent, lying about its length
 
 from __future__ import annotations
 
-from .message import Ending, Handler, HeaderRule, HttpError, Request, Response, Routes
-from .parser import Limits, RequestParser
-from .server import HttpCounters, HttpServer, HttpSettings
-from .tls import TlsSettings
+from .http_message import Ending, Handler, HeaderRule, HttpError, Request, Response, Routes
+from .http_parser import Limits, RequestParser
+from .http_server import HttpCounters, HttpServer, HttpSettings
+from .server_tls import TlsSettings
 
 __all__ = [
     "Ending",

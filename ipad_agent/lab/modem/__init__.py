@@ -8,11 +8,12 @@ Its manners are those reported of real modules; every one is a switch of ``Modem
 
 from __future__ import annotations
 
-from .card import Card
-from .engine import AtEngine
-from .module import LinkChanged, Module, Output, PortBack, PortLost, Send
-from .options import Cell, Coverage, Fault, ModemOptions
-from .personality import PERSONALITIES, personality
+from ipad_agent.lab.modem.at.at_engine import AtEngine
+
+from .card_interface import Card
+from .modem_options import Cell, Coverage, Fault, ModemOptions
+from .module_personality import PERSONALITIES, personality
+from .virtual_module import LinkChanged, Module, Output, PortBack, PortLost, Send
 
 __all__ = [
     "PERSONALITIES",

@@ -6,9 +6,10 @@
 
 from __future__ import annotations
 
+from ipad_agent.lab.crypto.ecdsa import CURVES, sign_raw, verify_raw
+
 from .credential import Credential, PkiError
-from .ecdsa import CURVES, sign_raw, verify_raw
 from .eid import check_digits_ok, make_eid
-from .folder import Pki
+from .pki_folder import Pki
 
 __all__ = ["CURVES", "Credential", "Pki", "PkiError", "check_digits_ok", "make_eid", "sign_raw", "verify_raw"]

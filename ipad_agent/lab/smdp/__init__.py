@@ -6,19 +6,30 @@
 
 from __future__ import annotations
 
-from .chain import ChainRules, EuiccCredentials, verify_euicc
+from ipad_agent.lab.smdp.profile.profile_metadata import Metadata, ProfilePackage, sample_elements, with_notifications
+
+from .download_orders import Binding, Order, OrderBook, OrderState, hash_cc
 from .errors import MalformedError, RefusalError, SmdpError
-from .faults import Fault, Faults
-from .front import EXACT, LENIENT, USUAL, Front, FrontSettings, PortSettings, RspHttpServer, SmdpServer, SmdsServer
-from .identity import CiSigners, ServerIdentity
-from .metadata import Metadata, ProfilePackage, sample_elements, with_notifications
-from .notifications import NotificationRecord
-from .orders import Binding, Order, OrderBook, OrderState, hash_cc
+from .euicc_chain import ChainRules, EuiccCredentials, verify_euicc
+from .received_notifications import NotificationRecord
 from .rsp_server import Exchange, Reply, RspServer, ServerSettings
-from .session import Session, Step
+from .smdp_faults import Fault, Faults
+from .smdp_https import (
+    EXACT,
+    LENIENT,
+    USUAL,
+    Front,
+    FrontSettings,
+    PortSettings,
+    RspHttpServer,
+    SmdpServer,
+    SmdsServer,
+)
+from .smdp_identity import CiSigners, ServerIdentity
+from .smdp_session import Session, Step
 from .smds import Event, SmdsSettings, VirtualSmds
-from .status import Status
-from .virtual import SmdpSettings, VirtualSmdp
+from .status_words import Status
+from .virtual_smdp import SmdpSettings, VirtualSmdp
 
 __all__ = [
     "EXACT",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .status import Status
+from .status_words import Status
 
 
 class SmdpError(Exception):

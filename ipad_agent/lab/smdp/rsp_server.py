@@ -15,16 +15,17 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from ipad_agent.lab import der
+from ipad_agent.lab.crypto import der
 from ipad_agent.lab.pki import verify_raw
 
-from . import status, wire
-from .chain import ChainRules, EuiccCredentials, verify_euicc
+from . import es9_json
+from . import status_words as status
 from .errors import MalformedError, RefusalError
-from .faults import AUTHENTICATE, INITIATE, FaultQueue, Faults
-from .identity import CiSigners, ServerIdentity, sign
-from .session import Session, SessionBook, Step
-from .status import Status
+from .euicc_chain import ChainRules, EuiccCredentials, verify_euicc
+from .smdp_faults import AUTHENTICATE, INITIATE, FaultQueue, Faults
+from .smdp_identity import CiSigners, ServerIdentity, sign
+from .smdp_session import Session, SessionBook, Step
+from .status_words import Status
 
 LOG = logging.getLogger("ipad_agent.lab")
 
@@ -76,7 +77,7 @@ class Reply:
     """What goes back: HTTP ``status``, JSON or None (empty body), or a page. ``faults`` are left for the wire."""
 
     status: int
-    body: wire.Json | None = None
+    body: es9_json.Json | None = None
     page: str | None = None
     faults: Faults = field(default_factory=Faults)
 
@@ -107,7 +108,7 @@ class Authenticated:
     info2: der.Node
 
 
-Function = Callable[[Mapping[str, Any], Faults], wire.Json | Reply]
+Function = Callable[[Mapping[str, Any], Faults], es9_json.Json | Reply]
 
 
 class RspServer(ABC):
@@ -154,7 +155,7 @@ class RspServer(ABC):
         if "http" in faults:
             return Reply(int(faults.value("http", 500)), page=HTML_500)
         if "status" in faults:
-            return Reply(200, wire.failure(Status.parse(str(faults.value("status")))))
+            return Reply(200, es9_json.failure(Status.parse(str(faults.value("status")))))
         try:
             if not isinstance(body, Mapping):
                 raise MalformedError("the body is not a JSON object")
@@ -165,7 +166,7 @@ class RspServer(ABC):
         except der.DerError as error:
             return self._malformed(MalformedError(f"not DER: {error}"))
         except RefusalError as error:
-            return Reply(200, wire.failure(self._own(error.status), error.detail))
+            return Reply(200, es9_json.failure(self._own(error.status), error.detail))
         return answer if isinstance(answer, Reply) else Reply(200, answer)
 
     def _malformed(self, error: MalformedError) -> Reply:
@@ -176,7 +177,7 @@ class RspServer(ABC):
                 return Reply(500, page=HTML_500)
             case _:
                 return Reply(
-                    200, wire.failure(status.FIELD_MISSING if error.missing else status.FIELD_INVALID, str(error))
+                    200, es9_json.failure(status.FIELD_MISSING if error.missing else status.FIELD_INVALID, str(error))
                 )
 
     def _check_header(self, body: Mapping[str, Any]) -> None:
@@ -197,12 +198,12 @@ class RspServer(ABC):
 
     # Common mutual authentication
 
-    def _initiate(self, body: Mapping[str, Any], faults: Faults) -> wire.Json:
-        challenge = wire.octets(body, "euiccChallenge")
+    def _initiate(self, body: Mapping[str, Any], faults: Faults) -> es9_json.Json:
+        challenge = es9_json.octets(body, "euiccChallenge")
         if len(challenge) != 16:
             raise MalformedError("euiccChallenge is not 16 bytes")
         info1 = self._node(body, "euiccInfo1", 0xBF20)
-        called = self._accepted_address(wire.text(body, "smdpAddress", "smdsAddress"))
+        called = self._accepted_address(es9_json.text(body, "smdpAddress", "smdsAddress"))
         address = self.common.signed_address or called
         signers = self._choose_ci(info1)
         session = Session(
@@ -211,7 +212,7 @@ class RspServer(ABC):
         self.sessions.add(session)
         return self._initiated(session, faults)
 
-    def _initiated(self, session: Session, faults: Faults) -> wire.Json:
+    def _initiated(self, session: Session, faults: Faults) -> es9_json.Json:
         signed = der.seq(
             der.octets(self._other(session.transaction_id, faults, "signed-transaction"), 0x80),
             der.octets(self._other(session.euicc_challenge, faults, "wrong-challenge"), 0x81),
@@ -224,13 +225,15 @@ class RspServer(ABC):
         auth = session.signers.auth
         if "wrong-certificate" in faults:
             auth = session.signers.instead_of(auth, str(faults.value("wrong-certificate", "foreign")))
-        return wire.answer(
+        return es9_json.answer(
             {
                 "transactionId": self._other(session.transaction_id, faults, "wrong-transaction").hex().upper(),
-                "serverSigned1": wire.b64(signed),
-                "serverSignature1": wire.b64(self._signature(sign(auth, signed), faults)),
-                "euiccCiPKIdToBeUsed": wire.b64(der.octets(self._other(session.signers.ci_pkid, faults, "wrong-ci"))),
-                "serverCertificate": wire.b64(auth.cert_der),
+                "serverSigned1": es9_json.b64(signed),
+                "serverSignature1": es9_json.b64(self._signature(sign(auth, signed), faults)),
+                "euiccCiPKIdToBeUsed": es9_json.b64(
+                    der.octets(self._other(session.signers.ci_pkid, faults, "wrong-ci"))
+                ),
+                "serverCertificate": es9_json.b64(auth.cert_der),
             }
         )
 
@@ -263,7 +266,7 @@ class RspServer(ABC):
         raise RefusalError(status.NO_CERTIFICATE)
 
     def _node(self, body: Mapping[str, Any], name: str, tag: int) -> der.Node:
-        return wire.node(body, name, tag, ber=not self.common.strict_der)
+        return es9_json.node(body, name, tag, ber=not self.common.strict_der)
 
     def _session(self, transaction_id: bytes, *steps: Step) -> Session:
         """The session in one of these steps; 8.10.1/3.9 when there is none."""
@@ -275,8 +278,8 @@ class RspServer(ABC):
             raise RefusalError(status.TRANSACTION_UNKNOWN, "the session has timed out")
         return session
 
-    def _authenticate_client(self, body: Mapping[str, Any], faults: Faults) -> wire.Json:
-        transaction_id = wire.transaction_id(body)
+    def _authenticate_client(self, body: Mapping[str, Any], faults: Faults) -> es9_json.Json:
+        transaction_id = es9_json.transaction_id(body)
         response = self._node(body, "authenticateServerResponse", 0xBF38)
         again = () if self.common.strict_sequence else (Step.AUTHENTICATED,)
         session = self._session(transaction_id, Step.INITIATED, *again)
@@ -287,7 +290,7 @@ class RspServer(ABC):
             raise
 
     @abstractmethod
-    def _authenticated(self, session: Session, card: Authenticated, faults: Faults) -> wire.Json:
+    def _authenticated(self, session: Session, card: Authenticated, faults: Faults) -> es9_json.Json:
         """What the card gets once it is known."""
 
     def _verify_euicc(self, session: Session, response: der.Node) -> Authenticated:

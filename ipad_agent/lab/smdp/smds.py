@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from . import status, wire
+from . import es9_json, status_words
 from .errors import RefusalError, SmdpError
-from .faults import Faults
-from .identity import ServerIdentity
 from .rsp_server import Authenticated, RspServer, ServerSettings
-from .session import Session, Step
-from .status import Status, of_smds
+from .smdp_faults import Faults
+from .smdp_identity import ServerIdentity
+from .smdp_session import Session, Step
+from .status_words import Status, of_smds
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,15 +74,15 @@ class VirtualSmds(RspServer):
     def _own(self, row: Status) -> Status:
         return of_smds(row)
 
-    def _authenticated(self, session: Session, card: Authenticated, faults: Faults) -> wire.Json:
+    def _authenticated(self, session: Session, card: Authenticated, faults: Faults) -> es9_json.Json:
         wanted = card.matching_id
         mine = [event for event in self._events.values() if event.eid == card.euicc.eid]
         found = [event for event in mine if wanted in ("", event.event_id, event.forwarded_id)]
         if not found and (wanted or not self.settings.empty_list):
-            raise RefusalError(status.EVENT_UNKNOWN)
+            raise RefusalError(status_words.EVENT_UNKNOWN)
         # An SM-DS has nothing more to say to this card; only the same question may be asked again.
         session.step = Step.AUTHENTICATED
-        return wire.answer(
+        return es9_json.answer(
             {
                 "transactionId": self._other(session.transaction_id, faults, "wrong-transaction").hex().upper(),
                 "eventEntries": [{"eventId": e.event_id, "rspServerAddress": e.address} for e in found],

@@ -5,21 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from ipad_agent.lab import der
-from ipad_agent.lab.der import Node
+from ipad_agent.lab.crypto import der
+from ipad_agent.lab.crypto.der import Node
 from ipad_agent.lab.eim import EimIdentity, EimSettings, Order, VirtualEim, build_order
-from ipad_agent.lab.eim.es9 import MemoryEs9, Servers
-from ipad_agent.lab.eim.rsp import Relay, RelaySettings
+from ipad_agent.lab.eim.relay.download_relay import Relay, RelaySettings
+from ipad_agent.lab.eim.relay.es9_calls import MemoryEs9, Servers
 from ipad_agent.lab.euicc import VirtualEuicc, default_card
 from ipad_agent.lab.pki import Pki
-from ipad_agent.lab.smdp import (
-    Metadata,
-    ProfilePackage,
-    ServerIdentity,
-    VirtualSmdp,
-    VirtualSmds,
-    with_notifications,
-)
+from ipad_agent.lab.smdp import Metadata, ProfilePackage, ServerIdentity, VirtualSmdp, VirtualSmds, with_notifications
 from ipad_agent.lab.smdp import Order as SmdpOrder
 
 from .world import t

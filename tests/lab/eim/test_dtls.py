@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from OpenSSL._util import lib
 
 from ipad_agent.lab.eim import DtlsSettings, ServerError
-from ipad_agent.lab.eim.dtls import Address, Closed, DtlsServer, Opened, Output, Received, Transmit
-from ipad_agent.lab.eim.dtls_context import TlsIdentity
-from ipad_agent.lab.eim.dtls_records import pack, split
+from ipad_agent.lab.eim.coap.dtls_context import TlsIdentity
+from ipad_agent.lab.eim.coap.dtls_server import Address, Closed, DtlsServer, Opened, Output, Received, Transmit
+from ipad_agent.lab.eim.coap.record_sorting import pack, split
 
 from .clients import DtlsClient
 from .world import identity, new_key, self_signed

@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from ipad_agent.lab.eim.es9 import Es9Error, Servers
-from ipad_agent.lab.eim.es9_https import HttpsEs9, trusting
+from ipad_agent.lab.eim.relay.es9_calls import Es9Error, Servers
+from ipad_agent.lab.eim.relay.es9_over_https import HttpsEs9, trusting
 from ipad_agent.lab.http import Ending, HttpServer, Request, Response, TlsSettings
 from ipad_agent.lab.pki import Pki
 from ipad_agent.lab.smdp import EXACT, Fault, FrontSettings, PortSettings, SmdpServer

@@ -19,9 +19,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ipad_agent.lab.eim import EimIdentity, Fault, VirtualEim, build_order
-from ipad_agent.lab.eim.es9 import Servers
-from ipad_agent.lab.eim.https import ASN1_TYPE, LENIENT, STRICT, Front, FrontSettings, HttpsPort, HttpsServer
-from ipad_agent.lab.eim.rsp import Relay
+from ipad_agent.lab.eim.https.esipa_https import (
+    ASN1_TYPE,
+    LENIENT,
+    STRICT,
+    Front,
+    FrontSettings,
+    HttpsPort,
+    HttpsServer,
+)
+from ipad_agent.lab.eim.relay.download_relay import Relay
+from ipad_agent.lab.eim.relay.es9_calls import Servers
 from ipad_agent.lab.http import HeaderRule, HttpSettings, Request, Response, TlsSettings
 from ipad_agent.lab.pki import Pki
 

@@ -8,16 +8,21 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
-from ipad_agent.lab.eim import DataRequest, Order, OrderError, PackageFaults, add_initial_eim, build_order, packages
-from ipad_agent.lab.eim.packages import PackageHead, download_trigger, unsigned_package
-from ipad_agent.lab.eim.verbs import VERBS
+from ipad_agent.lab.eim import DataRequest, Order, OrderError, PackageFaults, add_initial_eim, build_order
+from ipad_agent.lab.eim.orders import package_bytes
+from ipad_agent.lab.eim.orders.order_verbs import VERBS
+from ipad_agent.lab.eim.orders.package_bytes import PackageHead, download_trigger, unsigned_package
 
 from .world import EID, ICCID, ICCID_BYTES, POLL, identity, make_eim, t
 
 
 def test_package_body_with_enable_rollback_rat_and_profile_list() -> None:
     head = PackageHead("e", bytes.fromhex(EID), 1)
-    operations = [packages.enable(ICCID, rollback=True), packages.get_rat(), packages.list_profile_info()]
+    operations = [
+        package_bytes.enable(ICCID, rollback=True),
+        package_bytes.get_rat(),
+        package_bytes.list_profile_info(),
+    ]
     expected = bytes.fromhex(
         "30 2F 80 01 65 5A 10" + EID + "81 01 01 A0 15 A3 0E 5A 0A" + ICCID_BYTES + "05 00 A6 00 BF2D 00"
     )
@@ -108,7 +113,7 @@ def test_data_requests_in_both_dialects(request_: DataRequest, dialect: str, exp
 def test_data_request_verb_knows_names_and_hex_tags() -> None:
     order = build_order(["data-request", "token,info2", "BF2B"])
     assert order.data == DataRequest((0x84, 0xBF22, 0xBF2B))
-    every = build_order(["data-request", ",".join(packages.DATA_TAGS)]).data
+    every = build_order(["data-request", ",".join(package_bytes.DATA_TAGS)]).data
     assert every is not None
     assert every.encode(None) == bytes.fromhex("BF52 0F 5C0D A0 81 A2 BF20 BF22 83 84 A5 A6 A8 A9")
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from ipad_agent.lab import der
-from ipad_agent.lab.der import Node
+from ipad_agent.lab.crypto import der
+from ipad_agent.lab.crypto.der import Node
 from ipad_agent.lab.eim import build_order
-from ipad_agent.lab.eim.rsp import RelaySettings
+from ipad_agent.lab.eim.relay.download_relay import RelaySettings
 from ipad_agent.lab.pki import Pki
 from ipad_agent.lab.smdp import Fault, Metadata, OrderState
 

@@ -15,14 +15,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ipad_agent.lab import der
+from ipad_agent.lab.crypto import der
 from ipad_agent.lab.eim import Fault, RequestRefusedError, VirtualEim, build_order
-from ipad_agent.lab.eim.compact import KnownSession, installation_result
-from ipad_agent.lab.eim.es9 import Es9, Es9Error, Servers
-from ipad_agent.lab.eim.relay_status import error_for, name_for, status_for
-from ipad_agent.lab.eim.rsp import Relay
-from ipad_agent.lab.eim.rsp_session import RspSession
-from ipad_agent.lab.eim.target import Target, target_of
+from ipad_agent.lab.eim.orders.download_target import Target, target_of
+from ipad_agent.lab.eim.relay.compact_forms import KnownSession, installation_result
+from ipad_agent.lab.eim.relay.download_relay import Relay
+from ipad_agent.lab.eim.relay.es9_calls import Es9, Es9Error, Servers
+from ipad_agent.lab.eim.relay.relay_session import RspSession
+from ipad_agent.lab.eim.relay.relay_status import error_for, name_for, status_for
 
 from .world import EID, POLL, Card, identity, noted, t
 

@@ -11,8 +11,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ipad_agent.lab.eim import CoapSettings, CoapsServer, DtlsSettings, Fault, Reply, RequestRefusedError, VirtualEim
-from ipad_agent.lab.eim.blockwise import BadBlock, Block, Block1Assembler, Block2Store, Complete, Incomplete, TooLarge
-from ipad_agent.lab.eim.coap_transport import CoapTransport
+from ipad_agent.lab.eim.coap.server_blockwise import (
+    BadBlock,
+    Block,
+    Block1Assembler,
+    Block2Store,
+    Complete,
+    Incomplete,
+    TooLarge,
+)
+from ipad_agent.lab.eim.coap.server_transport import CoapTransport
 
 from .clients import (
     ACK,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from ipad_agent.lab import der
+from ipad_agent.lab.crypto import der
 from ipad_agent.lab.eim import EimSettings, Order, OrderError, RequestRefusedError, VirtualEim, build_order
-from ipad_agent.lab.eim.results import Rules, judge
+from ipad_agent.lab.eim.results.result_judgement import Rules, judge
 
 from .world import (
     EID,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ipad_agent.lab import der
+from ipad_agent.lab.crypto import der
 from ipad_agent.lab.eim import EimIdentity, PackageFaults, VirtualEim, add_initial_eim, build_order
 from ipad_agent.lab.euicc import OPERATOR_A, VirtualEuicc, default_card
 from ipad_agent.lab.pki import Pki

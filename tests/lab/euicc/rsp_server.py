@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKey
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.x509.oid import NameOID, ObjectIdentifier
 
-from ipad_agent.lab import der
+from ipad_agent.lab.crypto import der
 from ipad_agent.lab.euicc import Quirks, VirtualEuicc
 from ipad_agent.lab.pki import Pki
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ipad_agent.lab import der
+from ipad_agent.lab.crypto import der
 from ipad_agent.lab.euicc import Quirks, ResponseMode, VirtualEuicc, default_card
 
 from .euicc_bench import ICCID_A, ICCID_BOOTSTRAP, Terminal, bench, disable, enable, pki

@@ -9,7 +9,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 
-from ipad_agent.lab import der
+from ipad_agent.lab.crypto import der
 from ipad_agent.lab.euicc import (
     BOOTSTRAP,
     OPERATOR_A,
@@ -23,8 +23,8 @@ from ipad_agent.lab.euicc import (
     eim_configuration,
     tbcd,
 )
-from ipad_agent.lab.euicc.isdr import Isdr
-from ipad_agent.lab.euicc.profiles import digits
+from ipad_agent.lab.euicc.state.isdr_state import Isdr
+from ipad_agent.lab.euicc.state.profile_list import digits
 
 from .euicc_bench import (
     ICCID_A,

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ipad_agent.lab import der
+from ipad_agent.lab.crypto import der
 from ipad_agent.lab.euicc import Quirks, StateFileError, default_card, eim_configuration
-from ipad_agent.lab.euicc.state import dumps, loads
+from ipad_agent.lab.euicc.state.card_state import dumps, loads
 
 from .euicc_bench import ICCID_A, ICCID_BOOTSTRAP, Bench, Terminal, bench, delete, disable, enable, pki, set_fallback
 

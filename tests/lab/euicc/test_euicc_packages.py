@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ipad_agent.lab import der
+from ipad_agent.lab.crypto import der
 from ipad_agent.lab.euicc import EuiccIdentity, Quirks, VirtualEuicc, default_card, eim_configuration
 
 from .euicc_bench import (

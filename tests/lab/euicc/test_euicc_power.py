@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ipad_agent.lab import der
+from ipad_agent.lab.crypto import der
 from ipad_agent.lab.euicc import (
     BOOTSTRAP,
     OPERATOR_A,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from ipad_agent.lab import der
+from ipad_agent.lab.crypto import der
 from ipad_agent.lab.euicc import BOOTSTRAP, OPERATOR_A, OPERATOR_B, NotificationTarget, Profile, Quirks
-from ipad_agent.lab.euicc.state import PPR1, PPR2, TEST
+from ipad_agent.lab.euicc.state.card_state import PPR1, PPR2, TEST
 
 from .euicc_bench import ICCID_A, ICCID_B, ICCID_BOOTSTRAP, Bench, Eim, bench, disable, enable, pki, verify_result
 

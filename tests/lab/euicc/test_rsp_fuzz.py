@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ipad_agent.lab import der
+from ipad_agent.lab.crypto import der
 from ipad_agent.lab.euicc import Quirks
-from ipad_agent.lab.euicc.rsp_metadata import read_metadata
-from ipad_agent.lab.euicc.rsp_segments import SegmentError, Segments
-from ipad_agent.lab.euicc.rsp_session import session_of
-from ipad_agent.lab.euicc.state import dumps, loads
+from ipad_agent.lab.euicc.rsp.card_rsp_session import session_of
+from ipad_agent.lab.euicc.rsp.package_segments import SegmentError, Segments
+from ipad_agent.lab.euicc.rsp.rsp_metadata import read_metadata
+from ipad_agent.lab.euicc.state.card_state import dumps, loads
 
 from .euicc_bench import bench
 from .rsp_server import NEW_ICCID, Download, download, metadata, read_result

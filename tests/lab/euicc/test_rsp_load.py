@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from ipad_agent.lab import der
+from ipad_agent.lab.crypto import der
 from ipad_agent.lab.euicc import OPERATOR_A, AuthorisationRule, EuiccIdentity, Operator, Quirks, VirtualEuicc
 
 from .euicc_bench import Bench, Eim, Terminal, card_key, pki, signature_is_good

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ipad_agent.lab.euicc import PowerLostError, Quirks, VirtualEuicc, default_card
-from ipad_agent.lab.euicc.state import dumps, loads
+from ipad_agent.lab.euicc.state.card_state import dumps, loads
 
 from .euicc_bench import Bench, Eim, Terminal, bench, pki
 from .rsp_server import NEW_ICCID, Download, Server, download, error_of, metadata, package, read_result

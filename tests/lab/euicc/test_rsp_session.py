@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ipad_agent.lab import der
+from ipad_agent.lab.crypto import der
 from ipad_agent.lab.euicc import BOOTSTRAP, Quirks
 
 from .euicc_bench import ICCID_A, bench, card_key, delete, disable, enable, pki, signature_is_good

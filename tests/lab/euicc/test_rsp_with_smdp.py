@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from ipad_agent.lab import der
+from ipad_agent.lab.crypto import der
 from ipad_agent.lab.euicc import EuiccIdentity, Quirks, VirtualEuicc, default_card
-from ipad_agent.lab.euicc.rsp_session import session_of
+from ipad_agent.lab.euicc.rsp.card_rsp_session import session_of
 from ipad_agent.lab.smdp import (
     Fault,
     Metadata,

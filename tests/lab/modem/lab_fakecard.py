@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ipad_agent.lab.modem.card import CardMuteError
+from ipad_agent.lab.modem.card_interface import CardMuteError
 
 ISDR = bytes.fromhex("A0000005591010FFFFFFFF8900000100")
 USIM = bytes.fromhex("A0000000871002FF49FF0589")

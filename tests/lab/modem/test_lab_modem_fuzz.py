@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ipad_agent.lab.modem import AtEngine, ModemOptions, Send, personality
-from ipad_agent.lab.modem.line import CommandSyntaxError, split_arguments, split_commands
-from ipad_agent.lab.modem.pace import PacedLine
+from ipad_agent.lab.modem.at.at_line import CommandSyntaxError, split_arguments, split_commands
+from ipad_agent.lab.modem.line.baud_pace import PacedLine
 
 from .lab_fakecard import ISDR, FakeCard
 

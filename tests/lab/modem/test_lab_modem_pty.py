@@ -11,7 +11,7 @@ import pytest
 import serial
 
 from ipad_agent.lab.modem import AtEngine, Cell, Coverage, ModemOptions
-from ipad_agent.lab.modem.pty import PtyModem
+from ipad_agent.lab.modem.line.modem_pty import PtyModem
 
 from .lab_fakecard import ICCID_B, ISDR, FakeCard
 

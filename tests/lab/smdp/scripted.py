@@ -18,8 +18,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
 
-from ipad_agent.lab import der
-from ipad_agent.lab.bsp import Opener, agree, derive_keys, replaced_keys
+from ipad_agent.lab.crypto import der
+from ipad_agent.lab.crypto.bpp_protection import Opener, agree, derive_keys, replaced_keys
 from ipad_agent.lab.pki import Pki
 from ipad_agent.lab.smdp import Reply, RspServer
 

@@ -6,7 +6,7 @@ import hashlib
 
 import pytest
 
-from ipad_agent.lab import der
+from ipad_agent.lab.crypto import der
 from ipad_agent.lab.pki import Pki
 from ipad_agent.lab.smdp import (
     Metadata,

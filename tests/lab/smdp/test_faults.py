@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from cryptography import x509
 
-from ipad_agent.lab import der
-from ipad_agent.lab.bsp import BspError
+from ipad_agent.lab.crypto import der
+from ipad_agent.lab.crypto.bpp_protection import BspError
 from ipad_agent.lab.http import Ending, Request, Response
 from ipad_agent.lab.pki import Pki
 from ipad_agent.lab.smdp import (
@@ -23,7 +23,7 @@ from ipad_agent.lab.smdp import (
     SmdpSettings,
     VirtualSmdp,
 )
-from ipad_agent.lab.smdp.front import LENIENT
+from ipad_agent.lab.smdp.smdp_https import LENIENT
 
 from .scripted import ADDRESS, CHALLENGE, Card, Client, b64, codes, fields_of, signed_by, un64
 

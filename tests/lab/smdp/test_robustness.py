@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ipad_agent.lab import der
+from ipad_agent.lab.crypto import der
 from ipad_agent.lab.http import Request
 from ipad_agent.lab.pki import Pki
 from ipad_agent.lab.smdp import (
@@ -24,7 +24,7 @@ from ipad_agent.lab.smdp import (
     VirtualSmdp,
     VirtualSmds,
 )
-from ipad_agent.lab.smdp.front import LENIENT
+from ipad_agent.lab.smdp.smdp_https import LENIENT
 
 from .scripted import DS_ADDRESS, ICCID, MATCHING, Card, Client, b64, un64
 

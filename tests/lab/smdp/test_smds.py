@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from ipad_agent.lab import der
+from ipad_agent.lab.crypto import der
 from ipad_agent.lab.pki import Pki, make_eid
 from ipad_agent.lab.smdp import (
     Fault,

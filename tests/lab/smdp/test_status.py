@@ -11,7 +11,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-from ipad_agent.lab import der
+from ipad_agent.lab.crypto import der
 from ipad_agent.lab.pki import Credential, Pki, make_eid
 from ipad_agent.lab.pki import certificates as shapes
 from ipad_agent.lab.smdp import (
@@ -28,7 +28,7 @@ from ipad_agent.lab.smdp import (
     Step,
     VirtualSmdp,
 )
-from ipad_agent.lab.smdp.status import KNOWN
+from ipad_agent.lab.smdp.status_words import KNOWN
 
 from .scripted import ADDRESS, ICCID, MATCHING, SMDP_OID, Card, Client, b64, codes, fields_of, un64
 

@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 
-from ipad_agent.local.model import (
+from ipad_agent.local.local_verbs import Refused
+from ipad_agent.local.status_model import (
     Card,
     Condition,
     Eim,
@@ -32,7 +33,6 @@ from ipad_agent.local.model import (
     Verdict,
     Warning,
 )
-from ipad_agent.local.ports import Refused
 
 NOW_S = 1_800_000_000
 ICCID = "8949000000000000111"

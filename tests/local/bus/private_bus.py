@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ipad_agent.local.bus.interfaces import BUS_NAME, MANAGER, ROOT
+from ipad_agent.local.dbus.dbus_interfaces import BUS_NAME, MANAGER, ROOT
 
 POLICY = Path(__file__).parents[3] / "systemd" / f"{BUS_NAME}.conf"
 NOBODY = 65_534

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from ipad_agent.local.bus.authority import Authority, Caller, LocalRule, groups_of
-from ipad_agent.local.bus.errors import RemoteFailure
-from ipad_agent.local.bus.interfaces import BUNDLE, POLL, ROLLBACK, STATUS, SWITCH
+from ipad_agent.local.dbus.dbus_authority import Authority, Caller, LocalRule, groups_of
+from ipad_agent.local.dbus.dbus_interfaces import BUNDLE, POLL, ROLLBACK, STATUS, SWITCH
+from ipad_agent.local.dbus.errors import RemoteFailure
 
 AGENT, MEMBER, STRANGER = 500, 501, 502
 RULE = LocalRule("ipad-admin", frozenset({0, AGENT}), lambda uid: frozenset({"ipad-admin"} if uid == MEMBER else {"x"}))

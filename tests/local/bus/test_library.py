@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from ipad_agent.local.bus import Bus
-from ipad_agent.local.bus.address import DEFAULT, system_bus, usable
-from ipad_agent.local.bus.errors import BusLost, BusUnreachable, NoBusLibrary
-from ipad_agent.local.bus.library import LIBRARIES, Link, load
-from ipad_agent.local.bus.messages import Broadcast
+from ipad_agent.local.dbus import Bus
+from ipad_agent.local.dbus.dbus_library import LIBRARIES, Link, load
+from ipad_agent.local.dbus.dbus_messages import Broadcast
+from ipad_agent.local.dbus.errors import BusLost, BusUnreachable, NoBusLibrary
+from ipad_agent.local.dbus.system_bus import DEFAULT, system_bus, usable
 
 from .fake_service import FakeService
 from .private_bus import LIMIT_S, PrivateBus

@@ -16,17 +16,17 @@ from typing import Any, NoReturn
 import pytest
 
 from ipad_agent import events
-from ipad_agent.local.bus import Bus
-from ipad_agent.local.bus import events as said
-from ipad_agent.local.bus.address import usable
-from ipad_agent.local.bus.bus import Retry
-from ipad_agent.local.bus.errors import RemoteFailure
-from ipad_agent.local.bus.interfaces import BUS_NAME, EUICC, MANAGER, PROFILE, ROOT
-from ipad_agent.local.bus.library import LIBRARIES, Link, load
-from ipad_agent.local.bus.messages import Answer, Call
-from ipad_agent.local.bus.session import CALLS_AT_ONCE_PER_CALLER, CALLS_AT_ONCE_PER_USER, EVENT_BACKLOG, Pace
-from ipad_agent.local.model import Happening, Profile
-from ipad_agent.local.ports import BUSY, Refused
+from ipad_agent.local.dbus import Bus
+from ipad_agent.local.dbus import events as said
+from ipad_agent.local.dbus.bus_connection import CALLS_AT_ONCE_PER_CALLER, CALLS_AT_ONCE_PER_USER, EVENT_BACKLOG, Pace
+from ipad_agent.local.dbus.dbus_interfaces import BUS_NAME, EUICC, MANAGER, PROFILE, ROOT
+from ipad_agent.local.dbus.dbus_library import LIBRARIES, Link, load
+from ipad_agent.local.dbus.dbus_messages import Answer, Call
+from ipad_agent.local.dbus.dbus_service import Retry
+from ipad_agent.local.dbus.errors import RemoteFailure
+from ipad_agent.local.dbus.system_bus import usable
+from ipad_agent.local.local_verbs import BUSY, Refused
+from ipad_agent.local.status_model import Happening, Profile
 
 from .fake_service import CALM, FULL, ICCID, NOW_S, OTHER, FakeService, at
 from .private_bus import LIMIT_S, ROOT_RUNS_THIS, Monitor, PrivateBus
@@ -307,7 +307,7 @@ async def test_a_defect_behind_a_property_is_answered_without_its_traceback(
     def broken(*_: object) -> NoReturn:
         raise ZeroDivisionError("secret")
 
-    monkeypatch.setattr("ipad_agent.local.bus.reads.read", broken)
+    monkeypatch.setattr("ipad_agent.local.dbus.dbus_properties.read", broken)
     status, out = await stage.bus.ask("org.freedesktop.DBus.Properties.Get", MANAGER.name, "State")
     assert status != 0
     assert f"{BUS_NAME}.Error.Failed" in out
@@ -497,7 +497,7 @@ async def test_the_service_appears_when_the_bus_does_and_says_once_that_there_wa
             enough.set()
         return usable(addresses)
 
-    monkeypatch.setattr("ipad_agent.local.bus.bus.usable", counted)
+    monkeypatch.setattr("ipad_agent.local.dbus.dbus_service.usable", counted)
     private = PrivateBus()
     try:
         async with running(FakeService(), private, library, retry=Retry(0.001, 0.001)):

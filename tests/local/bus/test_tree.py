@@ -9,20 +9,20 @@ from dataclasses import fields, replace
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from ipad_agent.local import model
-from ipad_agent.local.bus.interfaces import EIM, EUICC, MANAGER, MODEM, OURS, PROFILE, ROOT
-from ipad_agent.local.bus.introspection import introspect
-from ipad_agent.local.bus.tree import EimNumbers, Objects, changes, objects_of, path_element, steady
-from ipad_agent.local.bus.values import Variant, count, integer, moment, text
+from ipad_agent.local import status_model
+from ipad_agent.local.dbus.dbus_interfaces import EIM, EUICC, MANAGER, MODEM, OURS, PROFILE, ROOT
+from ipad_agent.local.dbus.dbus_introspection import introspect
+from ipad_agent.local.dbus.dbus_values import Variant, count, integer, moment, text
+from ipad_agent.local.dbus.status_objects import EimNumbers, Objects, changes, objects_of, path_element, steady
 
 from .fake_service import CALM, FULL, ICCID, NOW_S, OTHER, at
 
 
-def shown(status: model.Status) -> Objects:
+def shown(status: status_model.Status) -> Objects:
     return objects_of(status, EimNumbers())
 
 
-def one(status: model.Status, name: str, path: str = ROOT, interface: str = MANAGER.name) -> object:
+def one(status: status_model.Status, name: str, path: str = ROOT, interface: str = MANAGER.name) -> object:
     return shown(status)[path][interface][name].value
 
 
@@ -38,23 +38,23 @@ def test_every_field_of_the_model_is_shown_under_its_name() -> None:
         "iccid_check_digit_ok": "IccidValid",
         "profile_class": "Class",
     }
-    for shape, interface in ((model.Card, EUICC), (model.Profile, PROFILE), (model.Eim, EIM)):
+    for shape, interface in ((status_model.Card, EUICC), (status_model.Profile, PROFILE), (status_model.Eim, EIM)):
         names = {words(name) for name in interface.properties}
         for field in fields(shape):
             if field.name != "last_poll":  # several properties
                 assert words(elsewhere.get(field.name, field.name)) in names
     assert {words(name) for name in MODEM.properties} == {
-        *(words("module_profile" if field.name == "profile" else field.name) for field in fields(model.Modem)),
-        *(words(field.name) for field in fields(model.Radio)),
+        *(words("module_profile" if field.name == "profile" else field.name) for field in fields(status_model.Modem)),
+        *(words(field.name) for field in fields(status_model.Radio)),
     }
-    parts = {"Switch": model.Switch, "Operation": model.Operation, "Trouble": model.Trouble}
+    parts = {"Switch": status_model.Switch, "Operation": status_model.Operation, "Trouble": status_model.Trouble}
     for name, part in parts.items():
         value = one(FULL, name)
         assert isinstance(value, dict)
         assert {words(key) for key in value} == {words(field.name) for field in fields(part)}
     rows = one(FULL, "Owed")
     assert isinstance(rows, tuple)
-    assert {words(key) for key in rows[0]} == {words(field.name) for field in fields(model.Owed)}
+    assert {words(key) for key in rows[0]} == {words(field.name) for field in fields(status_model.Owed)}
 
 
 def test_what_is_absent_is_empty_or_zero() -> None:
@@ -71,7 +71,7 @@ def test_times_are_microseconds_since_1970() -> None:
 
 def test_an_eim_keeps_its_number_when_another_goes() -> None:
     numbers = EimNumbers()
-    first, second, third = (model.Eim(name) for name in ("a", "b", "c"))
+    first, second, third = (status_model.Eim(name) for name in ("a", "b", "c"))
     for eims, paths in (((first, second), {"0", "1"}), ((second,), {"1"}), ((third, second, first), {"2", "1", "0"})):
         found = objects_of(replace(CALM, eims=eims), numbers)
         assert {path.rpartition("/")[2] for path in found if "/Eim/" in path} == paths
@@ -156,4 +156,4 @@ def test_any_string_can_be_carried(value: str) -> None:
 def test_numbers_are_kept_within_their_types() -> None:
     assert (count(-1), count(2**70), count(2**40, "u"), count(None)) == (0, 2**64 - 1, 2**32 - 1, 0)
     assert (integer(-97), integer(2**40), integer(-(2**40)), integer(None)) == (-97, 2**31 - 1, -(2**31), 0)
-    assert (moment(None), moment(model.Time(-5, 0.0))) == (0, 0)
+    assert (moment(None), moment(status_model.Time(-5, 0.0))) == (0, 0)

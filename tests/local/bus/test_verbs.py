@@ -11,13 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ipad_agent.local.bus import interfaces, reads, verbs
-from ipad_agent.local.bus.address import machine_id
-from ipad_agent.local.bus.interfaces import BUS_NAME, MANAGER, OURS, ROOT
-from ipad_agent.local.bus.messages import Answer, Call, Failure
-from ipad_agent.local.bus.tree import EimNumbers, objects_of
-from ipad_agent.local.model import Happening
-from ipad_agent.local.ports import BUSY, Refused
+from ipad_agent.local.dbus import dbus_interfaces, dbus_properties, manager_methods
+from ipad_agent.local.dbus.dbus_interfaces import BUS_NAME, MANAGER, OURS, ROOT
+from ipad_agent.local.dbus.dbus_messages import Answer, Call, Failure
+from ipad_agent.local.dbus.status_objects import EimNumbers, objects_of
+from ipad_agent.local.dbus.system_bus import machine_id
+from ipad_agent.local.local_verbs import BUSY, Refused
+from ipad_agent.local.status_model import Happening
 
 from .fake_service import CALM, FULL, NOW_S, FakeService
 
@@ -33,12 +33,12 @@ def call(member: str, interface: str | None, path: str = ROOT, signature: str = 
 
 
 def test_every_method_has_its_verb_and_its_right() -> None:
-    assert set(verbs.VERBS) == {method.name for method in MANAGER.methods}
+    assert set(manager_methods.VERBS) == {method.name for method in MANAGER.methods}
     assert None not in ACTIONS
 
 
 async def test_the_status_is_the_json_of_the_model() -> None:
-    reply = await verbs.run(FakeService(FULL), "GetStatus", ())
+    reply = await manager_methods.run(FakeService(FULL), "GetStatus", ())
     assert isinstance(reply, Answer)
     (document,) = reply.body
     assert isinstance(document, str)
@@ -48,26 +48,26 @@ async def test_the_status_is_the_json_of_the_model() -> None:
 async def test_the_last_events_come_with_time_and_facts_and_not_without_end() -> None:
     service = FakeService()
     service.past = tuple(Happening(f"IPA-{number:04}", "info", "x\0", NOW_S) for number in range(2000))
-    reply = await verbs.run(service, "Recent", (2**32 - 1,))
+    reply = await manager_methods.run(service, "Recent", (2**32 - 1,))
     assert isinstance(reply, Answer)
     (rows,) = reply.body
     assert isinstance(rows, tuple)
-    assert len(rows) == verbs.RECENT_LIMIT
+    assert len(rows) == manager_methods.RECENT_LIMIT
     assert rows[-1] == (NOW_S * 1_000_000, "IPA-1999", "info", "x\ufffd", {})
 
 
 @pytest.mark.parametrize("iccid", ["", "8949", "../../etc", "8949000000000000111'", "9" * 40, "８９" * 9])
 async def test_what_is_no_iccid_never_reaches_the_agent(iccid: str) -> None:
     service = FakeService()
-    reply = await verbs.run(service, "PlanSwitch", (iccid,))
+    reply = await manager_methods.run(service, "PlanSwitch", (iccid,))
     assert isinstance(reply, Failure)
     assert (reply.name, service.asked) == (f"{BUS_NAME}.Error.InvalidParameter", [])
 
 
 async def test_a_bundle_that_no_bus_would_carry_is_refused_with_the_way_to_get_it() -> None:
     service = FakeService()
-    service.archive = bytes(verbs.BUNDLE_LIMIT_BYTES + 1)
-    reply = await verbs.run(service, "Bundle", ())
+    service.archive = bytes(manager_methods.BUNDLE_LIMIT_BYTES + 1)
+    reply = await manager_methods.run(service, "Bundle", ())
     assert isinstance(reply, Failure)
     assert "ipactl bundle" in reply.sentence
 
@@ -78,43 +78,43 @@ async def test_a_bundle_that_no_bus_would_carry_is_refused_with_the_way_to_get_i
 async def test_a_refusal_has_a_name_that_the_bus_accepts(error: str, name: str) -> None:
     service = FakeService()
     service.refusal = Refused(error, "Not\0 now.")
-    assert await verbs.run(service, "Confirm", ()) == Failure(f"{BUS_NAME}.Error.{name}", "Not\ufffd now.")
+    assert await manager_methods.run(service, "Confirm", ()) == Failure(f"{BUS_NAME}.Error.{name}", "Not\ufffd now.")
 
 
 # -- reading -----------------------------------------------------------------------------------------------------------
 
 OBJECTS = objects_of(CALM, EimNumbers())
-PROPERTIES = interfaces.PROPERTIES
+PROPERTIES = dbus_interfaces.PROPERTIES
 
 
 def test_a_method_is_found_without_its_interface_too() -> None:
-    assert reads.route(OBJECTS, call("Rollback", None)) == (MANAGER.name, MANAGER.method("Rollback"))
-    found = reads.route(OBJECTS, call("Introspect", None, "/io"))
+    assert dbus_properties.route(OBJECTS, call("Rollback", None)) == (MANAGER.name, MANAGER.method("Rollback"))
+    found = dbus_properties.route(OBJECTS, call("Introspect", None, "/io"))
     assert isinstance(found, tuple)
-    assert isinstance(reads.read(OBJECTS, found[0], call("Introspect", None, "/io")), Answer)
+    assert isinstance(dbus_properties.read(OBJECTS, found[0], call("Introspect", None, "/io")), Answer)
 
 
 def test_all_properties_of_an_object_are_read_without_naming_an_interface() -> None:
-    reply = reads.read(OBJECTS, PROPERTIES, call("GetAll", PROPERTIES, ROOT, "s", ""))
+    reply = dbus_properties.read(OBJECTS, PROPERTIES, call("GetAll", PROPERTIES, ROOT, "s", ""))
     assert isinstance(reply, Answer)
     assert reply.body == (dict(OBJECTS[ROOT][MANAGER.name]),)
-    one = reads.read(OBJECTS, PROPERTIES, call("Get", PROPERTIES, ROOT, "ss", "", "State"))
+    one = dbus_properties.read(OBJECTS, PROPERTIES, call("Get", PROPERTIES, ROOT, "ss", "", "State"))
     assert one == Answer("v", (OBJECTS[ROOT][MANAGER.name]["State"],))
 
 
 def test_the_machine_is_named_where_it_has_a_name(tmp_path: Path) -> None:
     path = tmp_path / "machine-id"
-    asked = call("GetMachineId", interfaces.PEER)
+    asked = call("GetMachineId", dbus_interfaces.PEER)
     for content, known in ((b"", False), (b"\xff", False), (b"0123456789abcdef0123456789abcdef\n", True)):
         path.write_bytes(content)
-        assert isinstance(reads.peer(asked, machine_id(str(path))), Answer) == known
-    assert isinstance(reads.peer(asked, machine_id(str(tmp_path / "none"))), Failure)
-    assert isinstance(reads.peer(call("Pong", interfaces.PEER), None), Failure)
+        assert isinstance(dbus_properties.peer(asked, machine_id(str(path))), Answer) == known
+    assert isinstance(dbus_properties.peer(asked, machine_id(str(tmp_path / "none"))), Failure)
+    assert isinstance(dbus_properties.peer(call("Pong", dbus_interfaces.PEER), None), Failure)
 
 
 @given(
     st.sampled_from([*OBJECTS, "/", "/io", "/x"]),
-    st.sampled_from([None, *OURS, PROPERTIES, interfaces.OBJECT_MANAGER, interfaces.INTROSPECTABLE, "a.b"]),
+    st.sampled_from([None, *OURS, PROPERTIES, dbus_interfaces.OBJECT_MANAGER, dbus_interfaces.INTROSPECTABLE, "a.b"]),
     st.sampled_from(["Get", "GetAll", "Set", "Introspect", "GetManagedObjects", "Rollback", "x"]),
     st.sampled_from([("", ()), ("s", ("x",)), ("ss", (MANAGER.name, "State")), ("ssv", ("", "State", 1)), ("u", (1,))]),
 )
@@ -122,11 +122,11 @@ def test_any_call_of_a_reader_is_answered(
     path: str, interface: str | None, member: str, arguments: tuple[str, tuple[object, ...]]
 ) -> None:
     asked = call(member, interface, path, arguments[0], *arguments[1])
-    found = reads.route(OBJECTS, asked)
+    found = dbus_properties.route(OBJECTS, asked)
     if isinstance(found, tuple):
         assert found[1].in_signature == asked.signature
         if found[0] != MANAGER.name:
-            assert isinstance(reads.read(OBJECTS, found[0], asked), Answer | Failure)
+            assert isinstance(dbus_properties.read(OBJECTS, found[0], asked), Answer | Failure)
 
 
 # -- the files for bus and polkit --------------------------------------------------------------------------------------
@@ -144,13 +144,13 @@ def test_polkit_knows_every_right_and_no_other_and_the_agent_may_ask_about_it() 
 @pytest.mark.parametrize(
     ("action", "defaults"),
     [
-        (interfaces.STATUS, ("yes", "yes", "yes")),
-        (interfaces.POLL, ("auth_admin_keep", "auth_admin_keep", "yes")),
-        (interfaces.PLAN, ("auth_admin_keep", "auth_admin_keep", "yes")),
-        (interfaces.SWITCH, ("auth_admin_keep",) * 3),
-        (interfaces.ROLLBACK, ("auth_admin_keep",) * 3),
-        (interfaces.CONFIRM, ("auth_admin_keep",) * 3),
-        (interfaces.BUNDLE, ("auth_admin",) * 3),
+        (dbus_interfaces.STATUS, ("yes", "yes", "yes")),
+        (dbus_interfaces.POLL, ("auth_admin_keep", "auth_admin_keep", "yes")),
+        (dbus_interfaces.PLAN, ("auth_admin_keep", "auth_admin_keep", "yes")),
+        (dbus_interfaces.SWITCH, ("auth_admin_keep",) * 3),
+        (dbus_interfaces.ROLLBACK, ("auth_admin_keep",) * 3),
+        (dbus_interfaces.CONFIRM, ("auth_admin_keep",) * 3),
+        (dbus_interfaces.BUNDLE, ("auth_admin",) * 3),
     ],
 )
 def test_what_acts_needs_an_administrator(action: str, defaults: tuple[str, ...]) -> None:
@@ -166,7 +166,7 @@ def test_the_bus_lets_everybody_call_what_the_agent_answers_and_nothing_else() -
     owners = {policy.get("user") for policy in root.findall("policy") if policy.find("allow[@own]") is not None}
     assert owners == {"root", "ipad"}
     (default,) = root.findall("policy[@context='default']")
-    standard = {interface.name for interface in (*interfaces.STANDARD, interfaces.MANAGER_OF_OBJECTS)}
+    standard = {interface.name for interface in (*dbus_interfaces.STANDARD, dbus_interfaces.MANAGER_OF_OBJECTS)}
     assert {rule.get("send_interface") for rule in default} == {MANAGER.name, *standard}
     assert {rule.get("send_destination") for rule in default} == {BUS_NAME}
 

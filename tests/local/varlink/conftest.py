@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from ipad_agent.local.varlink.peers import Credentials
-from ipad_agent.local.varlink.server import Server
+from ipad_agent.local.varlink.peer_credentials import Credentials
+from ipad_agent.local.varlink.socket_server import Server
 
 from .service import Client, FakeAuthority, FakeService
 

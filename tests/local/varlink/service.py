@@ -8,16 +8,16 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any, Final
 
-from ipad_agent.local.model import Happening, Owed, Plan, PlanLine, Status
-from ipad_agent.local.ports import Refused
-from ipad_agent.local.varlink.peers import Credentials, Right
+from ipad_agent.local.local_verbs import Refused
+from ipad_agent.local.status_model import Happening, Owed, Plan, PlanLine, Status
+from ipad_agent.local.varlink.peer_credentials import Credentials, Right
 from situations import SITUATIONS
 
 ICCID: Final = "8943012345678904713"
 
 
 class FakeService:
-    """``local.ports.Service`` that remembers what it was asked and can be told what to say."""
+    """``local.local_verbs.Service`` that remembers what it was asked and can be told what to say."""
 
     def __init__(self) -> None:
         self.now: Status = SITUATIONS["ready"]

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from ipad_agent.local import varlink as package
-from ipad_agent.local.model import to_plain
-from ipad_agent.local.varlink import interface
+from ipad_agent.local.status_model import to_plain
+from ipad_agent.local.varlink import varlink_interface
 from situations import SITUATIONS
 
 from .conftest import Bench
@@ -71,14 +71,14 @@ async def test_its_parser_reads_the_published_interface() -> None:
     name, members = json.loads(await foreign("-c", MEMBERS, given=PUBLISHED.read_text(encoding="utf-8")))
     assert name == "io.github.ipadagent"
     by_kind = {kind: {name for found, name in members if found == kind} for kind in ("method", "error", "type")}
-    assert by_kind["method"] == {method.name for method in interface.METHODS}
-    assert by_kind["error"] == {failure.name for failure in interface.FAILURES}
+    assert by_kind["method"] == {method.name for method in varlink_interface.METHODS}
+    assert by_kind["error"] == {failure.name for failure in varlink_interface.FAILURES}
     assert {"Status", "Verdict", "PastPoll", "TrafficShare", "DoctorItem"} <= by_kind["type"]
     assert len({name for _, name in members}) == len(members), "types, methods and errors share their names"
 
 
 async def test_its_parser_reads_the_interface_of_every_service() -> None:
-    name, members = json.loads(await foreign("-c", MEMBERS, given=interface.SERVICE_TEXT))
+    name, members = json.loads(await foreign("-c", MEMBERS, given=varlink_interface.SERVICE_TEXT))
     assert name == "org.varlink.service"
     assert ["method", "GetInfo"] in members
 

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ipad_agent.local.varlink import framing
-from ipad_agent.local.varlink.framing import BadCall, Call, Framer, NotVarlink
-from ipad_agent.local.varlink.limits import MAX_PIPELINED, MAX_REQUEST_BYTES
+from ipad_agent.local.varlink import message_framing
+from ipad_agent.local.varlink.client_limits import MAX_PIPELINED, MAX_REQUEST_BYTES
+from ipad_agent.local.varlink.message_framing import BadCall, Call, Framer, NotVarlink
 
 # A call as systemd's varlinkctl writes it (members in this order, no blanks), typed in by hand.
 FOREIGN = b'{"method":"io.github.ipadagent.Poll","parameters":{"eim_id":"eim.example"},"more":true}\0'
@@ -18,7 +18,7 @@ FOREIGN = b'{"method":"io.github.ipadagent.Poll","parameters":{"eim_id":"eim.exa
 
 def test_a_call_of_another_program_is_understood() -> None:
     (message,) = Framer().feed(FOREIGN)
-    call = framing.parse_call(message)
+    call = message_framing.parse_call(message)
     assert call == Call("io.github.ipadagent.Poll", {"eim_id": "eim.example"}, more=True)
     assert (call.interface, call.name) == ("io.github.ipadagent", "Poll")
 
@@ -71,7 +71,7 @@ def test_very_many_messages_at_once_are_none() -> None:
 )
 def test_what_is_no_json_object_is_no_varlink(message: bytes) -> None:
     with pytest.raises(NotVarlink):
-        framing.parse_call(message)
+        message_framing.parse_call(message)
 
 
 @pytest.mark.parametrize(
@@ -88,12 +88,12 @@ def test_what_is_no_json_object_is_no_varlink(message: bytes) -> None:
 )
 def test_an_object_that_is_no_call_says_which_member_is_wrong(message: object, member: str) -> None:
     with pytest.raises(BadCall) as bad:
-        framing.parse_call(json.dumps(message).encode())
+        message_framing.parse_call(json.dumps(message).encode())
     assert bad.value.member == member
 
 
 def test_members_that_are_null_count_as_absent() -> None:
-    assert framing.parse_call(b'{"method":"a.B","parameters":null,"more":null}') == Call("a.B", {})
+    assert message_framing.parse_call(b'{"method":"a.B","parameters":null,"more":null}') == Call("a.B", {})
 
 
 JSON = st.recursive(
@@ -107,7 +107,7 @@ MEMBERS = st.sampled_from(["method", "parameters", "more", "oneway", "upgrade", 
 @given(st.binary(max_size=200) | st.dictionaries(MEMBERS, JSON).map(lambda found: json.dumps(found).encode()))
 def test_any_message_is_a_call_or_one_of_two_errors(message: bytes) -> None:
     try:
-        call = framing.parse_call(message)
+        call = message_framing.parse_call(message)
     except (NotVarlink, BadCall):
         return
     assert "." in call.method
@@ -118,7 +118,7 @@ def test_a_call_with_a_mutated_byte_is_a_call_or_one_of_two_errors(data: st.Data
     mutated = bytearray(FOREIGN[:-1])
     mutated[data.draw(st.integers(0, len(mutated) - 1))] = data.draw(st.integers(0, 255))
     try:
-        framing.parse_call(bytes(mutated))
+        message_framing.parse_call(bytes(mutated))
     except (NotVarlink, BadCall):
         return
 
@@ -132,14 +132,14 @@ FINITE = st.recursive(
 
 @given(st.dictionaries(st.text(), FINITE))
 def test_any_reply_is_one_message_of_ascii(parameters: dict[str, object]) -> None:
-    data = framing.reply({"x": parameters})
+    data = message_framing.reply({"x": parameters})
     assert data.isascii()
     assert data.count(b"\0") == 1
     assert json.loads(data[:-1]) == {"parameters": {"x": parameters}}
 
 
 def test_replies_have_the_form_of_the_protocol() -> None:
-    assert framing.reply({}) == b'{"parameters":{}}\0'
-    assert framing.reply({"a": 1}, continues=True) == b'{"parameters":{"a":1},"continues":true}\0'
-    assert framing.error("a.B", {"c": "d"}) == b'{"error":"a.B","parameters":{"c":"d"}}\0'
-    assert framing.reply({"text": "é\0"}) == b'{"parameters":{"text":"\\u00e9\\u0000"}}\0'
+    assert message_framing.reply({}) == b'{"parameters":{}}\0'
+    assert message_framing.reply({"a": 1}, continues=True) == b'{"parameters":{"a":1},"continues":true}\0'
+    assert message_framing.error("a.B", {"c": "d"}) == b'{"error":"a.B","parameters":{"c":"d"}}\0'
+    assert message_framing.reply({"text": "é\0"}) == b'{"parameters":{"text":"\\u00e9\\u0000"}}\0'

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from ipad_agent.local.varlink import limits, server
-from ipad_agent.local.varlink.limits import (
+from ipad_agent.local.varlink import client_limits, socket_server
+from ipad_agent.local.varlink.client_limits import (
     MAX_PER_UID,
     MAX_REQUEST_BYTES,
     MAX_STRANGERS,
@@ -22,7 +22,7 @@ from ipad_agent.local.varlink.limits import (
     Admission,
     Bucket,
 )
-from ipad_agent.local.varlink.peers import Credentials, Right
+from ipad_agent.local.varlink.peer_credentials import Credentials, Right
 
 from .conftest import Bench
 from .service import Client, Refusal
@@ -71,7 +71,7 @@ async def test_a_call_with_a_wrong_member_is_told_and_the_connection_goes_on(ben
 async def test_a_message_that_never_ends_is_cut_off_however_often_a_byte_arrives(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(limits, "HALF_MESSAGE_S", 0.15)
+    monkeypatch.setattr(client_limits, "HALF_MESSAGE_S", 0.15)
     client = await bench.client()
     client.send("GetStatus")
     await client.receive()
@@ -100,10 +100,10 @@ async def test_a_message_in_pieces_within_its_time_is_answered(bench: Bench) -> 
 async def test_a_connection_without_a_call_is_closed_after_a_while(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(limits, "IDLE_S", 0.05)
+    monkeypatch.setattr(client_limits, "IDLE_S", 0.05)
     client = await bench.client()
     assert await client.closed() == b""
-    monkeypatch.setattr(limits, "IDLE_S", 600.0)
+    monkeypatch.setattr(client_limits, "IDLE_S", 600.0)
     subscriber = await bench.client()
     subscriber.send("Subscribe", more=True)
     await subscriber.receive()
@@ -114,7 +114,7 @@ async def test_a_connection_without_a_call_is_closed_after_a_while(
 async def test_a_subscription_is_not_idle(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     client = await bench.client()
     await client.call("Metrics")
-    monkeypatch.setattr(limits, "IDLE_S", 0.02)
+    monkeypatch.setattr(client_limits, "IDLE_S", 0.02)
     client.send("Subscribe", more=True)
     await client.receive()
     stranger = await bench.client()
@@ -124,8 +124,8 @@ async def test_a_subscription_is_not_idle(bench: Bench, monkeypatch: pytest.Monk
 
 
 async def test_a_client_that_does_not_read_is_dropped(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(limits, "WRITE_BUFFER_BYTES", 1024)
-    monkeypatch.setattr(limits, "STALL_S", 0.1)
+    monkeypatch.setattr(client_limits, "WRITE_BUFFER_BYTES", 1024)
+    monkeypatch.setattr(client_limits, "STALL_S", 0.1)
     bench.service.archive = b"x" * 4_000_000
     client = await bench.client()
     client.reader._transport.pause_reading()  # type: ignore[attr-defined]  # the only way not to read
@@ -136,7 +136,7 @@ async def test_a_client_that_does_not_read_is_dropped(bench: Bench, monkeypatch:
 
 
 async def test_a_client_that_reads_slowly_gets_everything(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(limits, "WRITE_BUFFER_BYTES", 1024)
+    monkeypatch.setattr(client_limits, "WRITE_BUFFER_BYTES", 1024)
     bench.service.archive = b"x" * 400_000
     client = await bench.client()
     for _ in range(10):
@@ -164,7 +164,7 @@ async def test_no_more_is_read_from_a_client_whose_calls_wait(bench: Bench) -> N
             client.send("GetStatus", {})
         await asyncio.sleep(0)
     (connection,) = bench.server.connections
-    assert len(connection._waiting) <= limits.MAX_PIPELINED + limits.MAX_OUTSTANDING
+    assert len(connection._waiting) <= client_limits.MAX_PIPELINED + client_limits.MAX_OUTSTANDING
     client.close()
     bench.service.may_go_on.set()
 
@@ -223,7 +223,7 @@ async def test_two_hundred_clients_of_all_kinds_do_not_hold_up_the_agent(
 ) -> None:
     """A virtual poll ticks meanwhile in the same loop: it is never late by more than a slow machine explains."""
     for name in ("STALL_S", "HALF_MESSAGE_S", "IDLE_S", "STRANGER_IDLE_S"):
-        monkeypatch.setattr(limits, name, 0.3)
+        monkeypatch.setattr(client_limits, name, 0.3)
     bench.service.archive = b"x" * 1_000_000
     latest_s, ticks = 0.0, 0
 
@@ -267,7 +267,7 @@ async def test_two_hundred_clients_of_all_kinds_do_not_hold_up_the_agent(
         client.close()
     await bench.until(lambda: not bench.server.connections)
     ticking.cancel()
-    monkeypatch.setattr(limits, "IDLE_S", 600.0)
+    monkeypatch.setattr(client_limits, "IDLE_S", 600.0)
     good = await bench.client()
     assert (await good.call("GetStatus"))["status"]
     assert latest_s < 1.0
@@ -310,7 +310,7 @@ async def test_users_without_any_right_hold_few_connections_and_not_for_long(
     assert await following.call("org.varlink.service.GetInfo")
     following.close()
     await bench.until(lambda: len(bench.server.connections) == MAX_STRANGERS - 1)
-    monkeypatch.setattr(limits, "STRANGER_IDLE_S", 0.05)
+    monkeypatch.setattr(client_limits, "STRANGER_IDLE_S", 0.05)
     assert await (await bench.client(uid=4000)).closed() == b""
 
 
@@ -320,7 +320,7 @@ async def test_a_user_database_that_hangs_holds_up_only_its_own_client(
     import threading
 
     over = threading.Event()
-    monkeypatch.setattr(limits, "LOOKUP_S", 0.05)
+    monkeypatch.setattr(client_limits, "LOOKUP_S", 0.05)
 
     def hanging(_: Credentials) -> Right:
         over.wait(20)
@@ -431,7 +431,7 @@ async def test_a_file_in_the_way_is_never_deleted(tmp_path: Path, caplog: pytest
 
 
 async def test_the_socket_comes_when_its_folder_comes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server, "FIRST_PAUSE_S", 0.01)
+    monkeypatch.setattr(socket_server, "FIRST_PAUSE_S", 0.01)
     path = tmp_path / "run" / "socket"
     bench = Bench(path)
     bench.task = asyncio.create_task(bench.server.run())
@@ -444,7 +444,7 @@ async def test_the_socket_comes_when_its_folder_comes(tmp_path: Path, monkeypatc
 
 async def test_a_file_that_somebody_removed_is_made_again(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     await bench.stop()
-    monkeypatch.setattr(server, "LOOK_S", 0.01)
+    monkeypatch.setattr(socket_server, "LOOK_S", 0.01)
     await bench.start()
     before = os.stat(bench.path).st_ino
     kept = await bench.client()

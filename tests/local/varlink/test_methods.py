@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from ipad_agent.errors import CardError, ModemError
-from ipad_agent.local import ports
-from ipad_agent.local.model import to_plain
-from ipad_agent.local.varlink import interface
-from ipad_agent.local.varlink.limits import COMPLAINTS, MAX_EVENTS_WAITING, STATUS_GAP_S, WORK_BURST
+from ipad_agent.local import local_verbs
+from ipad_agent.local.status_model import to_plain
+from ipad_agent.local.varlink import varlink_interface
+from ipad_agent.local.varlink.client_limits import COMPLAINTS, MAX_EVENTS_WAITING, STATUS_GAP_S, WORK_BURST
 from situations import SITUATIONS
 
 from .conftest import Bench
@@ -85,7 +85,7 @@ async def test_plan_bundle_metrics_record_and_explain_answer(bench: Bench) -> No
 async def test_every_method_of_the_interface_is_answered(bench: Bench) -> None:
     """Otherwise a method was added to the table and not to the code, or the other way round."""
     served = bench.server.methods.simple | {"Doctor", "Subscribe"}
-    assert served == {method.name for method in interface.METHODS}
+    assert served == {method.name for method in varlink_interface.METHODS}
 
 
 async def test_the_doctor_tells_each_item_as_it_becomes_known(bench: Bench) -> None:
@@ -243,9 +243,9 @@ async def test_recent_events_can_be_listed(bench: Bench) -> None:
 # -- refusals --------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("error", [failure.name for failure in interface.FAILURES])
+@pytest.mark.parametrize("error", [failure.name for failure in varlink_interface.FAILURES])
 async def test_a_refusal_has_its_name_its_sentence_and_its_facts(bench: Bench, error: str) -> None:
-    declared = next(failure for failure in interface.FAILURES if failure.name == error)
+    declared = next(failure for failure in varlink_interface.FAILURES if failure.name == error)
     facts: dict[str, str | int | None] = dict.fromkeys(declared.facts, 7)
     bench.service.trouble = refused(error, "No, because.", **facts, undeclared="x")
     client = await bench.client()
@@ -256,8 +256,8 @@ async def test_a_refusal_has_its_name_its_sentence_and_its_facts(bench: Bench, e
 
 
 def test_every_error_of_the_agent_is_one_of_the_interface() -> None:
-    names = {value for name, value in vars(ports).items() if name.isupper() and isinstance(value, str)}
-    assert names == {failure.name for failure in interface.FAILURES}
+    names = {value for name, value in vars(local_verbs).items() if name.isupper() and isinstance(value, str)}
+    assert names == {failure.name for failure in varlink_interface.FAILURES}
 
 
 async def test_trouble_of_card_and_modem_is_told_with_its_hint(bench: Bench) -> None:
@@ -366,8 +366,8 @@ async def test_a_call_that_wants_no_answer_gets_none(bench: Bench) -> None:
 # -- who may do what -------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("method", interface.METHODS, ids=lambda method: method.name)
-async def test_each_method_asks_for_its_right(bench: Bench, method: interface.Method) -> None:
+@pytest.mark.parametrize("method", varlink_interface.METHODS, ids=lambda method: method.name)
+async def test_each_method_asks_for_its_right(bench: Bench, method: varlink_interface.Method) -> None:
     given = {"iccid": ICCID, "id": "IPA-1320", "enable": True, "what": ["eims"], "seconds": 1.0}
     parameters = {field.name: given[field.name] for field in method.takes if not field.type.startswith("?")}
     for uid, right in ((5555, 0), (2000, 1), (1000, 2)):
@@ -384,7 +384,7 @@ async def test_each_method_asks_for_its_right(bench: Bench, method: interface.Me
 
 
 async def test_looking_is_for_everybody_in_the_group_and_acting_is_not() -> None:
-    acting = {method.name for method in interface.METHODS if method.right > 1}
+    acting = {method.name for method in varlink_interface.METHODS if method.right > 1}
     assert acting == {
         "Poll", "Rollback", "Confirm", "ExecuteFallback", "ReturnFromFallback", "Emergency", "MemoryReset", "Doctor",
         "Bundle", "Record",
@@ -415,7 +415,7 @@ async def test_those_who_are_refused_cannot_fill_the_log(
         client.close()
         await bench.until(lambda: not bench.server.connections)
     assert caplog.text.count("and may not") == COMPLAINTS
-    monkeypatch.setattr("ipad_agent.local.varlink.limits.COMPLAIN_S", 0.0)
+    monkeypatch.setattr("ipad_agent.local.varlink.client_limits.COMPLAIN_S", 0.0)
     with pytest.raises(Refusal):
         await (await bench.client(uid=2000)).call("Rollback")
     assert caplog.text.count("and may not") == COMPLAINTS + 1
@@ -437,7 +437,7 @@ async def test_one_user_cannot_keep_the_card_busy(bench: Bench) -> None:
 async def test_a_right_that_was_taken_away_ends_in_an_open_connection(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ipad_agent.local.varlink.limits.RIGHT_HOLDS_S", 0.0)
+    monkeypatch.setattr("ipad_agent.local.varlink.client_limits.RIGHT_HOLDS_S", 0.0)
     client = await bench.client(uid=1000)
     await client.call("Poll")
     del bench.authority.rights[1000]

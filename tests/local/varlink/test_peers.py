@@ -19,9 +19,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from ipad_agent.local.varlink import peers
-from ipad_agent.local.varlink.peers import Credentials, Right, UnixAuthority
-from ipad_agent.local.varlink.server import Server
+from ipad_agent.local.varlink import peer_credentials
+from ipad_agent.local.varlink.peer_credentials import Credentials, Right, UnixAuthority
+from ipad_agent.local.varlink.socket_server import Server
 
 from .service import FakeService
 
@@ -171,5 +171,5 @@ async def test_a_process_of_another_user_gets_what_its_group_may(public_folder: 
 
 def test_the_form_of_the_kernels_answer() -> None:
     """struct ucred of Linux: pid, uid, gid, each 32 bits, in host order."""
-    assert peers._UCRED.size == 12
-    assert peers._UCRED.unpack(struct.pack("=iii", 1, 2, 3)) == (1, 2, 3)
+    assert peer_credentials._UCRED.size == 12
+    assert peer_credentials._UCRED.unpack(struct.pack("=iii", 1, 2, 3)) == (1, 2, 3)

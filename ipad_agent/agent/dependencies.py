@@ -1,0 +1,84 @@
+"""What the agent is made of: everything it touches comes in as ``Rooms`` (``real_rooms.py`` has the real ones)."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from ipad_agent.clock import Clock
+from ipad_agent.codec.es10.eim_configuration import EimConfigurationData
+from ipad_agent.codec.esipa.device_info import IpaCapabilities
+from ipad_agent.codec.identifiers import Eid
+from ipad_agent.policy.guardian.guardian_settings import GuardianSettings
+from ipad_agent.policy.polling.schedule_settings import ScheduleSettings
+from ipad_agent.policy.switching.switch_settings import SwitchSettings
+from ipad_agent.procedures.context import DownloadRules
+from ipad_agent.procedures.default_ports import NO_SITE, UNKNOWN_NETWORK
+from ipad_agent.procedures.ports import Card, Device, EimLink, Journal, Memory, Network, Site, SmdpConnector
+from ipad_agent.procedures.records.held_work import Holding
+from ipad_agent.status import Board
+
+from .poll_timetable import Documents
+
+
+class ManagedCard(Card, Protocol):
+    """The card, and what the daemon does with it between procedures."""
+
+    async def recover(self, *, first_rung: int | None = None, expected: str | None = None) -> None:
+        """Get the card back; ``first_rung`` resets it in any case, beginning with this rung of the ladder."""
+
+    async def release(self) -> None:
+        """Close the logical channel so that others may use it."""
+
+    async def close(self) -> None:
+        """Give the port back."""
+
+
+class Links(Protocol):
+    """Makes the link to an eIM from the card's entry for it; keeps what makes the next handshake cheap."""
+
+    def link(self, config: EimConfigurationData, eid: Eid) -> EimLink:
+        """Raises ``IpadError`` when the entry and the configuration do not say how to reach it."""
+
+    def keep_only(self, configs: list[EimConfigurationData]) -> None:
+        """Forget eIMs, and session tickets, that are not in this list."""
+
+
+class Notifier(Protocol):
+    """Tells the service manager how it goes."""
+
+    def status(self, text: str) -> object: ...
+
+
+async def _show_nothing(board: Board) -> None:
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Rooms:
+    """All the daemon works with. ``initial_eims`` is the AddInitialEim request for a card that nobody manages;
+    without a ``connector`` profiles are only downloaded through the eIM."""
+
+    card: ManagedCard
+    device: Device
+    links: Links
+    journal: Journal
+    memory: Memory
+    schedules: Documents
+    clock: Clock
+    settings: ScheduleSettings
+    capabilities: IpaCapabilities
+    notifier: Notifier
+    idle: Callable[[], None]
+    initial_eims: bytes | None = None
+    initial_eims_source: str = ""
+    connector: SmdpConnector | None = None
+    download: DownloadRules = field(default_factory=DownloadRules)
+    switching: SwitchSettings = field(default_factory=SwitchSettings)
+    guarding: GuardianSettings = field(default_factory=GuardianSettings)
+    network: Network = UNKNOWN_NETWORK
+    site: Site = NO_SITE
+    holding: Holding = field(default_factory=Holding)
+    board: Board | None = None
+    show_modem: Callable[[Board], Awaitable[None]] = _show_nothing

@@ -1,0 +1,125 @@
+"""The guardian and the card: what ``procedures.guardian.connectivity_guardian`` decides is done here; what happens to
+switches it is told.
+
+A return from the fallback profile is a switch like any other: armed, proved, or taken back by falling back again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Final
+
+from ipad_agent.clock import Clock
+from ipad_agent.errors import StoreError
+from ipad_agent.policy.guardian.guardian_rules import Kind
+from ipad_agent.policy.guardian.guardian_settings import GuardianSettings
+from ipad_agent.policy.polling.poll_outcome import Outcome
+from ipad_agent.policy.switching.switch_table import Happening, Phase, Way
+from ipad_agent.procedures.context import Context
+from ipad_agent.procedures.guardian.connectivity_guardian import Guardian
+from ipad_agent.procedures.ports import Memory, Network
+from ipad_agent.procedures.records.local_switch_record import Ledger
+from ipad_agent.procedures.records.switch_record import RETURN, Switch
+from ipad_agent.procedures.switching import fallback_mechanism, switch_transaction
+from ipad_agent.procedures.switching.local_switch import End, LocalSwitch
+
+DOCUMENT: Final = "fallback"
+UNKNOWN: Final = "unknown"
+"""The profile that the card will return to, where this device did not see it before."""
+
+
+class Guard:
+    """The guardian of one device. ``heard`` is to be told of everything that happens to a switch."""
+
+    def __init__(self, memory: Memory, clock: Clock, settings: GuardianSettings, ledger: Ledger) -> None:
+        self.guardian = Guardian(memory, clock, settings)
+        self.enabled = settings.enabled
+        self._memory = memory
+        self._ledger = ledger
+
+    @property
+    def check_s(self) -> float:
+        """Between two looks."""
+        return self.guardian.check_s
+
+    @property
+    def look_in_s(self) -> float:
+        """From now to the next look; 0 when it is due, however short the rests between polls are."""
+        return self.guardian.look_in_s
+
+    def polled(self, outcome: Outcome) -> None:
+        """A poll ended."""
+        self.guardian.polled(outcome)
+
+    async def look(self, network: Network, host: str | None) -> None:
+        """See how the network is."""
+        await self.guardian.look(network, host)
+
+    def heard(self, moved: Switch, happening: Happening) -> None:
+        """Something happened to a switch; ``moved`` is how it was before."""
+        match happening:
+            case Happening.PROVED | Happening.CONFIRMED if moved.cause == RETURN:
+                self.guardian.returned()
+            case Happening.PROVED | Happening.CONFIRMED | Happening.NOTHING_ENABLED:
+                self.guardian.switched()
+            case Happening.CAME_BACK if moved.way is Way.ROLLBACK:
+                self.guardian.switched()
+            case Happening.TIME_OVER_FOR_GOOD if moved.phase is Phase.PROVING:
+                self.guardian.unproven()
+            case Happening.NO_WAY_BACK:
+                self.guardian.unproven()
+            case _:
+                return
+
+    async def act(self, context: Context, eims: tuple[str, ...]) -> bool:
+        """Do what is due; whether the card was asked for a change. Raises ``CardError``, ``ModemError`` or
+        ``StoreError`` when that was cut off; it goes on at the next start."""
+        match self.guardian.decision.kind:
+            case Kind.FALLBACK_NOW:
+                await self.fall_back(context, eims)
+                return True
+            case Kind.RETURN_NOW:
+                await self.go_back(context, eims)
+                return True
+            case _:
+                return False
+
+    async def fall_back(self, context: Context, eims: tuple[str, ...]) -> LocalSwitch:
+        """Change to the fallback profile, on the guardian's or on a person's word."""
+        done = await fallback_mechanism.execute(context, self._ledger, eims)
+        self.guardian.did(done)
+        if done.end is End.DONE:
+            await switch_transaction.replaced(context)
+            with contextlib.suppress(StoreError):  # only good for telling where a return will lead
+                self._memory.save(DOCUMENT, {"eid": str(context.eid), "former": done.previous})
+            await context.site.hook("fallback", _facts(done))
+        return done
+
+    async def go_back(self, context: Context, eims: tuple[str, ...]) -> LocalSwitch:
+        """Try the former profile again: a switch that has the fallback profile as its way back."""
+        self.guardian.returning()
+        armed = context.switches.arm(
+            RETURN,
+            previous=await switch_transaction.enabled_iccid(context),
+            target=self._former(context) or UNKNOWN,
+            way=Way.FALLBACK,
+            deadline_s=context.switching.confirm_s,
+        )
+        await switch_transaction.announce(context, armed)
+        done = await fallback_mechanism.return_back(context, self._ledger, eims)
+        self.guardian.did(done)
+        if done.end is End.DONE:
+            await switch_transaction.switched_locally(context, context.switches.aim(armed, done.enabled))
+        else:
+            switch_transaction.end(context, armed, Happening.NOT_SWITCHED)
+        return done
+
+    def _former(self, context: Context) -> str | None:
+        document = self._memory.load(DOCUMENT)
+        former = document.get("former")
+        return former if isinstance(former, str) and document.get("eid") == str(context.eid) else None
+
+
+def _facts(done: LocalSwitch) -> dict[str, str]:
+    facts = {"ICCID": done.enabled, "PREVIOUS_ICCID": done.previous, "CAUSE": done.what.value}
+    return {name: value for name, value in facts.items() if value is not None}

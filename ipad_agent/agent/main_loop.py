@@ -1,0 +1,476 @@
+"""The daemon: finds the card, polls each eIM when it is due, and never ends while the device has power.
+
+Everything it touches comes in as ``Rooms`` (see ``real_rooms.py`` for the real ones), so the whole agent also runs in
+memory, with another clock and other dice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+from collections.abc import Iterable
+from typing import Final
+
+from ipad_agent import __version__
+from ipad_agent.codec.es10.eim_configuration import EimConfigurationData
+from ipad_agent.codec.identifiers import Eid
+from ipad_agent.errors import CardError, CodecError, EimError, IpadError, ModemError, NetworkError, StoreError
+from ipad_agent.events import trace
+from ipad_agent.policy.polling.poll_outcome import Outcome, Wake
+from ipad_agent.policy.switching.switch_table import Happening
+from ipad_agent.procedures import events as procedure_events
+from ipad_agent.procedures.context import Association, Context
+from ipad_agent.procedures.person_decision import Control
+from ipad_agent.procedures.ports import EimLink, Journal, Memory
+from ipad_agent.procedures.records.held_work import HeldWork
+from ipad_agent.procedures.records.local_switch_record import Ledger
+from ipad_agent.procedures.records.owed_work import WorkList
+from ipad_agent.procedures.records.receiver_backoff import Receivers
+from ipad_agent.procedures.records.replay_counters import Counters
+from ipad_agent.procedures.records.state_changes import StateChanges
+from ipad_agent.procedures.records.switch_record import Switch, Switches
+from ipad_agent.procedures.retrieval.eim_package_retrieval import PollEnd, PollReport, needs_this_poll, poll
+from ipad_agent.procedures.retrieval.unreachable_eim import NoLink
+from ipad_agent.procedures.startup import device_start, euicc_memory_reset
+from ipad_agent.procedures.startup.device_start import CardFacts, CardKind
+from ipad_agent.procedures.startup.initial_eim_provisioning import provision
+from ipad_agent.procedures.startup.silent_card_resets import CardResets
+from ipad_agent.procedures.switching import local_switch, profile_proof
+from ipad_agent.status import Board
+
+from . import events
+from .card_requests import Turns
+from .dependencies import Links, ManagedCard, Notifier, Rooms
+from .guardian_actions import Guard
+from .outcome_of_error import OUTCOMES, outcome_of
+from .poll_timetable import Due, Timetable
+from .status_reports import Showing
+
+__all__ = ["Agent", "Links", "ManagedCard", "Notifier", "Rooms"]
+
+FIRST_PAUSE_S: Final = 2.0
+LONGEST_PAUSE_S: Final = 60.0
+SHORTEST_PAUSE_S: Final = 0.01
+"""Sums of times are not exact: what is due in a picosecond must not be asked about a million times."""
+LOOK_AGAIN_S: Final = 300.0
+PROVISION_GAP_S: Final = 3600.0
+"""An eIM that deletes itself as soon as it is on the card must not wear the card out."""
+POLL_LIMIT_S: Final = 3600.0
+TICK_S: Final = 600.0
+FIRST_REAL_RUNG: Final = 1
+"""Rung 0 of the reset ladder waits for a REFRESH of the card; one that is silent sends none."""
+
+
+class Agent:
+    """One agent for one card. ``run`` ends only when it is cancelled."""
+
+    def __init__(self, rooms: Rooms, *, dice: random.Random | None = None) -> None:
+        self._rooms = rooms
+        self._dice = dice if dice is not None else random.Random()
+        self._work = WorkList(rooms.journal)
+        self._changes = StateChanges(rooms.memory)
+        self._ledger = Ledger(rooms.memory)
+        self.guard = Guard(rooms.memory, rooms.clock, rooms.guarding, self._ledger)
+        self.switches = Switches(rooms.journal, rooms.clock, listener=self._heard)
+        self.board = rooms.board if rooms.board is not None else Board(rooms.clock, version=__version__)
+        self._showing = Showing(self.board, rooms.card, rooms.links, self.guard)
+        self._host: str | None = None
+        self.control = Control()
+        self._held = HeldWork(rooms.memory, rooms.clock, rooms.holding)
+        self._commanded = False
+        self._unnoted = False
+        self._counters = Counters(rooms.memory)
+        self._resets = CardResets(rooms.memory, rooms.clock)
+        self._deadline: float | None = None
+        self._refused_initial: Eid | None = None
+        self._provisioned_at: float | None = None
+        self._served = False
+        self._causes: set[tuple[Wake, str | None]] = set()
+        self._woken = asyncio.Event()
+        self.turns = Turns(self._woken.set)
+
+    @property
+    def overdue(self) -> bool:
+        """Whether the step in progress has passed its limit: then the watchdog is no longer fed."""
+        return self._deadline is not None and asyncio.get_running_loop().time() > self._deadline
+
+    def poke(self, cause: Wake, eim_id: str | None = None) -> None:
+        """Somebody wants polls of one eIM, or all, brought forward, as far as the schedule allows for this cause;
+        ``Wake.COMMAND`` means now. It ends any pause, also that after trouble with the card. To be called in the event
+        loop."""
+        self._causes.add((cause, eim_id))
+        self._woken.set()
+
+    @property
+    def journal(self) -> Journal:
+        """What is owed, for those who show it."""
+        return self._rooms.journal
+
+    @property
+    def memory(self) -> Memory:
+        """What is remembered over restarts."""
+        return self._rooms.memory
+
+    async def run(self) -> None:
+        """Serve the card for ever. Trouble with card or modem leads to a pause and a new start, never to an end."""
+        dropped = self._work.drop_unreadable()
+        if dropped:
+            events.DAMAGED_WORK.emit(count=dropped)
+        next_pause_s = FIRST_PAUSE_S
+        with contextlib.suppress(StoreError):  # a full disk costs the device its rest of the time, not its way back
+            self.switches.after_start()
+        while True:
+            started = asyncio.get_running_loop().time()
+            try:
+                await self._serve()
+                next_pause_s = FIRST_PAUSE_S
+                continue
+            except (CardError, ModemError, StoreError) as trouble:
+                pause_s = self._pause_after(started, next_pause_s)
+                status = f"{trouble.side.value}: {trouble.message}"
+                events.CARD_LOST.emit(
+                    side=trouble.side.value, reason=trouble.message, wait_s=pause_s, hint=trouble.hint
+                )
+                self.board.card_lost(trouble.side.value, trouble.message, trouble.hint, pause_s)
+            except Exception as bug:  # noqa: BLE001 - the one place: an unattended device goes on
+                pause_s = self._pause_after(started, next_pause_s)
+                status = "starting again after an error nobody expected"
+                events.BUG.emit(reason=repr(bug), wait_s=pause_s)
+                trace(bug)
+            self.turns.refuse(status)
+            await self._card_away()
+            await self._pause(pause_s, status)
+            next_pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
+
+    @staticmethod
+    def _pause_after(started: float, next_pause_s: float) -> float:
+        """Trouble after a good while is new trouble."""
+        lasted_s = asyncio.get_running_loop().time() - started
+        return FIRST_PAUSE_S if lasted_s > LONGEST_PAUSE_S * 2 else next_pause_s
+
+    async def _card_away(self) -> None:
+        """Let go of the card so that the next attempt begins with a fresh port."""
+        try:
+            await self._rooms.card.close()
+        except (CardError, ModemError):
+            return
+
+    async def _serve(self) -> None:
+        """From a card just found to the next trouble; returns when the card has to be looked at anew."""
+        with _Step(self, POLL_LIMIT_S):
+            facts = await self._find_card()
+        self.board.card_found(facts)
+        await self._rooms.show_modem(self.board)
+        self.turns.serve()
+        if facts.kind is not CardKind.IOT:
+            self.board.looks_again(LOOK_AGAIN_S)
+            await self.turns.take(self._context(facts), ())
+            procedure_events.NOT_AN_IOT_CARD.emit(eid=facts.eid.short, kind=facts.kind.value, retry_s=LOOK_AGAIN_S)
+            await self._pause(LOOK_AGAIN_S, f"{facts.kind.value} is inserted; this agent leaves it alone")
+            return
+        newly_provisioned = False
+        if not facts.eims:
+            newly_provisioned = await self._provision(facts)
+            facts = await device_start.read_card(self._rooms.card)
+        device_start.announce(facts)
+        told_later = self._pending(eim.eim_id for eim in facts.eims) if self._served else set()
+        self._note_card(facts)
+        if await self._settle(facts):
+            facts = await device_start.read_card(self._rooms.card)
+        eims = self._with_owed(facts.eims)
+        self._showing.eims(facts, eims)
+        self.board.switch(self.switches.open())
+        if not eims:
+            self.board.looks_again(LOOK_AGAIN_S)
+            await self.turns.take(self._context(facts), ())
+            procedure_events.NO_EIM.emit(retry_s=LOOK_AGAIN_S)
+            await self._pause(LOOK_AGAIN_S, "no eIM manages this card yet")
+            return
+        timetable = Timetable(
+            self._rooms.schedules, self._rooms.clock, self._rooms.settings, self._dice, eid=facts.eid.bytes
+        )
+        timetable.set_eims(eims)
+        for eim_id in eims:
+            self.board.remembered(eim_id, timetable.schedule(eim_id))
+        if newly_provisioned:
+            for eim_id in eims:
+                timetable.provisioned(eim_id)
+        if not self._served:
+            # Once: whatever cannot be delivered now is up to the back-off, and not brought forward by trouble.
+            timetable.wake(Wake.RESULT_OWED, {work.eim_id for work in self._work.open()})
+        timetable.wake(Wake.STATE_CHANGE, self._pending(eims) - told_later)
+        self._served = True
+        await self._rooms.card.release()
+        await self._poll_for_ever(facts, eims, timetable)
+
+    async def _find_card(self) -> CardFacts:
+        """Read the card; one that stays silent is reset, now and then."""
+        card = self._rooms.card
+        try:
+            facts = await device_start.read_card(card)
+        except CardError as error:
+            if not self._resets.due():
+                raise
+            events.CARD_SILENT.emit(reason=error.message)
+            await card.recover(first_rung=FIRST_REAL_RUNG)
+            facts = await device_start.read_card(card)
+        self._resets.over()
+        return facts
+
+    async def _provision(self, facts: CardFacts) -> bool:
+        request, now = self._rooms.initial_eims, asyncio.get_running_loop().time()
+        if request is None or self._refused_initial == facts.eid:
+            return False
+        if self._provisioned_at is not None and now - self._provisioned_at < PROVISION_GAP_S:
+            return False
+        source = self._rooms.initial_eims_source
+        accepted = await provision(self._rooms.card, request, source, eid=str(facts.eid), counters=self._counters)
+        self._refused_initial = None if accepted else facts.eid
+        self._provisioned_at = now if accepted else None
+        return accepted
+
+    def _with_owed(self, eims: tuple[EimConfigurationData, ...]) -> dict[str, EimConfigurationData]:
+        """The card's eIMs, and those that are off the card but still have a result to get (an eIM that had itself
+        deleted, SGP.32 §3.3.1)."""
+        known = {config.eim_id: config for config in eims}
+        for work in self._work.open():
+            if work.eim_id in known:
+                continue
+            try:
+                known[work.eim_id] = EimConfigurationData.parse(work.eim_config)
+            except CodecError as error:  # written by another version of this program
+                events.NO_WAY_TO_EIM.emit(eim=work.eim_id, reason=error.message)
+        return known
+
+    def _pending(self, eim_ids: Iterable[str]) -> set[str]:
+        """Those that have to be told that the profiles changed."""
+        return {eim_id for eim_id in eim_ids if self._changes.pending(eim_id) is not None}
+
+    async def _poll_for_ever(
+        self, facts: CardFacts, eims: dict[str, EimConfigurationData], timetable: Timetable
+    ) -> None:
+        announced = ""
+        while eims:
+            self._bring_forward(timetable)
+            if self.turns.waiting:
+                await self._take_turns(facts, timetable)
+            due = timetable.next()
+            if due is None:
+                return
+            self._showing.outlook(timetable, self._work)
+            eim_id = self._pressing(facts, eims)
+            if eim_id is None and not due.decision.poll_now:
+                reason = f"{due.eim_id} {due.decision.reason.value}"
+                if reason != announced:
+                    announced = reason
+                    events.NEXT_POLL.emit(eim=due.eim_id, sentence=due.decision.sentence, wait_s=due.decision.wait_s)
+                self._rooms.idle()
+                await self._rest(facts, due, timetable)
+                continue
+            announced = ""
+            told_later = self._pending(eims)
+            eim_id = eim_id or due.eim_id
+            if self._unnoted:
+                self._note_card(await device_start.read_card(self._rooms.card))
+            report = await self._poll(facts, eims, eim_id, timetable)
+            if report is None or report.eims_changed or eim_id not in {c.eim_id for c in facts.eims}:
+                configs = await self._rooms.card.get_eim_configuration()
+                facts = CardFacts(facts.eid, facts.kind, facts.info2, facts.profiles, configs)
+                with contextlib.suppress(StoreError):
+                    self._counters.saw(str(facts.eid), configs)
+                eims = self._with_owed(configs)
+                timetable.set_eims(eims)
+                self._showing.eims(facts, eims)
+                self._rooms.links.keep_only(list(eims.values()))
+                await self._showing.profiles("eIM")
+            await self._rooms.show_modem(self.board)
+            timetable.wake(Wake.STATE_CHANGE, self._pending(eims) - told_later)
+            if report is not None and report.end is PollEnd.EIM_CHANGED and eim_id in eims:
+                timetable.wake(Wake.COMMAND, [eim_id])  # by its new key or address; more may wait there
+            await self._rooms.card.release()
+
+    def _pressing(self, facts: CardFacts, eims: dict[str, EimConfigurationData]) -> str | None:
+        """The eIM whose poll cannot wait, because a switch is under way that it has to prove."""
+        switch = self.switches.open()
+        if switch is None or not needs_this_poll(self._context(facts), switch):
+            return None
+        return switch.eim_id if switch.eim_id in eims else next(iter(eims))
+
+    def _note_card(self, facts: CardFacts) -> None:
+        """Compare the card with what was known of it. A full disk, of which the store has said so, must not keep the
+        device from its eIMs; the comparison is then made again before the next poll."""
+        try:
+            device_start.note_changes(facts, self._changes)
+            self._unnoted = False
+        except StoreError:
+            self._unnoted = True
+        with contextlib.suppress(StoreError):
+            self._counters.saw(str(facts.eid), facts.eims)
+        with contextlib.suppress(StoreError):
+            device_start.note_networks(facts, self._rooms.memory)
+
+    async def _settle(self, facts: CardFacts) -> bool:
+        """Find out what became of something that this device ordered itself before it was cut off; whether there was
+        anything."""
+        context, eims = self._context(facts), tuple(eim.eim_id for eim in facts.eims)
+        done = await local_switch.settle(context, self._ledger, eims)
+        if done is not None:
+            self.guard.guardian.did(done)
+        return await euicc_memory_reset.settle(context, self._rooms.memory) or done is not None
+
+    async def _rest(self, facts: CardFacts, due: Due, timetable: Timetable) -> None:
+        """Until the next poll, or until it is time to look whether all is well."""
+        status = f"{due.eim_id}: {due.decision.sentence}"
+        watched = self.guard.enabled or self.switches.open() is not None
+        wait_s = min(due.decision.wait_s, self.guard.look_in_s) if watched else due.decision.wait_s
+        await self._pause(wait_s, status, timetable)
+        if watched and self.guard.look_in_s <= 0:
+            await self._look_after(facts)
+
+    async def _look_after(self, facts: CardFacts) -> None:
+        """Is the device connected, and if it is not, is it time to do something about it?"""
+        context = self._context(facts)
+        with _Step(self, POLL_LIMIT_S):
+            await self._rooms.show_modem(self.board)
+            await profile_proof.look_again(context)
+            await self.guard.look(self._rooms.network, self._host)
+            if await self.guard.act(context, tuple(eim.eim_id for eim in facts.eims)):
+                await self._showing.profiles("guardian")
+                await self._rooms.card.release()
+
+    async def _take_turns(self, facts: CardFacts, timetable: Timetable) -> None:
+        """Do what others want of the card."""
+        eims = tuple(eim.eim_id for eim in facts.eims)
+        told_later = self._pending(eims)
+        with _Step(self, POLL_LIMIT_S):
+            if await self.turns.take(self._context(facts), eims):
+                await self._showing.profiles("local")
+        timetable.wake(Wake.STATE_CHANGE, self._pending(eims) - told_later)
+        await self._rooms.card.release()
+
+    def _heard(self, moved: Switch, happening: Happening) -> None:
+        """Something happened to a switch."""
+        self.guard.heard(moved, happening)
+        self._showing.switch_moved(moved, happening)
+
+    def _bring_forward(self, timetable: Timetable) -> None:
+        """Do what ``poke`` asked for."""
+        causes, self._causes = self._causes, set()
+        self._woken.clear()
+        for cause, eim_id in sorted(causes, key=lambda item: (list(Wake).index(item[0]), item[1] or "")):
+            events.WOKEN.emit(cause=cause.value)
+            timetable.wake(cause, None if eim_id is None else [eim_id])
+            self._commanded = self._commanded or cause is Wake.COMMAND
+
+    async def _poll(
+        self, facts: CardFacts, eims: dict[str, EimConfigurationData], eim_id: str, timetable: Timetable
+    ) -> PollReport | None:
+        """One poll and its consequence for the schedule; None when it failed on the way to the eIM."""
+        # The time of a switch is running: no script of the site may use it up.
+        fetch = self._pressing(facts, eims) is not None or await self._may_fetch()
+        self.board.held(() if fetch else self._held.now)
+        if not fetch and not self._work.open(eim_id) and self._pressing(facts, eims) is None:
+            timetable.finish(eim_id, Outcome.HELD, retry_after_s=self._held.retry_s)
+            return PollReport(PollEnd.HELD, 0)
+        timetable.begin(eim_id)
+        self.board.poll_began(eim_id)
+        outcome, retry_after_s, report = Outcome.INTERRUPTED, None, None
+        link: EimLink
+        try:
+            link = self._rooms.links.link(eims[eim_id], facts.eid)
+        except IpadError as error:
+            events.NO_WAY_TO_EIM.emit(eim=eim_id, reason=error.message)
+            if self._pressing(facts, eims) is None:
+                timetable.finish(eim_id, Outcome.TRUST_REFUSED)
+                self.board.poll_trouble(eim_id, error.message)
+                self.board.poll_ended(eim_id, Outcome.TRUST_REFUSED)
+                return None
+            link = NoLink(error.message)
+        self._host, spent_bytes = link.host, link.traffic_bytes
+        try:
+            others = tuple(other.eim_id for other in facts.eims if other.eim_id != eim_id)
+            with _Step(self, POLL_LIMIT_S):
+                report = await poll(self._context(facts), Association(eims[eim_id], link, others), fetch=fetch)
+            outcome = OUTCOMES[report.end]
+            retry_after_s = self._held.retry_s if report.end is PollEnd.HELD else None
+            return report
+        except (NetworkError, EimError, CodecError) as error:
+            outcome, retry_after_s = outcome_of(error), error.retry_after_s
+            events.POLL_FAILED.emit(eim=eim_id, side=error.side.value, reason=error.message, hint=error.hint)
+            self.board.poll_trouble(eim_id, error.message)
+            return None
+        except (CardError, ModemError, StoreError) as error:
+            outcome = Outcome.MODEM_TROUBLE if isinstance(error, ModemError) else Outcome.CARD_TROUBLE
+            raise
+        finally:
+            try:
+                with contextlib.suppress(NetworkError, EimError):  # what counted has been said before
+                    await link.close()
+            finally:
+                self.guard.polled(outcome)
+                self.board.poll_ended(
+                    eim_id,
+                    outcome,
+                    packages=0 if report is None else report.packages,
+                    cost_bytes=link.traffic_bytes - spent_bytes,
+                    carrier=link.carrier,
+                )
+                timetable.finish(eim_id, outcome, retry_after_s=retry_after_s)
+
+    async def _may_fetch(self) -> bool:
+        """Whether new work may be fetched now; a person's command overrides the site's conditions."""
+        commanded, self._commanded = self._commanded, False
+        return commanded or await self._held.look(self._rooms.site)
+
+    def _context(self, facts: CardFacts) -> Context:
+        rooms = self._rooms
+        return Context(
+            card=rooms.card,
+            eid=facts.eid,
+            device=rooms.device,
+            work=self._work,
+            changes=self._changes,
+            capabilities=rooms.capabilities,
+            max_packages=rooms.settings.max_packages,
+            clock=rooms.clock,
+            receivers=Receivers(rooms.memory, rooms.clock),
+            counters=self._counters,
+            connector=rooms.connector,
+            download=rooms.download,
+            switches=self.switches,
+            ledger=self._ledger,
+            switching=rooms.switching,
+            network=rooms.network,
+            site=rooms.site,
+            control=self.control,
+            on_switch=self.board.switch,
+        )
+
+    async def _pause(self, wait_s: float, status: str, timetable: Timetable | None = None) -> None:
+        """Wait, or until somebody calls; the service manager sees why."""
+        self._rooms.notifier.status(status)
+        loop = asyncio.get_running_loop()
+        until = loop.time() + max(wait_s, SHORTEST_PAUSE_S)
+        while (left_s := until - loop.time()) > 0 and not self._woken.is_set():
+            try:
+                async with asyncio.timeout(min(left_s, TICK_S)):
+                    await self._woken.wait()
+            except TimeoutError:
+                if timetable is not None:
+                    timetable.settle()
+        self._woken.clear()
+
+
+class _Step:
+    """Marks a step with a limit: one that hangs beyond it stops feeding the watchdog."""
+
+    def __init__(self, agent: Agent, limit_s: float) -> None:
+        self._agent = agent
+        self._limit_s = limit_s
+
+    def __enter__(self) -> None:
+        self._agent._deadline = asyncio.get_running_loop().time() + self._limit_s
+
+    def __exit__(self, *_: object) -> None:
+        self._agent._deadline = None

@@ -1,0 +1,56 @@
+"""What the agent tells its board of itself, besides what the board takes from events."""
+
+from __future__ import annotations
+
+from ipad_agent.codec.es10.eim_configuration import EimConfigurationData
+from ipad_agent.errors import IpadError
+from ipad_agent.policy.switching.switch_table import Happening
+from ipad_agent.procedures.records.owed_work import WorkList
+from ipad_agent.procedures.records.switch_record import Switch
+from ipad_agent.procedures.startup.device_start import CardFacts
+from ipad_agent.status import Board
+
+from .dependencies import Links, ManagedCard
+from .guardian_actions import Guard
+from .poll_timetable import Timetable
+
+
+class Showing:
+    """Fills in the picture: who is polled and when, what is owed, which profiles there are and who made it so."""
+
+    def __init__(self, board: Board, card: ManagedCard, links: Links, guard: Guard) -> None:
+        self._board = board
+        self._card = card
+        self._links = links
+        self._guard = guard
+        self._cause: str | None = None
+
+    def switch_moved(self, moved: Switch, happening: Happening) -> None:
+        """Something happened to a switch."""
+        if happening is Happening.CAME_BACK:
+            self._cause = moved.way.value
+        self._board.switch_moved(moved, happening)
+
+    async def profiles(self, cause: str) -> None:
+        """Read the profiles; ``cause`` is who changed them, unless a switch that went back says otherwise. Raises
+        ``CardError`` or ``ModemError``."""
+        cause, self._cause = self._cause or cause, None
+        self._board.profiles(await self._card.get_profiles(), cause)
+
+    def eims(self, facts: CardFacts, eims: dict[str, EimConfigurationData]) -> None:
+        """Who is polled, and where."""
+        hosts: dict[str, tuple[str | None, str | None]] = {}
+        for eim_id, config in eims.items():
+            try:
+                link = self._links.link(config, facts.eid)
+                hosts[eim_id] = (link.host, link.carrier)
+            except IpadError:
+                hosts[eim_id] = (config.fqdn, None)
+        self._board.eims(hosts, on_card=(config.eim_id for config in facts.eims))
+
+    def outlook(self, timetable: Timetable, work: WorkList) -> None:
+        """What comes when, and what is owed."""
+        for item in timetable.all():
+            self._board.next_poll(item.eim_id, item.decision.wait_s, item.decision.sentence.partition(": ")[2])
+        self._board.owed(work.open())
+        self._board.guardian(self._guard.guardian.watch, self._guard.guardian.decision)

@@ -1,0 +1,493 @@
+"""The eUICC as the procedures see it: one method per ES10 function (SGP.32 v1.2 §5.9, SGP.22 v2.5 §5.7).
+
+Reads are repeated once on a new channel when the channel got lost. What changes the card is never sent twice unless
+the card cannot have seen it. A function that an older eUICC lacks raises ``NotSupportedByCard``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from typing import Final, TypeVar
+
+from ipad_agent.codec.ber import tlv
+from ipad_agent.codec.ber.tlv_fields import ResultCode
+from ipad_agent.codec.es10 import es10_requests
+from ipad_agent.codec.es10.eim_configuration import EimConfigurationData
+from ipad_agent.codec.es10.es10_requests import (
+    AddInitialEimResult,
+    AuthenticateServerResponse,
+    CancelSessionResponse,
+    Certificates,
+    ConfiguredAddresses,
+    ConnectivityParameters,
+    MemoryResetResult,
+    PrepareDownloadResponse,
+    ResetOption,
+    RollbackResult,
+)
+from ipad_agent.codec.es10.euicc_info import EuiccInfo1, EuiccInfo2
+from ipad_agent.codec.es10.euicc_package import EuiccPackageResult
+from ipad_agent.codec.es10.notifications import (
+    AllPackageResults,
+    BySeqNumber,
+    Criterion,
+    ListedNotifications,
+    NotificationEvent,
+    RetrievedNotifications,
+)
+from ipad_agent.codec.es10.profile_info import ProfileInfo, ProfileList
+from ipad_agent.codec.es10.rules_authorisation_table import RulesAuthorisationTable
+from ipad_agent.codec.identifiers import Eid, Iccid
+from ipad_agent.errors import CodecError
+
+from . import apdu, bpp_segments, events
+from .errors import (
+    CardUnreachable,
+    ChannelLost,
+    ChannelTrouble,
+    FunctionFailed,
+    LossReason,
+    MalformedAnswer,
+    NotSelected,
+    NotSupportedByCard,
+    ResetPending,
+    StatusWordError,
+    TruncatedAnswer,
+    WrongRequest,
+)
+from .isdr_session import GET_EID, IsdrSession
+from .reset_recovery import Recovery
+
+T = TypeVar("T")
+
+_LACKING: Final = frozenset({0x6A80, 0x6A86, 0x6A88, 0x6D00, 0x6E00})
+_EMPTY_LIST: Final = bytes.fromhex("BF2B00")
+_PROFILE_STATES: Final = bytes.fromhex("5A9F70")
+
+
+class Euicc:
+    """One eUICC behind one way. Calls may come from several tasks; they are executed one after the other.
+
+    All methods raise ``CardError`` or ``ModemError``; a code that the card gives as answer is a value.
+    """
+
+    def __init__(self, isdr: IsdrSession, *, recover_limit_s: float = 300.0) -> None:
+        self.isdr = isdr
+        self._recover_limit_s = recover_limit_s
+        self._lock = asyncio.Lock()
+        self._reset_due = False
+        self._recovery = Recovery(isdr, self._enabled_iccid)
+
+    @property
+    def reset_due(self) -> bool:
+        """Whether a profile was switched and the reset that completes it was not seen yet."""
+        return self._reset_due
+
+    @property
+    def apdu_count(self) -> int:
+        """Command APDUs sent since the start, for diagnostics."""
+        return self.isdr.apdu_count
+
+    async def recover(self, *, first_rung: int | None = None, expected: str | None = None) -> None:
+        """Get the card back. After a switched profile this goes through a card reset and ends when the modem sees the
+        new profile; otherwise the channel is opened again and the reset ladder is for a card that stays away.
+        ``first_rung`` starts at this rung; ``expected`` are the digits of the profile that the modem has to see, for
+        a card that names the old one until its reset. Raises ``CardUnreachable``."""
+        async with self._lock:
+            try:
+                async with asyncio.timeout(self._recover_limit_s):
+                    await self._recovery.run(reset_expected=self._reset_due, first_rung=first_rung, expected=expected)
+            except TimeoutError:
+                raise CardUnreachable(f"the card did not come back within {self._recover_limit_s:g} s") from None
+            self._reset_due = False
+
+    async def verify_switched(self, expected: str | None = None) -> None:
+        """As ``recover``, but through a card reset until the modem sees the enabled profile, whatever was seen before:
+        after a restart nobody knows whether the reset after a switch was made."""
+        self._reset_due = True
+        await self.recover(expected=expected)
+
+    async def release(self) -> None:
+        """Close the channel, so that others can use it; the next call opens one again."""
+        async with self._lock:
+            await self.isdr.drop()
+
+    async def close(self) -> None:
+        """Close the channel and give the port back."""
+        async with self._lock:
+            await self.isdr.drop()
+            await self.isdr.access.close()
+
+    # -- reading -----------------------------------------------------------------------------------------------------
+    async def get_eid(self) -> Eid:
+        """GetEID, SGP.22 §5.7.20."""
+        return await self._read("GetEID", GET_EID, es10_requests.parse_get_eid)
+
+    async def get_euicc_info1(self) -> EuiccInfo1:
+        """GetEUICCInfo1, §5.9.2."""
+        return await self._read(
+            "GetEUICCInfo1", es10_requests.get_euicc_info1_request(), es10_requests.parse_get_euicc_info1
+        )
+
+    async def get_euicc_info2(self) -> EuiccInfo2:
+        """GetEUICCInfo2, §5.9.2."""
+        return await self._read(
+            "GetEUICCInfo2", es10_requests.get_euicc_info2_request(), es10_requests.parse_get_euicc_info2
+        )
+
+    async def get_eim_configuration(self) -> tuple[EimConfigurationData, ...]:
+        """All associated eIMs (GetEimConfigurationData, §5.9.18). The form without criterion is the one that every
+        release knows."""
+        request = es10_requests.get_eim_configuration_request()
+        answer = await self._read("GetEimConfigurationData", request, es10_requests.parse_get_eim_configuration)
+        return answer.configs
+
+    async def get_profiles(self) -> tuple[ProfileInfo, ...]:
+        """The profiles on the card (GetProfilesInfo); cards that refuse the list of SGP.32 fields choose themselves."""
+        async with self._lock:
+            return (await self._profile_list(None)).profiles
+
+    async def get_rat(self) -> RulesAuthorisationTable:
+        """GetRAT, SGP.22 §5.7.22."""
+        return await self._read("GetRAT", es10_requests.get_rat_request(), es10_requests.parse_get_rat)
+
+    async def get_certs(self, ci_pkid: bytes | None = None) -> Certificates:
+        """GetCerts, §5.9.10."""
+        return await self._read("GetCerts", es10_requests.get_certs_request(ci_pkid), es10_requests.parse_get_certs)
+
+    async def get_configured_addresses(self) -> ConfiguredAddresses:
+        """GetEuiccConfiguredAddresses, SGP.22 §5.7.3."""
+        request = es10_requests.get_configured_addresses_request()
+        return await self._read("GetEuiccConfiguredAddresses", request, es10_requests.parse_get_configured_addresses)
+
+    async def get_connectivity_parameters(self) -> ConnectivityParameters:
+        """GetConnectivityParameters, §5.9.24."""
+        request = es10_requests.get_connectivity_parameters_request()
+        return await self._read("GetConnectivityParameters", request, es10_requests.parse_get_connectivity_parameters)
+
+    # -- notifications and results -----------------------------------------------------------------------------------
+    async def retrieve_notifications(self, criterion: Criterion | None = None) -> RetrievedNotifications:
+        """RetrieveNotificationsList, §5.9.11. By number it finds package results too, on cards that do not search them
+        by going through the lists."""
+        async with self._lock:
+            if not isinstance(criterion, BySeqNumber):
+                return await self._retrieve(criterion)
+            try:
+                found = await self._retrieve(criterion)
+            except (NotSupportedByCard, MalformedAnswer):
+                found = RetrievedNotifications.parse(_EMPTY_LIST)
+            if found.notifications or found.package_results:
+                return found
+            return await self._search(criterion.seq_number) or found
+
+    async def list_notifications(self, event_kinds: Iterable[NotificationEvent] | None = None) -> ListedNotifications:
+        """ListNotification, SGP.22 §5.7.9."""
+        request = es10_requests.list_notifications_request(event_kinds)
+        return await self._read("ListNotification", request, es10_requests.parse_list_notifications)
+
+    async def remove_notification(self, seq_number: int) -> ResultCode:
+        """RemoveNotificationFromList, SGP.22 §5.7.11, for results too. Doing it twice does no harm: the second answer
+        is nothingToDelete(1)."""
+        request = es10_requests.remove_notification_request(seq_number)
+        return await self._read("RemoveNotificationFromList", request, es10_requests.parse_remove_notification)
+
+    # -- packages and settings ---------------------------------------------------------------------------------------
+    async def load_euicc_package(self, raw: bytes) -> EuiccPackageResult:
+        """LoadEuiccPackage, §5.9.1: ``raw`` is the whole BF51 as it came. After an error whose
+        ``may_have_executed`` is not False the card has to be asked what happened."""
+        _require_tag(raw, 0xBF51, "an eUICC package")
+        return await self._change(
+            "LoadEuiccPackage", raw, es10_requests.parse_load_euicc_package, lambda answer: answer.switched
+        )
+
+    async def add_initial_eim(self, request: bytes) -> AddInitialEimResult:
+        """AddInitialEim, §5.9.4: ``request`` is the whole BF57."""
+        _require_tag(request, 0xBF57, "an AddInitialEim request")
+        return await self._change("AddInitialEim", request, es10_requests.parse_add_initial_eim)
+
+    async def set_default_dp(self, address: str) -> ResultCode:
+        """SetDefaultDpAddress, §5.9.25."""
+        return await self._change(
+            "SetDefaultDpAddress", es10_requests.set_default_dp_request(address), es10_requests.parse_set_default_dp
+        )
+
+    async def memory_reset(self, options: Iterable[ResetOption]) -> MemoryResetResult:
+        """EuiccMemoryReset, §5.9.5, in the form (BF64 or BF34) of the card's release."""
+        chosen = tuple(options)
+        versions = info.versions if (info := (await self.get_euicc_info2()).iot) is not None else ()
+        v1_0 = not any((version.major, version.minor) >= (1, 1) for version in versions)
+        try:
+            request = es10_requests.memory_reset_request(chosen, v1_0=v1_0)
+        except CodecError as error:
+            raise NotSupportedByCard(f"EuiccMemoryReset: {error.message}") from error
+        profiles = {
+            ResetOption.OPERATIONAL_PROFILES,
+            ResetOption.FIELD_LOADED_TEST_PROFILES,
+            ResetOption.PRE_LOADED_TEST_PROFILES,
+            ResetOption.PROVISIONING_PROFILES,
+        }
+        return await self._change(
+            "EuiccMemoryReset",
+            request,
+            es10_requests.parse_memory_reset,
+            lambda answer: answer.result.ok and bool(profiles & set(chosen)),
+        )
+
+    async def configure_immediate_enabling(
+        self, *, enable: bool, smdp_oid: bytes | None = None, smdp_address: str | None = None
+    ) -> ResultCode:
+        """ConfigureImmediateProfileEnabling, §5.9.17."""
+        request = es10_requests.configure_immediate_enabling_request(
+            enable=enable, smdp_oid=smdp_oid, smdp_address=smdp_address
+        )
+        return await self._change(
+            "ConfigureImmediateProfileEnabling", request, es10_requests.parse_configure_immediate_enabling
+        )
+
+    async def ipae_activation(self, *, activate: bool = True) -> ResultCode:
+        """IpaeActivation, §3.8. When it succeeds, this agent has no access to the card any more."""
+        request = es10_requests.ipae_activation_request(activate=activate)
+        return await self._change("IpaeActivation", request, es10_requests.parse_ipae_activation)
+
+    # -- switching ---------------------------------------------------------------------------------------------------
+    # ``refresh`` None leaves to the modem's profile whether the card shall issue a REFRESH; without one the caller's
+    # ``recover`` resets the card. Either way ``recover`` completes a switch.
+    async def immediate_enable(self, *, refresh: bool | None = None) -> ResultCode:
+        """ImmediateEnable, §5.9.15; cards of v1.0 know only the form without a field."""
+        flag = self._refresh(refresh)
+        try:
+            return await self._switch(
+                "ImmediateEnable",
+                es10_requests.immediate_enable_request(refresh=flag),
+                es10_requests.parse_immediate_enable,
+            )
+        except NotSupportedByCard:
+            request = es10_requests.immediate_enable_request(refresh=flag, v1_0=True)
+            code = await self._switch("ImmediateEnable", request, es10_requests.parse_immediate_enable)
+            events.OLD_FORM_USED.emit(function="ImmediateEnable")
+            return code
+
+    async def profile_rollback(self, *, refresh: bool | None = None) -> RollbackResult:
+        """ProfileRollback, §5.9.16."""
+        request = es10_requests.profile_rollback_request(refresh=self._refresh(refresh))
+        return await self._change(
+            "ProfileRollback", request, es10_requests.parse_profile_rollback, lambda answer: answer.result.ok
+        )
+
+    async def execute_fallback(self, *, refresh: bool | None = None) -> ResultCode:
+        """ExecuteFallbackMechanism, §5.9.20."""
+        request = es10_requests.execute_fallback_request(refresh=self._refresh(refresh))
+        return await self._switch("ExecuteFallbackMechanism", request, es10_requests.parse_execute_fallback)
+
+    async def return_from_fallback(self, *, refresh: bool | None = None) -> ResultCode:
+        """ReturnFromFallback, §5.9.21."""
+        request = es10_requests.return_from_fallback_request(refresh=self._refresh(refresh))
+        return await self._switch("ReturnFromFallback", request, es10_requests.parse_return_from_fallback)
+
+    async def enable_emergency_profile(self, *, refresh: bool | None = None) -> ResultCode:
+        """EnableEmergencyProfile, §5.9.22."""
+        request = es10_requests.enable_emergency_profile_request(refresh=self._refresh(refresh))
+        return await self._switch("EnableEmergencyProfile", request, es10_requests.parse_enable_emergency_profile)
+
+    async def disable_emergency_profile(self, *, refresh: bool | None = None) -> ResultCode:
+        """DisableEmergencyProfile, §5.9.23."""
+        request = es10_requests.disable_emergency_profile_request(refresh=self._refresh(refresh))
+        return await self._switch("DisableEmergencyProfile", request, es10_requests.parse_disable_emergency_profile)
+
+    # -- download session --------------------------------------------------------------------------------------------
+    # The card forgets the session with its channel, so nothing but its beginning is ever repeated.
+    async def get_challenge(self) -> bytes:
+        """GetEuiccChallenge, SGP.22 §5.7.7: 16 bytes; a new session begins."""
+        return await self._read(
+            "GetEuiccChallenge", es10_requests.get_challenge_request(), es10_requests.parse_get_challenge
+        )
+
+    async def authenticate_server(self, request: bytes) -> AuthenticateServerResponse:
+        """AuthenticateServer, SGP.22 §5.7.13: ``request`` is the whole BF38."""
+        _require_tag(request, 0xBF38, "an AuthenticateServer request")
+        return await self._once("AuthenticateServer", request, es10_requests.parse_authenticate_server)
+
+    async def prepare_download(self, request: bytes) -> PrepareDownloadResponse:
+        """PrepareDownload, SGP.22 §5.7.5: ``request`` is the whole BF21."""
+        _require_tag(request, 0xBF21, "a PrepareDownload request")
+        return await self._once("PrepareDownload", request, es10_requests.parse_prepare_download)
+
+    async def load_bpp_segment(self, segment: bytes) -> bytes | None:
+        """One segment of ``bpp_segments.split``; the ProfileInstallationResult (BF37) when the card gives it, which
+        ends the loading, else None."""
+        async with self._lock:
+            answer = await self._send(segment, idempotent=False)
+        if not answer:
+            return None
+        _require_tag(answer, 0xBF37, "the answer to a segment of a profile", malformed=True)
+        return answer
+
+    async def install_profile(self, package: bytes, on_segment: Callable[[int, int], None]) -> bytes | None:
+        """Load a bound profile package (BF36) segment by segment (SGP.22 §5.7.6); ``on_segment(done, total)`` after
+        each. Ends with the first ProfileInstallationResult (BF37); None when the card took everything and gave none.
+        Raises ``MalformedBpp`` before anything is sent; after any other error the card has to be asked."""
+        segments = bpp_segments.split(package)
+        async with self._lock:
+            for done, segment in enumerate(segments, start=1):
+                answer = await self._send(segment.data, idempotent=False)
+                if answer:
+                    _require_tag(answer, 0xBF37, "the answer to a segment of a profile", malformed=True)
+                    return answer
+                on_segment(done, len(segments))
+        return None
+
+    async def cancel_session(self, request: bytes) -> CancelSessionResponse:
+        """CancelSession, SGP.22 §5.7.14: ``request`` is the whole BF41."""
+        _require_tag(request, 0xBF41, "a CancelSession request")
+        return await self._once("CancelSession", request, es10_requests.parse_cancel_session)
+
+    # -- how a function is called ------------------------------------------------------------------------------------
+    async def _read(self, function: str, request: bytes, parse: Callable[[bytes], T]) -> T:
+        async with self._lock:
+            return await self._read_locked(function, request, parse)
+
+    async def _read_locked(self, function: str, request: bytes, parse: Callable[[bytes], T]) -> T:
+        """Ask; once more on a new channel when the channel was lost or the answer cut, once more after a recovery when
+        the card waits for a reset that is known to be due."""
+        try:
+            return await self._call(function, request, parse, idempotent=True)
+        except (ChannelLost, NotSelected, ChannelTrouble, TruncatedAnswer) as error:
+            events.READ_REPEATED.emit(function=function, reason=error.message)
+            if isinstance(error, ChannelLost) and error.reason is LossReason.PORT:
+                await self._recovery.wait()  # a port that vanished needs some seconds to come back
+        except ResetPending:
+            if not self._reset_due:
+                raise
+            await self._recovery.run(reset_expected=True, first_rung=None)
+            self._reset_due = False
+        return await self._call(function, request, parse, idempotent=True)
+
+    async def _change(
+        self,
+        function: str,
+        request: bytes,
+        parse: Callable[[bytes], T],
+        switched: Callable[[T], bool] = lambda _: False,
+    ) -> T:
+        """Order something; again only when the card cannot have seen the order. ``switched`` tells from the answer
+        whether the card now needs a reset."""
+        async with self._lock:
+            try:
+                answer = await self._call(function, request, parse, idempotent=False)
+            except (ChannelLost, NotSelected, ChannelTrouble) as error:
+                if error.may_have_executed:
+                    raise
+                events.READ_REPEATED.emit(function=function, reason=error.message)
+                answer = await self._call(function, request, parse, idempotent=False)
+            if switched(answer):
+                self._reset_due = True
+            return answer
+
+    async def _switch(self, function: str, request: bytes, parse: Callable[[bytes], ResultCode]) -> ResultCode:
+        return await self._change(function, request, parse, lambda code: code.ok)
+
+    async def _once(self, function: str, request: bytes, parse: Callable[[bytes], T]) -> T:
+        async with self._lock:
+            return await self._call(function, request, parse, idempotent=False)
+
+    async def _call(self, function: str, request: bytes, parse: Callable[[bytes], T], *, idempotent: bool) -> T:
+        try:
+            raw = await self._send(request, idempotent=idempotent)
+        except StatusWordError as error:
+            if error.sw not in _LACKING:
+                raise
+            events.NOT_SUPPORTED.emit(function=function, answer=apdu.explain(error.sw))
+            raise NotSupportedByCard(f"{function}: the card answered {apdu.explain(error.sw)}") from error
+        if not raw:
+            events.NOT_SUPPORTED.emit(function=function, answer="9000 without data")
+            raise NotSupportedByCard(f"{function}: the card answered nothing")
+        try:
+            return parse(raw)
+        except CodecError as error:
+            raise MalformedAnswer(f"the answer to {function} cannot be read: {error.message}", raw=raw) from error
+
+    async def _send(self, request: bytes, *, idempotent: bool) -> bytes:
+        transport = await self.isdr.transport()
+        try:
+            answer = await transport.es10(request, idempotent=idempotent)
+        except (ChannelLost, NotSelected, ChannelTrouble, TruncatedAnswer):
+            await self.isdr.drop()
+            raise
+        finally:
+            # 91xx: the card has a REFRESH for the modem, whatever the answer looks like.
+            self._reset_due = self._reset_due or (transport.proactive_pending and not idempotent)
+        return answer
+
+    async def _profile_list(self, tag_list: bytes | None) -> ProfileList:
+        request = (
+            es10_requests.get_profiles_request()
+            if tag_list is None
+            else es10_requests.get_profiles_request(tag_list=tag_list)
+        )
+        refused: ResultCode | None = None
+        try:
+            answer = await self._read_locked("GetProfilesInfo", request, es10_requests.parse_get_profiles)
+            refused = answer.error
+        except NotSupportedByCard:
+            answer = None
+        if answer is not None and refused is None:
+            return answer
+        answer = await self._read_locked(
+            "GetProfilesInfo", es10_requests.get_profiles_request(tag_list=None), es10_requests.parse_get_profiles
+        )
+        if answer.error is not None:
+            raise FunctionFailed("GetProfilesInfo", int(answer.error), answer.error.name)
+        events.DEFAULT_TAGS_USED.emit()
+        return answer
+
+    async def _enabled_iccid(self) -> str | None:
+        """For the recovery, which holds the lock already; asks without repeating anything."""
+        try:
+            request = es10_requests.get_profiles_request(tag_list=_PROFILE_STATES)
+            enabled = (
+                await self._call("GetProfilesInfo", request, es10_requests.parse_get_profiles, idempotent=True)
+            ).enabled
+        except (NotSupportedByCard, MalformedAnswer):
+            return None
+        return str(enabled.iccid) if enabled is not None and isinstance(enabled.iccid, Iccid) else None
+
+    async def _retrieve(self, criterion: Criterion | None) -> RetrievedNotifications:
+        request = es10_requests.retrieve_notifications_request(criterion)
+        try:
+            return await self._read_locked(
+                "RetrieveNotificationsList", request, es10_requests.parse_retrieve_notifications
+            )
+        except NotSupportedByCard as error:
+            if error.__cause__ is not None:
+                raise
+            events.EMPTY_LIST_TAKEN.emit()
+            return RetrievedNotifications.parse(_EMPTY_LIST)
+
+    async def _search(self, seq_number: int) -> RetrievedNotifications | None:
+        """The notification or result with this number from the full lists, as a list of one."""
+        events.LISTS_SEARCHED.emit(seq_number=seq_number)
+        for result in (await self._retrieve(AllPackageResults())).package_results:
+            if result.seq_number == seq_number:
+                raw = tlv.encode(0xBF2B, tlv.encode(0xA2, result.relay_raw))
+                return RetrievedNotifications(raw, package_results=(result,))
+        for notification in (await self._retrieve(None)).notifications:
+            if notification.seq_number == seq_number:
+                raw = tlv.encode(0xBF2B, tlv.encode(0xA0, notification.raw))
+                return RetrievedNotifications(raw, notifications=(notification,))
+        return None
+
+    def _refresh(self, wanted: bool | None) -> bool:
+        return self.isdr.access.recovery_plan().modem_refreshes if wanted is None else wanted
+
+
+def _require_tag(raw: bytes, tag: int, what: str, *, malformed: bool = False) -> None:
+    """``raw`` must be exactly one TLV with this tag."""
+    try:
+        problem = "" if (found := tlv.parse(raw).tag) == tag else f"it begins with {tlv.hex_tag(found)}"
+    except CodecError as error:
+        problem = error.message
+    if problem and malformed:
+        raise MalformedAnswer(f"{what} is no {tlv.hex_tag(tag)}: {problem}", raw=raw)
+    if problem:
+        raise WrongRequest(f"{what} has to be one {tlv.hex_tag(tag)}: {problem}")

@@ -1,0 +1,269 @@
+"""ES10 requests over an APDU channel: STORE DATA chains out, collected answers back (SGP.22 §5.7.2, SGP.32 v1.2 §5.9).
+
+Rules of this file:
+
+* a chain is cut into blocks; a block that fails with evidence against its size makes the next chain smaller;
+* nothing is sent twice unless it only reads (``idempotent``) or the card cannot have seen the last block;
+* an answer is one TLV, and a shorter one than its header says never leaves this file.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from ipad_agent.codec.ber import tlv
+from ipad_agent.errors import CodecError
+
+from . import apdu, events
+from .apdu_channel import ApduChannel
+from .errors import (
+    AnswerTooLong,
+    CardBusy,
+    ChannelLost,
+    ChannelTrouble,
+    LossReason,
+    NotSelected,
+    ResetPending,
+    StatusWordError,
+    TruncatedAnswer,
+)
+
+BLOCK_SIZES: Final = (255, 240, 120, 60)
+MAX_ANSWER_BYTES: Final = 65536
+MAX_ROUNDS: Final = 300
+MAX_LE_CORRECTIONS: Final = 3
+BUSY_DELAYS_S: Final = (0.5, 1.0, 2.0, 4.0, 4.0, 4.0)
+FAILURES_AGAINST_PROVEN_SIZE: Final = 3
+_SIZE_SUSPECTS: Final = frozenset({0x6601, 0x6700, 0x6F00})
+
+ApduTap = Callable[[bytes, bytes], None]
+_TAPS: Final[list[ApduTap]] = []
+
+
+def tap(listener: ApduTap) -> Callable[[], None]:
+    """Call ``listener(command, answer)`` for every APDU, the answer being empty when none came; it must be quick and
+    must not raise. Returns the way to end that."""
+    _TAPS.append(listener)
+    return lambda: _TAPS.remove(listener)
+
+
+class BlockSizeMemory(Protocol):
+    """Remembers the block size that works for a module and firmware; ``key`` is an opaque name."""
+
+    def load(self, key: str) -> int | None:
+        """The remembered size in bytes, if any."""
+
+    def save(self, key: str, size_bytes: int) -> None:
+        """Remember it."""
+
+
+class VolatileBlockSizes:
+    """A memory that lasts as long as the process."""
+
+    def __init__(self) -> None:
+        self._sizes: dict[str, int] = {}
+
+    def load(self, key: str) -> int | None:
+        return self._sizes.get(key)
+
+    def save(self, key: str, size_bytes: int) -> None:
+        self._sizes[key] = size_bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ApduDeadlines:
+    """Seconds one APDU may take. The last block of a chain is where the card does its work, seconds of it."""
+
+    apdu_s: float = 60.0
+    last_block_s: float = 240.0
+
+
+class Es10Transport:
+    """One selected ISD-R. Not for concurrent use: the owner serialises.
+
+    ``proactive_pending`` is set when the last answer ended in 91xx: the card wants the modem to fetch a toolkit
+    command, after a profile change the REFRESH. ``apdu_count`` counts command APDUs for diagnostics.
+    """
+
+    def __init__(
+        self,
+        channel: ApduChannel,
+        *,
+        deadlines: ApduDeadlines | None = None,
+        block_sizes: BlockSizeMemory | None = None,
+        memory_key: str = "",
+    ) -> None:
+        self.channel = channel
+        self.proactive_pending = False
+        self.apdu_count = 0
+        self._deadlines = deadlines or ApduDeadlines()
+        self._memory = block_sizes if block_sizes is not None else VolatileBlockSizes()
+        self._memory_key = f"{memory_key}/{channel.description}"
+        remembered = self._memory.load(self._memory_key) or apdu.MAX_DATA_BYTES
+        self.block_size = max(BLOCK_SIZES[-1], min(apdu.MAX_DATA_BYTES, channel.max_data_bytes, remembered))
+        self._size_proven = False
+        self._size_failures = 0
+        self._get_response_proprietary = True
+
+    async def es10(self, request: bytes, *, idempotent: bool = False) -> bytes:
+        """Send one ES10 request, return the answer's bytes (empty when the card answers 9000 without data).
+
+        Raises ``ChannelLost`` or a ``StatusWordError`` (both say in ``may_have_executed`` whether the card may have
+        acted), ``TruncatedAnswer``, ``RequestTooLarge``, ``AnswerTooLong``.
+        """
+        while True:
+            size = self.block_size
+            try:
+                answer = await self._chain(request, idempotent=idempotent)
+            except StatusWordError as error:
+                repeatable = idempotent or not error.may_have_executed
+                if error.sw in _SIZE_SUSPECTS and repeatable and self.block_size < size:
+                    continue
+                raise
+            self._check_complete(answer)
+            return answer
+
+    async def _chain(self, request: bytes, *, idempotent: bool) -> bytes:
+        size = self.block_size
+        commands = tuple(apdu.store_data(request, block_size=size, le=self.channel.le_on_case4))
+        data = b""
+        for number, (command, last) in enumerate(commands, start=1):
+            works = last and not idempotent  # reading is quick; only orders keep the card busy
+            deadline_s = self._deadlines.last_block_s if works else self._deadlines.apdu_s
+            try:
+                answer = await self._send_block(command, deadline_s)
+            except ChannelLost as error:
+                error.may_have_executed = error.may_have_executed and last
+                raise
+            except StatusWordError as error:
+                error.may_have_executed = error.may_have_executed and last
+                raise
+            if command[4] == size:
+                self._size_proven, self._size_failures = True, 0
+            data = answer.data
+            if data and not last:
+                events.EARLY_ANSWER.emit(block=number, blocks=len(commands))
+                break
+        return data
+
+    async def _send_block(self, command: bytes, deadline_s: float) -> apdu.Answer:
+        """One block; a failure before its answer starts to arrive is evidence against its size."""
+        length = command[4]
+        try:
+            answer = await self._command(command, deadline_s)
+        except ChannelLost as error:
+            if error.reason in (LossReason.REFUSED, LossReason.TIMEOUT):
+                self._note_size_failure(length, error.reason.value)
+            raise
+        if answer.sw in _SIZE_SUSPECTS:
+            self._note_size_failure(length, apdu.explain(answer.sw))
+        return self._judge(await self._collect(answer))
+
+    async def exchange(self, command: bytes, *, deadline_s: float) -> apdu.Answer:
+        """Send one command, collect all of its answer. Only success comes back; the rest is raised."""
+        return self._judge(await self._collect(await self._command(command, deadline_s)))
+
+    async def _command(self, command: bytes, deadline_s: float) -> apdu.Answer:
+        """Send until the card neither asks for another Le nor says that its toolkit is busy."""
+        answer = await self._send(command, deadline_s)
+        le_corrections = 0
+        busy_delays = iter(BUSY_DELAYS_S)
+        while True:
+            if answer.sw1 == 0x6C and le_corrections < MAX_LE_CORRECTIONS:
+                # The card did not execute it, it only names the length it wants (ISO 7816-4 §5.3.3).
+                le_corrections += 1
+                answer = await self._send(apdu.with_le(command, answer.sw2), deadline_s)
+            elif answer.sw == 0x9300:
+                delay_s = next(busy_delays, None)
+                if delay_s is None:
+                    raise CardBusy(f"the card answered {apdu.explain(answer.sw)}", sw=answer.sw)
+                await asyncio.sleep(delay_s)
+                answer = await self._send(command, deadline_s)
+            else:
+                return answer
+
+    async def _send(self, command: bytes, deadline_s: float) -> apdu.Answer:
+        self.apdu_count += 1
+        raw = b""
+        try:
+            raw = await self.channel.transceive(command, deadline_s=deadline_s)
+        finally:
+            for listener in tuple(_TAPS):
+                listener(command, raw)
+        if len(raw) < 2:
+            raise ChannelLost("an answer without status word", reason=LossReason.DAMAGED)
+        return apdu.split_answer(raw)
+
+    async def _collect(self, answer: apdu.Answer) -> apdu.Answer:
+        """Fetch what 61xx announces; many modems do not, some do."""
+        if answer.sw1 != 0x61:
+            return answer
+        collected = bytearray(answer.data)
+        wanted = answer.sw2
+        for _ in range(MAX_ROUNDS):
+            answer = await self._get_response(wanted)
+            collected += answer.data
+            if len(collected) > MAX_ANSWER_BYTES:
+                raise AnswerTooLong(f"the card sent over {MAX_ANSWER_BYTES} bytes as one answer")
+            if answer.sw1 not in (0x61, 0x6C):
+                return apdu.Answer(bytes(collected), answer.sw)
+            wanted = answer.sw2
+        raise AnswerTooLong(f"the card announced more data {MAX_ROUNDS} times")
+
+    async def _get_response(self, length: int) -> apdu.Answer:
+        deadline_s = self._deadlines.apdu_s
+        command = apdu.get_response(length, proprietary_class=self._get_response_proprietary)
+        answer = await self._send(command, deadline_s)
+        if answer.sw in (0x6E00, 0x6D00) and self._get_response_proprietary:
+            self._get_response_proprietary = False
+            events.GET_RESPONSE_CLASS.emit()
+            answer = await self._send(apdu.get_response(length, proprietary_class=False), deadline_s)
+        return answer
+
+    def _judge(self, answer: apdu.Answer) -> apdu.Answer:
+        sw1, sw2, sw = answer.sw1, answer.sw2, answer.sw
+        if sw == 0x9000 or sw1 == 0x91 or (sw1 == 0x92 and sw2 < 0x10):
+            self.proactive_pending = sw1 == 0x91
+            return answer
+        if sw1 in (0x62, 0x63):
+            events.CARD_WARNING.emit(status=apdu.explain(sw))
+            self.proactive_pending = False
+            return answer
+        kind = {0x6985: ResetPending, 0x6999: NotSelected, 0x6881: ChannelTrouble, 0x6A81: ChannelTrouble}.get(
+            sw, StatusWordError
+        )
+        raise kind(f"the card answered {apdu.explain(sw)}", sw=sw)
+
+    def _check_complete(self, answer: bytes) -> None:
+        if not answer:
+            return
+        try:
+            announced = tlv.announced_size(answer)
+        except CodecError:
+            return  # no TLV at all: the parser of the function reports it with the bytes
+        if announced is None or announced > len(answer):
+            reason = f"the answer has {len(answer)} bytes, its header announces {announced or 'more'}"
+            self.channel.note_unusable(reason)
+            raise TruncatedAnswer(reason)
+
+    def _note_size_failure(self, length: int, evidence: str) -> None:
+        """Decide whether a failed block of ``length`` bytes is a reason for smaller blocks.
+
+        A size that never worked is given up at once; one that did work has to fail three times in a row, so that an
+        unplugged cable does not slow the device down for ever.
+        """
+        smaller = next((size for size in BLOCK_SIZES if size < self.block_size), None)
+        if smaller is None or length <= smaller:
+            return
+        self._size_failures += 1
+        if self._size_proven and self._size_failures < FAILURES_AGAINST_PROVEN_SIZE:
+            return
+        events.BLOCK_SIZE_STEPPED_DOWN.emit(
+            old=self.block_size, new=smaller, way=self.channel.description, evidence=evidence
+        )
+        self.block_size = smaller
+        self._size_proven, self._size_failures = False, 0
+        self._memory.save(self._memory_key, smaller)

@@ -1,0 +1,129 @@
+"""Getting the card back after a reset, a REFRESH or a loss: open, else climb the reset ladder, and verify.
+
+Reachable is: ISD-R selected and EID read. Switched is: the modem sees the ICCID of the profile that is enabled on
+the card. A rung that does not lead there is followed by the next (SGP.32 v1.2 §3.3.1, TS 102 223 §6.4.7).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from ipad_agent.codec.identifiers import short_iccid
+from ipad_agent.errors import CardError, ModemError
+
+from . import events
+from .apdu_channel import RecoveryPlan
+from .errors import CardUnreachable, ResetPending
+from .isdr_session import IsdrSession
+
+_FIRST_DELAY_S: Final = 0.25
+_DELAY_GROWTH: Final = 1.5
+_MAX_DELAY_S: Final = 3.0
+_STILL_PENDING_S: Final = 5.0  # a card that waits for its reset does not change its mind by waiting
+_ICCID_POLL_S: Final = 1.0
+_ICCID_WAIT_S: Final = 15.0
+
+
+class Recovery:
+    """``enabled_iccid`` tells the digits of the profile enabled on the card, None when none is or it cannot be read."""
+
+    def __init__(self, isdr: IsdrSession, enabled_iccid: Callable[[], Awaitable[str | None]]) -> None:
+        self._isdr = isdr
+        self._access = isdr.access
+        self._enabled_iccid = enabled_iccid
+        self._cut_off_at: int | None = None  # the rung at which the last run was cancelled for want of time
+
+    async def run(self, *, reset_expected: bool, first_rung: int | None, expected: str | None = None) -> None:
+        """Get the card back. ``reset_expected``: a profile was switched, so only a reset completes it; otherwise the
+        card is just opened again, and the ladder is for a card that stays away. ``expected`` are the digits of the
+        profile that the modem has to see: a card that reports the old state until its reset would agree with a modem
+        that never reset it.
+
+        Raises ``CardUnreachable`` when the whole ladder does not help.
+        """
+        start = asyncio.get_running_loop().time()
+        # Without this, a ladder that is longer than the time for it would never be climbed to its end.
+        first_rung, self._cut_off_at = self._cut_off_at if first_rung is None else first_rung, None
+        await self._isdr.forget()
+        failure: CardError | ModemError | None = None
+        if not reset_expected and first_rung is None:
+            failure = await self._reach(self._access.recovery_plan().wait_s)
+            if failure is None:
+                self._report(start, rung=None)
+                return
+        reached = False
+        for rung in [rung for rung in self._access.recovery_plan().rungs if rung >= (first_rung or 0)]:
+            events.RECOVERING.emit(rung=rung)
+            self._cut_off_at = rung
+            await self._isdr.forget()
+            try:
+                await self._access.reset_card(rung=rung)
+            except (CardError, ModemError) as error:
+                events.RUNG_FAILED.emit(rung=rung, reason=error.message)
+                failure = failure or error
+                continue
+            await self._isdr.forget()
+            plan = self._access.recovery_plan()
+            failure = await self._reach(plan.wait_s)
+            reached = failure is None
+            if reached and (not reset_expected or await self._switched(plan, rung, expected)):
+                self._cut_off_at = None
+                self._report(start, rung=rung)
+                return
+        self._cut_off_at = None
+        if not reached:
+            reason = failure.message if failure is not None else "no rung of the reset ladder is available"
+            raise CardUnreachable(f"the card does not come back: {reason}") from failure
+
+    async def wait(self) -> None:
+        """Open the card again without resetting anything; raises the last failure when it stays away."""
+        failure = await self._reach(self._access.recovery_plan().wait_s)
+        if failure is not None:
+            raise failure
+
+    async def _reach(self, limit_s: float) -> CardError | ModemError | None:
+        """Open the ISD-R with growing pauses; None when it worked, else the last failure."""
+        loop = asyncio.get_running_loop()
+        start = loop.time()
+        delay_s = _FIRST_DELAY_S
+        while True:
+            try:
+                await self._isdr.transport()
+            except (CardError, ModemError) as error:
+                failure = error
+            else:
+                return None
+            patience_s = min(limit_s, _STILL_PENDING_S) if isinstance(failure, ResetPending) else limit_s
+            if loop.time() + delay_s - start > patience_s:
+                return failure
+            await asyncio.sleep(delay_s)
+            delay_s = min(delay_s * _DELAY_GROWTH, _MAX_DELAY_S)
+
+    async def _switched(self, plan: RecoveryPlan, rung: int, expected: str | None) -> bool:
+        """Whether modem and card agree on the enabled profile; the modem gets some time to read it."""
+        loop = asyncio.get_running_loop()
+        limit = loop.time() + min(plan.wait_s, _ICCID_WAIT_S)
+        try:
+            on_card = await self._enabled_iccid() if expected is None else expected
+            if on_card is None:
+                return True
+            while True:
+                seen = await self._access.read_iccid()
+                if seen == on_card:
+                    return True
+                if loop.time() + _ICCID_POLL_S > limit:
+                    break
+                await asyncio.sleep(_ICCID_POLL_S)
+        except (CardError, ModemError) as error:
+            events.RUNG_FAILED.emit(rung=rung, reason=error.message)
+            return False
+        events.NOT_YET_SWITCHED.emit(
+            card=short_iccid(on_card), modem=short_iccid(seen) if seen else "no SIM", rung=rung
+        )
+        return False
+
+    def _report(self, start: float, *, rung: int | None) -> None:
+        seconds = round(asyncio.get_running_loop().time() - start, 1)
+        events.RECOVERED.emit(seconds=seconds, rung="none" if rung is None else rung)

@@ -1,0 +1,282 @@
+"""The command line of ``ipactl``: every command with its words, and what it answers to ``--json``.
+
+The manual page and the completions are made from this, so each word is written once.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from ipad_agent import __version__
+
+from .command_context import DEFAULT_CONFIG
+from .varlink_client import DEFAULT_SOCKET
+
+HANDLERS: Final[Mapping[str, str]] = {
+    "status": "commands.query_commands.status",
+    "profiles": "commands.query_commands.profiles",
+    "eims": "commands.query_commands.eims",
+    "poll": "commands.action_commands.poll",
+    "plan": "commands.query_commands.plan",
+    "switch": "commands.action_commands.switch",
+    "fallback": "commands.action_commands.fallback",
+    "emergency": "commands.action_commands.emergency",
+    "rollback": "commands.action_commands.rollback",
+    "confirm": "commands.action_commands.confirm",
+    "owed": "commands.query_commands.owed",
+    "watch": "commands.watch_command.watch",
+    "log": "commands.query_commands.log",
+    "doctor": "commands.doctor_command.doctor",
+    "bundle": "commands.bundle_command.bundle",
+    "budget": "commands.query_commands.budget",
+    "eid": "commands.query_commands.eid",
+    "config": "commands.config_and_decode.config",
+    "explain": "commands.query_commands.explain",
+    "decode": "commands.config_and_decode.decode",
+    "record": "commands.action_commands.record",
+    "metrics": "commands.query_commands.metrics",
+    "varlink": "commands.varlink_command.varlink",
+    "reset-euicc": "commands.action_commands.reset_euicc",
+    "completion": "commands.shell_completion.completion",
+}
+"""Module and function of each command; a module is loaded when its command is chosen."""
+
+JSON_FORMS: Final[Mapping[str, str]] = {
+    "status": "the object Status",
+    "profiles": '{"profiles": [Profile]}',
+    "eims": '{"eims": [Eim]}',
+    "poll": '{"done": true, "sentence"}',
+    "plan": '{"plan": Plan}',
+    "switch": '{"done": true, "sentence"}; with --dry-run as plan',
+    "fallback": '{"done": true, "sentence"}',
+    "emergency": '{"done": true, "sentence"}',
+    "rollback": '{"done": true, "sentence"}',
+    "confirm": '{"done": true, "sentence"}',
+    "owed": '{"owed": [Owed]}',
+    "watch": 'one object per line: {"status": Status} or {"event": Happening}',
+    "log": "one object Happening per line",
+    "doctor": "one object DoctorItem per line; the layer of the last one is verdict",
+    "bundle": '{"path", "size_bytes"}',
+    "budget": '{"traffic": Traffic}',
+    "eid": '{"eid", "check_digits_ok"}',
+    "config": 'check: {"path", "problems": [string]}; show: {"config": [{"key", "value", "origin"}]}',
+    "explain": '{"id", "level", "sentence", "explanation"}',
+    "decode": '{"tag", "name", "type", "text", "children": [the same]}',
+    "record": '{"path"}',
+    "metrics": '{"text"}',
+    "varlink": "info: what GetInfo answers, and description; call: the parameters of each reply",
+    "reset-euicc": '{"done": true, "sentence"}',
+    "completion": "as without it",
+}
+"""What each command writes with ``--json``. Names with a capital are the types of the interface file."""
+
+MEMORY_PARTS: Final[Mapping[str, str]] = {
+    "operational-profiles": "profiles that managers or downloads put on the card",
+    "test-profiles": "test profiles",
+    "default-smdp": "the default address of a download server",
+    "eims": "the managers (eIM): the card then obeys nobody until it gets one anew",
+    "immediate-enable": "the permission to enable downloaded profiles at once",
+}
+"""What a reset can delete, and what that means."""
+
+
+def build() -> argparse.ArgumentParser:
+    """The whole command line."""
+    parser = argparse.ArgumentParser(
+        prog="ipactl",
+        description="Look at the device's eSIM agent (ipad-agent) and tell it what to do.",
+        epilog="`ipactl status` is the place to begin; `ipactl doctor` finds out what is wrong.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"ipactl {__version__}")
+    _common(parser, top=True)
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", prog="ipactl")
+
+    def command(name: str, help: str, more: str = "") -> argparse.ArgumentParser:
+        text = help[0].upper() + help[1:] + "."
+        made = commands.add_parser(name, help=help, description=f"{text} {more}".strip(), allow_abbrev=False)
+        _common(made, top=False)
+        return made
+
+    command("status", "how the device is, what comes next, and what to do", "The exit status follows the state.")
+    command("profiles", "the profiles (subscriptions) on the card")
+    command("eims", "the managers (eIM): the servers from which the profiles are managed")
+
+    poll = command("poll", "ask the managers (eIM) for work now")
+    poll.add_argument("--now", action="store_true", help="as without it: a poll that is asked for is always made now")
+    poll.add_argument("eim", nargs="?", metavar="EIM", help="only this manager; its name as `ipactl eims` shows it")
+
+    plan = command("plan", "what a change to a profile would need and do; changes nothing")
+    _iccid(plan)
+
+    switch = command(
+        "switch",
+        "change to a profile, as far as the device may do that on its own",
+        "Profiles are enabled by order of their manager (eIM): SGP.32 gives the device no command for it. On its own "
+        "it may change to the fallback profile and back; for every other profile this command says so and ends with 3.",
+    )
+    _iccid(switch)
+    switch.add_argument("--dry-run", action="store_true", help="only say what the change would need and do")
+    switch.add_argument(
+        "--confirm-within",
+        type=duration,
+        metavar="TIME",
+        help="wait so long (10m, 90s, 1h) for the proof that the profile works; without proof the command ends with 4",
+    )
+
+    fallback = command(
+        "fallback",
+        "change to the fallback profile now",
+        "The fallback profile is what the card changes to when the enabled one has lost its network for good.",
+    )
+    fallback.add_argument("--return", dest="back", action="store_true", help="change back from the fallback profile")
+
+    emergency = command("emergency", "enable or disable the card's profile for emergency calls")
+    emergency.add_argument("switch", choices=("on", "off"), help="on enables it, off goes back")
+
+    command("rollback", "go back to the former profile now, while a change is not proved yet")
+    command("confirm", "keep the new profile without waiting for the proof that it works")
+    command("owed", "what managers and download servers have not got yet; asks the card", "Ends with 4 if any.")
+
+    watch = command("watch", "what happens, as it happens, until Ctrl-C")
+    watch.add_argument("--screen", action="store_true", help="the whole status, drawn anew every second")
+
+    log = command("log", "the last things that the agent said")
+    log.add_argument("-n", "--count", type=_positive, default=20, metavar="N", help="how many (20)")
+
+    doctor = command(
+        "doctor",
+        "go through the device layer by layer and name the one thing to do",
+        "Works also when the agent does not run; then the modem's port is opened here. Nothing is changed.",
+    )
+    _config_file(doctor)
+
+    bundle = command(
+        "bundle",
+        "write a file for whoever helps you: readable, without keys, with shortened numbers",
+        "Works also when the agent does not run; then the device is looked at as doctor does.",
+    )
+    bundle.add_argument("-o", "--output", metavar="FILE", help="where to; - is the standard output")
+    _config_file(bundle)
+
+    command("budget", "the data used, and what for")
+
+    eid = command("eid", "the card's number (EID), to register the device at its manager")
+    eid.add_argument("--qr", action="store_true", help="as a QR code too (needs the Python package qrcode)")
+    eid.add_argument("--label", action="store_true", help="in groups of four, with the modem's number, for the box")
+
+    config = command("config", "check the configuration, or show what it comes to", "Needs no agent.")
+    config.add_argument("action", choices=("check", "show"), help="check names every mistake, show tells every value")
+    config.add_argument("--origin", action="store_true", help="also where each value comes from")
+    _config_file(config)
+
+    explain = command("explain", "what a message of the log means, and what to do")
+    explain.add_argument("id", metavar="ID", help="such as IPA-1005")
+
+    decode = command("decode", "read out an SGP.22 or SGP.32 message", "Needs no agent.")
+    decode.add_argument("input", metavar="HEX|FILE|-", help="hexadecimal digits, a file, or - for the standard input")
+    decode.add_argument("--type", metavar="NAME", help="its type as in asn1/, where the tag alone does not tell")
+    decode.add_argument("--request", action="store_true", help="prefer a request where its answer looks alike")
+    decode.add_argument("--reveal", action="store_true", help="show activation codes and matching ids")
+
+    record = command("record", "record for a while what goes to and from modem, card and managers")
+    record.add_argument("--seconds", type=_seconds, default=300.0, metavar="N", help="for how long (300)")
+
+    command("metrics", "figures for a monitoring system, as Prometheus reads them")
+
+    varlink = command("varlink", "the agent's interface itself")
+    actions = varlink.add_subparsers(dest="action", required=True, metavar="info|call", prog="ipactl varlink")
+    info = actions.add_parser("info", help="the interface, as the agent describes it", allow_abbrev=False)
+    _common(info, top=False)
+    call = actions.add_parser("call", help="call a method", allow_abbrev=False)
+    _common(call, top=False)
+    call.add_argument("method", metavar="METHOD", help="such as GetStatus; one with dots is taken as it is")
+    call.add_argument("parameters", metavar="JSON", nargs="?", default="{}", help="its parameters ({})")
+    call.add_argument("--more", action="store_true", help="show every reply, one per line")
+
+    reset = command(
+        "reset-euicc",
+        "delete profiles or managers from the card, for good",
+        "Asks for the last four digits of the EID first. The configuration has to allow it (local.memory_reset).",
+    )
+    reset.add_argument(
+        "--what", action="append", required=True, choices=tuple(MEMORY_PARTS), help="what; may be repeated"
+    )
+    reset.add_argument("--eid-ends", metavar="DIGITS", help="those four digits, where nobody can be asked")
+
+    completion = command("completion", "completions for a shell; see the manual page")
+    completion.add_argument("shell", choices=("bash", "zsh", "fish"), help="for which one")
+    return parser
+
+
+def commands_of(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
+    """The commands below this one, by name."""
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            return dict(action.choices)
+    return {}
+
+
+def helps_of(parser: argparse.ArgumentParser) -> dict[str, str]:
+    """The line about each command below this one."""
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            return {choice.dest: choice.help or "" for choice in action._choices_actions}
+    return {}
+
+
+def options_of(parser: argparse.ArgumentParser) -> Iterator[argparse.Action]:
+    """Its options, in order."""
+    return (action for action in parser._actions if action.option_strings)
+
+
+def operands_of(parser: argparse.ArgumentParser) -> Iterator[argparse.Action]:
+    """What is given by its place, in order; without commands."""
+    return (
+        action
+        for action in parser._actions
+        if not action.option_strings and not isinstance(action, argparse._SubParsersAction)
+    )
+
+
+def duration(text: str) -> float:
+    """``90``, ``90s``, ``10m`` or ``1h`` in seconds."""
+    units = {"s": 1.0, "m": 60.0, "h": 3600.0}
+    number, unit = (text[:-1], units[text[-1]]) if text[-1:] in units else (text, 1.0)
+    if not (number.isascii() and number.isdigit()) or not 0 < int(number) * unit <= 86_400:
+        raise argparse.ArgumentTypeError(f"{text!r} is no time such as 90s, 10m or 1h, of a day at most")
+    return int(number) * unit
+
+
+def _seconds(text: str) -> float:
+    return duration(text)
+
+
+def _positive(text: str) -> int:
+    if not (text.isascii() and text.isdigit()) or not 0 < int(text) <= 10_000:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number from 1 to 10000")
+    return int(text)
+
+
+def _iccid(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("iccid", metavar="ICCID", help="the profile's number, or its last four digits at least")
+
+
+def _config_file(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--config", type=Path, default=DEFAULT_CONFIG, metavar="FILE", help=f"the configuration ({DEFAULT_CONFIG})"
+    )
+
+
+def _common(parser: argparse.ArgumentParser, *, top: bool) -> None:
+    """Options that may stand before and after the command; after it they have no default of their own."""
+    defaults: dict[str, Any] = {"json": False, "socket": None}
+    if not top:
+        defaults = dict.fromkeys(defaults, argparse.SUPPRESS)
+    parser.add_argument("--json", action="store_true", default=defaults["json"], help="for programs: answer in JSON")
+    parser.add_argument(
+        "--socket", metavar="PATH", default=defaults["socket"], help=f"where the agent listens ({DEFAULT_SOCKET})"
+    )

@@ -1,0 +1,186 @@
+"""Commands that have the agent do something.
+
+SGP.32 gives an IPA no general right to enable or disable profiles: that is for the manager (eIM) to order, in packages
+that the card checks itself. What an IPA may do on its own is a short list, and these commands are that list.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Mapping
+from typing import Final
+
+from ipad_agent.cli.ipactl.command_context import Desk
+from ipad_agent.cli.ipactl.command_line import MEMORY_PARTS
+from ipad_agent.cli.ipactl.errors import RefusedError, UnavailableError, UsageError
+from ipad_agent.cli.ipactl.exit_codes import Exit
+from ipad_agent.cli.ipactl.output.status_from_json import read
+from ipad_agent.cli.ipactl.output.terminal_output import clean
+from ipad_agent.cli.ipactl.output.value_texts import called, named, span
+from ipad_agent.cli.ipactl.varlink_client import CARD_TIMEOUT_S
+from ipad_agent.local.status_model import Profile, Status
+
+from . import query_commands
+
+NOT_OURS: Final = (
+    "Only the profile's manager (eIM) may order this change: SGP.32 gives the device no command for it. On its own the "
+    "device may only change to the fallback profile and back."
+)
+
+
+def poll(desk: Desk) -> int:
+    """Ask the manager, or all, for work now."""
+    _verb(desk, "Poll", {"eim_id": desk.arguments.eim})
+    whom = clean(desk.arguments.eim) if desk.arguments.eim else "every manager (eIM)"
+    return _done(desk, f"The agent asks {whom} for work now.", "`ipactl watch` shows what comes of it.")
+
+
+def rollback(desk: Desk) -> int:
+    """Go back to the former profile."""
+    _verb(desk, "Rollback")
+    return _done(desk, "The device goes back to the former profile.", "`ipactl watch` shows how it goes.")
+
+
+def confirm(desk: Desk) -> int:
+    """Accept a change as proved."""
+    _verb(desk, "Confirm")
+    return _done(desk, "The new profile is kept; the device will not go back by itself.")
+
+
+def fallback(desk: Desk) -> int:
+    """Change to the fallback profile, or back from it."""
+    if desk.arguments.back:
+        _verb(desk, "ReturnFromFallback")
+        return _done(desk, "The device goes back from the fallback profile.", "`ipactl watch` shows how it goes.")
+    _verb(desk, "ExecuteFallback")
+    return _done(
+        desk,
+        "The device changes to the fallback profile.",
+        "`ipactl watch` shows how it goes; `ipactl fallback --return` ends it.",
+    )
+
+
+def emergency(desk: Desk) -> int:
+    """Enable or disable the emergency profile."""
+    enable = desk.arguments.switch == "on"
+    _verb(desk, "Emergency", {"enable": enable})
+    return _done(desk, f"The emergency profile is {'enabled' if enable else 'disabled'}.")
+
+
+def switch(desk: Desk) -> int:
+    """Change to a profile as far as an IPA may; with ``--dry-run`` only say what a change would do."""
+    if desk.arguments.dry_run:
+        return query_commands.plan(desk)
+    value, _ = desk.status()
+    target = query_commands.find_profile(value, desk.arguments.iccid)
+    method = _local_function(value, target)
+    if method is None:
+        return _done(desk, f"{called(target)} is enabled already; nothing to do.")
+    _verb(desk, method)
+    within_s: float | None = desk.arguments.confirm_within
+    if within_s is None:
+        return _done(desk, f"The device changes to {called(target)}.", "`ipactl watch` shows how it goes.")
+    return _prove(desk, target, within_s)
+
+
+def _local_function(value: Status, target: Profile) -> str | None:
+    """Which of the device's own functions leads to this profile; None when it is there already."""
+    if target.enabled:
+        return None
+    enabled = next((profile for profile in value.profiles if profile.enabled), None)
+    before = value.switch.previous if value.switch is not None else None
+    if enabled is not None and enabled.fallback and target.iccid == before:
+        return "ReturnFromFallback"
+    if target.fallback and value.card is not None and value.card.fallback_supported:
+        return "ExecuteFallback"
+    hint = "Have the manager order it, then `ipactl poll`; `ipactl plan` says whether it would work here."
+    if enabled is not None and enabled.fallback:
+        hint += " `ipactl fallback --return` goes back to the profile that was enabled before."
+    raise RefusedError(f"Not done: {called(target)}. {NOT_OURS}", hint=hint, name="RefusedByPolicy")
+
+
+def _prove(desk: Desk, target: Profile, within_s: float) -> int:
+    """Wait for the proof that the new profile works."""
+    deadline = time.monotonic() + within_s
+    with desk.connect() as agent:
+        replies = agent.stream("Subscribe", {"events": False}, timeout_s=None, tick_s=1.0)
+        for reply in replies:
+            plain = None if reply is None else reply.get("status")
+            if plain is not None:
+                value = read(Status, plain)
+                enabled = any(profile.enabled and profile.iccid == target.iccid for profile in value.profiles)
+                under_way = value.switch is not None and value.switch.ended is None
+                if enabled and not under_way:
+                    return _done(desk, f"{called(target)} is enabled and works.")
+                if not enabled and value.switch is not None and value.switch.phase == "rolled-back":
+                    back = named(value.switch.previous, value.profiles)
+                    raise UnavailableError(f"{called(target)} did not work here; the device went back to {back}.")
+            if time.monotonic() >= deadline:
+                break
+    raise RefusedError(
+        f"No proof within {span(within_s)} that {called(target)} works.",
+        hint="The agent goes on trying; `ipactl status` shows how far it is.",
+        name="NotProved",
+        exit=Exit.WAITING,
+    )
+
+
+def reset_euicc(desk: Desk) -> int:
+    """Delete from the card what is named, after the person has shown to mean this card."""
+    value, _ = desk.status()
+    if value.card is None:
+        raise UnavailableError(f"There is no card to reset: {value.verdict.sentence}")
+    parts: list[str] = desk.arguments.what
+    last = value.card.eid[-4:]
+    typed: str | None = desk.arguments.eid_ends
+    if typed is None:
+        typed = _ask_for_digits(desk, value, parts)
+    if typed.strip() != last:
+        raise RefusedError("Those are not the last four digits of this card's EID. Nothing was changed.")
+    with desk.connect() as agent:
+        agent.call("MemoryReset", {"what": parts}, timeout_s=CARD_TIMEOUT_S)
+    return _done(desk, "The card was reset.", "`ipactl status` shows what is left.")
+
+
+def _ask_for_digits(desk: Desk, value: Status, parts: list[str]) -> str:
+    if not sys.stdin.isatty() or desk.json:
+        raise UsageError("Nobody can be asked here.", hint="Give the last four digits of the EID with --eid-ends.")
+    desk.say(desk.paper.note("!", "This deletes from the card, for good:", "warn"))
+    for part in parts:
+        desk.say(desk.paper.note(" ", f"- {part}: {MEMORY_PARTS[part]}", "label"))
+    if "operational-profiles" in parts:
+        names = ", ".join(called(profile) for profile in value.profiles) or "none known"
+        desk.say(
+            desk.paper.note(" ", f"On the card now: {names}. The device may lose its way to the network.", "label")
+        )
+    desk.out.write("Type the last four digits of the card's EID to go on: ")
+    desk.out.flush()
+    return sys.stdin.readline()
+
+
+def record(desk: Desk) -> int:
+    """Record what goes over the wires for a while."""
+    with desk.connect() as agent:
+        path = agent.call("Record", {"seconds": desk.arguments.seconds}).get("path")
+    if desk.json:
+        desk.data({"path": path})
+        return Exit.DONE
+    desk.tell(
+        f"Recording for {span(desk.arguments.seconds)} into {clean(str(path))}.",
+        "The file holds the card's and the device's numbers: give it only to people you trust.",
+    )
+    return Exit.DONE
+
+
+def _verb(desk: Desk, method: str, parameters: Mapping[str, object] | None = None) -> None:
+    with desk.connect() as agent:
+        agent.call(method, parameters, timeout_s=CARD_TIMEOUT_S)
+
+
+def _done(desk: Desk, sentence: str, hint: str | None = None) -> int:
+    if desk.json:
+        desk.data({"done": True, "sentence": sentence})
+    else:
+        desk.tell(sentence, hint)
+    return Exit.DONE

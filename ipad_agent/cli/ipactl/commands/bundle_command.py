@@ -1,0 +1,106 @@
+"""``ipactl bundle``: the support bundle, from the running agent, or made here when none runs."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, Final
+
+from ipad_agent.cli.ipactl.command_context import Desk
+from ipad_agent.cli.ipactl.errors import CommandError, NoAnswerError, NotRunningError
+from ipad_agent.cli.ipactl.exit_codes import Exit
+from ipad_agent.cli.ipactl.output.terminal_output import clean
+from ipad_agent.cli.ipactl.varlink_client import CARD_TIMEOUT_S
+
+if TYPE_CHECKING:
+    from ipad_agent.doctor import Item
+
+GZIP: Final = b"\x1f\x8b"
+"""How a .tar.gz begins."""
+
+
+def bundle(desk: Desk) -> int:
+    """Write it where only this user can read it, never over another file."""
+    try:
+        content = _asked(desk)
+    except NotRunningError as trouble:
+        if getattr(desk.arguments, "socket", None) is not None:
+            raise
+        sys.stderr.write(f"{clean(trouble.message)} Looking at the device without it; this may take minutes.\n")
+        with _opened(desk) as (file, name):
+            # First the file, as this user; then the rest, as the agent's.
+            content = _made_here(desk)
+            file.write(content)
+    else:
+        with _opened(desk) as (file, name):
+            file.write(content)
+    if name is None:
+        return Exit.DONE
+    if desk.json:
+        desk.data({"path": name, "size_bytes": len(content)})
+        return Exit.DONE
+    desk.tell(
+        f"{name}: {len(content)} bytes, for whoever helps you.",
+        "Its README.txt says what is in it. Numbers of card and device are shortened; there are no keys in it.",
+    )
+    return Exit.DONE
+
+
+def _asked(desk: Desk) -> bytes:
+    with desk.connect() as agent:
+        encoded = agent.call("Bundle", timeout_s=CARD_TIMEOUT_S).get("bundle")
+    try:
+        content = base64.b64decode(encoded, validate=True) if isinstance(encoded, str) else b""
+    except (binascii.Error, ValueError):
+        content = b""
+    if not content.startswith(GZIP):
+        raise NoAnswerError("The bundle did not arrive in one piece.")
+    return content
+
+
+def _made_here(desk: Desk) -> bytes:
+    from ipad_agent.clock import SystemClock
+    from ipad_agent.doctor.bundle.bundle_sources import collect
+    from ipad_agent.doctor.bundle.support_bundle import build
+
+    from .doctor_command import alone, configuration
+
+    config = configuration(desk)
+    items: list[Item] = []
+    asyncio.run(alone(config, items.append))
+    return build(collect(config, clock=SystemClock(), doctor=items))
+
+
+@contextmanager
+def _opened(desk: Desk) -> Iterator[tuple[BinaryIO, str | None]]:
+    """The file that the command line names, or one named after the time, and its name; taken away again when nothing
+    comes of it. The standard output has no name."""
+    chosen: str | None = desk.arguments.output
+    if chosen == "-":
+        yield sys.stdout.buffer, None
+        return
+    path = Path(chosen or time.strftime("ipad-agent-%Y%m%d-%H%M%S.tar.gz"))
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        raise CommandError(f"{path} exists already.", hint="Choose another name with -o.") from None
+    except OSError as error:
+        raise CommandError(f"{path} cannot be written: {error.strerror or error}.") from None
+    finished = False
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            yield file, str(path)
+        finished = True
+    except OSError as error:
+        raise CommandError(f"{path} cannot be written: {error.strerror or error}.") from None
+    finally:
+        if not finished:
+            with suppress(OSError):  # another user's folder by now
+                path.unlink()

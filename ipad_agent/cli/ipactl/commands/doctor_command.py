@@ -1,0 +1,95 @@
+"""``ipactl doctor``: layer by layer, through the running agent, or by itself when none runs."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import aclosing
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ipad_agent.cli.ipactl.command_context import Desk
+from ipad_agent.cli.ipactl.errors import CommandError, NotRunningError
+from ipad_agent.cli.ipactl.exit_codes import Exit
+from ipad_agent.cli.ipactl.output.status_from_json import read
+from ipad_agent.cli.ipactl.screens.doctor_screen import exit_of_items, item_lines
+from ipad_agent.cli.ipactl.varlink_client import CARD_TIMEOUT_S, START_HINT
+from ipad_agent.local.status_model import DoctorItem, to_plain
+
+if TYPE_CHECKING:
+    from ipad_agent.config import Config
+    from ipad_agent.doctor import Item
+
+LONGEST_LAYER_S = CARD_TIMEOUT_S * 3
+"""A handshake over a bad network takes minutes, and is tried over each way."""
+
+
+def doctor(desk: Desk) -> int:
+    """Show each finding as it comes; the exit status names the first layer that failed."""
+    items: list[DoctorItem] = []
+    try:
+        for item in _asked(desk):
+            items.append(item)
+            _show(desk, item)
+        return exit_of_items(items)
+    except NotRunningError as trouble:
+        if items or getattr(desk.arguments, "socket", None) is not None:
+            raise
+        if not desk.json:
+            desk.say(desk.paper.note("✗", trouble.message, "bad"))
+            desk.say(desk.paper.note(" ", "Looking at the device without it.", "label"))
+            desk.say([""])
+
+    def show(found: Item) -> None:
+        items.append(DoctorItem(found.layer.value, found.sentence, found.ok, found.fix))
+        _show(desk, items[-1])
+
+    asyncio.run(alone(configuration(desk), show))
+    found = exit_of_items(items)
+    if found is not Exit.DONE:
+        return found
+    if not desk.json:
+        desk.say(desk.paper.note("✗", "But the agent is not running.", "bad"))
+        desk.say(desk.paper.note(" ", f"What to do: {START_HINT}", "label"))
+    return Exit.NOT_RUNNING
+
+
+def _asked(desk: Desk) -> Iterator[DoctorItem]:
+    with desk.connect() as agent:
+        for reply in agent.stream("Doctor", timeout_s=LONGEST_LAYER_S):
+            if reply is not None and reply.get("item") is not None:
+                yield read(DoctorItem, reply["item"])
+
+
+def configuration(desk: Desk) -> Config:
+    """The configuration, read as whoever runs this; from here on this process is the agent's user."""
+    from ipad_agent.config import Config, load
+    from ipad_agent.doctor.agent_user import become
+
+    path: Path = desk.arguments.config
+    config = load(path) if path.exists() else Config()
+    try:
+        become(config.store.state_dir)
+    except OSError as error:
+        raise CommandError(f"This command cannot become the agent's user: {error}.") from None
+    return config
+
+
+async def alone(config: Config, found: Callable[[Item], None]) -> None:
+    """Examine without an agent; ``found`` is told each item as it becomes known."""
+    from ipad_agent.doctor import run_alone
+    from ipad_agent.events import LOGGER
+
+    LOGGER.addHandler(logging.NullHandler())  # what the rooms say on the way is in the items
+    LOGGER.propagate = False
+    async with aclosing(run_alone(config)) as items:
+        async for item in items:
+            found(item)
+
+
+def _show(desk: Desk, item: DoctorItem) -> None:
+    if desk.json:
+        desk.data(to_plain(item), one_line=True)
+    else:
+        desk.say(item_lines(item, desk.paper))

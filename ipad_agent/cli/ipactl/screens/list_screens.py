@@ -1,0 +1,125 @@
+"""Profiles, managers, what is owed, and the data used: one block each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from ipad_agent.cli.ipactl.output.terminal_output import GLUE, Paper, clean
+from ipad_agent.cli.ipactl.output.value_texts import (
+    CARRIERS,
+    changed,
+    grouped,
+    plural,
+    sentence,
+    size,
+    span,
+    tick,
+    title,
+    until,
+    when,
+)
+from ipad_agent.local.status_model import Owed, Profile, Status
+
+from .status_screen import eim_sentence
+
+KINDS: Final = {"result": "Result", "notification": "Notice"}
+RULES: Final = {"ppr1": "must not be disabled", "ppr2": "must not be deleted"}
+
+
+def profile_lines(status: Status, paper: Paper) -> Iterator[str]:
+    """Every profile on the card, the enabled one with a full dot."""
+    if not status.profiles:
+        yield from paper.note("○", "No profile is known to be on the card.", "waiting")
+    for profile in status.profiles:
+        head = title(profile) or "(no name)"
+        yield from paper.note(
+            "●" if profile.enabled else "○",
+            f"{head}, {changed(profile, 0.0)}",
+            "good" if profile.enabled else "label",
+        )
+        yield from paper.row("ICCID", f"{grouped(profile.iccid)} {tick(profile.iccid_check_digit_ok)}")
+        facts = list(_facts(profile))
+        if facts:
+            yield from paper.row("", "; ".join(facts))
+
+
+def _facts(profile: Profile) -> Iterator[str]:
+    if profile.provider and profile.provider != (profile.nickname or profile.name):
+        yield f"from {clean(profile.provider)}"
+    if profile.profile_class is not None:
+        yield {"provisioning": "provisioning (to get the device going)"}.get(
+            profile.profile_class, clean(profile.profile_class)
+        )
+    if profile.fallback:
+        yield "fallback: what the card changes to when the enabled one has lost its network for good"
+    if profile.emergency:
+        yield "for emergencies"
+    for rule in profile.policy_rules:
+        yield f"{RULES.get(rule, 'rule')} ({clean(rule)})"
+
+
+def eim_lines(status: Status, paper: Paper) -> Iterator[str]:
+    """Every manager: where it is, when it was asked, when it will be."""
+    if not status.eims:
+        yield from paper.note(
+            "○", "The card names no manager (eIM), the server from which profiles are managed.", "waiting"
+        )
+        if status.verdict.advice is not None:
+            yield from paper.note(" ", f"What to do: {sentence(status.verdict.advice)}", "label")
+    for eim in status.eims:
+        good = eim.failures == 0
+        yield from paper.note("●" if good else "✗", eim_sentence(eim, 0.0), "good" if good else "bad")
+        if eim.host is not None and eim.host != eim.eim_id:
+            way = f" over {CARRIERS.get(eim.carrier, clean(eim.carrier))}" if eim.carrier is not None else ""
+            yield from paper.row("Address", f"{clean(eim.host)}{way}")
+        if eim.next_poll is not None:
+            why = f": {clean(eim.next_reason)}" if eim.next_reason else ""
+            yield from paper.row("Next poll", f"{until(eim.next_poll)}{why}")
+        if eim.failures:
+            yield from paper.row("Failures", f"{eim.failures} in a row")
+
+
+def owed_lines(owed: tuple[Owed, ...], paper: Paper) -> Iterator[str]:
+    """What has not been delivered yet, to whom, since when, and why."""
+    if not owed:
+        yield from paper.note("●", "Nothing is owed: all results and notifications were delivered.", "good")
+        return
+    yield from paper.note("○", f"{plural(len(owed), 'item')} not delivered yet. Nothing of it gets lost.", "waiting")
+    for item in owed:
+        yield ""
+        yield from paper.row(KINDS.get(item.kind, "Item"), f"{sentence(item.what)}")
+        number = f", number {item.seq_number} on the card" if item.seq_number is not None else ""
+        since = f", waiting for {span(item.since.age_s)}" if item.since is not None else ""
+        yield from paper.row("For", f"{clean(item.receiver)}{since}{number}")
+        if item.attempts:
+            why = f"; the last: {clean(item.reason)}" if item.reason else ""
+            yield from paper.row("Tried", plural(item.attempts, "time") + why)
+        if item.next_attempt is not None:
+            yield from paper.row("Next", f"tried again {until(item.next_attempt)}")
+
+
+def budget_lines(status: Status, paper: Paper) -> Iterator[str]:
+    """How much went over the network, and what for."""
+    traffic = status.traffic
+    limit = traffic.budget_bytes_per_day
+    if limit is None:
+        yield from paper.note("●", f"{size(traffic.today_bytes)} today. No daily budget is set.", "good")
+    else:
+        share = traffic.today_bytes * 100 // limit if limit else 100
+        state = "bad" if share >= 100 else "waiting" if share >= 80 else "good"
+        yield from paper.note(
+            "✗" if share >= 100 else "○" if share >= 80 else "●",
+            f"{size(traffic.today_bytes)} of {size(limit)} today  {paper.bar(traffic.today_bytes, limit, 20)} "
+            f"{share}{GLUE}%",
+            state,
+        )
+    yield from paper.row("In total", f"{size(traffic.total_bytes)} in {span(status.uptime_s)}")
+    for item in traffic.by:
+        way = CARRIERS.get(item.carrier, clean(item.carrier))
+        yield from paper.row("", f"{size(item.size_bytes)} for {clean(item.purpose)} over {way}")
+    polls = [(eim, eim.last_poll) for eim in status.eims if eim.last_poll is not None]
+    for eim, poll in polls:
+        if poll is not None and poll.cost_bytes is not None:
+            yield from paper.row("Last poll", f"{size(poll.cost_bytes)} for {clean(eim.eim_id)}, {when(poll.at)}")
+    yield from paper.more("Counted is what the agent sent and received, without the headers of the network below it.")

@@ -1,0 +1,178 @@
+"""Carriers, trust, downloads and eIMs: sections of the configuration."""
+
+# ruff: noqa: RUF009  # key() is dataclasses.field()
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from .key_definition import key
+from .secret_file import SecretFile
+from .value_readers import FilePath, Flag, Integer, Number, Secret, Text, choices
+
+# A name, an IPv4 address, or an IPv6 address (two colons at least, so that "host:port" is none).
+_HOST: Final = (
+    r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_.])?"
+    r"|[0-9A-Fa-f.]*:[0-9A-Fa-f.]*:[0-9A-Fa-f:.]*(?:%[A-Za-z0-9_.-]+)?"
+)
+
+_ASCII: Final = r"[!-~](?:[ -~]*[!-~])?"
+
+
+@dataclass(frozen=True, slots=True)
+class CoapConfig:
+    """CoAP and DTLS towards the eIM. The defaults depend on `poll.preset`."""
+
+    ack_timeout_s: float = key(
+        Number(0.1, 60),
+        2.0,
+        "CoAP ACK_TIMEOUT (RFC 7252 §4.8). Below 2 s is for test benches only; NB-IoT needs about 9 s.",
+    )
+    max_retransmit: int = key(Integer(0, 20), 4, "CoAP MAX_RETRANSMIT: repetitions of an unanswered message.")
+    block_size: int = key(
+        Integer(16, 1024, (16, 32, 64, 128, 256, 512, 1024)),
+        512,
+        "Bytes per block of a long message (RFC 7959). Smaller is safer on bad links, 1024 is faster on good ones.",
+    )
+    flight_timeout_s: float = key(
+        Number(0.1, 60), 1.0, "First wait for an answer in the DTLS handshake; doubles (RFC 6347 §4.2.4.1)."
+    )
+    handshake_timeout_s: float = key(Number(1, 900), 60.0, "Deadline of the whole DTLS handshake.")
+    exchange_timeout_s: float = key(
+        Number(1, 3600),
+        300.0,
+        "Deadline of one exchange with everything in it: name, handshake, every block, every repetition.",
+    )
+    nat_timeout_s: float = key(
+        Number(0, 3600),
+        25.0,
+        "After this long without traffic a new port and a shortened handshake are used: a NAT on the way has "
+        "forgotten the old port by then.",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class HttpsConfig:
+    """HTTPS towards eIMs, SM-DP+s and SM-DSs. The defaults depend on `poll.preset`."""
+
+    connect_timeout_s: float = key(Number(1, 900), 30.0, "Deadline for name, TCP and TLS handshake together.")
+    exchange_timeout_s: float = key(
+        Number(1, 3600), 120.0, "Deadline of one exchange with everything in it; a profile is some 50 kilobytes."
+    )
+    user_agent: str = key(
+        Text("printable ASCII", _ASCII),
+        "gsma-rsp-ipad",
+        "User-Agent towards eIMs. SGP.32 prescribes this value; more may follow after a semicolon.",
+    )
+    smdp_user_agent: str = key(
+        Text("printable ASCII", _ASCII),
+        "gsma-rsp-ipad",
+        "User-Agent towards SM-DP+s and SM-DSs. Some know only `gsma-rsp-lpad`.",
+    )
+    admin_protocol: str = key(
+        Text("printable ASCII", _ASCII),
+        "gsma/rsp/v2.1.0",
+        "X-Admin-Protocol to send. Some servers take this value only; any gsma/rsp/v2 is accepted from them.",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class TrustConfig:
+    """Whom to believe when the eUICC does not say."""
+
+    ca_file: Path | None = key(
+        FilePath("a file"),
+        None,
+        "Certificates (PEM) that may vouch for an eIM the card holds no key or certificate for. Without it such an "
+        "eIM is not trusted.",
+    )
+    allow_expired: bool = key(
+        Flag(),
+        False,
+        "Whether expired certificates are accepted from every server. For an eIM better set it there only.",
+    )
+    ci_dir: Path | None = key(
+        FilePath("a folder"),
+        None,
+        "Certificates (PEM or DER) of the CIs that may vouch for an SM-DP+ or SM-DS. Used are those whose key the card "
+        "names too. Without it, and without `web_pki`, profiles are only downloaded through the eIM.",
+    )
+    web_pki: bool = key(
+        Flag(),
+        False,
+        "Whether the system's store of web certificates may vouch for an SM-DP+ or SM-DS too. What is downloaded is "
+        "protected by the card's own keys in any case.",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class DownloadConfig:
+    """Profile downloads that an eIM orders."""
+
+    eim_is_consent: bool = key(
+        Flag(),
+        False,
+        "Whether the eIM's order counts as the user's consent, where the card's rules ask for one before a profile "
+        "with policy rules (cannot be disabled, cannot be deleted) is installed. Without it such a profile is refused.",
+    )
+    confirmation_code_file: SecretFile | None = key(
+        Secret(),
+        None,
+        "File with the confirmation code, for SM-DP+s that want one when the eIM gave none; never the code itself.",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class EimConfig:
+    """One eIM, by its eimId: what the card does not say, or says wrongly. The table may be repeated."""
+
+    id: str = key(Text("an eimId: 1 to 128 characters", longest=128), "", "Which eIM this is about; must be given.")
+    host: str | None = key(
+        Text("a host name or address, without a port", _HOST),
+        None,
+        "Where to reach it, instead of the eimFqdn on the card.",
+    )
+    port: int | None = key(
+        Integer(1, 65_535), None, "Port; without it the one in the card's eimFqdn, else 5684 (CoAPs) and 443 (HTTPS)."
+    )
+    https_port: int | None = key(Integer(1, 65_535), None, "TCP port, where it is another than the one for CoAPs.")
+    carrier: str = key(
+        choices(("auto", "coaps", "https")),
+        "auto",
+        "How messages travel. `auto` takes what the card's entry names, CoAPs before HTTPS, and changes to the other "
+        "for the next attempt when there was no connection; `coaps` and `https` are used whatever the card says.",
+    )
+    binding: str = key(
+        choices(("asn1", "json")),
+        "asn1",
+        "How messages are written. Every eIM has to know both over HTTPS; ASN.1 is shorter.",
+    )
+    path: str = key(
+        Text('a path that begins with "/"', r"/[!-~]*"),
+        "/gsma/rsp2/asn1",
+        "Resource path of the ESipa interface. `{function}` stands for the function's name; with `binding` set to "
+        "`json` the default is `/gsma/rsp2/esipa/{function}`.",
+    )
+    content_format: int | None = key(
+        Integer(0, 65_535), None, "CoAP Content-Format to send; SGP.32 sends none, 42 is octet-stream."
+    )
+    psk_identity: str | None = key(
+        Text("1 to 128 characters", longest=128), None, "Identity of a pre-shared key; with it no certificate is used."
+    )
+    psk_key_file: SecretFile | None = key(Secret(), None, "File with that key in hexadecimal; never the key itself.")
+    verify_name: str = key(
+        choices(("auto", "always", "never")),
+        "auto",
+        "Whether the certificate must show the host's name. `auto`: unless the card pins the key itself.",
+    )
+    allow_expired: bool = key(Flag(), False, "Whether an expired certificate is accepted from this eIM.")
+    protocol_bits: str = key(
+        choices(("practical", "strict", "ignored")),
+        "practical",
+        "How much the eimSupportedProtocol on the card decides. `practical`: an entry that names nothing is tried, one "
+        "that names other protocols is not; `strict`: CoAPs or HTTPS must be named; `ignored`: both are tried in any "
+        "case.",
+    )
+    enabled: bool = key(Flag(), True, "Whether to poll this eIM at all.")

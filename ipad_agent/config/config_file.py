@@ -1,0 +1,191 @@
+"""From a TOML file to a ``Config``; all mistakes of a file are found in one go."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import Field, fields
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from ipad_agent.errors import ConfigError
+
+from .config_model import SECTIONS, Config, EimConfig, preset_defaults
+from .errors import ConfigErrors
+from .secret_file import readable_by_others
+from .value_readers import RefusedError, toml_kind
+
+MAX_FILE_BYTES = 1 << 20
+
+
+def load(path: str | os.PathLike[str]) -> Config:
+    """The configuration of this file. Raises ``ConfigErrors`` with everything that is wrong in it.
+
+    Files named in it are not looked at; ``check`` does that.
+    """
+    path = Path(path)
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_FILE_BYTES + 1)
+    except OSError as error:
+        raise ConfigErrors(str(path), [ConfigError(str(path), f"cannot be read: {error.strerror or error}")]) from None
+    if len(content) > MAX_FILE_BYTES:
+        raise ConfigErrors(str(path), [ConfigError(str(path), "is larger than one megabyte")])
+    return loads(content, path)
+
+
+def loads(content: bytes, path: Path) -> Config:
+    """The configuration in this text, as if it were the file ``path``. Raises ``ConfigErrors``."""
+    try:
+        document = tomllib.loads(content.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        raise ConfigErrors(str(path), [ConfigError("file", f"byte {error.start} is no UTF-8")]) from None
+    except (ValueError, RecursionError) as error:  # no TOML, or a number of thousands of digits
+        raise ConfigErrors(str(path), [ConfigError("file", f"no TOML: {error}")]) from None
+    return _Reading(path.parent).config(document, path)
+
+
+def check(path: str | os.PathLike[str]) -> list[str]:
+    """Everything wrong with this file, one sentence each: its content, and the files it names. Empty when fine."""
+    try:
+        config = load(path)
+    except ConfigErrors as errors:
+        return [str(problem) for problem in errors.problems]
+    return [str(problem) for problem in _missing_files(config)]
+
+
+class _Reading:
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder.absolute()
+        self._problems: list[ConfigError] = []
+        self._origins: dict[str, str] = {}
+
+    def config(self, document: Mapping[str, Any], path: Path) -> Config:
+        for name in document:
+            if name not in SECTIONS and name != "eim":
+                self._unknown(name, name, [*SECTIONS, "eim"], "sections")
+        preset = self._preset(document)
+        defaults = preset_defaults(preset)
+        sections = {
+            name: self._section(kind, name, self._table(document, name), defaults.get(name, {}), f"preset {preset}")
+            for name, kind in SECTIONS.items()
+        }
+        eim = self._eims(document.get("eim", []))
+        if sections["switch"].success == "application-probe" and sections["site"].application_probe is None:
+            self._problems.append(
+                ConfigError(
+                    "site.application_probe", "is missing", allowed='what switch.success = "application-probe" is'
+                )
+            )
+        if self._problems:
+            raise ConfigErrors(str(path), self._problems)
+        return Config(**sections, eim=eim, path=path, origins=MappingProxyType(self._origins))
+
+    def _preset(self, document: Mapping[str, Any]) -> str:
+        poll = document.get("poll")
+        chosen = poll.get("preset") if isinstance(poll, dict) else None
+        # A wrong preset is reported with the other keys of its section.
+        return "nbiot" if chosen == "nbiot" else "normal"
+
+    def _table(self, document: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+        table = document.get(name, {})
+        if isinstance(table, dict):
+            return table
+        self._problems.append(
+            ConfigError(name, f"{toml_kind(table)} is of the wrong type", allowed=f"a table [{name}]")
+        )
+        return {}
+
+    def _section(
+        self, kind: type, place: str, table: Mapping[str, Any], preset: Mapping[str, object], preset_name: str
+    ) -> Any:
+        known = {item.name: item for item in fields(kind)}
+        values: dict[str, object] = dict(preset)
+        for name in preset:
+            self._origins[f"{place}.{name}"] = preset_name
+        for name, value in table.items():
+            item = known.get(name)
+            if item is None:
+                self._unknown(f"{place}.{name}", name, list(known), f"keys of [{place.partition('[')[0]}]")
+                continue
+            try:
+                values[name] = item.metadata["reader"].read(value, self._folder)
+                self._origins[f"{place}.{name}"] = "file"
+            except RefusedError as error:
+                allowed = item.metadata["reader"].allowed
+                self._problems.append(ConfigError(f"{place}.{name}", str(error), allowed=allowed))
+        return kind(**values)
+
+    def _eims(self, tables: object) -> tuple[EimConfig, ...]:
+        if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
+            self._problems.append(ConfigError("eim", "is of the wrong type", allowed="tables [[eim]]"))
+            return ()
+        result: list[EimConfig] = []
+        for number, table in enumerate(tables):
+            place = f"eim[{number}]"
+            eim: EimConfig = self._section(EimConfig, place, table, {}, "")
+            if "id" not in table:
+                self._problems.append(ConfigError(f"{place}.id", "is missing", allowed=_reader_of("id").allowed))
+            elif eim.id and any(eim.id == other.id for other in result):
+                self._problems.append(ConfigError(f"{place}.id", f'"{eim.id}" is there twice'))
+            if ("psk_identity" in table) != ("psk_key_file" in table):
+                missing = "psk_key_file" if "psk_identity" in table else "psk_identity"
+                self._problems.append(
+                    ConfigError(f"{place}.{missing}", "is missing", allowed="psk_identity and psk_key_file together")
+                )
+            result.append(eim)
+        return tuple(result)
+
+    def _unknown(self, place: str, name: str, known: list[str], what: str) -> None:
+        problem = "is not known"
+        near = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
+        elsewhere = [
+            f"{section}.{name}" for section, kind in SECTIONS.items() if name in {item.name for item in fields(kind)}
+        ]
+        if near:
+            problem += f"; did you mean {place.removesuffix(name)}{near[0]}?"
+        elif elsewhere:
+            problem += f"; did you mean {' or '.join(elsewhere)}?"
+        self._problems.append(ConfigError(place, problem, allowed=f"the {what} " + ", ".join(known)))
+
+
+def _reader_of(name: str) -> Any:
+    item: Field[Any] = next(item for item in fields(EimConfig) if item.name == name)
+    return item.metadata["reader"]
+
+
+def _missing_files(config: Config) -> list[ConfigError]:
+    named: list[tuple[str, Path | None, bool]] = [
+        ("modem.profiles_dir", config.modem.profiles_dir, False),
+        ("provisioning.initial_eim", config.provisioning.initial_eim, False),
+        ("site.apn_table", config.site.apn_table, False),
+        ("trust.ca_file", config.trust.ca_file, False),
+        ("trust.ci_dir", config.trust.ci_dir, False),
+    ]
+    # The folders of scripts need not be there, but one that somebody named has probably been mistyped.
+    folders = {"site.hooks_dir": config.site.hooks_dir, "site.conditions_dir": config.site.conditions_dir}
+    named += [(place, path, False) for place, path in folders.items() if config.origins.get(place) == "file"]
+    if config.site.application_probe is not None and config.site.application_probe.startswith("/"):
+        named.append(("site.application_probe", Path(config.site.application_probe), False))
+    if config.metrics.textfile is not None:
+        named.append(("metrics.textfile", config.metrics.textfile.parent, False))
+    if config.download.confirmation_code_file is not None:
+        named.append(("download.confirmation_code_file", config.download.confirmation_code_file.resolve(), True))
+    for number, eim in enumerate(config.eim):
+        if eim.psk_key_file is not None:
+            named.append((f"eim[{number}].psk_key_file", eim.psk_key_file.resolve(), True))
+    problems: list[ConfigError] = []
+    for place, path, secret in named:
+        if path is None:
+            continue  # not set, or a credential that only the service is given
+        try:
+            mode = path.stat().st_mode
+        except OSError as error:
+            problems.append(ConfigError(place, f"{path}: {error.strerror or error}"))
+            continue
+        if secret and readable_by_others(mode):
+            problems.append(ConfigError(place, f"{path} can be read by every user", allowed="mode 0600 or 0640"))
+    return problems

@@ -1,0 +1,123 @@
+"""Modem, card, and what this IPA is: sections of the configuration."""
+
+# ruff: noqa: RUF009  # key() is dataclasses.field()
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from .key_definition import PORT_NUMBER, key
+from .value_readers import Aid, FilePath, Flag, Integer, ListOf, Number, Text, choices
+
+_PORT: Final = rf"auto|/[^\x00-\x1f\x7f]+|socket://(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):{PORT_NUMBER}"
+
+IPA_FEATURES: Final = (
+    "eim_download_data_handling",
+    "eim_ctx_params1_generation",
+    "eim_profile_metadata_verification",
+    "minimize_esipa_bytes",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ModemConfig:
+    """The modem and the serial port to it."""
+
+    port: str = key(
+        Text('"auto", a device such as "/dev/ttyUSB2", or "socket://host:port"', _PORT),
+        "auto",
+        "Where AT commands go. `auto` takes the AT port of the one known modem on the USB (see hw/README.md), or "
+        "`/dev/ipad-agent-modem` when udev made that link. `socket://` is a serial port behind a TCP server, for "
+        "benches: whoever reaches that server owns the modem.",
+    )
+    baud: int = key(
+        Integer(1200, 4_000_000), 115_200, "Speed of a real UART; USB ports ignore it, ports of most modules follow it."
+    )
+    profile: str = key(
+        Text('"auto" or the name of a module profile', r"[A-Za-z0-9][A-Za-z0-9_.+-]*"),
+        "auto",
+        "Which module profile to use; `auto` asks the module who it is.",
+    )
+    profiles_dir: Path | None = key(
+        FilePath("a folder"), None, "More module profiles (`*.toml`), looked at before those that come with the agent."
+    )
+    transport: str = key(
+        choices(("auto", "cgla", "csim")),
+        "auto",
+        "How APDUs travel: AT+CGLA, AT+CSIM, or whichever the profile and the module offer.",
+    )
+    lock_dir: Path = key(
+        FilePath("a folder"), Path("/run/lock"), "Where port locks are kept that other programs respect."
+    )
+    restore_function: bool = key(
+        Flag(),
+        True,
+        "Whether a modem found with its radio switched off (AT+CFUN=0 or 4) is switched on; usually a card reset was "
+        "interrupted half-way.",
+    )
+    apn_context: int | None = key(
+        Integer(1, 16),
+        None,
+        "The PDP context that gets the APN of a new profile (AT+CGDCONT), for devices without a connection manager "
+        "that a hook could tell. Modules keep it in their flash, so `allow_nvm_writes` must be set too.",
+    )
+    allow_nvm_writes: bool = key(
+        Flag(),
+        False,
+        "Whether commands may be sent that write the module's flash (slot selection, settings). They wear it out and "
+        "outlive the agent.",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class CardConfig:
+    """The eUICC."""
+
+    isdr_aids: tuple[bytes, ...] = key(
+        ListOf(Aid(), least=1),
+        (bytes.fromhex("A0000005591010FFFFFFFF8900000100"),),
+        "Applications tried as ISD-R, in this order. The default is the one of GSMA; some removable cards have others.",
+    )
+    terminal_capability: str = key(
+        choices(("auto", "always", "never")),
+        "auto",
+        "Whether to send TERMINAL CAPABILITY. Most modems do it themselves; `auto` does when the ISD-R is refused.",
+    )
+    apdu_timeout_s: float = key(Number(1, 600), 60.0, "How long one APDU may take; the card may be working.")
+    last_block_timeout_s: float = key(
+        Number(1, 1800), 240.0, "The same for the last block of a chain, where the card does the work of all of it."
+    )
+    recover_timeout_s: float = key(
+        Number(5, 1800),
+        300.0,
+        "How long to try to get the card back after a reset before giving up this attempt.",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ProvisioningConfig:
+    """The first eIM of a card that has none."""
+
+    initial_eim: Path | None = key(
+        FilePath("a file"),
+        None,
+        "An AddInitialEim request, or the EimConfigurationData for one (DER), given to a card without any eIM.",
+    )
+    allow: bool = key(Flag(), True, "Whether the agent may give the card its first eIM at all.")
+
+
+@dataclass(frozen=True, slots=True)
+class IpaConfig:
+    """What this IPA tells about itself."""
+
+    features: tuple[str, ...] = key(
+        ListOf(choices(IPA_FEATURES)),
+        (),
+        "What an eIM may take over from this IPA (bits of ipaFeatures): it acts on them. Whether profiles can be "
+        "downloaded directly and through the eIM is announced as it is.",
+    )
+    imei: str | None = key(
+        Text("14 to 16 digits", r"[0-9]{14,16}"), None, "The IMEI to tell; normally the module is asked for it."
+    )

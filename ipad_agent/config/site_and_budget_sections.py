@@ -1,0 +1,95 @@
+"""What the site asks for: when work is welcome, scripts, checks, and the byte budget."""
+
+# ruff: noqa: RUF009  # key() is dataclasses.field()
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from ipad_agent.policy.polling.daily_window import Window
+
+from .key_definition import DAY_S, PORT_NUMBER, key
+from .value_readers import FilePath, Flag, Integer, ListOf, Number, Text, TimeWindow
+
+_PROBE: Final = rf"tcp://(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):{PORT_NUMBER}|/[^\x00-\x1f\x7f]+"
+
+_INTERFACE: Final = r"[^\s/:.\x00-\x1f\x7f][^\s/:\x00-\x1f\x7f]*"
+
+_MOST_BYTES: Final = 10**15
+
+
+@dataclass(frozen=True, slots=True)
+class ConditionsConfig:
+    """When work of an eIM is fetched. What is owed is always delivered, and the scripts of `site.conditions_dir` have
+    their say as well."""
+
+    windows: tuple[Window, ...] = key(
+        ListOf(TimeWindow(), most=48),
+        (),
+        "Times of the day, in the machine's local time zone; from 22:00 to 05:00 goes over midnight. Empty: always. A "
+        "clock that was never set is in no window.",
+    )
+    external_power: bool = key(
+        Flag(), False, "Whether the device must be on external power; one without any battery always is."
+    )
+    min_signal_dbm: int | None = key(
+        Integer(-150, -20),
+        None,
+        "The least signal (RSRP, or RSSI where the modem tells no more). A modem that tells nothing holds nothing up.",
+    )
+    clock: bool = key(Flag(), False, "Whether the clock must have been set: a date before 2024 is none.")
+    retry_s: float = key(Number(1, DAY_S), 900.0, "Between two looks while work is held back.")
+    max_hold_s: float = key(
+        Number(0, 366 * DAY_S),
+        604_800.0,
+        "After so long work is fetched all the same, so that no mistake in a condition takes a device away from its "
+        "eIM for ever. 0: never.",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class SiteConfig:
+    """The site's own scripts, and the network that the SIM serves."""
+
+    hooks_dir: Path = key(
+        FilePath("a folder"),
+        Path("/etc/ipad-agent/hooks.d"),
+        "Scripts told of every switch. They need not be there.",
+    )
+    conditions_dir: Path = key(
+        FilePath("a folder"),
+        Path("/etc/ipad-agent/conditions.d"),
+        "Scripts asked whether work may be fetched: status 0 says yes, everything else no, and the last line of the "
+        "output why not. They need not be there.",
+    )
+    script_timeout_s: float = key(
+        Number(0.1, 600), 30.0, "How long one script may take; then it and its children are killed."
+    )
+    interface: str | None = key(
+        Text("the name of a network interface", _INTERFACE, longest=15),
+        None,
+        "The network interface that the SIM serves, such as `wwan0`. With it a profile is proved by that interface "
+        "alone, and not by a cable.",
+    )
+    application_probe: str | None = key(
+        Text('"tcp://host:port" or the path of a program that begins with "/"', _PROBE),
+        None,
+        "What shows that the site's own application gets through: a connection that is made, or a program that ends "
+        "with status 0.",
+    )
+    apn_table: Path | None = key(
+        FilePath("a file"), None, "APNs by ICCID and by network (TOML), for profiles that the card names no APN for."
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetConfig:
+    """How much traffic with servers is expected. It is counted and shown."""
+
+    day_bytes: int | None = key(Integer(1, _MOST_BYTES), None, "Bytes from midnight to midnight (UTC).")
+    total_bytes: int | None = key(Integer(1, _MOST_BYTES), None, "Bytes since the start of the agent.")
+    warn: tuple[float, ...] = key(
+        ListOf(Number(0.01, 1, "")), (0.5, 0.8), "Shares of a budget at which a warning is given."
+    )

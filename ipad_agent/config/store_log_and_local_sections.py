@@ -1,0 +1,99 @@
+"""The machine around the agent: its disk, its log, and the faces shown to it."""
+
+# ruff: noqa: RUF009  # key() is dataclasses.field()
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from .key_definition import key
+from .value_readers import FilePath, Flag, Integer, Number, Text, choices
+
+_GROUP: Final = r"(?:[A-Za-z0-9_][A-Za-z0-9_.@\\ -]*\$?)?"
+
+
+@dataclass(frozen=True, slots=True)
+class StoreConfig:
+    """Where the agent keeps what it must not forget."""
+
+    state_dir: Path = key(
+        FilePath("a folder"),
+        Path("/var/lib/ipad-agent"),
+        "Journal and last known state. Must survive reboots and updates; a few kilobytes, few writes.",
+    )
+    runtime_dir: Path = key(
+        FilePath("a folder"), Path("/run/ipad-agent"), "What may be forgotten at a reboot; should be in memory."
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class LogConfig:
+    """What is said, and in which form."""
+
+    level: str = key(choices(("debug", "info", "warning", "error")), "info", "The least important messages to show.")
+    style: str = key(
+        choices(("auto", "text", "journal", "json")),
+        "auto",
+        "`journal` has syslog priorities, `json` one object per line; `auto` is `journal` under systemd, else `text`.",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class LocalConfig:
+    """The faces to this machine: the socket of `ipactl`, and D-Bus."""
+
+    socket: bool = key(Flag(), True, "Whether there is a socket (Varlink). `ipactl` needs it.")
+    socket_path: Path | None = key(
+        FilePath("a path"), None, "Where it is; without this `io.github.ipadagent` below `store.runtime_dir`."
+    )
+    read_group: str = key(
+        Text("the name of a group, or empty", _GROUP, longest=64),
+        "ipad-view",
+        "Members may look. Where there is no such group, only root and the agent's own user may.",
+    )
+    control_group: str = key(
+        Text("the name of a group, or empty", _GROUP, longest=64),
+        "ipad-admin",
+        "Members may also act. Where there is no such group, only root and the agent's own user may.",
+    )
+    max_clients: int = key(Integer(1, 1024), 32, "Connections at a time; more are closed at once.")
+    dbus: str = key(
+        choices(("auto", "off")),
+        "auto",
+        "`auto` appears on the system bus when there is one and the D-Bus library is installed.",
+    )
+    memory_reset: bool = key(
+        Flag(),
+        False,
+        "Whether the local memory reset may be asked for at all. It deletes profiles, and with them the way to the "
+        "device.",
+    )
+    emergency: bool = key(
+        Flag(), True, "Whether the emergency profile may be enabled and disabled locally, where the card has one."
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class MetricsConfig:
+    """Figures for Prometheus."""
+
+    textfile: Path | None = key(
+        FilePath("a file"),
+        None,
+        "Written for the textfile collector of node_exporter, whose folder takes names that end in `.prom`. The "
+        "agent's user needs to be able to write in that folder.",
+    )
+    interval_s: float = key(Number(1, 86_400), 60.0, "Between two writes of that file.")
+
+
+@dataclass(frozen=True, slots=True)
+class LedConfig:
+    """A light on the box."""
+
+    name: str | None = key(
+        Text("the name of a folder in /sys/class/leds", r"[^/.\x00-\x1f\x7f][^/\x00-\x1f\x7f]*"),
+        None,
+        "Shows the agent's state on this LED of the machine.",
+    )

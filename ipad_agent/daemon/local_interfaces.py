@@ -1,0 +1,132 @@
+"""The agent's faces, as the configuration wants them: socket, D-Bus, a file with figures and an LED.
+
+None of them can keep the agent from its work: each is a task of its own that raises nothing and waits for nobody.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Coroutine, Mapping
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+from typing import Final
+
+from ipad_agent import __version__, events
+from ipad_agent.agent.main_loop import Agent
+from ipad_agent.clock import Clock
+from ipad_agent.config import Config
+from ipad_agent.doctor import Face, Parts
+from ipad_agent.doctor.recorder_taps import attach
+from ipad_agent.doctor.room_access import AccessModem, Ways
+from ipad_agent.local.flight_recorder import Recorder
+from ipad_agent.local.prometheus.metrics import Metrics
+from ipad_agent.local.prometheus.textfile_collector import Textfile
+from ipad_agent.local.status_led import Led, light_of
+from ipad_agent.local.varlink import Server, UnixAuthority
+from ipad_agent.wiring.real_rooms import Card
+
+from .local_service import AgentService
+
+SOCKET_NAME: Final = "io.github.ipadagent"
+DOCTOR_TURN_S: Final = 120.0
+RECORDS: Final = "records"
+
+
+class Faces:
+    """All faces of one agent. ``tasks`` are to be started with it; ``close`` puts away what they leave behind."""
+
+    def __init__(self, agent: Agent, config: Config, clock: Clock, card: Card) -> None:
+        self._config = config
+        self._agent = agent
+        self._card = card
+        self._ends = [events.listen(agent.board.happened)]
+        metrics = Metrics(now=clock.monotonic, apdus=lambda: card.euicc.apdu_count)
+        self._ends.append(metrics.attach())
+        self._recorder = Recorder(Path(config.store.state_dir) / RECORDS, attach, version=__version__)
+        self._led = None if config.led.name is None else Led(config.led.name)
+        self.service = AgentService(
+            agent,
+            config,
+            clock,
+            doctor=self._parts(clock),
+            metrics=metrics,
+            recorder=self._recorder,
+            modem_profile=lambda: card.access.profile,
+        )
+
+    @property
+    def socket_path(self) -> Path:
+        """Where the socket is."""
+        return self._config.local.socket_path or Path(self._config.store.runtime_dir) / SOCKET_NAME
+
+    def tasks(self) -> list[Coroutine[object, object, None]]:
+        """What runs beside the agent until it is cancelled."""
+        config, wanted = self._config, []
+        if config.local.socket:
+            with contextlib.suppress(OSError):  # the socket says what is wrong with its folder
+                self.socket_path.parent.mkdir(parents=True, exist_ok=True, mode=0o755)
+            authority = UnixAuthority(read_group=config.local.read_group, control_group=config.local.control_group)
+            server = Server(
+                self.service,
+                self.socket_path,
+                authority,
+                version=__version__,
+                max_clients=config.local.max_clients,
+            )
+            wanted.append(server.run())
+        if config.local.dbus != "off":
+            from ipad_agent.local.dbus import Bus  # a library of its own, for those who want it
+
+            wanted.append(Bus(self.service, control_group=config.local.control_group).run())
+        if config.metrics.textfile is not None:
+            text = Textfile(config.metrics.textfile, self.service.metrics, interval_s=config.metrics.interval_s)
+            wanted.append(text.run())
+        if self._led is not None:
+            wanted.append(self._shine(self._led))
+        return wanted
+
+    def close(self) -> None:
+        """Put back what was changed outside of the process."""
+        self._recorder.stop("the agent stopped")
+        if self._led is not None:
+            self._led.close()
+        for end in self._ends:
+            end()
+
+    async def _shine(self, led: Led) -> None:
+        changed = asyncio.Event()
+        leave = self.service.watch(changed.set)
+        try:
+            while True:
+                led.show(light_of(self.service.status()))
+                await changed.wait()
+                changed.clear()
+        finally:
+            leave()
+
+    def _parts(self, clock: Clock) -> Parts:
+        return Parts(
+            config=self._config,
+            clock=clock,
+            modem=AccessModem(self._card.access),
+            card=self._card.euicc,
+            ways=Ways(self._config, clock),
+            take_turn=self._turn,
+            polls=self._polls,
+            local=self._local,
+        )
+
+    def _turn(self) -> AbstractAsyncContextManager[None]:
+        return self._agent.turns.hold(DOCTOR_TURN_S)
+
+    def _polls(self) -> Mapping[str, str]:
+        return {
+            eim.eim_id: f"the last poll ended: {eim.last_poll.outcome}."
+            for eim in self.service.status().eims
+            if eim.last_poll is not None
+        }
+
+    def _local(self) -> tuple[Face, ...]:
+        socket = Face("socket", self.socket_path.exists() if self._config.local.socket else None, str(self.socket_path))
+        return (socket,)

@@ -1,0 +1,241 @@
+"""The agent as its faces see it: socket, D-Bus and ``ipactl`` call this, and nothing else of the agent."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
+from typing import Final, TypeVar
+
+from ipad_agent.agent.card_requests import NotServing
+from ipad_agent.agent.main_loop import Agent
+from ipad_agent.clock import Clock
+from ipad_agent.config import Config
+from ipad_agent.doctor import Item, Parts, run_with
+from ipad_agent.doctor.bundle.bundle_sources import collect
+from ipad_agent.doctor.bundle.support_bundle import build
+from ipad_agent.errors import CardError, IpadError, ModemError
+from ipad_agent.local import local_verbs
+from ipad_agent.local.flight_recorder import Recorder
+from ipad_agent.local.local_verbs import Refused
+from ipad_agent.local.prometheus.metrics import Metrics
+from ipad_agent.local.status_model import Happening, Owed, Plan, PlanLine, Status
+from ipad_agent.modem.module_profile import ModuleProfile
+from ipad_agent.policy import Wake
+from ipad_agent.policy.switching.switch_table import Happening as SwitchHappening
+from ipad_agent.policy.switching.switch_table import Phase, Way
+from ipad_agent.procedures.context import Context
+from ipad_agent.procedures.person_decision import Call
+from ipad_agent.procedures.records.owed_work import WorkList
+from ipad_agent.procedures.startup import euicc_memory_reset
+from ipad_agent.procedures.switching import emergency_profile as emergency
+from ipad_agent.procedures.switching import profile_proof
+from ipad_agent.procedures.switching import switch_plan as plan
+from ipad_agent.procedures.switching.local_switch import End, LocalSwitch
+from ipad_agent.procedures.switching.switch_transaction import replaced
+from ipad_agent.status.card_notifications import notifications_of
+
+T = TypeVar("T")
+
+LOOK_LIMIT_S: Final = 30.0
+"""For a look at the card, its turn included."""
+CHANGE_LIMIT_S: Final = 400.0
+"""For a change of the profile: a reset of the card climbs its ladder within it."""
+
+_REFUSALS: Final = {
+    End.NOT_AVAILABLE: (local_verbs.REFUSED_BY_POLICY, "card"),
+    End.EMERGENCY: (local_verbs.REFUSED_BY_POLICY, "emergency"),
+    End.BUSY: (local_verbs.BUSY, None),
+    End.REFUSED: (local_verbs.CARD_ERROR, None),
+    End.NOT_BEGUN: (local_verbs.CARD_ERROR, None),
+}
+
+
+class AgentService:
+    """Implements ``local.local_verbs.Service``."""
+
+    def __init__(
+        self,
+        agent: Agent,
+        config: Config,
+        clock: Clock,
+        *,
+        doctor: Parts,
+        metrics: Metrics,
+        recorder: Recorder,
+        modem_profile: Callable[[], ModuleProfile | None] = lambda: None,
+    ) -> None:
+        self._agent = agent
+        self._board = agent.board
+        self._config = config
+        self._clock = clock
+        self._doctor = doctor
+        self._metrics = metrics
+        self._recorder = recorder
+        self._modem_profile = modem_profile
+
+    # -- what there is to see ----------------------------------------------------------------------------------------
+
+    def status(self) -> Status:
+        """See ``Service``."""
+        return self._board.snapshot()
+
+    def watch(self, on_change: Callable[[], None]) -> Callable[[], None]:
+        """See ``Service``."""
+        return self._board.watch(on_change)
+
+    def listen(self, on_event: Callable[[Happening], None]) -> Callable[[], None]:
+        """See ``Service``."""
+        return self._board.listen(on_event)
+
+    def recent(self, count: int) -> tuple[Happening, ...]:
+        """See ``Service``."""
+        return self._board.recent(count)
+
+    def metrics(self) -> str:
+        """See ``Service``."""
+        return self._metrics.text(self.status())
+
+    async def owed(self) -> tuple[Owed, ...]:
+        """See ``Service``."""
+
+        async def look(context: Context, eims: tuple[str, ...]) -> tuple[Owed, ...]:
+            found = await notifications_of(context)
+            self._board.owed(WorkList(self._agent.journal).open(), found)
+            return self._board.snapshot().owed
+
+        return await self._turn(look, LOOK_LIMIT_S)
+
+    async def plan(self, iccid: str) -> Plan:
+        """See ``Service``."""
+        if not 18 <= len(iccid) <= 20 or not iccid.isdecimal():
+            raise Refused(local_verbs.INVALID, "An ICCID has 18 to 20 digits.", parameter="iccid")
+
+        async def look(context: Context, eims: tuple[str, ...]) -> plan.SwitchPlan:
+            return await plan.plan(context, iccid)
+
+        made = await self._turn(look, LOOK_LIMIT_S)
+        lines = tuple(PlanLine(point.name, point.ok, point.sentence) for point in made.points)
+        return Plan(made.target, made.possible, lines, made.steps)
+
+    async def doctor(self) -> AsyncIterator[dict[str, object]]:
+        """See ``Service``."""
+        async with aclosing(run_with(self._doctor)) as items:
+            async for item in items:
+                yield item.plain()
+
+    async def bundle(self) -> bytes:
+        """See ``Service``."""
+        async with aclosing(run_with(self._doctor)) as items:
+            found: list[Item] = [item async for item in items]
+        sources = collect(
+            self._config,
+            clock=self._clock,
+            doctor=found,
+            status=self.status(),
+            events=self.recent(500),
+            modem_profile=self._modem_profile(),
+        )
+        try:
+            return await asyncio.to_thread(build, sources)
+        except IpadError as refusal:
+            raise Refused(local_verbs.REFUSED_BY_POLICY, refusal.message, rule="redaction") from refusal
+
+    # -- what there is to do -----------------------------------------------------------------------------------------
+
+    async def poll(self, eim_id: str | None) -> None:
+        """See ``Service``."""
+        if eim_id is not None and all(eim.eim_id != eim_id for eim in self.status().eims):
+            raise Refused(local_verbs.NOT_FOUND, f"No eIM is called {eim_id}.", what=eim_id)
+        self._agent.poke(Wake.COMMAND, eim_id)
+
+    async def rollback(self) -> None:
+        """See ``Service``."""
+        switch = self._agent.switches.open()
+        if switch is None or switch.way is Way.NONE or switch.phase is not Phase.PROVING:
+            raise Refused(
+                local_verbs.REFUSED_BY_POLICY,
+                "There is no switch that could be taken back: a profile goes back only while its switch is being "
+                "proved, and only where the eIM allowed it.",
+                rule="switch",
+            )
+        self._agent.control.say(Call.ROLLBACK)
+
+    async def confirm(self) -> None:
+        """See ``Service``."""
+        switch = self._agent.switches.open()
+        if switch is None or switch.phase not in (Phase.PROVING, Phase.UNPROVED):
+            raise Refused(local_verbs.REFUSED_BY_POLICY, "No switch waits to be confirmed.", rule="switch")
+        if self._agent.control.waited_for:
+            self._agent.control.say(Call.CONFIRM)
+            return
+
+        async def accept(context: Context, eims: tuple[str, ...]) -> None:
+            await profile_proof.accept(context, SwitchHappening.CONFIRMED)
+
+        await self._turn(accept, LOOK_LIMIT_S)
+
+    async def execute_fallback(self) -> None:
+        """See ``Service``."""
+        await self._switch(self._agent.guard.fall_back)
+
+    async def return_from_fallback(self) -> None:
+        """See ``Service``."""
+        await self._switch(self._agent.guard.go_back)
+
+    async def emergency(self, *, enable: bool) -> None:
+        """See ``Service``."""
+        if not self._config.local.emergency:
+            raise Refused(
+                local_verbs.REFUSED_BY_POLICY, "local.emergency is false in the configuration.", rule="local.emergency"
+            )
+
+        async def change(context: Context, eims: tuple[str, ...]) -> LocalSwitch:
+            order = emergency.enable if enable else emergency.disable
+            done = await order(context, context.ledger, eims)
+            if done.end is End.DONE:
+                await replaced(context)
+                self._agent.guard.guardian.switched()
+            return done
+
+        await self._switch(change)
+
+    async def memory_reset(self, *, what: tuple[str, ...]) -> None:
+        """See ``Service``."""
+
+        async def change(context: Context, eims: tuple[str, ...]) -> None:
+            allowed = self._config.local.memory_reset
+            await euicc_memory_reset.reset(context, self._agent.memory, what, allowed=allowed)
+            await replaced(context)
+            self._agent.guard.guardian.switched()
+
+        await self._turn(change, CHANGE_LIMIT_S)
+
+    async def record(self, *, seconds: float) -> str:
+        """See ``Service``."""
+        return self._recorder.start(seconds)
+
+    # -- inside ------------------------------------------------------------------------------------------------------
+
+    async def _switch(self, job: Callable[[Context, tuple[str, ...]], Awaitable[LocalSwitch]]) -> None:
+        done = await self._turn(job, CHANGE_LIMIT_S)
+        refusal = _REFUSALS.get(done.end)
+        if refusal is not None:
+            error, rule = refusal
+            facts = {} if rule is None else {"rule": rule}
+            raise Refused(error, f"{done.what.value.capitalize()} did not happen: {done.end.value}.", **facts)
+
+    async def _turn(self, job: Callable[[Context, tuple[str, ...]], Awaitable[T]], limit_s: float) -> T:
+        try:
+            async with asyncio.timeout(limit_s):
+                return await self._agent.turns.ask(job)
+        except TimeoutError:
+            raise Refused(local_verbs.BUSY, "The agent is busy with something that must not be disturbed.") from None
+        except NotServing as error:
+            raise Refused(local_verbs.NOT_READY, error.message) from error
+        except euicc_memory_reset.ResetRefused as error:
+            raise Refused(local_verbs.REFUSED_BY_POLICY, f"{error.message}. {error.hint}", rule="reset") from error
+        except (CardError, ModemError) as error:
+            raise Refused(local_verbs.CARD_ERROR, error.message) from error
+        except IpadError as error:
+            raise Refused(local_verbs.NOT_READY, error.message) from error

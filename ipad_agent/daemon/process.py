@@ -1,0 +1,147 @@
+"""The process: configuration in, an agent that runs until SIGTERM, everything put away within two seconds."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+from functools import partial
+from typing import Final
+
+from ipad_agent import __version__, events
+from ipad_agent.agent import events as said
+from ipad_agent.agent.main_loop import Agent, Rooms
+from ipad_agent.clock import Clock, SystemClock
+from ipad_agent.config import Config
+from ipad_agent.errors import CardError, ModemError
+from ipad_agent.policy import Wake
+from ipad_agent.procedures.records.held_work import Holding
+from ipad_agent.status import Board
+from ipad_agent.status.traffic_budget import Budget
+from ipad_agent.store import Journal, Memory, RealFilesystem, StateLock
+from ipad_agent.wiring.device_network import device_network, show_modem, site
+from ipad_agent.wiring.real_rooms import (
+    EimLinks,
+    Schedules,
+    capabilities,
+    download_rules,
+    initial_eims,
+    open_card,
+    smdp_connector,
+)
+
+from .local_interfaces import Faces
+from .sdnotify import Notifier
+
+CLOSE_LIMIT_S: Final = 1.5
+
+
+def run_daemon(config: Config) -> int:
+    """Run until SIGTERM or SIGINT; the exit status. Raises ``ConfigError`` and ``StoreError`` before it starts."""
+    # Until the agent listens, a call to poll must not be the end of the process.
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+    _configure_log(config)
+    filesystem, clock = RealFilesystem(), SystemClock()
+    state_dir, runtime_dir = str(config.store.state_dir), str(config.store.runtime_dir)
+    lock = StateLock(state_dir)
+    try:
+        journal = Journal(filesystem, state_dir, clock)
+        memory = Memory(filesystem, state_dir=state_dir, runtime_dir=runtime_dir)
+        said.STARTED.emit(version=__version__)
+        with contextlib.suppress(KeyboardInterrupt):
+            asyncio.run(_run(config, journal, memory, clock))
+        journal.detach()
+        said.STOPPED.emit()
+    finally:
+        lock.release()
+    return 0
+
+
+def _configure_log(config: Config) -> None:
+    style = config.log.style
+    if style == "auto":
+        style = "journal" if "JOURNAL_STREAM" in os.environ else "text"
+    events.configure(level=logging.getLevelName(config.log.level.upper()), style=style)
+
+
+async def _run(config: Config, journal: Journal, memory: Memory, clock: Clock) -> None:
+    card = open_card(config, memory, clock)
+    connector = smdp_connector(config, clock)
+    notifier = Notifier()
+    agent = Agent(
+        Rooms(
+            card=card.euicc,
+            device=card,
+            links=EimLinks(config, clock),
+            journal=journal,
+            memory=memory,
+            schedules=Schedules(memory),
+            clock=clock,
+            settings=config.poll.settings(),
+            capabilities=capabilities(config, connector),
+            connector=connector,
+            download=download_rules(config),
+            notifier=notifier,
+            idle=journal.idle,
+            initial_eims=initial_eims(config),
+            initial_eims_source=str(config.provisioning.initial_eim),
+            switching=config.switch.settings(),
+            guarding=config.guardian.settings(),
+            network=device_network(config, card.access),
+            site=site(config, card.access, clock, memory),
+            board=Board(clock, version=__version__, budget=_budget(config)),
+            show_modem=partial(show_modem, card.access),
+            holding=Holding(config.conditions.retry_s, config.conditions.max_hold_s),
+        )
+    )
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    loop.add_signal_handler(signal.SIGUSR1, agent.poke, Wake.COMMAND)
+    # A missing modem is no failed start: the agent waits for it, and systemd must not restart us meanwhile.
+    notifier.ready("looking for the modem and the card")
+    faces = Faces(agent, config, clock, card)
+    shown = [asyncio.create_task(face) for face in faces.tasks()]
+    tasks = [
+        asyncio.create_task(agent.run(), name="agent"),
+        asyncio.create_task(stop.wait(), name="stop"),
+        asyncio.create_task(_feed_watchdog(notifier, agent), name="watchdog"),
+    ]
+    for face in shown:
+        face.add_done_callback(_face_ended)
+    done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    notifier.stopping()
+    for task in (*tasks, *shown):
+        task.cancel()
+    await asyncio.gather(*tasks, *shown, return_exceptions=True)
+    faces.close()
+    with contextlib.suppress(CardError, ModemError, TimeoutError):
+        async with asyncio.timeout(CLOSE_LIMIT_S):
+            await card.euicc.close()
+    for task in done:
+        if not task.cancelled() and task.exception() is not None:
+            task.result()
+
+
+def _budget(config: Config) -> Budget:
+    return Budget(config.budget.day_bytes, config.budget.total_bytes, config.budget.warn)
+
+
+def _face_ended(task: asyncio.Task[None]) -> None:
+    """A face that ends by itself is a defect; the agent goes on without it."""
+    if not task.cancelled() and (error := task.exception()) is not None:
+        said.FACE_LOST.emit(reason=repr(error))
+        events.trace(error)
+
+
+async def _feed_watchdog(notifier: Notifier, agent: Agent) -> None:
+    """Tell the service manager that we live, as long as the step in progress is within its limit."""
+    interval_s = notifier.watchdog_interval_s
+    while interval_s is not None:
+        if not agent.overdue:
+            notifier.watchdog()
+        await asyncio.sleep(interval_s)
+    await asyncio.Event().wait()

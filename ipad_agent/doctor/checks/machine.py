@@ -1,0 +1,162 @@
+"""What the doctor wants to know of the machine, each as one question, so that a test can be another machine.
+
+The DTLS library is loaded when it is asked for: an agent that speaks HTTPS only has not loaded it.
+"""
+
+from __future__ import annotations
+
+import grp
+import os
+import ssl
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from ipad_agent.modem.port.port_lock import holders
+from ipad_agent.modem.port.usb_sysfs import Tty, UsbDevice, read_ttys, read_usb_devices
+from ipad_agent.net import BackendLacks, Psk, TrustRefused
+from ipad_agent.net.dtls.dtls_backend import DtlsSettings
+from ipad_agent.net.errors import Refusal
+from ipad_agent.net.trust.certificate_chain import Verdict
+
+CURVES: Final = ("P-256", "brainpoolP256r1")
+SUITES: Final = (
+    "ECDHE-ECDSA-AES128-GCM-SHA256",
+    "ECDHE-ECDSA-AES128-SHA256",
+    "ECDHE-ECDSA-AES128-CCM8",
+)
+"""What eIMs ask for: the first two are those of SGP.32 v1.2 §2.6.3, the last is what constrained servers offer."""
+HTTPS_SUITES: Final = SUITES[:2]
+_STDLIB_CURVES: Final = {"P-256": "prime256v1", "brainpoolP256r1": "brainpoolP256r1"}
+
+
+@dataclass(frozen=True, slots=True)
+class Space:
+    """Room in a file system."""
+
+    free_bytes: int
+    free_files: int
+
+
+@dataclass(frozen=True, slots=True)
+class Lacking:
+    """What the TLS libraries lack, by carrier; ``psk`` is why pre-shared keys cannot be used."""
+
+    coaps: tuple[str, ...] = ()
+    https: tuple[str, ...] = ()
+    psk: str | None = None
+    libraries: str = ""
+
+
+class Machine:
+    """This machine. No method raises anything but ``OSError``, where its docstring says so."""
+
+    def ttys(self) -> tuple[Tty, ...]:
+        return read_ttys()
+
+    def usb_devices(self) -> tuple[UsbDevice, ...]:
+        return read_usb_devices()
+
+    def holders(self, device: Path) -> tuple[tuple[int, str], ...]:
+        """Other processes that have the device open, as far as this user may see."""
+        return holders(device)
+
+    def try_write(self, folder: Path) -> None:
+        """Write a file there, to the disk, and remove it. Raises ``OSError``."""
+        descriptor, name = tempfile.mkstemp(prefix=".doctor-", dir=folder)
+        try:
+            os.write(descriptor, bytes(4096))
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+            os.unlink(name)
+
+    def space(self, folder: Path) -> Space:
+        """Raises ``OSError``."""
+        found = os.statvfs(folder)
+        # Some file systems have no fixed number of files and say 0 of 0.
+        return Space(found.f_bavail * found.f_frsize, found.f_favail if found.f_files else 1 << 30)
+
+    def may_use(self, path: Path) -> bool:
+        """Whether this user may read and write it; also when it is not there, for then that is what is wrong."""
+        return not path.exists() or os.access(path, os.R_OK | os.W_OK)
+
+    def group_of(self, path: Path) -> str:
+        """The name of the group a file belongs to. Raises ``OSError``."""
+        number = path.stat().st_gid
+        try:
+            return grp.getgrgid(number).gr_name
+        except KeyError:
+            return str(number)
+
+    def lacking(self, *, psk: bool) -> Lacking:
+        """Ask the libraries by trying."""
+        return Lacking(
+            _lacking_in_dtls(),
+            _lacking_in_tls(),
+            _no_psk() if psk else None,
+            f"{_dtls_version()}, {ssl.OPENSSL_VERSION}",
+        )
+
+
+def _dtls_version() -> str:
+    from OpenSSL import SSL
+
+    return SSL.OpenSSL_version(SSL.OPENSSL_VERSION).decode("ascii", "replace")
+
+
+def _refuse(_: object) -> Verdict:
+    raise TrustRefused("no server is asked here", reason=Refusal.NO_CERTIFICATE)
+
+
+def _lacking_in_dtls() -> tuple[str, ...]:
+    from OpenSSL import SSL
+
+    from ipad_agent.net import OpenSslBackend
+
+    missing = []
+    for curve in CURVES:
+        try:
+            OpenSslBackend().client(DtlsSettings("doctor", "", groups=curve), _refuse)
+        except BackendLacks:
+            missing.append(curve)
+    for suite in SUITES:
+        context = SSL.Context(SSL.DTLS_METHOD)
+        try:
+            context.set_cipher_list(f"{suite}:@SECLEVEL=0".encode())
+            known = SSL.Connection(context, None).get_cipher_list()
+        except SSL.Error:
+            known = []
+        if suite not in known:
+            missing.append(suite)
+    return tuple(missing)
+
+
+def _lacking_in_tls() -> tuple[str, ...]:
+    missing = []
+    for curve in CURVES:
+        try:
+            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).set_ecdh_curve(_STDLIB_CURVES[curve])
+        except (ValueError, ssl.SSLError):
+            missing.append(curve)
+    for suite in HTTPS_SUITES:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        try:
+            context.set_ciphers(suite)
+            known = {found["name"] for found in context.get_ciphers()}
+        except ssl.SSLError:
+            known = set()
+        if suite not in known:
+            missing.append(suite)
+    return tuple(missing)
+
+
+def _no_psk() -> str | None:
+    from ipad_agent.net import OpenSslBackend
+
+    try:
+        OpenSslBackend().client(DtlsSettings("doctor", "", psk=Psk(b"doctor", bytes(16))), _refuse)
+    except BackendLacks as error:
+        return error.message
+    return None

@@ -1,0 +1,98 @@
+"""Commands about the network (3GPP TS 27.007 clauses 7 and 8.5)."""
+
+from __future__ import annotations
+
+from ipad_agent.lab.modem.module_radio import registration_fields
+from ipad_agent.lab.modem.virtual_module import Module
+
+from .at_line import Command, Form
+from .command_table import Answer, AtError, command, number
+
+OK = Answer()
+SCAN_S = 20.0
+
+
+@command("+CREG", "+CGREG", "+CEREG")
+def registration(module: Module, cmd: Command) -> Answer:
+    levels = module.settings.registration
+    _needs_profile(module)
+    if cmd.form is Form.TEST:
+        return Answer((f"{cmd.name}: (0-2)",))
+    if cmd.form is Form.READ:
+        level = levels[cmd.name]
+        return Answer((f"{cmd.name}: {level},{registration_fields(module.radio, level)}",))
+    levels[cmd.name] = number(cmd.text or "0", high=2)
+    return OK
+
+
+@command("+COPS")
+def operator(module: Module, cmd: Command) -> Answer:
+    settings, cell = module.settings, module.radio.cell
+    _needs_profile(module)
+    if cmd.form is Form.TEST:
+        # A scan takes this long; a host that asks for one blocks its own port.
+        found = f'(2,"LAB {cell.plmn}","LAB","{cell.plmn}",{cell.access})' if cell else ""
+        return Answer((f"+COPS: {found},,(0-4),(0-2)",), SCAN_S)
+    if cmd.form is Form.READ:
+        if cell is None:
+            return Answer(("+COPS: 0",))
+        name = cell.plmn if settings.operator_format == 2 else f"LAB {cell.plmn}"
+        return Answer((f'+COPS: 0,{settings.operator_format},"{name}",{cell.access}',))
+    if cmd.form is not Form.SET or not cmd.arguments:
+        raise AtError
+    mode = number(cmd.arguments[0], high=4)
+    if mode == 3:
+        if len(cmd.arguments) != 2:
+            raise AtError(50)
+        settings.operator_format = number(cmd.arguments[1], high=2)
+    elif mode == 0:
+        module.coverage_changed()
+    else:
+        raise AtError(4)
+    return OK
+
+
+@command("+CSQ")
+def signal(module: Module, cmd: Command) -> Answer:
+    if cmd.form is Form.TEST:
+        return Answer(("+CSQ: (0-31,99),(0-7,99)",))
+    cell = module.radio.cell
+    level = 99 if cell is None else min(31, max(0, (cell.rssi_dbm + 113) // 2))
+    return Answer((f"+CSQ: {level},99",))
+
+
+@command("+CESQ")
+def extended_signal(module: Module, cmd: Command) -> Answer:
+    if cmd.form is Form.TEST:
+        return OK
+    cell = module.radio.cell
+    if cell is None:
+        return Answer(("+CESQ: 99,99,255,255,255,255",))
+    return Answer((f"+CESQ: 99,99,255,255,20,{min(97, max(0, cell.rsrp_dbm + 141))}",))
+
+
+@command("+CGATT")
+def attached(module: Module, cmd: Command) -> Answer:
+    _needs_profile(module)
+    if cmd.form is not Form.READ:
+        raise AtError(4)
+    return Answer((f"+CGATT: {1 if module.radio.cell else 0}",))
+
+
+@command("+CGPADDR")
+def address(module: Module, cmd: Command) -> Answer:
+    """One context, number 1: its address while the packet service is there, without one nothing behind the number."""
+    _needs_profile(module)
+    if cmd.form is Form.TEST:
+        return Answer(("+CGPADDR: (1)",))
+    if cmd.form is Form.SET:
+        number(cmd.text, low=1, high=1)
+    elif cmd.form is not Form.EXECUTE:
+        raise AtError
+    cell = module.radio.cell if module.radio.passes_data else None
+    return Answer(("+CGPADDR: 1" if cell is None else f'+CGPADDR: 1,"{cell.address}"',))
+
+
+def _needs_profile(module: Module) -> None:
+    if module.options.network_without_profile == "cme10" and module.uicc.iccid is None:
+        raise AtError(10)

@@ -1,5 +1,0 @@
-"""The agent on the system bus: objects, properties, signals and verbs over D-Bus. ``docs/dbus.md`` is its manual."""
-
-from .bus import Bus
-
-__all__ = ["Bus"]

@@ -1,0 +1,47 @@
+"""Messages of the bus as values of our own, so that only ``dbus_library.py`` knows a D-Bus library."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A method call that came in. ``interactive``: the caller agrees to be asked for a password meanwhile."""
+
+    sender: str
+    path: str
+    interface: str | None
+    member: str
+    signature: str
+    body: tuple[object, ...]
+    serial: int
+    wants_reply: bool = True
+    interactive: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a method gives back."""
+
+    signature: str = ""
+    body: tuple[object, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """How a method says no. ``name`` is a complete D-Bus error name."""
+
+    name: str
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class Broadcast:
+    """A signal to whoever listens."""
+
+    path: str
+    interface: str
+    member: str
+    signature: str
+    body: tuple[object, ...]

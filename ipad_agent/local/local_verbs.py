@@ -1,0 +1,88 @@
+"""What a face may ask of the agent, and how the agent says no.
+
+The agent implements ``Service``; socket and D-Bus are skins over it. Calls return at once or have a deadline of their
+own; none of them waits for the card for longer than the agent itself would.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from typing import Protocol
+
+from .status_model import Happening, Owed, Plan, Status
+
+
+class Refused(Exception):
+    """The agent does not do what was asked. ``error`` is one of the error names of the interface file, ``facts`` its
+    parameters; the text is a sentence for people."""
+
+    def __init__(self, error: str, sentence: str, **facts: str | int | None) -> None:
+        super().__init__(sentence)
+        self.error = error
+        self.sentence = sentence
+        self.facts = facts
+
+
+NOT_READY = "NotReady"
+BUSY = "Busy"
+REFUSED_BY_POLICY = "RefusedByPolicy"
+CARD_ERROR = "CardError"
+NOT_AUTHORIZED = "NotAuthorized"
+NOT_FOUND = "NotFound"
+INVALID = "InvalidParameter"
+
+
+class Service(Protocol):
+    """The agent as the faces see it. All verbs raise ``Refused``."""
+
+    def status(self) -> Status:
+        """The picture of now; costs no I/O."""
+
+    def watch(self, on_change: Callable[[], None]) -> Callable[[], None]:
+        """Call ``on_change`` (in the event loop, cheap) whenever the status may have changed; returns the way out."""
+
+    def listen(self, on_event: Callable[[Happening], None]) -> Callable[[], None]:
+        """Call ``on_event`` for every event of level info and above; returns the way out."""
+
+    def recent(self, count: int) -> tuple[Happening, ...]:
+        """The last events, oldest first."""
+
+    async def poll(self, eim_id: str | None) -> None:
+        """Poll this eIM, or all, now. Returns when that has been scheduled."""
+
+    async def plan(self, iccid: str) -> Plan:
+        """What a switch to this profile would do. Asks card and modem; changes nothing."""
+
+    async def rollback(self) -> None:
+        """Go back to the previous profile now, if a switch is armed and the way back is a rollback."""
+
+    async def confirm(self) -> None:
+        """Accept the armed switch as proved, without waiting for the proof."""
+
+    async def execute_fallback(self) -> None:
+        """Switch to the fallback profile now."""
+
+    async def return_from_fallback(self) -> None:
+        """Switch back from the fallback profile now."""
+
+    async def emergency(self, *, enable: bool) -> None:
+        """Enable or disable the emergency profile (SGP.32 v1.2 §5.9.22, §5.9.23)."""
+
+    async def memory_reset(self, *, what: tuple[str, ...]) -> None:
+        """Factory reset of the eUICC (§5.9.5). ``what``: operational-profiles, test-profiles, default-smdp, eims,
+        immediate-enable."""
+
+    async def owed(self) -> tuple[Owed, ...]:
+        """What is owed, with what the card holds (which asks the card)."""
+
+    def doctor(self) -> AsyncIterator[dict[str, object]]:
+        """Check layer by layer, through the agent's own card and modem; each item as it becomes known."""
+
+    async def bundle(self) -> bytes:
+        """The support bundle (a gzip-compressed tar), redacted and checked."""
+
+    def metrics(self) -> str:
+        """Prometheus text."""
+
+    async def record(self, *, seconds: float) -> str:
+        """Record APDUs, AT lines and ESipa messages for so long; returns the path of the file being written."""

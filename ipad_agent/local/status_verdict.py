@@ -1,0 +1,334 @@
+"""The verdict: which of the many things a status tells matters most, in one word and a few plain sentences.
+
+``verdict_of`` goes down ``TABLE`` and takes the first row that applies, so the order of the rows is the order of
+importance: what keeps the agent from working at all, then what it is doing, then what keeps it waiting. The sentences
+are for somebody who knows a SIM card and has never read SGP.32.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from .status_model import Eim, Profile, Severity, State, Status, Switch, Time, Verdict
+
+DOWNLOAD: Final = "download"
+POLL: Final = "poll"
+"""Names of ``Operation`` that have a state of their own."""
+ROLLING_BACK: Final = "rolling-back"
+ROLLED_BACK: Final = "rolled-back"
+UNPROVED: Final = "unproved"
+"""Phases of ``Switch`` that matter here: on the way back, back, and neither proved nor with a way back. All others only
+differ in the ``stages``."""
+ROLLED_BACK_SHOWN_S: Final = 86_400.0
+"""A switch that was taken back stays the verdict for a day, unless another one ends before."""
+LASTING_FAILURES: Final = 3
+"""So many polls in a row have to fail before it is more than bad luck."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Words:
+    sentence: str
+    next: str | None = None
+    next_at: Time | None = None
+    advice: str | None = None
+    severity: Severity | None = None
+    """Where the row's own does not fit."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    state: State
+    severity: Severity
+    rule: Callable[[Status], _Words | None]
+
+
+def verdict_of(status: Status) -> Verdict:
+    """The verdict on everything else in ``status``; its own ``verdict`` is not looked at."""
+    for row in TABLE:
+        words = row.rule(status)
+        if words is not None:
+            return Verdict(
+                row.state, words.severity or row.severity, words.sentence, words.next, words.next_at, words.advice
+            )
+    raise AssertionError("the last row always applies")
+
+
+# -- what keeps the agent from working at all ------------------------------------------------------------------------
+
+
+def _no_modem(status: Status) -> _Words | None:
+    return _trouble(
+        status,
+        "modem",
+        "The modem cannot be used",
+        "Look for the modem again",
+        "Check the modem's power and cable, and that no other program uses its port; `ipactl doctor` goes through it "
+        "step by step.",
+    )
+
+
+def _no_card(status: Status) -> _Words | None:
+    return _trouble(
+        status,
+        "card",
+        "The modem answers, but the SIM card (eUICC) cannot be used",
+        "Try the card again",
+        "Check that the card is in its slot and is an eUICC; `ipactl doctor` goes through it step by step.",
+    )
+
+
+def _trouble_of_ours(status: Status) -> _Words | None:
+    if status.trouble is None:
+        return None
+    return _trouble(
+        status, status.trouble.side, "The agent cannot go on", "Start anew", "See the agent's log: `ipactl log`."
+    )
+
+
+def _trouble(status: Status, side: str, what: str, next: str, advice: str) -> _Words | None:
+    trouble = status.trouble
+    if trouble is None or trouble.side != side:
+        return None
+    sentence = f"{what}: {_sentence(trouble.sentence)}"
+    switch = _under_way(status)
+    if switch is not None and switch.deadline is not None:
+        sentence += f" A change to profile {_name(status, switch.target)} has not been proved to work yet."
+    return _Words(sentence, next, trouble.next_attempt, trouble.hint or advice)
+
+
+def _starting(status: Status) -> _Words | None:
+    return None if status.card is not None else _Words("The agent starts and looks for the modem and its SIM card.")
+
+
+def _consumer(status: Status) -> _Words | None:
+    if status.card is None or status.card.manageable or status.card.family == "ipae":
+        return None
+    return _Words(
+        f"The card is {status.card.kind}; this agent manages only IoT cards and leaves it alone.",
+        "Look at the card again",
+        status.next_look,
+        "Insert an IoT eUICC (an eSIM card after SGP.32). Nothing was changed on this one.",
+    )
+
+
+def _ipae(status: Status) -> _Words | None:
+    if status.card is None or status.card.manageable:
+        return None
+    return _Words(
+        "The card looks after its profiles itself (its built-in assistant, IPAe, is active); this agent leaves it "
+        "alone.",
+        "Look at the card again",
+        status.next_look,
+        "Nothing, if that is intended. Else ask the card's issuer for one in IPAd mode.",
+    )
+
+
+# -- what it is doing ------------------------------------------------------------------------------------------------
+
+
+def _rolling_back(status: Status) -> _Words | None:
+    switch = _under_way(status)
+    if switch is None or switch.phase != ROLLING_BACK:
+        return None
+    return _Words(
+        f"Profile {_name(status, switch.target)} did not prove to work; going back to "
+        f"{_name(status, switch.previous)}.",
+        "See that the former profile works, then tell its manager",
+    )
+
+
+def _switching(status: Status) -> _Words | None:
+    switch = _under_way(status)
+    if switch is None or switch.phase in (ROLLED_BACK, UNPROVED):
+        return None
+    tried = [stage for stage in switch.stages if stage.ok is not None]
+    failing = next((stage for stage in tried if not stage.ok), None)
+    sentence = f"Changing from profile {_name(status, switch.previous)} to {_name(status, switch.target)}"
+    if failing is not None:
+        sentence += f"; waiting for: {failing.name}" + (f" ({failing.detail})" if failing.detail else "")
+    back = {
+        "rollback": f"Go back to {_name(status, switch.previous)} unless the new profile works by then",
+        "fallback": "Change to the fallback profile unless the new profile works by then",
+    }.get(switch.way_back, "Go on proving the new profile; there is no way back from it")
+    return _Words(f"{sentence}.", back, switch.deadline)
+
+
+def _downloading(status: Status) -> _Words | None:
+    doing = status.operation
+    if doing is None or doing.name != DOWNLOAD:
+        return None
+    sentence = "Downloading a profile"
+    if doing.done is not None and doing.total:
+        sentence += f" ({doing.done * 100 // doing.total} %)"
+    return _Words(f"{sentence}; the enabled profile stays as it is meanwhile.", "Tell its manager how it ended")
+
+
+def _emergency(status: Status) -> _Words | None:
+    profile = _enabled(status)
+    if profile is None or not profile.emergency:
+        return None
+    return _Words(
+        f"The emergency profile {_label(profile)} is enabled; until that ends nothing else is changed on the card.",
+        advice="`ipactl emergency off` ends it.",
+    )
+
+
+def _fallback(status: Status) -> _Words | None:
+    guardian = status.guardian
+    if guardian is None or not guardian.in_fallback:
+        return None
+    profile = _enabled(status)
+    name = "" if profile is None else f" {_label(profile)}"
+    return _Words(
+        f"The connection was lost for long, so the device uses its fallback profile{name}.",
+        "Try the former profile again" if guardian.next_return is not None else "Wait for orders from the manager",
+        guardian.next_return,
+        "Find out why the former profile lost its network.",
+    )
+
+
+def _rolled_back(status: Status) -> _Words | None:
+    switch = status.switch
+    if switch is None or switch.phase != ROLLED_BACK:
+        return None
+    if switch.ended is not None and switch.ended.age_s > ROLLED_BACK_SHOWN_S:
+        return None
+    failed = next((stage for stage in switch.stages if stage.ok is False), None)
+    why = "" if failed is None else f" It failed at: {failed.name}" + (f" ({failed.detail})." if failed.detail else ".")
+    return _Words(
+        f"Profile {_name(status, switch.target)} was tried and did not work, so the device went back to "
+        f"{_name(status, switch.previous)}.{why}",
+        *_next_poll(status),
+        "Find out why the new profile does not work here (coverage, APN, contract) before it is enabled again.",
+    )
+
+
+def _polling(status: Status) -> _Words | None:
+    if status.operation is None or status.operation.name != POLL:
+        return None
+    eim = next((eim for eim in status.eims if eim.eim_id == status.operation.eim_id), None)
+    again = " again, after it could not be reached" if eim is not None and eim.failures else ""
+    return _Words(f"Asking {status.operation.eim_id or 'the manager'} for work{again}.")
+
+
+# -- what keeps it waiting -------------------------------------------------------------------------------------------
+
+
+def _unmanaged(status: Status) -> _Words | None:
+    if status.eims:
+        return None
+    return _Words(
+        "Nobody manages this card yet: it names no remote manager (eIM).",
+        "Look at the card again",
+        status.next_look,
+        "Set provisioning.initial_eim to the file that your eIM's operator gave you, or have the card provisioned.",
+    )
+
+
+def _no_coverage(status: Status) -> _Words | None:
+    if status.radio is None or status.radio.registered is not False:
+        return None
+    if any(eim.last_poll is not None and eim.last_poll.ok for eim in status.eims):
+        return None  # the managers are reached over another network
+    seen = f" ({status.radio.registration})" if status.radio.registration else ""
+    return _Words(
+        f"The modem is in no mobile network{seen}.",
+        *_next_poll(status),
+        "Check the antenna and the coverage, and that the enabled profile is active at its operator.",
+    )
+
+
+def _held(status: Status) -> _Words | None:
+    if not status.held_by:
+        return None
+    reasons = "; ".join(condition.sentence.strip().rstrip(".") for condition in status.held_by)
+    return _Words(f"Work waits, as this site wants it: {reasons}.", *_next_poll(status))
+
+
+def _eim_unreachable(status: Status) -> _Words | None:
+    polled = [eim for eim in status.eims if eim.failures or eim.last_poll is not None]
+    if not polled or not all(eim.failures for eim in polled):
+        return None
+    worst = max(polled, key=lambda eim: eim.failures)
+    lasting = worst.failures >= LASTING_FAILURES
+    count = f", {worst.failures} times in a row" if worst.failures > 1 else ""
+    return _Words(
+        f"The manager {worst.eim_id} could not be asked for work{count}: {_sentence(worst.trouble or 'no answer')}",
+        *_next_poll(status),
+        "`ipactl doctor` shows where it ends: name, network, certificate or the eIM itself." if lasting else None,
+        Severity.BAD if lasting else Severity.WAITING,
+    )
+
+
+def _ready(status: Status) -> _Words | None:
+    profile = _enabled(status)
+    enabled = "No profile is enabled" if profile is None else f"Profile {_label(profile)} is enabled"
+    failing = [eim.eim_id for eim in status.eims if eim.failures]
+    managers = ", ".join(eim.eim_id for eim in status.eims)
+    sentence = f"{enabled}; managed by {managers}."
+    if failing:
+        sentence += f" Not reached at the last attempt: {', '.join(failing)}."
+    return _Words(sentence, *_next_poll(status))
+
+
+TABLE: Final = (
+    _Row(State.NO_MODEM, Severity.BAD, _no_modem),
+    _Row(State.NO_CARD, Severity.BAD, _no_card),
+    _Row(State.TROUBLE, Severity.BAD, _trouble_of_ours),
+    _Row(State.STARTING, Severity.BUSY, _starting),
+    _Row(State.CONSUMER_CARD, Severity.BAD, _consumer),
+    _Row(State.IPAE_CARD, Severity.WAITING, _ipae),
+    _Row(State.ROLLING_BACK, Severity.BUSY, _rolling_back),
+    _Row(State.SWITCHING, Severity.BUSY, _switching),
+    _Row(State.DOWNLOADING, Severity.BUSY, _downloading),
+    _Row(State.EMERGENCY, Severity.WAITING, _emergency),
+    _Row(State.FALLBACK, Severity.BAD, _fallback),
+    _Row(State.ROLLED_BACK, Severity.BAD, _rolled_back),
+    _Row(State.POLLING, Severity.BUSY, _polling),
+    _Row(State.UNMANAGED, Severity.BAD, _unmanaged),
+    _Row(State.NO_COVERAGE, Severity.BAD, _no_coverage),
+    _Row(State.HELD, Severity.WAITING, _held),
+    _Row(State.EIM_UNREACHABLE, Severity.WAITING, _eim_unreachable),
+    _Row(State.READY, Severity.GOOD, _ready),
+)
+"""In order of importance; the last row always applies."""
+
+
+# -- words -----------------------------------------------------------------------------------------------------------
+
+
+def _under_way(status: Status) -> Switch | None:
+    return status.switch if status.switch is not None and status.switch.ended is None else None
+
+
+def _enabled(status: Status) -> Profile | None:
+    return next((profile for profile in status.profiles if profile.enabled), None)
+
+
+def _label(profile: Profile) -> str:
+    name = profile.nickname or profile.name or profile.provider
+    return f"“{name}” (…{profile.iccid[-4:]})" if name else f"…{profile.iccid[-4:]}"
+
+
+def _name(status: Status, iccid: str | None) -> str:
+    """A profile as a person would call it."""
+    if iccid is None:
+        return "(none)"
+    known = next((profile for profile in status.profiles if profile.iccid == iccid), None)
+    return f"…{iccid[-4:]}" if known is None else _label(known)
+
+
+def _sentence(text: str) -> str:
+    return text.strip().rstrip(".") + "."
+
+
+def _next_poll(status: Status) -> tuple[str | None, Time | None]:
+    planned: list[tuple[float, Eim, Time]] = [
+        (-eim.next_poll.age_s, eim, eim.next_poll) for eim in status.eims if eim.next_poll is not None
+    ]
+    if not planned:
+        return None, None
+    _, eim, at = min(planned, key=lambda item: item[0])
+    return f"Ask {eim.eim_id} for work", at

@@ -1,0 +1,201 @@
+"""The interface ``io.github.ipadagent``: methods, who may call them, and the errors, as tables.
+
+The published file ``io.github.ipadagent.varlink`` is ``text()``; a test keeps the two equal. Methods and fields may be
+added; none goes away or changes its meaning.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from typing import Final
+
+from ipad_agent.local import local_verbs, status_model
+
+from . import idl_types
+from .idl_types import Field
+from .peer_credentials import Right
+
+NAME: Final = "io.github.ipadagent"
+SERVICE: Final = "org.varlink.service"
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """``works``: it touches card, modem, network or disk, so it may not be called all the time. Calls that need
+    ``Right.CONTROL`` are in the log."""
+
+    name: str
+    doc: str
+    right: Right
+    takes: tuple[Field, ...] = ()
+    gives: tuple[Field, ...] = ()
+    works: bool = False
+
+
+METHODS: Final = (
+    Method("GetStatus", "Everything, at this moment.", Right.READ, gives=(Field("status", "Status"),)),
+    Method(
+        "Subscribe",
+        "The status now and after each change, and each event as it happens (call with more; without, the status "
+        "once). A reply has either a status or an event. Changes that follow each other quickly are told once. recent: "
+        "so many past events first. lost: so many events were left out because this client did not read fast enough.",
+        Right.READ,
+        takes=(Field("status", "?bool"), Field("events", "?bool"), Field("recent", "?int")),
+        gives=(Field("status", "?Status"), Field("event", "?Happening"), Field("lost", "?int")),
+    ),
+    Method(
+        "ListEvents",
+        "The last events of level info and above, oldest first.",
+        Right.READ,
+        takes=(Field("count", "?int"),),
+        gives=(Field("events", "[]Happening"),),
+    ),
+    Method("ListProfiles", "The profiles on the card.", Right.READ, gives=(Field("profiles", "[]Profile"),)),
+    Method("ListEims", "The remote managers of the card.", Right.READ, gives=(Field("eims", "[]Eim"),)),
+    Method(
+        "ListOwed",
+        "What eIMs and SM-DP+s have not got yet; asks the card.",
+        Right.READ,
+        gives=(Field("owed", "[]Owed"),),
+        works=True,
+    ),
+    Method(
+        "PlanSwitch",
+        "What a change to this profile would need and do; changes nothing.",
+        Right.READ,
+        takes=(Field("iccid", "string"),),
+        gives=(Field("plan", "Plan"),),
+        works=True,
+    ),
+    Method("Metrics", "Figures in Prometheus' text format.", Right.READ, gives=(Field("text", "string"),)),
+    Method(
+        "Explain",
+        "What a message of the log or a warning means.",
+        Right.READ,
+        takes=(Field("id", "string"),),
+        gives=(Field("level", "string"), Field("sentence", "string"), Field("explanation", "string")),
+    ),
+    Method(
+        "Poll",
+        "Ask this manager, or all, for work now.",
+        Right.CONTROL,
+        takes=(Field("eim_id", "?string"),),
+        works=True,
+    ),
+    Method("Rollback", "Go back to the previous profile while a change is not proved yet.", Right.CONTROL, works=True),
+    Method("Confirm", "Accept the change under way as proved.", Right.CONTROL, works=True),
+    Method("ExecuteFallback", "Change to the fallback profile now.", Right.CONTROL, works=True),
+    Method("ReturnFromFallback", "Change back from the fallback profile now.", Right.CONTROL, works=True),
+    Method(
+        "Emergency",
+        "Enable or disable the emergency profile.",
+        Right.CONTROL,
+        takes=(Field("enable", "bool"),),
+        works=True,
+    ),
+    Method(
+        "MemoryReset",
+        "Reset the card. what: operational-profiles, test-profiles, default-smdp, eims, immediate-enable.",
+        Right.CONTROL,
+        takes=(Field("what", "[]string"),),
+        works=True,
+    ),
+    Method(
+        "Doctor",
+        "Check layer by layer; one reply for each as it becomes known (call with more).",
+        Right.CONTROL,
+        gives=(Field("item", "DoctorItem"),),
+        works=True,
+    ),
+    Method(
+        "Bundle",
+        "The support bundle, without secrets and full identifiers: a .tar.gz in base64.",
+        Right.CONTROL,
+        gives=(Field("bundle", "string"),),
+        works=True,
+    ),
+    Method(
+        "Record",
+        "Record what goes to and from modem, card and managers for so long, into the file whose path is told. It holds "
+        "identifiers.",
+        Right.CONTROL,
+        takes=(Field("seconds", "float"),),
+        gives=(Field("path", "string"),),
+        works=True,
+    ),
+)
+
+MEMORY_PARTS: Final = frozenset({"operational-profiles", "test-profiles", "default-smdp", "eims", "immediate-enable"})
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """An error of the interface. Every one has ``sentence``, for people; ``facts`` are there where they are known."""
+
+    name: str
+    doc: str
+    facts: tuple[str, ...] = ()
+
+    @property
+    def parameters(self) -> list[Field]:
+        return [Field("sentence", "string"), *(Field(name, "?string") for name in self.facts)]
+
+
+FAILURES: Final = (
+    Failure(local_verbs.NOT_READY, "The agent cannot do that at the moment, see sentence.", ("hint",)),
+    Failure(local_verbs.BUSY, "Something else is going on, or you ask too often. Try again later.", ("hint",)),
+    Failure(
+        local_verbs.REFUSED_BY_POLICY, "A rule of the configuration, of the card or of SGP.32 is against it.", ("rule",)
+    ),
+    Failure(local_verbs.CARD_ERROR, "The card refused. sw: its status word or result code.", ("sw", "hint")),
+    Failure(local_verbs.NOT_AUTHORIZED, "The caller's user may not do that. needs: the group that may.", ("needs",)),
+    Failure(local_verbs.NOT_FOUND, "There is no such profile, eIM or message.", ("what",)),
+    Failure(local_verbs.INVALID, "A parameter has the right type and no usable value.", ("parameter",)),
+)
+
+
+_HEAD: Final = """\
+# ipad-agent: the IoT profile assistant (IPAd, GSMA SGP.32) of this device.
+# Times: at_s is seconds since 1970, age_s seconds ago by a clock that does not jump, negative for what is
+# still to come. Methods and fields may be added, so ignore those you do not know; none changes its meaning."""
+
+
+@cache
+def text() -> str:
+    """The interface in Varlink's language."""
+    parts = [_HEAD, f"interface {NAME}"]
+    for record in idl_types.reachable(
+        status_model.Status, status_model.Happening, status_model.Plan, status_model.DoctorItem
+    ):
+        declared = f"type {idl_types.name_of(record)} {idl_types.struct(idl_types.fields_of(record))}"
+        parts += ["", idl_types.comment(record.__doc__ or ""), declared]
+    for method in METHODS:
+        needs = "" if method.right is Right.READ else " Needs the right to act."
+        declared = f"method {method.name}{idl_types.struct([*method.takes])} -> {idl_types.struct([*method.gives])}"
+        parts += ["", idl_types.comment(method.doc + needs), declared]
+    for failure in FAILURES:
+        declared = f"error {failure.name} {idl_types.struct(failure.parameters)}"
+        parts += ["", idl_types.comment(failure.doc), declared]
+    return "\n".join(parts) + "\n"
+
+
+SERVICE_TEXT: Final = f"""# What every Varlink service can be asked.
+interface {SERVICE}
+
+method GetInfo() -> (vendor: string, product: string, version: string, url: string, interfaces: []string)
+
+method GetInterfaceDescription(interface: string) -> (description: string)
+
+error InterfaceNotFound (interface: string)
+
+error MethodNotFound (method: string)
+
+error MethodNotImplemented (method: string)
+
+error InvalidParameter (parameter: string)
+
+error PermissionDenied ()
+
+error ExpectedMore ()
+"""

@@ -1,0 +1,273 @@
+"""The AT commands the agent uses: how they are written and how their answers are read (3GPP TS 27.007).
+
+A ``Command`` is text plus what its answer looks like. Parsers take the answer's lines and raise ``LineDamaged`` for
+everything that cannot be an answer; they never guess between two candidates.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from ipad_agent.modem.errors import LineDamaged
+
+from .at_parser import Expectation, Result, ResultKind
+
+_HEX_BARE: Final = re.compile(r'("?)[0-9A-Fa-f]{1,20}\1')
+_DIGITS_BARE: Final = re.compile(r'("?)[0-9]{14,22}[Ff]{0,2}\1')
+_TEXT_BARE: Final = re.compile(r"[A-Za-z0-9][^:]{0,127}|[A-Za-z0-9 ]+: ?[^:]{1,120}")
+_APDU: Final = r'\s*(?:\d+\s*,\s*)?(\d+)\s*,\s*"?([0-9A-Fa-f]*)"?\s*'
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One AT command. ``name`` is what may be shown in messages: the text may hold identifiers or card traffic."""
+
+    text: str
+    name: str
+    deadline_s: float
+    answer: re.Pattern[str] | None = None
+    bare: re.Pattern[str] | None = None
+
+    @property
+    def expectation(self) -> Expectation:
+        return Expectation(self.text, self.answer, self.bare)
+
+
+def plain(text: str, *, deadline_s: float = 5.0) -> Command:
+    """A command without an answer of interest, such as ``AT+CMEE=1``; its own prefix is accepted as answer."""
+    name = re.match(r"AT[+^%#$!&*]?[A-Z0-9_]*", text, re.IGNORECASE)
+    prefix = re.match(r"AT([+^%#$!&*][A-Z0-9_]+)", text, re.IGNORECASE)
+    answer = re.compile(re.escape(prefix[1]) + r"\s*:", re.IGNORECASE) if prefix else None
+    return Command(text, name[0] if name else "AT", deadline_s, answer)
+
+
+def ping(*, deadline_s: float = 1.0) -> Command:
+    """``AT``."""
+    return Command("AT", "AT", deadline_s)
+
+
+def query(text: str, prefix: str, *, deadline_s: float = 5.0, bare: re.Pattern[str] | None = None) -> Command:
+    """A read command whose answer lines begin with ``prefix`` and a colon."""
+    return Command(text, text.split("=")[0].rstrip("?"), deadline_s, re.compile(re.escape(prefix) + r"\s*:"), bare)
+
+
+def text_query(text: str, *, deadline_s: float = 5.0) -> Command:
+    """A command such as ``AT+CGMI`` whose answer is free text, with or without a prefix."""
+    return query(text, text[2:], deadline_s=deadline_s, bare=_TEXT_BARE)
+
+
+def read_text(command: Command, lines: Sequence[str]) -> str:
+    """The first answer line without prefix and quotes; empty when there was none."""
+    if not lines:
+        return ""
+    line = lines[0]
+    if command.answer is not None and (prefix := command.answer.match(line)):
+        line = line[prefix.end() :]
+    return line.strip().strip('"').strip()
+
+
+# -- logical channels ------------------------------------------------------------------------------------------------
+def open_channel(aid: bytes, *, deadline_s: float) -> Command:
+    """``AT+CCHO``: opens a logical channel and selects ``aid`` (1 to 16 bytes) on it."""
+    if not 1 <= len(aid) <= 16:
+        raise ValueError(f"an AID of {len(aid)} bytes")
+    return Command(
+        f'AT+CCHO="{aid.hex().upper()}"', "AT+CCHO", deadline_s, re.compile(r"\+CCHO\s*:", re.IGNORECASE), _HEX_BARE
+    )
+
+
+def read_session_id(lines: Sequence[str]) -> str:
+    """The session id of ``AT+CCHO``, to be given back byte for byte: it may be ``1``, ten digits or sixteen hex."""
+    prefixed = [line for line in lines if line.startswith("+")]
+    candidates = {line.split(":", 1)[-1].strip() for line in (prefixed or lines)}
+    if len(candidates) != 1:
+        raise LineDamaged(f"AT+CCHO gave {len(candidates)} session ids")
+    session_id = candidates.pop()
+    if session_id.startswith('"') and session_id.endswith('"') and len(session_id) >= 2:
+        session_id = session_id[1:-1]
+    if not re.fullmatch(r"[0-9A-Za-z_.-]{1,32}", session_id):
+        raise LineDamaged("AT+CCHO gave something that is no session id")
+    return session_id
+
+
+def close_channel(session_id: str, *, deadline_s: float) -> Command:
+    """``AT+CCHC``."""
+    return Command(f"AT+CCHC={session_id}", "AT+CCHC", deadline_s, re.compile(r"\+CCHC\b", re.IGNORECASE))
+
+
+def generic_access(session_id: str, apdu: bytes, *, deadline_s: float, quoted: bool = True) -> Command:
+    """``AT+CGLA``: an APDU on the channel of this session."""
+    return Command(
+        f"AT+CGLA={session_id},{_counted(apdu, quoted)}",
+        "AT+CGLA",
+        deadline_s,
+        re.compile(r"\+CGLA\s*:", re.IGNORECASE),
+    )
+
+
+def sim_access(apdu: bytes, *, deadline_s: float, quoted: bool = True) -> Command:
+    """``AT+CSIM``: an APDU as it is, the logical channel in its CLA."""
+    return Command(f"AT+CSIM={_counted(apdu, quoted)}", "AT+CSIM", deadline_s, re.compile(r"\+CSIM\s*:", re.IGNORECASE))
+
+
+def _counted(apdu: bytes, quoted: bool) -> str:
+    text = apdu.hex().upper()
+    return f'{len(text)},"{text}"' if quoted else f"{len(text)},{text}"
+
+
+_APDU_ANSWER: Final = re.compile(r"\+(?:CGLA|CSIM)\s*:" + _APDU, re.IGNORECASE)
+
+
+def read_apdu(lines: Sequence[str]) -> bytes:
+    """The response APDU of ``+CGLA`` or ``+CSIM``: data and status word.
+
+    Accepts missing blanks and quotes and the extra flag some modems put first. The length counts hex characters and
+    must be right: it is the only guard against characters lost on the line.
+    """
+    if len(lines) != 1:
+        raise LineDamaged(f"{len(lines)} answers to one APDU")
+    match = _APDU_ANSWER.fullmatch(lines[0].strip())
+    if match is None:
+        raise LineDamaged("the answer to an APDU is not length and hex digits")
+    length, text = match[1], match[2]
+    if len(length) > 6 or int(length) != len(text) or len(text) % 2 or len(text) < 4:
+        raise LineDamaged(f"an APDU answer says {length[:7]} hex digits and has {len(text)}")
+    return bytes.fromhex(text)
+
+
+# -- identity --------------------------------------------------------------------------------------------------------
+def imei(*, deadline_s: float = 5.0) -> Command:
+    """``AT+CGSN``."""
+    return Command("AT+CGSN", "AT+CGSN", deadline_s, re.compile(r"\+CGSN\s*:"), _DIGITS_BARE)
+
+
+def read_digits(lines: Sequence[str], low: int, high: int) -> str | None:
+    """The one run of ``low`` to ``high`` digits in the answer (trailing F padding dropped), else None."""
+    found = set()
+    for line in lines:
+        found.update(re.findall(rf"(?<![0-9A-Fa-f])([0-9]{{{low},{high}}})[Ff]{{0,2}}(?![0-9A-Fa-f])", line))
+    return found.pop() if len(found) == 1 else None
+
+
+def iccid(text: str, *, deadline_s: float) -> Command:
+    """A vendor's ICCID command such as ``AT+QCCID``; answers come with a prefix of their own or bare."""
+    return Command(
+        text,
+        text.rstrip("?"),
+        deadline_s,
+        re.compile(r"[+^#%!$]?[A-Z]*(?:CCID|SCID|ICCID)\s*:", re.IGNORECASE),
+        _DIGITS_BARE,
+    )
+
+
+def read_iccid(lines: Sequence[str]) -> str | None:
+    """18 to 20 digits, padding removed, or None."""
+    return read_digits(lines, 18, 20)
+
+
+READ_EF_ICCID: Final = Command("AT+CRSM=176,12258,0,0,10", "AT+CRSM", 8.0, re.compile(r"\+CRSM\s*:", re.IGNORECASE))
+_CRSM: Final = re.compile(r'\+CRSM\s*:\s*(\d{1,3})\s*,\s*(\d{1,3})\s*(?:,\s*"?([0-9A-Fa-f]*)"?)?\s*', re.IGNORECASE)
+
+
+def read_ef_iccid(lines: Sequence[str]) -> str | None:
+    """The ICCID from EF_ICCID's ten bytes (nibbles swapped, F padded), or None."""
+    match = _CRSM.fullmatch(lines[0].strip()) if len(lines) == 1 else None
+    if match is None or int(match[1]) not in (0x90, 0x91, 0x9F) or not match[3] or len(match[3]) != 20:
+        return None
+    text = match[3].upper()
+    digits = "".join(text[i + 1] + text[i] for i in range(0, 20, 2)).rstrip("F")
+    return digits if digits.isdecimal() and 18 <= len(digits) <= 20 else None
+
+
+# -- state -----------------------------------------------------------------------------------------------------------
+SIM_STATE: Final = Command("AT+CPIN?", "AT+CPIN", 10.0, re.compile(r"\+CPIN\s*:"))
+FUNCTION_LEVEL: Final = Command("AT+CFUN?", "AT+CFUN", 5.0, re.compile(r"\+CFUN\s*:\s*\d"))
+
+
+def read_number(lines: Sequence[str]) -> int | None:
+    """The first number behind the colon of the first line, or None."""
+    match = re.match(r"[^:]*:\s*(\d{1,5})\b", lines[0]) if lines else None
+    return int(match[1]) if match else None
+
+
+def registration(name: str) -> Command:
+    """``AT+CEREG?`` and its relatives. Its unsolicited twin lacks the first number, so two bare numbers are asked."""
+    return Command(f"AT+{name}?", f"AT+{name}", 5.0, re.compile(rf"\+{re.escape(name)}\s*:\s*\d\s*,\s*\d"))
+
+
+def read_registration(lines: Sequence[str]) -> int | None:
+    """The state number: 1 home, 5 roaming, 3 denied and so on (3GPP TS 27.007 §10.1.22), or None."""
+    match = re.match(r"\+\w+\s*:\s*\d\s*,\s*(\d{1,2})\b", lines[0]) if len(lines) == 1 else None
+    return int(match[1]) if match else None
+
+
+OPERATOR_FORMAT_NUMERIC: Final = plain("AT+COPS=3,2")
+OPERATOR: Final = Command("AT+COPS?", "AT+COPS", 10.0, re.compile(r"\+COPS\s*:"))
+
+
+_APN: Final = re.compile(r"[A-Za-z0-9._-]{0,100}")
+
+
+def define_context(number: int, apn: str) -> Command | None:
+    """``AT+CGDCONT=1,"IP","iot.example"`` (3GPP TS 27.007 §10.1.1); None for what cannot be an APN (TS 23.003 §9.1):
+    nothing that a table says may become a command."""
+    return plain(f'AT+CGDCONT={number},"IP","{apn}"') if _APN.fullmatch(apn) else None
+
+
+def read_plmn(lines: Sequence[str]) -> str | None:
+    """The registered network as 5 or 6 digits, from a numeric (format 2) ``+COPS`` answer, or None."""
+    match = re.match(r'\+COPS\s*:\s*\d\s*,\s*2\s*,\s*"?(\d{5,6})"?\s*(?:,|$)', lines[0]) if len(lines) == 1 else None
+    return match[1] if match else None
+
+
+_TECHNOLOGY: Final = re.compile(r'\+COPS\s*:\s*\d\s*,\s*\d\s*,\s*(?:"[^"]*"|[^,"]*)\s*,\s*(\d{1,2})\b')
+
+
+def read_technology(lines: Sequence[str]) -> int | None:
+    """The access technology's number of a ``+COPS`` answer (3GPP TS 27.007 §7.3), or None."""
+    match = _TECHNOLOGY.match(lines[0]) if len(lines) == 1 else None
+    return int(match[1]) if match else None
+
+
+CME_MEANINGS: Final = {
+    0: "phone failure",
+    3: "operation not allowed",
+    4: "operation not supported",
+    10: "SIM not inserted",
+    11: "SIM PIN required",
+    12: "SIM PUK required",
+    13: "SIM failure",
+    14: "SIM busy",
+    15: "SIM wrong",
+    20: "memory full: no free logical channel",
+    22: "not found: no such application on the card",
+    50: "incorrect parameters",
+    100: "unknown error",
+    515: "please wait",
+}
+CME_BUSY: Final = frozenset({14, 256, 258, 515})
+CME_NO_SIM: Final = frozenset({10, 13})
+CME_NO_FREE_CHANNEL: Final = 20
+CME_NOT_FOUND: Final = 22
+_CME_TEXTS: Final = {
+    "sim not inserted": 10,
+    "sim pin required": 11,
+    "sim failure": 13,
+    "sim busy": 14,
+    "sim wrong": 15,
+    "memory full": 20,
+    "not found": 22,
+    "operation not allowed": 3,
+    "operation not supported": 4,
+    "incorrect parameters": 50,
+}
+
+
+def cme_code(final: Result) -> int | None:
+    """The number of a +CME ERROR, also of the common texts (AT+CMEE=2); None for other results."""
+    if final.kind is not ResultKind.CME:
+        return None
+    return final.code if final.code is not None else _CME_TEXTS.get(final.text.split(":", 1)[-1].strip().lower())

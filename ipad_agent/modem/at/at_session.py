@@ -1,0 +1,359 @@
+"""One command at a time over a byte stream: deadlines, answers, unsolicited results, and the way back into step.
+
+After a deadline the line is *dirty*: whatever still comes belongs to a command that was given up. Before the next
+command the session drains the line and asks ``AT`` until exactly one answer comes to one question; so a late answer
+is never taken for that of another command.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final
+
+from ipad_agent.errors import ModemError
+from ipad_agent.modem import events
+from ipad_agent.modem.errors import CommandRefused, CommandTimeout, LineDamaged, LinkDead, PortContention, PortLost
+from ipad_agent.modem.port.byte_stream import ByteStream
+
+from . import at_commands, at_parser
+from .at_commands import Command
+
+ESCAPE: Final = b"\x1b"
+_TICK_S: Final = 0.001  # sums of times are not exact; less than this is no time
+MAX_ECHO_OFFS: Final = 5  # a modem that echoes in spite of ATE0 is left alone
+
+LineTap = Callable[[str, bytes], None]
+_TAPS: Final[list[LineTap]] = []
+
+
+def tap(listener: LineTap) -> Callable[[], None]:
+    """Call ``listener(direction, data)`` for all bytes on the line, the direction being ``sent`` or ``received``; it
+    must be quick and must not raise. Returns the way to end that."""
+    _TAPS.append(listener)
+    return lambda: _TAPS.remove(listener)
+
+
+def _tell(direction: str, data: bytes) -> None:
+    for listener in tuple(_TAPS):
+        listener(direction, data)
+
+
+@dataclass(frozen=True, slots=True)
+class LinkTiming:
+    """Seconds of the recipe that brings a line back into step."""
+
+    quiet_after_timeout_s: float = 2.0
+    quiet_after_stray_s: float = 0.2
+    drain_limit_s: float = 10.0
+    ping_s: float = 1.0
+    pings: int = 5
+    settle_s: float = 0.1
+    escape_guard_s: float = 1.0
+
+
+@dataclass(slots=True)
+class _Flight:
+    command: Command
+    done: asyncio.Future[at_parser.Result]
+    lines: list[str] = field(default_factory=list)
+
+
+class AtSession:
+    """The AT dialogue on one open stream. When the stream is lost the session is over; open a new one.
+
+    ``contentions`` and ``stray_lines`` count for diagnostics, as does ``stats`` of the parser.
+    """
+
+    def __init__(self, stream: ByteStream, *, urcs: tuple[str, ...] = (), timing: LinkTiming | None = None) -> None:
+        self._stream = stream
+        self._parser = at_parser.AtParser(urcs=urcs)
+        self._timing = timing or LinkTiming()
+        self._lock = asyncio.Lock()
+        self._terminator = b"\r"
+        self._flight: _Flight | None = None
+        self._quiet_due_s = 0.0  # silence to wait for before the next command; 0 means in step
+        self._dirty_reason = ""
+        self._last_byte_at = 0.0
+        self._stray_since_ping = 0
+        self._prompted = False
+        self._contention: str | None = None
+        self._echoed = False
+        self._echo_offs = 0
+        self._subscribers: list[Callable[[str], None]] = []
+        self._loss_watchers: list[Callable[[], None]] = []
+        self.lost: ModemError | None = None
+        self.contentions = 0
+        self.stray_lines = 0
+        stream.start(self._on_data, self._on_lost)
+
+    @property
+    def stats(self) -> at_parser.LinkStats:
+        """How good the line is."""
+        return self._parser.stats
+
+    @property
+    def description(self) -> str:
+        return self._stream.description
+
+    def add_urcs(self, patterns: tuple[str, ...]) -> None:
+        """Know these whole-line patterns as unsolicited results from now on."""
+        self._parser.add_urcs(patterns)
+
+    def subscribe(self, callback: Callable[[str], None]) -> Callable[[], None]:
+        """Call ``callback`` with every unsolicited result; returns the function that ends it."""
+        self._subscribers.append(callback)
+        return lambda: self._subscribers.remove(callback)
+
+    async def wait_for(self, pattern: re.Pattern[str], *, deadline_s: float) -> str | None:
+        """The next unsolicited result that matches, or None after ``deadline_s``. Raises ``PortLost``."""
+        found: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+
+        def look(text: str) -> None:
+            if pattern.match(text) and not found.done():
+                found.set_result(text)
+
+        def give_up() -> None:
+            if not found.done():
+                found.set_exception(self.lost or PortLost("the port was closed"))
+
+        if self.lost is not None:
+            raise self.lost
+        unsubscribe = self.subscribe(look)
+        self._loss_watchers.append(give_up)
+        try:
+            async with asyncio.timeout(deadline_s):
+                return await found
+        except TimeoutError:
+            return None
+        finally:
+            unsubscribe()
+            self._loss_watchers.remove(give_up)
+
+    async def run(self, command: Command, *, deadline_s: float | None = None) -> tuple[str, ...]:
+        """Send one command, return the lines of its answer after OK.
+
+        Raises ``CommandRefused`` (another final result), ``CommandTimeout``, ``LineDamaged``, ``PortContention``,
+        ``LinkDead`` or ``PortLost``.
+        """
+        async with self._lock:
+            self._check_lost()
+            if self._contention is not None:
+                evidence, self._contention = self._contention, None
+                raise PortContention(f"another program uses the port: {evidence}")
+            if self._quiet_due_s:
+                await self._resync_because()
+            if self._echoed and self._echo_offs < MAX_ECHO_OFFS:
+                await self._echo_off()
+            return await self._exchange(command, deadline_s)
+
+    async def _echo_off(self) -> None:
+        self._echo_offs += 1
+        events.ECHO_RETURNED.emit()
+        try:
+            await self._exchange(at_commands.plain("ATE0", deadline_s=2.0))
+        except (CommandRefused, CommandTimeout, LineDamaged):
+            if self._quiet_due_s:
+                await self._resync_because()
+        self._echoed = False  # this was the echo of ATE0 itself
+
+    async def resync(self) -> None:
+        """Bring the line into step now, whatever its state; raises ``LinkDead`` when nothing answers."""
+        async with self._lock:
+            self._check_lost()
+            events.LINK_CHECKED.emit()
+            self._mark_dirty(self._timing.quiet_after_stray_s, "")
+            await self._resync()
+
+    async def close(self) -> None:
+        """End the session and close the stream."""
+        self._on_lost(PortLost("the port was closed"))
+        await self._stream.close()
+
+    # -- one exchange ------------------------------------------------------------------------------------------------
+    async def _exchange(self, command: Command, deadline_s: float | None = None) -> tuple[str, ...]:
+        limit_s = command.deadline_s if deadline_s is None else deadline_s
+        flight = _Flight(command, asyncio.get_running_loop().create_future())
+        self._flight = flight
+        self._parser.expect(command.expectation)
+        try:
+            async with asyncio.timeout(limit_s):
+                line = command.text.encode("ascii") + self._terminator
+                _tell("sent", line)
+                await self._stream.write(line)
+                final = await flight.done
+        except TimeoutError:
+            self._mark_dirty(self._timing.quiet_after_timeout_s, f"no answer to {command.name}")
+            raise CommandTimeout(f"no answer to {command.name} within {limit_s:g} s") from None
+        except BaseException:
+            # Given up half-way (cancelled, damaged, lost): what still comes must not meet the next command.
+            self._mark_dirty(self._timing.quiet_after_timeout_s, f"{command.name} was given up")
+            raise
+        finally:
+            self._flight = None
+            self._parser.expect(None)
+            if flight.done.done() and not flight.done.cancelled():
+                flight.done.exception()  # taken note of, whoever raised first
+        if final.kind is not at_parser.ResultKind.OK:
+            code = at_commands.cme_code(final)
+            meaning = at_commands.CME_MEANINGS.get(code, "") if code is not None else ""
+            raise CommandRefused(command.name, final.text, cme=code, meaning=meaning)
+        return tuple(flight.lines)
+
+    # -- received ----------------------------------------------------------------------------------------------------
+    def _on_data(self, data: bytes) -> None:
+        self._last_byte_at = asyncio.get_running_loop().time()
+        _tell("received", data)
+        for event in self._parser.feed(data):
+            self._take(event)
+
+    def _take(self, event: at_parser.AtEvent) -> None:
+        flight = self._flight
+        match event:
+            case at_parser.Data(text):
+                if flight is not None:
+                    flight.lines.append(text)
+                if text.startswith("+CPIN"):
+                    self._publish(text)  # the same line answers AT+CPIN? and announces a change
+            case at_parser.Urc(text):
+                self._publish(text)
+            case at_parser.Result():
+                if flight is not None and not flight.done.done():
+                    flight.done.set_result(event)
+                else:
+                    self._stray("a final result without a command")
+            case at_parser.Late():
+                self._fail(LineDamaged("an answer to an earlier command arrived"))
+                self._stray("an answer without a command")
+            case at_parser.Overlong():
+                self._fail(LineDamaged("a line arrived that is longer than any answer of a card"))
+                self._stray("an endless line")
+            case at_parser.Foreign(text):
+                self._foreign(text)
+            case at_parser.Prompt():
+                self._prompted = True
+                self._fail(LineDamaged("the modem asks for text ('> ')"))
+                self._stray("a prompt")
+            case at_parser.Unclassified():
+                self.stray_lines += 1
+            case at_parser.Echo():
+                self._echoed = self._echoed or flight is not None
+
+    def _publish(self, text: str) -> None:
+        for callback in tuple(self._subscribers):
+            callback(text)
+
+    def _stray(self, what: str) -> None:
+        self._stray_since_ping += 1
+        self.stray_lines += 1
+        self._mark_dirty(self._timing.quiet_after_stray_s, what)
+
+    def _foreign(self, text: str) -> None:
+        evidence = text.split(":")[0].split("=")[0].strip()[:40]
+        self.contentions += 1
+        events.CONTENTION.emit(evidence=evidence)
+        error = PortContention(f"another program uses the port: {evidence}")
+        if not self._fail(error):
+            self._contention = evidence
+        self._mark_dirty(self._timing.quiet_after_timeout_s, "another program's answer")
+
+    def _fail(self, error: ModemError) -> bool:
+        """End the command in flight with this error; False when there is none."""
+        if self._flight is None or self._flight.done.done():
+            return False
+        self._flight.done.set_exception(error)
+        return True
+
+    def _on_lost(self, error: ModemError) -> None:
+        if self.lost is not None:
+            return
+        self.lost = error
+        self._fail(error)
+        for watcher in tuple(self._loss_watchers):
+            watcher()
+
+    def _check_lost(self) -> None:
+        if self.lost is not None:
+            raise PortLost(self.lost.message) from self.lost
+
+    def _mark_dirty(self, quiet_s: float, reason: str) -> None:
+        if quiet_s > self._quiet_due_s:
+            self._quiet_due_s, self._dirty_reason = quiet_s, reason
+
+    # -- back into step ----------------------------------------------------------------------------------------------
+    async def _resync_because(self) -> None:
+        events.LINK_RESYNC.emit(reason=self._dirty_reason)
+        await self._resync()
+
+    async def _resync(self) -> None:
+        timing = self._timing
+        if self._prompted:
+            self._prompted = False
+            await self._write(ESCAPE)
+        await self._drain(self._quiet_due_s)
+        await self._write(b"\r")  # ends a command that was sent in part
+        await self._drain(timing.settle_s)
+        if not await self._ping_until_in_step():
+            # Perhaps the port is in data mode: the escape sequence needs silence on both sides (V.250).
+            await self._drain(timing.escape_guard_s)
+            await self._write(b"+++")
+            await asyncio.sleep(timing.escape_guard_s)
+            await self._write(b"\rATQ0V1\r")  # and perhaps results were switched off
+            await self._drain(timing.settle_s)
+            if not await self._ping_until_in_step() and not await self._try_line_feed():
+                raise LinkDead(f"no answer to AT on {self._stream.description}")
+        self._quiet_due_s, self._dirty_reason = 0.0, ""
+        self._echoed = False
+        with contextlib.suppress(CommandRefused):
+            await self._exchange(at_commands.plain("ATE0V1", deadline_s=2.0))
+        self._echoed = False
+        self._contention = None
+
+    async def _ping_until_in_step(self) -> bool:
+        """Ask AT until one question gets exactly one answer and silence after it.
+
+        Once a question went unanswered, its answer may still come: the silence has to be longer then.
+        """
+        timing = self._timing
+        silence_s = timing.quiet_after_stray_s
+        for _ in range(timing.pings):
+            self._stray_since_ping = 0
+            try:
+                await self._exchange(at_commands.ping(deadline_s=timing.ping_s))
+            except CommandRefused:
+                pass  # the rest of a broken command got its ERROR; that is an answer too
+            except (CommandTimeout, LineDamaged):
+                silence_s = timing.quiet_after_timeout_s
+                continue
+            await self._drain(silence_s)
+            if not self._stray_since_ping:
+                return True
+        return False
+
+    async def _try_line_feed(self) -> bool:
+        """A few modems take no command without a line feed; others take it for the beginning of the next one."""
+        self._terminator = b"\r\n"
+        if await self._ping_until_in_step():
+            return True
+        self._terminator = b"\r"
+        return False
+
+    async def _drain(self, quiet_s: float) -> None:
+        """Wait until nothing arrived for ``quiet_s`` seconds."""
+        loop = asyncio.get_running_loop()
+        self._last_byte_at = max(self._last_byte_at, loop.time())
+        limit = loop.time() + self._timing.drain_limit_s
+        while (left_s := min(self._last_byte_at + quiet_s, limit) - loop.time()) > _TICK_S:
+            await asyncio.sleep(left_s)
+            self._check_lost()
+
+    async def _write(self, data: bytes) -> None:
+        _tell("sent", data)
+        try:
+            async with asyncio.timeout(self._timing.ping_s):
+                await self._stream.write(data)
+        except TimeoutError:
+            raise LinkDead(f"{self._stream.description} takes no bytes") from None

@@ -1,0 +1,95 @@
+"""Whether the modem is registered in a network, and in which."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from ipad_agent.modem.errors import CommandRefused
+from ipad_agent.modem.modem_link import ModemLink
+
+from . import at_commands
+
+_STATES: Final = {
+    0: "not registered",
+    1: "registered at home",
+    2: "searching",
+    3: "denied",
+    4: "unknown",
+    5: "registered, roaming",
+    6: "registered for SMS only",
+    7: "registered for SMS only, roaming",
+    8: "emergency calls only",
+    90: "no UICC",
+}
+
+# 3GPP TS 27.007 §7.3 has EC-GSM-IoT for 8, which nobody operates; modules for LTE-M use that number for it.
+_TECHNOLOGIES: Final = {
+    0: "GSM",
+    1: "GSM",
+    2: "UMTS",
+    3: "EDGE",
+    4: "HSPA",
+    5: "HSPA",
+    6: "HSPA",
+    7: "LTE",
+    8: "LTE-M",
+    9: "NB-IoT",
+    10: "LTE (5G core)",
+    11: "5G",
+    12: "5G",
+    13: "LTE with 5G",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """``state`` as in 3GPP TS 27.007 §10.1.22; ``source`` is CEREG, CGREG, CREG or C5GREG."""
+
+    state: int
+    source: str
+
+    @property
+    def registered(self) -> bool:
+        """Whether data may flow."""
+        return self.state in (1, 5)
+
+    def __str__(self) -> str:
+        return f"{_STATES.get(self.state, f'state {self.state}')} ({self.source})"
+
+
+async def read(link: ModemLink) -> Registration | None:
+    """The best registration that any of the module's commands tells; None when none of them works."""
+    best: Registration | None = None
+    await link.ready()
+    for name in link.profile.queries.registration:
+        try:
+            state = at_commands.read_registration(await link.run(at_commands.registration(name)))
+        except CommandRefused:
+            continue
+        if state is None:
+            continue
+        found = Registration(state, name)
+        if found.registered:
+            return found
+        best = best or found
+    return best
+
+
+async def read_rplmn(link: ModemLink) -> str | None:
+    """The registered network's MCC and MNC as 5 or 6 digits, for ESipa rPLMN; None when unknown."""
+    try:
+        await link.run(at_commands.OPERATOR_FORMAT_NUMERIC)
+        return at_commands.read_plmn(await link.run(at_commands.OPERATOR))
+    except CommandRefused:
+        return None
+
+
+async def read_technology(link: ModemLink) -> str | None:
+    """The radio access in words; None when the modem does not tell, or is not registered."""
+    await link.ready()
+    try:
+        number = at_commands.read_technology(await link.run(at_commands.OPERATOR))
+    except CommandRefused:
+        return None
+    return None if number is None else _TECHNOLOGIES.get(number, f"access technology {number}")

@@ -1,0 +1,446 @@
+"""Module profiles: what a family of modems can do and how well that is known, one TOML file each (hw/modems/).
+
+Every value a file sets carries its evidence in the table ``[evidence]``, by key or for a whole table; a value
+without evidence, an unknown key or a wrong type is an error that names file and key.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+from typing import Any, Final
+
+from . import profile_value_checks as checks
+from .errors import ProfileError
+from .profile_value_checks import Check
+
+MAX_FILE_BYTES: Final = 65536
+GENERIC_NAME: Final = "generic-3gpp"
+
+
+class Grade(Enum):
+    """How well a value is known."""
+
+    CONFIRMED = "confirmed"  # measured by us, or stated by the maker
+    REPORTED = "reported"  # by a user or another program's source, see the link
+    GUESS = "guess"  # engineering judgement
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    grade: Grade
+    source: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Match:
+    """Regular expressions for the whole answers of AT+CGMI, +CGMM and +CGMR, upper and lower case alike."""
+
+    manufacturer: str | None = None
+    model: str | None = None
+    revision: str | None = None
+    usb: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Port:
+    """Where the AT port is: USB interface numbers, and the speeds of a UART."""
+
+    at_interface: int | None = None
+    second_at_interface: int | None = None
+    baud: tuple[int, ...] = (115200,)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UsbPorts:
+    """Which USB interfaces of these modules are AT ports. The second is for the agent where there is one: the first
+    is left to whoever makes the data connection."""
+
+    ids: tuple[str, ...]
+    at_interface: int
+    second_at_interface: int | None = None
+
+    @property
+    def interfaces(self) -> tuple[int, ...]:
+        """The AT ports in the order of preference."""
+        second = () if self.second_at_interface is None else (self.second_at_interface,)
+        return (*second, self.at_interface)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Init:
+    """Extra commands after the standard ones; a refusal is not fatal."""
+
+    commands: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Uicc:
+    """How the card is reached. ``order`` lists the ways to try: cgla, csim."""
+
+    order: tuple[str, ...] = ("cgla", "csim")
+    quote_hex: bool = True
+    cla_on_cgla: str = "zero"
+    le_on_case4: bool = False
+    max_data_bytes: int = 255
+    small_session_ids: bool = True
+    lock: tuple[str, ...] = ()
+    unlock: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deadlines:
+    """Seconds."""
+
+    line_s: float = 5.0
+    open_s: float = 30.0
+    close_s: float = 30.0
+    apdu_s: float = 60.0
+    last_block_s: float = 240.0
+    sim_ready_s: float = 30.0
+    refresh_wait_s: float = 15.0
+    port_return_s: float = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Events:
+    """Whole-line regular expressions: ``sim_ready`` says that the SIM was (re)initialised, ``other`` is just known."""
+
+    sim_ready: tuple[str, ...] = (r"\+CPIN: ?READY",)
+    other: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Queries:
+    """Commands that tell the ICCID, in the order of trying, and the registration, best first."""
+
+    iccid: tuple[str, ...] = ("AT+CCID", "AT+ICCID")
+    registration: tuple[str, ...] = ("CEREG", "CGREG", "CREG")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refresh:
+    """What a REFRESH of the card does here."""
+
+    modem_executes: bool | None = None
+    re_enumerates: bool | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rung:
+    """One rung of the reset ladder. ``restore`` is sent in any case, also when ``commands`` fail half-way."""
+
+    rung: int
+    commands: tuple[str, ...] = ()
+    pause_s: float = 2.0
+    restore: tuple[str, ...] = ()
+    writes_nvm: bool = False
+    port_may_vanish: bool = False
+
+
+STANDARD_LADDER: Final = {
+    0: Rung(rung=0),
+    2: Rung(rung=2, commands=("AT+CFUN=4",), restore=("AT+CFUN=1",)),
+    3: Rung(rung=3, commands=("AT+CFUN=0",), restore=("AT+CFUN=1",), port_may_vanish=True),
+    5: Rung(rung=5, commands=("AT+CFUN=1,1",), pause_s=5.0, port_may_vanish=True),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModuleProfile:
+    """Everything the agent knows about a family of modems."""
+
+    name: str
+    title: str = ""
+    match: Match = field(default_factory=Match)
+    port: Port = field(default_factory=Port)
+    usb: tuple[UsbPorts, ...] = ()
+    init: Init = field(default_factory=Init)
+    uicc: Uicc = field(default_factory=Uicc)
+    deadlines: Deadlines = field(default_factory=Deadlines)
+    events: Events = field(default_factory=Events)
+    queries: Queries = field(default_factory=Queries)
+    refresh: Refresh = field(default_factory=Refresh)
+    ladder: Mapping[int, Rung] = field(default_factory=lambda: dict(STANDARD_LADDER))
+    evidence: Mapping[str, Evidence] = field(default_factory=dict)
+
+    def matches(self, manufacturer: str, model: str, revision: str) -> int:
+        """How well the profile fits: 0 does not fit, 1 fits anything, more is more specific."""
+        if self.usb and self.match == Match():
+            return 0  # a file that only says where ports are
+        score = 1
+        criteria = ((self.match.manufacturer, manufacturer), (self.match.model, model), (self.match.revision, revision))
+        for weight, (pattern, answer) in zip((1, 2, 4), criteria, strict=True):
+            if pattern is not None:
+                if re.fullmatch(pattern, answer, re.IGNORECASE) is None:
+                    return 0
+                score += weight
+        return score
+
+    @property
+    def usb_ports(self) -> tuple[UsbPorts, ...]:
+        """Where the AT ports are, from ``[match]`` with ``[port]`` and from ``[[usb]]``."""
+        if not self.match.usb or self.port.at_interface is None:
+            return self.usb
+        own = UsbPorts(
+            ids=self.match.usb,
+            at_interface=self.port.at_interface,
+            second_at_interface=self.port.second_at_interface,
+        )
+        return (own, *self.usb)
+
+
+GENERIC: Final = ModuleProfile(name=GENERIC_NAME, title="Any module that follows 3GPP TS 27.007")
+
+
+# -- the schema: what may stand in a file ------------------------------------------------------------------------------
+_USB_ID: Final = checks.matching(r"[0-9a-f]{4}:[0-9a-f]{4}", "vendor:product in lower-case hex")
+_SCHEMA: Final[Mapping[str, tuple[type, Mapping[str, Check]]]] = {
+    "match": (
+        Match,
+        {
+            "manufacturer": checks.pattern,
+            "model": checks.pattern,
+            "revision": checks.pattern,
+            "usb": checks.list_of(_USB_ID),
+        },
+    ),
+    "port": (
+        Port,
+        {
+            "at_interface": checks.integer(0, 31),
+            "second_at_interface": checks.integer(0, 31),
+            "baud": checks.nonempty(checks.list_of(checks.integer(1200, 4_000_000))),
+        },
+    ),
+    "init": (Init, {"commands": checks.list_of(checks.command)}),
+    "uicc": (
+        Uicc,
+        {
+            "order": checks.nonempty(checks.list_of(checks.choice("cgla", "csim"))),
+            "quote_hex": checks.flag,
+            "cla_on_cgla": checks.choice("zero", "session"),
+            "le_on_case4": checks.flag,
+            "max_data_bytes": checks.integer(60, 255),
+            "small_session_ids": checks.flag,
+            "lock": checks.list_of(checks.command),
+            "unlock": checks.list_of(checks.command),
+        },
+    ),
+    "deadlines": (
+        Deadlines,
+        {
+            "line_s": checks.seconds(60),
+            "open_s": checks.seconds(120),
+            "close_s": checks.seconds(120),
+            "apdu_s": checks.seconds(600),
+            "last_block_s": checks.seconds(1200),
+            "sim_ready_s": checks.seconds(600),
+            "refresh_wait_s": checks.seconds(600),
+            "port_return_s": checks.seconds(600),
+        },
+    ),
+    "events": (
+        Events,
+        {"sim_ready": checks.nonempty(checks.list_of(checks.pattern)), "other": checks.list_of(checks.pattern)},
+    ),
+    "queries": (
+        Queries,
+        {
+            "iccid": checks.list_of(checks.command),
+            "registration": checks.nonempty(checks.list_of(checks.choice("CEREG", "CGREG", "CREG", "C5GREG"))),
+        },
+    ),
+    "refresh": (Refresh, {"modem_executes": checks.flag, "re_enumerates": checks.flag}),
+}
+_RUNG_KEYS: Final[Mapping[str, Check]] = {
+    "rung": checks.integer(0, 5),
+    "commands": checks.list_of(checks.command),
+    "pause_s": checks.seconds(120),
+    "restore": checks.list_of(checks.command),
+    "writes_nvm": checks.flag,
+    "port_may_vanish": checks.flag,
+}
+_USB_KEYS: Final[Mapping[str, Check]] = {
+    "ids": checks.nonempty(checks.list_of(_USB_ID)),
+    "at_interface": checks.integer(0, 31),
+    "second_at_interface": checks.integer(0, 31),
+}
+_RADIO_OFF: Final = re.compile(r"AT\+CFUN=(0|4)(,0)?", re.IGNORECASE)
+_TOP_KEYS: Final = ("title", "evidence", "reset", "usb", *_SCHEMA)
+
+
+def parse(text: str, *, name: str, place: str) -> ModuleProfile:
+    """Read one profile. ``place`` names the file in errors. Raises ``ProfileError`` and nothing else."""
+    try:
+        document = tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError, ValueError) as error:
+        raise ProfileError(place, f"is no TOML: {error}") from None
+    return build(document, name=name, place=place)
+
+
+def build(document: Mapping[str, Any], *, name: str, place: str) -> ModuleProfile:
+    """From the tables of a file; raises ``ProfileError`` and nothing else."""
+    _refuse_unknown(document, _TOP_KEYS, place, "")
+    sections: dict[str, Any] = {}
+    set_keys: list[str] = []
+    for section, (kind, keys) in _SCHEMA.items():
+        if section in document:
+            values = _read_table(document[section], keys, place, section)
+            set_keys += [f"{section}.{key}" for key in values]
+            sections[section] = kind(**values)
+    if "reset" in document:
+        sections["ladder"] = _read_ladder(document["reset"], place)
+        set_keys += [f"reset.{rung}" for rung in sections["ladder"]]
+    if "usb" in document:
+        sections["usb"] = _read_usb(document["usb"], place)
+        set_keys += [f"usb.{usb_id}" for ports in sections["usb"] for usb_id in ports.ids]
+    title = _checked(checks.text, document["title"], place, "title") if "title" in document else name
+    evidence = _read_evidence(document.get("evidence", {}), set_keys, place)
+    return ModuleProfile(name=name, title=title, evidence=evidence, **sections)
+
+
+def _read_table(table: object, keys: Mapping[str, Check], place: str, section: str) -> dict[str, Any]:
+    if not isinstance(table, dict):
+        raise ProfileError(f"{place}: {section}", "needs a table")
+    _refuse_unknown(table, keys, place, section + ".")
+    return {key: _checked(keys[key], value, place, f"{section}.{key}") for key, value in table.items()}
+
+
+def _read_ladder(entries: object, place: str) -> dict[int, Rung]:
+    if not isinstance(entries, list):
+        raise ProfileError(f"{place}: reset", "needs [[reset]] tables")
+    ladder: dict[int, Rung] = {}
+    for number, entry in enumerate(entries, start=1):
+        values = _read_table(entry, _RUNG_KEYS, place, f"reset[{number}]")
+        if "rung" not in values or values["rung"] in ladder:
+            raise ProfileError(f"{place}: reset[{number}].rung", "is missing or used twice")
+        rung = Rung(**values)
+        if rung.rung and not (rung.commands or rung.restore):
+            raise ProfileError(f"{place}: reset[{number}].commands", "is missing; only rung 0 does nothing but wait")
+        if any(_RADIO_OFF.fullmatch(command) for command in rung.commands) and not rung.restore:
+            raise ProfileError(f"{place}: reset[{number}].restore", "is missing; what switches the radio off must end")
+        ladder[rung.rung] = rung
+    return dict(sorted(ladder.items()))
+
+
+def _read_usb(entries: object, place: str) -> tuple[UsbPorts, ...]:
+    if not isinstance(entries, list):
+        raise ProfileError(f"{place}: usb", "needs [[usb]] tables")
+    found: list[UsbPorts] = []
+    known: set[str] = set()
+    for number, entry in enumerate(entries, start=1):
+        values = _read_table(entry, _USB_KEYS, place, f"usb[{number}]")
+        for name in ("ids", "at_interface"):
+            if name not in values:
+                raise ProfileError(f"{place}: usb[{number}].{name}", "is missing")
+        ports = UsbPorts(**values)
+        if ports.second_at_interface == ports.at_interface:
+            raise ProfileError(f"{place}: usb[{number}].second_at_interface", "is the first one again")
+        if len(set(ports.ids)) < len(ports.ids) or known & set(ports.ids):
+            raise ProfileError(f"{place}: usb[{number}].ids", "names a module twice")
+        known |= set(ports.ids)
+        found.append(ports)
+    return tuple(found)
+
+
+def _read_evidence(table: object, set_keys: Iterable[str], place: str) -> dict[str, Evidence]:
+    if not isinstance(table, dict):
+        raise ProfileError(f"{place}: evidence", "needs a table")
+    evidence: dict[str, Evidence] = {}
+    for key, entry in table.items():
+        values = _read_table(
+            entry, {"grade": checks.choice(*(g.value for g in Grade)), "source": checks.text}, place, f"evidence.{key}"
+        )
+        if set(values) != {"grade", "source"}:
+            raise ProfileError(f"{place}: evidence.{key}", "needs grade and source")
+        evidence[key] = Evidence(Grade(values["grade"]), values["source"])
+    keys = tuple(set_keys)
+    for key in keys:
+        if key not in evidence and key.split(".")[0] not in evidence:
+            raise ProfileError(f"{place}: {key}", "has no evidence; add it to [evidence] by this key or by its table")
+    for key in evidence:
+        if not any(key in (known, known.split(".")[0]) for known in keys):
+            raise ProfileError(f"{place}: evidence.{key}", "is evidence for a value that the file does not set")
+    return evidence
+
+
+def _refuse_unknown(table: Mapping[str, object], known: Iterable[str], place: str, prefix: str) -> None:
+    allowed = tuple(known)
+    for key in table:
+        if key not in allowed:
+            raise ProfileError(f"{place}: {prefix}{key}", "is an unknown key", allowed=", ".join(allowed))
+
+
+def _checked(check: Check, value: object, place: str, key: str) -> Any:
+    try:
+        return check(value)
+    except ValueError as error:
+        raise ProfileError(f"{place}: {key}", str(error)) from None
+
+
+# -- the collection ----------------------------------------------------------------------------------------------------
+@dataclass(frozen=True, slots=True)
+class ProfileSet:
+    """The profiles found, and what was wrong with the files that had to be left out."""
+
+    profiles: tuple[ModuleProfile, ...]
+    problems: tuple[ProfileError, ...] = ()
+
+    def choose(self, manufacturer: str, model: str, revision: str) -> ModuleProfile:
+        """The most specific profile that fits; the built-in generic one when none does."""
+        scored = [(profile.matches(manufacturer, model, revision), profile) for profile in self.profiles]
+        best = max(scored, key=lambda pair: pair[0], default=(0, GENERIC))
+        return best[1] if best[0] else GENERIC
+
+    def named(self, name: str) -> ModuleProfile | None:
+        """The profile of this name, which is the file's name without ``.toml``."""
+        return next((profile for profile in self.profiles if profile.name == name), None)
+
+
+def search_path(configured: Path | None = None) -> tuple[Path, ...]:
+    """The folders that may hold profiles, the more particular first."""
+    folders = [
+        Path(sys.prefix) / "share" / "ipad-agent" / "modems",
+        Path("/usr/share/ipad-agent/modems"),
+        Path(__file__).resolve().parents[2] / "hw" / "modems",
+    ]
+    return tuple(([configured] if configured is not None else []) + folders)
+
+
+def load(folders: Iterable[Path]) -> ProfileSet:
+    """Read all profiles. A file in an earlier folder hides one of the same name in a later folder.
+
+    A broken file is left out and reported: one bad file must not take the device's modem away.
+    """
+    found: dict[str, ModuleProfile | None] = {}
+    problems: list[ProfileError] = []
+    for folder in folders:
+        for path in sorted(folder.glob("*.toml")):
+            if path.stem in found:
+                continue
+            try:
+                found[path.stem] = load_file(path)
+            except ProfileError as error:
+                problems.append(error)
+    return ProfileSet(tuple(profile for profile in found.values() if profile is not None), tuple(problems))
+
+
+def load_file(path: Path) -> ModuleProfile:
+    """Read one file; raises ``ProfileError``."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_FILE_BYTES + 1)
+        text = data.decode("utf-8")
+    except OSError as error:
+        raise ProfileError(str(path), f"cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise ProfileError(str(path), "is no UTF-8") from None
+    if len(data) > MAX_FILE_BYTES:
+        raise ProfileError(str(path), f"is larger than {MAX_FILE_BYTES} bytes")
+    return parse(text, name=path.stem, place=str(path))

@@ -1,0 +1,166 @@
+"""The serial port: pyserial opens, locks and configures it; the event loop reads the descriptor."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import os
+import termios
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import serial
+
+from ipad_agent.errors import ModemError
+from ipad_agent.modem import events
+from ipad_agent.modem.errors import PortBusy, PortLost, PortUnavailable
+
+from .port_lock import DEFAULT_LOCK_FOLDER, PortLock, holders
+
+_READ_BYTES: Final = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class SerialSettings:
+    """``path`` should be a stable name (/dev/serial/by-id/…, by-path/…): numbers change when a modem restarts.
+
+    ``baud_rates`` are tried in turn when nothing answers; a USB port ignores them.
+    """
+
+    path: Path
+    baud_rates: tuple[int, ...] = (115200,)
+    rtscts: bool = False
+    lock_folder: Path = DEFAULT_LOCK_FOLDER
+
+
+class SerialPortOpener:
+    """Opens the configured port; keeps the speed that is to be tried."""
+
+    def __init__(self, settings: SerialSettings) -> None:
+        self._settings = settings
+        self._attempt = 0
+
+    async def open(self) -> SerialStream:
+        """Lock and open the port at the current speed; raises ``PortUnavailable`` or ``PortBusy``."""
+        rates = self._settings.baud_rates
+        return SerialStream.open(self._settings, baud_rate=rates[self._attempt % len(rates)])
+
+    def note_silence(self) -> None:
+        """Take the next speed."""
+        self._attempt += 1
+
+
+class SerialStream:
+    """An open serial port as ``ByteStream``."""
+
+    def __init__(self, port: serial.Serial, lock: PortLock, description: str) -> None:
+        self._port = port
+        self._lock = lock
+        self._fd: int = port.fileno()
+        self._description = description
+        self._on_data: Callable[[bytes], None] | None = None
+        self._on_lost: Callable[[ModemError], None] | None = None
+        self._lost: PortLost | None = None
+        self._writer: asyncio.Future[None] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    @property
+    def description(self) -> str:
+        return self._description
+
+    @classmethod
+    def open(cls, settings: SerialSettings, *, baud_rate: int) -> SerialStream:
+        """Open now. Blocks for microseconds only: the port is opened without waiting for a carrier."""
+        device = Path(os.path.realpath(settings.path))
+        if not device.exists():
+            raise PortUnavailable(f"{settings.path} does not exist")
+        lock = PortLock(device, settings.lock_folder)
+        lock.acquire()
+        try:
+            port = serial.Serial(str(device), baud_rate, timeout=0, exclusive=True, rtscts=settings.rtscts)
+        except (OSError, termios.error, ValueError) as error:  # SerialException is an OSError
+            lock.release()
+            raise _open_error(settings.path, device, error) from error
+        return cls(port, lock, str(settings.path))
+
+    def start(self, on_data: Callable[[bytes], None], on_lost: Callable[[ModemError], None]) -> None:
+        """See ``ByteStream``."""
+        self._on_data, self._on_lost = on_data, on_lost
+        self._loop = asyncio.get_running_loop()
+        self._loop.add_reader(self._fd, self._readable)
+
+    async def write(self, data: bytes) -> None:
+        """See ``ByteStream``."""
+        loop = asyncio.get_running_loop()
+        while data:
+            if self._lost is not None:
+                raise PortLost(self._lost.message)
+            try:
+                data = data[os.write(self._fd, data) :]
+            except BlockingIOError:
+                self._writer = loop.create_future()
+                loop.add_writer(self._fd, self._writable)
+                try:
+                    await self._writer
+                finally:
+                    self._writer = None
+                    if self._lost is None:  # else the number may belong to another file by now
+                        loop.remove_writer(self._fd)
+            except OSError as error:
+                raise self._lose(error.strerror or str(error)) from error
+
+    async def close(self) -> None:
+        """See ``ByteStream``."""
+        self._on_data = self._on_lost = None
+        self._lose("it was closed")
+
+    def _readable(self) -> None:
+        try:
+            data = os.read(self._fd, _READ_BYTES)
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError as error:
+            self._lose(error.strerror or str(error))
+            return
+        if not data:  # hang-up: a descriptor that stays readable for ever without data
+            self._lose("it hung up")
+        elif self._on_data is not None:
+            self._on_data(data)
+
+    def _writable(self) -> None:
+        if self._writer is not None and not self._writer.done():
+            self._writer.set_result(None)
+
+    def _lose(self, reason: str) -> PortLost:
+        if self._lost is not None:
+            return self._lost
+        error = self._lost = PortLost(f"the port {self._description} is lost: {reason}")
+        if self._loop is not None:
+            self._loop.remove_reader(self._fd)
+            self._loop.remove_writer(self._fd)
+        self._writable()
+        with contextlib.suppress(termios.error, OSError):
+            # Without this, closing may wait half a minute for bytes that a dead modem will never take.
+            termios.tcflush(self._fd, termios.TCIOFLUSH)
+        with contextlib.suppress(OSError, termios.error):
+            self._port.close()
+        self._lock.release()
+        if self._on_lost is not None:
+            events.PORT_LOST.emit(port=self._description, reason=reason)
+            self._on_lost(error)
+        return error
+
+
+def _open_error(path: Path, device: Path, error: Exception) -> PortUnavailable:
+    number = getattr(error, "errno", None)
+    others = ", ".join(f"{name} (process {pid})" for pid, name in holders(device))
+    if number in (errno.EBUSY, errno.EAGAIN) or "exclusively lock" in str(error):
+        return PortBusy(f"{path} is in use" + (f" by {others}" if others else ""))
+    if number in (errno.EACCES, errno.EPERM):
+        return PortUnavailable(
+            f"no permission for {path}", hint="Add the agent's user to the group of the port (dialout)."
+        )
+    return PortUnavailable(f"{path} cannot be opened: {getattr(error, 'strerror', None) or error}")

@@ -1,0 +1,40 @@
+"""Logical channels by AT+CCHO, +CGLA and +CCHC: the modem opens the channel and puts its number into CLA."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ipad_agent.modem.at import at_commands
+from ipad_agent.modem.modem_link import ModemLink
+
+from .logical_channel import LogicalChannel, class_on_channel
+
+
+class CglaChannel(LogicalChannel):
+    """A session id, an opaque text that is given back as it came."""
+
+    description = "CGLA"
+
+    async def _transmit(self, apdu: bytes, deadline_s: float) -> bytes:
+        uicc = self._link.profile.uicc
+        if uicc.cla_on_cgla == "session" and self.handle.isdecimal() and int(self.handle) <= 19:
+            apdu = class_on_channel(apdu, int(self.handle))
+        command = at_commands.generic_access(self.handle, apdu, deadline_s=deadline_s, quoted=uicc.quote_hex)
+        return at_commands.read_apdu(await self._link.run(command))
+
+    async def _shut(self) -> None:
+        await close_session(self._link, self.handle)
+
+
+async def open_cgla(
+    link: ModemLink, aid: bytes, *, on_unusable: Callable[[str], None], on_closed: Callable[[], None]
+) -> CglaChannel:
+    """Open a channel with ``aid`` selected; raises errors of the modem side."""
+    command = at_commands.open_channel(aid, deadline_s=link.profile.deadlines.open_s)
+    session_id = at_commands.read_session_id(await link.run(command))
+    return CglaChannel(link, session_id, on_unusable=on_unusable, on_closed=on_closed)
+
+
+async def close_session(link: ModemLink, session_id: str) -> None:
+    """AT+CCHC; raises errors of the modem side (``CommandRefused`` for an unknown session is normal)."""
+    await link.run(at_commands.close_channel(session_id, deadline_s=link.profile.deadlines.close_s))

@@ -1,0 +1,113 @@
+"""What the two kinds of logical channel share: when they are gone, and what a failure means."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import ClassVar, Final
+
+from ipad_agent.card.apdu_channel import ChannelLost, ChannelRefused, LossReason
+from ipad_agent.errors import ModemError
+from ipad_agent.modem import events
+from ipad_agent.modem.at import at_commands
+from ipad_agent.modem.errors import CommandRefused, CommandTimeout, LineDamaged, PortContention
+from ipad_agent.modem.modem_link import ModemLink
+
+MAX_CHANNEL: Final = 19
+
+
+class NoFreeChannel(ChannelRefused):
+    """The card has no free logical channel; leaked ones may be swept."""
+
+
+class LogicalChannel(ABC):
+    """One open channel; ``ApduChannel`` over AT.
+
+    ``on_unusable`` hears that this kind of way damages what it carries, ``on_closed`` that nothing is left to close.
+    """
+
+    description: ClassVar[str]
+
+    def __init__(
+        self, link: ModemLink, handle: str, *, on_unusable: Callable[[str], None], on_closed: Callable[[], None]
+    ) -> None:
+        self.handle = handle
+        self.select_response = b""
+        self.le_on_case4 = link.profile.uicc.le_on_case4
+        self.max_data_bytes = link.profile.uicc.max_data_bytes
+        self._link = link
+        self._generation = link.generation
+        self._on_unusable = on_unusable
+        self._on_closed = on_closed
+        self._usable = True
+        self._proven = False
+
+    @abstractmethod
+    async def _transmit(self, apdu: bytes, deadline_s: float) -> bytes:
+        """Send one command APDU whose CLA has channel bits zero; raises errors of the modem side."""
+
+    @abstractmethod
+    async def _shut(self) -> None:
+        """Close the channel on the card; raises errors of the modem side."""
+
+    async def transceive(self, apdu: bytes, *, deadline_s: float) -> bytes:
+        """See ``ApduChannel``. Any failure ends the channel: what the card made of the APDU is not known."""
+        if not self._usable or self._generation != self._link.generation:
+            raise ChannelLost("the channel is gone", reason=LossReason.CLOSED, may_have_executed=False)
+        self._usable = False
+        try:
+            answer = await self._transmit(apdu, deadline_s)
+        except ModemError as error:
+            loss = _loss(error)
+            if loss.reason is LossReason.REFUSED and not self._proven:
+                self._on_unusable("refused the first APDU")
+            raise loss from error
+        self._usable = self._proven = True
+        return answer
+
+    async def close(self) -> None:
+        """See ``ApduChannel``. When closing fails the owner's record stays and the channel is closed later."""
+        self._usable = False
+        if self._generation != self._link.generation or self._link.session is None:
+            return
+        try:
+            await self._shut()
+        except CommandRefused:
+            pass  # the card does not know the channel any more
+        except ModemError:
+            return
+        self._on_closed()
+        for text in self._link.profile.uicc.unlock:
+            try:
+                await self._link.run(at_commands.plain(text))
+            except ModemError as error:
+                events.INIT_REFUSED.emit(command=text, reason=error.message)
+
+    def note_unusable(self, reason: str) -> None:
+        """See ``ApduChannel``."""
+        self._on_unusable(reason)
+
+
+def class_on_channel(apdu: bytes, channel: int) -> bytes:
+    """The command with its logical channel in CLA (ETSI TS 102 221 §10.1.1): 0 to 3 in two bits, 4 to 19 in four."""
+    cla = apdu[0]
+    if cla & 0x7F:
+        raise ValueError(f"CLA {cla:02X} has channel or other bits set already")
+    if 0 <= channel <= 3:
+        return bytes([cla | channel]) + apdu[1:]
+    if 4 <= channel <= MAX_CHANNEL:
+        return bytes([cla | 0x40 | (channel - 4)]) + apdu[1:]
+    raise ValueError(f"there is no logical channel {channel}")
+
+
+def _loss(error: ModemError) -> ChannelLost:
+    match error:
+        case CommandRefused():
+            reason = LossReason.REFUSED
+        case CommandTimeout():
+            reason = LossReason.TIMEOUT
+        case LineDamaged() | PortContention():
+            reason = LossReason.DAMAGED
+        case _:
+            reason = LossReason.PORT
+    return ChannelLost(f"the channel is lost: {error.message}", reason=reason)

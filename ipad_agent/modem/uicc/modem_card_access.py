@@ -1,0 +1,323 @@
+"""``CardAccess`` over AT: finds a way to the card, keeps its logical channel tidy, climbs the reset ladder."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Final
+
+from ipad_agent.card.apdu_channel import (
+    AidNotFound,
+    ApduChannel,
+    CardNotReady,
+    ChannelLost,
+    ChannelRefused,
+    ModemIdentity,
+    RecoveryPlan,
+)
+from ipad_agent.errors import CardError, ModemError
+from ipad_agent.modem import events
+from ipad_agent.modem.at import at_commands
+from ipad_agent.modem.at import network_registration as registration
+from ipad_agent.modem.at import signal_quality as signal
+from ipad_agent.modem.at.at_session import LinkTiming
+from ipad_agent.modem.at.network_registration import Registration
+from ipad_agent.modem.at.signal_quality import Signal
+from ipad_agent.modem.errors import CommandRefused, CommandTimeout, LineDamaged
+from ipad_agent.modem.modem_link import ModemLink
+from ipad_agent.modem.module_profile import ModuleProfile, ProfileSet
+from ipad_agent.modem.port.byte_stream import PortOpener
+
+from . import csim_channel
+from .cgla_channel import CglaChannel, close_session, open_cgla
+from .channel_record import ChannelMemory, ChannelRecord, VolatileChannelMemory
+from .csim_channel import CsimChannel, open_csim
+from .logical_channel import NoFreeChannel
+from .reset_ladder import ResetLadder
+
+_BUSY_DELAYS_S: Final = (0.5, 1.0, 2.0, 4.0, 4.0, 4.0)
+_SWEPT_CHANNELS: Final = (1, 2, 3)
+
+
+class ModemCardAccess:
+    """The card behind one AT port.
+
+    ``boot_id`` names this boot of the gateway, for the validity of ``memory``. Without ``consent_nvm_writes`` no rung
+    that writes to the module's permanent memory is climbed. ``forced_way`` is the only way to be tried (``cgla`` or
+    ``csim``), whatever the profile says. ``restore_function`` switches a modem found in AT+CFUN=0
+    or 4 to full function.
+    """
+
+    def __init__(
+        self,
+        opener: PortOpener,
+        profiles: ProfileSet,
+        *,
+        memory: ChannelMemory | None = None,
+        boot_id: str = "",
+        consent_nvm_writes: bool = False,
+        forced_profile: ModuleProfile | None = None,
+        forced_way: str | None = None,
+        restore_function: bool = True,
+        timing: LinkTiming | None = None,
+    ) -> None:
+        self._link = ModemLink(
+            opener, profiles, forced_profile=forced_profile, restore_function=restore_function, timing=timing
+        )
+        self._memory = memory if memory is not None else VolatileChannelMemory()
+        self._boot_id = boot_id
+        self._consent_nvm_writes = consent_nvm_writes
+        self._ladder = ResetLadder(self._link, consent_nvm_writes=consent_nvm_writes, read_iccid=self.read_iccid)
+        self._profile_seen: ModuleProfile | None = None
+        self._forced_way = forced_way
+        self._ways: list[str] = []
+        self._iccid_query: str | None = None
+        self._swept_in_generation = -1
+
+    # -- what the modem itself tells ---------------------------------------------------------------------------------
+    async def identity(self) -> ModemIdentity:
+        """See ``CardAccess``."""
+        return await self._link.identity()
+
+    def recovery_plan(self) -> RecoveryPlan:
+        """See ``CardAccess``."""
+        profile = self._link.profile
+        return RecoveryPlan(
+            wait_s=profile.deadlines.sim_ready_s,
+            rungs=self._ladder.rungs(),
+            modem_refreshes=profile.refresh.modem_executes is not False,
+        )
+
+    @property
+    def profile(self) -> ModuleProfile:
+        """The profile in force; the generic one until the module was asked."""
+        return self._link.profile
+
+    async def read_iccid(self) -> str | None:
+        """See ``CardAccess``. Tries the profile's commands, then EF_ICCID by AT+CRSM."""
+        await self._link.ready()
+        known = self._link.profile.queries.iccid
+        for text in sorted(known, key=lambda candidate: candidate != self._iccid_query):
+            command = at_commands.iccid(text, deadline_s=self._link.profile.deadlines.line_s)
+            try:
+                iccid = at_commands.read_iccid(await self._link.run(command))
+            except (CommandRefused, CommandTimeout, LineDamaged):
+                continue
+            if iccid is not None:
+                self._iccid_query = text
+                return iccid
+        try:
+            return at_commands.read_ef_iccid(await self._link.run(at_commands.READ_EF_ICCID))
+        except (CommandRefused, CommandTimeout, LineDamaged):
+            return None
+
+    async def registration(self) -> Registration | None:
+        """Where the modem is registered; None when it does not tell. Raises errors of the modem side."""
+        return await registration.read(self._link)
+
+    async def rplmn(self) -> str | None:
+        """The registered network as 5 or 6 digits (``26201``), or None. Raises errors of the modem side."""
+        return await registration.read_rplmn(self._link)
+
+    @property
+    def way(self) -> str | None:
+        """How APDUs travel now (``cgla`` or ``csim``): what worked last; None before any was tried."""
+        return self._ways[0] if self._ways else None
+
+    @property
+    def link(self) -> ModemLink:
+        """The line, for those who have questions of their own to the modem."""
+        return self._link
+
+    async def port(self) -> str:
+        """The port, opened if it is not."""
+        return (await self._link.ready()).description
+
+    async def define_context(self, number: int, apn: str) -> None:
+        """Set the APN of a PDP context (3GPP TS 27.007 §10.1.1). Never raises: what goes wrong is reported, and the
+        proof of the profile shows what it matters."""
+        command = at_commands.define_context(number, apn)
+        if command is None or not self._consent_nvm_writes:
+            forbidden = "the configuration does not allow writes to the module's memory"
+            events.APN_NOT_SET.emit(number=number, reason="it is none" if command is None else forbidden)
+            return
+        try:
+            await self._link.ready()
+            await self._link.run(command)
+        except ModemError as error:
+            events.APN_NOT_SET.emit(number=number, reason=error.message)
+            return
+        events.APN_SET.emit(number=number, apn=apn or "none")
+
+    async def technology(self) -> str | None:
+        """The radio access in words (``LTE``, ``NB-IoT``), or None. Raises errors of the modem side."""
+        return await registration.read_technology(self._link)
+
+    async def signal(self) -> Signal | None:
+        """How strong the network is; None when the modem does not tell. Raises errors of the modem side."""
+        return await signal.read(self._link)
+
+    # -- channels ----------------------------------------------------------------------------------------------------
+    async def open(self, aid: bytes) -> ApduChannel:
+        """See ``CardAccess``. Every way of the profile is tried with its real commands; when all fail for want of a
+        channel, leaked channels are closed once and all ways are tried again."""
+        await self._link.ready()
+        self._adopt_profile()
+        await self._close_stale()
+        failures = await self._try_ways(aid)
+        if isinstance(failures, _Opened):
+            return failures.channel
+        if self._may_sweep(failures) and await self._sweep():
+            again = await self._try_ways(aid)
+            if isinstance(again, _Opened):
+                return again.channel
+            failures = again
+        raise _verdict(failures)
+
+    async def send_terminal_capability(self, apdu: bytes) -> bytes:
+        """See ``CardAccess``. AT+CSIM is the only way to the basic channel."""
+        await self._link.ready()
+        try:
+            return await csim_channel.transmit(self._link, apdu, deadline_s=self._link.profile.deadlines.open_s)
+        except (CommandRefused, CommandTimeout, LineDamaged) as error:
+            raise ChannelRefused(f"no way to the basic channel: {error.message}") from error
+
+    async def reset_card(self, *, rung: int) -> None:
+        """See ``CardAccess``."""
+        await self._ladder.climb(rung)
+        if rung > 0:
+            self._memory.clear()
+
+    async def close(self) -> None:
+        """See ``CardAccess``."""
+        await self._link.close()
+
+    def _adopt_profile(self) -> None:
+        if self._profile_seen is not self._link.profile:
+            self._profile_seen = self._link.profile
+            forced = self._forced_way
+            self._ways = list(self._link.profile.uicc.order) if forced is None else [forced]
+
+    async def _try_ways(self, aid: bytes) -> _Opened | list[CardError]:
+        failures: list[CardError] = []
+        await self._run_all(self._link.profile.uicc.lock)
+        for way in tuple(self._ways):
+            try:
+                channel = await self._open_way(way, aid)
+            except (AidNotFound, CardNotReady, ChannelRefused, ChannelLost) as error:
+                events.WAY_REFUSED.emit(way=way, reason=error.message)
+                failures.append(error)
+                continue
+            events.CHANNEL_OPENED.emit(way=way)
+            identity = await self._link.identity()
+            self._memory.save(ChannelRecord(way, channel.handle, identity.imei or "", self._boot_id))
+            await self._ladder.note_opened()
+            return _Opened(channel)
+        await self._run_all(self._link.profile.uicc.unlock)
+        return failures
+
+    async def _open_way(self, way: str, aid: bytes) -> CglaChannel | CsimChannel:
+        """Open over one way, waiting while the modem says that the SIM is busy."""
+        demote = self._demoter(way)
+        opener = open_cgla if way == "cgla" else open_csim
+        for delay_s in (*_BUSY_DELAYS_S, None):
+            try:
+                return await opener(self._link, aid, on_unusable=demote, on_closed=self._memory.clear)
+            except CommandRefused as error:
+                if error.cme not in at_commands.CME_BUSY:
+                    raise _refusal(error) from error
+                if delay_s is None:
+                    raise CardNotReady(f"the SIM stays busy: {error.message}") from error
+            except (CommandTimeout, LineDamaged) as error:
+                raise ChannelRefused(error.message) from error
+            await asyncio.sleep(delay_s)
+        raise AssertionError("the last round returns or raises")
+
+    def _demoter(self, way: str) -> Callable[[str], None]:
+        def demote(reason: str) -> None:
+            if len(self._ways) > 1 and self._ways[0] == way:
+                self._ways.remove(way)
+                self._ways.append(way)
+                events.WAY_DEMOTED.emit(way=way, reason=reason)
+
+        return demote
+
+    async def _run_all(self, texts: tuple[str, ...]) -> None:
+        for text in texts:
+            try:
+                await self._link.run(at_commands.plain(text))
+            except (CommandRefused, CommandTimeout, LineDamaged) as error:
+                events.INIT_REFUSED.emit(command=text, reason=error.message)
+
+    # -- leaked channels -----------------------------------------------------------------------------------------------
+    async def _close_stale(self) -> None:
+        """Close the channel that an earlier run, or an earlier opening of the port, left behind."""
+        record = self._memory.load()
+        if record is None:
+            return
+        identity = await self._link.identity()
+        if record.boot_id == self._boot_id and record.imei == (identity.imei or ""):
+            try:
+                await self._close_handle(record.way, record.handle)
+                events.STALE_CHANNEL_CLOSED.emit(way=record.way)
+            except (CommandRefused, CommandTimeout, LineDamaged):
+                pass  # closed by a card reset in between, most likely
+        self._memory.clear()
+
+    async def _close_handle(self, way: str, handle: str) -> None:
+        if way == "cgla":
+            await close_session(self._link, handle)
+        elif handle.isdecimal():
+            await csim_channel.close_number(self._link, int(handle))
+
+    def _may_sweep(self, failures: list[CardError]) -> bool:
+        """Sweeping may hit a channel of the modem's own: only for want of a channel, and once per card reset."""
+        if self._swept_in_generation == self._link.generation:
+            return False
+        return any(isinstance(failure, NoFreeChannel) for failure in failures) or (
+            all(isinstance(failure, ChannelRefused) for failure in failures)
+        )
+
+    async def _sweep(self) -> bool:
+        self._swept_in_generation = self._link.generation
+        closed = 0
+        for number in _SWEPT_CHANNELS:
+            for way in self._ways:
+                if way == "cgla" and not self._link.profile.uicc.small_session_ids:
+                    continue
+                try:
+                    await self._close_handle(way, str(number))
+                except (CommandRefused, CommandTimeout, LineDamaged):
+                    continue
+                closed += 1
+                break
+        if closed:
+            events.CHANNELS_SWEPT.emit()
+        return closed > 0
+
+
+class _Opened:
+    """A channel that was opened, as opposed to a list of failures."""
+
+    def __init__(self, channel: ApduChannel) -> None:
+        self.channel = channel
+
+
+def _refusal(error: CommandRefused) -> CardError:
+    """What a refusal to open a channel means (3GPP TS 27.007 §9.2)."""
+    if error.cme == at_commands.CME_NO_FREE_CHANNEL:
+        return NoFreeChannel(error.message)
+    if error.cme == at_commands.CME_NOT_FOUND:
+        return AidNotFound(error.message)
+    if error.cme in at_commands.CME_NO_SIM:
+        return CardNotReady(error.message)
+    return ChannelRefused(error.message)
+
+
+def _verdict(failures: list[CardError]) -> CardError:
+    """One error for all ways: a definite "not found" wins, then "not ready", else whether it is there is unknown."""
+    for kind in (AidNotFound, CardNotReady):
+        for failure in failures:
+            if isinstance(failure, kind):
+                return failure
+    return ChannelRefused("no way to the card: " + "; ".join(failure.message for failure in failures))

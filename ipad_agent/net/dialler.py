@@ -1,0 +1,51 @@
+"""Which of a host's addresses to connect to: what every carrier does before its own handshake."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from . import events
+from .dns_lookup import Address, Resolver
+from .errors import HandshakeFailed, TrustRefused, Unreachable
+
+T = TypeVar("T")
+
+
+class Dialler:
+    """Goes through the addresses of one host, the one that worked last first."""
+
+    def __init__(self, host: str, port: int, resolver: Resolver) -> None:
+        self._host = host
+        self._port = port
+        self._resolve = resolver
+        self._last: Address | None = None
+
+    async def dial(self, connect: Callable[[Address, float], Awaitable[T]], *, limit_s: float) -> T:
+        """The first connection that stands. ``connect`` gets an address and its share of ``limit_s``, in seconds.
+
+        Raises what the most telling of the failed attempts raised: ``TrustRefused``, ``HandshakeFailed`` or
+        ``Unreachable``.
+        """
+        addresses = await self._resolve(self._host, self._port)
+        if not addresses:
+            raise Unreachable(f"the name {self._host} has no address")
+        if self._last in addresses:
+            addresses = [self._last, *(a for a in addresses if a != self._last)]
+        share_s = limit_s / min(len(addresses), 3)
+        failure: TrustRefused | HandshakeFailed | Unreachable | None = None
+        for address in addresses:
+            try:
+                connection = await connect(address, share_s)
+            except (TrustRefused, HandshakeFailed, Unreachable) as error:
+                if len(addresses) > 1:
+                    events.ADDRESS_FAILED.emit(host=self._host, address=address, problem=error)
+                if failure is None or isinstance(failure, Unreachable):
+                    failure = error  # whoever answered has more to say than whoever did not
+                continue
+            self._last = address
+            return connection
+        assert failure is not None
+        if isinstance(failure, TrustRefused):
+            events.REFUSED.emit(host=self._host, port=self._port, problem=failure)
+        raise failure

@@ -1,0 +1,225 @@
+"""One DTLS session of the OpenSSL backend, without sockets or clocks of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import Enum, auto
+from typing import Any
+
+from OpenSSL import SSL, crypto
+
+from ipad_agent.errors import IpadError
+from ipad_agent.net.errors import BackendLacks, HandshakeFailed, ProtocolViolation, Refusal, TrustRefused, Unreachable
+from ipad_agent.net.trust.certificate_chain import Verdict
+
+from . import dtls_records, tls_alerts
+from .dtls_backend import DtlsEvent, DtlsSettings, Ended, Established, Judge, Received
+
+_LIB: Any = SSL._lib  # type: ignore[attr-defined]  # only for the flag that a session was resumed
+
+_FATAL = 2
+_CLOSE_NOTIFY = 0
+_BUFFER_BYTES = 65536  # above the largest record, so that a datagram is read in one piece
+_OPENSSL_FIRST_TIMER_S = 1.0
+
+
+class _State(Enum):
+    NEW = auto()
+    HANDSHAKING = auto()
+    ESTABLISHED = auto()
+    OVER = auto()
+
+
+class OpenSslClient:
+    """Implements ``DtlsClient``. ``keep`` stores the session for later, or None to forget it."""
+
+    def __init__(
+        self,
+        connection: SSL.Connection,
+        settings: DtlsSettings,
+        judge: Judge,
+        *,
+        session: SSL.Session | None,
+        keep: Callable[[SSL.Session | None], None],
+    ) -> None:
+        self._connection = connection
+        self._settings = settings
+        self._judge = judge
+        self._keep = keep
+        self._state = _State.NEW
+        self._out: list[bytes] = []
+        self._give_up_at = 0.0
+        self._flight_at: float | None = None
+        self._heard = False
+        self._alert: int | None = None
+        self.retransmissions = 0
+        connection.set_ciphertext_mtu(settings.mtu_bytes)
+        if settings.server_name is not None:
+            connection.set_tlsext_host_name(settings.server_name.encode("ascii"))
+        if session is not None:
+            connection.set_session(session)
+        connection.set_app_data(self._on_alert)
+        connection.set_connect_state()
+
+    def start(self, now_s: float) -> list[DtlsEvent]:
+        self._state = _State.HANDSHAKING
+        self._give_up_at = now_s + self._settings.handshake_timeout_s
+        return self._advance(now_s)
+
+    def feed(self, datagram: bytes, now_s: float) -> list[DtlsEvent]:
+        if not datagram or self._state in (_State.NEW, _State.OVER):
+            return []
+        self._heard = True
+        self._connection.bio_write(datagram)
+        return self._advance(now_s)
+
+    def take(self) -> list[bytes]:
+        out, self._out = self._out, []
+        return out
+
+    def send(self, data: bytes) -> None:
+        if self._state is not _State.ESTABLISHED:
+            raise HandshakeFailed("there is no established session to send on")
+        try:
+            self._connection.send(data)
+        except SSL.Error as error:
+            raise HandshakeFailed(f"the session can send no more: {_words(error)}") from None
+        self._drain()
+
+    def timeout_at(self) -> float | None:
+        if self._state is _State.HANDSHAKING:
+            return self._give_up_at if self._flight_at is None else min(self._give_up_at, self._flight_at)
+        return self._flight_at if self._state is _State.ESTABLISHED else None
+
+    def handle_timeout(self, now_s: float) -> list[DtlsEvent]:
+        if self._state is _State.HANDSHAKING and now_s >= self._give_up_at:
+            limit = f"within {self._settings.handshake_timeout_s:g} s"
+            if self._heard:
+                guess = "" if self._settings.psk is None else "; a wrong pre-shared key looks like this"
+                return self._over(HandshakeFailed(f"the DTLS handshake was not finished {limit}{guess}"))
+            return self._over(Unreachable(f"the server did not answer the DTLS handshake {limit}"))
+        if self._flight_at is None or now_s < self._flight_at or self._state is _State.OVER:
+            return []
+        try:
+            self._connection.DTLSv1_handle_timeout()
+        except SSL.Error as error:
+            return self._over(self._failure(error))
+        if self._drain():
+            self.retransmissions += 1
+        self._set_timer(now_s)
+        return []
+
+    def close(self) -> None:
+        if self._state is _State.ESTABLISHED:
+            self._say_goodbye()
+        self._finish()
+
+    # -- inside ----------------------------------------------------------------------------------------------------
+
+    def _advance(self, now_s: float) -> list[DtlsEvent]:
+        events: list[DtlsEvent] = []
+        try:
+            if self._state is _State.HANDSHAKING:
+                self._connection.do_handshake()
+                events.append(self._establish())
+            while True:
+                events.append(Received(self._connection.recv(_BUFFER_BYTES)))
+        except SSL.WantReadError:
+            pass
+        except SSL.ZeroReturnError:
+            return events + self._over(None)
+        except SSL.Error as error:
+            return events + self._over(self._failure(error))
+        except (TrustRefused, BackendLacks) as error:
+            self._keep(None)
+            self._say_goodbye()
+            return [*events, *self._over(error)]
+        if self._drain():
+            self._flight_at = None
+        self._set_timer(now_s)
+        return events
+
+    def _establish(self) -> Established:
+        """The handshake is complete: only a trusting verdict makes the session usable."""
+        resumed_flag = getattr(_LIB, "SSL_session_reused", None)
+        if resumed_flag is None:
+            raise BackendLacks("this build of pyOpenSSL and cryptography cannot tell resumed sessions")
+        resumed = bool(resumed_flag(self._connection._ssl))
+        cipher = self._connection.get_cipher_name() or "?"
+        verdict = self._verdict(cipher)
+        self._state = _State.ESTABLISHED
+        self._keep(self._connection.get_session())
+        return Established(resumed, cipher, verdict)
+
+    def _verdict(self, cipher: str) -> Verdict:
+        if self._settings.psk is not None:
+            if "PSK" not in cipher:
+                raise TrustRefused(f"the session uses {cipher} without the pre-shared key", reason=Refusal.NO_PSK)
+            return Verdict("it knows the pre-shared key")
+        # As bytes: only chain.py parses what the server sent, and catches what that can raise.
+        leaf = self._connection.get_peer_certificate()
+        if leaf is None:
+            return self._judge([])
+        first, chain = _der(leaf), [_der(shown) for shown in self._connection.get_peer_cert_chain() or ()]
+        return self._judge(chain if chain[:1] == [first] else [first, *chain])
+
+    def _failure(self, error: SSL.Error) -> IpadError:
+        if self._alert is not None:
+            what = "ended the session" if self._state is _State.ESTABLISHED else "broke off the handshake"
+            return HandshakeFailed(f"the server {what}: {tls_alerts.sentence(self._alert)}")
+        return HandshakeFailed(f"the DTLS session failed: {_words(error)}")
+
+    def _over(self, error: IpadError | None) -> list[DtlsEvent]:
+        self._drain()
+        self._finish()
+        return [Ended(error)]
+
+    def _say_goodbye(self) -> None:
+        try:
+            self._connection.shutdown()
+        except SSL.Error:
+            return  # OpenSSL refuses close_notify in the middle of a handshake; silence is then the only way
+        self._drain()
+
+    def _finish(self) -> None:
+        self._state = _State.OVER
+        self._flight_at = None
+        self._connection.set_app_data(None)
+
+    def _drain(self) -> bool:
+        stream = b""
+        while True:
+            try:
+                stream += self._connection.bio_read(_BUFFER_BYTES)
+            except SSL.WantReadError:
+                break
+        try:
+            self._out += dtls_records.pack(dtls_records.split(stream), self._settings.mtu_bytes)
+        except ProtocolViolation as error:  # cannot come from outside: OpenSSL wrote these bytes
+            raise BackendLacks(f"the TLS library made no DTLS records: {error}") from None
+        return bool(stream)
+
+    def _set_timer(self, now_s: float) -> None:
+        """OpenSSL runs 1, 2, 4 ... 60 s; ours is that times the configured first wait, never earlier."""
+        left_s = self._connection.DTLSv1_get_timeout()
+        if left_s is None:
+            self._flight_at = None
+        elif self._flight_at is None or self._flight_at <= now_s:
+            factor = max(1.0, self._settings.flight_timeout_s / _OPENSSL_FIRST_TIMER_S)
+            self._flight_at = now_s + max(left_s, 0.001) * factor
+
+    def _on_alert(self, level: int, description: int) -> None:
+        if level == _FATAL and description != _CLOSE_NOTIFY:
+            self._alert = description
+
+
+def _der(certificate: crypto.X509) -> bytes:
+    return crypto.dump_certificate(crypto.FILETYPE_ASN1, certificate)
+
+
+def _words(error: SSL.Error) -> str:
+    """OpenSSL's own reason, e.g. ``unexpected message``."""
+    first = error.args[0] if error.args else None
+    if isinstance(first, list) and first:
+        return ", ".join(str(entry[2]) for entry in first)
+    return str(error) or type(error).__name__

@@ -1,0 +1,280 @@
+"""The carrier for HTTPS (SGP.32 v1.2 §6.1; SGP.22 v2.5 §6)."""
+
+from __future__ import annotations
+
+import asyncio
+import email.utils
+import functools
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Final
+
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from ipad_agent.clock import Clock, SystemClock
+from ipad_agent.events import Event
+from ipad_agent.net import events
+from ipad_agent.net.carrier import ProgressCallback, Traffic
+from ipad_agent.net.dialler import Dialler
+from ipad_agent.net.dns_lookup import Address, Resolver, resolve
+from ipad_agent.net.errors import (
+    ConnectionLost,
+    HandshakeFailed,
+    PeerBusy,
+    PeerStatus,
+    ProtocolViolation,
+    TransferTimeout,
+    Unreachable,
+)
+from ipad_agent.net.host_address import path_for
+from ipad_agent.net.trust import certificate_chain
+from ipad_agent.net.trust.certificate_chain import Verdict
+from ipad_agent.net.trust.pinned_trust import Pinned, Trust, clock_is_plausible
+from ipad_agent.net.trust.tolerance_report import report
+
+from .https_connection import HttpRequest, HttpResponse, HttpsConnection, Progress
+from .https_endpoint import HttpsEndpoint
+from .tls_client import ALL_CURVES, TlsClient
+
+# Repeating one of these changes nothing: the eUICC guards against replay, results and notifications are numbered, and
+# an opening that nobody goes on with is forgotten. The others move a download session on or end it.
+REPEATABLE: Final = frozenset(
+    {"GetEimPackage", "ProvideEimPackageResult", "HandleNotification", "InitiateAuthentication"}
+)
+MAX_RETRY_AFTER_S: Final = 30 * 86400.0
+_TEXT_CHARACTERS: Final = 200
+
+
+class HttpsCarrier:
+    """Implements ``Carrier``. Connects when first used, stays connected until ``close``. One exchange at a time."""
+
+    scheme = "https"
+
+    def __init__(
+        self, endpoint: HttpsEndpoint, *, clock: Clock | None = None, resolver: Resolver | None = None
+    ) -> None:
+        self._endpoint = endpoint
+        self._clock = SystemClock() if clock is None else clock
+        resolver = resolver or functools.partial(resolve, timeout_s=endpoint.connect_timeout_s)
+        self._dialler = Dialler(endpoint.host, endpoint.port, resolver)
+        self._lock = asyncio.Lock()
+        self._connection: HttpsConnection | None = None
+        self._attempts = _attempts(endpoint.trust)
+        self._reported: set[tuple[str, str]] = set()
+        self.traffic = Traffic()
+
+    @property
+    def bytes_sent(self) -> int:
+        return self.traffic.bytes_sent
+
+    @property
+    def bytes_received(self) -> int:
+        return self.traffic.bytes_received
+
+    async def exchange(self, body: bytes, *, function: str, progress: ProgressCallback | None = None) -> bytes:
+        """See ``Carrier``. ``function`` fills ``{function}`` in the path and says whether a repetition is harmless."""
+        limit_s = self._endpoint.exchange_timeout_s
+        async with self._lock:
+            try:
+                async with asyncio.timeout(limit_s):
+                    response = await self._exchange(
+                        self._request(body, function, progress), repeatable=function in REPEATABLE
+                    )
+            except TimeoutError:
+                raise TransferTimeout(f"{function} with {self._endpoint.host} took over {limit_s:g} s") from None
+            finally:
+                if self._connection is not None and not self._connection.reusable:
+                    connection, self._connection = self._connection, None
+                    connection.abort()
+        return self._content(response)
+
+    async def reach(self) -> None:
+        """See ``Carrier``."""
+        async with self._lock:
+            if self._connection is None:
+                self._connection = await self._connect()
+
+    async def close(self) -> None:
+        """See ``Carrier``. Waits for a running exchange, which its own deadline bounds; cancel that one to hurry."""
+        async with self._lock:
+            connection, self._connection = self._connection, None
+            if connection is not None:
+                await connection.close()
+
+    def _request(self, body: bytes, function: str, progress: ProgressCallback | None) -> HttpRequest:
+        endpoint = self._endpoint
+        headers = (
+            ("Host", endpoint.host_header),
+            ("User-Agent", endpoint.user_agent),
+            ("X-Admin-Protocol", endpoint.admin_protocol),
+            ("Content-Type", endpoint.content_type),
+            ("Content-Length", str(len(body))),
+        )
+        return HttpRequest(path_for(endpoint.path, function), headers, body, progress)
+
+    # -- one exchange ------------------------------------------------------------------------------------------------
+
+    async def _exchange(self, request: HttpRequest, *, repeatable: bool) -> HttpResponse:
+        kept = self._connection
+        if kept is not None:
+            if await kept.still_open():
+                try:
+                    return await kept.request(request)
+                except ConnectionLost as error:
+                    if kept.answering or not repeatable:
+                        raise
+                    problem = error.message
+            else:
+                problem = "it is closed"
+            self._connection = None
+            kept.abort()
+            events.HTTPS_RECONNECTING.emit(host=self._endpoint.host, port=self._endpoint.port, problem=problem)
+        connection = self._connection = await self._connect()
+        return await connection.request(request)
+
+    def _content(self, response: HttpResponse) -> bytes:
+        """The body of a success; the errors of all other statuses."""
+        status = response.status
+        if 300 <= status < 400:
+            place = _printable(response.header("location") or "", 100)
+            raise PeerStatus(
+                str(status),
+                f"it redirects to {place}" if place else "it redirects",
+                hint="Redirects are not followed: what is trusted is this server. Correct its address.",
+            )
+        if status >= 400 or status == 206:
+            retry_after_s = self._retry_after_s(response)
+            text = _words(response.body)
+            if status in (429, 503) and retry_after_s is not None:
+                raise PeerBusy(retry_after_s, text)
+            raise PeerStatus(str(status), text, body=response.body)
+        encoding = response.header("content-encoding")
+        if encoding is not None and encoding.strip().lower() not in ("", "identity"):
+            raise ProtocolViolation(f"the answer is encoded as {_printable(encoding, 40)}, which was not asked for")
+        if status not in (200, 204):
+            self._tolerate(events.ODD_STATUS, "status", str(status))
+        protocol = response.header("x-admin-protocol")
+        if protocol is None or not protocol.strip().lower().startswith("gsma/rsp/v2."):
+            self._tolerate(events.ODD_ADMIN_PROTOCOL, "value", protocol or "left out")
+        kind = response.header("content-type")
+        if response.body and _media_type(kind) != _media_type(self._endpoint.content_type):
+            self._tolerate(events.ODD_CONTENT_TYPE, "value", kind or "nothing")
+        return response.body
+
+    def _tolerate(self, event: Event, name: str, value: str) -> None:
+        """Say it once per carrier and value; a server does the same with every answer."""
+        value = _printable(value, 60)
+        if (event.id, value) not in self._reported and len(self._reported) < 32:
+            self._reported.add((event.id, value))
+            event.emit(host=self._endpoint.host, **{name: value})
+
+    def _retry_after_s(self, response: HttpResponse) -> float | None:
+        """Retry-After as seconds from now; a date is compared with the server's own clock where it shows it."""
+        text = (response.header("retry-after") or "").strip()
+        if re.fullmatch(r"[0-9]{1,12}", text):
+            return min(float(text), MAX_RETRY_AFTER_S)
+        until = _http_date(text)
+        if until is None:
+            return None
+        now = _http_date(response.header("date") or "")
+        if now is None:
+            now_s = self._clock.wall()
+            if not clock_is_plausible(now_s):
+                return None
+            now = datetime.fromtimestamp(now_s, UTC)
+        return min(max(0.0, (until - now).total_seconds()), MAX_RETRY_AFTER_S)
+
+    # -- connecting --------------------------------------------------------------------------------------------------
+
+    async def _connect(self) -> HttpsConnection:
+        limit_s = self._endpoint.connect_timeout_s
+        try:
+            async with asyncio.timeout(limit_s):
+                return await self._dialler.dial(self._connect_to, limit_s=limit_s)
+        except TimeoutError:
+            raise Unreachable(f"no connection to {self._endpoint.host} within {limit_s:g} s") from None
+
+    async def _connect_to(self, address: Address, limit_s: float) -> HttpsConnection:
+        first, *others = self._attempts
+        try:
+            return await self._open(address, limit_s, brainpool=first)
+        except HandshakeFailed as error:
+            if not others:
+                raise
+            events.OTHER_CURVES.emit(host=self._endpoint.host, port=self._endpoint.port, problem=error)
+        connection = await self._open(address, limit_s, brainpool=others[0])
+        self._attempts = (others[0], first)
+        return connection
+
+    async def _open(self, address: Address, limit_s: float, *, brainpool: bool) -> HttpsConnection:
+        endpoint = self._endpoint
+        tls = TlsClient(endpoint.server_name, brainpool=brainpool)
+        try:
+            async with asyncio.timeout(limit_s):
+                connection, verdict = await HttpsConnection.open(
+                    address,
+                    tls,
+                    self._judge,
+                    traffic=self.traffic,
+                    progress=Progress(endpoint.progress_window_s, endpoint.progress_bytes),
+                    max_response_bytes=endpoint.max_response_bytes,
+                    silence_s=endpoint.connect_timeout_s,
+                )
+        except TimeoutError:
+            raise Unreachable(f"no TLS session with {endpoint.host} at {address} within {limit_s:g} s") from None
+        report(verdict, endpoint.host)
+        events.HTTPS_CONNECTED.emit(host=endpoint.host, port=endpoint.port, cipher=tls.description, trusted=verdict.how)
+        return connection
+
+    def _judge(self, certificates: Sequence[bytes]) -> Verdict:
+        now_s = self._clock.wall()
+        return certificate_chain.judge(
+            certificates,
+            self._endpoint.trust,
+            host=self._endpoint.verify_name or self._endpoint.host,
+            now_s=now_s,
+            clock_plausible=clock_is_plausible(now_s),
+        )
+
+
+def _attempts(trust: Trust) -> tuple[bool, ...]:
+    """Whether to offer brainpool, for the first handshake and for the one after its failure.
+
+    Python before 3.15 offers either brainpoolP256r1 or the usual curves, so what is trusted tells what to expect.
+    """
+    if ALL_CURVES:
+        return (False,)
+    if trust.kind is Pinned.SPKI:
+        keys = [serialization.load_der_public_key(der) for der in trust.anchors]
+    else:
+        keys = [x509.load_der_x509_certificate(der).public_key() for der in trust.anchors]
+    if not any(isinstance(key, ec.EllipticCurvePublicKey) and key.curve.name.startswith("brainpool") for key in keys):
+        return (False,)
+    return (False, True) if trust.kind is Pinned.STORE else (True, False)
+
+
+def _media_type(header: str | None) -> str:
+    return (header or "").partition(";")[0].strip().lower()
+
+
+def _http_date(text: str) -> datetime | None:
+    try:
+        found = email.utils.parsedate_to_datetime(text)
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
+    return found if found.tzinfo is not None else found.replace(tzinfo=UTC)
+
+
+def _words(body: bytes) -> str:
+    """The first words of an error page, without its markup."""
+    text = body[:4096].decode("utf-8", errors="replace")
+    text = re.sub(r"(?is)<(script|style|head)\b.*?</\1\s*>", " ", text)
+    return _printable(re.sub(r"<[^>]*>?", " ", text), _TEXT_CHARACTERS)
+
+
+def _printable(text: str, most: int) -> str:
+    """One line of text from outside, shortened."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())[:most]

@@ -1,0 +1,107 @@
+"""How a run ended, why one begins, and how long each kind of failure keeps the agent away."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from types import MappingProxyType
+from typing import Final
+
+from .schedule_settings import ScheduleSettings
+
+
+class Wake(Enum):
+    """Why a poll is wanted now rather than when it is due."""
+
+    BOOT = "the device started"
+    TIMER = "the time has come"
+    ATTACH = "the network attached"
+    COMMAND = "somebody asked for it"
+    STATE_CHANGE = "the profile state changed"
+    RESULT_OWED = "a result waits to be delivered"
+
+
+class Outcome(Enum):
+    """How a run ended. The value is the reason shown for the next poll's time."""
+
+    IDLE = "the eIM has nothing waiting"
+    MORE_WAITING = "the eIM may have more packages waiting"
+    UNREACHABLE = "the eIM could not be reached"
+    TRUST_REFUSED = "the eIM did not prove who it is"
+    BUSY = "the eIM is busy"
+    EID_UNKNOWN = "the eIM does not know this EID"
+    EIM_ERROR = "the eIM answered with an error"
+    MODEM_TROUBLE = "the modem failed"
+    CARD_TROUBLE = "the eUICC failed"
+    INTERRUPTED = "the last run was cut off by a crash or power loss"
+    HELD = "the conditions of this site hold work back"
+
+    @property
+    def failed(self) -> bool:
+        """Whether it counts towards the back-off."""
+        return self not in (Outcome.IDLE, Outcome.MORE_WAITING, Outcome.HELD)
+
+
+# eimPackageError of GetEimPackageResponse (SGP.32 v1.2, ESipa).
+_EIM_ERRORS: Final[Mapping[int, Outcome]] = MappingProxyType(
+    {
+        1: Outcome.IDLE,  # noEimPackageAvailable
+        2: Outcome.EID_UNKNOWN,  # eidNotFound
+        3: Outcome.EID_UNKNOWN,  # invalidEid
+        4: Outcome.EIM_ERROR,  # missingEid: our message was not understood
+        127: Outcome.EIM_ERROR,  # undefinedError
+    }
+)
+
+
+def outcome_of_get_package_error(code: int) -> Outcome:
+    """What a GetEimPackage error code means for the schedule; unknown codes count as errors of the eIM."""
+    return _EIM_ERRORS.get(code, Outcome.EIM_ERROR)
+
+
+@dataclass(frozen=True, slots=True)
+class BackOff:
+    """One row: the first delay, its ceiling, and the share of the first delay that is never undercut."""
+
+    first_s: Callable[[ScheduleSettings], float]
+    cap_s: Callable[[ScheduleSettings], float]
+    floor: float
+
+
+def _interval(settings: ScheduleSettings) -> float:
+    return settings.interval_s
+
+
+def _first(settings: ScheduleSettings) -> float:
+    return settings.backoff_first_s
+
+
+LOCAL_CAP_S: Final = 3600.0
+
+# Full jitter spreads a fleet that lost the same server; the floor keeps a lucky draw from being an immediate retry.
+BACK_OFFS: Final[Mapping[Outcome, BackOff]] = MappingProxyType(
+    {
+        Outcome.UNREACHABLE: BackOff(_first, _interval, 0.1),
+        Outcome.INTERRUPTED: BackOff(_first, _interval, 0.1),
+        Outcome.EIM_ERROR: BackOff(_first, _interval, 0.1),
+        # Without a time from the eIM; with one, that time counts.
+        Outcome.BUSY: BackOff(_first, _interval, 0.5),
+        # A new key or certificate has to reach the card or the configuration first.
+        Outcome.TRUST_REFUSED: BackOff(lambda settings: settings.backoff_trust_s, _interval, 0.5),
+        # Somebody has to enter the EID at the eIM first.
+        Outcome.EID_UNKNOWN: BackOff(lambda settings: settings.backoff_unknown_s, _interval, 0.5),
+        Outcome.MODEM_TROUBLE: BackOff(lambda settings: settings.backoff_local_s, lambda _: LOCAL_CAP_S, 0.5),
+        Outcome.CARD_TROUBLE: BackOff(lambda settings: settings.backoff_local_s, lambda _: LOCAL_CAP_S, 0.5),
+    }
+)
+
+
+def back_off_s(outcome: Outcome, failures: int, settings: ScheduleSettings, *, chance: float) -> float:
+    """How long to stay away after ``failures`` (>= 1) failures in a row; ``chance`` is a random number in [0, 1)."""
+    row = BACK_OFFS[outcome]
+    cap_s = min(row.cap_s(settings), settings.interval_s)
+    first_s = min(row.first_s(settings), cap_s)
+    ceiling_s = min(cap_s, first_s * 2.0 ** min(failures - 1, 32))
+    floor_s = first_s * row.floor
+    return floor_s + (ceiling_s - floor_s) * chance

@@ -1,0 +1,138 @@
+"""Notifications to those who wait for them (SGP.32 v1.2 §3.7, SGP.22 v2.5 §3.5).
+
+Through the eIM when its entry on the card says that it serves the SM-DP+s, or when there is no other way; else
+straight to the receiver. In order per receiver; removed only when taken; a receiver that is dead holds up nobody else.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from ipad_agent.codec.es10.notifications import PendingNotification
+from ipad_agent.errors import EimError, IpadError, NetworkError
+from ipad_agent.procedures import events
+from ipad_agent.procedures.context import Association, Context
+from ipad_agent.procedures.ports import SmdpConnector, SmdpLink
+from ipad_agent.procedures.rsp.rsp_servers import of_smdp
+
+from .result_delivery import direct_way, in_order, listed, remove
+
+
+@dataclass(slots=True)
+class _Queue:
+    """What waits for one receiver. ``key`` names it in the memory of pauses."""
+
+    key: str
+    address: str
+    connector: SmdpConnector | None
+    """The direct way; None is the way through the eIM."""
+    waiting: list[PendingNotification] = field(default_factory=list)
+
+    @property
+    def newest(self) -> int:
+        return max((n.seq_number for n in self.waiting if n.seq_number is not None), default=0)
+
+
+@dataclass(frozen=True, slots=True)
+class _Failure:
+    reason: str
+    dead: bool
+    """Whether the others for the same receiver have to wait, instead of only this one having been refused."""
+    retry_after_s: float | None = None
+
+
+async def deliver_notifications(
+    context: Context, eim: Association, *, only: str | None = None, through_eim: bool = False
+) -> frozenset[int]:
+    """Deliver what is in the card's notification list; the numbers that were taken.
+
+    ``only`` is the address of one receiver, which is then tried whatever happened before, and ``through_eim`` the way
+    of a download through the eIM. Raises ``NetworkError`` when the eIM itself is out of reach.
+    """
+    retrieved = await listed(context.card)
+    queues: dict[str, _Queue] = {}
+    for notification in in_order(retrieved.notifications):
+        if only is not None and notification.address != only:
+            continue
+        connector = None if through_eim else direct_way(context, eim, notification.address)
+        key = f"{eim.eim_id} for {notification.address}" if connector is None else notification.address
+        queues.setdefault(key, _Queue(key, notification.address, connector)).waiting.append(notification)
+    taken: set[int] = set()
+    for queue in queues.values():
+        if only is not None or context.receivers.wait_s(queue.key, queue.newest) <= 0:
+            taken |= await _deliver(context, eim, queue)
+    return frozenset(taken)
+
+
+async def _deliver(context: Context, eim: Association, queue: _Queue) -> set[int]:
+    taken: set[int] = set()
+    failure: _Failure | None = None
+    kept = 0
+    sender = _Sender(context, eim, queue)
+    try:
+        for notification in queue.waiting:
+            if failure is not None and failure.dead:
+                kept += 1
+                continue
+            failed = await sender.send(notification)
+            if failed is not None:
+                failure, kept = failed, kept + 1
+            elif notification.seq_number is not None:
+                await remove(context.card, (notification.seq_number,))
+                taken.add(notification.seq_number)
+    finally:
+        await sender.close()
+    if failure is not None:
+        pause_s = context.receivers.failed(queue.key, queue.newest, retry_after_s=failure.retry_after_s)
+        events.RECEIVER_PAUSED.emit(
+            address=queue.address or eim.eim_id, reason=failure.reason, count=kept, pause_s=pause_s
+        )
+    else:
+        context.receivers.took(queue.key)
+    return taken
+
+
+class _Sender:
+    """One receiver's way, opened with the first notification."""
+
+    def __init__(self, context: Context, eim: Association, queue: _Queue) -> None:
+        self._context = context
+        self._eim = eim
+        self._queue = queue
+        self._link: SmdpLink | None = None
+
+    async def send(self, notification: PendingNotification) -> _Failure | None:
+        connector = self._queue.connector
+        if connector is None:
+            failure, said = await self._by_eim(notification), events.NOTIFICATION_SENT
+        else:
+            failure, said = await self._directly(connector, notification), events.NOTIFICATION_DELIVERED
+        if failure is None:
+            said.emit(eim=self._eim.eim_id, seq=notification.seq_number, address=notification.address or "the SM-DP+")
+        return failure
+
+    async def _by_eim(self, notification: PendingNotification) -> _Failure | None:
+        try:
+            await self._eim.link.handle_notification(notification.raw)
+        except EimError as refusal:
+            events.NOTIFICATION_KEPT.emit(eim=self._eim.eim_id, seq=notification.seq_number, reason=refusal.message)
+            return _Failure(refusal.message, refusal.retry_after_s is not None, refusal.retry_after_s)
+        return None
+
+    async def _directly(self, connector: SmdpConnector, notification: PendingNotification) -> _Failure | None:
+        try:
+            if self._link is None:
+                pkids = (await self._context.card.get_euicc_info1()).ci_pkids_for_verification
+                self._link = connector.connect(self._queue.address, ci_pkids=pkids)
+            await self._link.handle_notification(notification.raw)
+        except IpadError as error:
+            trouble = of_smdp(error)
+            return _Failure(trouble.sentence, not trouble.refused, error.retry_after_s)
+        return None
+
+    async def close(self) -> None:
+        if self._link is not None:
+            try:
+                await self._link.close()
+            except NetworkError:
+                return

@@ -1,0 +1,189 @@
+"""Bringing results home: deliver, read the acknowledgement, only then remove (SGP.32 v1.2 §3.3.1).
+
+Nothing leaves the card before the eIM named its number in EimAcknowledgements; nothing leaves the journal before the
+eIM took the result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from ipad_agent.codec.ber import tlv
+from ipad_agent.codec.es10.euicc_package import EuiccPackageResult
+from ipad_agent.codec.es10.notifications import (
+    AllPackageResults,
+    Criterion,
+    PendingNotification,
+    RetrievedNotifications,
+)
+from ipad_agent.codec.esipa import eim_package
+from ipad_agent.errors import CardError, CodecError
+from ipad_agent.procedures import events, package_sentences
+from ipad_agent.procedures.context import Association, Context
+from ipad_agent.procedures.ports import Card, SmdpConnector
+from ipad_agent.procedures.records.owed_work import Work
+
+EMPTY_LIST: Final = bytes.fromhex("BF2B02A000")
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """What the eIM said to one result. ``refused`` is a provideEimPackageResultError code, ``seq`` the number of the
+    signed result on the card (None when the card keeps none)."""
+
+    acknowledged: tuple[int, ...]
+    refused: int | None = None
+    seq: int | None = None
+
+    @property
+    def done(self) -> bool:
+        """Whether nothing of it is left on the card."""
+        return self.seq is None or self.seq in self.acknowledged
+
+
+async def deliver_owed(context: Context, eim: Association) -> bool:
+    """Deliver everything that is owed to this eIM: finished work first, then results only the card remembers.
+
+    Returns False when the eIM refused one of them; it stays owed. Network errors are raised, with nothing lost.
+    """
+    accepted = True
+    delivered: set[int] = set()
+    for work in context.work.open(eim.eim_id):
+        if work.result is not None:
+            delivery = await deliver_work(context, eim, work)
+            accepted = accepted and delivery.refused is None
+            if delivery.seq is not None:
+                delivered.add(delivery.seq)
+    for result in await stored_results(context.card, eim.eim_id):
+        if result.seq_number is None or result.seq_number in delivered:
+            continue
+        events.RECOVERED_RESULT.emit(eim=eim.eim_id, seq=result.seq_number)
+        combined = await with_notifications(context.card, result)
+        delivery = await _deliver(context, eim, combined, seq=result.seq_number)
+        accepted = accepted and delivery.refused is None
+    return accepted
+
+
+async def stored_results(card: Card, eim_id: str | None = None) -> list[EuiccPackageResult]:
+    """The signed results on the card, ascending by number; only those for one eIM when given."""
+    retrieved = await listed(card, AllPackageResults())
+    results = [r for r in retrieved.package_results if eim_id is None or r.eim_id == eim_id]
+    return sorted(results, key=lambda r: r.seq_number or 0)
+
+
+async def listed(card: Card, criterion: Criterion | None = None) -> RetrievedNotifications:
+    """What the card has stored; nothing when it answers everything but this list.
+
+    A list that never gets through (cut by the modem, say) must not keep the agent from new work for ever. Raises
+    ``CardError`` or ``ModemError`` when the card itself is gone.
+    """
+    try:
+        return await card.retrieve_notifications(criterion)
+    except CardError as failure:
+        await card.get_eid()
+        events.LIST_UNREADABLE.emit(reason=failure.message)
+        return RetrievedNotifications.parse(EMPTY_LIST)
+
+
+async def with_notifications(card: Card, result: EuiccPackageResult) -> bytes:
+    """The EimPackageResult for a signed result: alone, or with the pending notifications after PSMOs (§3.3.1 step 9).
+
+    A card that cannot list its notifications does not hold back the result.
+    """
+    if not package_sentences.has_psmo(result):
+        return result.relay_raw
+    pending = in_order((await listed(card)).notifications)
+    if not pending:
+        return result.relay_raw
+    return eim_package.encode_epr_and_notifications(result.relay_raw, [n.raw for n in pending])
+
+
+async def deliver_work(
+    context: Context, eim: Association, work: Work, *, taken: Callable[[], None] = lambda: None
+) -> Delivery:
+    """Deliver the result of one order and close the work unless the eIM refused it, or took it without acknowledging
+    it although the card has forgotten that eIM. ``taken`` is called as soon as the
+    eIM took it, before the card is touched again."""
+    if work.result is None:
+        raise ValueError("work without a result cannot be delivered")
+    seq = _sequence_number(work.result)
+    delivery = await _deliver(context, eim, work.result, seq=seq, taken=taken)
+    if delivery.refused is None and (delivery.done or await _associated(context, eim)):
+        context.work.settled(work, "delivered")
+    return delivery
+
+
+async def _associated(context: Context, eim: Association) -> bool:
+    """Whether the card still names this eIM. One that it names is polled, and gets what the card keeps for it again;
+    of one that is gone only the journal knows."""
+    return any(config.eim_id == eim.eim_id for config in await context.card.get_eim_configuration())
+
+
+async def _deliver(
+    context: Context, eim: Association, result: bytes, *, seq: int | None, taken: Callable[[], None] = lambda: None
+) -> Delivery:
+    answer = await eim.link.provide_eim_package_result(result)
+    if answer.error is not None:
+        events.RESULT_REFUSED.emit(
+            eim=eim.eim_id, code=answer.error, meaning=package_sentences.eim_package_error(answer.error)
+        )
+        return Delivery((), refused=answer.error, seq=seq)
+    taken()
+    events.RESULT_SENT.emit(
+        eim=eim.eim_id,
+        size_bytes=len(result),
+        acknowledged=", ".join(map(str, answer.acknowledged)) or "nothing to remove",
+    )
+    others = _for_somebody_else(context, eim, result)
+    await remove(context.card, tuple(number for number in answer.acknowledged if number not in others))
+    if seq is not None and seq not in answer.acknowledged:
+        events.RESULT_NOT_ACKNOWLEDGED.emit(eim=eim.eim_id, seq=seq)
+    return Delivery(answer.acknowledged, seq=seq)
+
+
+def _for_somebody_else(context: Context, eim: Association, result: bytes) -> frozenset[int]:
+    """The installation result in a trigger result, if it goes to the SM-DP+ by another way: that the eIM has it too
+    does not mean that the SM-DP+ has it (§3.2.3.1)."""
+    try:
+        element = tlv.parse(result)
+        found = element.find(0xBF37) if element.tag == 0xBF54 else None
+        notification = None if found is None else PendingNotification.parse(found.raw)
+    except CodecError:
+        return frozenset()
+    if notification is None or direct_way(context, eim, notification.address) is None:
+        return frozenset()
+    return frozenset({notification.seq_number})
+
+
+def direct_way(context: Context, eim: Association, address: str) -> SmdpConnector | None:
+    """How a notification for ``address`` gets there without the eIM; None when the eIM forwards it: because its entry
+    on the card says so, or because there is no other way (§3.7)."""
+    return context.connector if address and not eim.config.indirect_download else None
+
+
+async def remove(card: Card, numbers: tuple[int, ...]) -> None:
+    """Remove acknowledged numbers from the card, results and notifications alike; unknown numbers are no error."""
+    for seq in dict.fromkeys(numbers):
+        status = await card.remove_notification(seq)
+        events.REMOVED.emit(seq=seq, status=status)
+
+
+def in_order(notifications: tuple[PendingNotification, ...]) -> list[PendingNotification]:
+    """Notifications ascending by number, as receivers want them (SGP.22 v2.5 §3.5)."""
+    return sorted(notifications, key=lambda n: n.seq_number if n.seq_number is not None else -1)
+
+
+def _sequence_number(result: bytes) -> int | None:
+    """The number under which the card keeps this result, when it is a signed one (also inside 30{BF51, A0}).
+
+    None too for what the card said and nobody here can read: it is delivered all the same.
+    """
+    try:
+        element = tlv.parse(result)
+        if element.tag == 0x30:
+            element = element.require(0xBF51, "the package result")
+        return EuiccPackageResult.parse(element.raw).seq_number if element.tag == 0xBF51 else None
+    except CodecError:
+        return None

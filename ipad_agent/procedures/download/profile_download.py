@@ -1,0 +1,278 @@
+"""Profile download on an eIM's order (SGP.32 v1.2 §3.2.3, §2.11.1.3), through the eIM or straight from the SM-DP+.
+
+The order is in the journal, and with it how far it got: after a power cut the card is asked for the result of that
+very session, and without one the eIM hears that there is none. A download is begun at most twice, the second time only
+if nothing of the first one reached the card.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Final
+
+from ipad_agent.codec.es10.es10_download import CancelSessionReason
+from ipad_agent.codec.es10.notifications import PendingNotification
+from ipad_agent.codec.esipa import eim_package
+from ipad_agent.codec.esipa.download_trigger import ECALL_ACTIVE, DownloadTrigger
+from ipad_agent.codec.esipa.eim_package import ResultErrorCode, StateChangeCause
+from ipad_agent.codec.esipa.esipa_download import AuthenticateClientOk, AuthenticateClientSmds
+from ipad_agent.codec.rsp.es9_messages import EventEntries
+from ipad_agent.errors import CardError, CodecError, ModemError, Remedy
+from ipad_agent.procedures import events
+from ipad_agent.procedures.context import Association, Context
+from ipad_agent.procedures.delivery import notification_delivery
+from ipad_agent.procedures.records.owed_work import MAX_LOADS, Stage, Work
+from ipad_agent.procedures.records.state_changes import snapshot
+from ipad_agent.procedures.rsp.download_stop import Stop
+from ipad_agent.procedures.rsp.download_way import Goal, Way, choose_way, goal_of
+from ipad_agent.procedures.rsp.rsp_servers import Direct, RspServer, ThroughEim
+from ipad_agent.procedures.switching.emergency_profile import emergency_active
+
+from . import immediate_enable
+from .cancel_session import cancel
+from .mutual_authentication import Session, authenticate
+from .profile_installation import Installation, stored_result
+
+MAX_SERVERS: Final = 8
+"""So many SM-DSs and SM-DP+s are asked for one order; events that go in circles end there."""
+MAX_RESPONSE_BYTES: Final = 255
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """The eIM knows how it ended, by the messages of the download itself (§3.2.3.2); nothing is owed.
+
+    ``result`` is the ProfileDownloadTriggerResult for an eIM that asks again nevertheless, ``installed`` whether it is
+    a good one.
+    """
+
+    result: bytes
+    installed: bool = False
+
+
+Outcome = Work | Told
+"""``Work`` with its result to deliver, or without one when the download is to be begun again at the next poll."""
+
+
+async def carry_out(context: Context, eim: Association, work: Work, trigger: DownloadTrigger) -> Outcome:
+    """Do what the trigger says. Raises as ``poll`` does; the work then goes on with ``resume``."""
+    if emergency_active(await context.card.get_profiles()):
+        return _failed(context, work, Stop("the emergency profile is enabled", reason=ECALL_ACTIVE))
+    way = _way(context, eim, trigger)
+    if way is None:
+        return _failed(context, work, Stop("this IPA has no way to the SM-DP+ for this order"))
+    events.DOWNLOAD_ORDERED.emit(eim=eim.eim_id, way=way.value)
+    try:
+        goal = await goal_of(context.card, trigger.data)
+    except CodecError as error:
+        events.NOT_UNDERSTOOD.emit(
+            eim=eim.eim_id,
+            problem=f"a download order with {error.message}",
+            code=ResultErrorCode.INVALID_PACKAGE_FORMAT.name,
+        )
+        refusal = eim_package.encode_result_error(work.transaction_id, ResultErrorCode.INVALID_PACKAGE_FORMAT)
+        return context.work.answered(work, refusal)
+    except Stop as stop:
+        return _failed(context, work, stop)
+    run = _Run(context, eim, context.work.attempt(work), await _server(context, eim, work, way))
+    return await run.to_the_end(goal)
+
+
+async def resume(context: Context, eim: Association, work: Work, trigger: DownloadTrigger) -> Outcome:
+    """Go on after a restart: by what the card says, not by what was hoped."""
+    found = None
+    if work.stage in (Stage.LOADING, Stage.INSTALLED):
+        found = await stored_result(context, work.session)
+    through_eim = _way(context, eim, trigger) is not Way.DIRECT
+    if found is not None:
+        events.RESULT_FOUND.emit(seq=found.seq_number)
+        return await _installed(context, eim, work, found.raw, through_eim=through_eim)
+    if work.installation is not None:
+        # It left the card, perhaps through another eIM: telling this one twice does no harm.
+        return context.work.answered(work, eim_package.encode_trigger_result(work.transaction_id, work.installation))
+    if work.stage is Stage.LOADING:
+        told = False
+        if through_eim and work.session is not None:
+            server = ThroughEim(eim.link, work.transaction_id)
+            told = await cancel(context, server, work.session, CancelSessionReason.LOAD_BPP_EXECUTION_ERROR)
+        return _failed(context, work, Stop("interrupted while the card was loading; it kept no result", told=told))
+    if work.loads >= MAX_LOADS:
+        return _failed(context, work, Stop("interrupted in two attempts, before anything reached the card"))
+    return await carry_out(context, eim, work, trigger)
+
+
+def _way(context: Context, eim: Association, trigger: DownloadTrigger) -> Way | None:
+    return choose_way(
+        trigger.data,
+        entry_indirect=eim.config.indirect_download,
+        features=context.capabilities.features,
+        connected=context.connector is not None,
+    )
+
+
+async def _server(context: Context, eim: Association, work: Work, way: Way) -> RspServer:
+    if way is Way.INDIRECT or context.connector is None:
+        return ThroughEim(eim.link, work.transaction_id)
+    info1 = await context.card.get_euicc_info1()
+    return Direct(context.connector, info1.ci_pkids_for_verification)
+
+
+class _Run:
+    """One attempt. ``work`` is always as the journal has it."""
+
+    def __init__(self, context: Context, eim: Association, work: Work, server: RspServer) -> None:
+        self._context = context
+        self._eim = eim
+        self._server = server
+        self._asked = 0
+        self.work = work
+
+    async def to_the_end(self, goal: Goal) -> Outcome:
+        context = self._context
+        try:
+            result = await self._pursue(goal)
+        except Stop as stop:
+            if stop.retry and not stop.told and self._may_begin_again:
+                events.DOWNLOAD_LATER.emit(reason=stop.sentence)
+                return self.work
+            return _failed(context, self.work, stop)
+        except (CardError, ModemError) as failure:
+            if failure.remedy is not Remedy.GIVE_UP:
+                raise
+            return _failed(context, self.work, Stop(failure.message))
+        finally:
+            await self._server.close()
+        return await _installed(context, self._eim, self.work, result, through_eim=self._server.indirect)
+
+    @property
+    def _may_begin_again(self) -> bool:
+        return self.work.loads < MAX_LOADS and self.work.stage is not Stage.LOADING
+
+    async def _pursue(self, goal: Goal) -> bytes:
+        """The installation result from this server, or from one that it points to."""
+        self._asked += 1
+        if self._asked > MAX_SERVERS:
+            raise Stop(f"the events of the SM-DS lead on and on; {MAX_SERVERS} servers were asked")
+        session = await authenticate(self._context, self._server, goal)
+        if isinstance(session.answer, AuthenticateClientOk):
+            installation = Installation(self._context, self._server, session, session.answer, self.work)
+            try:
+                return await installation.run()
+            finally:
+                self.work = installation.work
+        goals = await self._goals(session, session.answer)
+        ended = Stop("the SM-DS has no event for this card")
+        for next_goal in goals:
+            try:
+                return await self._pursue(next_goal)
+            except Stop as stop:
+                if self.work.stage is Stage.LOADING or self._asked >= MAX_SERVERS:
+                    raise
+                ended = stop
+        raise ended
+
+    async def _goals(self, session: Session, answer: AuthenticateClientSmds | EventEntries) -> list[Goal]:
+        if isinstance(answer, EventEntries):
+            events.EVENTS_FOUND.emit(count=len(answer.entries))
+            return [Goal(entry.rsp_server_address, entry.event_id) for entry in answer.entries]
+        if answer.trigger is None:
+            return []
+        events.EVENTS_FOUND.emit(count=1)
+        transaction_id = answer.trigger.eim_transaction_id
+        if transaction_id is not None and isinstance(self._server, ThroughEim):
+            self._server = replace(self._server, eim_transaction_id=transaction_id)
+        try:
+            return [await goal_of(self._context.card, answer.trigger.data)]
+        except CodecError as error:
+            raise Stop(f"the event of the SM-DS cannot be used: {error.message}") from error
+
+
+# -- the end -----------------------------------------------------------------------------------------------------------
+
+
+async def _installed(context: Context, eim: Association, work: Work, result: bytes, *, through_eim: bool) -> Outcome:
+    """The card gave its result: write it down, try to enable, tell everybody, in this order."""
+    trigger_result = eim_package.encode_trigger_result(work.transaction_id, result)
+    work = context.work.installed(work, result) if through_eim else context.work.answered(work, trigger_result)
+    seq, address = _announce(result)
+    enabled = _success(result) and await immediate_enable.try_enable(context, eim, work, _iccid(result))
+    await _note_change(context, eim, enabled=enabled)
+    if address is None:
+        return context.work.answered(work, trigger_result)
+    if enabled and not through_eim:
+        # The network is only coming back, and a receiver that fails now would be left alone for minutes. By the end of
+        # the poll, when the eIM was reached, it is there.
+        return work
+    taken = await notification_delivery.deliver_notifications(context, eim, only=address, through_eim=through_eim)
+    if not through_eim:
+        return work
+    if seq in taken:
+        return _told(context, work, Told(trigger_result, _success(result)))
+    return context.work.answered(work, trigger_result)
+
+
+def _announce(result: bytes) -> tuple[int | None, str | None]:
+    """Say how it ended; the number of the notification and its receiver, None when it cannot be read."""
+    try:
+        notification = PendingNotification.parse(result)
+    except CodecError as error:
+        events.NOT_INSTALLED.emit(reason=f"its result cannot be read: {error.message}", seq="unknown")
+        return None, None
+    installation = notification.installation
+    if installation is not None and installation.success:
+        iccid = notification.iccid.short if notification.iccid is not None else "unknown"
+        events.INSTALLED.emit(iccid=iccid, seq=notification.seq_number)
+    else:
+        reason = installation.error_reason if installation is not None else None
+        command = installation.bpp_command if installation is not None else None
+        said = "for a reason that cannot be read" if reason is None else reason.name
+        events.NOT_INSTALLED.emit(
+            reason=said if command is None else f"{said} in {command.name}", seq=notification.seq_number
+        )
+    return notification.seq_number, notification.address
+
+
+def _iccid(result: bytes) -> str | None:
+    """The installed profile's digits."""
+    try:
+        iccid = PendingNotification.parse(result).iccid
+    except CodecError:
+        return None
+    return None if iccid is None else str(iccid)
+
+
+def _success(result: bytes) -> bool:
+    try:
+        installation = PendingNotification.parse(result).installation
+    except CodecError:
+        return False
+    return installation is not None and installation.success
+
+
+async def _note_change(context: Context, eim: Association, *, enabled: bool) -> None:
+    """The profiles are others now: the other eIMs are told, and every eIM if the new one was enabled at once."""
+    known = context.changes.known_profiles()
+    now = snapshot(await context.card.get_profiles())
+    if not context.changes.learn(str(context.eid), now) and not enabled:
+        return
+    if enabled or (known is not None and _enabled(known) != _enabled(now)):
+        context.changes.note((eim.eim_id, *eim.others), StateChangeCause.IMMEDIATE_ENABLE_PROFILE)
+    else:
+        context.changes.note(eim.others, StateChangeCause.OTHER_EIM)
+
+
+def _enabled(profiles: Mapping[str, str]) -> set[str]:
+    return {iccid for iccid, state in profiles.items() if state == "enabled"}
+
+
+def _failed(context: Context, work: Work, stop: Stop) -> Outcome:
+    events.DOWNLOAD_FAILED.emit(reason=stop.sentence)
+    response = stop.sentence.encode()[:MAX_RESPONSE_BYTES].decode(errors="ignore").encode()
+    result = eim_package.encode_trigger_error(work.transaction_id, stop.reason, error_response=response)
+    return _told(context, work, Told(result)) if stop.told else context.work.answered(work, result)
+
+
+def _told(context: Context, work: Work, told: Told) -> Told:
+    context.work.settled(work, "the eIM knows")
+    return told

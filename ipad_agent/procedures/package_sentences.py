@@ -1,0 +1,50 @@
+"""Orders and results in a person's words, for the log and for status screens."""
+
+from __future__ import annotations
+
+from ipad_agent.codec.es10.euicc_package import PSMO_NAMES, EuiccPackageRequest, EuiccPackageResult
+from ipad_agent.codec.esipa.eim_package import EimPackageError
+
+_PSMO_RESULTS = frozenset(PSMO_NAMES.values()) | {"rollback"}
+_CHANGES_PROFILES = frozenset({"enable", "disable", "delete", "rollback"})
+
+
+def has_psmo(result: EuiccPackageResult) -> bool:
+    """Whether the package held PSMOs: then the card's notifications travel with the result (§3.3.1 step 9)."""
+    return any(operation.name in _PSMO_RESULTS for operation in result.results)
+
+
+def changed_profiles(result: EuiccPackageResult) -> bool:
+    """Whether profiles were enabled, disabled or deleted: what the other eIMs have to be told."""
+    return any(operation.ok and operation.name in _CHANGES_PROFILES for operation in result.results)
+
+
+def of_order(request: EuiccPackageRequest) -> str:
+    """``enable …4711, getRAT (counter 12)``."""
+    operations = [
+        operation.name + (f" {operation.iccid.short}" if operation.iccid is not None else "")
+        for operation in request.operations
+    ]
+    return f"{', '.join(operations) or 'an empty package'} (counter {request.counter})"
+
+
+def of_result(result: EuiccPackageResult) -> str:
+    """``enable ok, delete profileNotInDisabledState (result 5)``, or why the card refused."""
+    if result.variant == "error_signed":
+        code = result.error_code
+        return "undefined error" if code is None else code.name
+    if result.variant == "error_unsigned":
+        return "it does not know this eIM, or the eIM's signature does not fit"
+    operations = [
+        f"{operation.name} {'ok' if operation.code is None or operation.code == 0 else operation.code.name}"
+        for operation in result.results
+    ]
+    return f"{', '.join(operations) or 'nothing'} (result {result.seq_number})"
+
+
+def eim_package_error(code: int) -> str:
+    """The name of an error number of GetEimPackage or ProvideEimPackageResult; they share the numbers."""
+    try:
+        return EimPackageError(code).name.lower().replace("_", " ")
+    except ValueError:
+        return "a number without a name"

@@ -1,0 +1,75 @@
+"""Receivers of notifications that did not take one: when each may be tried again (SGP.32 v1.2 §3.7).
+
+The pause doubles from ten minutes to a day and outlives a restart. It covers the notifications that were there when
+it began; a newer one may be tried at once, because something has changed. The pause is kept by wall clock, which may be
+wrong: a time further away than the longest pause is of another clock and counts as over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from ipad_agent.clock import Clock
+from ipad_agent.procedures.ports import Memory
+
+DOCUMENT: Final = "notifications"
+FIRST_PAUSE_S: Final = 600.0
+LONGEST_PAUSE_S: Final = 86_400.0
+MAX_RECEIVERS: Final = 64
+
+
+@dataclass(frozen=True, slots=True)
+class _Pause:
+    failures: int
+    until_s: float
+    newest: int
+
+
+class Receivers:
+    """The receivers that are paused, by name; on disk after every call that changes them."""
+
+    def __init__(self, memory: Memory, clock: Clock) -> None:
+        self._memory = memory
+        self._clock = clock
+
+    def wait_s(self, receiver: str, newest: int) -> float:
+        """How long this receiver is to be left alone; 0 when it may be tried now. ``newest`` is the highest number
+        that waits for it."""
+        pause = self._all().get(receiver)
+        if pause is None or newest > pause.newest:
+            return 0.0
+        left_s = pause.until_s - self._clock.wall()
+        return left_s if 0 < left_s <= LONGEST_PAUSE_S else 0.0
+
+    def failed(self, receiver: str, newest: int, *, retry_after_s: float | None = None) -> float:
+        """It took none; returns the pause, which is longer if the receiver itself asked for more."""
+        pauses = self._all()
+        before = pauses.pop(receiver, None)
+        failures = (before.failures if before is not None else 0) + 1
+        pause_s = min(max(FIRST_PAUSE_S * 2.0 ** min(failures - 1, 16), retry_after_s or 0.0), LONGEST_PAUSE_S)
+        pauses[receiver] = _Pause(failures, self._clock.wall() + pause_s, newest)
+        while len(pauses) > MAX_RECEIVERS:
+            del pauses[next(iter(pauses))]
+        self._save(pauses)
+        return pause_s
+
+    def took(self, receiver: str) -> None:
+        """It took one: the next failure begins anew."""
+        pauses = self._all()
+        if pauses.pop(receiver, None) is not None:
+            self._save(pauses)
+
+    def _all(self) -> dict[str, _Pause]:
+        found = self._memory.load(DOCUMENT).get("receivers")
+        pauses: dict[str, _Pause] = {}
+        for receiver, entry in found.items() if isinstance(found, Mapping) else ():
+            match entry:
+                case (int() as failures, float() | int() as until_s, int() as newest):
+                    pauses[receiver] = _Pause(failures, until_s, newest)
+        return pauses
+
+    def _save(self, pauses: Mapping[str, _Pause]) -> None:
+        kept = {receiver: (pause.failures, pause.until_s, pause.newest) for receiver, pause in pauses.items()}
+        self._memory.save(DOCUMENT, {"receivers": kept})

@@ -1,0 +1,23 @@
+"""The one way in which a download ends early."""
+
+from __future__ import annotations
+
+from ipad_agent.codec.esipa.download_trigger import UNDEFINED_ERROR
+
+
+class Stop(Exception):
+    """The download ends here, for this reason.
+
+    ``told``: the eIM knows already, by a message of the download itself. ``retry``: it was the way to the server that
+    failed and nothing has reached the card, so one more attempt is harmless. ``reason`` is the
+    profileDownloadErrorReason.
+    """
+
+    def __init__(
+        self, sentence: str, *, told: bool = False, retry: bool = False, reason: int = UNDEFINED_ERROR
+    ) -> None:
+        super().__init__(sentence)
+        self.sentence = sentence
+        self.told = told
+        self.retry = retry
+        self.reason = reason

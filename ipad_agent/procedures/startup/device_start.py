@@ -1,0 +1,91 @@
+"""Device start (SGP.32 v1.2 §3, start-up): who is the card, who manages it, did anything change while we were away."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from ipad_agent.codec.es10.eim_configuration import EimConfigurationData
+from ipad_agent.codec.es10.euicc_info import EuiccInfo2
+from ipad_agent.codec.es10.profile_info import ProfileInfo
+from ipad_agent.codec.esipa.eim_package import StateChangeCause
+from ipad_agent.codec.identifiers import Eid, Plmn
+from ipad_agent.errors import CodecError
+from ipad_agent.procedures import events
+from ipad_agent.procedures.ports import Card, Memory
+from ipad_agent.procedures.records.state_changes import StateChanges, snapshot
+
+
+class CardKind(StrEnum):
+    """What the card is, as far as an IPAd is concerned."""
+
+    IOT = "an IoT eUICC (SGP.32)"
+    IPAE = "an IoT eUICC whose own IPAe is active"
+    CONSUMER = "a consumer eUICC (SGP.22) without IoT functions"
+
+
+@dataclass(frozen=True, slots=True)
+class CardFacts:
+    """What start-up learned; ``eims`` is empty on a card that was never provisioned."""
+
+    eid: Eid
+    kind: CardKind
+    info2: EuiccInfo2
+    profiles: tuple[ProfileInfo, ...] = ()
+    eims: tuple[EimConfigurationData, ...] = ()
+
+
+async def read_card(card: Card) -> CardFacts:
+    """Read identity, kind, profiles and associated eIMs (steps 3 and 4).
+
+    A card that is no IoT eUICC in IPAd mode is only looked at. Raises ``CardError`` or ``ModemError``.
+    """
+    eid = await card.get_eid()
+    info2 = await card.get_euicc_info2()
+    kind = kind_of(info2)
+    if kind is not CardKind.IOT:
+        return CardFacts(eid, kind, info2)
+    profiles = await card.get_profiles()
+    eims = await card.get_eim_configuration()
+    return CardFacts(eid, kind, info2, profiles, eims)
+
+
+def kind_of(info2: EuiccInfo2) -> CardKind:
+    """Decide by iotSpecificInfo and ipaMode (§4.1 step 3 of the start-up; ipaMode absent counts as IPAd)."""
+    if info2.iot is None:
+        return CardKind.CONSUMER
+    return CardKind.IPAE if info2.ipa_mode == 1 else CardKind.IOT
+
+
+def note_changes(facts: CardFacts, changes: StateChanges) -> None:
+    """Compare the profiles with what was last known; if nobody ordered the difference, every eIM is to be told."""
+    cause = StateChangeCause.UNDEFINED
+    if changes.learn(str(facts.eid), snapshot(facts.profiles), tell=(eim.eim_id for eim in facts.eims), cause=cause):
+        events.STATE_CHANGED.emit(cause=cause.name.lower())
+
+
+NETWORKS: Final = "networks"
+"""Document: ICCID -> MCC and MNC of the profile's owner."""
+
+
+def note_networks(facts: CardFacts, memory: Memory) -> None:
+    """Remember whose profiles these are, for the site's table of APNs. Raises ``StoreError``."""
+    networks = {}
+    for profile in facts.profiles:
+        if profile.iccid is not None and profile.owner is not None:
+            with contextlib.suppress(CodecError):
+                networks[str(profile.iccid)] = str(Plmn.from_bytes(profile.owner.mcc_mnc))
+    if memory.load(NETWORKS) != networks:
+        memory.save(NETWORKS, networks)
+
+
+def announce(facts: CardFacts) -> None:
+    """Say what was found."""
+    events.CARD_READY.emit(
+        eid=facts.eid.short,
+        kind=facts.kind.value,
+        profiles=len(facts.profiles),
+        eims=", ".join(eim.eim_id for eim in facts.eims) or "nobody yet",
+    )

@@ -1,0 +1,42 @@
+"""The emergency (eCall) profile (SGP.32 v1.2 §5.9.22, §5.9.23), enabled and disabled by the device alone.
+
+While it is enabled the card takes no package, and this agent answers data requests and download orders with
+ecallActive(104). It stays enabled over resets until ``disable``, which enables the former profile again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from ipad_agent.codec.es10.profile_info import ProfileInfo
+from ipad_agent.procedures.context import Context
+from ipad_agent.procedures.records.local_switch_record import Ledger, What
+
+from .local_switch import LocalSwitch, emergency_active, order
+
+__all__ = ["Emergency", "disable", "emergency_active", "enable", "find"]
+
+
+@dataclass(frozen=True, slots=True)
+class Emergency:
+    """The emergency profile of the card."""
+
+    profile: ProfileInfo
+    enabled: bool
+
+
+def find(profiles: Iterable[ProfileInfo]) -> Emergency | None:
+    """The profile with the ecallIndication, the enabled one if a card should have several; None without one."""
+    found = sorted((profile for profile in profiles if profile.ecall_indication), key=lambda p: not p.enabled)
+    return Emergency(found[0], found[0].enabled) if found else None
+
+
+async def enable(context: Context, ledger: Ledger, eims: Iterable[str]) -> LocalSwitch:
+    """Enable it; ``eims`` are all that have to be told. Raises as ``local_switch.order``."""
+    return await order(context, ledger, eims, What.EMERGENCY_ON)
+
+
+async def disable(context: Context, ledger: Ledger, eims: Iterable[str]) -> LocalSwitch:
+    """Disable it and enable the profile that was enabled before; ``ALREADY`` when it is not enabled."""
+    return await order(context, ledger, eims, What.EMERGENCY_OFF)

@@ -1,0 +1,202 @@
+"""A switch of the enabled profile as a transaction: armed, executed, proved or taken back (SGP.32 v1.2 §3.3.1).
+
+``arm`` writes down where the device comes from before the card is touched, ``card_answered`` what the card made of it
+once the result is on disk, ``resume`` goes on after a crash, and ``see_through`` (``profile_proof.py``) proves the new
+profile or takes the way back. What may follow what is the table in ``policy.switching.switch_table``.
+"""
+
+from __future__ import annotations
+
+from ipad_agent.codec.es10.connectivity_parameters import apn_of
+from ipad_agent.codec.es10.euicc_package import EuiccPackageRequest, EuiccPackageResult
+from ipad_agent.codec.identifiers import short_iccid
+from ipad_agent.errors import CardError, CodecError, Remedy
+from ipad_agent.policy.switching.switch_table import Happening, Phase, Way
+from ipad_agent.procedures.context import Association, Context
+from ipad_agent.procedures.records.owed_work import Work
+from ipad_agent.procedures.records.switch_record import BY_EIM, Switch
+
+from . import events
+
+
+async def arm(context: Context, eim: Association, work: Work) -> None:
+    """Write down a switch that this order may bring about; must return before the card gets the order.
+
+    Raises ``StoreError``, and ``CardError`` or ``ModemError`` when the card cannot say what is enabled now.
+    """
+    try:
+        request = EuiccPackageRequest.parse(work.order)
+    except CodecError:
+        return  # nor can the card read it
+    enables = [operation for operation in request.operations if operation.name == "enable"]
+    if not enables and all(operation.name != "disable" for operation in request.operations):
+        return
+    previous = await enabled_iccid(context)
+    target = None if not enables or enables[-1].iccid is None else str(enables[-1].iccid)
+    if not enables:
+        events.LAST_ONE.emit()
+    switch = context.switches.arm(
+        BY_EIM,
+        previous=previous,
+        target=target,
+        way=Way.ROLLBACK if request.wants_rollback and previous is not None else Way.NONE,
+        deadline_s=context.switching.confirm_s,
+        eim_id=eim.eim_id,
+        work=work.id,
+    )
+    await announce(context, switch)
+
+
+async def announce(context: Context, switch: Switch) -> None:
+    """Say that a switch is armed, and let the site prepare for it."""
+    events.ARMED.emit(
+        previous=short_iccid(switch.previous),
+        target=short_iccid(switch.target),
+        cause=switch.cause,
+        way=switch.way.value,
+        deadline_s=switch.deadline_s,
+    )
+    context.on_switch(switch, ())
+    await context.site.hook("pre-switch", hook_facts(context, switch))
+
+
+async def card_answered(context: Context, work: Work, result: EuiccPackageResult) -> None:
+    """The card executed the order and its result is on disk: complete the switch, or forget that one was armed."""
+    switched = result.variant == "signed" and result.switched
+    switch = context.switches.of_work(work.id)
+    if switch is None:
+        if switched:
+            await context.card.recover()
+        return
+    if switch.phase is not Phase.ARMED:
+        return
+    if switched:
+        switch = context.switches.aim(switch, _achieved(work, result, switch))
+    await conclude(context, switch, switched=switched)
+
+
+def _achieved(work: Work, result: EuiccPackageResult, switch: Switch) -> str | None:
+    """The profile that the package really enabled. Processing stops at the first operation that fails: the disable may
+    have worked and the enable not, or the first of two enables."""
+    try:
+        request = EuiccPackageRequest.parse(work.order)
+    except CodecError:
+        return switch.target
+    done = [one for one, outcome in zip(request.operations, result.results, strict=False) if outcome.ok]
+    enabled = [str(one.iccid) for one in done if one.name == "enable" and one.iccid is not None]
+    return enabled[-1] if enabled else None
+
+
+async def settle(context: Context, switch: Switch) -> None:
+    """An armed switch whose order has ended in a way that does not tell: what is enabled on the card tells."""
+    enabled = await enabled_iccid(context)
+    switched = enabled != switch.previous
+    await conclude(context, context.switches.aim(switch, enabled) if switched else switch, switched=switched)
+
+
+async def conclude(context: Context, switch: Switch, *, switched: bool) -> None:
+    """An armed switch whose order was executed, or was not: reset the UICC and begin the proof, or forget it."""
+    if not switched:
+        context.switches.move(switch, Happening.NOT_SWITCHED)
+        context.on_switch(None, ())
+        return
+    if switch.target is None:
+        await context.card.recover()
+        context.switches.move(switch, Happening.NOTHING_ENABLED)
+        context.on_switch(None, ())
+        events.NOTHING_ENABLED.emit()
+        return
+    moved = context.switches.move(switch, Happening.SWITCHED, reset_owed=True)
+    if moved is None:
+        return
+    events.SWITCHED.emit(target=short_iccid(switch.target), left_s=moved.left_s(context.clock))
+    context.on_switch(moved, ())
+    await use_apn(context, moved.target)
+    await context.card.recover(expected=moved.target)
+    context.switches.was_reset(moved)
+    await _post_switch(context, moved)
+
+
+async def switched_locally(context: Context, armed: Switch) -> None:
+    """A switch that this device ordered itself: the card has done it and was reset."""
+    moved = context.switches.move(armed, Happening.SWITCHED)
+    if moved is None:
+        return
+    events.SWITCHED.emit(target=short_iccid(moved.target), left_s=moved.left_s(context.clock))
+    context.on_switch(moved, ())
+    await _post_switch(context, moved)
+
+
+async def _post_switch(context: Context, moved: Switch) -> None:
+    """The moment before the first attach: now the card tells the APN of the profile that is enabled, if anybody has
+    put it there (GetConnectivityParameters, SGP.32 v1.2 §5.9.24); the site's own table goes first."""
+    facts = hook_facts(context, moved)
+    if "APN" not in facts:
+        try:
+            parameters = await context.card.get_connectivity_parameters()
+        except CardError as error:
+            if error.remedy is not Remedy.GIVE_UP and error.answer is None:
+                raise
+        else:
+            apn = None if parameters.http_params is None else apn_of(parameters.http_params)
+            if apn is not None:
+                facts["APN"] = apn
+                await context.network.use(apn)
+    await context.site.hook("post-switch", facts)
+
+
+async def use_apn(context: Context, iccid: str | None) -> None:
+    """Before the reset: the first attach of this profile is to be made with the APN that the site has for it."""
+    apn = None if iccid is None else context.site.apn(iccid)
+    if apn is not None:
+        await context.network.use(apn)
+
+
+async def complete_reset(context: Context, switch: Switch) -> Switch:
+    """After a restart nobody knows whether the reset after the switch was made: card and modem are compared."""
+    expected = switch.previous if switch.phase is Phase.BACK else switch.target
+    if not switch.reset_owed:
+        return switch
+    if expected is None or (await context.network.card(expected)).ok is not True:
+        await context.card.verify_switched(expected)
+    return context.switches.was_reset(switch)
+
+
+def end(context: Context, switch: Switch, happening: Happening) -> None:
+    """Close a switch by something that ends it."""
+    context.switches.move(switch, happening)
+    context.on_switch(None, ())
+
+
+async def replaced(context: Context, happening: Happening = Happening.REPLACED) -> None:
+    """Another way of changing the profile took over (fallback, emergency, reset): an unproved switch is history."""
+    switch = context.switches.open()
+    if switch is not None and switch.phase is not Phase.ARMED:
+        end(context, switch, happening)
+
+
+async def enabled_iccid(context: Context) -> str | None:
+    """The digits of the profile that is enabled on the card."""
+    for profile in await context.card.get_profiles():
+        if profile.enabled and profile.iccid is not None:
+            return str(profile.iccid)
+    return None
+
+
+def hook_facts(context: Context, switch: Switch) -> dict[str, str]:
+    """What a hook is told, without the prefix of its environment. ``ICCID`` is the profile that is, or will be, the
+    enabled one; after going back that is the previous one again."""
+    now, before = switch.target, switch.previous
+    if switch.phase is Phase.BACK:
+        now, before = before, now
+    apn = None if now is None else context.site.apn(now)
+    facts = {
+        "ICCID": now,
+        "PREVIOUS_ICCID": before,
+        "EIM": switch.eim_id,
+        "CAUSE": switch.cause,
+        "WAY_BACK": switch.way.value,
+        "DEADLINE_S": f"{switch.left_s(context.clock):.0f}",
+        "APN": apn,
+    }
+    return {name: value for name, value in facts.items() if value is not None}

@@ -1,0 +1,242 @@
+"""What each kind of deed does to the world, and how everything is made well again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Final
+
+from ipad_agent.lab.eim import Fault as EimFault
+from ipad_agent.lab.modem import Fault as ModemFault
+from ipad_agent.policy.polling.poll_outcome import Wake
+from ipad_agent.torture.history.fault_history import EIM_IDS, Deed
+from ipad_agent.torture.history.history_log import FATE
+from ipad_agent.torture.world.simulated_network import FAIR, Weather
+from ipad_agent.torture.world.torture_world import World
+
+Value = str | int | float
+_Doer = Callable[[World, tuple[Value, ...]], None]
+
+_DEEDS: dict[str, _Doer] = {}
+
+
+def _deed(kind: str) -> Callable[[_Doer], _Doer]:
+    def add(doer: _Doer) -> _Doer:
+        _DEEDS[kind] = doer
+        return doer
+
+    return add
+
+
+def do(world: World, deed: Deed) -> None:
+    """Do it. ``KeyError`` for a kind that does not exist."""
+    doer = _DEEDS[deed.kind]
+    if deed.kind != "order":
+        world.story.tell(FATE, str(deed))
+    doer(world, deed.values)
+
+
+def heal(world: World) -> None:
+    """From now on nothing goes wrong any more; profiles without coverage stay without."""
+    world.story.tell(FATE, "everything heals")
+    world.loop.spare()
+    world.air.weather, world.air.blackout = FAIR, False
+    world.disk.free_bytes = None
+    world.disk.allowance = None
+    world.clock.error_s = 0.0
+    for desk in world.desks.values():
+        desk.eim.faults.clear()
+        desk.gate.impostor = False
+        entry = world.card.state.eim(desk.eim_id)
+        if entry is not None:
+            desk.eim.device(world.card.eid).token = entry.token
+    if world.modem is not None:
+        world.modem.heal()
+    if world.reader is not None:
+        world.reader.faults.clear()
+        world.reader.absent = False
+    world.card.power_cut_at("never")
+
+
+def _number(value: Value) -> int:
+    return int(value)
+
+
+def _seconds(value: Value) -> float:
+    return float(value)
+
+
+def _strike(world: World, steps: Value, action: Callable[[], None]) -> None:
+    world.loop.strike(_number(steps), action)
+
+
+@_deed("order")
+def _order(world: World, values: tuple[Value, ...]) -> None:
+    eim, words = values
+    world.desks[EIM_IDS[_number(eim)]].order(str(words))
+
+
+@_deed("add eIM")
+def _add_eim(world: World, values: tuple[Value, ...]) -> None:
+    orderer, added = (world.desks[EIM_IDS[_number(value)]] for value in values)
+    identity = replace(world.identity, eim_id=added.eim_id)
+    data = identity.configuration(fqdn=added.eim_id, ask_for_token=False, indirect_download=True)
+    orderer.order(f"add-eim {data.hex()}", f"add-eim {added.eim_id}")
+    added.eim.device(world.card.eid).token = None
+
+
+@_deed("update eIM")
+def _update_eim(world: World, values: tuple[Value, ...]) -> None:
+    orderer, updated = (world.desks[EIM_IDS[_number(value)]] for value in values)
+    identity = replace(world.identity, eim_id=updated.eim_id)
+    data = identity.configuration(
+        fqdn=updated.eim_id, ask_for_token=False, counter=None, signing="none", indirect_download=True
+    )
+    orderer.order(f"update-eim {data.hex()}", f"update-eim {updated.eim_id}")
+
+
+@_deed("poll now")
+def _poll_now(world: World, values: tuple[Value, ...]) -> None:
+    if world.alive and world.process is not None:
+        world.process.agent.poke(Wake.COMMAND)
+
+
+@_deed("kill")
+def _kill(world: World, values: tuple[Value, ...]) -> None:
+    _strike(world, values[0], lambda: world.fell("kill"))
+
+
+@_deed("outage")
+def _outage(world: World, values: tuple[Value, ...]) -> None:
+    _strike(world, values[0], lambda: world.fell("outage", 60.0))
+
+
+@_deed("disk cut")
+def _disk_cut(world: World, values: tuple[Value, ...]) -> None:
+    world.disk.allowance = _number(values[0])
+
+
+@_deed("disk full")
+def _disk_full(world: World, values: tuple[Value, ...]) -> None:
+    world.disk.free_bytes = _number(values[0])
+
+
+@_deed("clock")
+def _clock(world: World, values: tuple[Value, ...]) -> None:
+    world.clock.error_s = _seconds(values[0])
+
+
+@_deed("weather")
+def _weather(world: World, values: tuple[Value, ...]) -> None:
+    world.air.weather = Weather(*(_seconds(value) for value in values))
+
+
+@_deed("blackout")
+def _blackout(world: World, values: tuple[Value, ...]) -> None:
+    world.air.blackout = True
+    world.later(_seconds(values[0]), _light)
+
+
+def _light(world: World) -> None:
+    world.air.blackout = False
+
+
+@_deed("rebind")
+def _rebind(world: World, values: tuple[Value, ...]) -> None:
+    _strike(world, values[0], world.air.rebind)
+
+
+@_deed("impostor")
+def _impostor(world: World, values: tuple[Value, ...]) -> None:
+    gate = world.desks[EIM_IDS[_number(values[0])]].gate
+    gate.impostor = True
+    gate.forget()
+
+    def gone(_: World) -> None:
+        gate.impostor = False
+        gate.forget()
+
+    world.later(_seconds(values[1]), gone)
+
+
+@_deed("restart eIM")
+def _restart_eim(world: World, values: tuple[Value, ...]) -> None:
+    world.restart_server(world.desks[EIM_IDS[_number(values[0])]])
+
+
+@_deed("eIM fault")
+def _eim_fault(world: World, values: tuple[Value, ...]) -> None:
+    eim, on, action, times, value = values
+    fault = EimFault(str(on), str(action), None if value == "" else value, _number(times))
+    world.desks[EIM_IDS[_number(eim)]].eim.faults.arm(fault)
+
+
+@_deed("card cut")
+def _card_cut(world: World, values: tuple[Value, ...]) -> None:
+    apdus, answer_lost = values
+    world.card.power_cut_after(_number(apdus) + 1, answer_lost=bool(answer_lost))
+
+
+@_deed("card step")
+def _card_step(world: World, values: tuple[Value, ...]) -> None:
+    world.card.power_cut_at(str(values[0]))
+
+
+@_deed("at fault")
+def _at_fault(world: World, values: tuple[Value, ...]) -> None:
+    kind, prefix, skip, times, code, late_s = values
+    if world.modem is not None:
+        world.modem.inject(
+            ModemFault(
+                kind,  # type: ignore[arg-type]  # the author of histories uses the literals
+                str(prefix),
+                skip=_number(skip),
+                times=_number(times),
+                code=_number(code),
+                late_s=_seconds(late_s),
+            )
+        )
+
+
+@_deed("drop port")
+def _drop_port(world: World, values: tuple[Value, ...]) -> None:
+    away_s, steps = values
+    modem = world.modem
+    if modem is not None:
+        _strike(world, steps, lambda: modem.order(lambda module: module.drop_port(_seconds(away_s))))
+
+
+@_deed("modem restart")
+def _modem_restart(world: World, values: tuple[Value, ...]) -> None:
+    modem = world.modem
+    if modem is not None:
+        _strike(world, values[0], lambda: modem.order(lambda module: module.restart()))
+
+
+@_deed("reader fault")
+def _reader_fault(world: World, values: tuple[Value, ...]) -> None:
+    kind, steps = values
+    reader = world.reader
+    if reader is not None:
+        _strike(world, steps, lambda: reader.faults.append(str(kind)))
+
+
+@_deed("reader away")
+def _reader_away(world: World, values: tuple[Value, ...]) -> None:
+    away_s, steps = values
+    reader = world.reader
+    if reader is None:
+        return
+
+    def back(_: World) -> None:
+        reader.absent = False
+        reader.reset()
+
+    def away() -> None:
+        reader.absent = True
+        world.later(_seconds(away_s), back)
+
+    _strike(world, steps, away)
+
+
+KINDS: Final = frozenset(_DEEDS)

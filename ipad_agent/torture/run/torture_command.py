@@ -1,0 +1,88 @@
+"""``ipad-agent lab torture``: run seeds, count broken promises, and tell the story of one."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+from typing import Final
+
+DEFAULT_SEEDS: Final = 1000
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Give the parser of ``ipad-agent lab torture`` its options."""
+    parser.add_argument("--seeds", type=_count, default=DEFAULT_SEEDS, metavar="N", help="how many random histories")
+    parser.add_argument("--first", type=int, default=0, metavar="K", help="the first seed (default: 0)")
+    parser.add_argument("--seed", type=int, metavar="K", help="only this seed, told as a story")
+    parser.add_argument("--shrink", action="store_true", help="with --seed: leave out every deed that does not matter")
+    parser.add_argument("--json", action="store_true", help="one JSON object per seed")
+    parser.add_argument("--jobs", type=_count, default=os.cpu_count() or 1, metavar="J", help="processes to use")
+    parser.add_argument("--all-covered", action="store_true", help="no profile is without coverage")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Do it; 0 when every promise was kept, else 1."""
+    if arguments.seed is not None:
+        return _one(arguments)
+    return _many(arguments)
+
+
+def _one(arguments: argparse.Namespace) -> int:
+    from ipad_agent.torture.history.fault_history import write
+
+    from .history_run import live_through
+    from .many_seeds import shortest
+
+    history = write(arguments.seed, coverage=not arguments.all_covered)
+    ended = live_through(history)
+    if arguments.shrink and ended.violations:
+        ended = shortest(history, ended.names)
+    if arguments.json:
+        told = {"digest": ended.story.digest, "story": [str(line) for line in ended.story.lines]}
+        print(json.dumps(ended.summary() | told, ensure_ascii=False))
+    else:
+        print(ended.story)
+        print(f"\nSeed {arguments.seed}, story {ended.story.digest}: {_verdict(ended.summary())}")
+    return 1 if ended.violations else 0
+
+
+def _many(arguments: argparse.Namespace) -> int:
+    from .many_seeds import Tally, summaries
+
+    tally, begun_s = Tally(), time.monotonic()
+    seeds = range(arguments.first, arguments.first + arguments.seeds)
+    for summary in summaries(seeds, jobs=arguments.jobs, coverage=not arguments.all_covered):
+        tally.add(summary)
+        if arguments.json:
+            print(json.dumps(summary, ensure_ascii=False), flush=True)
+        elif not summary["ok"]:
+            print(f"seed {summary['seed']}: {_verdict(summary)}", flush=True)
+    if not arguments.json:
+        took_s = time.monotonic() - begun_s
+        ways = ", ".join(f"{way} {count}" for way, count in sorted(tally.ways.items()))
+        print(
+            f"{tally.seeds} seeds in {took_s:.0f} s ({ways}): {tally.polls} polls, {tally.executed} packages executed, "
+            f"the agent started {tally.runs} times"
+        )
+        broken = ", ".join(f"{name} {count}" for name, count in tally.violations.most_common())
+        print(f"{len(tally.failed)} seeds broke a promise: {broken}" if tally.failed else "Every promise was kept.")
+        if tally.failed:
+            print(f"ipad-agent lab torture --seed {tally.failed[0]} tells the story of the first.", file=sys.stderr)
+    return 1 if tally.failed else 0
+
+
+def _verdict(summary: dict[str, object]) -> str:
+    violations = summary["violations"]
+    if not isinstance(violations, dict) or not violations:
+        return "every promise was kept"
+    return "; ".join(f"{name}: {str(sentence).strip().splitlines()[-1]}" for name, sentence in violations.items())
+
+
+def _count(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError("1 or more")
+    return value

@@ -1,0 +1,213 @@
+"""One run of the agent's program: its rooms built anew from what survived, until it is killed."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import contextvars
+import functools
+import random
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from ipad_agent.agent.main_loop import Agent, Rooms
+from ipad_agent.card import apdu
+from ipad_agent.card.apdu_channel import CardAccess
+from ipad_agent.card.es10_functions import Euicc
+from ipad_agent.card.es10_transport import ApduDeadlines
+from ipad_agent.card.isdr_session import IsdrSession
+from ipad_agent.clock import Clock
+from ipad_agent.codec.es10.eim_configuration import EimConfigurationData
+from ipad_agent.codec.esipa.device_info import IpaCapabilities, IpaFeature
+from ipad_agent.codec.identifiers import Eid
+from ipad_agent.eim import EimClient, EndpointOverrides, FailoverCarrier, Way, endpoint_for
+from ipad_agent.errors import EimError
+from ipad_agent.modem.module_profile import ProfileSet, load, search_path
+from ipad_agent.modem.uicc.modem_card_access import ModemCardAccess
+from ipad_agent.net import Carrier, CoapsEndpoint
+from ipad_agent.net.coap.coaps_carrier import CoapsCarrier
+from ipad_agent.net.dns_lookup import Address
+from ipad_agent.policy import ScheduleSettings
+from ipad_agent.store import Journal, Memory
+from ipad_agent.store.filesystem import Filesystem
+from ipad_agent.wiring.real_rooms import Schedules
+
+from .connectivity_view import Eyes
+from .direct_channels import Reader, ReaderAccess, StraightCarrier
+from .dtls_stand_in import VeilBackend
+from .memory_serial_line import MemoryModem, MemoryOpener
+from .observed_eim import Desk
+from .process_fence import FencedDisk, Owner
+from .simulated_network import Air
+from .virtual_time_loop import OWNER, TortureLoop
+
+STATE_DIR: Final = "/var/lib/ipad-agent"
+RUN_DIR: Final = "/run/ipad-agent"
+
+
+@functools.cache
+def _profiles() -> ProfileSet:
+    return load(search_path())
+
+
+class TimelyDice(random.Random):
+    """Chances that follow from the moment alone: whoever asks first, the answers are the same."""
+
+    def __init__(self, loop: TortureLoop, seed: int) -> None:
+        super().__init__(0)
+        self._loop = loop
+        self._key = seed
+
+    def random(self) -> float:
+        return random.Random(f"{self._key} {self._loop.time():.6f}").random()
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What outlives a process: everything it is built upon."""
+
+    loop: TortureLoop
+    disk: Filesystem
+    clock: Clock
+    air: Air
+    desks: dict[str, Desk]
+    settings: ScheduleSettings
+    seed: int
+    look: Callable[[], None]
+    modem: MemoryModem | None = None
+    reader: Reader | None = None
+    coap: bool = False
+
+
+class Process:
+    """A running agent. Raises what building the rooms raises (``StoreError``, ``PowerCut``)."""
+
+    def __init__(self, around: Surroundings, number: int) -> None:
+        self.owner = Owner(number)
+        self._around = around
+        disk = FencedDisk(around.disk, self.owner)
+        self.memory = Memory(disk, state_dir=STATE_DIR, runtime_dir=RUN_DIR)
+        self.journal = Journal(disk, STATE_DIR, around.clock)
+        self.agent = Agent(self._rooms(), dice=TimelyDice(around.loop, around.seed))
+        context = contextvars.Context()
+        context.run(OWNER.set, self.owner)
+        self.task = around.loop.create_task(self._live(), context=context)
+
+    async def _live(self) -> None:
+        await self.agent.run()
+
+    async def kill(self) -> None:
+        """SIGKILL, or the power: from now on nothing it does has any effect, and it ends."""
+        self.owner.alive = False
+        while not self.task.done():
+            self.task.cancel()
+            await asyncio.sleep(0)
+        with contextlib.suppress(BaseException):
+            self.task.result()
+
+    def _rooms(self) -> Rooms:
+        around = self._around
+        access = self._access()
+        session = IsdrSession(
+            access, aids=(apdu.ISD_R_AID,), deadlines=ApduDeadlines(), block_sizes=_BlockSizes(self.memory)
+        )
+        return Rooms(
+            card=Euicc(session),
+            device=_Device(access),
+            links=_Links(self._carrier),
+            journal=self.journal,
+            memory=self.memory,
+            schedules=Schedules(self.memory),
+            clock=around.clock,
+            settings=around.settings,
+            capabilities=IpaCapabilities(frozenset({IpaFeature.INDIRECT_RSP_SERVER_COMMUNICATION})),
+            notifier=_Notifier(),
+            idle=self.journal.idle,
+            network=Eyes(access, around.air),
+        )
+
+    def _access(self) -> Any:
+        around = self._around
+        if around.reader is not None:
+            return ReaderAccess(around.reader, self.owner, around.look)
+        assert around.modem is not None
+        return ModemCardAccess(MemoryOpener(around.modem, self.owner), _profiles(), boot_id=around.clock.boot_id())
+
+    def _carrier(self, config: EimConfigurationData) -> Carrier:
+        around = self._around
+        desk = around.desks.get(config.eim_id)
+        if desk is None:
+            raise EimError(f"there is no way to {config.eim_id}")
+        endpoint = endpoint_for(config, EndpointOverrides(nat_timeout_s=60.0))
+        if not around.coap:
+            return StraightCarrier(desk, around.air, self.owner, random.Random(f"{around.seed} {self.owner.number}"))
+        return CoapsCarrier(
+            endpoint,
+            backend=self._veil,
+            clock=around.clock,
+            resolver=functools.partial(self._resolve, endpoint),
+            random_bytes=random.Random(around.seed).randbytes,
+        )
+
+    @functools.cached_property
+    def _veil(self) -> VeilBackend:
+        return VeilBackend()
+
+    async def _resolve(self, endpoint: CoapsEndpoint, host: str, port: int) -> list[Address]:
+        await asyncio.sleep(0)
+        return [Address(socket.AF_INET, (host, port))]
+
+
+class _Links:
+    """Implements ``Links``."""
+
+    def __init__(self, carrier: Callable[[EimConfigurationData], Carrier]) -> None:
+        self._carrier = carrier
+        self._links: dict[bytes, EimClient] = {}
+
+    def link(self, config: EimConfigurationData, eid: Eid) -> EimClient:
+        known = self._links.get(config.raw)
+        if known is None:
+            carrier = FailoverCarrier([Way("coaps", functools.partial(self._carrier, config))], eim_id=config.eim_id)
+            known = self._links[config.raw] = EimClient(carrier, eid, eim_id=config.eim_id)
+        return known
+
+    def keep_only(self, configs: list[EimConfigurationData]) -> None:
+        wanted = {config.raw for config in configs}
+        self._links = {raw: link for raw, link in self._links.items() if raw in wanted}
+
+
+class _Notifier:
+    """There is no service manager here."""
+
+    def status(self, text: str) -> object:
+        return None
+
+
+class _Device:
+    """Implements ``Device``."""
+
+    def __init__(self, access: CardAccess) -> None:
+        self._access = access
+
+    async def imei(self) -> str | None:
+        return (await self._access.identity()).imei or "352906110000000"
+
+    async def rplmn(self) -> str | None:
+        return await self._access.rplmn() if isinstance(self._access, ModemCardAccess) else "26201"
+
+
+class _BlockSizes:
+    """Which STORE DATA size worked; kept as the real program keeps it."""
+
+    def __init__(self, memory: Memory) -> None:
+        self._memory = memory
+
+    def load(self, key: str) -> int | None:
+        size = self._memory.load("block-sizes").get(key)
+        return size if isinstance(size, int) else None
+
+    def save(self, key: str, size_bytes: int) -> None:
+        self._memory.save("block-sizes", {**self._memory.load("block-sizes"), key: size_bytes})

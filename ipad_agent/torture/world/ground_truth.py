@@ -1,0 +1,115 @@
+"""What the card did and what eIMs took, told apart from what anybody says about it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from ipad_agent.lab.euicc import VirtualEuicc
+from ipad_agent.torture.history.history_log import CARD, Story
+
+
+@dataclass(frozen=True, slots=True)
+class CardResult:
+    """A signed result that was once on the card."""
+
+    seq: int
+    eim_id: str
+    counter: int
+    transaction_id: str
+
+
+@dataclass
+class Ledger:
+    """Filled by ``look`` after every APDU, and by ``took`` with every message an eIM accepted.
+
+    ``executed`` counts by (eimId, transaction) how often the card began a package. ``lost`` are numbers that left the
+    card although nobody had taken what they stood for.
+    """
+
+    card: VirtualEuicc
+    story: Story
+    executed: Counter[tuple[str, str]] = field(default_factory=Counter)
+    results: dict[int, CardResult] = field(default_factory=dict)
+    notifications: dict[int, str] = field(default_factory=dict)
+    replaced: set[int] = field(default_factory=set)
+    accepted_results: set[int] = field(default_factory=set)
+    taken_notifications: set[int] = field(default_factory=set)
+    lost: list[tuple[int, str]] = field(default_factory=list)
+    own_changes: list[tuple[float, frozenset[str]]] = field(default_factory=list)
+    """When another profile was enabled without a package that says so, and the eIMs on the card at that time."""
+    enabled: str | None = None
+    first_enabled: str | None = None
+    _present: dict[int, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        inner = self.card.isdr.steps
+
+        def step(name: str) -> None:
+            running = self.card.state.running
+            if name == "counter-stored" and running is not None:
+                transaction = (running.transaction_id or b"").hex().upper()
+                self.executed[running.eim_id, transaction] += 1
+                self.story.tell(CARD, f"executes package {running.counter} of {running.eim_id}")
+            inner(name)
+
+        self.card.isdr.steps = step
+        self.enabled = self.first_enabled = self.card.enabled_iccid
+        self.look()
+
+    def look(self) -> None:
+        """See what is on the card now."""
+        state = self.card.state
+        present: dict[int, str] = {}
+        known = len(self.results)
+        for result in state.results:
+            present[result.seq] = "result"
+            if result.seq not in self.results:
+                self.results[result.seq] = CardResult(
+                    result.seq, result.eim_id, result.counter, (result.transaction_id or b"").hex().upper()
+                )
+                self._note_replaced(result.seq)
+        for notification in state.notifications:
+            present[notification.seq] = "notification"
+            if notification.seq not in self.notifications:
+                self.notifications[notification.seq] = f"event {notification.event} of {notification.iccid}"
+        if present != self._present:
+            for seq, what in self._present.items():
+                if seq not in present:
+                    self._gone(seq, what)
+            self._present = present
+        if self.card.enabled_iccid != self.enabled:
+            self.enabled = self.card.enabled_iccid
+            if len(self.results) == known:
+                self.own_changes.append((self.story.now_s, frozenset(entry.eim_id for entry in state.eims)))
+            self.story.tell(CARD, f"has {name_of(self.enabled)} enabled")
+
+    def took_results(self, numbers: set[int]) -> None:
+        """An eIM accepted these results."""
+        self.accepted_results |= numbers
+
+    def took_notifications(self, numbers: set[int]) -> None:
+        """A receiver, or the eIM in its place, took these notifications."""
+        self.taken_notifications |= numbers
+
+    def _note_replaced(self, seq: int) -> None:
+        """A rollback gives a result another number; the one that had the same counter before is no more."""
+        new = self.results[seq]
+        for old in self.results.values():
+            if old.seq != seq and old.eim_id == new.eim_id and old.counter == new.counter:
+                self.replaced.add(old.seq)
+
+    def _gone(self, seq: int, what: str) -> None:
+        taken = self.accepted_results if what == "result" else self.taken_notifications
+        if seq in taken:
+            self.story.tell(CARD, f"forgets {what} {seq}")
+        elif seq in self.replaced:
+            self.story.tell(CARD, f"replaces {what} {seq}")
+        else:
+            self.story.tell(CARD, f"forgets {what} {seq}, which nobody has taken")
+            self.lost.append((seq, what))
+
+
+def name_of(iccid: str | None) -> str:
+    """How a story calls a profile."""
+    return "no profile" if iccid is None else f"profile …{iccid[-6:]}"

@@ -1,0 +1,345 @@
+"""Everything there is in one seed, and the supervisor that starts the agent again whenever it died."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import sys
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from ipad_agent.errors import StoreError
+from ipad_agent.events import Event
+from ipad_agent.lab.bench.card_slot import CardSlot
+from ipad_agent.lab.eim import CoapsServer, EimIdentity, MemoryEs9, Relay, Servers, VirtualEim
+from ipad_agent.lab.euicc import Quirks, VirtualEuicc, default_card
+from ipad_agent.lab.euicc.quirks import ResponseMode
+from ipad_agent.lab.modem import AtEngine, Coverage, ModemOptions, personality
+from ipad_agent.lab.smdp import Metadata, Order, ProfilePackage, ServerIdentity, VirtualSmdp, with_notifications
+from ipad_agent.policy import NBIOT, NORMAL, ScheduleSettings
+from ipad_agent.store.memory_filesystem import MemoryFilesystem, PowerCut
+from ipad_agent.torture.history.fault_history import AT, COAP, DOWNLOADED, EIM_IDS, MATCHING_ID, History
+from ipad_agent.torture.history.history_log import FATE, Story
+
+from .agent_incarnation import Process, Surroundings
+from .direct_channels import Reader
+from .dtls_stand_in import VeilGate
+from .ground_truth import Ledger
+from .memory_serial_line import MemoryModem
+from .observed_eim import Desk
+from .simulated_network import WORLD, Air
+from .torture_pki import torture_pki
+from .virtual_time_loop import TortureLoop
+
+WALL_S: Final = 1.8e9
+START_S: Final = 1000.0
+RESTART_S: Final = 5.0
+COAP_PORT: Final = 5684
+
+PRESETS: Final[Mapping[str, ScheduleSettings]] = {
+    "normal": NORMAL,
+    "nbiot": NBIOT,
+    "eager": replace(NORMAL, interval_s=3600.0, backoff_first_s=60.0),
+}
+QUIRKS: Final[Mapping[str, Quirks]] = {
+    "": Quirks(),
+    "refuse-until-reset": Quirks(refuse_until_reset=True),
+    "inline": Quirks(response_mode=ResponseMode.INLINE),
+    "few-channels": Quirks(max_channels=2),
+    "old-state": Quirks(old_state_until_reset=True),
+}
+MODEMS: Final[Mapping[str, ModemOptions]] = {
+    name: personality(name) for name in ("generic", "eg25", "eg916q", "sim7600", "sara-r5")
+} | {
+    "late-refresh": personality("generic", refresh="late"),
+    "capped": personality("generic", csim_answer_cap_bytes=256),
+    "deaf": personality("generic", refresh="ignored"),
+}
+UNEXPECTED: Final = "IPA-1006"
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """A promise that was not kept: a name for machines and a sentence for people."""
+
+    name: str
+    sentence: str
+
+
+class TortureClock:
+    """Implements ``Clock``: follows the loop; the wall clock may be wrong by ``error_s``."""
+
+    def __init__(self, loop: TortureLoop) -> None:
+        self._loop = loop
+        self._booted_at_s = loop.time() - 500.0
+        self._boots = 1
+        self.error_s = 0.0
+
+    def wall(self) -> float:
+        return WALL_S + self._loop.time() + self.error_s
+
+    def monotonic(self) -> float:
+        return self._loop.time() - self._booted_at_s
+
+    def boot_id(self) -> str:
+        return f"boot {self._boots}"
+
+    def reboot(self) -> None:
+        """The gateway starts anew."""
+        self._boots += 1
+        self._booted_at_s = self._loop.time() - 20.0
+
+
+class World:
+    """To be made, used and ended inside a ``TortureLoop``."""
+
+    def __init__(self, loop: TortureLoop, history: History) -> None:
+        setting = history.setting
+        self.loop = loop
+        self.history = history
+        self.dice = random.Random(f"world {history.seed}")
+        self.story = Story(loop.time)
+        self.violations: dict[str, Violation] = {}
+        self.clock = TortureClock(loop)
+        self.disk = MemoryFilesystem()
+        self.identity = EimIdentity.from_pki(torture_pki(), tls="self")
+        self.card = self._make_card()
+        self.smdp = self._make_smdp()
+        self.ledger = Ledger(self.card, self.story)
+        self.air = Air(loop, self.dice, lambda: self.serves)
+        loop.sockets = self.air
+        self.desks = {eim_id: self._make_desk(eim_id) for eim_id in EIM_IDS}
+        for eim_id in EIM_IDS[: setting.eims]:
+            self._associate(eim_id)
+        self.modem: MemoryModem | None = None
+        self.reader: Reader | None = None
+        slot = _WatchedSlot(self.card, self.ledger.look)
+        if setting.way == AT:
+            coverage = Coverage(dict.fromkeys(setting.uncovered))
+            self.modem = MemoryModem(loop, AtEngine(slot, MODEMS[setting.modem], coverage=coverage))
+        else:
+            self.reader = Reader(loop, slot, self.covers, refreshes=setting.modem != "deaf")
+        self.process: Process | None = None
+        self._servers: list[CoapsServer] = []
+        self._ending: tuple[str, float] | None = None
+        self._supervisor: asyncio.Task[None] | None = None
+        self._runs = 0
+
+    # -- looking -----------------------------------------------------------------------------------------------------
+
+    def covers(self, iccid: str | None) -> bool:
+        """Whether some network serves this profile."""
+        return iccid is not None and iccid not in self.history.setting.uncovered
+
+    @property
+    def serves(self) -> bool:
+        """Whether the packet service passes data at this moment."""
+        if self.modem is not None:
+            return self.modem.serves
+        return self.reader is not None and self.reader.serves
+
+    @property
+    def seen(self) -> str | None:
+        """The profile that the modem works with."""
+        if self.modem is not None:
+            return self.modem.module.uicc.iccid
+        return None if self.reader is None else self.reader.seen
+
+    @property
+    def associated(self) -> list[Desk]:
+        """The eIMs that the card knows."""
+        return [self.desks[entry.eim_id] for entry in self.card.state.eims if entry.eim_id in self.desks]
+
+    @property
+    def runs(self) -> int:
+        """How often the agent was started."""
+        return self._runs
+
+    @property
+    def alive(self) -> bool:
+        """Whether the agent runs."""
+        return self.process is not None and self.process.owner.alive and not self.process.task.done()
+
+    def note(self, name: str, sentence: str) -> None:
+        """Something that must not be; only the first of a name counts."""
+        if name not in self.violations:
+            self.violations[name] = Violation(name, sentence)
+            self.story.tell("check", f"{name}: {sentence}")
+
+    # -- living ------------------------------------------------------------------------------------------------------
+
+    async def begin(self) -> None:
+        """Start the servers and the agent."""
+        self.loop.set_exception_handler(self._unhandled)
+        self.loop.set_idle(self._idle)
+        if self.history.setting.carrier == COAP:
+            for desk in self.desks.values():
+                server = CoapsServer(desk, dtls=None, host=desk.eim_id, port=COAP_PORT)
+                await server.start()
+                self._servers.append(server)
+        self._supervisor = asyncio.create_task(self._supervise())
+
+    async def end(self) -> None:
+        """Stop everything."""
+        if self._supervisor is not None:
+            self._supervisor.cancel()
+            await asyncio.wait([self._supervisor])
+        if self.process is not None:
+            await self.process.kill()
+        for server in self._servers:
+            await server.stop()
+
+    def heard(self, event: Event, facts: Mapping[str, object]) -> None:
+        """The agent said something; to be given to ``events.listen``."""
+        self.story.said(event, facts)
+        if event.id == UNEXPECTED:
+            trace = "".join(traceback.format_exception(sys.exception()))
+            self.note("unexpected-error", trace)
+
+    def fell(self, how: str, pause_s: float = RESTART_S) -> None:
+        """Kill the agent now: ``kill`` leaves what was written, ``outage`` cuts the power of the whole gateway."""
+        if self.process is None or not self.alive:
+            return
+        self._ending = how, pause_s
+        self.process.owner.alive = False
+        self.process.task.cancel()
+        self.story.tell(FATE, "the agent is killed" if how == "kill" else "the power of the gateway goes")
+
+    def later(self, pause_s: float, action: Callable[[World], None]) -> None:
+        """Do something to this world in a while."""
+        self.loop.call_later(pause_s, action, self, context=WORLD)
+
+    def restart_server(self, desk: Desk) -> None:
+        """An eIM's server starts anew and knows nobody's session."""
+        desk.gate.forget()
+        for server in self._servers:
+            if server.host == desk.eim_id:
+                server.restart_quietly()
+
+    async def _supervise(self) -> None:
+        around = Surroundings(
+            loop=self.loop,
+            disk=self.disk,
+            clock=self.clock,
+            air=self.air,
+            desks=self.desks,
+            settings=PRESETS[self.history.setting.preset],
+            seed=self.history.seed,
+            look=self.ledger.look,
+            modem=self.modem,
+            reader=self.reader,
+            coap=self.history.setting.carrier == COAP,
+        )
+        while True:
+            self._runs += 1
+            self._ending = None
+            how, pause_s = "outage", RESTART_S
+            try:
+                self.process = Process(around, self._runs)
+            except PowerCut:
+                self.story.tell(FATE, "the power of the gateway goes during the start")
+            except StoreError as error:
+                self.story.tell(FATE, f"the agent cannot start: {error}")
+                how, pause_s = "kill", 10.0
+            else:
+                self.story.tell(FATE, f"the agent starts (run {self._runs})")
+                await asyncio.wait([self.process.task])
+                how, pause_s = self._how_it_ended(self.process)
+                await self.process.kill()
+            self._aftermath(how)
+            await asyncio.sleep(pause_s)
+
+    def _how_it_ended(self, process: Process) -> tuple[str, float]:
+        if self._ending is not None:
+            return self._ending
+        error = None if process.task.cancelled() else process.task.exception()
+        if isinstance(error, PowerCut):
+            self.story.tell(FATE, "the power of the gateway goes in the middle of writing")
+            return "outage", RESTART_S
+        self.note("agent-ended", f"the agent ended by itself: {error!r}")
+        return "kill", RESTART_S
+
+    def _aftermath(self, how: str) -> None:
+        if how == "kill":
+            self.disk.crash()
+            return
+        self.disk.power_cut(self.dice)
+        self.clock.reboot()
+        if self.modem is not None:
+            self.modem.order(lambda module: module.restart())
+        elif self.reader is not None:
+            self.reader.reset()
+        self.ledger.look()
+
+    def _idle(self) -> None:
+        if not self.alive or self.process is None:
+            return
+        if self.loop.owned_timers() == 0:
+            self.note("no-deadline", "the agent waits for something without a deadline")
+        if self.process.agent.overdue:
+            self.note("overdue", "a step takes longer than its limit; a watchdog would have struck")
+
+    def _unhandled(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        error = context.get("exception")
+        if isinstance(error, PowerCut):
+            return
+        trace = "" if error is None else "".join(traceback.format_exception(error))
+        self.note("unhandled", f"{context.get('message')} {trace}")
+
+    # -- making ------------------------------------------------------------------------------------------------------
+
+    def _make_card(self) -> VirtualEuicc:
+        card = default_card(torture_pki(), quirks=QUIRKS[self.history.setting.quirk], associated=False)
+        card.isdr.random = self.dice.randbytes
+        return card
+
+    def _make_smdp(self) -> VirtualSmdp:
+        smdp = VirtualSmdp(ServerIdentity.smdp(torture_pki()), random=self.dice.randbytes)
+        metadata = Metadata(DOWNLOADED, notify=with_notifications("smdp.lab.example"))
+        smdp.orders.add(Order(MATCHING_ID, ProfilePackage.sample(metadata, 1500)))
+        return smdp
+
+    def _make_desk(self, eim_id: str) -> Desk:
+        pki = torture_pki()
+        eim = VirtualEim(
+            replace(self.identity, eim_id=eim_id),
+            random_bytes=self.dice.randbytes,
+            relay=Relay(Servers({"smdp.lab.example": MemoryEs9(self.smdp)})),
+        )
+        eim.add_device(self.card.eid, certificate_der=pki["euicc"].cert_der)
+        gate = VeilGate(pki["eim-tls-self"].cert_der, pki["eim-tls-self-foreign"].cert_der)
+        gate.on_betrayal = lambda: self.note("betrayed", f"data went to somebody who is not {eim_id}")
+        self.air.gates[eim_id] = gate
+        return Desk(eim, self.card.eid, gate, self.ledger, self.story, self.loop.time)
+
+    def _associate(self, eim_id: str) -> None:
+        pki = torture_pki()
+        token = self.card.associate_eim(
+            eim_id,
+            pki["eim-sign"].spki_der,
+            token=-1,
+            fqdn=eim_id,
+            tls=pki["eim-tls-self"].spki_der,
+            indirect_download=True,
+        )
+        self.desks[eim_id].eim.device(self.card.eid).token = token
+
+
+class _WatchedSlot(CardSlot):
+    """A card holder that has somebody look at the card after every APDU."""
+
+    def __init__(self, card: VirtualEuicc, look: Callable[[], None]) -> None:
+        super().__init__(card)
+        self._look = look
+
+    def transmit(self, apdu: bytes) -> bytes:
+        try:
+            return super().transmit(apdu)
+        finally:
+            self._look()
+
+    def reset(self) -> None:
+        super().reset()
+        self._look()

@@ -1,0 +1,313 @@
+"""The real rooms, built from the configuration: serial port, card, journal, carriers.
+
+Together with ``main_loop.py`` and ``cli/`` this is the only place that knows more than its neighbours.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Final, cast
+
+from ipad_agent.card import apdu
+from ipad_agent.card.es10_functions import Euicc
+from ipad_agent.card.es10_transport import ApduDeadlines
+from ipad_agent.card.isdr_session import IsdrSession, TerminalCapabilityPolicy
+from ipad_agent.clock import Clock
+from ipad_agent.codec.es10.eim_configuration import EimConfigurationData
+from ipad_agent.codec.esipa.device_info import IpaCapabilities, IpaFeature, IpaProtocol
+from ipad_agent.codec.identifiers import Eid
+from ipad_agent.config import Config, EimConfig, ModemConfig
+from ipad_agent.eim import (
+    BINDINGS,
+    EimClient,
+    EndpointOverrides,
+    FailoverCarrier,
+    ProtocolBits,
+    Way,
+    WayOverrides,
+    endpoints_for,
+)
+from ipad_agent.eim.carrier_choice import BindingName, CarrierChoice
+from ipad_agent.errors import ConfigError, EimError, StoreError
+from ipad_agent.modem import events as modem_events
+from ipad_agent.modem.module_profile import ModuleProfile, ProfileSet, load, search_path
+from ipad_agent.modem.port.byte_stream import PortOpener
+from ipad_agent.modem.port.port_discovery import DiscoveringOpener
+from ipad_agent.modem.port.serial_port import SerialPortOpener, SerialSettings
+from ipad_agent.modem.port.tcp_port import SocketOpener, parse_url
+from ipad_agent.modem.uicc.channel_record import ChannelRecord
+from ipad_agent.modem.uicc.modem_card_access import ModemCardAccess
+from ipad_agent.net import Carrier, CoapsEndpoint, DtlsBackend, HttpsEndpoint, NameCheck, Psk, Trust
+from ipad_agent.procedures.context import DownloadRules
+from ipad_agent.procedures.startup.initial_eim_provisioning import PLACE, read_initial_eims
+from ipad_agent.smdp import SmdpConnector, SmdpSettings
+from ipad_agent.store import Memory
+from ipad_agent.store.state_documents import BLOCK_SIZES, CHANNELS, SCHEDULE
+
+_DEFAULT_PATH: Final = EimConfig().path
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """The card and the modem in front of it, as the daemon and the procedures want them."""
+
+    euicc: Euicc
+    access: ModemCardAccess
+    imei_override: str | None
+
+    async def imei(self) -> str | None:
+        """The configured IMEI, else the modem's."""
+        return self.imei_override or (await self.access.identity()).imei
+
+    async def rplmn(self) -> str | None:
+        """Where the modem is registered, as digits."""
+        return await self.access.rplmn()
+
+
+def open_card(config: Config, memory: Memory, clock: Clock) -> Card:
+    """The card behind the configured port; nothing is opened yet. Raises ``ConfigError``."""
+    modem, card = config.modem, config.card
+    profiles = load(search_path(modem.profiles_dir))
+    for problem in profiles.problems:
+        modem_events.PROFILE_PROBLEM.emit(problem=problem.message)
+    forced: ModuleProfile | None = None
+    if modem.profile != "auto":
+        forced = profiles.named(modem.profile)
+        if forced is None:
+            known = ", ".join(sorted(profile.name for profile in profiles.profiles))
+            raise ConfigError("modem.profile", f"no profile {modem.profile!r}", allowed=f"auto, {known}")
+    access = ModemCardAccess(
+        _opener(modem, profiles, forced),
+        profiles,
+        memory=_ChannelFile(memory),
+        boot_id=clock.boot_id(),
+        consent_nvm_writes=modem.allow_nvm_writes,
+        restore_function=modem.restore_function,
+        forced_profile=forced,
+        forced_way=None if modem.transport == "auto" else modem.transport,
+    )
+    session = IsdrSession(
+        access,
+        aids=card.isdr_aids or (apdu.ISD_R_AID,),
+        terminal_capability=cast(TerminalCapabilityPolicy, card.terminal_capability),
+        deadlines=ApduDeadlines(card.apdu_timeout_s, card.last_block_timeout_s),
+        block_sizes=_BlockSizes(memory),
+    )
+    return Card(Euicc(session, recover_limit_s=card.recover_timeout_s), access, config.ipa.imei)
+
+
+def _opener(modem: ModemConfig, profiles: ProfileSet, forced: ModuleProfile | None) -> PortOpener:
+    settings = SerialSettings(path=Path(modem.port), baud_rates=(modem.baud,), lock_folder=modem.lock_dir)
+    if modem.port == "auto":
+        return DiscoveringOpener(settings, profiles.profiles, forced=forced)
+    if modem.port.startswith("socket://"):
+        address = parse_url(modem.port)
+        if address is None:
+            raise ConfigError("modem.port", f"{modem.port} has no usable port number", allowed="socket://host:port")
+        return SocketOpener(*address)
+    return SerialPortOpener(settings)
+
+
+def initial_eims(config: Config) -> bytes | None:
+    """The AddInitialEim request of the configuration, checked; None when there is none. Raises ``ConfigError``."""
+    path = config.provisioning.initial_eim
+    if path is None or not config.provisioning.allow:
+        return None
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise ConfigError(PLACE, f"{path} cannot be read: {error.strerror}") from error
+    return read_initial_eims(data, str(path))
+
+
+class EimLinks:
+    """Links to eIMs. One TLS backend for all, so that sessions are resumed; a changed entry gets a new link."""
+
+    def __init__(self, config: Config, clock: Clock) -> None:
+        self._config = config
+        self._clock = clock
+        self._backend: DtlsBackend | None = None
+        self._links: dict[bytes, EimClient] = {}
+
+    def link(self, config: EimConfigurationData, eid: Eid) -> EimClient:
+        """The link for this entry of the card. Raises ``ConfigError`` or ``NetworkError`` when it cannot be made."""
+        known = self._links.get(config.raw)
+        if known is None:
+            known = self._links[config.raw] = self._make(config, eid)
+        return known
+
+    def keep_only(self, configs: list[EimConfigurationData]) -> None:
+        """Forget the links to entries that are no longer on the card."""
+        wanted = {config.raw for config in configs}
+        self._links = {raw: link for raw, link in self._links.items() if raw in wanted}
+
+    def endpoints(self, config: EimConfigurationData) -> tuple[CoapsEndpoint | HttpsEndpoint, ...]:
+        """The ways to this eIM, the preferred first. Raises ``IpadError`` when there is none."""
+        chosen = self._chosen(config)
+        return endpoints_for(config, self._overrides(chosen), self._ways(chosen), default_trust=self._default_trust())
+
+    def _chosen(self, config: EimConfigurationData) -> EimConfig:
+        chosen = self._config.eim_named(config.eim_id) or EimConfig(id=config.eim_id)
+        if not chosen.enabled:
+            raise EimError("switched off in the configuration", hint="Set enabled = true in its [[eim]] table.")
+        return chosen
+
+    def _make(self, config: EimConfigurationData, eid: Eid) -> EimClient:
+        chosen, endpoints = self._chosen(config), self.endpoints(config)
+        ways = [Way(_scheme(endpoint), partial(self._carrier, endpoint)) for endpoint in endpoints]
+        carrier = FailoverCarrier(ways, eim_id=config.eim_id)
+        binding = BINDINGS[chosen.binding]
+        return EimClient(carrier, eid, eim_id=config.eim_id, binding=binding, host=endpoints[0].host)
+
+    def _carrier(self, endpoint: CoapsEndpoint | HttpsEndpoint) -> Carrier:
+        """Loads the libraries of this carrier, and only of this."""
+        if isinstance(endpoint, HttpsEndpoint):
+            from ipad_agent.net import HttpsCarrier
+
+            return HttpsCarrier(endpoint, clock=self._clock)
+        from ipad_agent.net import CoapsCarrier, OpenSslBackend
+
+        if self._backend is None:
+            self._backend = OpenSslBackend()
+        return CoapsCarrier(endpoint, backend=self._backend, clock=self._clock)
+
+    def _ways(self, chosen: EimConfig) -> WayOverrides:
+        https = self._config.https
+        return WayOverrides(
+            carrier=cast(CarrierChoice, chosen.carrier),
+            binding=cast(BindingName, chosen.binding),
+            https_port=chosen.https_port,
+            connect_timeout_s=https.connect_timeout_s,
+            exchange_timeout_s=https.exchange_timeout_s,
+            user_agent=https.user_agent,
+            admin_protocol=https.admin_protocol,
+        )
+
+    def _overrides(self, chosen: EimConfig) -> EndpointOverrides:
+        coap = self._config.coap
+        psk = None
+        if chosen.psk_identity is not None:
+            if chosen.psk_key_file is None:
+                raise ConfigError(f"eim {chosen.id}: psk_key_file", "is missing although psk_identity is set")
+            psk = Psk(chosen.psk_identity.encode(), chosen.psk_key_file.read_key())
+        return EndpointOverrides(
+            host=chosen.host,
+            port=chosen.port,
+            path=None if chosen.path == _DEFAULT_PATH else chosen.path,
+            psk=psk,
+            name_check=NameCheck(chosen.verify_name),
+            allow_expired=chosen.allow_expired or self._config.trust.allow_expired,
+            content_format=chosen.content_format,
+            block_size_exp=coap.block_size.bit_length() - 5,
+            ack_timeout_s=coap.ack_timeout_s,
+            max_retransmit=coap.max_retransmit,
+            handshake_timeout_s=coap.handshake_timeout_s,
+            flight_timeout_s=coap.flight_timeout_s,
+            exchange_timeout_s=coap.exchange_timeout_s,
+            nat_timeout_s=coap.nat_timeout_s,
+            protocol_bits=ProtocolBits(chosen.protocol_bits),
+        )
+
+    def _default_trust(self) -> Trust | None:
+        path = self._config.trust.ca_file
+        return None if path is None else Trust.from_file(path)
+
+
+def _scheme(endpoint: CoapsEndpoint | HttpsEndpoint) -> str:
+    return "https" if isinstance(endpoint, HttpsEndpoint) else "coaps"
+
+
+def smdp_connector(config: Config, clock: Clock) -> SmdpConnector | None:
+    """Links to SM-DP+s and SM-DSs; None when nothing is configured that could vouch for one."""
+    https, trust = config.https, config.trust
+    if trust.ci_dir is None and not trust.web_pki:
+        return None
+    settings = SmdpSettings(
+        ci_dir=trust.ci_dir,
+        web_pki=trust.web_pki,
+        allow_expired=trust.allow_expired,
+        user_agent=https.smdp_user_agent,
+        admin_protocol=https.admin_protocol,
+        connect_timeout_s=https.connect_timeout_s,
+        exchange_timeout_s=https.exchange_timeout_s,
+    )
+    return SmdpConnector(settings, clock=clock)
+
+
+def capabilities(config: Config, connector: SmdpConnector | None) -> IpaCapabilities:
+    """What this IPA announces: what it can do as it is set up, and what the configuration leaves to eIMs."""
+    features = {IpaFeature[name.upper()] for name in config.ipa.features}
+    features.add(IpaFeature.INDIRECT_RSP_SERVER_COMMUNICATION)
+    if connector is not None:
+        features.add(IpaFeature.DIRECT_RSP_SERVER_COMMUNICATION)
+    return IpaCapabilities(frozenset(features), frozenset({IpaProtocol.RETRIEVE_COAPS, IpaProtocol.RETRIEVE_HTTPS}))
+
+
+def download_rules(config: Config) -> DownloadRules:
+    """What was decided about downloads. Raises ``SecretError`` when the confirmation code cannot be read."""
+    file = config.download.confirmation_code_file
+    return DownloadRules(
+        eim_is_consent=config.download.eim_is_consent,
+        confirmation_code=None if file is None else file.read_text(),
+        allow_expired=config.trust.allow_expired,
+    )
+
+
+# -- what is remembered over restarts ----------------------------------------------------------------------------------
+
+
+class Schedules:
+    """The timetable's document in the store."""
+
+    def __init__(self, memory: Memory) -> None:
+        self._memory = memory
+
+    def load(self) -> Mapping[str, object]:
+        return self._memory.load(SCHEDULE)
+
+    def save(self, document: Mapping[str, object]) -> None:
+        self._memory.save(SCHEDULE, document)
+
+
+class _ChannelFile:
+    """The one logical channel this agent may leave open, below the runtime folder."""
+
+    def __init__(self, memory: Memory) -> None:
+        self._memory = memory
+
+    def load(self) -> ChannelRecord | None:
+        found = self._memory.load(CHANNELS)
+        texts = [found.get(name) for name in ("way", "handle", "imei", "boot_id")]
+        if not all(isinstance(text, str) for text in texts):
+            return None
+        return ChannelRecord(*cast("list[str]", texts))
+
+    def save(self, record: ChannelRecord) -> None:
+        self._put({"way": record.way, "handle": record.handle, "imei": record.imei, "boot_id": record.boot_id})
+
+    def clear(self) -> None:
+        if self._memory.load(CHANNELS):
+            self._put({})
+
+    def _put(self, document: Mapping[str, object]) -> None:
+        # Worth a clean-up after a crash, not worth losing the card for; the store has said what is wrong.
+        with contextlib.suppress(StoreError):
+            self._memory.save(CHANNELS, document)
+
+
+class _BlockSizes:
+    """Which STORE DATA size worked with which module."""
+
+    def __init__(self, memory: Memory) -> None:
+        self._memory = memory
+
+    def load(self, key: str) -> int | None:
+        size = self._memory.load(BLOCK_SIZES).get(key)
+        return size if isinstance(size, int) else None
+
+    def save(self, key: str, size_bytes: int) -> None:
+        self._memory.save(BLOCK_SIZES, {**self._memory.load(BLOCK_SIZES), key: size_bytes})
