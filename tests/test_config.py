@@ -14,7 +14,7 @@ from ipad_agent.config.config_model import SECTIONS
 from ipad_agent.errors import ConfigError, Remedy, Side
 from ipad_agent.policy import NBIOT, NORMAL
 from ipad_agent.policy.guardian import guardian_settings
-from ipad_agent.policy.polling.daily_window import Window
+from ipad_agent.policy.polling.daily_window import DailyWindow
 from ipad_agent.policy.switching import switch_settings
 
 PATH = Path("/etc/ipad-agent/config.toml")
@@ -141,7 +141,7 @@ def test_what_the_site_asks_for_arrives_with_its_types() -> None:
         warn = [1, 0.9]
         """
     )
-    assert config.conditions.windows == (Window(1320, 300), Window(720, 810), Window(360, 1440))
+    assert config.conditions.windows == (DailyWindow(1320, 300), DailyWindow(720, 810), DailyWindow(360, 1440))
     assert config.conditions.min_signal_dbm == -110
     assert (config.conditions.retry_s, config.conditions.max_hold_s) == (900, 604_800)
     assert (config.site.hooks_dir, config.site.conditions_dir) == (
@@ -177,7 +177,7 @@ def test_the_example_in_the_documentation_is_right() -> None:
     config = loads("\n".join(uncommented).replace("/etc/ipad-agent/config.toml:", "#").encode(), PATH)
     assert config.eim_named("eim.example.com") is not None
     assert config.provisioning.initial_eim is not None
-    assert config.conditions.windows == (Window(22 * 60, 5 * 60),)
+    assert config.conditions.windows == (DailyWindow(22 * 60, 5 * 60),)
     assert config.site.interface == "wwan0"
 
 

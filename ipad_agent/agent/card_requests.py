@@ -35,7 +35,7 @@ class _Turn:
     done: asyncio.Future[object]
 
 
-class Turns:
+class CardRequests:
     """Who waits for a turn. ``wake`` is called when somebody comes."""
 
     def __init__(self, wake: Callable[[], None]) -> None:

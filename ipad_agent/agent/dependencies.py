@@ -1,4 +1,5 @@
-"""What the agent is made of: everything it touches comes in as ``Rooms`` (``real_rooms.py`` has the real ones)."""
+"""What the agent is made of: everything it touches comes in as ``Dependencies`` (``real_rooms.py`` has the real
+ones)."""
 
 from __future__ import annotations
 
@@ -56,7 +57,7 @@ async def _show_nothing(board: Board) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Rooms:
+class Dependencies:
     """All the daemon works with. ``initial_eims`` is the AddInitialEim request for a card that nobody manages;
     without a ``connector`` profiles are only downloaded through the eIM."""
 

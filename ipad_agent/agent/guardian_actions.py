@@ -18,7 +18,7 @@ from ipad_agent.policy.switching.switch_table import Happening, Phase, Way
 from ipad_agent.procedures.context import Context
 from ipad_agent.procedures.guardian.connectivity_guardian import Guardian
 from ipad_agent.procedures.ports import Memory, Network
-from ipad_agent.procedures.records.local_switch_record import Ledger
+from ipad_agent.procedures.records.local_switch_record import LocalSwitchRecord
 from ipad_agent.procedures.records.switch_record import RETURN, Switch
 from ipad_agent.procedures.switching import fallback_mechanism, switch_transaction
 from ipad_agent.procedures.switching.local_switch import End, LocalSwitch
@@ -28,14 +28,16 @@ UNKNOWN: Final = "unknown"
 """The profile that the card will return to, where this device did not see it before."""
 
 
-class Guard:
+class GuardianActions:
     """The guardian of one device. ``heard`` is to be told of everything that happens to a switch."""
 
-    def __init__(self, memory: Memory, clock: Clock, settings: GuardianSettings, ledger: Ledger) -> None:
+    def __init__(
+        self, memory: Memory, clock: Clock, settings: GuardianSettings, local_switch_record: LocalSwitchRecord
+    ) -> None:
         self.guardian = Guardian(memory, clock, settings)
         self.enabled = settings.enabled
         self._memory = memory
-        self._ledger = ledger
+        self._local_switch_record = local_switch_record
 
     @property
     def check_s(self) -> float:
@@ -86,7 +88,7 @@ class Guard:
 
     async def fall_back(self, context: Context, eims: tuple[str, ...]) -> LocalSwitch:
         """Change to the fallback profile, on the guardian's or on a person's word."""
-        done = await fallback_mechanism.execute(context, self._ledger, eims)
+        done = await fallback_mechanism.execute(context, self._local_switch_record, eims)
         self.guardian.did(done)
         if done.end is End.DONE:
             await switch_transaction.replaced(context)
@@ -106,7 +108,7 @@ class Guard:
             deadline_s=context.switching.confirm_s,
         )
         await switch_transaction.announce(context, armed)
-        done = await fallback_mechanism.return_back(context, self._ledger, eims)
+        done = await fallback_mechanism.return_back(context, self._local_switch_record, eims)
         self.guardian.did(done)
         if done.end is End.DONE:
             await switch_transaction.switched_locally(context, context.switches.aim(armed, done.enabled))

@@ -1,7 +1,7 @@
 """The daemon: finds the card, polls each eIM when it is due, and never ends while the device has power.
 
-Everything it touches comes in as ``Rooms`` (see ``real_rooms.py`` for the real ones), so the whole agent also runs in
-memory, with another clock and other dice.
+Everything it touches comes in as ``Dependencies`` (see ``real_rooms.py`` for the real ones), so the whole agent also
+runs in memory, with another clock and other dice.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ from ipad_agent.policy.polling.poll_outcome import Outcome, Wake
 from ipad_agent.policy.switching.switch_table import Happening
 from ipad_agent.procedures import events as procedure_events
 from ipad_agent.procedures.context import Association, Context
-from ipad_agent.procedures.person_decision import Control
+from ipad_agent.procedures.person_decision import PersonDecision
 from ipad_agent.procedures.ports import EimLink, Journal, Memory
 from ipad_agent.procedures.records.held_work import HeldWork
-from ipad_agent.procedures.records.local_switch_record import Ledger
+from ipad_agent.procedures.records.local_switch_record import LocalSwitchRecord
 from ipad_agent.procedures.records.owed_work import WorkList
 from ipad_agent.procedures.records.receiver_backoff import Receivers
 from ipad_agent.procedures.records.replay_counters import Counters
 from ipad_agent.procedures.records.state_changes import StateChanges
 from ipad_agent.procedures.records.switch_record import Switch, Switches
 from ipad_agent.procedures.retrieval.eim_package_retrieval import PollEnd, PollReport, needs_this_poll, poll
-from ipad_agent.procedures.retrieval.unreachable_eim import NoLink
+from ipad_agent.procedures.retrieval.unreachable_eim import UnreachableEim
 from ipad_agent.procedures.startup import device_start, euicc_memory_reset
 from ipad_agent.procedures.startup.device_start import CardFacts, CardKind
 from ipad_agent.procedures.startup.initial_eim_provisioning import provision
@@ -40,14 +40,14 @@ from ipad_agent.procedures.switching import local_switch, profile_proof
 from ipad_agent.status import Board
 
 from . import events
-from .card_requests import Turns
-from .dependencies import Links, ManagedCard, Notifier, Rooms
-from .guardian_actions import Guard
+from .card_requests import CardRequests
+from .dependencies import Dependencies, Links, ManagedCard, Notifier
+from .guardian_actions import GuardianActions
 from .outcome_of_error import OUTCOMES, outcome_of
 from .poll_timetable import Due, Timetable
-from .status_reports import Showing
+from .status_reports import StatusReports
 
-__all__ = ["Agent", "Links", "ManagedCard", "Notifier", "Rooms"]
+__all__ = ["Agent", "Dependencies", "Links", "ManagedCard", "Notifier"]
 
 FIRST_PAUSE_S: Final = 2.0
 LONGEST_PAUSE_S: Final = 60.0
@@ -65,18 +65,18 @@ FIRST_REAL_RUNG: Final = 1
 class Agent:
     """One agent for one card. ``run`` ends only when it is cancelled."""
 
-    def __init__(self, rooms: Rooms, *, dice: random.Random | None = None) -> None:
+    def __init__(self, rooms: Dependencies, *, dice: random.Random | None = None) -> None:
         self._rooms = rooms
         self._dice = dice if dice is not None else random.Random()
         self._work = WorkList(rooms.journal)
         self._changes = StateChanges(rooms.memory)
-        self._ledger = Ledger(rooms.memory)
-        self.guard = Guard(rooms.memory, rooms.clock, rooms.guarding, self._ledger)
+        self._local_switch_record = LocalSwitchRecord(rooms.memory)
+        self.guardian_actions = GuardianActions(rooms.memory, rooms.clock, rooms.guarding, self._local_switch_record)
         self.switches = Switches(rooms.journal, rooms.clock, listener=self._heard)
         self.board = rooms.board if rooms.board is not None else Board(rooms.clock, version=__version__)
-        self._showing = Showing(self.board, rooms.card, rooms.links, self.guard)
+        self._status_reports = StatusReports(self.board, rooms.card, rooms.links, self.guardian_actions)
         self._host: str | None = None
-        self.control = Control()
+        self.person_decision = PersonDecision()
         self._held = HeldWork(rooms.memory, rooms.clock, rooms.holding)
         self._commanded = False
         self._unnoted = False
@@ -88,7 +88,7 @@ class Agent:
         self._served = False
         self._causes: set[tuple[Wake, str | None]] = set()
         self._woken = asyncio.Event()
-        self.turns = Turns(self._woken.set)
+        self.card_requests = CardRequests(self._woken.set)
 
     @property
     def overdue(self) -> bool:
@@ -138,7 +138,7 @@ class Agent:
                 status = "starting again after an error nobody expected"
                 events.BUG.emit(reason=repr(bug), wait_s=pause_s)
                 trace(bug)
-            self.turns.refuse(status)
+            self.card_requests.refuse(status)
             await self._card_away()
             await self._pause(pause_s, status)
             next_pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
@@ -162,10 +162,10 @@ class Agent:
             facts = await self._find_card()
         self.board.card_found(facts)
         await self._rooms.show_modem(self.board)
-        self.turns.serve()
+        self.card_requests.serve()
         if facts.kind is not CardKind.IOT:
             self.board.looks_again(LOOK_AGAIN_S)
-            await self.turns.take(self._context(facts), ())
+            await self.card_requests.take(self._context(facts), ())
             procedure_events.NOT_AN_IOT_CARD.emit(eid=facts.eid.short, kind=facts.kind.value, retry_s=LOOK_AGAIN_S)
             await self._pause(LOOK_AGAIN_S, f"{facts.kind.value} is inserted; this agent leaves it alone")
             return
@@ -179,11 +179,11 @@ class Agent:
         if await self._settle(facts):
             facts = await device_start.read_card(self._rooms.card)
         eims = self._with_owed(facts.eims)
-        self._showing.eims(facts, eims)
+        self._status_reports.eims(facts, eims)
         self.board.switch(self.switches.open())
         if not eims:
             self.board.looks_again(LOOK_AGAIN_S)
-            await self.turns.take(self._context(facts), ())
+            await self.card_requests.take(self._context(facts), ())
             procedure_events.NO_EIM.emit(retry_s=LOOK_AGAIN_S)
             await self._pause(LOOK_AGAIN_S, "no eIM manages this card yet")
             return
@@ -253,12 +253,12 @@ class Agent:
         announced = ""
         while eims:
             self._bring_forward(timetable)
-            if self.turns.waiting:
+            if self.card_requests.waiting:
                 await self._take_turns(facts, timetable)
             due = timetable.next()
             if due is None:
                 return
-            self._showing.outlook(timetable, self._work)
+            self._status_reports.outlook(timetable, self._work)
             eim_id = self._pressing(facts, eims)
             if eim_id is None and not due.decision.poll_now:
                 reason = f"{due.eim_id} {due.decision.reason.value}"
@@ -281,9 +281,9 @@ class Agent:
                     self._counters.saw(str(facts.eid), configs)
                 eims = self._with_owed(configs)
                 timetable.set_eims(eims)
-                self._showing.eims(facts, eims)
+                self._status_reports.eims(facts, eims)
                 self._rooms.links.keep_only(list(eims.values()))
-                await self._showing.profiles("eIM")
+                await self._status_reports.profiles("eIM")
             await self._rooms.show_modem(self.board)
             timetable.wake(Wake.STATE_CHANGE, self._pending(eims) - told_later)
             if report is not None and report.end is PollEnd.EIM_CHANGED and eim_id in eims:
@@ -314,18 +314,18 @@ class Agent:
         """Find out what became of something that this device ordered itself before it was cut off; whether there was
         anything."""
         context, eims = self._context(facts), tuple(eim.eim_id for eim in facts.eims)
-        done = await local_switch.settle(context, self._ledger, eims)
+        done = await local_switch.settle(context, self._local_switch_record, eims)
         if done is not None:
-            self.guard.guardian.did(done)
+            self.guardian_actions.guardian.did(done)
         return await euicc_memory_reset.settle(context, self._rooms.memory) or done is not None
 
     async def _rest(self, facts: CardFacts, due: Due, timetable: Timetable) -> None:
         """Until the next poll, or until it is time to look whether all is well."""
         status = f"{due.eim_id}: {due.decision.sentence}"
-        watched = self.guard.enabled or self.switches.open() is not None
-        wait_s = min(due.decision.wait_s, self.guard.look_in_s) if watched else due.decision.wait_s
+        watched = self.guardian_actions.enabled or self.switches.open() is not None
+        wait_s = min(due.decision.wait_s, self.guardian_actions.look_in_s) if watched else due.decision.wait_s
         await self._pause(wait_s, status, timetable)
-        if watched and self.guard.look_in_s <= 0:
+        if watched and self.guardian_actions.look_in_s <= 0:
             await self._look_after(facts)
 
     async def _look_after(self, facts: CardFacts) -> None:
@@ -334,9 +334,9 @@ class Agent:
         with _Step(self, POLL_LIMIT_S):
             await self._rooms.show_modem(self.board)
             await profile_proof.look_again(context)
-            await self.guard.look(self._rooms.network, self._host)
-            if await self.guard.act(context, tuple(eim.eim_id for eim in facts.eims)):
-                await self._showing.profiles("guardian")
+            await self.guardian_actions.look(self._rooms.network, self._host)
+            if await self.guardian_actions.act(context, tuple(eim.eim_id for eim in facts.eims)):
+                await self._status_reports.profiles("guardian")
                 await self._rooms.card.release()
 
     async def _take_turns(self, facts: CardFacts, timetable: Timetable) -> None:
@@ -344,15 +344,15 @@ class Agent:
         eims = tuple(eim.eim_id for eim in facts.eims)
         told_later = self._pending(eims)
         with _Step(self, POLL_LIMIT_S):
-            if await self.turns.take(self._context(facts), eims):
-                await self._showing.profiles("local")
+            if await self.card_requests.take(self._context(facts), eims):
+                await self._status_reports.profiles("local")
         timetable.wake(Wake.STATE_CHANGE, self._pending(eims) - told_later)
         await self._rooms.card.release()
 
     def _heard(self, moved: Switch, happening: Happening) -> None:
         """Something happened to a switch."""
-        self.guard.heard(moved, happening)
-        self._showing.switch_moved(moved, happening)
+        self.guardian_actions.heard(moved, happening)
+        self._status_reports.switch_moved(moved, happening)
 
     def _bring_forward(self, timetable: Timetable) -> None:
         """Do what ``poke`` asked for."""
@@ -386,7 +386,7 @@ class Agent:
                 self.board.poll_trouble(eim_id, error.message)
                 self.board.poll_ended(eim_id, Outcome.TRUST_REFUSED)
                 return None
-            link = NoLink(error.message)
+            link = UnreachableEim(error.message)
         self._host, spent_bytes = link.host, link.traffic_bytes
         try:
             others = tuple(other.eim_id for other in facts.eims if other.eim_id != eim_id)
@@ -408,7 +408,7 @@ class Agent:
                 with contextlib.suppress(NetworkError, EimError):  # what counted has been said before
                     await link.close()
             finally:
-                self.guard.polled(outcome)
+                self.guardian_actions.polled(outcome)
                 self.board.poll_ended(
                     eim_id,
                     outcome,
@@ -439,11 +439,11 @@ class Agent:
             connector=rooms.connector,
             download=rooms.download,
             switches=self.switches,
-            ledger=self._ledger,
+            local_switch_record=self._local_switch_record,
             switching=rooms.switching,
             network=rooms.network,
             site=rooms.site,
-            control=self.control,
+            person_decision=self.person_decision,
             on_switch=self.board.switch,
         )
 

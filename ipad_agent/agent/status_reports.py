@@ -11,18 +11,18 @@ from ipad_agent.procedures.startup.device_start import CardFacts
 from ipad_agent.status import Board
 
 from .dependencies import Links, ManagedCard
-from .guardian_actions import Guard
+from .guardian_actions import GuardianActions
 from .poll_timetable import Timetable
 
 
-class Showing:
+class StatusReports:
     """Fills in the picture: who is polled and when, what is owed, which profiles there are and who made it so."""
 
-    def __init__(self, board: Board, card: ManagedCard, links: Links, guard: Guard) -> None:
+    def __init__(self, board: Board, card: ManagedCard, links: Links, guardian_actions: GuardianActions) -> None:
         self._board = board
         self._card = card
         self._links = links
-        self._guard = guard
+        self._guardian_actions = guardian_actions
         self._cause: str | None = None
 
     def switch_moved(self, moved: Switch, happening: Happening) -> None:
@@ -53,4 +53,4 @@ class Showing:
         for item in timetable.all():
             self._board.next_poll(item.eim_id, item.decision.wait_s, item.decision.sentence.partition(": ")[2])
         self._board.owed(work.open())
-        self._board.guardian(self._guard.guardian.watch, self._guard.guardian.decision)
+        self._board.guardian(self._guardian_actions.guardian.watch, self._guardian_actions.guardian.decision)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from ipad_agent.policy.polling.daily_window import Window
+from ipad_agent.policy.polling.daily_window import DailyWindow
 
 from .key_definition import DAY_S, PORT_NUMBER, key
 from .value_readers import FilePath, Flag, Integer, ListOf, Number, Text, TimeWindow
@@ -25,7 +25,7 @@ class ConditionsConfig:
     """When work of an eIM is fetched. What is owed is always delivered, and the scripts of `site.conditions_dir` have
     their say as well."""
 
-    windows: tuple[Window, ...] = key(
+    windows: tuple[DailyWindow, ...] = key(
         ListOf(TimeWindow(), most=48),
         (),
         "Times of the day, in the machine's local time zone; from 22:00 to 05:00 goes over midnight. Empty: always. A "

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
-from ipad_agent.policy.polling.daily_window import Window
+from ipad_agent.policy.polling.daily_window import DailyWindow
 
 from .secret_file import SecretFile
 
@@ -231,11 +231,11 @@ class TimeWindow:
     def allowed(self) -> str:
         return '"HH:MM-HH:MM"'
 
-    def read(self, value: object, folder: Path) -> Window:
+    def read(self, value: object, folder: Path) -> DailyWindow:
         if not isinstance(value, str):
             raise _wrong_type(value)
         try:
-            return Window.parse(value)
+            return DailyWindow.parse(value)
         except ValueError as error:
             raise RefusedError(f'"{value}": {error}') from None
 

@@ -33,7 +33,7 @@ DOCTOR_TURN_S: Final = 120.0
 RECORDS: Final = "records"
 
 
-class Faces:
+class LocalInterfaces:
     """All faces of one agent. ``tasks`` are to be started with it; ``close`` puts away what they leave behind."""
 
     def __init__(self, agent: Agent, config: Config, clock: Clock, card: Card) -> None:
@@ -118,7 +118,7 @@ class Faces:
         )
 
     def _turn(self) -> AbstractAsyncContextManager[None]:
-        return self._agent.turns.hold(DOCTOR_TURN_S)
+        return self._agent.card_requests.hold(DOCTOR_TURN_S)
 
     def _polls(self) -> Mapping[str, str]:
         return {

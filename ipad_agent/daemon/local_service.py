@@ -159,15 +159,15 @@ class AgentService:
                 "proved, and only where the eIM allowed it.",
                 rule="switch",
             )
-        self._agent.control.say(Call.ROLLBACK)
+        self._agent.person_decision.say(Call.ROLLBACK)
 
     async def confirm(self) -> None:
         """See ``Service``."""
         switch = self._agent.switches.open()
         if switch is None or switch.phase not in (Phase.PROVING, Phase.UNPROVED):
             raise Refused(local_verbs.REFUSED_BY_POLICY, "No switch waits to be confirmed.", rule="switch")
-        if self._agent.control.waited_for:
-            self._agent.control.say(Call.CONFIRM)
+        if self._agent.person_decision.waited_for:
+            self._agent.person_decision.say(Call.CONFIRM)
             return
 
         async def accept(context: Context, eims: tuple[str, ...]) -> None:
@@ -177,11 +177,11 @@ class AgentService:
 
     async def execute_fallback(self) -> None:
         """See ``Service``."""
-        await self._switch(self._agent.guard.fall_back)
+        await self._switch(self._agent.guardian_actions.fall_back)
 
     async def return_from_fallback(self) -> None:
         """See ``Service``."""
-        await self._switch(self._agent.guard.go_back)
+        await self._switch(self._agent.guardian_actions.go_back)
 
     async def emergency(self, *, enable: bool) -> None:
         """See ``Service``."""
@@ -192,10 +192,10 @@ class AgentService:
 
         async def change(context: Context, eims: tuple[str, ...]) -> LocalSwitch:
             order = emergency.enable if enable else emergency.disable
-            done = await order(context, context.ledger, eims)
+            done = await order(context, context.local_switch_record, eims)
             if done.end is End.DONE:
                 await replaced(context)
-                self._agent.guard.guardian.switched()
+                self._agent.guardian_actions.guardian.switched()
             return done
 
         await self._switch(change)
@@ -207,7 +207,7 @@ class AgentService:
             allowed = self._config.local.memory_reset
             await euicc_memory_reset.reset(context, self._agent.memory, what, allowed=allowed)
             await replaced(context)
-            self._agent.guard.guardian.switched()
+            self._agent.guardian_actions.guardian.switched()
 
         await self._turn(change, CHANGE_LIMIT_S)
 
@@ -228,7 +228,7 @@ class AgentService:
     async def _turn(self, job: Callable[[Context, tuple[str, ...]], Awaitable[T]], limit_s: float) -> T:
         try:
             async with asyncio.timeout(limit_s):
-                return await self._agent.turns.ask(job)
+                return await self._agent.card_requests.ask(job)
         except TimeoutError:
             raise Refused(local_verbs.BUSY, "The agent is busy with something that must not be disturbed.") from None
         except NotServing as error:

@@ -12,7 +12,7 @@ from typing import Final
 
 from ipad_agent import __version__, events
 from ipad_agent.agent import events as said
-from ipad_agent.agent.main_loop import Agent, Rooms
+from ipad_agent.agent.main_loop import Agent, Dependencies
 from ipad_agent.clock import Clock, SystemClock
 from ipad_agent.config import Config
 from ipad_agent.errors import CardError, ModemError
@@ -32,7 +32,7 @@ from ipad_agent.wiring.real_rooms import (
     smdp_connector,
 )
 
-from .local_interfaces import Faces
+from .local_interfaces import LocalInterfaces
 from .sdnotify import Notifier
 
 CLOSE_LIMIT_S: Final = 1.5
@@ -71,7 +71,7 @@ async def _run(config: Config, journal: Journal, memory: Memory, clock: Clock) -
     connector = smdp_connector(config, clock)
     notifier = Notifier()
     agent = Agent(
-        Rooms(
+        Dependencies(
             card=card.euicc,
             device=card,
             links=EimLinks(config, clock),
@@ -103,7 +103,7 @@ async def _run(config: Config, journal: Journal, memory: Memory, clock: Clock) -
     loop.add_signal_handler(signal.SIGUSR1, agent.poke, Wake.COMMAND)
     # A missing modem is no failed start: the agent waits for it, and systemd must not restart us meanwhile.
     notifier.ready("looking for the modem and the card")
-    faces = Faces(agent, config, clock, card)
+    faces = LocalInterfaces(agent, config, clock, card)
     shown = [asyncio.create_task(face) for face in faces.tasks()]
     tasks = [
         asyncio.create_task(agent.run(), name="agent"),

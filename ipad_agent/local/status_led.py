@@ -21,7 +21,7 @@ from .status_model import Severity, State, Status
 ROOT: Final = Path("/sys/class/leds")
 
 
-class Light(Enum):
+class LedPattern(Enum):
     """On and off in turns, in milliseconds; one number means that it stays."""
 
     OFF = (0,)
@@ -31,36 +31,40 @@ class Light(Enum):
     FAST = (100, 100)
 
 
-OF_STATE: Final[Mapping[State, Light]] = {
-    State.STARTING: Light.SLOW,
-    State.READY: Light.SOLID,
-    State.POLLING: Light.SLOW,
-    State.DOWNLOADING: Light.SLOW,
-    State.SWITCHING: Light.DOUBLE,
-    State.ROLLING_BACK: Light.FAST,
-    State.ROLLED_BACK: Light.FAST,
-    State.FALLBACK: Light.FAST,
-    State.EMERGENCY: Light.FAST,
-    State.NO_COVERAGE: Light.FAST,
-    State.EIM_UNREACHABLE: Light.FAST,
-    State.UNMANAGED: Light.FAST,
-    State.HELD: Light.SOLID,
-    State.CONSUMER_CARD: Light.FAST,
-    State.IPAE_CARD: Light.SOLID,
-    State.NO_CARD: Light.OFF,
-    State.NO_MODEM: Light.OFF,
-    State.TROUBLE: Light.FAST,
+OF_STATE: Final[Mapping[State, LedPattern]] = {
+    State.STARTING: LedPattern.SLOW,
+    State.READY: LedPattern.SOLID,
+    State.POLLING: LedPattern.SLOW,
+    State.DOWNLOADING: LedPattern.SLOW,
+    State.SWITCHING: LedPattern.DOUBLE,
+    State.ROLLING_BACK: LedPattern.FAST,
+    State.ROLLED_BACK: LedPattern.FAST,
+    State.FALLBACK: LedPattern.FAST,
+    State.EMERGENCY: LedPattern.FAST,
+    State.NO_COVERAGE: LedPattern.FAST,
+    State.EIM_UNREACHABLE: LedPattern.FAST,
+    State.UNMANAGED: LedPattern.FAST,
+    State.HELD: LedPattern.SOLID,
+    State.CONSUMER_CARD: LedPattern.FAST,
+    State.IPAE_CARD: LedPattern.SOLID,
+    State.NO_CARD: LedPattern.OFF,
+    State.NO_MODEM: LedPattern.OFF,
+    State.TROUBLE: LedPattern.FAST,
 }
 
 
-def light_of(status: Status) -> Light:
+def light_of(status: Status) -> LedPattern:
     """What to show. An armed switch goes before everything that works, so that nobody pulls the plug now; what is
     good after all, such as a fallback that is wanted, is no trouble."""
     chosen = OF_STATE[status.verdict.state]
-    if status.switch is not None and status.switch.deadline is not None and chosen in (Light.SOLID, Light.SLOW):
-        return Light.DOUBLE
-    if chosen is Light.FAST and status.verdict.severity is Severity.GOOD:
-        return Light.SOLID
+    if (
+        status.switch is not None
+        and status.switch.deadline is not None
+        and chosen in (LedPattern.SOLID, LedPattern.SLOW)
+    ):
+        return LedPattern.DOUBLE
+    if chosen is LedPattern.FAST and status.verdict.severity is Severity.GOOD:
+        return LedPattern.SOLID
     return chosen
 
 
@@ -78,11 +82,11 @@ class Led:
         self._name = name
         self._folder = root / name
         self._before: _Before | None = None
-        self._shown: Light | None = None
+        self._shown: LedPattern | None = None
         self._blinking: asyncio.Task[None] | None = None
         self._dead = False
 
-    def show(self, light: Light) -> None:
+    def show(self, light: LedPattern) -> None:
         """Show this from now on; to be called in the event loop, as often as one likes."""
         if self._dead or light is self._shown:
             return
@@ -121,7 +125,7 @@ class Led:
             delays = (self._read("delay_on"), self._read("delay_off"))
         return _Before(trigger, self._read("brightness"), delays)
 
-    def _set(self, light: Light) -> None:
+    def _set(self, light: LedPattern) -> None:
         times = light.value
         if len(times) == 1:
             self._without_trigger()

@@ -11,7 +11,7 @@ from ipad_agent.codec.esipa.device_info import IpaCapabilities
 from ipad_agent.codec.identifiers import Eid
 from ipad_agent.policy.switching.proof_stage import Finding
 from ipad_agent.policy.switching.switch_settings import SwitchSettings
-from ipad_agent.procedures.records.local_switch_record import Ledger
+from ipad_agent.procedures.records.local_switch_record import LocalSwitchRecord
 from ipad_agent.procedures.records.owed_work import WorkList
 from ipad_agent.procedures.records.receiver_backoff import Receivers
 from ipad_agent.procedures.records.replay_counters import Counters
@@ -19,7 +19,7 @@ from ipad_agent.procedures.records.state_changes import StateChanges
 from ipad_agent.procedures.records.switch_record import Switch, Switches
 
 from .default_ports import NO_SITE, UNKNOWN_NETWORK
-from .person_decision import Control
+from .person_decision import PersonDecision
 from .ports import Card, Device, EimLink, Network, Site, SmdpConnector
 
 
@@ -57,14 +57,14 @@ class Context:
     clock: Clock
     receivers: Receivers
     switches: Switches
-    ledger: Ledger
+    local_switch_record: LocalSwitchRecord
     counters: Counters | None = None
     connector: SmdpConnector | None = None
     download: DownloadRules = DownloadRules()
     switching: SwitchSettings = field(default_factory=SwitchSettings)
     network: Network = UNKNOWN_NETWORK
     site: Site = NO_SITE
-    control: Control = field(default_factory=Control)
+    person_decision: PersonDecision = field(default_factory=PersonDecision)
     on_switch: Callable[[Switch | None, tuple[Finding, ...]], None] = _show_nobody
 
 

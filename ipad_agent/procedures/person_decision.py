@@ -13,7 +13,7 @@ class Call(StrEnum):
     ROLLBACK = "rollback"
 
 
-class Control:
+class PersonDecision:
     """Carries the word to the procedure that waits. One that comes when nobody waits is kept for the next who does;
     ``clear`` forgets it."""
 

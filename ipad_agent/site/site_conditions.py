@@ -10,7 +10,7 @@ from pathlib import Path
 from ipad_agent.clock import Clock
 from ipad_agent.errors import ModemError
 from ipad_agent.policy.instant import UNSET_BEFORE_S
-from ipad_agent.policy.polling.daily_window import Window
+from ipad_agent.policy.polling.daily_window import DailyWindow
 from ipad_agent.policy.polling.hold_reason import Held
 
 from . import events, power_supply, script_runner
@@ -28,7 +28,7 @@ class Conditions:
     signal_dbm: Callable[[], Awaitable[int | None]]
     folder: Path
     timeout_s: float
-    windows: tuple[Window, ...] = ()
+    windows: tuple[DailyWindow, ...] = ()
     external_power: bool = False
     min_signal_dbm: int | None = None
     clock_needed: bool = False

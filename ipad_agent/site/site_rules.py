@@ -18,7 +18,7 @@ def unknown_network(iccid: str) -> str | None:
 
 
 @dataclass(frozen=True, slots=True)
-class SiteSay:
+class SiteRules:
     """Hooks, conditions and APNs of one site. ``network_of`` tells the network that owns a profile (5 or 6 digits),
     from what is known of the card's profiles; None when it is not known."""
 

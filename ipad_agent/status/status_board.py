@@ -325,7 +325,7 @@ class Board:
 
     def switch(self, current: Switch | None, findings: tuple[Finding, ...] = ()) -> None:
         """The switch that is under way as the journal has it, and what the last look at its proof found; None when
-        there is none any more. Made for ``Rooms.on_switch``; also to be called once at the start."""
+        there is none any more. Made for ``Dependencies.on_switch``; also to be called once at the start."""
         part, now = self._facts.switch, self.now()
         if current is not None:
             if part is None or part.id != current.id or part.ended is not None:

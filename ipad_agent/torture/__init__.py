@@ -6,7 +6,7 @@ A *seed* makes a history: what eIMs order, where which profile has coverage, and
 the last sentence.
 
 What runs is the real thing from ``Agent`` down to the bytes: procedures, card and modem rooms, CoAP (by aiocoap),
-journal and memory. Not real are the serial driver, UDP and OpenSSL, whose places are taken by ``line``, ``air`` and
+journal and memory. Not real are the serial driver, UDP and OpenSSL, whose places are taken by ``line``, ``network`` and
 ``veil``; what only these can break is left to the lab's scenarios.
 """
 

@@ -13,7 +13,7 @@ from ipad_agent.local.status_model import Radio
 from ipad_agent.modem.uicc.modem_card_access import ModemCardAccess
 from ipad_agent.policy.switching.proof_stage import Finding, Stage
 from ipad_agent.procedures.startup.device_start import NETWORKS
-from ipad_agent.site import ApnTable, Conditions, Hooks, NetworkChecks, SiteSay
+from ipad_agent.site import ApnTable, Conditions, Hooks, NetworkChecks, SiteRules
 from ipad_agent.status import Board
 from ipad_agent.store import Memory
 
@@ -78,7 +78,7 @@ def device_network(config: Config, access: ModemCardAccess) -> DeviceNetwork:
     return DeviceNetwork(access, checks, config.modem.apn_context)
 
 
-def site(config: Config, access: ModemCardAccess, clock: Clock, memory: Memory) -> SiteSay:
+def site(config: Config, access: ModemCardAccess, clock: Clock, memory: Memory) -> SiteRules:
     """The site's hooks, conditions and APNs. Raises ``ConfigError`` for a table that cannot be read."""
     timeout_s = config.site.script_timeout_s
 
@@ -90,7 +90,7 @@ def site(config: Config, access: ModemCardAccess, clock: Clock, memory: Memory) 
         found = memory.load(NETWORKS).get(iccid)
         return found if isinstance(found, str) else None
 
-    return SiteSay(
+    return SiteRules(
         Hooks(config.site.hooks_dir, timeout_s),
         Conditions(
             clock=clock,

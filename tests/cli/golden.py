@@ -17,7 +17,7 @@ from ipad_agent.cli.ipactl import status_exit_code
 from ipad_agent.cli.ipactl.commands.query_commands import event_lines
 from ipad_agent.cli.ipactl.commands.watch_command import Follower
 from ipad_agent.cli.ipactl.exit_codes import MEANING
-from ipad_agent.cli.ipactl.output.terminal_output import Paper
+from ipad_agent.cli.ipactl.output.terminal_output import TerminalOutput
 from ipad_agent.cli.ipactl.screens.doctor_screen import item_lines
 from ipad_agent.cli.ipactl.screens.eid_label import label_lines
 from ipad_agent.cli.ipactl.screens.list_screens import budget_lines, eim_lines, owed_lines, profile_lines
@@ -28,10 +28,10 @@ from situations import DOCTOR, HAPPENINGS, NOW_S, OWED, PLANS, SITUATIONS, ago, 
 
 FOLDER: Final = Path(__file__).parent / "golden"
 DOCUMENT: Final = Path(__file__).parent.parent.parent / "docs" / "ipactl.md"
-WIDE: Final = Paper(width=100)
-NARROW: Final = Paper(width=50)
-ASCII: Final = Paper(width=80, unicode=False)
-COLOUR: Final = Paper(width=100, colour=True, terminal=True)
+WIDE: Final = TerminalOutput(width=100)
+NARROW: Final = TerminalOutput(width=50)
+ASCII: Final = TerminalOutput(width=80, unicode=False)
+COLOUR: Final = TerminalOutput(width=100, colour=True, terminal=True)
 ESCAPE: Final = "␛"
 """Stands for the escape character in the files, so that they can be read."""
 
@@ -92,8 +92,8 @@ TOLD: Final = (
 """What a person on site may find; each shown by ``status``, ``watch`` and ``owed``."""
 
 
-def _watched(made: list[dict[str, Any]], paper: Paper) -> list[str]:
-    follower = Follower(paper)
+def _watched(made: list[dict[str, Any]], output: TerminalOutput) -> list[str]:
+    follower = Follower(output)
     return [line for reply in made for line in follower.take(reply)]
 
 

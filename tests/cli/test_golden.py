@@ -7,7 +7,7 @@ import time
 import pytest
 
 from ipad_agent.cli.ipactl.commands.query_commands import event_lines
-from ipad_agent.cli.ipactl.output.terminal_output import Paper, cells
+from ipad_agent.cli.ipactl.output.terminal_output import TerminalOutput, cells
 from ipad_agent.cli.ipactl.screens.doctor_screen import item_lines
 from ipad_agent.cli.ipactl.screens.eid_label import label_lines
 from ipad_agent.cli.ipactl.screens.list_screens import budget_lines, eim_lines, owed_lines, profile_lines
@@ -49,19 +49,21 @@ def test_no_line_is_wider_than_the_paper(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", SITUATIONS)
-@pytest.mark.parametrize("paper", [Paper(width=40), Paper(width=40, unicode=False)], ids=["unicode", "ascii"])
-def test_every_screen_fits_on_the_narrowest_paper(name: str, paper: Paper) -> None:
+@pytest.mark.parametrize(
+    "output", [TerminalOutput(width=40), TerminalOutput(width=40, unicode=False)], ids=["unicode", "ascii"]
+)
+def test_every_screen_fits_on_the_narrowest_paper(name: str, output: TerminalOutput) -> None:
     status = SITUATIONS[name]
-    lines = [*status_lines(status, paper), *profile_lines(status, paper), *eim_lines(status, paper)]
-    lines += [*budget_lines(status, paper), *label_lines(status, paper), *owed_lines(OWED, paper)]
+    lines = [*status_lines(status, output), *profile_lines(status, output), *eim_lines(status, output)]
+    lines += [*budget_lines(status, output), *label_lines(status, output), *owed_lines(OWED, output)]
     for plan in PLANS.values():
-        lines += plan_lines(plan, status.profiles, paper)
+        lines += plan_lines(plan, status.profiles, output)
     for items in DOCTOR.values():
-        lines += [line for item in items for line in item_lines(DoctorItem(**item), paper)]
+        lines += [line for item in items for line in item_lines(DoctorItem(**item), output)]
     for event in HAPPENINGS:
-        lines += event_lines(event, paper, with_date=True)
+        lines += event_lines(event, output, with_date=True)
     assert max(map(cells, lines)) <= 40
-    assert paper.unicode or all(line.isascii() for line in lines)
+    assert output.unicode or all(line.isascii() for line in lines)
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name.startswith("ascii")])

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ipad_agent.cli.ipactl.output.terminal_output import GLUE, Paper, cells, clean, wrap
+from ipad_agent.cli.ipactl.output.terminal_output import GLUE, TerminalOutput, cells, clean, wrap
 from ipad_agent.cli.ipactl.output.value_texts import grouped, size, span, until, when
 from ipad_agent.local.status_model import Time
 
@@ -106,46 +106,46 @@ def test_wide_characters_take_two_columns() -> None:
 
 @given(st.text(st.characters(exclude_categories=["Cs"]), max_size=80))
 def test_an_ascii_paper_writes_nothing_but_ascii(text: str) -> None:
-    assert all(line.isascii() for line in Paper(unicode=False).row("x", clean(text)))
+    assert all(line.isascii() for line in TerminalOutput(unicode=False).row("x", clean(text)))
 
 
 def test_a_terminal_has_colours_and_a_file_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.delenv("NO_COLOR", raising=False)
-    assert Paper.of(Terminal()).colour
-    assert not Paper.of(io.StringIO()).colour
+    assert TerminalOutput.of(Terminal()).colour
+    assert not TerminalOutput.of(io.StringIO()).colour
 
 
 def test_no_color_is_respected(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setenv("NO_COLOR", "")
-    paper = Paper.of(Terminal())
-    assert paper.terminal
-    assert not paper.colour
+    output = TerminalOutput.of(Terminal())
+    assert output.terminal
+    assert not output.colour
 
 
 def test_a_dumb_terminal_is_no_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "dumb")
-    assert not Paper.of(Terminal()).terminal
+    assert not TerminalOutput.of(Terminal()).terminal
 
 
 @pytest.mark.parametrize(("columns", "width"), [("60", 60), ("9", 40), ("500", 120), ("x", 100), ("", 100), ("²", 100)])
 def test_off_a_terminal_the_width_is_that_of_columns(monkeypatch: pytest.MonkeyPatch, columns: str, width: int) -> None:
     monkeypatch.setenv("COLUMNS", columns)
-    assert Paper.of(io.StringIO()).width == width
+    assert TerminalOutput.of(io.StringIO()).width == width
 
 
 def test_a_stream_that_knows_no_unicode_gets_ascii() -> None:
-    assert not Paper.of(io.TextIOWrapper(io.BytesIO(), encoding="latin-1")).unicode
-    assert Paper.of(io.TextIOWrapper(io.BytesIO(), encoding="utf-8")).unicode
+    assert not TerminalOutput.of(io.TextIOWrapper(io.BytesIO(), encoding="latin-1")).unicode
+    assert TerminalOutput.of(io.TextIOWrapper(io.BytesIO(), encoding="utf-8")).unicode
 
 
 def test_a_long_text_is_cut_to_the_width_with_a_sign() -> None:
-    assert Paper().cut("abcdefgh", 5) == "abcd…"
-    assert Paper(unicode=False).cut("abcdefgh", 5) == "abc.."
-    assert Paper().cut("abcde", 5) == "abcde"
+    assert TerminalOutput().cut("abcdefgh", 5) == "abcd…"
+    assert TerminalOutput(unicode=False).cut("abcdefgh", 5) == "abc.."
+    assert TerminalOutput().cut("abcde", 5) == "abcde"
 
 
 @pytest.mark.parametrize(("done", "total", "full"), [(0, 10, 0), (5, 10, 5), (10, 10, 10), (20, 10, 10), (1, 0, 0)])
 def test_a_bar_is_as_full_as_the_work_is_done(done: int, total: int, full: int) -> None:
-    assert Paper().bar(done, total, 10) == "█" * full + "░" * (10 - full)
+    assert TerminalOutput().bar(done, total, 10) == "█" * full + "░" * (10 - full)

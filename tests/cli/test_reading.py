@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from ipad_agent.cli.ipactl.commands.watch_command import Follower
 from ipad_agent.cli.ipactl.errors import NoAnswerError
 from ipad_agent.cli.ipactl.output.status_from_json import read
-from ipad_agent.cli.ipactl.output.terminal_output import Paper
+from ipad_agent.cli.ipactl.output.terminal_output import TerminalOutput
 from ipad_agent.cli.ipactl.output.value_texts import clock
 from ipad_agent.cli.ipactl.screens.status_screen import status_lines
 from ipad_agent.cli.ipactl.status_exit_code import exit_of
@@ -53,7 +53,7 @@ def test_a_state_of_a_newer_agent_is_shown_in_its_own_word() -> None:
     newer = plain(SITUATIONS["ready"])
     newer["verdict"] |= {"state": "hibernating", "severity": "bad"}
     value = read(Status, newer)
-    assert status_lines(value, Paper())[0].startswith("✗ hibernating")
+    assert status_lines(value, TerminalOutput())[0].startswith("✗ hibernating")
     assert exit_of(value) == 1
 
 
@@ -97,8 +97,8 @@ def test_any_json_is_shown_or_refused(changes: dict[str, Any]) -> None:
         value = read(Status, plain(SITUATIONS["switch-armed"]) | changes)
     except NoAnswerError:
         return
-    assert status_lines(value, Paper())
-    assert Follower(Paper()).take({"status": plain(SITUATIONS["switch-armed"]) | changes})
+    assert status_lines(value, TerminalOutput())
+    assert Follower(TerminalOutput()).take({"status": plain(SITUATIONS["switch-armed"]) | changes})
 
 
 def test_every_state_has_an_exit_status_of_its_own_choosing() -> None:

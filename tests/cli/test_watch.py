@@ -20,7 +20,7 @@ import pytest
 from ipad_agent.cli.ipactl import main
 from ipad_agent.cli.ipactl.commands import watch_command
 from ipad_agent.cli.ipactl.commands.watch_command import Follower
-from ipad_agent.cli.ipactl.output.terminal_output import Paper
+from ipad_agent.cli.ipactl.output.terminal_output import TerminalOutput
 from ipad_agent.local.status_model import Operation, to_plain
 from situations import HAPPENINGS, SITUATIONS, ago
 
@@ -107,14 +107,14 @@ def test_a_screen_wants_a_terminal(path: Path, capsys: Capture) -> None:
 
 
 def test_the_same_verdict_is_not_told_twice() -> None:
-    follower = Follower(Paper())
+    follower = Follower(TerminalOutput())
     assert len(follower.take(READY)) == 1
     assert follower.take(READY) == []
 
 
 @pytest.mark.parametrize("shares", [(10, 30, 60, 80, 100), (0, 99), (24, 25, 49, 50, 74, 75)])
 def test_a_download_is_told_at_each_quarter_once(shares: tuple[int, ...]) -> None:
-    follower = Follower(Paper())
+    follower = Follower(TerminalOutput())
     told = []
     for share in shares:
         operation = Operation("download", ago(1), done=share, total=100, unit="bytes")
@@ -124,19 +124,19 @@ def test_a_download_is_told_at_each_quarter_once(shares: tuple[int, ...]) -> Non
 
 
 def test_the_next_download_is_told_from_its_beginning() -> None:
-    follower = Follower(Paper())
+    follower = Follower(TerminalOutput())
     for situation in ("downloading", "ready"):
         follower.take({"status": to_plain(SITUATIONS[situation])})
     assert any("50 %" in line for line in follower.take({"status": to_plain(SITUATIONS["downloading"])}))
 
 
 def test_events_that_were_left_out_are_owned_up_to() -> None:
-    assert "7 events were left out" in Follower(Paper()).take({"lost": 7})[0]
-    assert Follower(Paper()).take({"lost": 0}) == []
+    assert "7 events were left out" in Follower(TerminalOutput()).take({"lost": 7})[0]
+    assert Follower(TerminalOutput()).take({"lost": 0}) == []
 
 
 def test_the_screen_fits_into_the_terminal() -> None:
-    follower = Follower(Paper())
+    follower = Follower(TerminalOutput())
     for event in HAPPENINGS * 20:
         follower.take({"event": to_plain(event)})
     assert follower.screen(0.0, 20) == ["waiting for the agent", "", *follower.screen(0.0, 20)[2:]]

@@ -173,7 +173,7 @@ class FakeCard:
         await self._ask("release")
 
 
-class Turns:
+class CardRequests:
     """Counts turns and knows whether one is taken."""
 
     def __init__(self) -> None:
@@ -209,7 +209,7 @@ class Patient:
     faces: tuple[Face, ...] = ()
     ways: tuple[Endpoint, ...] = ()
     held: str | None = None
-    turns: Turns = field(default_factory=Turns)
+    card_requests: CardRequests = field(default_factory=CardRequests)
     polls: dict[str, str] = field(default_factory=dict)
 
     def parts(self) -> DoctorParts:
@@ -223,7 +223,7 @@ class Patient:
             card=self.card,
             ways=lambda entry: self.ways,
             machine=self.machine,
-            take_turn=self.turns.take,
+            take_turn=self.card_requests.take,
             polls=lambda: self.polls,
             local=lambda: self.faces,
             holder=holder,

@@ -10,7 +10,7 @@ from ipad_agent.doctor.doctor_items import NEEDS, Layer
 from ipad_agent.doctor.examination import TABLE
 from ipad_agent.local.flight_recorder import KEPT, MAX_BYTES, MAX_S
 from ipad_agent.local.prometheus.metrics import PREFIX, Metrics
-from ipad_agent.local.status_led import Light
+from ipad_agent.local.status_led import LedPattern
 from situations import SITUATIONS
 
 TEXT = (Path(__file__).parents[2] / "docs/diagnostics.md").read_text(encoding="utf-8")
@@ -44,7 +44,7 @@ def test_every_figure_is_told_and_no_other() -> None:
 
 
 def test_every_light_has_its_row() -> None:
-    assert len(rows(section("The light"))) == len(Light)
+    assert len(rows(section("The light"))) == len(LedPattern)
 
 
 def test_the_numbers_are_those_of_the_code() -> None:

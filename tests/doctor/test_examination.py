@@ -75,14 +75,14 @@ def test_whoever_talks_to_modem_or_card_takes_the_agents_turn_and_nobody_else_do
                 asked = getattr(part, name)
 
                 async def checked(question: str, asked: object = asked) -> None:
-                    assert patient.turns.taken, question
+                    assert patient.card_requests.taken, question
                     await asked(question)  # type: ignore[operator]  # the method it stands for
 
                 setattr(part, name, checked)
         await patient.examine()
 
     run(watch())
-    assert patient.turns.count == sum(row.turn for row in engine.TABLE)
+    assert patient.card_requests.count == sum(row.turn for row in engine.TABLE)
 
 
 def test_the_turn_is_given_back_before_anything_is_told() -> None:
@@ -91,7 +91,7 @@ def test_the_turn_is_given_back_before_anything_is_told() -> None:
     async def look() -> None:
         async with aclosing(run_with(patient.parts())) as items:
             async for _ in items:
-                assert not patient.turns.taken
+                assert not patient.card_requests.taken
 
     run(look())
 
@@ -99,12 +99,12 @@ def test_the_turn_is_given_back_before_anything_is_told() -> None:
 def test_a_card_channel_is_released_within_each_turn() -> None:
     patient = Patient(card=FakeCard(eims=(ENTRY,)))
     examine(patient)
-    assert patient.card.asked.count("release") == patient.turns.count
+    assert patient.card.asked.count("release") == patient.card_requests.count
 
 
 def test_an_agent_that_is_busy_is_not_disturbed_and_the_rest_is_examined() -> None:
     patient = Patient()
-    patient.turns.taken = True
+    patient.card_requests.taken = True
 
     async def wait_for_ever() -> None:
         await asyncio.Event().wait()
@@ -116,7 +116,7 @@ def test_an_agent_that_is_busy_is_not_disturbed_and_the_rest_is_examined() -> No
         async def __aexit__(self, *_: object) -> None:
             raise AssertionError("it was never entered")
 
-    patient.turns.take = Busy  # type: ignore[method-assign]
+    patient.card_requests.take = Busy  # type: ignore[method-assign]
     found, took_s = run(timed(patient))
     assert took_s < engine.TURN_S + 30
     assert patient.modem.asked == patient.card.asked == []
@@ -135,7 +135,7 @@ def test_an_agent_that_gives_no_turn_says_why() -> None:
         async def __aexit__(self, *_: object) -> None:
             raise AssertionError("it was never entered")
 
-    patient.turns.take = Refusing  # type: ignore[method-assign]
+    patient.card_requests.take = Refusing  # type: ignore[method-assign]
     found = examine(patient)
     assert patient.modem.asked == patient.card.asked == []
     assert found.of(Layer.AT).sentence == "Not checked: too many others wait for the card."
@@ -173,7 +173,7 @@ def test_an_examination_that_is_given_up_leaves_no_turn_behind() -> None:
                 await patient.examine()
 
     run(give_up())
-    assert not patient.turns.taken
+    assert not patient.card_requests.taken
 
 
 # -- the verdict -----------------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ipad_agent.local.status_led import OF_STATE, Led, Light, light_of
+from ipad_agent.local.status_led import OF_STATE, Led, LedPattern, light_of
 from ipad_agent.local.status_model import State
 from situations import SITUATIONS
 from virtual_time import run
@@ -40,41 +40,41 @@ def test_every_state_has_its_light() -> None:
 @pytest.mark.parametrize(
     ("situation", "light"),
     [
-        ("ready", Light.SOLID),
-        ("polling", Light.SLOW),
-        ("switch-armed", Light.DOUBLE),
-        ("rolling-back", Light.FAST),
-        ("rolled-back", Light.FAST),
-        ("no-card", Light.OFF),
-        ("no-modem", Light.OFF),
+        ("ready", LedPattern.SOLID),
+        ("polling", LedPattern.SLOW),
+        ("switch-armed", LedPattern.DOUBLE),
+        ("rolling-back", LedPattern.FAST),
+        ("rolled-back", LedPattern.FAST),
+        ("no-card", LedPattern.OFF),
+        ("no-modem", LedPattern.OFF),
     ],
 )
-def test_what_a_person_sees_in_a_situation(situation: str, light: Light) -> None:
+def test_what_a_person_sees_in_a_situation(situation: str, light: LedPattern) -> None:
     assert light_of(SITUATIONS[situation]) is light
 
 
 def test_steady_light_and_none(tmp_path: Path) -> None:
     fake = FakeLed(tmp_path)
-    fake.led.show(Light.SOLID)
+    fake.led.show(LedPattern.SOLID)
     assert (fake.of("trigger"), fake.of("brightness")) == ("none", "255")
-    fake.led.show(Light.OFF)
+    fake.led.show(LedPattern.OFF)
     assert fake.of("brightness") == "0"
 
 
 def test_the_kernel_blinks_where_it_can(tmp_path: Path) -> None:
     fake = FakeLed(tmp_path, ALL)
-    fake.led.show(Light.SLOW)
+    fake.led.show(LedPattern.SLOW)
     assert (fake.of("trigger"), fake.of("delay_on"), fake.of("delay_off")) == ("timer", "1000", "1000")
     (fake.folder / "trigger").write_text(ALL)
-    fake.led.show(Light.DOUBLE)
+    fake.led.show(LedPattern.DOUBLE)
     assert fake.of("trigger") == "pattern"
     assert fake.of("pattern") == "255 100 255 0 0 100 0 0 255 100 255 0 0 700 0 0"
 
 
 @pytest.mark.parametrize(
-    ("light", "expected"), [(Light.SLOW, "10" * 2), (Light.DOUBLE, "1010" * 2), (Light.FAST, "10" * 2)]
+    ("light", "expected"), [(LedPattern.SLOW, "10" * 2), (LedPattern.DOUBLE, "1010" * 2), (LedPattern.FAST, "10" * 2)]
 )
-def test_without_triggers_it_is_switched_from_here(tmp_path: Path, light: Light, expected: str) -> None:
+def test_without_triggers_it_is_switched_from_here(tmp_path: Path, light: LedPattern, expected: str) -> None:
     fake = FakeLed(tmp_path, NONE, full="1")
     seen: list[str] = []
 
@@ -85,7 +85,7 @@ def test_without_triggers_it_is_switched_from_here(tmp_path: Path, light: Light,
                 await asyncio.sleep(0.001)
                 seen.append(fake.of("brightness"))
                 await asyncio.sleep(ms / 1000 - 0.001)
-        fake.led.show(Light.SOLID)
+        fake.led.show(LedPattern.SOLID)
         await asyncio.sleep(5)
         assert fake.of("brightness") == "1"
         fake.led.close()
@@ -99,7 +99,7 @@ def test_a_user_who_may_not_set_the_times_of_a_trigger_blinks_without_it(tmp_pat
     (fake.folder / "delay_on").unlink()
 
     async def story() -> None:
-        fake.led.show(Light.FAST)
+        fake.led.show(LedPattern.FAST)
         assert fake.of("trigger") == "none"
         await asyncio.sleep(0.001)
         assert fake.of("brightness") == "255"
@@ -112,34 +112,34 @@ def test_a_user_who_may_not_set_the_times_of_a_trigger_blinks_without_it(tmp_pat
 
 def test_a_led_whose_trigger_is_none_needs_no_right_to_change_it(tmp_path: Path) -> None:
     fake = FakeLed(tmp_path, NONE)
-    fake.led.show(Light.SOLID)
+    fake.led.show(LedPattern.SOLID)
     assert (fake.folder / "trigger").read_text() == NONE + "\n"
 
 
 def test_the_same_light_again_writes_nothing(tmp_path: Path) -> None:
     fake = FakeLed(tmp_path)
-    fake.led.show(Light.SOLID)
+    fake.led.show(LedPattern.SOLID)
     (fake.folder / "brightness").write_text("7\n")
-    fake.led.show(Light.SOLID)
+    fake.led.show(LedPattern.SOLID)
     assert fake.of("brightness") == "7"
 
 
 def test_what_it_did_before_comes_back(tmp_path: Path) -> None:
     fake = FakeLed(tmp_path, ALL)
-    fake.led.show(Light.FAST)
+    fake.led.show(LedPattern.FAST)
     fake.led.close()
     assert fake.of("trigger") == "heartbeat"
 
 
 def test_its_brightness_and_its_own_blinking_come_back_too(tmp_path: Path) -> None:
     fake = FakeLed(tmp_path, NONE, brightness="3")
-    fake.led.show(Light.SOLID)
+    fake.led.show(LedPattern.SOLID)
     fake.led.close()
     assert fake.of("brightness") == "3"
     (fake.folder / "trigger").write_text("none [timer]")
     (fake.folder / "delay_on").write_text("123\n")
     again = Led("green:status", root=tmp_path)
-    again.show(Light.SLOW)
+    again.show(LedPattern.SLOW)
     again.close()
     assert (fake.of("trigger"), fake.of("delay_on")) == ("timer", "123")
 
@@ -154,8 +154,8 @@ def test_a_led_that_is_not_there_is_told_once_and_makes_no_files(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     led = Led("missing", root=tmp_path)
-    led.show(Light.SOLID)
-    led.show(Light.FAST)
+    led.show(LedPattern.SOLID)
+    led.show(LedPattern.FAST)
     led.close()
     assert len(caplog.records) == 1
     assert list(tmp_path.iterdir()) == []
@@ -165,11 +165,11 @@ def test_a_led_that_vanishes_while_it_blinks_ends_quietly(tmp_path: Path, caplog
     fake = FakeLed(tmp_path, NONE)
 
     async def story() -> None:
-        fake.led.show(Light.FAST)
+        fake.led.show(LedPattern.FAST)
         await asyncio.sleep(0.05)
         (fake.folder / "brightness").unlink()
         await asyncio.sleep(1)
-        fake.led.show(Light.SOLID)
+        fake.led.show(LedPattern.SOLID)
         fake.led.close()
 
     run(story())

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ipad_agent.policy.polling.daily_window import DAY_MIN, Window
+from ipad_agent.policy.polling.daily_window import DAY_MIN, DailyWindow
 
 
 @pytest.mark.parametrize(
@@ -20,7 +20,7 @@ from ipad_agent.policy.polling.daily_window import DAY_MIN, Window
 def test_a_window_may_go_over_midnight_and_ends_before_its_end(
     text: str, inside: tuple[int, ...], outside: tuple[int, ...]
 ) -> None:
-    window = Window.parse(text)
+    window = DailyWindow.parse(text)
     assert all(minute in window for minute in inside)
     assert not any(minute in window for minute in outside)
     assert str(window) == text
@@ -43,13 +43,13 @@ def test_a_window_may_go_over_midnight_and_ends_before_its_end(
 )
 def test_what_is_no_window_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"no time of the form|begins when it ends"):
-        Window.parse(text)
+        DailyWindow.parse(text)
 
 
 @given(st.text(alphabet="0123456789:-", max_size=12))
 def test_any_text_is_a_window_or_a_value_error(text: str) -> None:
     try:
-        window = Window.parse(text)
+        window = DailyWindow.parse(text)
     except ValueError:
         return
     assert 0 < sum(minute in window for minute in range(DAY_MIN)) <= DAY_MIN

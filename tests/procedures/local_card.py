@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from ipad_agent.codec.es10.profile_info import ProfileInfo
 from ipad_agent.codec.esipa.eim_package import StateChangeCause
-from ipad_agent.procedures.records.local_switch_record import Ledger
+from ipad_agent.procedures.records.local_switch_record import LocalSwitchRecord
 
 from .fakes import ICCID_A, ICCID_B, Bench, profile
 
@@ -34,8 +34,8 @@ def device(enabled: str | None = WORK) -> Bench:
     return bench
 
 
-def ledger(bench: Bench) -> Ledger:
-    return Ledger(bench.memory)
+def local_switch_record(bench: Bench) -> LocalSwitchRecord:
+    return LocalSwitchRecord(bench.memory)
 
 
 def switches_to(bench: Bench, enabled: str | None, answer: Answer = 0) -> Callable[[], Answer]:

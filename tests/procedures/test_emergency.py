@@ -17,15 +17,15 @@ from ipad_agent.procedures.switching.local_switch import End, LocalSwitch, settl
 from virtual_time import run
 
 from .fakes import Bench
-from .local_card import ECALL, EIMS, WORK, device, ledger, profiles, says, switches_to, told
+from .local_card import ECALL, EIMS, WORK, device, local_switch_record, profiles, says, switches_to, told
 
 
 async def enable(bench: Bench) -> LocalSwitch:
-    return await emergency_profile.enable(bench.context, ledger(bench), EIMS)
+    return await emergency_profile.enable(bench.context, local_switch_record(bench), EIMS)
 
 
 async def disable(bench: Bench) -> LocalSwitch:
-    return await emergency_profile.disable(bench.context, ledger(bench), EIMS)
+    return await emergency_profile.disable(bench.context, local_switch_record(bench), EIMS)
 
 
 async def test_every_eim_is_told_that_the_emergency_profile_is_enabled_and_that_it_is_not_any_more() -> None:
@@ -76,10 +76,10 @@ async def test_a_card_is_asked_to_disable_also_when_its_list_does_not_show_the_e
 
 async def test_after_a_restart_in_the_middle_the_eims_are_told_all_the_same() -> None:
     bench = device()
-    ledger(bench).begin(str(bench.context.eid), What.EMERGENCY_ON, WORK)
+    local_switch_record(bench).begin(str(bench.context.eid), What.EMERGENCY_ON, WORK)
     bench.card.profiles = profiles(ECALL)
     bench.context.changes.note(EIMS, StateChangeCause.UNDEFINED)  # as the start does, which knows no better
-    found = await settle(bench.context, ledger(bench), EIMS)
+    found = await settle(bench.context, local_switch_record(bench), EIMS)
     assert found is not None
     assert (found.what, found.end) == (What.EMERGENCY_ON, End.DONE)
     assert told(bench) == [StateChangeCause.EMERGENCY_PROFILE] * 2

@@ -11,16 +11,16 @@ from ipad_agent.codec.ber.tlv_fields import ResultCode
 from ipad_agent.codec.esipa.eim_package import StateChangeCause
 from ipad_agent.errors import CardError, ModemError, Remedy, StoreError
 from ipad_agent.procedures.context import Context
-from ipad_agent.procedures.records.local_switch_record import DOCUMENT, Ledger, What
+from ipad_agent.procedures.records.local_switch_record import DOCUMENT, LocalSwitchRecord, What
 from ipad_agent.procedures.switching import fallback_mechanism
 from ipad_agent.procedures.switching.local_switch import End, LocalSwitch, settle
 from virtual_time import run
 
 from .fakes import Bench, FakeMemory
-from .local_card import ECALL, EIMS, SPARE, WORK, device, ledger, profiles, says, switches_to, told
+from .local_card import ECALL, EIMS, SPARE, WORK, device, local_switch_record, profiles, says, switches_to, told
 
 LOST = CardError("the card was reset")
-Call = Callable[[Context, Ledger, tuple[str, ...]], Awaitable[LocalSwitch]]
+Call = Callable[[Context, LocalSwitchRecord, tuple[str, ...]], Awaitable[LocalSwitch]]
 
 
 class NotThere(CardError):
@@ -28,11 +28,11 @@ class NotThere(CardError):
 
 
 async def execute(bench: Bench) -> LocalSwitch:
-    return await fallback_mechanism.execute(bench.context, ledger(bench), EIMS)
+    return await fallback_mechanism.execute(bench.context, local_switch_record(bench), EIMS)
 
 
 async def return_back(bench: Bench) -> LocalSwitch:
-    return await fallback_mechanism.return_back(bench.context, ledger(bench), EIMS)
+    return await fallback_mechanism.return_back(bench.context, local_switch_record(bench), EIMS)
 
 
 # -- what the card does ------------------------------------------------------------------------------------------------
@@ -187,16 +187,16 @@ async def test_a_card_that_stays_away_is_asked_after_the_restart(switched: bool)
     with pytest.raises(CardError, match="gone"):
         await execute(bench)
     bench.card.verify_switched = verify  # type: ignore[method-assign]  # the card is back
-    found = await settle(bench.context, ledger(bench), EIMS)
+    found = await settle(bench.context, local_switch_record(bench), EIMS)
     assert found is not None
     assert found.end is (End.DONE if switched else End.NOT_BEGUN)
     assert told(bench) == [StateChangeCause.FALLBACK if switched else None] * 2
-    assert await settle(bench.context, ledger(bench), EIMS) is None
+    assert await settle(bench.context, local_switch_record(bench), EIMS) is None
 
 
 async def test_an_order_that_was_carried_out_before_the_restart_is_not_given_twice() -> None:
     bench = device(SPARE)
-    ledger(bench).begin(str(bench.context.eid), What.RETURN, SPARE)
+    local_switch_record(bench).begin(str(bench.context.eid), What.RETURN, SPARE)
     bench.card.profiles = profiles(WORK)
     switch = await return_back(bench)
     assert (switch.end, switch.previous, switch.enabled) == (End.DONE, SPARE, WORK)
@@ -205,7 +205,7 @@ async def test_an_order_that_was_carried_out_before_the_restart_is_not_given_twi
 
 async def test_an_order_that_did_not_reach_the_card_before_the_restart_is_given() -> None:
     bench = device()
-    ledger(bench).begin(str(bench.context.eid), What.FALLBACK, WORK)
+    local_switch_record(bench).begin(str(bench.context.eid), What.FALLBACK, WORK)
     bench.card.local = [switches_to(bench, SPARE)]
     assert (await execute(bench)).end is End.DONE
     # Reset once more: the card might only look as if nothing had been done.
@@ -214,7 +214,7 @@ async def test_an_order_that_did_not_reach_the_card_before_the_restart_is_given(
 
 async def test_the_way_back_from_a_return_that_was_cut_off_leads_to_the_fallback_profile() -> None:
     bench = device(SPARE)
-    ledger(bench).begin(str(bench.context.eid), What.RETURN, SPARE)
+    local_switch_record(bench).begin(str(bench.context.eid), What.RETURN, SPARE)
     bench.card.profiles = profiles(WORK)
     bench.card.local = [switches_to(bench, SPARE)]
     switch = await execute(bench)
@@ -223,8 +223,8 @@ async def test_the_way_back_from_a_return_that_was_cut_off_leads_to_the_fallback
 
 async def test_what_another_card_was_ordered_is_forgotten() -> None:
     bench = device(SPARE)
-    ledger(bench).begin("89049032000000000000000000000999", What.FALLBACK, WORK)
-    assert await settle(bench.context, ledger(bench), EIMS) is None
+    local_switch_record(bench).begin("89049032000000000000000000000999", What.FALLBACK, WORK)
+    assert await settle(bench.context, local_switch_record(bench), EIMS) is None
     assert told(bench) == [None, None]
     assert bench.card.log == []
 
@@ -234,9 +234,9 @@ async def test_what_another_card_was_ordered_is_forgotten() -> None:
 )
 async def test_a_damaged_note_is_forgotten(damage: Mapping[str, object]) -> None:
     bench = device(SPARE)
-    ledger(bench).begin(str(bench.context.eid), What.FALLBACK, WORK)
+    local_switch_record(bench).begin(str(bench.context.eid), What.FALLBACK, WORK)
     bench.memory.documents[DOCUMENT] = {**bench.memory.documents[DOCUMENT], **damage}
-    assert await settle(bench.context, ledger(bench), EIMS) is None
+    assert await settle(bench.context, local_switch_record(bench), EIMS) is None
     assert bench.card.log == []
     assert bench.memory.documents[DOCUMENT] == {}
 
@@ -274,7 +274,7 @@ async def test_the_note_stays_until_the_news_are_noted(room_for: int) -> None:
     with pytest.raises(StoreError):
         await execute(bench)
     bench.memory.save = save  # type: ignore[method-assign]  # somebody made room
-    found = await settle(bench.context, ledger(bench), EIMS)
+    found = await settle(bench.context, local_switch_record(bench), EIMS)
     assert found is not None
     assert found.end is End.DONE
     assert told(bench) == [StateChangeCause.FALLBACK] * 2

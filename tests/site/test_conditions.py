@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ipad_agent.errors import ModemError
-from ipad_agent.policy.polling.daily_window import Window
+from ipad_agent.policy.polling.daily_window import DailyWindow
 from ipad_agent.policy.polling.hold_reason import Held
 from ipad_agent.site import Conditions, power_supply
 
@@ -70,16 +70,16 @@ async def test_nothing_configured_holds_nothing_back(tmp_path: Path) -> None:
 
 async def test_a_window_is_in_local_time(tmp_path: Path, berlin: None) -> None:
     for text, held in (("13:00-15:00", False), ("22:00-14:01", False), ("11:00-13:00", True), ("14:01-14:00", True)):
-        found = await conditions(tmp_path, windows=(Window.parse(text),)).held()
+        found = await conditions(tmp_path, windows=(DailyWindow.parse(text),)).held()
         assert [one.name for one in found] == (["windows"] if held else [])
-    windows = (Window.parse("01:00-02:00"), Window.parse("22:00-24:00"))
+    windows = (DailyWindow.parse("01:00-02:00"), DailyWindow.parse("22:00-24:00"))
     assert await conditions(tmp_path, windows=windows).held() == (
         Held("windows", "it is 14:00, outside of 01:00-02:00, 22:00-24:00"),
     )
 
 
 async def test_a_clock_that_was_never_set_is_in_no_window(tmp_path: Path) -> None:
-    found = conditions(tmp_path, clock=Watch(UNSET_S), windows=(Window.parse("00:00-24:00"),), clock_needed=True)
+    found = conditions(tmp_path, clock=Watch(UNSET_S), windows=(DailyWindow.parse("00:00-24:00"),), clock_needed=True)
     assert await found.held() == (
         Held("clock", "the clock has not been set"),
         Held("windows", "the clock has not been set, so the time of the day is not known"),

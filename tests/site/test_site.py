@@ -4,7 +4,7 @@ from pathlib import Path
 
 from ipad_agent.policy.polling.hold_reason import Held
 from ipad_agent.procedures.ports import Site
-from ipad_agent.site import ApnTable, Conditions, Hooks, SiteSay
+from ipad_agent.site import ApnTable, Conditions, Hooks, SiteRules
 
 from .places import script
 from .test_conditions import Watch, no_signal
@@ -13,7 +13,7 @@ from .test_conditions import Watch, no_signal
 async def test_the_site_is_heard_as_the_procedures_want_it(tmp_path: Path) -> None:
     script(tmp_path / "hooks.d", "10", f'echo "$IPAD_MOMENT $IPAD_ICCID" > {tmp_path}/said')
     script(tmp_path / "conditions.d", "10-pump", "echo the pump is running; exit 1")
-    site: Site = SiteSay(
+    site: Site = SiteRules(
         hooks=Hooks(tmp_path / "hooks.d", 10),
         held=Conditions(clock=Watch(), signal_dbm=no_signal, folder=tmp_path / "conditions.d", timeout_s=10),
         apns=ApnTable.loads(b'[iccid]\n"8949" = "iot.example"\n[network]\n"234-15" = "uk.example"', "apn.toml"),

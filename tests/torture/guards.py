@@ -26,11 +26,11 @@ from ipad_agent.procedures.switching import profile_proof, switch_transaction
 from ipad_agent.store import journal
 from ipad_agent.torture.world import connectivity_view
 
-Guard = Callable[[pytest.MonkeyPatch], None]
-GUARDS: dict[str, Guard] = {}
+GuardianActions = Callable[[pytest.MonkeyPatch], None]
+GUARDS: dict[str, GuardianActions] = {}
 
 
-def guard(take_away: Guard) -> Guard:
+def guard(take_away: GuardianActions) -> GuardianActions:
     GUARDS[take_away.__name__] = take_away
     return take_away
 
@@ -78,7 +78,7 @@ def modem_and_card_have_to_agree(patch: pytest.MonkeyPatch) -> None:
         return Finding(Stage.CARD, True, "not looked at")
 
     patch.setattr(Recovery, "_switched", switched)
-    patch.setattr(connectivity_view.Eyes, "card", card)
+    patch.setattr(connectivity_view.ConnectivityView, "card", card)
 
 
 @guard

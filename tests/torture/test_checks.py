@@ -9,11 +9,13 @@ import pytest
 
 from ipad_agent.agent.main_loop import Agent
 from ipad_agent.procedures.startup import device_start
-from ipad_agent.torture.history.fault_history import Deed, History, Setting
+from ipad_agent.torture.history.fault_history import FaultStep, History, Setting
 from ipad_agent.torture.run.history_run import live_through
 from ipad_agent.torture.world.agent_incarnation import Process
 
-CALM = History(1, Setting(), (Deed(700.0, "order", (0, "list-profiles")), Deed(701.0, "poll now")), heal_at_s=800.0)
+CALM = History(
+    1, Setting(), (FaultStep(700.0, "order", (0, "list-profiles")), FaultStep(701.0, "poll now")), heal_at_s=800.0
+)
 
 
 def test_a_calm_history_keeps_every_promise_and_leads_to_rest() -> None:

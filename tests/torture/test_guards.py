@@ -10,7 +10,7 @@ from collections.abc import Iterable
 import pytest
 
 from ipad_agent.lab.euicc.state.profile_list import OPERATOR_A, OPERATOR_B
-from ipad_agent.torture.history.fault_history import Deed, History, Setting, write
+from ipad_agent.torture.history.fault_history import FaultStep, History, Setting, write
 from ipad_agent.torture.run.history_run import live_through
 
 from .guards import GUARDS
@@ -20,23 +20,23 @@ UNCOVERED = frozenset({OPERATOR_A})
 
 def outage_while_a_profile_proves_itself(steps: int) -> History:
     """The only way out of a profile without coverage is the rollback, and the power goes while it is armed."""
-    deeds = (
-        Deed(700.0, "order", (0, f"enable {OPERATOR_B}")),
-        Deed(700.1, "order", (0, "unset-fallback")),
-        Deed(700.2, "order", (0, f"enable {OPERATOR_A} --rollback")),
-        Deed(701.0, "poll now"),
-        Deed(780.0, "outage", (steps,)),
+    faults = (
+        FaultStep(700.0, "order", (0, f"enable {OPERATOR_B}")),
+        FaultStep(700.1, "order", (0, "unset-fallback")),
+        FaultStep(700.2, "order", (0, f"enable {OPERATOR_A} --rollback")),
+        FaultStep(701.0, "poll now"),
+        FaultStep(780.0, "outage", (steps,)),
     )
-    return History(steps, Setting(uncovered=UNCOVERED), deeds, heal_at_s=1300.0)
+    return History(steps, Setting(uncovered=UNCOVERED), faults, heal_at_s=1300.0)
 
 
 def rollback_whose_answer_is_lost() -> History:
-    deeds = (
-        Deed(700.0, "order", (0, f"enable {OPERATOR_A} --rollback")),
-        Deed(701.0, "poll now"),
-        Deed(1000.0, "reader fault", ("answer-lost", 1)),
+    faults = (
+        FaultStep(700.0, "order", (0, f"enable {OPERATOR_A} --rollback")),
+        FaultStep(701.0, "poll now"),
+        FaultStep(1000.0, "reader fault", ("answer-lost", 1)),
     )
-    return History(1, Setting(uncovered=UNCOVERED), deeds, heal_at_s=1300.0)
+    return History(1, Setting(uncovered=UNCOVERED), faults, heal_at_s=1300.0)
 
 
 def seeds(*numbers: int) -> list[History]:

@@ -28,7 +28,7 @@ def test_every_promise_is_kept_whatever_happens(first: int) -> None:
 
 @pytest.mark.parametrize("seed", [0, 6, 25, 42])
 def test_a_seed_tells_the_same_story_every_time(seed: int) -> None:
-    assert run_seed(seed).story.digest == run_seed(seed).story.digest
+    assert run_seed(seed).log.digest == run_seed(seed).log.digest
 
 
 def test_a_seed_tells_the_same_story_in_every_process() -> None:
@@ -60,7 +60,7 @@ def test_histories_differ_and_reach_every_way_and_every_fault() -> None:
     }
     from ipad_agent.torture.faults.fault_effects import KINDS
 
-    assert {deed.kind for history in histories for deed in history.deeds} == KINDS
+    assert {fault.kind for history in histories for fault in history.faults} == KINDS
 
 
 def test_a_broken_promise_is_told_with_the_deeds_that_matter(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -71,5 +71,5 @@ def test_a_broken_promise_is_told_with_the_deeds_that_matter(monkeypatch: pytest
     whole = live_through(write(seed))
     short = shortest(whole.history, whole.names)
     assert "betrayed" in short.names
-    assert len(short.history.deeds) < len(whole.history.deeds)
-    assert "impostor" in str(short.story)
+    assert len(short.history.faults) < len(whole.history.faults)
+    assert "impostor" in str(short.log)

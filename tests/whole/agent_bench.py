@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from ipad_agent.agent.main_loop import Agent, Rooms
+from ipad_agent.agent.main_loop import Agent, Dependencies
 from ipad_agent.card.apdu_channel import ApduChannel
 from ipad_agent.card.es10_functions import Euicc
 from ipad_agent.card.isdr_session import IsdrSession
@@ -316,7 +316,7 @@ class AgentBench:
         self.journal = Journal(self.disk, "/state", self.clock)
         memory = Memory(self.disk, state_dir="/state", runtime_dir="/run")
         self.agent = Agent(
-            Rooms(
+            Dependencies(
                 card=Euicc(IsdrSession(self.access)),
                 device=Device(),
                 links=Links(self.network),

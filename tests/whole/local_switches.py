@@ -8,7 +8,7 @@ from ipad_agent.card.apdu_channel import RecoveryPlan
 from ipad_agent.codec.esipa.eim_package import StateChangeCause
 from ipad_agent.lab.euicc import BOOTSTRAP, OPERATOR_A, OPERATOR_B, NotificationTarget, Profile, Quirks
 from ipad_agent.procedures.context import Context
-from ipad_agent.procedures.records.local_switch_record import Ledger
+from ipad_agent.procedures.records.local_switch_record import LocalSwitchRecord
 from ipad_agent.procedures.records.owed_work import WorkList
 from ipad_agent.procedures.records.receiver_backoff import Receivers
 from ipad_agent.procedures.records.state_changes import StateChanges
@@ -47,7 +47,7 @@ class Bench:
         if not self.refreshes:
             plan = RecoveryPlan(wait_s=1.0, rungs=(0,), modem_refreshes=False)
             self.world.access.recovery_plan = lambda: plan  # type: ignore[method-assign]  # another modem
-        self.ledger = Ledger(self.world.documents)
+        self.local_switch_record = LocalSwitchRecord(self.world.documents)
 
     @property
     def context(self) -> Context:
@@ -63,7 +63,7 @@ class Bench:
             clock=world.clock,
             receivers=Receivers(world.documents, world.clock),
             switches=Switches(world.journal, world.clock),
-            ledger=self.ledger,
+            local_switch_record=self.local_switch_record,
         )
 
     async def start(self) -> LocalSwitch | None:
@@ -71,7 +71,7 @@ class Bench:
         facts = await device_start.read_card(self.world.euicc)
         device_start.note_changes(facts, self.context.changes)
         await euicc_memory_reset.settle(self.context, self.world.documents)
-        return await local_switch.settle(self.context, self.ledger, self.eims)
+        return await local_switch.settle(self.context, self.local_switch_record, self.eims)
 
     @property
     def eims(self) -> tuple[str, ...]:
@@ -87,16 +87,16 @@ class Bench:
         return [(notification.event, notification.iccid) for notification in self.card.state.notifications]
 
     async def execute(self) -> LocalSwitch:
-        return await fallback_mechanism.execute(self.context, self.ledger, self.eims)
+        return await fallback_mechanism.execute(self.context, self.local_switch_record, self.eims)
 
     async def return_back(self) -> LocalSwitch:
-        return await fallback_mechanism.return_back(self.context, self.ledger, self.eims)
+        return await fallback_mechanism.return_back(self.context, self.local_switch_record, self.eims)
 
     async def emergency_on(self) -> LocalSwitch:
-        return await emergency_profile.enable(self.context, self.ledger, self.eims)
+        return await emergency_profile.enable(self.context, self.local_switch_record, self.eims)
 
     async def emergency_off(self) -> LocalSwitch:
-        return await emergency_profile.disable(self.context, self.ledger, self.eims)
+        return await emergency_profile.disable(self.context, self.local_switch_record, self.eims)
 
     def works_with(self, iccid: str | None) -> bool:
         """Card and modem agree."""

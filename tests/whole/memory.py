@@ -25,7 +25,7 @@ from ipad_agent.lab.pki import Pki
 from ipad_agent.policy.switching.switch_settings import SwitchSettings
 from ipad_agent.procedures.context import Association, Context, DownloadRules
 from ipad_agent.procedures.ports import SmdpConnector
-from ipad_agent.procedures.records.local_switch_record import Ledger
+from ipad_agent.procedures.records.local_switch_record import LocalSwitchRecord
 from ipad_agent.procedures.records.owed_work import WorkList
 from ipad_agent.procedures.records.receiver_backoff import Receivers
 from ipad_agent.procedures.records.state_changes import StateChanges
@@ -231,7 +231,7 @@ class World:
             receivers=Receivers(self.documents, self.clock),
             switches=Switches(self.journal, self.clock),
             switching=self.switching,
-            ledger=Ledger(self.documents),
+            local_switch_record=LocalSwitchRecord(self.documents),
             connector=self.connector,
             download=self.rules,
         )

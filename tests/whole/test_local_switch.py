@@ -153,7 +153,7 @@ def assert_once(bench: Bench, target: str, cause: StateChangeCause) -> None:
         assert bench.news == [(DISABLE, other), (ENABLE, target)]
     assert bench.card.state.fallback_return == (OPERATOR_A if target == BOOTSTRAP else None)
     assert (bench.card.state.emergency_return is not None) is (target == ECALL)
-    assert bench.ledger.under_way(str(bench.world.eid)) is None
+    assert bench.local_switch_record.under_way(str(bench.world.eid)) is None
 
 
 async def until_done(bench: Bench, call: Call) -> None:

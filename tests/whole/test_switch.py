@@ -371,7 +371,7 @@ def test_a_person_may_accept_the_profile_and_the_result_stays_owed(pki_folder: P
         bench.order("enable", OPERATOR_A, "--rollback")
         agent = bench.start()
         await bench.until(CALM.first_s + bench.phase_s + 60)
-        agent.control.say(Call.CONFIRM)
+        agent.person_decision.say(Call.CONFIRM)
         await bench.until(CALM.first_s + bench.phase_s + 2 * CONFIRM_S)
         assert bench.card.enabled_iccid == OPERATOR_A
         assert bench.journal.entries("switch") == ()
@@ -388,7 +388,7 @@ def test_a_person_may_call_the_old_profile_back(pki_folder: Path) -> None:
         bench.order("enable", OPERATOR_A, "--rollback")
         agent = bench.start()
         await bench.until(CALM.first_s + bench.phase_s + 60)
-        agent.control.say(Call.ROLLBACK)
+        agent.person_decision.say(Call.ROLLBACK)
         await bench.until(CALM.first_s + bench.phase_s + 90)
         assert bench.card.enabled_iccid == BOOTSTRAP
         assert said(bench) == [["enable ok", "rollback ok"]]

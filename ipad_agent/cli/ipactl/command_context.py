@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TextIO
 
-from ipad_agent.cli.ipactl.output.terminal_output import Paper, clean
+from ipad_agent.cli.ipactl.output.terminal_output import TerminalOutput, clean
 
 from .errors import CommandError, NotRunningError
 from .varlink_client import DEFAULT_SOCKET, Connection
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 DEFAULT_CONFIG: Final = Path("/etc/ipad-agent/config.toml")
 
 
-class Desk:
+class CommandContext:
     """``arguments`` as parsed. Lines go to ``out``, in the order in which they are said."""
 
     def __init__(self, arguments: argparse.Namespace, out: TextIO | None = None) -> None:
         self.arguments = arguments
         self.out = sys.stdout if out is None else out
-        self.paper = Paper.of(self.out)
+        self.output = TerminalOutput.of(self.out)
         self.json: bool = getattr(arguments, "json", False)
 
     def say(self, lines: Iterable[str]) -> None:
@@ -37,9 +37,9 @@ class Desk:
 
     def tell(self, sentence: str, hint: str | None = None) -> None:
         """Write a sentence, and what to do below it."""
-        self.say(self.paper.note("●", sentence, "good"))
+        self.say(self.output.note("●", sentence, "good"))
         if hint:
-            self.say(self.paper.note(" ", hint, "label"))
+            self.say(self.output.note(" ", hint, "label"))
 
     def data(self, value: object, *, one_line: bool = False) -> None:
         """Write a value as JSON, in ASCII: whatever a name contains, no terminal is confused by it."""
@@ -56,10 +56,10 @@ class Desk:
             }
             self.data({"error": content})
             return
-        paper = Paper.of(sys.stderr)
-        lines = paper.note("✗", clean(error.message), "bad")
+        output = TerminalOutput.of(sys.stderr)
+        lines = output.note("✗", clean(error.message), "bad")
         if error.hint:
-            lines += paper.note(" ", f"What to do: {clean(error.hint)}", "label")
+            lines += output.note(" ", f"What to do: {clean(error.hint)}", "label")
         sys.stderr.write("\n".join(lines) + "\n")
 
     def connect(self) -> Connection:

@@ -40,7 +40,7 @@ HANDLERS: Final[Mapping[str, str]] = {
     "metrics": "commands.query_commands.metrics",
     "varlink": "commands.varlink_command.varlink",
     "reset-euicc": "commands.action_commands.reset_euicc",
-    "completion": "commands.shell_completion.completion",
+    "completion": "shell_completion.completion",
 }
 """Module and function of each command; a module is loaded when its command is chosen."""
 

@@ -10,7 +10,7 @@ from contextlib import suppress
 
 from ipad_agent.errors import ConfigError, IpadError
 
-from .command_context import Desk
+from .command_context import CommandContext
 from .command_line import HANDLERS, build
 from .errors import CommandError, UsageError
 from .exit_codes import Exit
@@ -22,9 +22,9 @@ def run(argv: list[str] | None) -> int:
     """Parse, do, and say what went wrong. Ends the process by ``SystemExit`` (2) when the words make no sense."""
     _speak_to_any_terminal()
     arguments = build().parse_args(argv)
-    desk = Desk(arguments)
+    command = CommandContext(arguments)
     try:
-        status = int(_handler(arguments.command)(desk))
+        status = int(_handler(arguments.command)(command))
         sys.stdout.flush()
         return status
     except BrokenPipeError:
@@ -32,21 +32,21 @@ def run(argv: list[str] | None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return Exit.FAILED
     except CommandError as error:
-        desk.complain(error)
+        command.complain(error)
         return error.exit
     except ConfigError as error:
-        desk.complain(UsageError(str(error), hint=error.hint))
+        command.complain(UsageError(str(error), hint=error.hint))
         return Exit.USAGE
     except IpadError as error:
-        desk.complain(CommandError(error.message, hint=error.hint))
+        command.complain(CommandError(error.message, hint=error.hint))
         return Exit.FAILED
     except KeyboardInterrupt:
         return INTERRUPTED
 
 
-def _handler(command: str) -> Callable[[Desk], int]:
+def _handler(command: str) -> Callable[[CommandContext], int]:
     module, _, function = HANDLERS[command].rpartition(".")
-    handler: Callable[[Desk], int] = getattr(importlib.import_module(f".{module}", __package__), function)
+    handler: Callable[[CommandContext], int] = getattr(importlib.import_module(f".{module}", __package__), function)
     return handler
 
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator
 
-from .command_context import Desk
+from .command_context import CommandContext
 from .command_line import build, commands_of, helps_of, operands_of, options_of
 from .exit_codes import Exit
 
 
-def completion(desk: Desk) -> int:
+def completion(command: CommandContext) -> int:
     """Write the completions for one shell."""
     parser = build()
-    desk.say({"bash": bash, "zsh": zsh, "fish": fish}[desk.arguments.shell](parser))
+    command.say({"bash": bash, "zsh": zsh, "fish": fish}[command.arguments.shell](parser))
     return Exit.DONE
 
 

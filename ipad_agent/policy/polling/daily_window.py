@@ -10,14 +10,14 @@ DAY_MIN: Final = 24 * 60
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
+class DailyWindow:
     """Minutes since midnight; ``end_min`` is outside. ``start_min`` after ``end_min`` goes over midnight."""
 
     start_min: int
     end_min: int
 
     @classmethod
-    def parse(cls, text: str) -> Window:
+    def parse(cls, text: str) -> DailyWindow:
         """``"22:00-05:00"``; the end may be 24:00. Raises ``ValueError`` for all else, and for no time at all."""
         match = re.fullmatch(r"([01][0-9]|2[0-3]):([0-5][0-9])-(?:([01][0-9]|2[0-3]):([0-5][0-9])|24:00)", text)
         if match is None:

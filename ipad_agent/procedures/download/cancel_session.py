@@ -6,7 +6,7 @@ from ipad_agent.codec.es10.es10_download import CancelSessionReason, CancelSessi
 from ipad_agent.errors import CardError, EimError, ModemError, NetworkError
 from ipad_agent.procedures import events
 from ipad_agent.procedures.context import Context
-from ipad_agent.procedures.rsp.download_stop import Stop
+from ipad_agent.procedures.rsp.download_stop import DownloadStop
 from ipad_agent.procedures.rsp.rsp_servers import RspServer, ServerTrouble
 
 
@@ -31,7 +31,7 @@ async def tell(
     """The server's part. A card that answered with an error number is forwarded too (§3.2.3.3)."""
     try:
         await server.cancel(transaction_id, answer.raw)
-    except Stop as stop:
+    except DownloadStop as stop:
         events.CANCEL_INCOMPLETE.emit(problem=stop.sentence)
         return stop.told
     except (NetworkError, EimError) as error:
@@ -41,10 +41,10 @@ async def tell(
     return server.indirect
 
 
-async def abandon(context: Context, server: RspServer, transaction_id: bytes, trouble: ServerTrouble) -> Stop:
+async def abandon(context: Context, server: RspServer, transaction_id: bytes, trouble: ServerTrouble) -> DownloadStop:
     """After the server failed in the middle of a session: cancel it, unless the server itself has ended it."""
     if trouble.refused:
         return trouble
     reason = CancelSessionReason.TIMEOUT if trouble.retry else CancelSessionReason.UNDEFINED_REASON
     told = await cancel(context, server, transaction_id, reason)
-    return Stop(trouble.sentence, told=told or trouble.told, retry=trouble.retry)
+    return DownloadStop(trouble.sentence, told=told or trouble.told, retry=trouble.retry)

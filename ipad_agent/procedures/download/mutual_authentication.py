@@ -13,7 +13,7 @@ from ipad_agent.errors import CodecError, EimError, NetworkError
 from ipad_agent.procedures import events
 from ipad_agent.procedures.context import Context
 from ipad_agent.procedures.device_information import device_info
-from ipad_agent.procedures.rsp.download_stop import Stop
+from ipad_agent.procedures.rsp.download_stop import DownloadStop
 from ipad_agent.procedures.rsp.download_way import Goal
 from ipad_agent.procedures.rsp.rsp_servers import RspServer, ServerTrouble
 
@@ -34,7 +34,7 @@ class Session:
 
 
 async def authenticate(context: Context, server: RspServer, goal: Goal) -> Session:
-    """Raises ``Stop`` when it does not come about; the card then has no session that anybody could use.
+    """Raises ``DownloadStop`` when it does not come about; the card then has no session that anybody could use.
 
     Until AuthenticateServer the card has no session either, so there is nothing to cancel before it.
     """
@@ -50,14 +50,14 @@ async def authenticate(context: Context, server: RspServer, goal: Goal) -> Sessi
         now_s=judged_time(context, say=True),
     )
     if objection is not None:
-        raise Stop(objection)
+        raise DownloadStop(objection)
     ci_pkid = info1.full_ci_pkid(opening.ci_pkid)
     if ci_pkid is None:
-        raise Stop("the server chose a certificate issuer that the card does not have")
+        raise DownloadStop("the server chose a certificate issuer that the card does not have")
     answer = await context.card.authenticate_server(await _request(context, opening, goal, ci_pkid))
     if answer.error is not None:
         told = await _forward(server, opening.transaction_id, answer.raw)
-        raise Stop(f"the card refused the server: {answer.error.name}", told=told)
+        raise DownloadStop(f"the card refused the server: {answer.error.name}", told=told)
     try:
         return Session(opening, await server.authenticate(opening.transaction_id, answer.raw))
     except ServerTrouble as trouble:
@@ -78,7 +78,7 @@ async def _request(context: Context, opening: InitiateAuthenticationOk, goal: Go
             ctx_params1=params,
         )
     except CodecError as error:
-        raise Stop(f"the server's opening cannot be given to the card: {error.message}") from error
+        raise DownloadStop(f"the server's opening cannot be given to the card: {error.message}") from error
 
 
 async def _forward(server: RspServer, transaction_id: bytes, refusal: bytes) -> bool:

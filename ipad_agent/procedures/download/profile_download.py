@@ -24,7 +24,7 @@ from ipad_agent.procedures.context import Association, Context
 from ipad_agent.procedures.delivery import notification_delivery
 from ipad_agent.procedures.records.owed_work import MAX_LOADS, Stage, Work
 from ipad_agent.procedures.records.state_changes import snapshot
-from ipad_agent.procedures.rsp.download_stop import Stop
+from ipad_agent.procedures.rsp.download_stop import DownloadStop
 from ipad_agent.procedures.rsp.download_way import Goal, Way, choose_way, goal_of
 from ipad_agent.procedures.rsp.rsp_servers import Direct, RspServer, ThroughEim
 from ipad_agent.procedures.switching.emergency_profile import emergency_active
@@ -58,10 +58,10 @@ Outcome = Work | Told
 async def carry_out(context: Context, eim: Association, work: Work, trigger: DownloadTrigger) -> Outcome:
     """Do what the trigger says. Raises as ``poll`` does; the work then goes on with ``resume``."""
     if emergency_active(await context.card.get_profiles()):
-        return _failed(context, work, Stop("the emergency profile is enabled", reason=ECALL_ACTIVE))
+        return _failed(context, work, DownloadStop("the emergency profile is enabled", reason=ECALL_ACTIVE))
     way = _way(context, eim, trigger)
     if way is None:
-        return _failed(context, work, Stop("this IPA has no way to the SM-DP+ for this order"))
+        return _failed(context, work, DownloadStop("this IPA has no way to the SM-DP+ for this order"))
     events.DOWNLOAD_ORDERED.emit(eim=eim.eim_id, way=way.value)
     try:
         goal = await goal_of(context.card, trigger.data)
@@ -73,7 +73,7 @@ async def carry_out(context: Context, eim: Association, work: Work, trigger: Dow
         )
         refusal = eim_package.encode_result_error(work.transaction_id, ResultErrorCode.INVALID_PACKAGE_FORMAT)
         return context.work.answered(work, refusal)
-    except Stop as stop:
+    except DownloadStop as stop:
         return _failed(context, work, stop)
     run = _Run(context, eim, context.work.attempt(work), await _server(context, eim, work, way))
     return await run.to_the_end(goal)
@@ -96,9 +96,11 @@ async def resume(context: Context, eim: Association, work: Work, trigger: Downlo
         if through_eim and work.session is not None:
             server = ThroughEim(eim.link, work.transaction_id)
             told = await cancel(context, server, work.session, CancelSessionReason.LOAD_BPP_EXECUTION_ERROR)
-        return _failed(context, work, Stop("interrupted while the card was loading; it kept no result", told=told))
+        return _failed(
+            context, work, DownloadStop("interrupted while the card was loading; it kept no result", told=told)
+        )
     if work.loads >= MAX_LOADS:
-        return _failed(context, work, Stop("interrupted in two attempts, before anything reached the card"))
+        return _failed(context, work, DownloadStop("interrupted in two attempts, before anything reached the card"))
     return await carry_out(context, eim, work, trigger)
 
 
@@ -132,7 +134,7 @@ class _Run:
         context = self._context
         try:
             result = await self._pursue(goal)
-        except Stop as stop:
+        except DownloadStop as stop:
             if stop.retry and not stop.told and self._may_begin_again:
                 events.DOWNLOAD_LATER.emit(reason=stop.sentence)
                 return self.work
@@ -140,7 +142,7 @@ class _Run:
         except (CardError, ModemError) as failure:
             if failure.remedy is not Remedy.GIVE_UP:
                 raise
-            return _failed(context, self.work, Stop(failure.message))
+            return _failed(context, self.work, DownloadStop(failure.message))
         finally:
             await self._server.close()
         return await _installed(context, self._eim, self.work, result, through_eim=self._server.indirect)
@@ -153,7 +155,7 @@ class _Run:
         """The installation result from this server, or from one that it points to."""
         self._asked += 1
         if self._asked > MAX_SERVERS:
-            raise Stop(f"the events of the SM-DS lead on and on; {MAX_SERVERS} servers were asked")
+            raise DownloadStop(f"the events of the SM-DS lead on and on; {MAX_SERVERS} servers were asked")
         session = await authenticate(self._context, self._server, goal)
         if isinstance(session.answer, AuthenticateClientOk):
             installation = Installation(self._context, self._server, session, session.answer, self.work)
@@ -162,11 +164,11 @@ class _Run:
             finally:
                 self.work = installation.work
         goals = await self._goals(session, session.answer)
-        ended = Stop("the SM-DS has no event for this card")
+        ended = DownloadStop("the SM-DS has no event for this card")
         for next_goal in goals:
             try:
                 return await self._pursue(next_goal)
-            except Stop as stop:
+            except DownloadStop as stop:
                 if self.work.stage is Stage.LOADING or self._asked >= MAX_SERVERS:
                     raise
                 ended = stop
@@ -185,7 +187,7 @@ class _Run:
         try:
             return [await goal_of(self._context.card, answer.trigger.data)]
         except CodecError as error:
-            raise Stop(f"the event of the SM-DS cannot be used: {error.message}") from error
+            raise DownloadStop(f"the event of the SM-DS cannot be used: {error.message}") from error
 
 
 # -- the end -----------------------------------------------------------------------------------------------------------
@@ -266,7 +268,7 @@ def _enabled(profiles: Mapping[str, str]) -> set[str]:
     return {iccid for iccid, state in profiles.items() if state == "enabled"}
 
 
-def _failed(context: Context, work: Work, stop: Stop) -> Outcome:
+def _failed(context: Context, work: Work, stop: DownloadStop) -> Outcome:
     events.DOWNLOAD_FAILED.emit(reason=stop.sentence)
     response = stop.sentence.encode()[:MAX_RESPONSE_BYTES].decode(errors="ignore").encode()
     result = eim_package.encode_trigger_error(work.transaction_id, stop.reason, error_response=response)

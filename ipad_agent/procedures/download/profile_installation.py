@@ -15,7 +15,7 @@ from ipad_agent.errors import CardError, CodecError, EimError, IpadError, ModemE
 from ipad_agent.procedures import events
 from ipad_agent.procedures.context import Context
 from ipad_agent.procedures.records.owed_work import Stage, Work
-from ipad_agent.procedures.rsp.download_stop import Stop
+from ipad_agent.procedures.rsp.download_stop import DownloadStop
 from ipad_agent.procedures.rsp.rsp_servers import RspServer, ServerTrouble
 
 from . import confirmation_code, download_checks
@@ -39,7 +39,7 @@ class Installation:
         self.work = work
 
     async def run(self) -> bytes:
-        """The card's ProfileInstallationResult (BF37), good or bad. Raises ``Stop``; raises ``CardError`` or
+        """The card's ProfileInstallationResult (BF37), good or bad. Raises ``DownloadStop``; raises ``CardError`` or
         ``ModemError`` when the card is gone, with the stage in the journal."""
         self._reached(Stage.AUTHENTICATED)
         view = await self._view()
@@ -100,7 +100,7 @@ class Installation:
 
     async def _refuse(self, objection: Objection) -> NoReturn:
         told = await cancel(self._context, self._server, self._transaction_id, objection.reason)
-        raise Stop(objection.sentence, told=told)
+        raise DownloadStop(objection.sentence, told=told)
 
     # -- the card and the server ---------------------------------------------------------------------------------------
 
@@ -118,7 +118,7 @@ class Installation:
         answer = await self._context.card.prepare_download(request)
         if answer.error is not None:
             told = await self._forward(answer.raw)
-            raise Stop(f"the card refused the download: {answer.error.name}", told=told)
+            raise DownloadStop(f"the card refused the download: {answer.error.name}", told=told)
         return answer.raw
 
     async def _forward(self, refusal: bytes) -> bool:
@@ -177,7 +177,7 @@ class Installation:
             if found is not None:
                 return found.raw
         told = answer is not None and await tell(self._server, self._transaction_id, answer, reason)
-        raise Stop(f"loading the profile was interrupted: {problem}", told=told)
+        raise DownloadStop(f"loading the profile was interrupted: {problem}", told=told)
 
 
 async def stored_result(context: Context, transaction_id: bytes | None) -> PendingNotification | None:

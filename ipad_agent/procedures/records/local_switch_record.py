@@ -21,7 +21,7 @@ class What(StrEnum):
     EMERGENCY_OFF = "the return from the emergency profile"
 
 
-class Ledger:
+class LocalSwitchRecord:
     """The local switch that is under way, on disk from before the card is touched until every eIM's news are noted."""
 
     def __init__(self, memory: Memory) -> None:

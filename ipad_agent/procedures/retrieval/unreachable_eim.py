@@ -15,7 +15,7 @@ from ipad_agent.codec.identifiers import Plmn
 from ipad_agent.errors import NetworkError
 
 
-class NoLink:
+class UnreachableEim:
     """Implements ``EimLink``; everything but ``close`` raises ``NetworkError`` with the reason."""
 
     host: str | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ipad_agent.codec.esipa.download_trigger import UNDEFINED_ERROR
 
 
-class Stop(Exception):
+class DownloadStop(Exception):
     """The download ends here, for this reason.
 
     ``told``: the eIM knows already, by a message of the download itself. ``retry``: it was the way to the server that

@@ -12,7 +12,7 @@ from ipad_agent.codec.esipa.download_trigger import DownloadData, UseActivationC
 from ipad_agent.codec.rsp.activation_code import ActivationCode
 from ipad_agent.procedures.ports import Card
 
-from .download_stop import Stop
+from .download_stop import DownloadStop
 
 
 class Way(StrEnum):
@@ -48,8 +48,8 @@ def choose_way(
 
 
 async def goal_of(card: Card, data: DownloadData | None) -> Goal:
-    """The first server to ask. Raises ``CodecError`` for a malformed activation code, ``Stop`` when the card does not
-    know the server that the trigger leaves to it."""
+    """The first server to ask. Raises ``CodecError`` for a malformed activation code, ``DownloadStop`` when the card
+    does not know the server that the trigger leaves to it."""
     if data is None:
         return Goal(None, None)
     if isinstance(data, UseActivationCode):
@@ -58,9 +58,9 @@ async def goal_of(card: Card, data: DownloadData | None) -> Goal:
     if isinstance(data, UseDefaultSmdp):
         address = (await card.get_configured_addresses()).default_smdp
         if address is None:
-            raise Stop("the eUICC has no default SM-DP+ address")
+            raise DownloadStop("the eUICC has no default SM-DP+ address")
         return Goal(address)
     address = data.address or (await card.get_configured_addresses()).root_smds
     if address is None:
-        raise Stop("neither the trigger nor the eUICC names an SM-DS")
+        raise DownloadStop("neither the trigger nor the eUICC names an SM-DS")
     return Goal(address)

@@ -1,7 +1,7 @@
 """The server's side of a download: an SM-DP+ reached directly (ES9+) or through the eIM (ESipa), as one protocol.
 
-Whatever is wrong on that side ends in ``Stop``. Only a way to the *eIM* that fails is raised as it is: then the whole
-poll has failed, and the next one goes on.
+Whatever is wrong on that side ends in ``DownloadStop``. Only a way to the *eIM* that fails is raised as it is: then the
+whole poll has failed, and the next one goes on.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from ipad_agent.codec.rsp.es9_messages import EventEntries
 from ipad_agent.errors import CardError, EimError, IpadError, ModemError, NetworkError, Remedy, StoreError
 from ipad_agent.procedures.ports import EimLink, SmdpConnector, SmdpLink
 
-from .download_stop import Stop
+from .download_stop import DownloadStop
 from .download_way import Goal
 
 Report = Callable[[int, int | None], None]
 
 
-class ServerTrouble(Stop):
+class ServerTrouble(DownloadStop):
     """The server did not do what it was asked. ``refused``: it said no in its own words, so its session is over;
     else what it said cannot be used, or nobody knows whether it heard, and it is told to give up."""
 
@@ -123,7 +123,7 @@ class Direct:
 
     async def initiate(self, goal: Goal, challenge: bytes, euicc_info1: bytes) -> InitiateAuthenticationOk:
         if goal.address is None:
-            raise Stop("nobody said which SM-DP+ to ask")
+            raise DownloadStop("nobody said which SM-DP+ to ask")
         await self.close()
         try:
             self._link = self._connector.connect(goal.address, ci_pkids=self._ci_pkids)
@@ -160,7 +160,7 @@ class Direct:
 
     def _open(self) -> SmdpLink:
         if self._link is None:
-            raise Stop("the connection to the SM-DP+ is closed")
+            raise DownloadStop("the connection to the SM-DP+ is closed")
         return self._link
 
 

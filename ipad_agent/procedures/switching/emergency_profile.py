@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from ipad_agent.codec.es10.profile_info import ProfileInfo
 from ipad_agent.procedures.context import Context
-from ipad_agent.procedures.records.local_switch_record import Ledger, What
+from ipad_agent.procedures.records.local_switch_record import LocalSwitchRecord, What
 
 from .local_switch import LocalSwitch, emergency_active, order
 
@@ -32,11 +32,11 @@ def find(profiles: Iterable[ProfileInfo]) -> Emergency | None:
     return Emergency(found[0], found[0].enabled) if found else None
 
 
-async def enable(context: Context, ledger: Ledger, eims: Iterable[str]) -> LocalSwitch:
+async def enable(context: Context, local_switch_record: LocalSwitchRecord, eims: Iterable[str]) -> LocalSwitch:
     """Enable it; ``eims`` are all that have to be told. Raises as ``local_switch.order``."""
-    return await order(context, ledger, eims, What.EMERGENCY_ON)
+    return await order(context, local_switch_record, eims, What.EMERGENCY_ON)
 
 
-async def disable(context: Context, ledger: Ledger, eims: Iterable[str]) -> LocalSwitch:
+async def disable(context: Context, local_switch_record: LocalSwitchRecord, eims: Iterable[str]) -> LocalSwitch:
     """Disable it and enable the profile that was enabled before; ``ALREADY`` when it is not enabled."""
-    return await order(context, ledger, eims, What.EMERGENCY_OFF)
+    return await order(context, local_switch_record, eims, What.EMERGENCY_OFF)

@@ -22,7 +22,7 @@ from ipad_agent.errors import CardError, ModemError, Remedy
 from ipad_agent.procedures.cat_busy import unless_busy
 from ipad_agent.procedures.context import Context
 from ipad_agent.procedures.ports import Card
-from ipad_agent.procedures.records.local_switch_record import Ledger, What
+from ipad_agent.procedures.records.local_switch_record import LocalSwitchRecord, What
 from ipad_agent.procedures.records.state_changes import snapshot
 
 from . import local_events as events
@@ -86,14 +86,16 @@ _ORDERS: Final[Mapping[What, _Order]] = MappingProxyType(
 )
 
 
-async def order(context: Context, ledger: Ledger, eims: Iterable[str], what: What) -> LocalSwitch:
+async def order(
+    context: Context, local_switch_record: LocalSwitchRecord, eims: Iterable[str], what: What
+) -> LocalSwitch:
     """Have the card do it, bring it back and note for all ``eims`` why their profiles changed.
 
     To be called again after any trouble: an order that was carried out is not given twice. Raises ``CardError`` or
     ``ModemError`` when the card is gone and ``StoreError`` when the news cannot be noted; ``settle`` goes on then.
     """
     told = tuple(eims)
-    settled = await settle(context, ledger, told)
+    settled = await settle(context, local_switch_record, told)
     if settled is not None and settled.what is what and settled.end is End.DONE:
         return settled
     profiles = await context.card.get_profiles()
@@ -101,42 +103,42 @@ async def order(context: Context, ledger: Ledger, eims: Iterable[str], what: Wha
     if (known := _known_end(what, profiles)) is not None:
         return _not_done(LocalSwitch(what, known, previous, previous))
     events.ORDERING.emit(what=what.value, previous=short_iccid(previous))
-    ledger.begin(str(context.eid), what, previous)
+    local_switch_record.begin(str(context.eid), what, previous)
     try:
         code = await unless_busy(lambda: _ORDERS[what].call(context.card))
     except (CardError, ModemError) as failure:
         if isinstance(failure, CardError) and failure.remedy is Remedy.GIVE_UP:
-            ledger.end()
+            local_switch_record.end()
             return _not_done(LocalSwitch(what, End.NOT_AVAILABLE, previous, previous), failure.message)
         events.ANSWER_LOST.emit(what=what.value, reason=failure.message)
-        found = await settle(context, ledger, told)
+        found = await settle(context, local_switch_record, told)
         return found if found is not None else await _look(context, told, what, previous)
     if code.ok:
         await context.card.recover(expected=_target(what, profiles))
         await _unless_old(context, previous)
-        return await _done(context, ledger, told, what, previous, code)
-    ledger.end()
+        return await _done(context, local_switch_record, told, what, previous, code)
+    local_switch_record.end()
     end = _ORDERS[what].ends.get(code, End.REFUSED)
     return _not_done(LocalSwitch(what, end, previous, previous, code), code.name)
 
 
-async def settle(context: Context, ledger: Ledger, eims: Iterable[str]) -> LocalSwitch | None:
+async def settle(context: Context, local_switch_record: LocalSwitchRecord, eims: Iterable[str]) -> LocalSwitch | None:
     """Find out what became of an order whose answer this device never saw; None when there is none.
 
     To be called at start-up, after the profiles were compared with what was known (``device_start.note_changes``): the
     better reason takes the place of "undefined". The UICC is reset in any case, because nobody knows whether the modem
     has seen the profile that the card has enabled.
     """
-    under_way = ledger.under_way(str(context.eid))
+    under_way = local_switch_record.under_way(str(context.eid))
     if under_way is None:
-        ledger.end()
+        local_switch_record.end()
         return None
     what, previous = under_way
     await context.card.verify_switched()
     if await _unless_old(context, previous) == previous:
-        ledger.end()
+        local_switch_record.end()
         return _not_done(LocalSwitch(what, End.NOT_BEGUN, previous, previous))
-    return await _done(context, ledger, tuple(eims), what, previous, None)
+    return await _done(context, local_switch_record, tuple(eims), what, previous, None)
 
 
 def enabled_iccid(profiles: Iterable[ProfileInfo]) -> str | None:
@@ -193,7 +195,7 @@ async def _look(context: Context, eims: tuple[str, ...], what: What, previous: s
 
 async def _done(
     context: Context,
-    ledger: Ledger | None,
+    local_switch_record: LocalSwitchRecord | None,
     eims: tuple[str, ...],
     what: What,
     previous: str | None,
@@ -204,8 +206,8 @@ async def _done(
     # The news first: after a crash in between, the order is settled once more and they are noted again.
     context.changes.learn(str(context.eid), snapshot(profiles))
     context.changes.note(eims, cause)
-    if ledger is not None:
-        ledger.end()
+    if local_switch_record is not None:
+        local_switch_record.end()
     enabled = enabled_iccid(profiles)
     events.DONE.emit(
         what=what.value, previous=short_iccid(previous), enabled=short_iccid(enabled), cause=cause.name.lower()

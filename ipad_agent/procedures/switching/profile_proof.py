@@ -83,7 +83,7 @@ class _Window:
 
     async def run(self) -> bool | None:
         context = self._context
-        context.control.clear()
+        context.person_decision.clear()
         while (current := context.switches.open()) is not None:
             match current.phase:
                 case Phase.PROVING:
@@ -205,7 +205,7 @@ class _Window:
         pause = pause_s(
             looks, first_s=settings.probe_first_s, first_count=settings.probe_first_count, then_s=settings.probe_s
         )
-        call = await context.control.wait(min(left_s, pause))
+        call = await context.person_decision.wait(min(left_s, pause))
         if call is Call.CONFIRM:
             await _committed(context, current, Happening.CONFIRMED, "a person accepted it")
             return True
@@ -270,7 +270,9 @@ class _Window:
     async def _fall_back(self) -> str | None:
         """Why the fallback profile was not enabled again; None when it was."""
         context = self._context
-        done = await fallback_mechanism.execute(context, context.ledger, (self._eim.eim_id, *self._eim.others))
+        done = await fallback_mechanism.execute(
+            context, context.local_switch_record, (self._eim.eim_id, *self._eim.others)
+        )
         return None if done.end in (End.DONE, End.ALREADY) else done.end.value
 
     async def _tell(self, current: Switch) -> None:
@@ -296,7 +298,7 @@ class _Window:
             pause = pause_s(
                 looks, first_s=settings.probe_first_s, first_count=settings.probe_first_count, then_s=settings.probe_s
             )
-            await context.control.wait(min(left_s, pause))
+            await context.person_decision.wait(min(left_s, pause))
 
 
 # -- steps -------------------------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from typing import Final
 from ipad_agent.lab.eim import Fault as EimFault
 from ipad_agent.lab.modem import Fault as ModemFault
 from ipad_agent.policy.polling.poll_outcome import Wake
-from ipad_agent.torture.history.fault_history import EIM_IDS, Deed
+from ipad_agent.torture.history.fault_history import EIM_IDS, FaultStep
 from ipad_agent.torture.history.history_log import FATE
 from ipad_agent.torture.world.simulated_network import FAIR, Weather
 from ipad_agent.torture.world.torture_world import World
@@ -20,7 +20,7 @@ _Doer = Callable[[World, tuple[Value, ...]], None]
 _DEEDS: dict[str, _Doer] = {}
 
 
-def _deed(kind: str) -> Callable[[_Doer], _Doer]:
+def _fault_effect(kind: str) -> Callable[[_Doer], _Doer]:
     def add(doer: _Doer) -> _Doer:
         _DEEDS[kind] = doer
         return doer
@@ -28,28 +28,28 @@ def _deed(kind: str) -> Callable[[_Doer], _Doer]:
     return add
 
 
-def do(world: World, deed: Deed) -> None:
+def do(world: World, fault: FaultStep) -> None:
     """Do it. ``KeyError`` for a kind that does not exist."""
-    doer = _DEEDS[deed.kind]
-    if deed.kind != "order":
-        world.story.tell(FATE, str(deed))
-    doer(world, deed.values)
+    doer = _DEEDS[fault.kind]
+    if fault.kind != "order":
+        world.log.tell(FATE, str(fault))
+    doer(world, fault.values)
 
 
 def heal(world: World) -> None:
     """From now on nothing goes wrong any more; profiles without coverage stay without."""
-    world.story.tell(FATE, "everything heals")
+    world.log.tell(FATE, "everything heals")
     world.loop.spare()
-    world.air.weather, world.air.blackout = FAIR, False
+    world.network.weather, world.network.blackout = FAIR, False
     world.disk.free_bytes = None
     world.disk.allowance = None
     world.clock.error_s = 0.0
-    for desk in world.desks.values():
-        desk.eim.faults.clear()
-        desk.gate.impostor = False
-        entry = world.card.state.eim(desk.eim_id)
+    for observed_eim in world.observed_eims.values():
+        observed_eim.eim.faults.clear()
+        observed_eim.gate.impostor = False
+        entry = world.card.state.eim(observed_eim.eim_id)
         if entry is not None:
-            desk.eim.device(world.card.eid).token = entry.token
+            observed_eim.eim.device(world.card.eid).token = entry.token
     if world.modem is not None:
         world.modem.heal()
     if world.reader is not None:
@@ -70,24 +70,24 @@ def _strike(world: World, steps: Value, action: Callable[[], None]) -> None:
     world.loop.strike(_number(steps), action)
 
 
-@_deed("order")
+@_fault_effect("order")
 def _order(world: World, values: tuple[Value, ...]) -> None:
     eim, words = values
-    world.desks[EIM_IDS[_number(eim)]].order(str(words))
+    world.observed_eims[EIM_IDS[_number(eim)]].order(str(words))
 
 
-@_deed("add eIM")
+@_fault_effect("add eIM")
 def _add_eim(world: World, values: tuple[Value, ...]) -> None:
-    orderer, added = (world.desks[EIM_IDS[_number(value)]] for value in values)
+    orderer, added = (world.observed_eims[EIM_IDS[_number(value)]] for value in values)
     identity = replace(world.identity, eim_id=added.eim_id)
     data = identity.configuration(fqdn=added.eim_id, ask_for_token=False, indirect_download=True)
     orderer.order(f"add-eim {data.hex()}", f"add-eim {added.eim_id}")
     added.eim.device(world.card.eid).token = None
 
 
-@_deed("update eIM")
+@_fault_effect("update eIM")
 def _update_eim(world: World, values: tuple[Value, ...]) -> None:
-    orderer, updated = (world.desks[EIM_IDS[_number(value)]] for value in values)
+    orderer, updated = (world.observed_eims[EIM_IDS[_number(value)]] for value in values)
     identity = replace(world.identity, eim_id=updated.eim_id)
     data = identity.configuration(
         fqdn=updated.eim_id, ask_for_token=False, counter=None, signing="none", indirect_download=True
@@ -95,60 +95,60 @@ def _update_eim(world: World, values: tuple[Value, ...]) -> None:
     orderer.order(f"update-eim {data.hex()}", f"update-eim {updated.eim_id}")
 
 
-@_deed("poll now")
+@_fault_effect("poll now")
 def _poll_now(world: World, values: tuple[Value, ...]) -> None:
     if world.alive and world.process is not None:
         world.process.agent.poke(Wake.COMMAND)
 
 
-@_deed("kill")
+@_fault_effect("kill")
 def _kill(world: World, values: tuple[Value, ...]) -> None:
     _strike(world, values[0], lambda: world.fell("kill"))
 
 
-@_deed("outage")
+@_fault_effect("outage")
 def _outage(world: World, values: tuple[Value, ...]) -> None:
     _strike(world, values[0], lambda: world.fell("outage", 60.0))
 
 
-@_deed("disk cut")
+@_fault_effect("disk cut")
 def _disk_cut(world: World, values: tuple[Value, ...]) -> None:
     world.disk.allowance = _number(values[0])
 
 
-@_deed("disk full")
+@_fault_effect("disk full")
 def _disk_full(world: World, values: tuple[Value, ...]) -> None:
     world.disk.free_bytes = _number(values[0])
 
 
-@_deed("clock")
+@_fault_effect("clock")
 def _clock(world: World, values: tuple[Value, ...]) -> None:
     world.clock.error_s = _seconds(values[0])
 
 
-@_deed("weather")
+@_fault_effect("weather")
 def _weather(world: World, values: tuple[Value, ...]) -> None:
-    world.air.weather = Weather(*(_seconds(value) for value in values))
+    world.network.weather = Weather(*(_seconds(value) for value in values))
 
 
-@_deed("blackout")
+@_fault_effect("blackout")
 def _blackout(world: World, values: tuple[Value, ...]) -> None:
-    world.air.blackout = True
+    world.network.blackout = True
     world.later(_seconds(values[0]), _light)
 
 
 def _light(world: World) -> None:
-    world.air.blackout = False
+    world.network.blackout = False
 
 
-@_deed("rebind")
+@_fault_effect("rebind")
 def _rebind(world: World, values: tuple[Value, ...]) -> None:
-    _strike(world, values[0], world.air.rebind)
+    _strike(world, values[0], world.network.rebind)
 
 
-@_deed("impostor")
+@_fault_effect("impostor")
 def _impostor(world: World, values: tuple[Value, ...]) -> None:
-    gate = world.desks[EIM_IDS[_number(values[0])]].gate
+    gate = world.observed_eims[EIM_IDS[_number(values[0])]].gate
     gate.impostor = True
     gate.forget()
 
@@ -159,30 +159,30 @@ def _impostor(world: World, values: tuple[Value, ...]) -> None:
     world.later(_seconds(values[1]), gone)
 
 
-@_deed("restart eIM")
+@_fault_effect("restart eIM")
 def _restart_eim(world: World, values: tuple[Value, ...]) -> None:
-    world.restart_server(world.desks[EIM_IDS[_number(values[0])]])
+    world.restart_server(world.observed_eims[EIM_IDS[_number(values[0])]])
 
 
-@_deed("eIM fault")
+@_fault_effect("eIM fault")
 def _eim_fault(world: World, values: tuple[Value, ...]) -> None:
     eim, on, action, times, value = values
     fault = EimFault(str(on), str(action), None if value == "" else value, _number(times))
-    world.desks[EIM_IDS[_number(eim)]].eim.faults.arm(fault)
+    world.observed_eims[EIM_IDS[_number(eim)]].eim.faults.arm(fault)
 
 
-@_deed("card cut")
+@_fault_effect("card cut")
 def _card_cut(world: World, values: tuple[Value, ...]) -> None:
     apdus, answer_lost = values
     world.card.power_cut_after(_number(apdus) + 1, answer_lost=bool(answer_lost))
 
 
-@_deed("card step")
+@_fault_effect("card step")
 def _card_step(world: World, values: tuple[Value, ...]) -> None:
     world.card.power_cut_at(str(values[0]))
 
 
-@_deed("at fault")
+@_fault_effect("at fault")
 def _at_fault(world: World, values: tuple[Value, ...]) -> None:
     kind, prefix, skip, times, code, late_s = values
     if world.modem is not None:
@@ -198,7 +198,7 @@ def _at_fault(world: World, values: tuple[Value, ...]) -> None:
         )
 
 
-@_deed("drop port")
+@_fault_effect("drop port")
 def _drop_port(world: World, values: tuple[Value, ...]) -> None:
     away_s, steps = values
     modem = world.modem
@@ -206,14 +206,14 @@ def _drop_port(world: World, values: tuple[Value, ...]) -> None:
         _strike(world, steps, lambda: modem.order(lambda module: module.drop_port(_seconds(away_s))))
 
 
-@_deed("modem restart")
+@_fault_effect("modem restart")
 def _modem_restart(world: World, values: tuple[Value, ...]) -> None:
     modem = world.modem
     if modem is not None:
         _strike(world, values[0], lambda: modem.order(lambda module: module.restart()))
 
 
-@_deed("reader fault")
+@_fault_effect("reader fault")
 def _reader_fault(world: World, values: tuple[Value, ...]) -> None:
     kind, steps = values
     reader = world.reader
@@ -221,7 +221,7 @@ def _reader_fault(world: World, values: tuple[Value, ...]) -> None:
         _strike(world, steps, lambda: reader.faults.append(str(kind)))
 
 
-@_deed("reader away")
+@_fault_effect("reader away")
 def _reader_away(world: World, values: tuple[Value, ...]) -> None:
     away_s, steps = values
     reader = world.reader

@@ -45,8 +45,8 @@ class Setting:
 
 
 @dataclass(frozen=True, slots=True)
-class Deed:
-    """Something done to the world ``at_s`` after the beginning. What ``kind`` means and takes is in ``deeds``."""
+class FaultStep:
+    """Something done to the world ``at_s`` after the beginning. What ``kind`` means and takes is in ``faults``."""
 
     at_s: float
     kind: str
@@ -62,12 +62,12 @@ class History:
 
     seed: int
     setting: Setting
-    deeds: tuple[Deed, ...] = ()
+    faults: tuple[FaultStep, ...] = ()
     heal_at_s: float = 0.0
 
     def without(self, index: int) -> History:
         """The same without one deed, to see whether it mattered."""
-        return replace(self, deeds=self.deeds[:index] + self.deeds[index + 1 :])
+        return replace(self, faults=self.faults[:index] + self.faults[index + 1 :])
 
 
 @dataclass(slots=True)
@@ -75,11 +75,11 @@ class _Author:
     dice: random.Random
     setting: Setting
     at_s: float = 0.0
-    deeds: list[Deed] = field(default_factory=list)
+    faults: list[FaultStep] = field(default_factory=list)
     triggers: int = 0
 
     def add(self, kind: str, *values: str | int | float, later_s: float = 0.0) -> None:
-        self.deeds.append(Deed(self.at_s + later_s, kind, values))
+        self.faults.append(FaultStep(self.at_s + later_s, kind, values))
 
 
 def write(seed: int, *, coverage: bool = True) -> History:
@@ -95,9 +95,9 @@ def write(seed: int, *, coverage: bool = True) -> History:
             _fault(author)
         if dice.random() < 0.85:
             author.add("poll now", later_s=dice.choice((0.0, 1.0, 30.0)))
-    deeds = sorted(author.deeds, key=lambda deed: deed.at_s)
-    heal_at_s = deeds[-1].at_s + dice.choice((60.0, 600.0, 3600.0))
-    return History(seed, setting, tuple(deeds), heal_at_s)
+    faults = sorted(author.faults, key=lambda fault: fault.at_s)
+    heal_at_s = faults[-1].at_s + dice.choice((60.0, 600.0, 3600.0))
+    return History(seed, setting, tuple(faults), heal_at_s)
 
 
 def _setting(dice: random.Random, *, coverage: bool) -> Setting:

@@ -29,7 +29,7 @@ class Line:
         return f"{int(hours):3d}:{int(rest_s // 60):02d}:{rest_s % 60:06.3f}  {self.who:<5}  {self.text()}"
 
 
-class Story:
+class HistoryLog:
     """The lines of one seed. Nothing is formatted until it is read: most stories end well and are never read."""
 
     def __init__(self, now_s: Callable[[], float]) -> None:

@@ -26,7 +26,7 @@ from ipad_agent.lab.crypto import der
 from ipad_agent.lab.eim.device_records import DONE
 from ipad_agent.lab.eim.orders.package_bytes import iccid_text
 from ipad_agent.torture.world.ground_truth import name_of
-from ipad_agent.torture.world.observed_eim import Desk
+from ipad_agent.torture.world.observed_eim import ObservedEim
 from ipad_agent.torture.world.torture_world import World
 
 _ENABLE, _DISABLE, _DELETE = 0xA3, 0xA4, 0xA5
@@ -40,8 +40,8 @@ def owed(world: World) -> list[str]:
     if world.process is None or not world.alive:
         return [*found, "the agent does not run"]
     found += [f"the journal owes a {entry.kind}" for entry in world.process.journal.entries()]
-    for desk in world.associated:
-        found += [f"{desk.eim_id} waits for: {order.label[:60]}" for order in desk.unfinished]
+    for observed_eim in world.associated:
+        found += [f"{observed_eim.eim_id} waits for: {order.label[:60]}" for order in observed_eim.unfinished]
     return found
 
 
@@ -72,8 +72,8 @@ def permitted_way(world: World) -> str | None:
 def check(world: World, remaining: list[str]) -> None:
     """Note every broken promise; ``remaining`` is what was owed when patience ended."""
     _executions(world)
-    if world.ledger.lost:
-        listed = ", ".join(f"{what} {seq}" for seq, what in world.ledger.lost)
+    if world.ground_truth.lost:
+        listed = ", ".join(f"{what} {seq}" for seq, what in world.ground_truth.lost)
         world.note("removed-early", f"{listed} left the card and nobody had taken it")
     if not connected(world):
         way = permitted_way(world)
@@ -97,38 +97,42 @@ def check(world: World, remaining: list[str]) -> None:
 
 
 def _executions(world: World) -> None:
-    for (eim_id, transaction), count in world.ledger.executed.items():
+    for (eim_id, transaction), count in world.ground_truth.executed.items():
         if count > 1:
             world.note("executed-twice", f"package {transaction} of {eim_id} was begun {count} times")
 
 
 def _results(world: World) -> None:
-    for result in world.ledger.results.values():
-        if result.seq in world.ledger.replaced or result.eim_id not in world.desks:
+    for result in world.ground_truth.results.values():
+        if result.seq in world.ground_truth.replaced or result.eim_id not in world.observed_eims:
             continue
-        if result.seq not in world.ledger.accepted_results:
+        if result.seq not in world.ground_truth.accepted_results:
             world.note("result-lost", f"{result.eim_id} never took result {result.seq} of its package {result.counter}")
 
 
 def _view(world: World) -> None:
     """Replay what eIMs were told, in the order of the card's numbers, and compare with the card."""
-    if world.ledger.own_changes:
-        last_s, concerned = world.ledger.own_changes[-1]
-        for desk in world.associated:
-            if desk.eim_id in concerned and (not desk.told_at_s or desk.told_at_s[-1] < last_s):
-                world.note("not-told", f"{desk.eim_id} was not told that the profile changed")
+    if world.ground_truth.own_changes:
+        last_s, concerned = world.ground_truth.own_changes[-1]
+        for observed_eim in world.associated:
+            if observed_eim.eim_id in concerned and (not observed_eim.told_at_s or observed_eim.told_at_s[-1] < last_s):
+                world.note("not-told", f"{observed_eim.eim_id} was not told that the profile changed")
         return
-    told = replayed(list(world.desks.values()), world.ledger.first_enabled)
+    told = replayed(list(world.observed_eims.values()), world.ground_truth.first_enabled)
     if told != world.card.enabled_iccid:
         world.note(
             "view-wrong", f"eIMs were told of {name_of(told)}, and {name_of(world.card.enabled_iccid)} is enabled"
         )
 
 
-def replayed(desks: list[Desk], enabled: str | None) -> str | None:
+def replayed(observed_eims: list[ObservedEim], enabled: str | None) -> str | None:
     """The enabled profile according to all accepted results."""
     before: dict[tuple[str, object], str | None] = {}
-    results = sorted((seq, desk.eim_id, *found) for desk in desks for seq, found in desk.accepted.items())
+    results = sorted(
+        (seq, observed_eim.eim_id, *found)
+        for observed_eim in observed_eims
+        for seq, found in observed_eim.accepted.items()
+    )
     for _, eim_id, order, facts in results:
         key = eim_id, facts.get("counter")
         codes = facts.get("operations", [])
@@ -147,6 +151,6 @@ def replayed(desks: list[Desk], enabled: str | None) -> str | None:
     return enabled
 
 
-def audited(desk: Desk, labels: set[int]) -> bool:
+def audited(observed_eim: ObservedEim, labels: set[int]) -> bool:
     """Whether the order that was given last was carried out."""
-    return all(order.state == DONE for order in desk.orders if id(order) in labels)
+    return all(order.state == DONE for order in observed_eim.orders if id(order) in labels)

@@ -15,7 +15,7 @@ from ipad_agent import events
 from ipad_agent.policy.polling.poll_outcome import Wake
 from ipad_agent.torture.faults.fault_effects import do, heal
 from ipad_agent.torture.history.fault_history import History, write
-from ipad_agent.torture.history.history_log import CHECK, Story
+from ipad_agent.torture.history.history_log import CHECK, HistoryLog
 from ipad_agent.torture.promises.promise_checks import audited, check, connected, owed
 from ipad_agent.torture.world.torture_world import START_S, Violation, World
 from ipad_agent.torture.world.virtual_time_loop import EverythingWaits, TortureLoop, run
@@ -32,7 +32,7 @@ class Ended:
 
     history: History
     violations: tuple[Violation, ...]
-    story: Story
+    log: HistoryLog
     quiet_after_s: float
     polls: int
     executed: int
@@ -51,7 +51,7 @@ class Ended:
             "violations": {violation.name: violation.sentence for violation in self.violations},
             "way": self.history.setting.way,
             "carrier": self.history.setting.carrier,
-            "deeds": len(self.history.deeds),
+            "deeds": len(self.history.faults),
             "polls": self.polls,
             "executed": self.executed,
             "runs": self.runs,
@@ -76,11 +76,11 @@ async def _live(loop: TortureLoop, history: History) -> Ended:
     unlisten = events.listen(world.heard)
     start_s = loop.time()
     try:
-        world.story.tell(CHECK, f"seed {history.seed}: {history.setting}")
+        world.log.tell(CHECK, f"seed {history.seed}: {history.setting}")
         await world.begin()
-        for deed in history.deeds:
-            await _until(start_s + deed.at_s)
-            do(world, deed)
+        for fault in history.faults:
+            await _until(start_s + fault.at_s)
+            do(world, fault)
         await _until(start_s + history.heal_at_s)
         heal(world)
         healed_s = loop.time()
@@ -100,10 +100,10 @@ async def _live(loop: TortureLoop, history: History) -> Ended:
     return Ended(
         history,
         tuple(world.violations.values()),
-        world.story,
+        world.log,
         quiet_s,
-        sum(desk.polls for desk in world.desks.values()),
-        sum(world.ledger.executed.values()),
+        sum(observed_eim.polls for observed_eim in world.observed_eims.values()),
+        sum(world.ground_truth.executed.values()),
         world.runs,
         covered,
     )
@@ -136,18 +136,20 @@ def _hopeless(world: World) -> bool:
 
 async def _audit(world: World) -> None:
     """Every eIM that manages the card has it list its profiles: the device can still be managed."""
-    desks = world.associated
-    asked = {id(desk.order("list-profiles")) for desk in desks}
-    if world.process is not None and desks:
+    observed_eims = world.associated
+    asked = {id(observed_eim.order("list-profiles")) for observed_eim in observed_eims}
+    if world.process is not None and observed_eims:
         world.process.agent.poke(Wake.COMMAND)
     begun_s = world.loop.time()
     while world.loop.time() - begun_s < AUDIT_S:
         await asyncio.sleep(60.0 if world.loop.time() - begun_s < 600.0 else 3600.0)
         if not owed(world):
             break
-    for desk in desks:
-        if desk in world.associated and not audited(desk, asked):
-            world.note("not-manageable", f"{desk.eim_id} could not have the profiles listed: {'; '.join(owed(world))}")
+    for observed_eim in observed_eims:
+        if observed_eim in world.associated and not audited(observed_eim, asked):
+            world.note(
+                "not-manageable", f"{observed_eim.eim_id} could not have the profiles listed: {'; '.join(owed(world))}"
+            )
 
 
 @contextmanager

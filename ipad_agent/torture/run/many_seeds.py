@@ -54,12 +54,12 @@ def summaries(seeds: Iterable[int], *, jobs: int = 1, coverage: bool = True) -> 
 def shortest(history: History, names: frozenset[str]) -> Ended:
     """The same violation with as few deeds as possible: each is left out in turn, from the last to the first."""
     best = live_through(history)
-    index = len(best.history.deeds) - 1
+    index = len(best.history.faults) - 1
     while index >= 0:
         tried = live_through(best.history.without(index))
         if names & tried.names:
             best = tried
-        index = min(index, len(best.history.deeds)) - 1
+        index = min(index, len(best.history.faults)) - 1
     return best
 
 

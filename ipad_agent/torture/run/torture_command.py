@@ -41,11 +41,11 @@ def _one(arguments: argparse.Namespace) -> int:
     if arguments.shrink and ended.violations:
         ended = shortest(history, ended.names)
     if arguments.json:
-        told = {"digest": ended.story.digest, "story": [str(line) for line in ended.story.lines]}
+        told = {"digest": ended.log.digest, "story": [str(line) for line in ended.log.lines]}
         print(json.dumps(ended.summary() | told, ensure_ascii=False))
     else:
-        print(ended.story)
-        print(f"\nSeed {arguments.seed}, story {ended.story.digest}: {_verdict(ended.summary())}")
+        print(ended.log)
+        print(f"\nSeed {arguments.seed}, story {ended.log.digest}: {_verdict(ended.summary())}")
     return 1 if ended.violations else 0
 
 

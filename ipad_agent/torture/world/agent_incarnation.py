@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from ipad_agent.agent.main_loop import Agent, Rooms
+from ipad_agent.agent.main_loop import Agent, Dependencies
 from ipad_agent.card import apdu
 from ipad_agent.card.apdu_channel import CardAccess
 from ipad_agent.card.es10_functions import Euicc
@@ -34,13 +34,13 @@ from ipad_agent.store import Journal, Memory
 from ipad_agent.store.filesystem import Filesystem
 from ipad_agent.wiring.real_rooms import Schedules
 
-from .connectivity_view import Eyes
+from .connectivity_view import ConnectivityView
 from .direct_channels import Reader, ReaderAccess, StraightCarrier
-from .dtls_stand_in import VeilBackend
+from .dtls_stand_in import StandInBackend
 from .memory_serial_line import MemoryModem, MemoryOpener
-from .observed_eim import Desk
-from .process_fence import FencedDisk, Owner
-from .simulated_network import Air
+from .observed_eim import ObservedEim
+from .process_fence import FencedDisk, ProcessFence
+from .simulated_network import SimulatedNetwork
 from .virtual_time_loop import OWNER, TortureLoop
 
 STATE_DIR: Final = "/var/lib/ipad-agent"
@@ -65,14 +65,14 @@ class TimelyDice(random.Random):
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
+class DeviceParts:
     """What outlives a process: everything it is built upon."""
 
     loop: TortureLoop
     disk: Filesystem
     clock: Clock
-    air: Air
-    desks: dict[str, Desk]
+    network: SimulatedNetwork
+    observed_eims: dict[str, ObservedEim]
     settings: ScheduleSettings
     seed: int
     look: Callable[[], None]
@@ -84,8 +84,8 @@ class Surroundings:
 class Process:
     """A running agent. Raises what building the rooms raises (``StoreError``, ``PowerCut``)."""
 
-    def __init__(self, around: Surroundings, number: int) -> None:
-        self.owner = Owner(number)
+    def __init__(self, around: DeviceParts, number: int) -> None:
+        self.owner = ProcessFence(number)
         self._around = around
         disk = FencedDisk(around.disk, self.owner)
         self.memory = Memory(disk, state_dir=STATE_DIR, runtime_dir=RUN_DIR)
@@ -107,13 +107,13 @@ class Process:
         with contextlib.suppress(BaseException):
             self.task.result()
 
-    def _rooms(self) -> Rooms:
+    def _rooms(self) -> Dependencies:
         around = self._around
         access = self._access()
         session = IsdrSession(
             access, aids=(apdu.ISD_R_AID,), deadlines=ApduDeadlines(), block_sizes=_BlockSizes(self.memory)
         )
-        return Rooms(
+        return Dependencies(
             card=Euicc(session),
             device=_Device(access),
             links=_Links(self._carrier),
@@ -125,7 +125,7 @@ class Process:
             capabilities=IpaCapabilities(frozenset({IpaFeature.INDIRECT_RSP_SERVER_COMMUNICATION})),
             notifier=_Notifier(),
             idle=self.journal.idle,
-            network=Eyes(access, around.air),
+            network=ConnectivityView(access, around.network),
         )
 
     def _access(self) -> Any:
@@ -137,12 +137,14 @@ class Process:
 
     def _carrier(self, config: EimConfigurationData) -> Carrier:
         around = self._around
-        desk = around.desks.get(config.eim_id)
-        if desk is None:
+        observed_eim = around.observed_eims.get(config.eim_id)
+        if observed_eim is None:
             raise EimError(f"there is no way to {config.eim_id}")
         endpoint = endpoint_for(config, EndpointOverrides(nat_timeout_s=60.0))
         if not around.coap:
-            return StraightCarrier(desk, around.air, self.owner, random.Random(f"{around.seed} {self.owner.number}"))
+            return StraightCarrier(
+                observed_eim, around.network, self.owner, random.Random(f"{around.seed} {self.owner.number}")
+            )
         return CoapsCarrier(
             endpoint,
             backend=self._veil,
@@ -152,8 +154,8 @@ class Process:
         )
 
     @functools.cached_property
-    def _veil(self) -> VeilBackend:
-        return VeilBackend()
+    def _veil(self) -> StandInBackend:
+        return StandInBackend()
 
     async def _resolve(self, endpoint: CoapsEndpoint, host: str, port: int) -> list[Address]:
         await asyncio.sleep(0)

@@ -10,17 +10,17 @@ from ipad_agent.errors import CardError, ModemError
 from ipad_agent.modem.uicc.modem_card_access import ModemCardAccess
 from ipad_agent.policy.switching.proof_stage import Finding, Stage
 
-from .simulated_network import Air
+from .simulated_network import SimulatedNetwork
 
 _LIMIT_S: Final = 30.0
 
 
-class Eyes:
-    """``air`` tells what an address and a name server would: whether the packet service passes data."""
+class ConnectivityView:
+    """``network`` tells what an address and a name server would: whether the packet service passes data."""
 
-    def __init__(self, access: CardAccess, air: Air) -> None:
+    def __init__(self, access: CardAccess, network: SimulatedNetwork) -> None:
         self._access = access
-        self._air = air
+        self._network = network
 
     async def card(self, iccid: str) -> Finding:
         seen: str | None = None
@@ -56,5 +56,5 @@ class Eyes:
         return Finding(Stage.APPLICATION, None, "nothing is configured")
 
     def _look(self, stage: Stage) -> Finding:
-        passes = self._air.passes
+        passes = self._network.passes
         return Finding(stage, passes, "data passes" if passes else "nothing passes")

@@ -25,9 +25,9 @@ from ipad_agent.lab.euicc import PowerLostError
 from ipad_agent.modem.errors import PortUnavailable
 from ipad_agent.net.errors import PeerBusy, PeerStatus, TransferTimeout, Unreachable
 
-from .observed_eim import Desk
-from .process_fence import Owner
-from .simulated_network import Air
+from .observed_eim import ObservedEim
+from .process_fence import ProcessFence
+from .simulated_network import SimulatedNetwork
 from .virtual_time_loop import TortureLoop
 
 _ATTACH_S = 2.0
@@ -90,7 +90,7 @@ class Reader:
 class ReaderAccess:
     """Implements ``CardAccess`` for one process. ``look`` is called after every APDU."""
 
-    def __init__(self, reader: Reader, owner: Owner, look: Callable[[], None]) -> None:
+    def __init__(self, reader: Reader, owner: ProcessFence, look: Callable[[], None]) -> None:
         self._reader = reader
         self._owner = owner
         self._look = look
@@ -215,9 +215,9 @@ class StraightCarrier:
     ``worst`` is the chance that a request, and again that an answer, gets lost for good.
     """
 
-    desk: Desk
-    air: Air
-    owner: Owner
+    observed_eim: ObservedEim
+    network: SimulatedNetwork
+    owner: ProcessFence
     dice: random.Random
     scheme = "straight"
     bytes_sent = 0
@@ -227,25 +227,25 @@ class StraightCarrier:
         self.owner.check()
         await asyncio.sleep(_ROUND_TRIP_S / 2)
         self.owner.check()
-        if not self.air.passes:
+        if not self.network.passes:
             await asyncio.sleep(_PATIENCE_S)
             raise Unreachable("nobody answers")
-        if self.desk.gate.impostor:
+        if self.observed_eim.gate.impostor:
             raise Unreachable("somebody else answers")
 
     async def exchange(self, body: bytes, *, function: str) -> bytes:
         await self.reach()
-        loss = self.air.weather.loss / 3
+        loss = self.network.weather.loss / 3
         if loss and self.dice.random() < loss:
             await asyncio.sleep(_PATIENCE_S)
             raise TransferTimeout("the request was lost")
         try:
-            reply = self.desk.exchange(body, peer="straight")
+            reply = self.observed_eim.exchange(body, peer="straight")
         except RequestRefusedError as error:
             raise PeerStatus("4.00", body=str(error).encode()) from None
         await asyncio.sleep(_ROUND_TRIP_S / 2 + reply.delay_s)
         self.owner.check()
-        if reply.lost is not None or not self.air.passes or (loss and self.dice.random() < loss):
+        if reply.lost is not None or not self.network.passes or (loss and self.dice.random() < loss):
             await asyncio.sleep(_PATIENCE_S)
             raise TransferTimeout("the answer was lost")
         if reply.code == "5.03":

@@ -33,16 +33,16 @@ class _Remembered:
     certificate: bytes
 
 
-class VeilBackend:
+class StandInBackend:
     """Implements ``DtlsBackend``."""
 
     def __init__(self) -> None:
         self._remembered: dict[str, _Remembered] = {}
         self._nonces = itertools.count(1)
 
-    def client(self, settings: DtlsSettings, judge: Judge) -> VeilClient:
+    def client(self, settings: DtlsSettings, judge: Judge) -> StandInClient:
         nonce = next(self._nonces).to_bytes(8, "big")
-        return VeilClient(settings, judge, nonce, self._session(settings), self._keep)
+        return StandInClient(settings, judge, nonce, self._session(settings), self._keep)
 
     def has_session(self, settings: DtlsSettings) -> bool:
         return self._session(settings) is not None
@@ -61,7 +61,7 @@ class VeilBackend:
             self._remembered[association] = session
 
 
-class VeilClient:
+class StandInClient:
     """Implements ``DtlsClient``."""
 
     def __init__(
@@ -162,7 +162,7 @@ class VeilClient:
 
 
 @dataclass(slots=True)
-class VeilGate:
+class StandInServer:
     """The server's side, in front of one CoAP server. ``impostor`` says that whoever answers is not the eIM."""
 
     certificate: bytes

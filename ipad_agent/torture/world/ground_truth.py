@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from ipad_agent.lab.euicc import VirtualEuicc
-from ipad_agent.torture.history.history_log import CARD, Story
+from ipad_agent.torture.history.history_log import CARD, HistoryLog
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +20,7 @@ class CardResult:
 
 
 @dataclass
-class Ledger:
+class GroundTruth:
     """Filled by ``look`` after every APDU, and by ``took`` with every message an eIM accepted.
 
     ``executed`` counts by (eimId, transaction) how often the card began a package. ``lost`` are numbers that left the
@@ -28,7 +28,7 @@ class Ledger:
     """
 
     card: VirtualEuicc
-    story: Story
+    log: HistoryLog
     executed: Counter[tuple[str, str]] = field(default_factory=Counter)
     results: dict[int, CardResult] = field(default_factory=dict)
     notifications: dict[int, str] = field(default_factory=dict)
@@ -50,7 +50,7 @@ class Ledger:
             if name == "counter-stored" and running is not None:
                 transaction = (running.transaction_id or b"").hex().upper()
                 self.executed[running.eim_id, transaction] += 1
-                self.story.tell(CARD, f"executes package {running.counter} of {running.eim_id}")
+                self.log.tell(CARD, f"executes package {running.counter} of {running.eim_id}")
             inner(name)
 
         self.card.isdr.steps = step
@@ -81,8 +81,8 @@ class Ledger:
         if self.card.enabled_iccid != self.enabled:
             self.enabled = self.card.enabled_iccid
             if len(self.results) == known:
-                self.own_changes.append((self.story.now_s, frozenset(entry.eim_id for entry in state.eims)))
-            self.story.tell(CARD, f"has {name_of(self.enabled)} enabled")
+                self.own_changes.append((self.log.now_s, frozenset(entry.eim_id for entry in state.eims)))
+            self.log.tell(CARD, f"has {name_of(self.enabled)} enabled")
 
     def took_results(self, numbers: set[int]) -> None:
         """An eIM accepted these results."""
@@ -102,11 +102,11 @@ class Ledger:
     def _gone(self, seq: int, what: str) -> None:
         taken = self.accepted_results if what == "result" else self.taken_notifications
         if seq in taken:
-            self.story.tell(CARD, f"forgets {what} {seq}")
+            self.log.tell(CARD, f"forgets {what} {seq}")
         elif seq in self.replaced:
-            self.story.tell(CARD, f"replaces {what} {seq}")
+            self.log.tell(CARD, f"replaces {what} {seq}")
         else:
-            self.story.tell(CARD, f"forgets {what} {seq}, which nobody has taken")
+            self.log.tell(CARD, f"forgets {what} {seq}, which nobody has taken")
             self.lost.append((seq, what))
 
 

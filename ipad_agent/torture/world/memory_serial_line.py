@@ -12,7 +12,7 @@ from ipad_agent.lab.modem.virtual_module import LinkChanged, Module, Output, Por
 from ipad_agent.modem.errors import PortLost as LineLost
 from ipad_agent.modem.errors import PortUnavailable
 
-from .process_fence import Owner
+from .process_fence import ProcessFence
 from .simulated_network import WORLD
 from .virtual_time_loop import TortureLoop
 
@@ -90,7 +90,7 @@ class MemoryModem:
 class MemoryOpener:
     """Implements ``PortOpener`` for one process."""
 
-    def __init__(self, modem: MemoryModem, owner: Owner) -> None:
+    def __init__(self, modem: MemoryModem, owner: ProcessFence) -> None:
         self._modem = modem
         self._owner = owner
 
@@ -111,7 +111,7 @@ class _Stream:
 
     description = "the line in memory"
 
-    def __init__(self, modem: MemoryModem, owner: Owner) -> None:
+    def __init__(self, modem: MemoryModem, owner: ProcessFence) -> None:
         self._modem = modem
         self._owner = owner
         self._open = True

@@ -6,17 +6,23 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ipad_agent.lab.eim import Order, Reply, VirtualEim, build_order
-from ipad_agent.torture.history.history_log import EIM, Story
+from ipad_agent.torture.history.history_log import EIM, HistoryLog
 
-from .dtls_stand_in import VeilGate
-from .ground_truth import Ledger, name_of
+from .dtls_stand_in import StandInServer
+from .ground_truth import GroundTruth, name_of
 
 
-class Desk:
+class ObservedEim:
     """Implements the lab's ``Application`` around one ``VirtualEim``."""
 
     def __init__(
-        self, eim: VirtualEim, eid: str, gate: VeilGate, ledger: Ledger, story: Story, now_s: Callable[[], float]
+        self,
+        eim: VirtualEim,
+        eid: str,
+        gate: StandInServer,
+        ground_truth: GroundTruth,
+        log: HistoryLog,
+        now_s: Callable[[], float],
     ) -> None:
         self.eim = eim
         self.gate = gate
@@ -28,8 +34,8 @@ class Desk:
         """By number: signed results with the order they belong to and what they say."""
         self.polls = 0
         self._eid = eid
-        self._ledger = ledger
-        self._story = story
+        self._ground_truth = ground_truth
+        self._log = log
         self._now_s = now_s
 
     @property
@@ -51,7 +57,7 @@ class Desk:
         """Queue an order; ``label`` is what a story calls it."""
         order = build_order(words.split())
         order.label = label or order.label
-        self._story.tell(EIM, f"{self.eim_id} is asked to: {_short(order.label)}")
+        self._log.tell(EIM, f"{self.eim_id} is asked to: {_short(order.label)}")
         return self.eim.enqueue(self._eid, order)
 
     def exchange(self, body: bytes, *, now_s: float = 0.0, peer: str = "") -> Reply:
@@ -63,12 +69,12 @@ class Desk:
             self._note(item)
         history.clear()
         if reply.lost == "crash":
-            self._story.tell(EIM, f"{self.eim_id} crashes and forgets all sessions")
+            self._log.tell(EIM, f"{self.eim_id} crashes and forgets all sessions")
             self.gate.forget()
         elif reply.lost is not None:
-            self._story.tell(EIM, f"{self.eim_id} does not answer")
+            self._log.tell(EIM, f"{self.eim_id} does not answer")
         elif reply.code is not None:
-            self._story.tell(EIM, f"{self.eim_id} answers {reply.code}")
+            self._log.tell(EIM, f"{self.eim_id} answers {reply.code}")
         return reply
 
     def _note(self, item: Mapping[str, Any]) -> None:
@@ -77,17 +83,17 @@ class Desk:
                 self.polls += 1
                 if item.get("stateChange") is not None:
                     self.told_changes.append(str(item["stateChange"]))
-                    self.told_at_s.append(self._story.now_s)
+                    self.told_at_s.append(self._log.now_s)
             case "result" | "result by notification":
                 self._result(item)
             case "acknowledged":
                 # The eIM passes on what came along with a result, and names it with the result's own number.
-                self._ledger.took_notifications(set(item["numbers"]))
+                self._ground_truth.took_notifications(set(item["numbers"]))
             case "notification":
                 seq = item["facts"].get("seqNumber")
                 if seq is not None:
-                    self._ledger.took_notifications({int(seq)})
-        self._story.tell(EIM, f"{self.eim_id}: {_sentence(item)}")
+                    self._ground_truth.took_notifications({int(seq)})
+        self._log.tell(EIM, f"{self.eim_id}: {_sentence(item)}")
 
     def _result(self, item: Mapping[str, Any]) -> None:
         if item.get("discarded"):
@@ -103,7 +109,7 @@ class Desk:
             transaction = one.get("transactionId")
             order = next((o for o in self.orders if (o.transaction_id or b"").hex().upper() == transaction), None)
             self.accepted[int(seq)] = order, one
-        self._ledger.took_results(numbers)
+        self._ground_truth.took_results(numbers)
 
 
 def _short(label: str) -> str:

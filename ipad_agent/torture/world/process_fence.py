@@ -6,7 +6,7 @@ from ipad_agent.store.filesystem import File, Filesystem
 from ipad_agent.store.memory_filesystem import PowerCut
 
 
-class Owner:
+class ProcessFence:
     """One process. Once ``alive`` is false, whatever still runs in its name must have no effect."""
 
     def __init__(self, number: int) -> None:
@@ -22,7 +22,7 @@ class Owner:
 class FencedDisk:
     """The disk as one process sees it; implements ``Filesystem``."""
 
-    def __init__(self, disk: Filesystem, owner: Owner) -> None:
+    def __init__(self, disk: Filesystem, owner: ProcessFence) -> None:
         self._disk = disk
         self._owner = owner
 
@@ -56,7 +56,7 @@ class FencedDisk:
 
 
 class _FencedFile:
-    def __init__(self, file: File, owner: Owner) -> None:
+    def __init__(self, file: File, owner: ProcessFence) -> None:
         self._file = file
         self._owner = owner
 

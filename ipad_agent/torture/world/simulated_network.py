@@ -12,8 +12,8 @@ from typing import Any, Final
 
 from ipad_agent.store.memory_filesystem import PowerCut
 
-from .dtls_stand_in import VeilGate
-from .process_fence import Owner
+from .dtls_stand_in import StandInServer
+from .process_fence import ProcessFence
 from .virtual_time_loop import OWNER, TortureLoop
 
 WORLD: Final = contextvars.Context()
@@ -36,7 +36,7 @@ class Weather:
 FAIR: Final = Weather()
 
 
-class Air:
+class SimulatedNetwork:
     """Implements ``virtual_time_loop.Sockets``. ``covered`` tells whether the modem passes data at all."""
 
     def __init__(self, loop: TortureLoop, dice: random.Random, covered: Callable[[], bool]) -> None:
@@ -49,7 +49,7 @@ class Air:
         self._servers: dict[Peer, _ServerSocket] = {}
         self._devices: dict[Peer, _DeviceSocket] = {}
         self._ports = itertools.count(40_000)
-        self.gates: dict[str, VeilGate] = {}
+        self.gates: dict[str, StandInServer] = {}
         """By host: who stands in front of the server that will be bound there."""
 
     @property
@@ -66,10 +66,10 @@ class Air:
         self, factory: Callable[[], asyncio.DatagramProtocol], remote: Peer
     ) -> tuple[asyncio.DatagramTransport, asyncio.DatagramProtocol]:
         owner = OWNER.get()
-        if isinstance(owner, Owner) and not owner.alive:
+        if isinstance(owner, ProcessFence) and not owner.alive:
             raise PowerCut
         protocol = factory()
-        socket = _DeviceSocket(self, protocol, remote, owner if isinstance(owner, Owner) else None)
+        socket = _DeviceSocket(self, protocol, remote, owner if isinstance(owner, ProcessFence) else None)
         self._enter(socket)
         protocol.connection_made(socket)
         return socket, protocol
@@ -119,9 +119,11 @@ class Air:
 
 
 class _DeviceSocket(asyncio.DatagramTransport):
-    def __init__(self, air: Air, protocol: asyncio.DatagramProtocol, remote: Peer, owner: Owner | None) -> None:
+    def __init__(
+        self, network: SimulatedNetwork, protocol: asyncio.DatagramProtocol, remote: Peer, owner: ProcessFence | None
+    ) -> None:
         super().__init__()
-        self._air = air
+        self._network = network
         self._protocol = protocol
         self._owner = owner
         self._closed = False
@@ -131,7 +133,7 @@ class _DeviceSocket(asyncio.DatagramTransport):
 
     def sendto(self, data: Any, addr: Any = None) -> None:
         if not self._closed and (self._owner is None or self._owner.alive):
-            self._air.up(self, bytes(data))
+            self._network.up(self, bytes(data))
 
     def arrived(self, data: bytes) -> None:
         if not self._closed and (self._owner is None or self._owner.alive):
@@ -139,30 +141,32 @@ class _DeviceSocket(asyncio.DatagramTransport):
 
     def close(self) -> None:
         self._closed = True
-        self._air.leave(self)
+        self._network.leave(self)
 
     def is_closing(self) -> bool:
         return self._closed
 
 
 class _ServerSocket(asyncio.DatagramTransport):
-    def __init__(self, air: Air, protocol: asyncio.DatagramProtocol, local: Peer, gate: VeilGate) -> None:
+    def __init__(
+        self, network: SimulatedNetwork, protocol: asyncio.DatagramProtocol, local: Peer, gate: StandInServer
+    ) -> None:
         super().__init__({"sockname": local})
-        self._air = air
+        self._network = network
         self._protocol = protocol
         self._gate = gate
 
     def arrived(self, data: bytes, peer: Peer) -> None:
         answer, message = self._gate.receive(data, peer)
         if answer is not None:
-            self._air.down(answer, peer)
+            self._network.down(answer, peer)
         if message is not None:
             self._protocol.datagram_received(message, peer)
 
     def sendto(self, data: Any, addr: Any = None) -> None:
         protected = self._gate.send(bytes(data), addr)
         if protected is not None:
-            self._air.down(protected, addr)
+            self._network.down(protected, addr)
 
     def close(self) -> None:
         return None

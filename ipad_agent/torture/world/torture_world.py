@@ -21,15 +21,15 @@ from ipad_agent.lab.smdp import Metadata, Order, ProfilePackage, ServerIdentity,
 from ipad_agent.policy import NBIOT, NORMAL, ScheduleSettings
 from ipad_agent.store.memory_filesystem import MemoryFilesystem, PowerCut
 from ipad_agent.torture.history.fault_history import AT, COAP, DOWNLOADED, EIM_IDS, MATCHING_ID, History
-from ipad_agent.torture.history.history_log import FATE, Story
+from ipad_agent.torture.history.history_log import FATE, HistoryLog
 
-from .agent_incarnation import Process, Surroundings
+from .agent_incarnation import DeviceParts, Process
 from .direct_channels import Reader
-from .dtls_stand_in import VeilGate
-from .ground_truth import Ledger
+from .dtls_stand_in import StandInServer
+from .ground_truth import GroundTruth
 from .memory_serial_line import MemoryModem
-from .observed_eim import Desk
-from .simulated_network import WORLD, Air
+from .observed_eim import ObservedEim
+from .simulated_network import WORLD, SimulatedNetwork
 from .torture_pki import torture_pki
 from .virtual_time_loop import TortureLoop
 
@@ -100,22 +100,22 @@ class World:
         self.loop = loop
         self.history = history
         self.dice = random.Random(f"world {history.seed}")
-        self.story = Story(loop.time)
+        self.log = HistoryLog(loop.time)
         self.violations: dict[str, Violation] = {}
         self.clock = TortureClock(loop)
         self.disk = MemoryFilesystem()
         self.identity = EimIdentity.from_pki(torture_pki(), tls="self")
         self.card = self._make_card()
         self.smdp = self._make_smdp()
-        self.ledger = Ledger(self.card, self.story)
-        self.air = Air(loop, self.dice, lambda: self.serves)
-        loop.sockets = self.air
-        self.desks = {eim_id: self._make_desk(eim_id) for eim_id in EIM_IDS}
+        self.ground_truth = GroundTruth(self.card, self.log)
+        self.network = SimulatedNetwork(loop, self.dice, lambda: self.serves)
+        loop.sockets = self.network
+        self.observed_eims = {eim_id: self._make_desk(eim_id) for eim_id in EIM_IDS}
         for eim_id in EIM_IDS[: setting.eims]:
             self._associate(eim_id)
         self.modem: MemoryModem | None = None
         self.reader: Reader | None = None
-        slot = _WatchedSlot(self.card, self.ledger.look)
+        slot = _WatchedSlot(self.card, self.ground_truth.look)
         if setting.way == AT:
             coverage = Coverage(dict.fromkeys(setting.uncovered))
             self.modem = MemoryModem(loop, AtEngine(slot, MODEMS[setting.modem], coverage=coverage))
@@ -148,9 +148,11 @@ class World:
         return None if self.reader is None else self.reader.seen
 
     @property
-    def associated(self) -> list[Desk]:
+    def associated(self) -> list[ObservedEim]:
         """The eIMs that the card knows."""
-        return [self.desks[entry.eim_id] for entry in self.card.state.eims if entry.eim_id in self.desks]
+        return [
+            self.observed_eims[entry.eim_id] for entry in self.card.state.eims if entry.eim_id in self.observed_eims
+        ]
 
     @property
     def runs(self) -> int:
@@ -166,7 +168,7 @@ class World:
         """Something that must not be; only the first of a name counts."""
         if name not in self.violations:
             self.violations[name] = Violation(name, sentence)
-            self.story.tell("check", f"{name}: {sentence}")
+            self.log.tell("check", f"{name}: {sentence}")
 
     # -- living ------------------------------------------------------------------------------------------------------
 
@@ -175,8 +177,8 @@ class World:
         self.loop.set_exception_handler(self._unhandled)
         self.loop.set_idle(self._idle)
         if self.history.setting.carrier == COAP:
-            for desk in self.desks.values():
-                server = CoapsServer(desk, dtls=None, host=desk.eim_id, port=COAP_PORT)
+            for observed_eim in self.observed_eims.values():
+                server = CoapsServer(observed_eim, dtls=None, host=observed_eim.eim_id, port=COAP_PORT)
                 await server.start()
                 self._servers.append(server)
         self._supervisor = asyncio.create_task(self._supervise())
@@ -193,7 +195,7 @@ class World:
 
     def heard(self, event: Event, facts: Mapping[str, object]) -> None:
         """The agent said something; to be given to ``events.listen``."""
-        self.story.said(event, facts)
+        self.log.said(event, facts)
         if event.id == UNEXPECTED:
             trace = "".join(traceback.format_exception(sys.exception()))
             self.note("unexpected-error", trace)
@@ -205,29 +207,29 @@ class World:
         self._ending = how, pause_s
         self.process.owner.alive = False
         self.process.task.cancel()
-        self.story.tell(FATE, "the agent is killed" if how == "kill" else "the power of the gateway goes")
+        self.log.tell(FATE, "the agent is killed" if how == "kill" else "the power of the gateway goes")
 
     def later(self, pause_s: float, action: Callable[[World], None]) -> None:
         """Do something to this world in a while."""
         self.loop.call_later(pause_s, action, self, context=WORLD)
 
-    def restart_server(self, desk: Desk) -> None:
+    def restart_server(self, observed_eim: ObservedEim) -> None:
         """An eIM's server starts anew and knows nobody's session."""
-        desk.gate.forget()
+        observed_eim.gate.forget()
         for server in self._servers:
-            if server.host == desk.eim_id:
+            if server.host == observed_eim.eim_id:
                 server.restart_quietly()
 
     async def _supervise(self) -> None:
-        around = Surroundings(
+        around = DeviceParts(
             loop=self.loop,
             disk=self.disk,
             clock=self.clock,
-            air=self.air,
-            desks=self.desks,
+            network=self.network,
+            observed_eims=self.observed_eims,
             settings=PRESETS[self.history.setting.preset],
             seed=self.history.seed,
-            look=self.ledger.look,
+            look=self.ground_truth.look,
             modem=self.modem,
             reader=self.reader,
             coap=self.history.setting.carrier == COAP,
@@ -239,12 +241,12 @@ class World:
             try:
                 self.process = Process(around, self._runs)
             except PowerCut:
-                self.story.tell(FATE, "the power of the gateway goes during the start")
+                self.log.tell(FATE, "the power of the gateway goes during the start")
             except StoreError as error:
-                self.story.tell(FATE, f"the agent cannot start: {error}")
+                self.log.tell(FATE, f"the agent cannot start: {error}")
                 how, pause_s = "kill", 10.0
             else:
-                self.story.tell(FATE, f"the agent starts (run {self._runs})")
+                self.log.tell(FATE, f"the agent starts (run {self._runs})")
                 await asyncio.wait([self.process.task])
                 how, pause_s = self._how_it_ended(self.process)
                 await self.process.kill()
@@ -256,7 +258,7 @@ class World:
             return self._ending
         error = None if process.task.cancelled() else process.task.exception()
         if isinstance(error, PowerCut):
-            self.story.tell(FATE, "the power of the gateway goes in the middle of writing")
+            self.log.tell(FATE, "the power of the gateway goes in the middle of writing")
             return "outage", RESTART_S
         self.note("agent-ended", f"the agent ended by itself: {error!r}")
         return "kill", RESTART_S
@@ -271,7 +273,7 @@ class World:
             self.modem.order(lambda module: module.restart())
         elif self.reader is not None:
             self.reader.reset()
-        self.ledger.look()
+        self.ground_truth.look()
 
     def _idle(self) -> None:
         if not self.alive or self.process is None:
@@ -301,7 +303,7 @@ class World:
         smdp.orders.add(Order(MATCHING_ID, ProfilePackage.sample(metadata, 1500)))
         return smdp
 
-    def _make_desk(self, eim_id: str) -> Desk:
+    def _make_desk(self, eim_id: str) -> ObservedEim:
         pki = torture_pki()
         eim = VirtualEim(
             replace(self.identity, eim_id=eim_id),
@@ -309,10 +311,10 @@ class World:
             relay=Relay(Servers({"smdp.lab.example": MemoryEs9(self.smdp)})),
         )
         eim.add_device(self.card.eid, certificate_der=pki["euicc"].cert_der)
-        gate = VeilGate(pki["eim-tls-self"].cert_der, pki["eim-tls-self-foreign"].cert_der)
+        gate = StandInServer(pki["eim-tls-self"].cert_der, pki["eim-tls-self-foreign"].cert_der)
         gate.on_betrayal = lambda: self.note("betrayed", f"data went to somebody who is not {eim_id}")
-        self.air.gates[eim_id] = gate
-        return Desk(eim, self.card.eid, gate, self.ledger, self.story, self.loop.time)
+        self.network.gates[eim_id] = gate
+        return ObservedEim(eim, self.card.eid, gate, self.ground_truth, self.log, self.loop.time)
 
     def _associate(self, eim_id: str) -> None:
         pki = torture_pki()
@@ -324,7 +326,7 @@ class World:
             tls=pki["eim-tls-self"].spki_der,
             indirect_download=True,
         )
-        self.desks[eim_id].eim.device(self.card.eid).token = token
+        self.observed_eims[eim_id].eim.device(self.card.eid).token = token
 
 
 class _WatchedSlot(CardSlot):

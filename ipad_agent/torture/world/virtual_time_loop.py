@@ -142,12 +142,12 @@ class TortureLoop(asyncio.SelectorEventLoop):
         return self.sockets.bind(protocol_factory, local_addr or ("", 0))
 
 
-def run(story: Callable[[TortureLoop], Coroutine[Any, Any, T]], *, now_s: float = 1000.0) -> T:
+def run(log: Callable[[TortureLoop], Coroutine[Any, Any, T]], *, now_s: float = 1000.0) -> T:
     """Run one story on a loop of its own."""
     loop = TortureLoop(now_s)
     try:
         asyncio.set_event_loop(loop)
-        return loop.run_until_complete(story(loop))
+        return loop.run_until_complete(log(loop))
     finally:
         _end(loop)
 

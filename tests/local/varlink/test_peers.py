@@ -48,8 +48,8 @@ def database(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 900)
 
 
-def authority(read: str = "ipad", control: str = "ipad-admin") -> UnixAuthority:
-    return UnixAuthority(read_group=read, control_group=control)
+def authority(read: str = "ipad", person_decision: str = "ipad-admin") -> UnixAuthority:
+    return UnixAuthority(read_group=read, control_group=person_decision)
 
 
 @pytest.mark.usefixtures("database")

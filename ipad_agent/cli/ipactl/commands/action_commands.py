@@ -11,7 +11,7 @@ import time
 from collections.abc import Mapping
 from typing import Final
 
-from ipad_agent.cli.ipactl.command_context import Desk
+from ipad_agent.cli.ipactl.command_context import CommandContext
 from ipad_agent.cli.ipactl.command_line import MEMORY_PARTS
 from ipad_agent.cli.ipactl.errors import RefusedError, UnavailableError, UsageError
 from ipad_agent.cli.ipactl.exit_codes import Exit
@@ -29,59 +29,59 @@ NOT_OURS: Final = (
 )
 
 
-def poll(desk: Desk) -> int:
+def poll(command: CommandContext) -> int:
     """Ask the manager, or all, for work now."""
-    _verb(desk, "Poll", {"eim_id": desk.arguments.eim})
-    whom = clean(desk.arguments.eim) if desk.arguments.eim else "every manager (eIM)"
-    return _done(desk, f"The agent asks {whom} for work now.", "`ipactl watch` shows what comes of it.")
+    _verb(command, "Poll", {"eim_id": command.arguments.eim})
+    whom = clean(command.arguments.eim) if command.arguments.eim else "every manager (eIM)"
+    return _done(command, f"The agent asks {whom} for work now.", "`ipactl watch` shows what comes of it.")
 
 
-def rollback(desk: Desk) -> int:
+def rollback(command: CommandContext) -> int:
     """Go back to the former profile."""
-    _verb(desk, "Rollback")
-    return _done(desk, "The device goes back to the former profile.", "`ipactl watch` shows how it goes.")
+    _verb(command, "Rollback")
+    return _done(command, "The device goes back to the former profile.", "`ipactl watch` shows how it goes.")
 
 
-def confirm(desk: Desk) -> int:
+def confirm(command: CommandContext) -> int:
     """Accept a change as proved."""
-    _verb(desk, "Confirm")
-    return _done(desk, "The new profile is kept; the device will not go back by itself.")
+    _verb(command, "Confirm")
+    return _done(command, "The new profile is kept; the device will not go back by itself.")
 
 
-def fallback(desk: Desk) -> int:
+def fallback(command: CommandContext) -> int:
     """Change to the fallback profile, or back from it."""
-    if desk.arguments.back:
-        _verb(desk, "ReturnFromFallback")
-        return _done(desk, "The device goes back from the fallback profile.", "`ipactl watch` shows how it goes.")
-    _verb(desk, "ExecuteFallback")
+    if command.arguments.back:
+        _verb(command, "ReturnFromFallback")
+        return _done(command, "The device goes back from the fallback profile.", "`ipactl watch` shows how it goes.")
+    _verb(command, "ExecuteFallback")
     return _done(
-        desk,
+        command,
         "The device changes to the fallback profile.",
         "`ipactl watch` shows how it goes; `ipactl fallback --return` ends it.",
     )
 
 
-def emergency(desk: Desk) -> int:
+def emergency(command: CommandContext) -> int:
     """Enable or disable the emergency profile."""
-    enable = desk.arguments.switch == "on"
-    _verb(desk, "Emergency", {"enable": enable})
-    return _done(desk, f"The emergency profile is {'enabled' if enable else 'disabled'}.")
+    enable = command.arguments.switch == "on"
+    _verb(command, "Emergency", {"enable": enable})
+    return _done(command, f"The emergency profile is {'enabled' if enable else 'disabled'}.")
 
 
-def switch(desk: Desk) -> int:
+def switch(command: CommandContext) -> int:
     """Change to a profile as far as an IPA may; with ``--dry-run`` only say what a change would do."""
-    if desk.arguments.dry_run:
-        return query_commands.plan(desk)
-    value, _ = desk.status()
-    target = query_commands.find_profile(value, desk.arguments.iccid)
+    if command.arguments.dry_run:
+        return query_commands.plan(command)
+    value, _ = command.status()
+    target = query_commands.find_profile(value, command.arguments.iccid)
     method = _local_function(value, target)
     if method is None:
-        return _done(desk, f"{called(target)} is enabled already; nothing to do.")
-    _verb(desk, method)
-    within_s: float | None = desk.arguments.confirm_within
+        return _done(command, f"{called(target)} is enabled already; nothing to do.")
+    _verb(command, method)
+    within_s: float | None = command.arguments.confirm_within
     if within_s is None:
-        return _done(desk, f"The device changes to {called(target)}.", "`ipactl watch` shows how it goes.")
-    return _prove(desk, target, within_s)
+        return _done(command, f"The device changes to {called(target)}.", "`ipactl watch` shows how it goes.")
+    return _prove(command, target, within_s)
 
 
 def _local_function(value: Status, target: Profile) -> str | None:
@@ -100,10 +100,10 @@ def _local_function(value: Status, target: Profile) -> str | None:
     raise RefusedError(f"Not done: {called(target)}. {NOT_OURS}", hint=hint, name="RefusedByPolicy")
 
 
-def _prove(desk: Desk, target: Profile, within_s: float) -> int:
+def _prove(command: CommandContext, target: Profile, within_s: float) -> int:
     """Wait for the proof that the new profile works."""
     deadline = time.monotonic() + within_s
-    with desk.connect() as agent:
+    with command.connect() as agent:
         replies = agent.stream("Subscribe", {"events": False}, timeout_s=None, tick_s=1.0)
         for reply in replies:
             plain = None if reply is None else reply.get("status")
@@ -112,7 +112,7 @@ def _prove(desk: Desk, target: Profile, within_s: float) -> int:
                 enabled = any(profile.enabled and profile.iccid == target.iccid for profile in value.profiles)
                 under_way = value.switch is not None and value.switch.ended is None
                 if enabled and not under_way:
-                    return _done(desk, f"{called(target)} is enabled and works.")
+                    return _done(command, f"{called(target)} is enabled and works.")
                 if not enabled and value.switch is not None and value.switch.phase == "rolled-back":
                     back = named(value.switch.previous, value.profiles)
                     raise UnavailableError(f"{called(target)} did not work here; the device went back to {back}.")
@@ -126,61 +126,61 @@ def _prove(desk: Desk, target: Profile, within_s: float) -> int:
     )
 
 
-def reset_euicc(desk: Desk) -> int:
+def reset_euicc(command: CommandContext) -> int:
     """Delete from the card what is named, after the person has shown to mean this card."""
-    value, _ = desk.status()
+    value, _ = command.status()
     if value.card is None:
         raise UnavailableError(f"There is no card to reset: {value.verdict.sentence}")
-    parts: list[str] = desk.arguments.what
+    parts: list[str] = command.arguments.what
     last = value.card.eid[-4:]
-    typed: str | None = desk.arguments.eid_ends
+    typed: str | None = command.arguments.eid_ends
     if typed is None:
-        typed = _ask_for_digits(desk, value, parts)
+        typed = _ask_for_digits(command, value, parts)
     if typed.strip() != last:
         raise RefusedError("Those are not the last four digits of this card's EID. Nothing was changed.")
-    with desk.connect() as agent:
+    with command.connect() as agent:
         agent.call("MemoryReset", {"what": parts}, timeout_s=CARD_TIMEOUT_S)
-    return _done(desk, "The card was reset.", "`ipactl status` shows what is left.")
+    return _done(command, "The card was reset.", "`ipactl status` shows what is left.")
 
 
-def _ask_for_digits(desk: Desk, value: Status, parts: list[str]) -> str:
-    if not sys.stdin.isatty() or desk.json:
+def _ask_for_digits(command: CommandContext, value: Status, parts: list[str]) -> str:
+    if not sys.stdin.isatty() or command.json:
         raise UsageError("Nobody can be asked here.", hint="Give the last four digits of the EID with --eid-ends.")
-    desk.say(desk.paper.note("!", "This deletes from the card, for good:", "warn"))
+    command.say(command.output.note("!", "This deletes from the card, for good:", "warn"))
     for part in parts:
-        desk.say(desk.paper.note(" ", f"- {part}: {MEMORY_PARTS[part]}", "label"))
+        command.say(command.output.note(" ", f"- {part}: {MEMORY_PARTS[part]}", "label"))
     if "operational-profiles" in parts:
         names = ", ".join(called(profile) for profile in value.profiles) or "none known"
-        desk.say(
-            desk.paper.note(" ", f"On the card now: {names}. The device may lose its way to the network.", "label")
+        command.say(
+            command.output.note(" ", f"On the card now: {names}. The device may lose its way to the network.", "label")
         )
-    desk.out.write("Type the last four digits of the card's EID to go on: ")
-    desk.out.flush()
+    command.out.write("Type the last four digits of the card's EID to go on: ")
+    command.out.flush()
     return sys.stdin.readline()
 
 
-def record(desk: Desk) -> int:
+def record(command: CommandContext) -> int:
     """Record what goes over the wires for a while."""
-    with desk.connect() as agent:
-        path = agent.call("Record", {"seconds": desk.arguments.seconds}).get("path")
-    if desk.json:
-        desk.data({"path": path})
+    with command.connect() as agent:
+        path = agent.call("Record", {"seconds": command.arguments.seconds}).get("path")
+    if command.json:
+        command.data({"path": path})
         return Exit.DONE
-    desk.tell(
-        f"Recording for {span(desk.arguments.seconds)} into {clean(str(path))}.",
+    command.tell(
+        f"Recording for {span(command.arguments.seconds)} into {clean(str(path))}.",
         "The file holds the card's and the device's numbers: give it only to people you trust.",
     )
     return Exit.DONE
 
 
-def _verb(desk: Desk, method: str, parameters: Mapping[str, object] | None = None) -> None:
-    with desk.connect() as agent:
+def _verb(command: CommandContext, method: str, parameters: Mapping[str, object] | None = None) -> None:
+    with command.connect() as agent:
         agent.call(method, parameters, timeout_s=CARD_TIMEOUT_S)
 
 
-def _done(desk: Desk, sentence: str, hint: str | None = None) -> int:
-    if desk.json:
-        desk.data({"done": True, "sentence": sentence})
+def _done(command: CommandContext, sentence: str, hint: str | None = None) -> int:
+    if command.json:
+        command.data({"done": True, "sentence": sentence})
     else:
-        desk.tell(sentence, hint)
+        command.tell(sentence, hint)
     return Exit.DONE

@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final
 
-from ipad_agent.cli.ipactl.command_context import Desk
+from ipad_agent.cli.ipactl.command_context import CommandContext
 from ipad_agent.cli.ipactl.errors import CommandError, NoAnswerError, NotRunningError
 from ipad_agent.cli.ipactl.exit_codes import Exit
 from ipad_agent.cli.ipactl.output.terminal_output import clean
@@ -26,35 +26,35 @@ GZIP: Final = b"\x1f\x8b"
 """How a .tar.gz begins."""
 
 
-def bundle(desk: Desk) -> int:
+def bundle(command: CommandContext) -> int:
     """Write it where only this user can read it, never over another file."""
     try:
-        content = _asked(desk)
+        content = _asked(command)
     except NotRunningError as trouble:
-        if getattr(desk.arguments, "socket", None) is not None:
+        if getattr(command.arguments, "socket", None) is not None:
             raise
         sys.stderr.write(f"{clean(trouble.message)} Looking at the device without it; this may take minutes.\n")
-        with _opened(desk) as (file, name):
+        with _opened(command) as (file, name):
             # First the file, as this user; then the rest, as the agent's.
-            content = _made_here(desk)
+            content = _made_here(command)
             file.write(content)
     else:
-        with _opened(desk) as (file, name):
+        with _opened(command) as (file, name):
             file.write(content)
     if name is None:
         return Exit.DONE
-    if desk.json:
-        desk.data({"path": name, "size_bytes": len(content)})
+    if command.json:
+        command.data({"path": name, "size_bytes": len(content)})
         return Exit.DONE
-    desk.tell(
+    command.tell(
         f"{name}: {len(content)} bytes, for whoever helps you.",
         "Its README.txt says what is in it. Numbers of card and device are shortened; there are no keys in it.",
     )
     return Exit.DONE
 
 
-def _asked(desk: Desk) -> bytes:
-    with desk.connect() as agent:
+def _asked(command: CommandContext) -> bytes:
+    with command.connect() as agent:
         encoded = agent.call("Bundle", timeout_s=CARD_TIMEOUT_S).get("bundle")
     try:
         content = base64.b64decode(encoded, validate=True) if isinstance(encoded, str) else b""
@@ -65,24 +65,24 @@ def _asked(desk: Desk) -> bytes:
     return content
 
 
-def _made_here(desk: Desk) -> bytes:
+def _made_here(command: CommandContext) -> bytes:
     from ipad_agent.clock import SystemClock
     from ipad_agent.doctor.bundle.bundle_sources import collect
     from ipad_agent.doctor.bundle.support_bundle import build
 
     from .doctor_command import alone, configuration
 
-    config = configuration(desk)
+    config = configuration(command)
     items: list[Item] = []
     asyncio.run(alone(config, items.append))
     return build(collect(config, clock=SystemClock(), doctor=items))
 
 
 @contextmanager
-def _opened(desk: Desk) -> Iterator[tuple[BinaryIO, str | None]]:
+def _opened(command: CommandContext) -> Iterator[tuple[BinaryIO, str | None]]:
     """The file that the command line names, or one named after the time, and its name; taken away again when nothing
     comes of it. The standard output has no name."""
-    chosen: str | None = desk.arguments.output
+    chosen: str | None = command.arguments.output
     if chosen == "-":
         yield sys.stdout.buffer, None
         return

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from ipad_agent.cli.ipactl.command_context import Desk
+from ipad_agent.cli.ipactl.command_context import CommandContext
 from ipad_agent.cli.ipactl.errors import CommandError, UsageError
 from ipad_agent.cli.ipactl.exit_codes import Exit
 from ipad_agent.cli.ipactl.output.terminal_output import cells, clean
@@ -18,41 +18,41 @@ from ipad_agent.errors import CodecError
 LARGEST_INPUT_BYTES = 4 << 20
 
 
-def config(desk: Desk) -> int:
+def config(command: CommandContext) -> int:
     """Check the configuration, or show what it comes to."""
-    return _check(desk) if desk.arguments.action == "check" else _show(desk)
+    return _check(command) if command.arguments.action == "check" else _show(command)
 
 
-def _check(desk: Desk) -> int:
+def _check(command: CommandContext) -> int:
     from ipad_agent.config import check
 
-    path: Path = desk.arguments.config
+    path: Path = command.arguments.config
     problems = check(path)
-    if desk.json:
-        desk.data({"path": str(path), "problems": problems})
+    if command.json:
+        command.data({"path": str(path), "problems": problems})
     elif problems:
         for problem in problems:
-            desk.say(desk.paper.note("✗", clean(problem), "bad"))
+            command.say(command.output.note("✗", clean(problem), "bad"))
     else:
-        desk.tell(f"{path}: fine")
+        command.tell(f"{path}: fine")
     return Exit.USAGE if problems else Exit.DONE
 
 
-def _show(desk: Desk) -> int:
+def _show(command: CommandContext) -> int:
     from ipad_agent.config import Config, load
 
-    path: Path = desk.arguments.config
+    path: Path = command.arguments.config
     values = load(path) if path.exists() else Config()
     places = [(place, _written(value), origin) for place, value, origin in values.places()]
-    if desk.json:
-        desk.data({"config": [{"key": place, "value": value, "origin": origin} for place, value, origin in places]})
+    if command.json:
+        command.data({"config": [{"key": place, "value": value, "origin": origin} for place, value, origin in places]})
         return Exit.DONE
     if not path.exists():
-        desk.say(desk.paper.note("!", f"{path} does not exist; these are the defaults.", "warn"))
+        command.say(command.output.note("!", f"{path} does not exist; these are the defaults.", "warn"))
     widest = max(cells(place) for place, _, _ in places)
     for place, value, origin in places:
         shown = f"{place:<{widest}} = {value}"
-        desk.say([shown + (f"    ({origin})" if desk.arguments.origin else "")])
+        command.say([shown + (f"    ({origin})" if command.arguments.origin else "")])
     return Exit.DONE
 
 
@@ -69,11 +69,11 @@ def _written(value: object) -> str:
     return json.dumps(str(getattr(value, "path", value)), ensure_ascii=False)
 
 
-def decode(desk: Desk) -> int:
+def decode(command: CommandContext) -> int:
     """Show an SGP.22 or SGP.32 message as a tree with the names of the specification."""
     from ipad_agent.codec.ber.describe_message import Node, describe
 
-    arguments = desk.arguments
+    arguments = command.arguments
     try:
         tree = describe(
             _message(arguments.input),
@@ -93,10 +93,10 @@ def decode(desk: Desk) -> int:
             "children": [plain(child) for child in node.children],
         }
 
-    if desk.json:
-        desk.data(plain(tree))
+    if command.json:
+        command.data(plain(tree))
     else:
-        desk.say(desk.paper.text(clean(line)) for line in tree.lines())
+        command.say(command.output.text(clean(line)) for line in tree.lines())
     return Exit.DONE
 
 

@@ -9,7 +9,7 @@ from contextlib import aclosing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ipad_agent.cli.ipactl.command_context import Desk
+from ipad_agent.cli.ipactl.command_context import CommandContext
 from ipad_agent.cli.ipactl.errors import CommandError, NotRunningError
 from ipad_agent.cli.ipactl.exit_codes import Exit
 from ipad_agent.cli.ipactl.output.status_from_json import read
@@ -25,49 +25,49 @@ LONGEST_LAYER_S = CARD_TIMEOUT_S * 3
 """A handshake over a bad network takes minutes, and is tried over each way."""
 
 
-def doctor(desk: Desk) -> int:
+def doctor(command: CommandContext) -> int:
     """Show each finding as it comes; the exit status names the first layer that failed."""
     items: list[DoctorItem] = []
     try:
-        for item in _asked(desk):
+        for item in _asked(command):
             items.append(item)
-            _show(desk, item)
+            _show(command, item)
         return exit_of_items(items)
     except NotRunningError as trouble:
-        if items or getattr(desk.arguments, "socket", None) is not None:
+        if items or getattr(command.arguments, "socket", None) is not None:
             raise
-        if not desk.json:
-            desk.say(desk.paper.note("✗", trouble.message, "bad"))
-            desk.say(desk.paper.note(" ", "Looking at the device without it.", "label"))
-            desk.say([""])
+        if not command.json:
+            command.say(command.output.note("✗", trouble.message, "bad"))
+            command.say(command.output.note(" ", "Looking at the device without it.", "label"))
+            command.say([""])
 
     def show(found: Item) -> None:
         items.append(DoctorItem(found.layer.value, found.sentence, found.ok, found.fix))
-        _show(desk, items[-1])
+        _show(command, items[-1])
 
-    asyncio.run(alone(configuration(desk), show))
+    asyncio.run(alone(configuration(command), show))
     found = exit_of_items(items)
     if found is not Exit.DONE:
         return found
-    if not desk.json:
-        desk.say(desk.paper.note("✗", "But the agent is not running.", "bad"))
-        desk.say(desk.paper.note(" ", f"What to do: {START_HINT}", "label"))
+    if not command.json:
+        command.say(command.output.note("✗", "But the agent is not running.", "bad"))
+        command.say(command.output.note(" ", f"What to do: {START_HINT}", "label"))
     return Exit.NOT_RUNNING
 
 
-def _asked(desk: Desk) -> Iterator[DoctorItem]:
-    with desk.connect() as agent:
+def _asked(command: CommandContext) -> Iterator[DoctorItem]:
+    with command.connect() as agent:
         for reply in agent.stream("Doctor", timeout_s=LONGEST_LAYER_S):
             if reply is not None and reply.get("item") is not None:
                 yield read(DoctorItem, reply["item"])
 
 
-def configuration(desk: Desk) -> Config:
+def configuration(command: CommandContext) -> Config:
     """The configuration, read as whoever runs this; from here on this process is the agent's user."""
     from ipad_agent.config import Config, load
     from ipad_agent.doctor.agent_user import become
 
-    path: Path = desk.arguments.config
+    path: Path = command.arguments.config
     config = load(path) if path.exists() else Config()
     try:
         become(config.store.state_dir)
@@ -88,8 +88,8 @@ async def alone(config: Config, found: Callable[[Item], None]) -> None:
             found(item)
 
 
-def _show(desk: Desk, item: DoctorItem) -> None:
-    if desk.json:
-        desk.data(to_plain(item), one_line=True)
+def _show(command: CommandContext, item: DoctorItem) -> None:
+    if command.json:
+        command.data(to_plain(item), one_line=True)
     else:
-        desk.say(item_lines(item, desk.paper))
+        command.say(item_lines(item, command.output))

@@ -2,153 +2,153 @@
 
 from __future__ import annotations
 
-from ipad_agent.cli.ipactl.command_context import Desk
+from ipad_agent.cli.ipactl.command_context import CommandContext
 from ipad_agent.cli.ipactl.errors import CommandError, RefusedError, UnavailableError, UsageError
 from ipad_agent.cli.ipactl.exit_codes import Exit
 from ipad_agent.cli.ipactl.output.status_from_json import read
-from ipad_agent.cli.ipactl.output.terminal_output import Paper, clean
+from ipad_agent.cli.ipactl.output.terminal_output import TerminalOutput, clean
 from ipad_agent.cli.ipactl.output.value_texts import clock, sentence, tail
 from ipad_agent.cli.ipactl.status_exit_code import exit_of
 from ipad_agent.cli.ipactl.varlink_client import CARD_TIMEOUT_S
 from ipad_agent.local.status_model import Happening, Owed, Plan, Profile, Status, to_plain
 
 
-def status(desk: Desk) -> int:
+def status(command: CommandContext) -> int:
     """The whole picture; the exit status follows the state."""
     from ipad_agent.cli.ipactl.screens.status_screen import status_lines
 
-    value, plain = desk.status()
-    if desk.json:
-        desk.data(plain)
+    value, plain = command.status()
+    if command.json:
+        command.data(plain)
     else:
-        desk.say(status_lines(value, desk.paper))
+        command.say(status_lines(value, command.output))
     return exit_of(value)
 
 
-def profiles(desk: Desk) -> int:
+def profiles(command: CommandContext) -> int:
     """The profiles on the card."""
     from ipad_agent.cli.ipactl.screens.list_screens import profile_lines
 
-    value, plain = desk.status()
-    if desk.json:
-        desk.data({"profiles": plain.get("profiles", [])})
+    value, plain = command.status()
+    if command.json:
+        command.data({"profiles": plain.get("profiles", [])})
     else:
-        desk.say(profile_lines(value, desk.paper))
+        command.say(profile_lines(value, command.output))
     return _needs_card(value)
 
 
-def eims(desk: Desk) -> int:
+def eims(command: CommandContext) -> int:
     """The managers of the card."""
     from ipad_agent.cli.ipactl.screens.list_screens import eim_lines
 
-    value, plain = desk.status()
-    if desk.json:
-        desk.data({"eims": plain.get("eims", [])})
+    value, plain = command.status()
+    if command.json:
+        command.data({"eims": plain.get("eims", [])})
     else:
-        desk.say(eim_lines(value, desk.paper))
+        command.say(eim_lines(value, command.output))
     return _needs_card(value) or (Exit.DONE if value.eims else Exit.NO_EIM)
 
 
-def budget(desk: Desk) -> int:
+def budget(command: CommandContext) -> int:
     """The data used, and for what."""
     from ipad_agent.cli.ipactl.screens.list_screens import budget_lines
 
-    value, plain = desk.status()
-    if desk.json:
-        desk.data({"traffic": plain.get("traffic", {})})
+    value, plain = command.status()
+    if command.json:
+        command.data({"traffic": plain.get("traffic", {})})
     else:
-        desk.say(budget_lines(value, desk.paper))
+        command.say(budget_lines(value, command.output))
     return Exit.DONE
 
 
-def owed(desk: Desk) -> int:
+def owed(command: CommandContext) -> int:
     """What has not been delivered yet; asks the card too."""
     from ipad_agent.cli.ipactl.screens.list_screens import owed_lines
 
-    with desk.connect() as agent:
+    with command.connect() as agent:
         plain = agent.call("ListOwed", timeout_s=CARD_TIMEOUT_S).get("owed")
     items = tuple(read(Owed, item) for item in plain) if isinstance(plain, list) else ()
-    if desk.json:
-        desk.data({"owed": plain})
+    if command.json:
+        command.data({"owed": plain})
     else:
-        desk.say(owed_lines(items, desk.paper))
+        command.say(owed_lines(items, command.output))
     return Exit.WAITING if items else Exit.DONE
 
 
-def plan(desk: Desk) -> int:
+def plan(command: CommandContext) -> int:
     """What a change to a profile would need and do."""
     from ipad_agent.cli.ipactl.screens.plan_screen import plan_lines
 
-    value, _ = desk.status()
-    target = find_profile(value, desk.arguments.iccid)
-    with desk.connect() as agent:
+    value, _ = command.status()
+    target = find_profile(value, command.arguments.iccid)
+    with command.connect() as agent:
         plain = agent.call("PlanSwitch", {"iccid": target.iccid}, timeout_s=CARD_TIMEOUT_S).get("plan")
     found = read(Plan, plain)
-    if desk.json:
-        desk.data({"plan": plain})
+    if command.json:
+        command.data({"plan": plain})
     else:
-        desk.say(plan_lines(found, value.profiles, desk.paper))
+        command.say(plan_lines(found, value.profiles, command.output))
     return Exit.DONE if found.possible else Exit.REFUSED
 
 
-def log(desk: Desk) -> int:
+def log(command: CommandContext) -> int:
     """The last events."""
-    with desk.connect() as agent:
-        plain = agent.call("ListEvents", {"count": desk.arguments.count}).get("events")
+    with command.connect() as agent:
+        plain = agent.call("ListEvents", {"count": command.arguments.count}).get("events")
     events = [read(Happening, item) for item in plain] if isinstance(plain, list) else []
-    if desk.json:
+    if command.json:
         for item in events:
-            desk.data(to_plain(item), one_line=True)
+            command.data(to_plain(item), one_line=True)
         return Exit.DONE
     if not events:
-        desk.say(desk.paper.note("○", "Nothing has been said yet.", "waiting"))
+        command.say(command.output.note("○", "Nothing has been said yet.", "waiting"))
     for event in events:
-        desk.say(event_lines(event, desk.paper, with_date=True))
+        command.say(event_lines(event, command.output, with_date=True))
     return Exit.DONE
 
 
-def event_lines(event: Happening, paper: Paper, *, with_date: bool = False) -> list[str]:
+def event_lines(event: Happening, output: TerminalOutput, *, with_date: bool = False) -> list[str]:
     """One event with its local time and its id; trouble stands out."""
     pattern = "%m-%d %H:%M:%S" if with_date else "%H:%M:%S"
     head = clock(event.at_s, pattern)
     mark, colour = {"warning": ("! ", "warn"), "error": ("✗ ", "bad")}.get(event.level, ("", "label"))
     text = f"{mark}{sentence(event.text)} ({clean(event.id)})"
-    return paper.hang(head, text, colour=colour, indent="")
+    return output.hang(head, text, colour=colour, indent="")
 
 
-def metrics(desk: Desk) -> int:
+def metrics(command: CommandContext) -> int:
     """Figures for a monitoring system."""
-    with desk.connect() as agent:
+    with command.connect() as agent:
         text = agent.call("Metrics").get("text")
-    if desk.json:
-        desk.data({"text": text})
+    if command.json:
+        command.data({"text": text})
     else:
-        desk.say(clean(line) for line in str(text or "").splitlines())
+        command.say(clean(line) for line in str(text or "").splitlines())
     return Exit.DONE
 
 
-def eid(desk: Desk) -> int:
+def eid(command: CommandContext) -> int:
     """The card's number: plain, as a label, or as a QR code."""
-    value, _ = desk.status()
+    value, _ = command.status()
     if value.card is None:
         raise UnavailableError(f"There is no card whose number could be told: {value.verdict.sentence}")
-    if desk.json:
-        desk.data({"eid": value.card.eid, "check_digits_ok": value.card.eid_check_digits_ok})
+    if command.json:
+        command.data({"eid": value.card.eid, "check_digits_ok": value.card.eid_check_digits_ok})
         return Exit.DONE
     from ipad_agent.cli.ipactl.screens.eid_label import label_lines, qr_lines
 
-    if desk.arguments.qr:
-        desk.say(qr_lines(value.card.eid, desk.paper))
-    desk.say(label_lines(value, desk.paper) if desk.arguments.label else [clean(value.card.eid)])
+    if command.arguments.qr:
+        command.say(qr_lines(value.card.eid, command.output))
+    command.say(label_lines(value, command.output) if command.arguments.label else [clean(value.card.eid)])
     return Exit.DONE if value.card.eid_check_digits_ok else Exit.FAILED
 
 
-def explain(desk: Desk) -> int:
+def explain(command: CommandContext) -> int:
     """What a message means; also without an agent, from the messages of this installation."""
-    wanted = desk.arguments.id.strip().upper()
+    wanted = command.arguments.id.strip().upper()
     wanted = wanted if wanted.startswith("IPA-") else f"IPA-{wanted}"
     try:
-        with desk.connect() as agent:
+        with command.connect() as agent:
             found = agent.call("Explain", {"id": wanted})
     except CommandError as error:
         if isinstance(error, RefusedError) and error.name == "NotFound":
@@ -157,12 +157,12 @@ def explain(desk: Desk) -> int:
         if here is None:
             raise UnavailableError(f"There is no message {wanted}.") from None
         found = here
-    if desk.json:
-        desk.data({"id": wanted, **found})
+    if command.json:
+        command.data({"id": wanted, **found})
         return Exit.DONE
-    desk.say(desk.paper.note("●", f"{wanted} ({clean(str(found.get('level')))})", "label"))
-    desk.say(desk.paper.row("Says", clean(str(found.get("sentence")))))
-    desk.say(desk.paper.row("Means", sentence(str(found.get("explanation")))))
+    command.say(command.output.note("●", f"{wanted} ({clean(str(found.get('level')))})", "label"))
+    command.say(command.output.row("Says", clean(str(found.get("sentence")))))
+    command.say(command.output.row("Means", sentence(str(found.get("explanation")))))
     return Exit.DONE
 
 

@@ -13,11 +13,11 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NoReturn
 
-from ipad_agent.cli.ipactl.command_context import Desk
+from ipad_agent.cli.ipactl.command_context import CommandContext
 from ipad_agent.cli.ipactl.errors import NotRunningError, UsageError
 from ipad_agent.cli.ipactl.exit_codes import Exit
 from ipad_agent.cli.ipactl.output.status_from_json import read
-from ipad_agent.cli.ipactl.output.terminal_output import GLUE, Paper, clean, terminal_size
+from ipad_agent.cli.ipactl.output.terminal_output import GLUE, TerminalOutput, clean, terminal_size
 from ipad_agent.cli.ipactl.output.value_texts import STAGES, clock, mark, sentence, uncapital, until
 from ipad_agent.cli.ipactl.screens.status_screen import DOTS, progress, status_lines
 from ipad_agent.local.status_model import Happening, Operation, State, Status, Switch
@@ -42,8 +42,8 @@ _REST: Final = "\x1b[J"
 class Follower:
     """Turns replies into lines: what is new since the reply before."""
 
-    def __init__(self, paper: Paper, *, bars: bool = False) -> None:
-        self._paper = paper
+    def __init__(self, output: TerminalOutput, *, bars: bool = False) -> None:
+        self._output = output
         self._bars = bars
         self.status: Status | None = None
         self.events: deque[Happening] = deque(maxlen=KEPT)
@@ -53,13 +53,13 @@ class Follower:
         lines: list[str] = []
         lost = reply.get("lost")
         if isinstance(lost, int) and lost > 0:
-            lines += self._paper.note(
+            lines += self._output.note(
                 "!", f"{lost} events were left out: they came faster than they were read.", "warn"
             )
         if reply.get("event") is not None:
             event = read(Happening, reply["event"])
             self.events.append(event)
-            lines += event_lines(event, self._paper)
+            lines += event_lines(event, self._output)
         if reply.get("status") is not None:
             status = read(Status, reply["status"])
             lines += self._news(self.status, status)
@@ -71,13 +71,13 @@ class Follower:
         lines: list[str] = []
         if before is None or _verdict(before) != _verdict(now):
             word = clean(str(now.verdict.state))
-            lines += self._paper.hang(head, f"{word}: {sentence(now.verdict.sentence)}", colour="title", indent="")
+            lines += self._output.hang(head, f"{word}: {sentence(now.verdict.sentence)}", colour="title", indent="")
         for stage in _new_stages(before.switch if before else None, now.switch):
-            lines += self._paper.hang(head, stage, colour="label", indent="")
+            lines += self._output.hang(head, stage, colour="label", indent="")
         share = None if self._bars else _passed(before.operation if before else None, now.operation)
         if share is not None and now.operation is not None:
             far = f"{clean(now.operation.name)}: {share}{GLUE}%"
-            lines += self._paper.hang(head, far, colour="label", indent="")
+            lines += self._output.hang(head, far, colour="label", indent="")
         return lines
 
     def live(self, later_s: float) -> str:
@@ -86,9 +86,9 @@ class Follower:
         if status is None:
             return "waiting for the agent"
         verdict = status.verdict
-        parts = [f"{self._paper.dot(DOTS.get(verdict.severity, '●'))} {clean(str(verdict.state))}"]
+        parts = [f"{self._output.dot(DOTS.get(verdict.severity, '●'))} {clean(str(verdict.state))}"]
         if status.operation is not None:
-            parts.append(progress(status.operation, self._paper))
+            parts.append(progress(status.operation, self._output))
         switch = status.switch
         if switch is not None and switch.ended is None and switch.deadline is not None:
             proved = sum(stage.ok is True for stage in switch.stages)
@@ -103,10 +103,10 @@ class Follower:
         lines = (
             ["waiting for the agent"]
             if self.status is None
-            else status_lines(self.status, self._paper, later_s=later_s)
+            else status_lines(self.status, self._output, later_s=later_s)
         )
         room = height - len(lines) - 1
-        told = [line for event in self.events for line in event_lines(event, self._paper)]
+        told = [line for event in self.events for line in event_lines(event, self._output)]
         if room > 0 and told:
             lines = [*lines, "", *told[-room:]]
         return lines[:height]
@@ -143,19 +143,19 @@ def _share(operation: Operation | None) -> int:
     return operation.done * 100 // operation.total
 
 
-def watch(desk: Desk, pause: Callable[[float], None] = time.sleep) -> int:
+def watch(command: CommandContext, pause: Callable[[float], None] = time.sleep) -> int:
     """Until interrupted. An agent that goes away is waited for; one that is not there at first is told at once."""
-    if desk.arguments.screen and not desk.paper.terminal:
+    if command.arguments.screen and not command.output.terminal:
         raise UsageError("--screen needs a terminal that can be drawn on.", hint="Leave it away.")
-    view: _View = _Json(desk) if desk.json else _Screen(desk) if desk.arguments.screen else _Lines(desk)
-    desk.connect().close()
-    recent = 0 if desk.json else RECENT
+    view: _View = _Json(command) if command.json else _Screen(command) if command.arguments.screen else _Lines(command)
+    command.connect().close()
+    recent = 0 if command.json else RECENT
     before = signal.signal(signal.SIGTERM, _end)
     view.begin()
     try:
         while True:
             try:
-                _follow(desk, view, recent)
+                _follow(command, view, recent)
                 view.say("The agent ended the conversation; trying again.")
             except NotRunningError as trouble:
                 view.say(f"{trouble.message} Trying again.")
@@ -173,9 +173,9 @@ def _end(*_: object) -> NoReturn:
     raise SystemExit(128 + signal.SIGTERM)
 
 
-def _follow(desk: Desk, view: _View, recent: int) -> None:
+def _follow(command: CommandContext, view: _View, recent: int) -> None:
     """Until the agent goes away. ``recent``: so many past events first."""
-    with desk.connect() as agent:
+    with command.connect() as agent:
         for reply in agent.stream("Subscribe", {"recent": recent}, timeout_s=None, tick_s=TICK_S):
             if reply is not None:
                 view.take(reply)
@@ -185,9 +185,9 @@ def _follow(desk: Desk, view: _View, recent: int) -> None:
 class _View:
     """One way of showing it."""
 
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
-        self._follower = Follower(desk.paper, bars=desk.paper.terminal)
+    def __init__(self, command: CommandContext) -> None:
+        self._command = command
+        self._follower = Follower(command.output, bars=command.output.terminal)
         self._taken = time.monotonic()
 
     def begin(self) -> None: ...
@@ -210,7 +210,7 @@ class _View:
 
 class _Json(_View):
     def take(self, reply: Mapping[str, Any]) -> None:
-        self._desk.data(dict(reply), one_line=True)
+        self._command.data(dict(reply), one_line=True)
 
 
 class _Lines(_View):
@@ -219,38 +219,38 @@ class _Lines(_View):
         lines = self._follower.take(reply)
         if lines:
             self._clear()
-            self._desk.say(lines)
+            self._command.say(lines)
 
     def tick(self) -> None:
-        paper = self._desk.paper
-        if paper.terminal:
-            self._desk.out.write(_UP + paper.cut(self._follower.live(self._later_s), paper.width - 1))
-            self._desk.out.flush()
+        output = self._command.output
+        if output.terminal:
+            self._command.out.write(_UP + output.cut(self._follower.live(self._later_s), output.width - 1))
+            self._command.out.flush()
 
     def say(self, text: str) -> None:
         self._clear()
-        self._desk.say(self._desk.paper.note("!", clean(text), "warn"))
+        self._command.say(self._command.output.note("!", clean(text), "warn"))
 
     def end(self) -> None:
         self._clear()
 
     def _clear(self) -> None:
-        if self._desk.paper.terminal:
-            self._desk.out.write(_UP)
-            self._desk.out.flush()
+        if self._command.output.terminal:
+            self._command.out.write(_UP)
+            self._command.out.flush()
 
 
 class _Screen(_View):
-    def __init__(self, desk: Desk) -> None:
-        super().__init__(desk)
+    def __init__(self, command: CommandContext) -> None:
+        super().__init__(command)
         self._said = ""
 
     def begin(self) -> None:
-        self._desk.out.write(_ENTER)
+        self._command.out.write(_ENTER)
 
     def end(self) -> None:
-        self._desk.out.write(_LEAVE)
-        self._desk.out.flush()
+        self._command.out.write(_LEAVE)
+        self._command.out.flush()
 
     def take(self, reply: Mapping[str, Any]) -> None:
         super().take(reply)
@@ -262,9 +262,9 @@ class _Screen(_View):
         self.tick()
 
     def tick(self) -> None:
-        height = terminal_size(self._desk.out)[1]
+        height = terminal_size(self._command.out)[1]
         lines = self._follower.screen(self._later_s, height - 1)
         if self._said:
-            lines = [*self._desk.paper.note("!", self._said, "warn"), *lines][: height - 1]
-        self._desk.out.write(_HOME + "".join(f"{line}\x1b[K\n" for line in lines) + _REST)
-        self._desk.out.flush()
+            lines = [*self._command.output.note("!", self._said, "warn"), *lines][: height - 1]
+        self._command.out.write(_HOME + "".join(f"{line}\x1b[K\n" for line in lines) + _REST)
+        self._command.out.flush()

@@ -48,7 +48,7 @@ _PROBE: Final = "●○✓✗…·→“”█░"
 
 
 @dataclass(frozen=True, slots=True)
-class Paper:
+class TerminalOutput:
     """``width`` in columns; ``unicode``: whether more than ASCII can be shown; ``terminal``: whether lines can be
     written over again."""
 
@@ -58,7 +58,7 @@ class Paper:
     terminal: bool = False
 
     @classmethod
-    def of(cls, stream: TextIO) -> Paper:
+    def of(cls, stream: TextIO) -> TerminalOutput:
         """What this stream shows. Off a terminal the width is that of ``COLUMNS``, else 100."""
         terminal = stream.isatty() and os.environ.get("TERM") != "dumb"
         columns = terminal_size(stream)[0] if terminal else _columns()

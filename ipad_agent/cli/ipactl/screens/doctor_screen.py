@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from ipad_agent.cli.ipactl.exit_codes import Exit
-from ipad_agent.cli.ipactl.output.terminal_output import Paper, clean
+from ipad_agent.cli.ipactl.output.terminal_output import TerminalOutput, clean
 from ipad_agent.cli.ipactl.output.value_texts import mark, sentence
 from ipad_agent.local.status_model import DoctorItem
 
@@ -38,17 +38,17 @@ _EXITS: Final = {
 }
 
 
-def item_lines(item: DoctorItem, paper: Paper) -> Iterator[str]:
+def item_lines(item: DoctorItem, output: TerminalOutput) -> Iterator[str]:
     """What one layer has to say."""
     if item.layer == VERDICT:
         yield ""
         good = item.ok is not False
-        yield from paper.note("●" if good else "✗", sentence(item.sentence), "good" if good else "bad")
+        yield from output.note("●" if good else "✗", sentence(item.sentence), "good" if good else "bad")
     else:
-        yield from paper.row(_LABELS.get(item.layer, clean(item.layer)), f"{mark(item.ok)} {sentence(item.sentence)}")
+        yield from output.row(_LABELS.get(item.layer, clean(item.layer)), f"{mark(item.ok)} {sentence(item.sentence)}")
     if item.fix is not None:
         text = f"What to do: {sentence(item.fix)}"
-        yield from paper.note(" ", text, "label") if item.layer == VERDICT else paper.more(text)
+        yield from output.note(" ", text, "label") if item.layer == VERDICT else output.more(text)
 
 
 def exit_of_items(items: list[DoctorItem]) -> Exit:

@@ -7,23 +7,23 @@ from collections.abc import Iterator
 from typing import Final
 
 from ipad_agent.cli.ipactl.errors import UnavailableError
-from ipad_agent.cli.ipactl.output.terminal_output import Paper, clean
+from ipad_agent.cli.ipactl.output.terminal_output import TerminalOutput, clean
 from ipad_agent.cli.ipactl.output.value_texts import grouped, tick
 from ipad_agent.local.status_model import Status
 
 
-def label_lines(status: Status, paper: Paper) -> Iterator[str]:
+def label_lines(status: Status, output: TerminalOutput) -> Iterator[str]:
     """What a technician wants to have on the box: EID, and IMEI where the modem told it."""
     if status.card is not None:
-        yield from paper.row("EID", f"{grouped(status.card.eid)} {tick(status.card.eid_check_digits_ok)}")
+        yield from output.row("EID", f"{grouped(status.card.eid)} {tick(status.card.eid_check_digits_ok)}")
     modem = status.modem
     if modem is not None and modem.imei is not None:
-        yield from paper.row("IMEI", clean(modem.imei))
+        yield from output.row("IMEI", clean(modem.imei))
     if modem is not None and modem.model is not None:
-        yield from paper.row("Modem", " ".join(clean(part) for part in (modem.manufacturer, modem.model) if part))
+        yield from output.row("Modem", " ".join(clean(part) for part in (modem.manufacturer, modem.model) if part))
 
 
-def qr_lines(text: str, paper: Paper) -> Iterator[str]:
+def qr_lines(text: str, output: TerminalOutput) -> Iterator[str]:
     """A QR code of the plain text, dark on light, two modules above each other per character."""
     try:
         qrcode = importlib.import_module("qrcode")
@@ -35,7 +35,7 @@ def qr_lines(text: str, paper: Paper) -> Iterator[str]:
     code = qrcode.QRCode(border=QUIET)
     code.add_data(text)
     matrix: list[list[bool]] = code.get_matrix()
-    if not paper.unicode:
+    if not output.unicode:
         for row in matrix:
             yield "".join("  " if dark else "##" for dark in row)
         return

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from ipad_agent.cli.ipactl.output.terminal_output import GLUE, Paper, clean
+from ipad_agent.cli.ipactl.output.terminal_output import GLUE, TerminalOutput, clean
 from ipad_agent.cli.ipactl.output.value_texts import (
     CARRIERS,
     changed,
@@ -27,21 +27,21 @@ KINDS: Final = {"result": "Result", "notification": "Notice"}
 RULES: Final = {"ppr1": "must not be disabled", "ppr2": "must not be deleted"}
 
 
-def profile_lines(status: Status, paper: Paper) -> Iterator[str]:
+def profile_lines(status: Status, output: TerminalOutput) -> Iterator[str]:
     """Every profile on the card, the enabled one with a full dot."""
     if not status.profiles:
-        yield from paper.note("○", "No profile is known to be on the card.", "waiting")
+        yield from output.note("○", "No profile is known to be on the card.", "waiting")
     for profile in status.profiles:
         head = title(profile) or "(no name)"
-        yield from paper.note(
+        yield from output.note(
             "●" if profile.enabled else "○",
             f"{head}, {changed(profile, 0.0)}",
             "good" if profile.enabled else "label",
         )
-        yield from paper.row("ICCID", f"{grouped(profile.iccid)} {tick(profile.iccid_check_digit_ok)}")
+        yield from output.row("ICCID", f"{grouped(profile.iccid)} {tick(profile.iccid_check_digit_ok)}")
         facts = list(_facts(profile))
         if facts:
-            yield from paper.row("", "; ".join(facts))
+            yield from output.row("", "; ".join(facts))
 
 
 def _facts(profile: Profile) -> Iterator[str]:
@@ -59,67 +59,67 @@ def _facts(profile: Profile) -> Iterator[str]:
         yield f"{RULES.get(rule, 'rule')} ({clean(rule)})"
 
 
-def eim_lines(status: Status, paper: Paper) -> Iterator[str]:
+def eim_lines(status: Status, output: TerminalOutput) -> Iterator[str]:
     """Every manager: where it is, when it was asked, when it will be."""
     if not status.eims:
-        yield from paper.note(
+        yield from output.note(
             "○", "The card names no manager (eIM), the server from which profiles are managed.", "waiting"
         )
         if status.verdict.advice is not None:
-            yield from paper.note(" ", f"What to do: {sentence(status.verdict.advice)}", "label")
+            yield from output.note(" ", f"What to do: {sentence(status.verdict.advice)}", "label")
     for eim in status.eims:
         good = eim.failures == 0
-        yield from paper.note("●" if good else "✗", eim_sentence(eim, 0.0), "good" if good else "bad")
+        yield from output.note("●" if good else "✗", eim_sentence(eim, 0.0), "good" if good else "bad")
         if eim.host is not None and eim.host != eim.eim_id:
             way = f" over {CARRIERS.get(eim.carrier, clean(eim.carrier))}" if eim.carrier is not None else ""
-            yield from paper.row("Address", f"{clean(eim.host)}{way}")
+            yield from output.row("Address", f"{clean(eim.host)}{way}")
         if eim.next_poll is not None:
             why = f": {clean(eim.next_reason)}" if eim.next_reason else ""
-            yield from paper.row("Next poll", f"{until(eim.next_poll)}{why}")
+            yield from output.row("Next poll", f"{until(eim.next_poll)}{why}")
         if eim.failures:
-            yield from paper.row("Failures", f"{eim.failures} in a row")
+            yield from output.row("Failures", f"{eim.failures} in a row")
 
 
-def owed_lines(owed: tuple[Owed, ...], paper: Paper) -> Iterator[str]:
+def owed_lines(owed: tuple[Owed, ...], output: TerminalOutput) -> Iterator[str]:
     """What has not been delivered yet, to whom, since when, and why."""
     if not owed:
-        yield from paper.note("●", "Nothing is owed: all results and notifications were delivered.", "good")
+        yield from output.note("●", "Nothing is owed: all results and notifications were delivered.", "good")
         return
-    yield from paper.note("○", f"{plural(len(owed), 'item')} not delivered yet. Nothing of it gets lost.", "waiting")
+    yield from output.note("○", f"{plural(len(owed), 'item')} not delivered yet. Nothing of it gets lost.", "waiting")
     for item in owed:
         yield ""
-        yield from paper.row(KINDS.get(item.kind, "Item"), f"{sentence(item.what)}")
+        yield from output.row(KINDS.get(item.kind, "Item"), f"{sentence(item.what)}")
         number = f", number {item.seq_number} on the card" if item.seq_number is not None else ""
         since = f", waiting for {span(item.since.age_s)}" if item.since is not None else ""
-        yield from paper.row("For", f"{clean(item.receiver)}{since}{number}")
+        yield from output.row("For", f"{clean(item.receiver)}{since}{number}")
         if item.attempts:
             why = f"; the last: {clean(item.reason)}" if item.reason else ""
-            yield from paper.row("Tried", plural(item.attempts, "time") + why)
+            yield from output.row("Tried", plural(item.attempts, "time") + why)
         if item.next_attempt is not None:
-            yield from paper.row("Next", f"tried again {until(item.next_attempt)}")
+            yield from output.row("Next", f"tried again {until(item.next_attempt)}")
 
 
-def budget_lines(status: Status, paper: Paper) -> Iterator[str]:
+def budget_lines(status: Status, output: TerminalOutput) -> Iterator[str]:
     """How much went over the network, and what for."""
     traffic = status.traffic
     limit = traffic.budget_bytes_per_day
     if limit is None:
-        yield from paper.note("●", f"{size(traffic.today_bytes)} today. No daily budget is set.", "good")
+        yield from output.note("●", f"{size(traffic.today_bytes)} today. No daily budget is set.", "good")
     else:
         share = traffic.today_bytes * 100 // limit if limit else 100
         state = "bad" if share >= 100 else "waiting" if share >= 80 else "good"
-        yield from paper.note(
+        yield from output.note(
             "✗" if share >= 100 else "○" if share >= 80 else "●",
-            f"{size(traffic.today_bytes)} of {size(limit)} today  {paper.bar(traffic.today_bytes, limit, 20)} "
+            f"{size(traffic.today_bytes)} of {size(limit)} today  {output.bar(traffic.today_bytes, limit, 20)} "
             f"{share}{GLUE}%",
             state,
         )
-    yield from paper.row("In total", f"{size(traffic.total_bytes)} in {span(status.uptime_s)}")
+    yield from output.row("In total", f"{size(traffic.total_bytes)} in {span(status.uptime_s)}")
     for item in traffic.by:
         way = CARRIERS.get(item.carrier, clean(item.carrier))
-        yield from paper.row("", f"{size(item.size_bytes)} for {clean(item.purpose)} over {way}")
+        yield from output.row("", f"{size(item.size_bytes)} for {clean(item.purpose)} over {way}")
     polls = [(eim, eim.last_poll) for eim in status.eims if eim.last_poll is not None]
     for eim, poll in polls:
         if poll is not None and poll.cost_bytes is not None:
-            yield from paper.row("Last poll", f"{size(poll.cost_bytes)} for {clean(eim.eim_id)}, {when(poll.at)}")
-    yield from paper.more("Counted is what the agent sent and received, without the headers of the network below it.")
+            yield from output.row("Last poll", f"{size(poll.cost_bytes)} for {clean(eim.eim_id)}, {when(poll.at)}")
+    yield from output.more("Counted is what the agent sent and received, without the headers of the network below it.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from ipad_agent.cli.ipactl.output.terminal_output import GLUE, Paper, clean
+from ipad_agent.cli.ipactl.output.terminal_output import GLUE, TerminalOutput, clean
 from ipad_agent.cli.ipactl.output.value_texts import (
     CARRIERS,
     STAGES,
@@ -36,9 +36,9 @@ DOTS: Final = {Severity.WAITING: "○", Severity.BAD: "✗"}
 """What is not as it should be; all else goes on by itself."""
 
 
-def status_lines(status: Status, paper: Paper, *, later_s: float = 0.0) -> list[str]:
+def status_lines(status: Status, output: TerminalOutput, *, later_s: float = 0.0) -> list[str]:
     """The whole screen; ``later_s`` is how long ago the status was taken."""
-    lines = [*verdict_lines(status, paper, later_s=later_s), ""]
+    lines = [*verdict_lines(status, output, later_s=later_s), ""]
     for facts in (
         _operation,
         _switch,
@@ -53,43 +53,43 @@ def status_lines(status: Status, paper: Paper, *, later_s: float = 0.0) -> list[
         _data,
         _clock,
     ):
-        lines += facts(status, paper, later_s)
-    warnings = list(warning_lines(status, paper))
+        lines += facts(status, output, later_s)
+    warnings = list(warning_lines(status, output))
     return [*lines, "", *warnings] if warnings else lines
 
 
-def verdict_lines(status: Status, paper: Paper, *, later_s: float = 0.0) -> list[str]:
+def verdict_lines(status: Status, output: TerminalOutput, *, later_s: float = 0.0) -> list[str]:
     """The word and its sentence, what comes next and when, and what a person can do."""
     verdict = status.verdict
     colour = _COLOUR.get(verdict.severity, "waiting")
     dot = DOTS.get(verdict.severity, "●")
     word = clean(str(verdict.state))
-    lines = paper.hang(f"{paper.dot(dot)} {word}", sentence(verdict.sentence), colour=colour, indent="")
+    lines = output.hang(f"{output.dot(dot)} {word}", sentence(verdict.sentence), colour=colour, indent="")
     if verdict.next is not None:
         time = f", {until(verdict.next_at, later_s)}" if verdict.next_at is not None else ""
-        lines += paper.more(f"Next: {uncapital(clean(verdict.next).rstrip('.'))}{time}.")
+        lines += output.more(f"Next: {uncapital(clean(verdict.next).rstrip('.'))}{time}.")
     if verdict.advice is not None:
-        lines += paper.more(f"What to do: {sentence(verdict.advice)}")
+        lines += output.more(f"What to do: {sentence(verdict.advice)}")
     return lines
 
 
-def warning_lines(status: Status, paper: Paper) -> Iterator[str]:
+def warning_lines(status: Status, output: TerminalOutput) -> Iterator[str]:
     """What a person should know, each with what to do about it."""
     for warning in status.warnings:
-        yield from paper.note("!", f"{sentence(warning.sentence)} ({clean(warning.id)})", "warn")
+        yield from output.note("!", f"{sentence(warning.sentence)} ({clean(warning.id)})", "warn")
         if warning.what_to_do is not None:
-            yield from paper.note(" ", f"What to do: {sentence(warning.what_to_do)}", "warn")
+            yield from output.note(" ", f"What to do: {sentence(warning.what_to_do)}", "warn")
 
 
-def stage_lines(stages: tuple[Stage, ...], paper: Paper) -> Iterator[str]:
+def stage_lines(stages: tuple[Stage, ...], output: TerminalOutput) -> Iterator[str]:
     """What proves that a profile works, one line each."""
     for stage in stages:
         detail = clean(stage.detail) or ("not tried yet" if stage.ok is None else "")
         name = STAGES.get(stage.name, clean(stage.name))
-        yield from paper.more(f"{mark(stage.ok)} {name}" + (f": {detail}" if detail else ""))
+        yield from output.more(f"{mark(stage.ok)} {name}" + (f": {detail}" if detail else ""))
 
 
-def progress(operation: Operation, paper: Paper, bar_size: int = 20) -> str:
+def progress(operation: Operation, output: TerminalOutput, bar_size: int = 20) -> str:
     """How far it is, as a bar and in words; blank when that is not known."""
     if operation.done is None or not operation.total:
         return ""
@@ -99,32 +99,32 @@ def progress(operation: Operation, paper: Paper, bar_size: int = 20) -> str:
         else f"{operation.done} of {operation.total} {clean(operation.unit or '')}".rstrip()
     )
     share = min(operation.done * 100 // operation.total, 100)
-    return f"{paper.bar(operation.done, operation.total, bar_size)} {share}{GLUE}% ({counts})"
+    return f"{output.bar(operation.done, operation.total, bar_size)} {share}{GLUE}% ({counts})"
 
 
-def _operation(status: Status, paper: Paper, later_s: float) -> Iterator[str]:
+def _operation(status: Status, output: TerminalOutput, later_s: float) -> Iterator[str]:
     operation = status.operation
     if operation is None:
         return
-    far = progress(operation, paper)
-    yield from paper.row(
+    far = progress(operation, output)
+    yield from output.row(
         "Now", f"{clean(operation.name)}, begun {when(operation.since, later_s)}" + (f"  {far}" if far else "")
     )
 
 
-def _switch(status: Status, paper: Paper, later_s: float) -> Iterator[str]:
+def _switch(status: Status, output: TerminalOutput, later_s: float) -> Iterator[str]:
     switch = status.switch
     if switch is None:
         return
     way = f"from {named(switch.previous, status.profiles)} to {named(switch.target, status.profiles)}"
     ended = f", ended {when(switch.ended, later_s)}: {clean(switch.phase)}" if switch.ended is not None else ""
     who = "" if switch.cause in ("", "unknown") else f", asked for by {_cause(switch.cause)}"
-    yield from paper.row("Change", f"{way}{who} {when(switch.since, later_s)}{ended}")
+    yield from output.row("Change", f"{way}{who} {when(switch.since, later_s)}{ended}")
     if switch.ended is not None and all(stage.ok is not False for stage in switch.stages):
         return
-    yield from stage_lines(switch.stages, paper)
+    yield from stage_lines(switch.stages, output)
     if switch.ended is None and switch.phase != "rolling-back":
-        yield from paper.more(_way_back(switch))
+        yield from output.more(_way_back(switch))
 
 
 def _cause(cause: str) -> str:
@@ -137,35 +137,35 @@ def _way_back(switch: Switch) -> str:
     return "ipactl confirm keeps the new profile now; ipactl rollback goes back now."
 
 
-def _held(status: Status, paper: Paper, later_s: float) -> Iterator[str]:
+def _held(status: Status, output: TerminalOutput, later_s: float) -> Iterator[str]:
     label = "Held by"
     for condition in status.held_by:
-        yield from paper.row(label, f"{clean(condition.name)}: {clean(condition.sentence)}")
+        yield from output.row(label, f"{clean(condition.name)}: {clean(condition.sentence)}")
         label = ""
 
 
-def _card(status: Status, paper: Paper, later_s: float) -> Iterator[str]:
+def _card(status: Status, output: TerminalOutput, later_s: float) -> Iterator[str]:
     card = status.card
     if card is None:
         return
     kind = ("as last seen: " if status.trouble else "") + clean(card.kind).removeprefix("an ").removeprefix("a ")
-    yield from paper.row("Card", kind + (f", {size(card.free_memory_bytes)} free" if card.free_memory_bytes else ""))
+    yield from output.row("Card", kind + (f", {size(card.free_memory_bytes)} free" if card.free_memory_bytes else ""))
     wrong = "" if card.eid_check_digits_ok else " (check digits wrong: a test card, or misread)"
-    yield from paper.more(f"number (EID) {grouped(card.eid)} {tick(card.eid_check_digits_ok)}{wrong}")
+    yield from output.more(f"number (EID) {grouped(card.eid)} {tick(card.eid_check_digits_ok)}{wrong}")
 
 
-def _profiles(status: Status, paper: Paper, later_s: float) -> Iterator[str]:
+def _profiles(status: Status, output: TerminalOutput, later_s: float) -> Iterator[str]:
     if status.card is None or not status.card.manageable:
         return
     enabled = next((profile for profile in status.profiles if profile.enabled), None)
-    yield from paper.row(
+    yield from output.row(
         "Profile", f"{called(enabled)}, {changed(enabled, later_s)}" if enabled is not None else "none is enabled"
     )
     others = [profile for profile in status.profiles if not profile.enabled]
     fallback = next((profile for profile in status.profiles if profile.fallback), None)
     if others or fallback is not None:
         text = f"{len(others)} more on the card" if others else ""
-        yield from paper.more("; ".join(part for part in (text, _fallback(fallback, enabled)) if part))
+        yield from output.more("; ".join(part for part in (text, _fallback(fallback, enabled)) if part))
 
 
 def _fallback(fallback: Profile | None, enabled: Profile | None) -> str:
@@ -174,10 +174,10 @@ def _fallback(fallback: Profile | None, enabled: Profile | None) -> str:
     return "this is the fallback profile" if fallback is enabled else f"the fallback profile is {called(fallback)}"
 
 
-def _eims(status: Status, paper: Paper, later_s: float) -> Iterator[str]:
+def _eims(status: Status, output: TerminalOutput, later_s: float) -> Iterator[str]:
     label = "Manager"
     for eim in status.eims:
-        yield from paper.row(label, eim_sentence(eim, later_s))
+        yield from output.row(label, eim_sentence(eim, later_s))
         label = ""
 
 
@@ -201,7 +201,7 @@ def eim_sentence(eim: Eim, later_s: float) -> str:
     return f"{name}; answered {when(poll.at, later_s)}: {', '.join([clean(poll.outcome), *cost])}"
 
 
-def _guardian(status: Status, paper: Paper, later_s: float) -> Iterator[str]:
+def _guardian(status: Status, output: TerminalOutput, later_s: float) -> Iterator[str]:
     guardian = status.guardian
     if guardian is None or not guardian.enabled:
         return
@@ -211,63 +211,63 @@ def _guardian(status: Status, paper: Paper, later_s: float) -> Iterator[str]:
             if guardian.next_return is not None
             else "only the manager, or ipactl fallback --return, ends it"
         )
-        yield from paper.row("Guard", f"in fallback; {back}; tried {plural(guardian.return_attempts, 'time')} so far")
+        yield from output.row("Guard", f"in fallback; {back}; tried {plural(guardian.return_attempts, 'time')} so far")
     elif guardian.lost_for_s is not None:
         rounds = plural(guardian.failed_cycles, "failed round")
         lost = f"connection lost for {span(guardian.lost_for_s + later_s)}, {rounds}"
         acts = f"; changes to the fallback profile {until(guardian.acts_at, later_s)}" if guardian.acts_at else ""
-        yield from paper.row("Guard", lost + acts)
+        yield from output.row("Guard", lost + acts)
 
 
-def _modem(status: Status, paper: Paper, later_s: float) -> Iterator[str]:
+def _modem(status: Status, output: TerminalOutput, later_s: float) -> Iterator[str]:
     modem = status.modem
     if modem is None:
-        yield from paper.row("Modem", "none")
+        yield from output.row("Modem", "none")
         return
     who = (
         " ".join(clean(part) for part in (modem.manufacturer, modem.model, modem.firmware) if part) or "not identified"
     )
     port = f" on {clean(modem.port)}" if modem.port else ""
     sim = f", SIM {clean(modem.sim)}" if modem.sim else ""
-    yield from paper.row("Modem", f"{who}{port}{sim}")
+    yield from output.row("Modem", f"{who}{port}{sim}")
     enabled = next((profile for profile in status.profiles if profile.enabled), None)
     if modem.iccid is not None and enabled is not None and modem.iccid != enabled.iccid and status.switch is None:
-        yield from paper.more(f"✗ it still shows profile {tail(modem.iccid)}, not the enabled one")
+        yield from output.more(f"✗ it still shows profile {tail(modem.iccid)}, not the enabled one")
 
 
-def _network(status: Status, paper: Paper, later_s: float) -> Iterator[str]:
+def _network(status: Status, output: TerminalOutput, later_s: float) -> Iterator[str]:
     radio = status.radio
     if radio is None:
         return
     state = clean(radio.registration) if radio.registration else "unknown"
     where = " ".join(clean(part) for part in (radio.network, radio.technology) if part and radio.registered)
     signal = f"{clean(radio.signal_kind or 'signal')} {radio.signal_dbm} dBm" if radio.signal_dbm is not None else ""
-    yield from paper.row("Network", ", ".join(part for part in (state, where, signal) if part))
+    yield from output.row("Network", ", ".join(part for part in (state, where, signal) if part))
 
 
-def _owed(status: Status, paper: Paper, later_s: float) -> Iterator[str]:
+def _owed(status: Status, output: TerminalOutput, later_s: float) -> Iterator[str]:
     if not status.owed:
         if status.card is not None and status.card.manageable:
-            yield from paper.row("Owed", "nothing: everything was delivered")
+            yield from output.row("Owed", "nothing: everything was delivered")
         return
     label = "Owed"
     for owed in status.owed[:3]:
         tried = f"; next attempt {until(owed.next_attempt, later_s)}" if owed.next_attempt is not None else ""
-        yield from paper.row(label, f"to {clean(owed.receiver)}: {clean(owed.what)}{tried}")
+        yield from output.row(label, f"to {clean(owed.receiver)}: {clean(owed.what)}{tried}")
         label = ""
     if len(status.owed) > 3:
-        yield from paper.more(f"and {len(status.owed) - 3} more: ipactl owed")
+        yield from output.more(f"and {len(status.owed) - 3} more: ipactl owed")
 
 
-def _data(status: Status, paper: Paper, later_s: float) -> Iterator[str]:
+def _data(status: Status, output: TerminalOutput, later_s: float) -> Iterator[str]:
     traffic = status.traffic
     if not traffic.total_bytes and traffic.budget_bytes_per_day is None:
         return
     budget = f" of {size(traffic.budget_bytes_per_day)}" if traffic.budget_bytes_per_day is not None else ""
     since = span(status.uptime_s + later_s)
-    yield from paper.row("Data", f"{size(traffic.today_bytes)}{budget} today; {size(traffic.total_bytes)} in {since}")
+    yield from output.row("Data", f"{size(traffic.today_bytes)}{budget} today; {size(traffic.total_bytes)} in {since}")
 
 
-def _clock(status: Status, paper: Paper, later_s: float) -> Iterator[str]:
+def _clock(status: Status, output: TerminalOutput, later_s: float) -> Iterator[str]:
     if not status.clock_set:
-        yield from paper.row("Clock", "✗ not set: certificates cannot be judged, and times shown are guesses")
+        yield from output.row("Clock", "✗ not set: certificates cannot be judged, and times shown are guesses")
