@@ -26,7 +26,7 @@ _MEASURE = """
 import sys
 def resident_kb():
     return int(next(l for l in open("/proc/self/status") if l.startswith("VmRSS")).split()[1])
-from ipad_agent.codec import schema
+from ipad_agent.codec.ber import asn1_schema as schema
 before = resident_kb()
 loaded = schema.Schema(slim={slim})
 assert loaded.encode("GetEimPackageResponse", ("eimPackageError", 1)) == bytes.fromhex("BF4F03020101")
