@@ -38,7 +38,8 @@ def look(supply: PowerSupply) -> tuple[str, str, list[float], list[str]]:
     command = supply.command("run", "x")
     if "ipad_agent.lab.bench.boot_simulation" in command:
         at = command.index("ipad_agent.lab.bench.boot_simulation")
-        start = "from ipad_agent.lab.bench import boot_simulation as boot; import sys; boot.PROGRAM = 'looker'; boot.main(sys.argv)"
+        start = "import sys; from ipad_agent.lab.bench import boot_simulation as boot; "
+        start += "boot.PROGRAM = 'looker'; boot.main(sys.argv)"
         command = [sys.executable, "-c", start, *command[at + 1 :]]
     shown = subprocess.run(command, capture_output=True, text=True, check=True, timeout=30)
     by_open, by_path, clocks, arguments = json.loads(shown.stdout)
