@@ -19,6 +19,27 @@ class HandshakeFailed(NetworkError):
     default_hint = "Compare cipher suites, curve and PSK of both sides; the sentence above says what the server sent."
 
 
+class CertificateWanted(HandshakeFailed):
+    """The server asks for a certificate of this device, and had none or did not accept the one it was shown."""
+
+    remedy = Remedy.ASK_PERSON
+
+    def __init__(self, message: str, *, shown: bool) -> None:
+        """``message`` is how it ended; ``shown`` tells whether a certificate is configured for this server."""
+        if shown:
+            super().__init__(
+                f"{message}; the server asks for a client certificate and was shown the configured one",
+                hint="Compare the certificate in client_certificate with what the server accepts: issuer, dates, name.",
+            )
+        else:
+            super().__init__(
+                f"{message}; the server asks for a client certificate and none is configured",
+                hint="For an eIM set client_certificate and client_key_file; another server's operator has to ask for
+                none.",
+            )
+        self.shown = shown
+
+
 class ConnectionLost(NetworkError):
     """The connection broke before the answer was complete; whether the server acted on the request is not known."""
 

@@ -68,13 +68,6 @@ HTTPS_RECONNECTING = define(
     "Servers close connections that are idle for long. A request that may not be repeated is only sent again when the "
     "end was noticed before it was sent.",
 )
-OTHER_CURVES = define(
-    "IPA-3011",
-    INFO,
-    "{host}:{port} takes none of the curves offered ({problem}); trying the others.",
-    "What this device trusts holds a brainpool key, so the server's may be one too or not. Python's TLS can offer "
-    "either brainpoolP256r1 or the usual curves.",
-)
 ANCHOR_UNREADABLE = define(
     "IPA-3012",
     WARNING,

@@ -309,9 +309,6 @@ def test_the_libraries_of_this_machine_have_what_they_are_tested_with() -> None:
 
 def test_a_suite_or_curve_that_no_library_knows_is_found_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ipad_agent.doctor.checks.machine.CURVES", ("P-256", "no-such-curve"))
-    monkeypatch.setattr(
-        "ipad_agent.doctor.checks.machine._STDLIB_CURVES", {"P-256": "prime256v1", "no-such-curve": "x"}
-    )
     monkeypatch.setattr("ipad_agent.doctor.checks.machine.SUITES", ("NO-SUCH-SUITE",))
     monkeypatch.setattr("ipad_agent.doctor.checks.machine.HTTPS_SUITES", ("NO-SUCH-SUITE",))
     lacking = Machine().lacking(psk=False)

@@ -80,6 +80,11 @@ class ServerSide:
     def close(self) -> None:
         self._connection.shutdown()
 
+    def renegotiate(self) -> None:
+        """Ask the client for another handshake on this session (HelloRequest, RFC 5246 §7.4.1.1)."""
+        self._connection.renegotiate()
+        self._connection.do_handshake()
+
     def timeout(self) -> None:
         self._connection.DTLSv1_handle_timeout()
 

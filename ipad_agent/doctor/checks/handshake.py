@@ -82,6 +82,7 @@ async def _dtls(endpoint: CoapsEndpoint, address: Address, now_s: float, limit_s
         mtu_bytes=endpoint.mtu_bytes,
         handshake_timeout_s=limit_s,
         flight_timeout_s=endpoint.flight_timeout_s,
+        client_certificate=endpoint.client_certificate,
     )
     client = OpenSslBackend().client(settings, lambda chain: _judged(endpoint, chain, now_s))
     association, established = await Association.open(
@@ -92,26 +93,10 @@ async def _dtls(endpoint: CoapsEndpoint, address: Address, now_s: float, limit_s
 
 
 async def _tls(endpoint: HttpsEndpoint, address: Address, now_s: float) -> tuple[str, Verdict]:
-    """Python before 3.15 offers either the usual curves or brainpool, so both are tried, as the agent does."""
-    from ipad_agent.net.https.tls_client import ALL_CURVES
-
-    try:
-        return await _tls_with(endpoint, address, now_s, brainpool=False)
-    except HandshakeFailed:
-        if ALL_CURVES:
-            raise
-        try:
-            return await _tls_with(endpoint, address, now_s, brainpool=True)
-        except HandshakeFailed:
-            pass  # the first reason says more
-        raise
-
-
-async def _tls_with(endpoint: HttpsEndpoint, address: Address, now_s: float, *, brainpool: bool) -> tuple[str, Verdict]:
     from ipad_agent.net.https.https_connection import HttpsConnection, Progress
     from ipad_agent.net.https.tls_client import TlsClient
 
-    client = TlsClient(endpoint.server_name, brainpool=brainpool)
+    client = TlsClient(endpoint.server_name, client_certificate=endpoint.client_certificate)
     connection, verdict = await HttpsConnection.open(
         address,
         client,

@@ -199,6 +199,7 @@ class CoapsCarrier:
             mtu_bytes=endpoint.mtu_bytes,
             handshake_timeout_s=timeout_s,
             flight_timeout_s=endpoint.flight_timeout_s,
+            client_certificate=endpoint.client_certificate,
         )
 
     def _judge(self, certificates: Sequence[bytes]) -> Verdict:
@@ -228,4 +229,6 @@ def _fingerprint(endpoint: CoapsEndpoint) -> str:
     digest = hashlib.sha256(f"{endpoint.trust.fingerprint} {endpoint.verify_name or endpoint.host}".encode())
     if endpoint.psk is not None:
         digest.update(hashlib.sha256(endpoint.psk.identity).digest() + hashlib.sha256(endpoint.psk.key).digest())
+    if endpoint.client_certificate is not None:
+        digest.update(endpoint.client_certificate.fingerprint.encode())
     return digest.hexdigest()
