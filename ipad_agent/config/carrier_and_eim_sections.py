@@ -10,7 +10,7 @@ from typing import Final
 
 from .key_definition import key
 from .secret_file import SecretFile
-from .value_readers import FilePath, Flag, Integer, Number, Secret, Text, choices
+from .value_readers import FilePath, Flag, Integer, Number, Pem, Secret, Text, choices
 
 # A name, an IPv4 address, or an IPv6 address (two colons at least, so that "host:port" is none).
 _HOST: Final = (
@@ -162,6 +162,17 @@ class EimConfig:
         Text("1 to 128 characters", longest=128), None, "Identity of a pre-shared key; with it no certificate is used."
     )
     psk_key_file: SecretFile | None = key(Secret(), None, "File with that key in hexadecimal; never the key itself.")
+    client_certificate: SecretFile | None = key(
+        Pem(),
+        None,
+        "This device's own certificate, and those of its issuers behind it, for an eIM that asks for one in the TLS or "
+        "DTLS handshake.",
+    )
+    client_key_file: SecretFile | None = key(
+        Pem(),
+        None,
+        "File with the private key of that certificate, without a pass phrase; a PKCS#11 URI cannot be used.",
+    )
     verify_name: str = key(
         choices(("auto", "always", "never")),
         "auto",

@@ -34,8 +34,7 @@ class CertificateWanted(HandshakeFailed):
         else:
             super().__init__(
                 f"{message}; the server asks for a client certificate and none is configured",
-                hint="For an eIM set client_certificate and client_key_file; another server's operator has to ask for
-                none.",
+                hint="For an eIM set client_certificate and client_key_file; else the server must not ask for one.",
             )
         self.shown = shown
 

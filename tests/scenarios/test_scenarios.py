@@ -21,6 +21,8 @@ NAMED = {
     "block-wise",
     "brainpool",
     "cgla-only",
+    "client-certificate-coaps",
+    "client-certificate-https",
     "crash-loop",
     "csim-only",
     "data-request-all",

@@ -112,6 +112,8 @@ def hear(connection: SSL.Connection, where: int, value: int) -> None:
 
 def words(error: SSL.Error) -> str:
     """OpenSSL's own reason, e.g. ``unexpected message``."""
+    if isinstance(error, SSL.SysCallError):  # a number and words: the peer is gone
+        return str(error.args[-1]).lower()
     first = error.args[0] if error.args else None
     if isinstance(first, list) and first:
         return ", ".join(str(entry[2]) for entry in first)

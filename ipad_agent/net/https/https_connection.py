@@ -14,8 +14,8 @@ import h11
 from ipad_agent.net.carrier import ProgressCallback, Traffic
 from ipad_agent.net.dns_lookup import Address
 from ipad_agent.net.errors import (
+    CertificateWanted,
     ConnectionLost,
-    HandshakeFailed,
     ProtocolViolation,
     ResponseTooLarge,
     TransferTimeout,
@@ -145,11 +145,11 @@ class HttpsConnection:
                     break
                 await self._receive()
                 if self._reader.at_eof():
-                    raise HandshakeFailed("no TLS session: it closed the connection during the handshake")
+                    raise self._tls.broken_off("it closed the connection during the handshake")
             self._established = True
             verdict = judge(self._tls.certificates())
         except OSError as error:
-            raise HandshakeFailed(f"no TLS session: {error.strerror or error}") from None
+            raise self._tls.broken_off(error.strerror or str(error)) from None
         except BaseException:
             self._traffic.handshakes_failed += 1
             raise
@@ -183,18 +183,25 @@ class HttpsConnection:
         return False
 
     async def request(self, request: HttpRequest) -> HttpResponse:
-        """Raises ``ConnectionLost``, ``TransferTimeout``, ``ProtocolViolation`` and ``ResponseTooLarge``."""
+        """Raises ``ConnectionLost``, ``TransferTimeout``, ``ProtocolViolation`` and ``ResponseTooLarge``, and
+        ``CertificateWanted`` where the server went for the lack of our certificate."""
         self.answering = False
         self._progress.reset()
         try:
             await self._send(request)
             return await self._answer(request.progress)
         except OSError as error:
-            raise ConnectionLost(f"the connection broke: {error.strerror or error}") from None
+            raise self._lost(f"the connection broke: {error.strerror or error}") from None
         except CutOff as error:
-            raise ConnectionLost(f"the connection was cut off: {error}") from None
+            raise self._lost(f"the connection was cut off: {error}") from None
         except h11.RemoteProtocolError as error:
             raise ProtocolViolation(f"no HTTP: {str(error)[:_SHOWN_CHARACTERS]}") from None  # it quotes whole lines
+
+    def _lost(self, sentence: str) -> ConnectionLost | CertificateWanted:
+        """In TLS 1.3 a server judges our certificate after the handshake, and some say nothing when they go."""
+        if self._tls.certificate_owed and not self.answering:
+            return CertificateWanted(sentence, shown=False)
+        return ConnectionLost(sentence)
 
     async def _send(self, request: HttpRequest) -> None:
         events = [
@@ -213,7 +220,7 @@ class HttpsConnection:
                 break
             self._progress.reset()
         if isinstance(head, h11.ConnectionClosed):
-            raise ConnectionLost("the server closed the connection instead of answering")
+            raise self._lost("the server closed the connection instead of answering")
         if not isinstance(head, h11.Response):
             raise ProtocolViolation("no HTTP: the server does not get to its answer")
         headers = tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in head.headers)

@@ -85,6 +85,11 @@ class TlsClient:
             raise self._failure(error) from None
         return True
 
+    def broken_off(self, problem: str) -> HandshakeFailed:
+        """The error of a handshake that ended without a word of TLS."""
+        sentence = f"no TLS session: {problem}"
+        return CertificateWanted(sentence, shown=self._shows) if self._heard.asked else HandshakeFailed(sentence)
+
     def certificates(self) -> list[bytes]:
         """What the server showed, as DER, its own certificate first."""
         leaf = self._connection.get_peer_certificate()
