@@ -123,6 +123,12 @@ TRANSFER_RESTARTED = define(
     "Tolerated: {host} lost track of the block-wise transfer ({problem}); starting it again.",
     "The server answered 4.08 or its answer changed while it was fetched (RFC 7959 §2.9.2).",
 )
+SOME_ETAGS = define(
+    "IPA-9038",
+    INFO,
+    "Tolerated: {host} puts an ETag on some blocks of its answer only; it differs from {place} on.",
+    "An ETag belongs on every block (RFC 7959 §2.4). Those that are there are compared, the others say nothing.",
+)
 ODD_CONTENT_TYPE = define(
     "IPA-9040",
     INFO,

@@ -159,6 +159,8 @@ class CoapsCarrier:
                 events.SMALLER_BLOCKS.emit(host=host, size_bytes=16 << size_exp)
             case Adaptation.RESTARTED:
                 events.TRANSFER_RESTARTED.emit(host=host, problem=reason)
+            case Adaptation.SOME_ETAGS:
+                events.SOME_ETAGS.emit(host=host, place=reason)
             case Adaptation.NO_CONTINUE:
                 events.CONTINUE_WITHOUT_231.emit(host=host, code=reason)
 
