@@ -135,7 +135,15 @@ def test_what_is_configured_about_servers_reaches_their_endpoints(tmp_path: Path
     assert connector is not None
     endpoint = connector.endpoint("smdp.example", None, Trust.spki(SPKI))
     assert (endpoint.connect_timeout_s, endpoint.exchange_timeout_s) == (7, 8)
+    assert endpoint.public_only
     assert (endpoint.user_agent, endpoint.admin_protocol) == ("gsma-rsp-lpad", "x")
+
+
+def test_servers_for_profiles_may_be_in_private_networks_only_where_the_owner_says_so(tmp_path: Path) -> None:
+    config = Config(trust=TrustConfig(ci_dir=tmp_path), download=DownloadConfig(allow_private_servers=True))
+    connector = smdp_connector(config, SystemClock())
+    assert connector is not None
+    assert not connector.endpoint("smdp.example", None, Trust.spki(SPKI)).public_only
 
 
 def test_it_is_announced_that_profiles_come_directly_only_where_they_can(tmp_path: Path) -> None:

@@ -117,6 +117,13 @@ class DownloadConfig:
         "Whether the eIM's order counts as the user's consent, where the card's rules ask for one before a profile "
         "with policy rules (cannot be disabled, cannot be deleted) is installed. Without it such a profile is refused.",
     )
+    allow_private_servers: bool = key(
+        Flag(),
+        False,
+        "Whether an SM-DP+ or SM-DS may have an address in the device's own networks: loopback, link-local, private "
+        "and shared (100.64.0.0/10) ranges, the device's own addresses. An eIM that could name those would look into "
+        "them through the device. For a private SM-DP+, and for benches.",
+    )
     confirmation_code_file: SecretFile | None = key(
         Secret(),
         None,

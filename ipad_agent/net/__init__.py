@@ -15,6 +15,7 @@ from ipad_agent.net.trust.pinned_trust import NameCheck, Pinned, Trust, clock_is
 
 from .carrier import Carrier, ProgressCallback, Traffic, WatchedCarrier
 from .errors import (
+    AddressForbidden,
     BackendLacks,
     CertificateWanted,
     ConnectionLost,
@@ -51,6 +52,7 @@ else:
 __all__ = [
     "DEFAULT_PATH",
     "DEFAULT_PORT",
+    "AddressForbidden",
     "BackendLacks",
     "Carrier",
     "CertificateWanted",

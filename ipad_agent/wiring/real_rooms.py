@@ -254,6 +254,7 @@ def smdp_connector(config: Config, clock: Clock) -> SmdpConnector | None:
         admin_protocol=https.admin_protocol,
         connect_timeout_s=https.connect_timeout_s,
         exchange_timeout_s=https.exchange_timeout_s,
+        allow_private_servers=config.download.allow_private_servers,
     )
     return SmdpConnector(settings, clock=clock)
 

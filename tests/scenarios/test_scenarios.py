@@ -36,6 +36,7 @@ NAMED = {
     "download-indirect-asn1-https",
     "download-indirect-json",
     "download-power-cut",
+    "download-private-refused",
     "download-ppr-refused",
     "download-smds",
     "echo-and-urcs",

@@ -467,6 +467,7 @@ class Bench:
         if self.options.binding != "asn1":
             eim["binding"] = self.options.binding
         if self._rsp is not None:
+            base["download"] = {"allow_private_servers": True}  # they are on this machine
             base["trust"] = {"ci_dir": self._rsp.write_ci(self.folder / "ci")}
         tables = merged(base, {name: table for name, table in self.options.config.items() if name != "eim"})
         eim |= dict(self.options.config.get("eim", {}))

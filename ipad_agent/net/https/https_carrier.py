@@ -47,7 +47,7 @@ class HttpsCarrier:
         self._endpoint = endpoint
         self._clock = SystemClock() if clock is None else clock
         resolver = resolver or functools.partial(resolve, timeout_s=endpoint.connect_timeout_s)
-        self._dialler = Dialler(endpoint.host, endpoint.port, resolver)
+        self._dialler = Dialler(endpoint.host, endpoint.port, resolver, public_only=endpoint.public_only)
         self._lock = asyncio.Lock()
         self._connection: HttpsConnection | None = None
         self._reported: set[tuple[str, str]] = set()
@@ -197,6 +197,7 @@ class HttpsCarrier:
                     progress=Progress(endpoint.progress_window_s, endpoint.progress_bytes),
                     max_response_bytes=endpoint.max_response_bytes,
                     silence_s=endpoint.connect_timeout_s,
+                    public_only=endpoint.public_only,
                 )
         except TimeoutError:
             raise Unreachable(f"no TLS session with {endpoint.host} at {address} within {limit_s:g} s") from None

@@ -14,6 +14,7 @@ import h11
 from ipad_agent.net.carrier import ProgressCallback, Traffic
 from ipad_agent.net.dns_lookup import Address
 from ipad_agent.net.errors import (
+    AddressForbidden,
     CertificateWanted,
     ConnectionLost,
     ProtocolViolation,
@@ -21,6 +22,7 @@ from ipad_agent.net.errors import (
     TransferTimeout,
     Unreachable,
 )
+from ipad_agent.net.public_networks import not_public
 from ipad_agent.net.trust.certificate_chain import Verdict
 
 from .tls_client import CutOff, TlsClient
@@ -119,13 +121,15 @@ class HttpsConnection:
         progress: Progress,
         max_response_bytes: int,
         silence_s: float,
+        public_only: bool = False,
     ) -> tuple[HttpsConnection, Verdict]:
         """Connect, shake hands and have the server's certificates judged, before any request.
 
-        ``silence_s`` is how long the system may wait for the acknowledgement of sent bytes. Raises ``Unreachable``,
-        ``HandshakeFailed`` and what ``judge`` raises. The caller sets the deadline.
+        ``silence_s`` is how long the system may wait for the acknowledgement of sent bytes. With ``public_only`` the
+        other end must be on the public Internet, whatever was looked up before. Raises ``Unreachable``,
+        ``AddressForbidden``, ``HandshakeFailed`` and what ``judge`` raises. The caller sets the deadline.
         """
-        reader, writer = await _connect(address, silence_s)
+        reader, writer = await _connect(address, silence_s, public_only=public_only)
         connection = cls(reader, writer, tls, traffic=traffic, progress=progress, max_response_bytes=max_response_bytes)
         try:
             verdict = await connection._shake_hands(judge)
@@ -313,7 +317,9 @@ class HttpsConnection:
         self._writer.close()
 
 
-async def _connect(address: Address, silence_s: float) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+async def _connect(
+    address: Address, silence_s: float, *, public_only: bool
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     loop = asyncio.get_running_loop()
     try:
         client = socket.socket(address.family, socket.SOCK_STREAM)
@@ -326,6 +332,8 @@ async def _connect(address: Address, silence_s: float) -> tuple[asyncio.StreamRe
             # Without it the system goes on sending into a dead connection for a quarter of an hour.
             client.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, max(1, int(silence_s * 1000)))
         await loop.sock_connect(client, address.sockaddr)
+        if public_only:
+            _check_other_end(client)
         return await asyncio.open_connection(sock=client, limit=_CHUNK_BYTES)
     except OSError as error:
         client.close()
@@ -333,3 +341,14 @@ async def _connect(address: Address, silence_s: float) -> tuple[asyncio.StreamRe
     except BaseException:
         client.close()
         raise
+
+
+def _check_other_end(client: socket.socket) -> None:
+    """Raises ``AddressForbidden`` when the connection does not lead out of the device, before a byte is sent.
+
+    Whoever connects to an address of this device, a public one too, does so from that very address.
+    """
+    other, own = client.getpeername()[0], client.getsockname()[0]
+    leads_to = not_public(other) or ("the device itself" if other == own else None)
+    if leads_to is not None:
+        raise AddressForbidden(f"not connected to {other}: it leads to {leads_to}")
