@@ -52,7 +52,7 @@ NO_BRAINPOOL = define(
     "IPA-3008",
     INFO,
     "This build of the TLS library offers its own choice of curves; brainpoolP256r1 is not among them.",
-    "eIMs with a P-256 key are not affected. For brainpool install a newer cryptography package, or the one of the "
+    "eIMs with a P-256 key are not affected. For brainpool install cryptography 47 or later, or the package of the "
     "Linux distribution.",
 )
 HTTPS_CONNECTED = define(
@@ -73,6 +73,13 @@ ANCHOR_UNREADABLE = define(
     WARNING,
     "{path} holds no certificate that can be used: {problem}.",
     "A file in a folder of trusted certificates was left out; the others are used. PEM and DER are read.",
+)
+OLD_PARSER = define(
+    "IPA-3013",
+    WARNING,
+    "The installed h11 {version} does not check the end of chunks (CVE-2025-43859).",
+    "Answers in chunks that are delimited wrongly pass for right ones. No request of this agent shares a connection "
+    "with those of others, so nothing can be smuggled. Install h11 0.16, or the repaired 0.14 of a distribution.",
 )
 
 SAME_KEY = define(

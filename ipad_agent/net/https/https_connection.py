@@ -25,6 +25,7 @@ from ipad_agent.net.errors import (
 from ipad_agent.net.public_networks import not_public
 from ipad_agent.net.trust.certificate_chain import Verdict
 
+from . import http_reader
 from .tls_client import CutOff, TlsClient
 
 _CHUNK_BYTES: Final = 65536
@@ -103,6 +104,7 @@ class HttpsConnection:
         self._reader = reader
         self._writer = writer
         self._tls = tls
+        http_reader.report_once()
         self._http = h11.Connection(h11.CLIENT, max_incomplete_event_size=_MAX_HEADER_BYTES)
         self._traffic = traffic
         self._progress = progress
@@ -247,7 +249,7 @@ class HttpsConnection:
         return HttpResponse(head.status_code, headers, bytes(body))
 
     async def _next_event(self) -> h11.Event:
-        while (event := self._http.next_event()) is h11.NEED_DATA or event is h11.PAUSED:
+        while (event := http_reader.next_event(self._http)) is h11.NEED_DATA or event is h11.PAUSED:
             if event is h11.PAUSED:
                 raise ProtocolViolation("no HTTP: data after the end of the answer")
             self._http.receive_data(await self._plain())

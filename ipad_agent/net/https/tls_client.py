@@ -172,7 +172,8 @@ class TlsClient:
                 return CertificateWanted(sentence, shown=self._shows)
             return HandshakeFailed(sentence)
         reason = words(error)
-        return HandshakeFailed(f"no TLS session: {_WORDS.get(reason, reason)}")
+        known = next((meaning for part, meaning in _WORDS.items() if part in reason.split(", ")), reason)
+        return HandshakeFailed(f"no TLS session: {known}")
 
 
 @functools.lru_cache(maxsize=_KEPT_CONTEXTS)
