@@ -20,9 +20,10 @@ class HandshakeFailed(NetworkError):
 
 
 class CertificateWanted(HandshakeFailed):
-    """The server asks for a certificate of this device, and had none or did not accept the one it was shown."""
+    """The server asks for a certificate of this device, and had none or did not accept the one it was shown.
 
-    remedy = Remedy.ASK_PERSON
+    For the schedule a failed handshake like others: the server did prove who it is.
+    """
 
     def __init__(self, message: str, *, shown: bool) -> None:
         """``message`` is how it ended; ``shown`` tells whether a certificate is configured for this server."""

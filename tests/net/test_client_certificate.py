@@ -8,12 +8,14 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from ipad_agent.agent.outcome_of_error import outcome_of
 from ipad_agent.errors import ConfigError
 from ipad_agent.net import CertificateWanted, ClientCertificate, HttpsCarrier, HttpsEndpoint, Trust
 from ipad_agent.net.coap.coaps_carrier import _fingerprint
 from ipad_agent.net.coap.coaps_endpoint import CoapsEndpoint
 from ipad_agent.net.dtls.dtls_backend import DtlsSettings, Ended
 from ipad_agent.net.dtls.openssl_backend import OpenSslBackend
+from ipad_agent.policy import Outcome
 
 from .certs import CLIENT_AUTH, Identity, issue
 from .dtls_server import ServerSide, server_context
@@ -72,6 +74,7 @@ def test_dtls_server_that_is_shown_none_ends_in_a_sentence_that_says_what_it_wan
     assert isinstance(error, CertificateWanted)
     assert "asks for a client certificate and none is configured" in error.message
     assert "client_key_file" in error.hint
+    assert outcome_of(error) is Outcome.UNREACHABLE  # and not: the eIM did not prove who it is
 
 
 def test_dtls_server_that_does_not_accept_ours_is_told_from_one_that_got_none(server: Identity, ca: Identity) -> None:

@@ -294,6 +294,14 @@ async def test_server_with_a_p256_key_under_a_brainpool_ca_is_spoken_to_at_once(
     assert len(server.connections) == 1
 
 
+async def test_a_request_of_many_records_arrives_whole(identity: Identity) -> None:
+    body = bytes(range(256)) * 2000
+    async with Server(identity) as server:
+        eim = carrier(server, Trust.spki(identity.spki), max_response_bytes=1 << 20)
+        assert await eim.exchange(body, function=ONE) == body
+        await eim.close()
+
+
 def test_endpoint_that_cannot_be_is_refused_by_name(identity: Identity) -> None:
     good = HttpsEndpoint(host="h", trust=Trust.spki(identity.spki))
     wrong: list[dict[str, Any]] = [
