@@ -86,10 +86,11 @@ class Server:
         curve: str | None = None,
         tls12: bool = False,
         client_ca: Identity | None = None,
+        asks: ssl.VerifyMode = ssl.CERT_REQUIRED,
     ) -> None:
         self._context = context_for(identity)
         if client_ca is not None:
-            self._context.verify_mode = ssl.CERT_REQUIRED
+            self._context.verify_mode = asks
             self._context.load_verify_locations(cadata=client_ca.pem.decode())
         if tls12:
             self._context.maximum_version = ssl.TLSVersion.TLSv1_2

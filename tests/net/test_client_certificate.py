@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from dataclasses import replace
 
 import pytest
@@ -146,6 +147,21 @@ async def test_https_server_that_is_shown_none_ends_in_a_sentence_that_says_what
             await eim.exchange(b"x", function=ONE)
         await eim.close()
     assert peer.requests == []
+
+
+async def test_server_that_can_do_without_is_an_ordinary_one(server: Identity, ca: Identity) -> None:
+    async def cut_at_the_second(client: Client) -> None:
+        await client.request()
+        await client.answer(b"first")
+        await client.request()
+        client.cut()
+
+    async with Server(server, cut_at_the_second, echo, client_ca=ca, asks=ssl.CERT_OPTIONAL) as peer:
+        eim = HttpsCarrier(endpoint(peer.port, server, None))
+        assert await eim.exchange(b"x", function=ONE) == b"first"
+        assert await eim.exchange(b"y", function=ONE) == b"y"  # on a new connection: it was the link that was lost
+        await eim.close()
+    assert len(peer.connections) == 2
 
 
 async def test_rsa_key_serves_as_well(server: Identity) -> None:

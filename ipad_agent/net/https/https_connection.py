@@ -17,6 +17,7 @@ from ipad_agent.net.errors import (
     AddressForbidden,
     CertificateWanted,
     ConnectionLost,
+    HandshakeFailed,
     ProtocolViolation,
     ResponseTooLarge,
     TransferTimeout,
@@ -111,6 +112,7 @@ class HttpsConnection:
         self._limit = max_response_bytes
         self._established = False
         self.answering = False
+        self._served = False  # whether anything was ever answered here
 
     @classmethod
     async def open(
@@ -184,7 +186,7 @@ class HttpsConnection:
                         await self._receive()
                 except TimeoutError:
                     return watch.expired()  # else it is the system's own, about the connection
-        except (OSError, CutOff):
+        except (OSError, CutOff, HandshakeFailed):
             return False
         return False
 
@@ -205,7 +207,7 @@ class HttpsConnection:
 
     def _lost(self, sentence: str) -> ConnectionLost | CertificateWanted:
         """In TLS 1.3 a server judges our certificate after the handshake, and some say nothing when they go."""
-        if self._tls.certificate_owed and not self.answering:
+        if self._tls.certificate_owed and not self._served:
             return CertificateWanted(sentence, shown=False)
         return ConnectionLost(sentence)
 
@@ -269,7 +271,7 @@ class HttpsConnection:
                     raise  # the system's own, about the connection
                 raise TransferTimeout("the server's answer comes too slowly; it was not waited for") from None
         if data:
-            self.answering = True
+            self.answering = self._served = True
             self._progress.arrived(len(data), asyncio.get_running_loop().time())
         return data
 

@@ -70,6 +70,7 @@ class TlsClient:
         self._connection = SSL.Connection(_context(client_certificate), None)
         self._shows = client_certificate is not None
         self._heard = Heard()
+        self._served = False
         self._connection.set_app_data(self._heard)
         if server_name is not None:
             self._connection.set_tlsext_host_name(server_name.encode("ascii"))
@@ -140,7 +141,9 @@ class TlsClient:
         Raises ``CutOff``, or ``CertificateWanted`` where it ended for the lack of our certificate.
         """
         try:
-            return self._connection.recv(READ_BYTES)
+            data = self._connection.recv(READ_BYTES)
+            self._served = True
+            return data
         except SSL.WantReadError:
             return None
         except SSL.ZeroReturnError:
@@ -152,8 +155,9 @@ class TlsClient:
             alert = self._heard.alert
             if alert is None:
                 raise CutOff(words(error)) from None
-            sentence = tls_alerts.sentence(alert, asked=self._heard.asked)
-            if tls_alerts.is_about_our_certificate(alert, asked=self._heard.asked):
+            asked = self._heard.asked and not self._served  # a server that has answered had what it wanted
+            sentence = tls_alerts.sentence(alert, asked=asked)
+            if tls_alerts.is_about_our_certificate(alert, asked=asked):
                 raise CertificateWanted(f"the server ended the session: {sentence}", shown=self._shows) from None
             raise CutOff(sentence) from None
 
