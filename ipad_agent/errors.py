@@ -43,6 +43,9 @@ class IpadError(Exception):
     default_hint: ClassVar[str] = ""
     retry_after_s: float | None = None
     """When the peer said itself how long to stay away."""
+    told_outside: str | None = None
+    """What another party may be told of it where the message says too much: an errno, an address behind this device,
+    the words of whatever listens there. None: the message."""
 
     def __init__(self, message: str, *, hint: str | None = None) -> None:
         super().__init__(message)
@@ -98,6 +101,7 @@ class CardError(IpadError):
 class NetworkError(IpadError):
     """The way to a server failed: name, route, handshake, time-out."""
 
+    told_outside = "it cannot be reached from this device"
     side = Side.NETWORK
     remedy = Remedy.RETRY
 

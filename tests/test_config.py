@@ -231,6 +231,8 @@ def test_the_example_in_the_documentation_is_right() -> None:
         ('[[eim]]\nid = "a"\npath = "gsma"', 'eim[0].path: "gsma" is not allowed; allowed: a path that begins with'),
         ('[[eim]]\nid = "a"\npsk_identity = "g"', "eim[0].psk_key_file: is missing; allowed: psk_identity and"),
         ('[[eim]]\nid = "a"\npsk_key_file = "g"', "eim[0].psk_identity: is missing; allowed: psk_identity and"),
+        ('[[eim]]\nid = "a"\nclient_key_file = "g"', "eim[0].client_certificate: is missing; allowed: client_cert"),
+        ('[[eim]]\nid = "a"\nclient_certificate = "g"', "eim[0].client_key_file: is missing; allowed: client_cert"),
         ('[eim]\nid = "a"', "eim: is of the wrong type; allowed: tables [[eim]]"),
         ("poll = 7", "poll: an integer is of the wrong type; allowed: a table [poll]"),
         ("[[poll]]\ninterval_s = 1", "poll: a list is of the wrong type"),
@@ -352,6 +354,7 @@ def test_check_looks_at_the_files_that_are_named(tmp_path: Path) -> None:
         '[download]\nconfirmation_code_file = "psk"\n'
         '[[eim]]\nid = "a"\npsk_identity = "g"\npsk_key_file = "psk"\n'
         '[[eim]]\nid = "b"\npsk_identity = "g"\npsk_key_file = "$CREDENTIALS_DIRECTORY/none"\n'
+        '[[eim]]\nid = "c"\nclient_certificate = "none.crt"\nclient_key_file = "psk"\n'
     )
     found = check(config)
     assert [sentence.split(":")[0] for sentence in found] == [
@@ -359,12 +362,15 @@ def test_check_looks_at_the_files_that_are_named(tmp_path: Path) -> None:
         "trust.ca_file",
         "download.confirmation_code_file",
         "eim[0].psk_key_file",
+        "eim[2].client_certificate",
+        "eim[2].client_key_file",
     ]
     assert "No such file" in found[0]
     assert "can be read by every user" in found[2]
     (tmp_path / "psk").chmod(0o600)
     (tmp_path / "none.der").touch()
     (tmp_path / "none.pem").touch()
+    (tmp_path / "none.crt").touch()
     assert check(config) == []
 
 
@@ -413,6 +419,34 @@ def test_a_code_is_the_one_line_of_its_file(tmp_path: Path) -> None:
             SecretFile(str(path)).read_text()
         assert "hunter2" not in f"{caught.value} {caught.value.hint}"
         assert caught.value.__cause__ is None
+
+
+def test_a_certificate_and_its_key_are_read_as_they_are_from_files_or_credentials(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "crt").write_bytes(b"-----BEGIN CERTIFICATE-----")
+    (tmp_path / "crt").chmod(0o644)
+    with caplog.at_level(logging.WARNING, logger="ipad_agent"):
+        assert SecretFile(str(tmp_path / "crt")).read_pem(public=True) == b"-----BEGIN CERTIFICATE-----"
+        assert caplog.records == []
+        named = SecretFile.named("$CREDENTIALS_DIRECTORY/crt", Path("/etc"))
+        assert named.read_pem({"CREDENTIALS_DIRECTORY": str(tmp_path)}) == b"-----BEGIN CERTIFICATE-----"
+        assert [record.event.id for record in caplog.records if hasattr(record, "event")] == ["IPA-1103"]
+    (tmp_path / "crt").write_bytes(b"x" * 65537)
+    with pytest.raises(SecretError, match="too large"):
+        SecretFile(str(tmp_path / "crt")).read_pem()
+
+
+def test_a_key_in_a_token_is_refused_in_a_sentence_that_does_not_repeat_its_pin() -> None:
+    text = '[[eim]]\nid = "a"\nclient_certificate = "a.crt"\nclient_key_file = "pkcs11:object=device;pin-value=4711"'
+    (problem,) = problems(text)
+    assert problem.startswith("eim[0].client_key_file: PKCS#11 URIs cannot be used")
+    assert "4711" not in problem
+    (problem,) = problems(
+        '[[eim]]\nid = "a"\nclient_certificate = "a"\nclient_key_file = "-----BEGIN PRIVATE KEY-----"'
+    )
+    assert problem.startswith("eim[0].client_key_file: this is the content")
+    assert "-----" not in problem
 
 
 def test_a_key_is_read_from_the_credentials_of_systemd(tmp_path: Path) -> None:

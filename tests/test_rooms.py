@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import logging
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 
 from ipad_agent.clock import SystemClock
 from ipad_agent.codec.es10.eim_configuration import EimConfigurationData, EimIdType, EimProtocol, PublicKeyData
@@ -129,7 +135,15 @@ def test_what_is_configured_about_servers_reaches_their_endpoints(tmp_path: Path
     assert connector is not None
     endpoint = connector.endpoint("smdp.example", None, Trust.spki(SPKI))
     assert (endpoint.connect_timeout_s, endpoint.exchange_timeout_s) == (7, 8)
+    assert endpoint.public_only
     assert (endpoint.user_agent, endpoint.admin_protocol) == ("gsma-rsp-lpad", "x")
+
+
+def test_servers_for_profiles_may_be_in_private_networks_only_where_the_owner_says_so(tmp_path: Path) -> None:
+    config = Config(trust=TrustConfig(ci_dir=tmp_path), download=DownloadConfig(allow_private_servers=True))
+    connector = smdp_connector(config, SystemClock())
+    assert connector is not None
+    assert not connector.endpoint("smdp.example", None, Trust.spki(SPKI)).public_only
 
 
 def test_it_is_announced_that_profiles_come_directly_only_where_they_can(tmp_path: Path) -> None:
@@ -157,3 +171,40 @@ def test_the_rules_of_downloads_are_those_of_the_configuration(tmp_path: Path) -
     code.unlink()
     with pytest.raises(SecretError, match="cannot be read"):
         download_rules(Config(download=download))
+
+
+def client_files(folder: Path) -> dict[str, SecretFile]:
+    """A certificate of this device with its key, in files."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "device")])
+    builder = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+    begin = datetime(2025, 1, 1, tzinfo=UTC)
+    certificate = builder.not_valid_before(begin).not_valid_after(begin + timedelta(days=9000)).sign(key, SHA256())
+    (folder / "device.crt").write_bytes(certificate.public_bytes(Encoding.PEM))
+    (folder / "device.key").touch(mode=0o600)
+    (folder / "device.key").write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    return {
+        "client_certificate": SecretFile(str(folder / "device.crt")),
+        "client_key_file": SecretFile(str(folder / "device.key")),
+    }
+
+
+def test_the_certificate_of_this_device_reaches_both_carriers(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    files = client_files(tmp_path)
+    coaps, https = links(**files).endpoints(entry(EimProtocol.RETRIEVE_COAPS, EimProtocol.RETRIEVE_HTTPS))
+    assert coaps.client_certificate is not None
+    assert coaps.client_certificate == https.client_certificate
+    assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
+    (none, _) = links().endpoints(entry(EimProtocol.RETRIEVE_COAPS, EimProtocol.RETRIEVE_HTTPS))
+    assert none.client_certificate is None
+
+
+def test_a_certificate_of_this_device_that_cannot_be_used_concerns_its_eim_alone(tmp_path: Path) -> None:
+    files = client_files(tmp_path)
+    (tmp_path / "device.key").write_text("hunter2")
+    with pytest.raises(ConfigError, match=r"device\.key: holds no private key") as caught:
+        links(**files).link(entry(EimProtocol.RETRIEVE_COAPS), EID)
+    assert "hunter2" not in str(caught.value)
+    (tmp_path / "device.key").unlink()
+    with pytest.raises(SecretError, match="cannot be read"):
+        links(**files).link(entry(EimProtocol.RETRIEVE_COAPS), EID)

@@ -10,7 +10,7 @@ from typing import Final
 
 from .key_definition import key
 from .secret_file import SecretFile
-from .value_readers import FilePath, Flag, Integer, Number, Secret, Text, choices
+from .value_readers import FilePath, Flag, Integer, Number, Pem, Secret, Text, choices
 
 # A name, an IPv4 address, or an IPv6 address (two colons at least, so that "host:port" is none).
 _HOST: Final = (
@@ -117,6 +117,13 @@ class DownloadConfig:
         "Whether the eIM's order counts as the user's consent, where the card's rules ask for one before a profile "
         "with policy rules (cannot be disabled, cannot be deleted) is installed. Without it such a profile is refused.",
     )
+    allow_private_servers: bool = key(
+        Flag(),
+        False,
+        "Whether an SM-DP+ or SM-DS may have an address in the device's own networks: loopback, link-local, private "
+        "and shared (100.64.0.0/10) ranges, the device's own addresses. An eIM that could name those would look into "
+        "them through the device. For a private SM-DP+, and for benches.",
+    )
     confirmation_code_file: SecretFile | None = key(
         Secret(),
         None,
@@ -162,6 +169,17 @@ class EimConfig:
         Text("1 to 128 characters", longest=128), None, "Identity of a pre-shared key; with it no certificate is used."
     )
     psk_key_file: SecretFile | None = key(Secret(), None, "File with that key in hexadecimal; never the key itself.")
+    client_certificate: SecretFile | None = key(
+        Pem(),
+        None,
+        "This device's own certificate, and those of its issuers behind it, for an eIM that asks for one in the TLS or "
+        "DTLS handshake.",
+    )
+    client_key_file: SecretFile | None = key(
+        Pem(),
+        None,
+        "File with the private key of that certificate, without a pass phrase; a PKCS#11 URI cannot be used.",
+    )
     verify_name: str = key(
         choices(("auto", "always", "never")),
         "auto",

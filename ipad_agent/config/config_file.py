@@ -131,11 +131,12 @@ class _Reading:
                 self._problems.append(ConfigError(f"{place}.id", "is missing", allowed=_reader_of("id").allowed))
             elif eim.id and any(eim.id == other.id for other in result):
                 self._problems.append(ConfigError(f"{place}.id", f'"{eim.id}" is there twice'))
-            if ("psk_identity" in table) != ("psk_key_file" in table):
-                missing = "psk_key_file" if "psk_identity" in table else "psk_identity"
-                self._problems.append(
-                    ConfigError(f"{place}.{missing}", "is missing", allowed="psk_identity and psk_key_file together")
-                )
+            for pair in (("psk_identity", "psk_key_file"), ("client_certificate", "client_key_file")):
+                missing = [name for name in pair if name not in table]
+                if len(missing) == 1:
+                    self._problems.append(
+                        ConfigError(f"{place}.{missing[0]}", "is missing", allowed=f"{pair[0]} and {pair[1]} together")
+                    )
             result.append(eim)
         return tuple(result)
 
@@ -177,6 +178,10 @@ def _missing_files(config: Config) -> list[ConfigError]:
     for number, eim in enumerate(config.eim):
         if eim.psk_key_file is not None:
             named.append((f"eim[{number}].psk_key_file", eim.psk_key_file.resolve(), True))
+        if eim.client_certificate is not None:
+            named.append((f"eim[{number}].client_certificate", eim.client_certificate.resolve(), False))
+        if eim.client_key_file is not None:
+            named.append((f"eim[{number}].client_key_file", eim.client_key_file.resolve(), True))
     problems: list[ConfigError] = []
     for place, path, secret in named:
         if path is None:

@@ -21,4 +21,4 @@ class ConfigErrors(ConfigError):  # the plural of ConfigError
 class SecretError(ConfigError):
     """A key file that cannot be used. Its content is never part of the message."""
 
-    default_hint = "The file holds the key as hexadecimal digits and is readable by the agent's user only."
+    default_hint = "The file must hold what its key in the manual says, and be readable by the agent's user only."

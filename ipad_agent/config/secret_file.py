@@ -13,6 +13,7 @@ from .errors import SecretError
 
 CREDENTIALS = "$CREDENTIALS_DIRECTORY/"
 MAX_FILE_BYTES = 4096
+MAX_PEM_BYTES = 1 << 16
 LONGEST_KEY_BYTES = 64
 LONGEST_CODE = 255
 
@@ -60,7 +61,17 @@ class SecretFile:
             raise SecretError(str(path), "holds no code", allowed=f"1 to {LONGEST_CODE} characters on one line")
         return text
 
-    def _read(self, environ: Mapping[str, str] | None) -> tuple[Path, bytes]:
+    def read_pem(self, environ: Mapping[str, str] | None = None, *, public: bool = False) -> bytes:
+        """The file as it is, up to 64 KiB; ``public`` for a certificate, which anybody may read. Raises as
+        ``read_key``."""
+        path, content = self._read(environ, most_bytes=MAX_PEM_BYTES, public=public)
+        if len(content) > MAX_PEM_BYTES:
+            raise SecretError(str(path), "is too large", allowed=f"up to {MAX_PEM_BYTES} bytes")
+        return content
+
+    def _read(
+        self, environ: Mapping[str, str] | None, *, most_bytes: int = MAX_FILE_BYTES, public: bool = False
+    ) -> tuple[Path, bytes]:
         path = self.resolve(environ)
         if path is None:
             raise SecretError(
@@ -69,10 +80,10 @@ class SecretFile:
         try:
             with path.open("rb") as file:
                 mode = os.fstat(file.fileno()).st_mode
-                content = file.read(MAX_FILE_BYTES + 1)
+                content = file.read(most_bytes + 1)
         except OSError as error:
             raise SecretError(str(path), f"cannot be read: {error.strerror or error}") from None
-        if readable_by_others(mode):
+        if not public and readable_by_others(mode):
             events.SECRET_READABLE.emit(path=str(path))
         return path, content
 

@@ -182,6 +182,30 @@ class Secret:
 
 
 @dataclass(frozen=True, slots=True)
+class Pem:
+    """The path of a PEM file, or of a credential; read when it is needed."""
+
+    @property
+    def allowed(self) -> str:
+        return 'the path of a PEM file, or "$CREDENTIALS_DIRECTORY/<name>"'
+
+    def read(self, value: object, folder: Path) -> SecretFile:
+        if not isinstance(value, str):
+            raise _wrong_type(value)
+        if not value or "\0" in value:
+            raise RefusedError("an empty path")
+        if value.lower().startswith("pkcs11:"):
+            # Not repeated here: such a URI may hold the PIN.
+            raise RefusedError(
+                "PKCS#11 URIs cannot be used: the TLS library is given keys from files only, so a key that does not "
+                "leave its token cannot serve here"
+            )
+        if "-----BEGIN" in value:
+            raise RefusedError("this is the content; write it to a file and name the file here")
+        return SecretFile.named(value, folder)
+
+
+@dataclass(frozen=True, slots=True)
 class ListOf(Generic[T]):
     """A list without repetitions, of ``least`` items or more."""
 

@@ -85,6 +85,7 @@ def _https(
         verify_name=overrides.verify_name,
         connect_timeout_s=ways.connect_timeout_s,
         exchange_timeout_s=ways.exchange_timeout_s,
+        client_certificate=overrides.client_certificate,
     )
     if overrides.max_response_bytes is not None:
         endpoint = dataclasses.replace(endpoint, max_response_bytes=overrides.max_response_bytes)

@@ -10,7 +10,7 @@ from enum import Enum
 from typing import Any, Final, Protocol
 
 from ipad_agent.codec.es10.eim_configuration import EimIdType, EimProtocol
-from ipad_agent.net import CoapsEndpoint, NameCheck, Psk, Trust, split_address
+from ipad_agent.net import ClientCertificate, CoapsEndpoint, NameCheck, Psk, Trust, split_address
 from ipad_agent.net.trust.pinned_trust import PublicKey
 
 from . import events
@@ -72,6 +72,7 @@ class EndpointOverrides:
     nat_timeout_s: float | None = None
     mtu_bytes: int | None = None
     groups: str | None = None
+    client_certificate: ClientCertificate | None = field(default=None, repr=False)
     protocol_bits: ProtocolBits = ProtocolBits.PRACTICAL
 
 

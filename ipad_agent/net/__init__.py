@@ -10,11 +10,14 @@ from typing import TYPE_CHECKING
 from ipad_agent.net.coap.coaps_endpoint import DEFAULT_PATH, DEFAULT_PORT, CoapsEndpoint
 from ipad_agent.net.dtls.dtls_backend import DtlsBackend, Psk
 from ipad_agent.net.https.https_endpoint import HttpsEndpoint
+from ipad_agent.net.trust.client_certificate import ClientCertificate
 from ipad_agent.net.trust.pinned_trust import NameCheck, Pinned, Trust, clock_is_plausible
 
 from .carrier import Carrier, ProgressCallback, Traffic, WatchedCarrier
 from .errors import (
+    AddressForbidden,
     BackendLacks,
+    CertificateWanted,
     ConnectionLost,
     HandshakeFailed,
     PeerBusy,
@@ -49,8 +52,11 @@ else:
 __all__ = [
     "DEFAULT_PATH",
     "DEFAULT_PORT",
+    "AddressForbidden",
     "BackendLacks",
     "Carrier",
+    "CertificateWanted",
+    "ClientCertificate",
     "CoapsCarrier",
     "CoapsEndpoint",
     "ConnectionLost",

@@ -30,7 +30,8 @@ class Carrier(Protocol):
 
         ``function`` is the ESipa function's name (``GetEimPackage``); the JSON binding takes the path from it.
         Raises ``Unreachable``, ``HandshakeFailed``, ``TrustRefused``, ``TransferTimeout`` (network side) and
-        ``PeerBusy``, ``PeerStatus``, ``ProtocolViolation``, ``ResponseTooLarge`` (server side).
+        ``PeerBusy``, ``PeerStatus``, ``ProtocolViolation``, ``ResponseTooLarge`` (server side); ``AddressForbidden``
+        where the server has to be on the public Internet and is not.
         """
 
     async def reach(self) -> None:

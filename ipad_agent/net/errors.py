@@ -19,10 +19,39 @@ class HandshakeFailed(NetworkError):
     default_hint = "Compare cipher suites, curve and PSK of both sides; the sentence above says what the server sent."
 
 
+class CertificateWanted(HandshakeFailed):
+    """The server asks for a certificate of this device, and had none or did not accept the one it was shown.
+
+    For the schedule a failed handshake like others: the server did prove who it is.
+    """
+
+    def __init__(self, message: str, *, shown: bool) -> None:
+        """``message`` is how it ended; ``shown`` tells whether a certificate is configured for this server."""
+        if shown:
+            super().__init__(
+                f"{message}; the server asks for a client certificate and was shown the configured one",
+                hint="Compare the certificate in client_certificate with what the server accepts: issuer, dates, name.",
+            )
+        else:
+            super().__init__(
+                f"{message}; the server asks for a client certificate and none is configured",
+                hint="For an eIM set client_certificate and client_key_file; else the server must not ask for one.",
+            )
+        self.shown = shown
+
+
 class ConnectionLost(NetworkError):
     """The connection broke before the answer was complete; whether the server acted on the request is not known."""
 
     default_hint = "The link or the server went away; the agent tries again by its schedule."
+
+
+class AddressForbidden(NetworkError):
+    """The server's address leads into the device's own networks, where somebody else's choice must not lead."""
+
+    remedy = Remedy.ASK_PERSON
+    told_outside = "this device may not go to its address"
+    default_hint = "Where the SM-DP+ is in such a network on purpose, set download.allow_private_servers."
 
 
 class Refusal(Enum):
@@ -45,6 +74,7 @@ class TrustRefused(NetworkError):
     """The server proved an identity that is not the trusted one. Nothing was sent to it (SGP.32 v1.2 §2.6.3)."""
 
     remedy = Remedy.ASK_PERSON
+    told_outside = "it did not prove who it is"
     default_hint = (
         "Either the connection is intercepted or the eIM changed its TLS key: compare the server's key with "
         "trustedPublicKeyDataTls in the eUICC, or with the trust configured for this eIM."

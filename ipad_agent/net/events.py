@@ -52,7 +52,7 @@ NO_BRAINPOOL = define(
     "IPA-3008",
     INFO,
     "This build of the TLS library offers its own choice of curves; brainpoolP256r1 is not among them.",
-    "eIMs with a P-256 key are not affected. For brainpool install a newer cryptography package, or the one of the "
+    "eIMs with a P-256 key are not affected. For brainpool install cryptography 47 or later, or the package of the "
     "Linux distribution.",
 )
 HTTPS_CONNECTED = define(
@@ -68,18 +68,18 @@ HTTPS_RECONNECTING = define(
     "Servers close connections that are idle for long. A request that may not be repeated is only sent again when the "
     "end was noticed before it was sent.",
 )
-OTHER_CURVES = define(
-    "IPA-3011",
-    INFO,
-    "{host}:{port} takes none of the curves offered ({problem}); trying the others.",
-    "What this device trusts holds a brainpool key, so the server's may be one too or not. Python's TLS can offer "
-    "either brainpoolP256r1 or the usual curves.",
-)
 ANCHOR_UNREADABLE = define(
     "IPA-3012",
     WARNING,
     "{path} holds no certificate that can be used: {problem}.",
     "A file in a folder of trusted certificates was left out; the others are used. PEM and DER are read.",
+)
+OLD_PARSER = define(
+    "IPA-3013",
+    WARNING,
+    "The installed h11 {version} does not check the end of chunks (CVE-2025-43859).",
+    "Answers in chunks that are delimited wrongly pass for right ones. No request of this agent shares a connection "
+    "with those of others, so nothing can be smuggled. Install h11 0.16, or the repaired 0.14 of a distribution.",
 )
 
 SAME_KEY = define(
@@ -129,6 +129,12 @@ TRANSFER_RESTARTED = define(
     INFO,
     "Tolerated: {host} lost track of the block-wise transfer ({problem}); starting it again.",
     "The server answered 4.08 or its answer changed while it was fetched (RFC 7959 §2.9.2).",
+)
+SOME_ETAGS = define(
+    "IPA-9038",
+    INFO,
+    "Tolerated: {host} puts an ETag on some blocks of its answer only; it differs from {place} on.",
+    "An ETag belongs on every block (RFC 7959 §2.4). Those that are there are compared, the others say nothing.",
 )
 ODD_CONTENT_TYPE = define(
     "IPA-9040",

@@ -33,6 +33,7 @@ class ServerStatus(SmdpError):
         self.function = function
         self.code = code
         self.response = response
+        self.told_outside = f"{function}: the server answered HTTP {code}"
 
 
 class ServerBusy(SmdpError):
@@ -54,6 +55,7 @@ class AnswerUnreadable(SmdpError):
 
     def __init__(self, function: str, problem: str, response: bytes = b"") -> None:
         super().__init__(f"{function}: the server's answer cannot be used: {problem}")
+        self.told_outside = f"{function}: the server's answer cannot be used"
         self.function = function
         self.response = response
 

@@ -13,6 +13,7 @@ from ipad_agent.codec.rsp.rsp_json import JsonAnswer
 from ipad_agent.codec.tolerances import CATALOGUE
 from ipad_agent.errors import CodecError
 from ipad_agent.net import (
+    AddressForbidden,
     PeerBusy,
     PeerStatus,
     ProgressCallback,
@@ -147,6 +148,9 @@ class SmdpClient:
     async def _exchange(self, function: str, request: bytes, progress: ProgressCallback | None = None) -> bytes:
         try:
             body = await self._carrier.exchange(request, function=function, progress=progress)
+        except AddressForbidden as error:
+            events.ADDRESS_FORBIDDEN.emit(server=self._server, problem=error.message)
+            raise
         except TrustRefused as error:
             raise TrustRefused(error.message, reason=error.reason, hint=_TRUST_HINT) from error
         except PeerBusy as error:

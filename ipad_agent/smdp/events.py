@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ipad_agent.events import DEBUG, INFO, define
+from ipad_agent.events import DEBUG, INFO, WARNING, define
 
 EXCHANGED = define(
     "IPA-3201",
@@ -11,6 +11,13 @@ EXCHANGED = define(
     "One function of ES9+ or ES11 was carried out.",
 )
 
+ADDRESS_FORBIDDEN = define(
+    "IPA-3202",
+    WARNING,
+    "The address {server} of an SM-DP+ or SM-DS is not used: {problem}.",
+    "An eIM, an SM-DS or a profile names this server, and its address leads into the device's own networks: nothing "
+    "was sent there. Where the server is there on purpose, set download.allow_private_servers.",
+)
 MESSAGE_TOLERATED = define(
     "IPA-9060",
     INFO,

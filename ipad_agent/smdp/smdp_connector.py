@@ -25,7 +25,10 @@ MAX_BPP_BYTES: Final = 1 << 20
 @dataclass(frozen=True, slots=True)
 class SmdpSettings:
     """``ci_dir`` holds certificates of CIs; ``web_pki`` trusts the system's store besides. Times as in
-    ``HttpsEndpoint``; ``max_bpp_bytes`` limits a profile package, which in JSON is a third longer."""
+    ``HttpsEndpoint``; ``max_bpp_bytes`` limits a profile package, which in JSON is a third longer.
+
+    Addresses of servers come from eIMs, SM-DSs and profiles, so they must be on the public Internet unless
+    ``allow_private_servers`` says that they may lead into the device's own networks."""
 
     ci_dir: Path | None = None
     web_pki: bool = False
@@ -35,6 +38,7 @@ class SmdpSettings:
     connect_timeout_s: float = 30.0
     exchange_timeout_s: float = 120.0
     max_bpp_bytes: int = MAX_BPP_BYTES
+    allow_private_servers: bool = False
 
 
 class SmdpConnector:
@@ -80,6 +84,7 @@ class SmdpConnector:
             max_response_bytes=settings.max_bpp_bytes * 4 // 3 + 8192,
             connect_timeout_s=settings.connect_timeout_s,
             exchange_timeout_s=settings.exchange_timeout_s,
+            public_only=not settings.allow_private_servers,
         )
 
     def trust(self, ci_pkids: Sequence[bytes]) -> Trust:

@@ -41,7 +41,16 @@ from ipad_agent.modem.port.serial_port import SerialPortOpener, SerialSettings
 from ipad_agent.modem.port.tcp_port import SocketOpener, parse_url
 from ipad_agent.modem.uicc.channel_record import ChannelRecord
 from ipad_agent.modem.uicc.modem_card_access import ModemCardAccess
-from ipad_agent.net import Carrier, CoapsEndpoint, DtlsBackend, HttpsEndpoint, NameCheck, Psk, Trust
+from ipad_agent.net import (
+    Carrier,
+    ClientCertificate,
+    CoapsEndpoint,
+    DtlsBackend,
+    HttpsEndpoint,
+    NameCheck,
+    Psk,
+    Trust,
+)
 from ipad_agent.procedures.context import DownloadRules
 from ipad_agent.procedures.startup.initial_eim_provisioning import PLACE, read_initial_eims
 from ipad_agent.smdp import SmdpConnector, SmdpSettings
@@ -199,6 +208,7 @@ class EimLinks:
             port=chosen.port,
             path=None if chosen.path == _DEFAULT_PATH else chosen.path,
             psk=psk,
+            client_certificate=client_certificate(chosen),
             name_check=NameCheck(chosen.verify_name),
             allow_expired=chosen.allow_expired or self._config.trust.allow_expired,
             content_format=chosen.content_format,
@@ -215,6 +225,16 @@ class EimLinks:
     def _default_trust(self) -> Trust | None:
         path = self._config.trust.ca_file
         return None if path is None else Trust.from_file(path)
+
+
+def client_certificate(eim: EimConfig) -> ClientCertificate | None:
+    """What this device shows to an eIM that asks for a certificate. Raises ``ConfigError`` when it cannot be used."""
+    certificate, key = eim.client_certificate, eim.client_key_file
+    if certificate is None or key is None:
+        return None
+    return ClientCertificate.from_pem(
+        certificate.read_pem(public=True), key.read_pem(), certificate_place=certificate.path, key_place=key.path
+    )
 
 
 def _scheme(endpoint: CoapsEndpoint | HttpsEndpoint) -> str:
@@ -234,6 +254,7 @@ def smdp_connector(config: Config, clock: Clock) -> SmdpConnector | None:
         admin_protocol=https.admin_protocol,
         connect_timeout_s=https.connect_timeout_s,
         exchange_timeout_s=https.exchange_timeout_s,
+        allow_private_servers=config.download.allow_private_servers,
     )
     return SmdpConnector(settings, clock=clock)
 

@@ -274,6 +274,18 @@ def test_secret_files_are_tried_and_never_told(tmp_path: Path) -> None:
     assert examine(Patient(config=config)).of(Layer.PERMISSIONS).ok
 
 
+def test_a_certificate_of_this_device_is_tried_and_its_key_never_told(tmp_path: Path) -> None:
+    key, certificate = tmp_path / "key", tmp_path / "crt"
+    key.write_text("no key 5ecret")
+    key.chmod(0o600)
+    certificate.write_text("no certificate")
+    eim = EimConfig(id="e", client_certificate=SecretFile(str(certificate)), client_key_file=SecretFile(str(key)))
+    found = examine(Patient(config=Config(eim=(eim,)))).all(Layer.PERMISSIONS)
+    assert [item.ok for item in found] == [False]
+    assert "holds no certificate" in found[0].sentence
+    assert "5ecret" not in found[0].sentence
+
+
 def test_a_credential_of_the_service_is_not_counted_against_the_doctor_outside_of_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -309,9 +321,6 @@ def test_the_libraries_of_this_machine_have_what_they_are_tested_with() -> None:
 
 def test_a_suite_or_curve_that_no_library_knows_is_found_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ipad_agent.doctor.checks.machine.CURVES", ("P-256", "no-such-curve"))
-    monkeypatch.setattr(
-        "ipad_agent.doctor.checks.machine._STDLIB_CURVES", {"P-256": "prime256v1", "no-such-curve": "x"}
-    )
     monkeypatch.setattr("ipad_agent.doctor.checks.machine.SUITES", ("NO-SUCH-SUITE",))
     monkeypatch.setattr("ipad_agent.doctor.checks.machine.HTTPS_SUITES", ("NO-SUCH-SUITE",))
     lacking = Machine().lacking(psk=False)

@@ -112,6 +112,17 @@ async def test_an_eim_with_a_brainpool_key(tmp_path: Path, carrier: str) -> None
         assert found.wrong == [], found
 
 
+@pytest.mark.parametrize("carrier", ["coaps", "https"])
+async def test_an_eim_that_asks_for_a_certificate_of_the_device(pki: Path, carrier: str) -> None:
+    without = {"eim": {"client_certificate": None, "client_key_file": None}}
+    async with bench(pki, carrier=carrier, client_certificate="required") as (_, config):
+        assert (await examine(config)).wrong == []
+    async with bench(pki, carrier=carrier, client_certificate="required", config=without) as (_, config):
+        found = await examine(config)
+        assert found.wrong == ["handshake"]
+        assert any("asks for a client certificate and none is configured" in item.sentence for item in found)
+
+
 async def test_another_pre_shared_key_than_the_eims(pki: Path) -> None:
     async with bench(pki, tls="psk") as (_, config):
         (eim,) = config.eim

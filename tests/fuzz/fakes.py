@@ -80,6 +80,8 @@ class Session:
 class Plain:
     """A TLS session without cryptography that has received ``data`` and then the end of the connection."""
 
+    certificate_owed = False
+
     def __init__(self, data: bytes, size_bytes: int = 1000) -> None:
         self._rest = [data[at : at + size_bytes] for at in range(0, len(data), size_bytes)]
 

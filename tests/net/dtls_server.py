@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from OpenSSL import SSL
+from OpenSSL import SSL, crypto
 
 from .certs import Identity
 
@@ -19,6 +19,7 @@ def server_context(
     suites: bytes = b"ALL:@SECLEVEL=0",
     groups: bytes = b"P-256:brainpoolP256r1",
     tickets: bool = True,
+    client_ca: Identity | None = None,
 ) -> SSL.Context:
     """The server's settings; its session cache lives in the context."""
     context = SSL.Context(SSL.DTLS_METHOD)
@@ -33,6 +34,11 @@ def server_context(
         context.use_privatekey(identity.key)
         for certificate in identity.chain:
             context.add_extra_chain_cert(certificate)
+    if client_ca is not None:
+        context.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT)
+        store = context.get_cert_store()
+        assert store is not None
+        store.add_cert(crypto.X509.from_cryptography(client_ca.certificate))
     if psk is not None:
 
         def find(_ssl: Any, name: Any, key: Any, size: int) -> int:
@@ -80,6 +86,11 @@ class ServerSide:
     def close(self) -> None:
         self._connection.shutdown()
 
+    def renegotiate(self) -> None:
+        """Ask the client for another handshake on this session (HelloRequest, RFC 5246 §7.4.1.1)."""
+        self._connection.renegotiate()
+        self._connection.do_handshake()
+
     def timeout(self) -> None:
         self._connection.DTLSv1_handle_timeout()
 
@@ -96,6 +107,12 @@ class ServerSide:
             records.append(stream[:size])
             stream = stream[size:]
         return records
+
+    @property
+    def client_der(self) -> bytes | None:
+        """The certificate the client showed."""
+        found = self._connection.get_peer_certificate()
+        return None if found is None else crypto.dump_certificate(crypto.FILETYPE_ASN1, found)
 
     @property
     def cipher(self) -> str | None:

@@ -79,8 +79,19 @@ async def echo(client: Client) -> None:
 class Server:
     """Runs one script per connection, in order; the last one serves all that follow."""
 
-    def __init__(self, identity: Identity, *scripts: Script, curve: str | None = None, tls12: bool = False) -> None:
+    def __init__(
+        self,
+        identity: Identity,
+        *scripts: Script,
+        curve: str | None = None,
+        tls12: bool = False,
+        client_ca: Identity | None = None,
+        asks: ssl.VerifyMode = ssl.CERT_REQUIRED,
+    ) -> None:
         self._context = context_for(identity)
+        if client_ca is not None:
+            self._context.verify_mode = asks
+            self._context.load_verify_locations(cadata=client_ca.pem.decode())
         if tls12:
             self._context.maximum_version = ssl.TLSVersion.TLSv1_2
         if curve is not None:

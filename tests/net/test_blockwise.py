@@ -300,6 +300,38 @@ def test_answer_that_changes_while_fetched_is_fetched_again() -> None:
     assert run(new_transfer(b"x"), lambda _: next(answers, end)) == b"b" * 2048
 
 
+@pytest.mark.parametrize(
+    ("etags", "remarks"),
+    [
+        ([b"1", None, None], 1),  # an embedded server: on the first block only
+        ([None, b"1", b"1"], 1),
+        ([b"1", None, b"1"], 1),
+        ([b"1", b"1", b"1"], 0),
+        ([None, None, None], 0),
+    ],
+)
+def test_a_block_without_an_etag_says_nothing_about_the_others(etags: list[bytes | None], remarks: int) -> None:
+    answers = iter(
+        BlockResponse(CONTENT, bytes(1024), block2=Block(number, number < 2, 6), etag=etag)
+        for number, etag in enumerate(etags)
+    )
+    transfer = new_transfer(b"x")
+    assert run(transfer, lambda _: next(answers)) == bytes(3072)
+    assert [adapted.kind for adapted in transfer.adaptations] == [Adaptation.SOME_ETAGS] * remarks
+
+
+def test_etags_that_are_there_are_compared_across_a_block_without_one() -> None:
+    def block(number: int, etag: bytes | None) -> BlockResponse:
+        return BlockResponse(CONTENT, bytes(1024), block2=Block(number, number < 2, 6), etag=etag)
+
+    first = [block(0, b"1"), block(1, None), block(2, b"2")]
+    again = [block(0, b"2"), block(1, None), block(2, b"2")]
+    answers = iter([*first, *again])
+    transfer = new_transfer(b"x")
+    assert run(transfer, lambda _: next(answers)) == bytes(3072)
+    assert Adaptation.RESTARTED in [adapted.kind for adapted in transfer.adaptations]
+
+
 RESPONSES = st.builds(
     BlockResponse,
     code=st.sampled_from([CHANGED, CONTENT, CONTINUE, 0x80, 0x81, 0x84, 0x88, 0x8D, 0x9D, 0xA0, 0xA3, 0x46]),

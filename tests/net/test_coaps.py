@@ -268,6 +268,43 @@ async def test_reset_of_a_request_fails_at_once(server: Identity) -> None:
             await asyncio.wait_for(t.ask(), 2)
 
 
+@pytest.mark.parametrize("separate", [False, True])
+async def test_answer_with_an_unknown_critical_option_is_rejected_at_once(server: Identity, separate: bool) -> None:
+    # RFC 7252 §5.4.1: 2.05 with option 65529, which nobody knows.
+    def odd(peer: Peer, request: Message) -> Message:
+        if separate:
+            return Message(CON, 0x45, 7777, request.token, ((65529, b""),), b"not to be used")
+        return answer(request, 0x45, b"not to be used", (65529, b""))
+
+    async with talk(server, odd) as t:
+        with pytest.raises(ProtocolViolation, match=r"an unknown critical option \(65529\)"):
+            await t.ask()
+        assert len(requests(t.peer.messages)) == 1
+        rejected = [m for m in t.peer.messages if m.kind == RST]
+        assert [m.mid for m in rejected] == ([7777] if separate else [])
+
+
+@pytest.mark.parametrize("value", [b"\x00\x00\x00\x00\x05", b"\xff" * 5, b"\xff" * 250])
+async def test_max_age_over_four_bytes_is_no_max_age(server: Identity, value: bytes) -> None:
+    async with talk(server, status(0xA3, (MAX_AGE, value))) as t:
+        with pytest.raises(PeerBusy) as caught:
+            await t.ask()
+        assert caught.value.retry_after_s == 60  # RFC 7252 §5.10.5
+
+
+async def test_longest_max_age_is_a_time(server: Identity) -> None:
+    async with talk(server, status(0xA3, (MAX_AGE, b"\xff" * 4))) as t:
+        with pytest.raises(PeerBusy) as caught:
+            await t.ask()
+        assert caught.value.retry_after_s == 4294967295
+
+
+async def test_an_option_of_text_that_is_none_does_not_cost_the_answer(server: Identity) -> None:
+    async with talk(server, status(0x44, (8, b"\xff\xfe"), payload=b"read")) as t:  # 8 is Location-Path
+        assert await t.ask() == b"read"
+        assert len(requests(t.peer.messages)) == 1
+
+
 # -- separate responses ----------------------------------------------------------------------------------------------
 
 

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from OpenSSL import SSL
 
 from ipad_agent.errors import IpadError
-from ipad_agent.net.dtls import openssl_backend, openssl_client
+from ipad_agent.net.dtls import openssl_backend, openssl_client, openssl_context
 from ipad_agent.net.dtls.dtls_backend import DtlsClient, DtlsEvent, DtlsSettings, Ended, Established, Psk, Received
 from ipad_agent.net.dtls.openssl_backend import OpenSslBackend
 from ipad_agent.net.errors import BackendLacks, HandshakeFailed, Refusal, TrustRefused, Unreachable
@@ -231,13 +231,13 @@ def test_resumed_session_with_a_ca_anchor_is_judged_on_the_whole_chain() -> None
     root = issue("Root", ca=True)
     leaf = issue("S", issuer=issue("M", issuer=root, ca=True), dns=("eim.example.org",), send_issuer=True)
     backend, context, trust = OpenSslBackend(), server_context(leaf), Trust.certificate(root.der)
-    connect(backend, context, trust)
+    connect(backend, context, trust).client.close()
     assert established(connect(backend, context, trust)).resumed
 
 
 def test_changed_pin_means_a_full_handshake_and_a_refusal(server: Identity) -> None:
     backend, context = OpenSslBackend(), server_context(server)
-    connect(backend, context, Trust.spki(server.spki))
+    connect(backend, context, Trust.spki(server.spki)).client.close()
     changed = Trust.spki(issue("x").spki)
     assert not backend.has_session(settings(changed))
     wire = connect(backend, context, changed)
@@ -247,7 +247,7 @@ def test_changed_pin_means_a_full_handshake_and_a_refusal(server: Identity) -> N
 
 def test_resumed_session_is_refused_when_the_verdict_changed_under_it(server: Identity) -> None:
     backend, context, trust = OpenSslBackend(), server_context(server), Trust.spki(server.spki)
-    connect(backend, context, trust)
+    connect(backend, context, trust).client.close()
     # The worst case: the cache is asked for the old pin, but the judge knows the new one.
     wire = connect(backend, context, trust, judged=Trust.spki(issue("x").spki))
     assert isinstance(failure(wire), TrustRefused)
@@ -257,7 +257,7 @@ def test_resumed_session_is_refused_when_the_verdict_changed_under_it(server: Id
 
 def test_other_groups_or_another_eim_never_share_a_session(server: Identity) -> None:
     backend, context, trust = OpenSslBackend(), server_context(server), Trust.spki(server.spki)
-    connect(backend, context, trust)
+    connect(backend, context, trust).client.close()
     assert not backend.has_session(settings(trust, association="eim-2"))
     client = backend.client(settings(trust, groups="P-256"), judge_by(trust))
     wire = Wire(client, ServerSide(context))
@@ -267,13 +267,13 @@ def test_other_groups_or_another_eim_never_share_a_session(server: Identity) -> 
 
 def test_server_without_the_session_falls_back_to_a_full_handshake(server: Identity) -> None:
     backend, trust = OpenSslBackend(), Trust.spki(server.spki)
-    connect(backend, server_context(server), trust)
+    connect(backend, server_context(server), trust).client.close()
     assert not established(connect(backend, server_context(server), trust)).resumed
 
 
 def test_forgotten_association_is_not_resumed(server: Identity) -> None:
     backend, context, trust = OpenSslBackend(), server_context(server), Trust.spki(server.spki)
-    connect(backend, context, trust)
+    connect(backend, context, trust).client.close()
     backend.forget("eim-1")
     assert not established(connect(backend, context, trust)).resumed
 
@@ -300,7 +300,8 @@ def psk_wire(psk: Psk, context: SSL.Context, backend: OpenSslBackend | None = No
 def test_psk_with_ccm8_works_and_resumes() -> None:
     backend = OpenSslBackend()
     context = server_context(psk={PSK.identity: PSK.key}, suites=b"PSK-AES128-CCM8:@SECLEVEL=0")
-    assert established(psk_wire(PSK, context, backend)).cipher == "PSK-AES128-CCM8"
+    first = psk_wire(PSK, context, backend)
+    assert established(first).cipher == "PSK-AES128-CCM8"
     assert established(psk_wire(PSK, context, backend)).resumed
 
 
@@ -339,7 +340,7 @@ class Binding:
     def __getattr__(self, name: str) -> object:
         if name in self._missing:
             raise AttributeError(name)
-        return getattr(openssl_backend.SSL._lib, name)  # type: ignore[attr-defined]
+        return getattr(SSL._lib, name)  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(
@@ -353,7 +354,8 @@ class Binding:
 def test_library_that_lacks_what_is_needed_is_reported(
     monkeypatch: pytest.MonkeyPatch, missing: str, psk: Psk | None, words: str
 ) -> None:
-    monkeypatch.setattr(openssl_backend, "_LIB", Binding(missing))
+    monkeypatch.setattr(openssl_backend, "LIB", Binding(missing))
+    monkeypatch.setattr(openssl_context, "LIB", Binding(missing))
     with pytest.raises(BackendLacks, match=words):
         OpenSslBackend().client(settings(psk=psk), no_judge)
 
@@ -368,8 +370,8 @@ def test_library_that_cannot_tell_resumed_sessions_is_not_used(
 def test_library_that_cannot_choose_curves_serves_p256_but_no_special_choice(
     monkeypatch: pytest.MonkeyPatch, server: Identity
 ) -> None:
-    monkeypatch.setattr(openssl_backend, "_LIB", Binding("SSL_CTX_set1_curves_list"))
-    monkeypatch.setattr(openssl_backend, "_shared_libssl", lambda: None)
+    monkeypatch.setattr(openssl_context, "LIB", Binding("SSL_CTX_set1_curves_list"))
+    monkeypatch.setattr(openssl_context, "shared_libssl", lambda: None)
     assert established(connect(OpenSslBackend(), server_context(server), Trust.spki(server.spki)))
     with pytest.raises(BackendLacks, match="curves"):
         OpenSslBackend().client(settings(groups="brainpoolP256r1"), no_judge)
@@ -378,10 +380,10 @@ def test_library_that_cannot_choose_curves_serves_p256_but_no_special_choice(
 def test_foreign_copy_of_libssl_is_never_given_our_context(monkeypatch: pytest.MonkeyPatch) -> None:
     class Foreign(Binding):
         def DTLS_method(self) -> object:  # noqa: N802 - OpenSSL's name
-            return openssl_backend._FFI.cast("void *", 4096)
+            return openssl_context.FFI.cast("void *", 4096)
 
-    monkeypatch.setattr(openssl_backend, "_LIB", Foreign())
-    assert openssl_backend._shared_libssl() is None
+    monkeypatch.setattr(openssl_context, "LIB", Foreign())
+    assert openssl_context.shared_libssl() is None
 
 
 def test_unknown_curve_is_reported() -> None:

@@ -14,7 +14,8 @@ import pytest
 from ipad_agent.net.coap.coaps_carrier import CoapsCarrier
 from ipad_agent.net.coap.coaps_endpoint import CoapsEndpoint
 from ipad_agent.net.dtls.dtls_backend import Psk
-from ipad_agent.net.errors import HandshakeFailed, PeerStatus, TransferTimeout, TrustRefused
+from ipad_agent.net.errors import CertificateWanted, HandshakeFailed, PeerStatus, TransferTimeout, TrustRefused
+from ipad_agent.net.trust.client_certificate import ClientCertificate
 from ipad_agent.net.trust.pinned_trust import Trust
 
 from .certs import Identity, brainpool, issue
@@ -148,6 +149,27 @@ async def test_openssl_server_that_is_not_the_pinned_one_gets_no_byte(server: Id
             await carrier.exchange(b"hello", function="GetEimPackage")
         await process.says(b"DONE")
         assert b"gsma" not in process.output
+
+
+async def test_openssl_server_that_asks_for_a_certificate_is_told_about_and_shown_ours(
+    server: Identity, root: Identity, tmp_path: Path
+) -> None:
+    device = issue("device", issuer=root)
+    (tmp_path / "ca.pem").write_bytes(root.pem)
+    asks = ("-Verify", "1", "-verify_return_error", "-CAfile", str(tmp_path / "ca.pem"))
+    async with s_server(server, tmp_path, *asks) as (_, port):
+        with pytest.raises(CertificateWanted, match="asks for a client certificate and none is configured"):
+            await carrier_to(port, Trust.spki(server.spki)).exchange(b"hello", function="GetEimPackage")
+    own = ClientCertificate.from_pem(device.pem, device.key_pem, certificate_place="a", key_place="b")
+    async with s_server(server, tmp_path, *asks) as (process, port):
+        carrier = carrier_to(
+            port, Trust.spki(server.spki), ack_timeout_s=0.05, max_retransmit=0, client_certificate=own
+        )
+        with pytest.raises(TransferTimeout):
+            await carrier.exchange(b"hello", function="GetEimPackage")
+        await process.says(b"gsma")
+        assert b"CN = device" in process.output
+        await carrier.close()
 
 
 async def test_cookie_exchange_and_small_mtu_of_openssl_work(server: Identity, tmp_path: Path) -> None:

@@ -152,7 +152,9 @@ async def test_notification_reaches_a_server_under_the_cards_ci(folder: Path, cu
     known = ci("known", curve=curve)
     put(folder, "known.pem", known)
     async with Server(issue("smdp", issuer=known, dns=("localhost",)), no_content) as server:
-        link = SmdpConnector(SmdpSettings(ci_dir=folder)).connect(f"localhost:{server.port}", ci_pkids=[pkid(known)])
+        link = SmdpConnector(SmdpSettings(ci_dir=folder, allow_private_servers=True)).connect(
+            f"localhost:{server.port}", ci_pkids=[pkid(known)]
+        )
         await link.handle_notification(bytes.fromhex("3005bf2f020c00"))
         await link.close()
     # SGP.22 v2.5 §6.2: written by hand; the body is the notification in base64.
@@ -176,7 +178,7 @@ async def test_server_of_another_name_or_ci_hears_nothing(folder: Path) -> None:
         issue("smdp", issuer=ci("known"), dns=("localhost",)),
     ):
         async with Server(identity, no_content) as server:
-            settings = SmdpSettings(ci_dir=folder)
+            settings = SmdpSettings(ci_dir=folder, allow_private_servers=True)
             link = SmdpConnector(settings).connect(f"localhost:{server.port}", ci_pkids=[pkid(known)])
             with pytest.raises(TrustRefused):
                 await link.handle_notification(bytes.fromhex("3005bf2f020c00"))

@@ -16,6 +16,7 @@ from ipad_agent.codec.rsp.es9_messages import EventEntries, EventEntry
 from ipad_agent.codec.rsp.rsp_json import FunctionStatus
 from ipad_agent.errors import IpadError, NetworkError, Remedy, Side
 from ipad_agent.net import (
+    AddressForbidden,
     PeerBusy,
     PeerStatus,
     ProgressCallback,
@@ -304,6 +305,15 @@ async def test_untrusted_server_is_told_with_what_helps() -> None:
         await smdp.handle_notification(NOTIFICATION)
     assert caught.value.reason is Refusal.EXPIRED
     assert "ci_dir" in caught.value.hint
+
+
+async def test_address_that_is_forbidden_is_told_to_the_owner(caplog: pytest.LogCaptureFixture) -> None:
+    smdp, _ = link(AddressForbidden("smdp is not connected to: 10.0.0.1 leads to a private network"))
+    with caplog.at_level(logging.WARNING, "ipad_agent"), pytest.raises(AddressForbidden) as caught:
+        await smdp.handle_notification(NOTIFICATION)
+    assert "allow_private_servers" in caught.value.hint
+    (said,) = [record.getMessage() for record in caplog.records if getattr(record, "event").id == "IPA-3202"]  # noqa: B009 - typing
+    assert "10.0.0.1 leads to a private network" in said
 
 
 @pytest.mark.parametrize("trouble", [ProtocolViolation("x"), ResponseTooLarge("x")])

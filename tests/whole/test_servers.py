@@ -62,7 +62,7 @@ class Site:
 
     async def link(self, address: str | None = None) -> SmdpClient:
         info = await self.euicc.get_euicc_info1()
-        connector = SmdpConnector(SmdpSettings(ci_dir=self.folder), carrier=self.carrier)
+        connector = SmdpConnector(SmdpSettings(ci_dir=self.folder, allow_private_servers=True), carrier=self.carrier)
         return connector.connect(address or self.core.identity.address, ci_pkids=info.ci_pkids_for_verification)
 
     async def authenticated(self, link: SmdpClient, matching_id: str = MATCHING) -> tuple[bytes, AuthenticateClientOk]:

@@ -8,9 +8,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from ipad_agent.net import (
+    CertificateWanted,
     CoapsEndpoint,
     HandshakeFailed,
     HttpsEndpoint,
@@ -23,8 +24,12 @@ from ipad_agent.net.dns_lookup import Address
 from ipad_agent.net.dtls.dtls_backend import DtlsSettings
 from ipad_agent.net.trust.certificate_chain import Verdict, judge
 
+if TYPE_CHECKING:
+    from ipad_agent.net.https.https_connection import HttpsConnection
+
 _LAST_WORDS_S: Final = 0.5
 """DTLS has this deadline itself and says more about it."""
+_VERDICT_S: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +87,7 @@ async def _dtls(endpoint: CoapsEndpoint, address: Address, now_s: float, limit_s
         mtu_bytes=endpoint.mtu_bytes,
         handshake_timeout_s=limit_s,
         flight_timeout_s=endpoint.flight_timeout_s,
+        client_certificate=endpoint.client_certificate,
     )
     client = OpenSslBackend().client(settings, lambda chain: _judged(endpoint, chain, now_s))
     association, established = await Association.open(
@@ -92,26 +98,10 @@ async def _dtls(endpoint: CoapsEndpoint, address: Address, now_s: float, limit_s
 
 
 async def _tls(endpoint: HttpsEndpoint, address: Address, now_s: float) -> tuple[str, Verdict]:
-    """Python before 3.15 offers either the usual curves or brainpool, so both are tried, as the agent does."""
-    from ipad_agent.net.https.tls_client import ALL_CURVES
-
-    try:
-        return await _tls_with(endpoint, address, now_s, brainpool=False)
-    except HandshakeFailed:
-        if ALL_CURVES:
-            raise
-        try:
-            return await _tls_with(endpoint, address, now_s, brainpool=True)
-        except HandshakeFailed:
-            pass  # the first reason says more
-        raise
-
-
-async def _tls_with(endpoint: HttpsEndpoint, address: Address, now_s: float, *, brainpool: bool) -> tuple[str, Verdict]:
     from ipad_agent.net.https.https_connection import HttpsConnection, Progress
     from ipad_agent.net.https.tls_client import TlsClient
 
-    client = TlsClient(endpoint.server_name, brainpool=brainpool)
+    client = TlsClient(endpoint.server_name, client_certificate=endpoint.client_certificate)
     connection, verdict = await HttpsConnection.open(
         address,
         client,
@@ -122,8 +112,25 @@ async def _tls_with(endpoint: HttpsEndpoint, address: Address, now_s: float, *, 
         silence_s=endpoint.connect_timeout_s,
     )
     description = client.description
-    await connection.close()
+    try:
+        if client.certificate_owed:
+            await _hear_verdict(connection)
+    finally:
+        await connection.close()
     return description, verdict
+
+
+async def _hear_verdict(connection: HttpsConnection) -> None:
+    """In TLS 1.3 a server that had asked for our certificate says only after the handshake that it cannot go without.
+
+    Raises ``CertificateWanted`` when it does so within a second.
+    """
+    loop = asyncio.get_running_loop()
+    until_s = loop.time() + _VERDICT_S
+    while loop.time() < until_s:
+        if not await connection.still_open():
+            raise CertificateWanted("the server closed the connection after the handshake", shown=False)
+        await asyncio.sleep(_VERDICT_S / 20)
 
 
 def _judged(endpoint: CoapsEndpoint | HttpsEndpoint, chain: Sequence[bytes], now_s: float) -> Verdict:

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Final
 
 from ipad_agent import config as configuration
-from ipad_agent.config import SecretError, SecretFile
+from ipad_agent.config import EimConfig, SecretError, SecretFile
 from ipad_agent.doctor.doctor_items import Item, Layer
 from ipad_agent.doctor.examination_facts import Seen
 from ipad_agent.doctor.examined_rooms import DoctorParts
-from ipad_agent.net import clock_is_plausible
+from ipad_agent.errors import ConfigError
+from ipad_agent.net import ClientCertificate, clock_is_plausible
 
 LEAST_FREE_BYTES: Final = 1 << 20
 LEAST_FREE_FILES: Final = 8
@@ -99,6 +100,7 @@ async def permissions(parts: DoctorParts, _: Seen) -> list[Item]:
     for eim in parts.config.eim:
         if eim.psk_key_file is not None:
             found += _secret(f"psk_key_file of {eim.id}", eim.psk_key_file, key=True)
+        found += _own_certificate(eim)
     return found or [Item(Layer.PERMISSIONS, True, "Port and secret files can be used.")]
 
 
@@ -113,6 +115,24 @@ def _secret(place: str, file: SecretFile, *, key: bool) -> list[Item]:
             file.read_text()
     except SecretError as error:
         return [Item(Layer.PERMISSIONS, False, f"{place}: {error.message}.", "Correct the file, its owner or mode.")]
+    return []
+
+
+def _own_certificate(eim: EimConfig) -> list[Item]:
+    """Whether what this device would show to the eIM can be used."""
+    certificate, key = eim.client_certificate, eim.client_key_file
+    if certificate is None or key is None:
+        return []
+    if certificate.resolve() is None or key.resolve() is None:
+        sentence = f"client_certificate of {eim.id} is only there for the service; it was not checked."
+        return [Item(Layer.PERMISSIONS, None, sentence)]
+    try:
+        ClientCertificate.from_pem(
+            certificate.read_pem(public=True), key.read_pem(), certificate_place=certificate.path, key_place=key.path
+        )
+    except ConfigError as error:
+        sentence = f"client_certificate of {eim.id}: {error.message}."
+        return [Item(Layer.PERMISSIONS, False, sentence, "Correct the files, their owner or mode.")]
     return []
 
 

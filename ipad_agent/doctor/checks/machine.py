@@ -1,13 +1,12 @@
 """What the doctor wants to know of the machine, each as one question, so that a test can be another machine.
 
-The DTLS library is loaded when it is asked for: an agent that speaks HTTPS only has not loaded it.
+The TLS library is loaded when it is asked for: an agent that has not polled yet has not loaded it.
 """
 
 from __future__ import annotations
 
 import grp
 import os
-import ssl
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +27,6 @@ SUITES: Final = (
 )
 """What eIMs ask for: the first two are those of SGP.32 v1.2 §2.6.3, the last is what constrained servers offer."""
 HTTPS_SUITES: Final = SUITES[:2]
-_STDLIB_CURVES: Final = {"P-256": "prime256v1", "brainpoolP256r1": "brainpoolP256r1"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,11 +94,11 @@ class Machine:
             _lacking_in_dtls(),
             _lacking_in_tls(),
             _no_psk() if psk else None,
-            f"{_dtls_version()}, {ssl.OPENSSL_VERSION}",
+            _library_version(),
         )
 
 
-def _dtls_version() -> str:
+def _library_version() -> str:
     from OpenSSL import SSL
 
     return SSL.OpenSSL_version(SSL.OPENSSL_VERSION).decode("ascii", "replace")
@@ -111,8 +109,6 @@ def _refuse(_: object) -> Verdict:
 
 
 def _lacking_in_dtls() -> tuple[str, ...]:
-    from OpenSSL import SSL
-
     from ipad_agent.net import OpenSslBackend
 
     missing = []
@@ -121,35 +117,40 @@ def _lacking_in_dtls() -> tuple[str, ...]:
             OpenSslBackend().client(DtlsSettings("doctor", "", groups=curve), _refuse)
         except BackendLacks:
             missing.append(curve)
-    for suite in SUITES:
-        context = SSL.Context(SSL.DTLS_METHOD)
+    return (*missing, *_unknown_suites(SUITES, level=0))
+
+
+def _lacking_in_tls() -> tuple[str, ...]:
+    from OpenSSL import SSL
+
+    from ipad_agent.net.dtls.openssl_context import set_groups
+
+    missing = []
+    for curve in CURVES:
         try:
-            context.set_cipher_list(f"{suite}:@SECLEVEL=0".encode())
+            known = set_groups(SSL.Context(SSL.TLS_METHOD), curve) or not curve.startswith("brainpool")
+        except BackendLacks:
+            known = False
+        if not known:
+            missing.append(curve)
+    return (*missing, *_unknown_suites(HTTPS_SUITES, level=2))
+
+
+def _unknown_suites(suites: tuple[str, ...], *, level: int) -> list[str]:
+    """Those that the library does not offer at this security level; TLS and DTLS 1.2 have the same ones."""
+    from OpenSSL import SSL
+
+    unknown = []
+    for suite in suites:
+        context = SSL.Context(SSL.TLS_METHOD)
+        try:
+            context.set_cipher_list(f"{suite}:@SECLEVEL={level}".encode())
             known = SSL.Connection(context, None).get_cipher_list()
         except SSL.Error:
             known = []
         if suite not in known:
-            missing.append(suite)
-    return tuple(missing)
-
-
-def _lacking_in_tls() -> tuple[str, ...]:
-    missing = []
-    for curve in CURVES:
-        try:
-            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).set_ecdh_curve(_STDLIB_CURVES[curve])
-        except (ValueError, ssl.SSLError):
-            missing.append(curve)
-    for suite in HTTPS_SUITES:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        try:
-            context.set_ciphers(suite)
-            known = {found["name"] for found in context.get_ciphers()}
-        except ssl.SSLError:
-            known = set()
-        if suite not in known:
-            missing.append(suite)
-    return tuple(missing)
+            unknown.append(suite)
+    return unknown
 
 
 def _no_psk() -> str | None:

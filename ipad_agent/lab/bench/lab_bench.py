@@ -41,6 +41,7 @@ from .agent_process import AgentProcess
 from .agent_toml import Table, merged, to_toml
 from .boot_simulation import PowerSupply
 from .card_slot import CardSlot
+from .device_certificate import DeviceCertificate
 from .impaired_network import ImpairedLink, Impairments, UdpProxy
 from .rsp_servers_on_bench import RspOptions, RspSite
 from .second_eim import CARRIERS, EimSite, EimSpot
@@ -64,6 +65,8 @@ class BenchOptions:
     ``carrier`` is how the eIM is reached: ``coaps``, ``https`` or ``both``, on the card as in the agent's
     configuration; CoAP is served in any case. ``https`` is what its HTTPS side insists on, ``https_tls`` another
     certificate for it (``rsa``, ``expired``, ``foreign``, ``not-yet-valid``), ``binding`` what the agent shall speak.
+    ``client_certificate`` is whether the eIM asks for a certificate of the device in either handshake: ``no``, or
+    ``required``, which must then be issued by the bench's own CA; the agent's configuration names one that is.
     ``rsp`` puts an SM-DP+ and an SM-DS on the bench and a relay into the eIM.
 
     ``more_eims`` are further eIMs, with keys, ports and carriers of their own; those that are ``on_card`` get there the
@@ -97,6 +100,7 @@ class BenchOptions:
     binding: str = "asn1"
     https: FrontSettings = field(default_factory=FrontSettings)
     https_tls: str = ""
+    client_certificate: str = "no"
     http: HttpSettings = field(default_factory=HttpSettings)
     rsp: RspOptions | None = None
     more_eims: Sequence[EimSpot] = ()
@@ -118,6 +122,8 @@ class BenchOptions:
             raise BenchError(f"tls is self, issued or psk, not {self.tls!r}")
         if self.carrier not in CARRIERS:
             raise BenchError(f"carrier is {', '.join(CARRIERS)}, not {self.carrier!r}")
+        if self.client_certificate not in ("no", "required"):
+            raise BenchError(f"client_certificate is no or required, not {self.client_certificate!r}")
         if self.tls == "psk" and self.carrier != "coaps":
             raise BenchError("HTTPS has no pre-shared keys: tls must be self or issued")
 
@@ -303,6 +309,9 @@ class Bench:
         if options.tls == "psk":
             key = self._psk_key()
             dtls = DtlsSettings(identity=None, psk={PSK_IDENTITY.encode(): key})
+        if options.client_certificate == "required":
+            anchors = (self.device_certificate.issuer,)
+            dtls = replace(dtls, client_certificate="required", client_anchors=anchors)
         self.server = CoapsServer(self.eim, dtls=replace(dtls, **options.dtls), coap=options.coap)
         await self._stack.enter_async_context(self.server)
         link = ImpairedLink(options.seed, up=options.up, down=options.down, tap_size=options.tap_size)
@@ -338,7 +347,9 @@ class Bench:
         options = self.options
         chain = self.https_chain()
         listen = HttpsPort(http=options.http)
-        self.https_server = HttpsServer(self.eim, TlsSettings(chain[0], chain[1:]), options.https, listen)
+        client_ca = self.device_certificate.issuer_pem if options.client_certificate == "required" else None
+        tls = TlsSettings(chain[0], chain[1:], client_ca=client_ca)
+        self.https_server = HttpsServer(self.eim, tls, options.https, listen)
         await self._stack.enter_async_context(self.https_server)
         self.https_gate = TcpGate(("127.0.0.1", self.https_server.port), port=options.https_port)
         await self._stack.enter_async_context(self.https_gate)
@@ -349,6 +360,11 @@ class Bench:
         name = f"eim-tls-{options.tls}"
         leaf = self.pki.variant(name, options.https_tls) if options.https_tls else self.pki[name]
         return [leaf] if options.tls == "self" else [leaf, self.pki["eim-ca"]]
+
+    @property
+    def device_certificate(self) -> DeviceCertificate:
+        """What the device shows to an eIM that asks for it; made when first wanted."""
+        return DeviceCertificate.in_folder(self.folder)
 
     def _associate(self, *configurations: bytes) -> None:
         """What a factory does: AddInitialEim without a modem."""
@@ -441,6 +457,9 @@ class Bench:
         eim: dict[str, Any] = {"id": self.identity.eim_id, "host": host, "port": port}
         if self.options.tls == "psk":
             eim |= {"psk_identity": PSK_IDENTITY, "psk_key_file": self.folder / "psk.key"}
+        if self.options.client_certificate == "required":
+            own = self.device_certificate
+            eim |= {"client_certificate": own.certificate_path, "client_key_file": own.key_path}
         if self.https_gate is not None:
             eim["https_port"] = self.https_gate.port
             if self.options.carrier == "https":
@@ -448,6 +467,7 @@ class Bench:
         if self.options.binding != "asn1":
             eim["binding"] = self.options.binding
         if self._rsp is not None:
+            base["download"] = {"allow_private_servers": True}  # they are on this machine
             base["trust"] = {"ci_dir": self._rsp.write_ci(self.folder / "ci")}
         tables = merged(base, {name: table for name, table in self.options.config.items() if name != "eim"})
         eim |= dict(self.options.config.get("eim", {}))

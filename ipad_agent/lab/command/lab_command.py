@@ -59,6 +59,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> argparse._SubParsersAction
     up.add_argument("--pki", type=Path, metavar="DIR", help="keys and certificates to use, with a manifest.json")
     up.add_argument("--tls", choices=("self", "issued", "psk"), default="self", help="how the eIM is authenticated")
     up.add_argument(
+        "--client-certificate",
+        choices=("no", "required"),
+        default="no",
+        help="whether the eIM asks for a certificate of the device",
+    )
+    up.add_argument(
         "--provision", choices=("agent", "card", "none"), default="agent", help="who tells the card its eIM"
     )
 
@@ -185,6 +191,7 @@ async def _up(args: argparse.Namespace) -> int:
         baud=args.baud,
         curve=args.curve,
         tls=args.tls,
+        client_certificate=args.client_certificate,
         provision=args.provision,
         port=args.eim_port,
         https_port=args.https_port,
@@ -240,7 +247,8 @@ def describe(bench: Bench) -> dict[str, Any]:
         facts["pin"] = hashlib.sha256(bench.identity.tls.spki_der).hexdigest()
         anchor = bench.pki["eim-ca"].cert_path if bench.options.tls == "issued" else entry.cert_path
         url = uri.replace("127.0.0.1", "localhost")
-        client = f"coap-client-openssl -m post -R {anchor} -f - {url}"
+        own = _own_certificate(bench, "-c", "-j")
+        client = f"coap-client-openssl -m post -R {anchor} {own}-f - {url}"
         facts["stranger"] = f"printf {poll} | xxd -r -p | {client}"
         if bench.https_gate is not None:
             facts |= _describe_https(bench, poll)
@@ -254,12 +262,21 @@ def _describe_https(bench: Bench, poll: str) -> dict[str, Any]:
     port = 0 if bench.https_gate is None else bench.https_gate.port
     url = f"https://localhost:{port}/gsma/rsp2/asn1"
     headers = "-H 'Content-Type: application/x-gsma-rsp-asn1' -H 'X-Admin-Protocol: gsma/rsp/v2.1.0'"
-    client = f"curl -s --cacert {chain[-1].cert_path} {headers} --data-binary @- {url}"
+    own = _own_certificate(bench, "--cert", "--key")
+    client = f"curl -s --cacert {chain[-1].cert_path} {own}{headers} --data-binary @- {url}"
     return {
         "https": url,
         "httpsCertificate": str(chain[0].cert_path),
         "httpsStranger": f"printf {poll} | xxd -r -p | {client} | xxd",
     }
+
+
+def _own_certificate(bench: Bench, certificate: str, key: str) -> str:
+    """The options of a client by which it shows the device's certificate, where the eIM asks for one."""
+    if bench.options.client_certificate == "no":
+        return ""
+    own = bench.device_certificate
+    return f"{certificate} {own.certificate_path} {key} {own.key_path} "
 
 
 def _describe_rsp(bench: Bench) -> dict[str, Any]:

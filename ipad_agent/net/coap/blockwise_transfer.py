@@ -77,6 +77,7 @@ class Adaptation(Enum):
     SHRUNK = "smaller blocks"
     RESTARTED = "restarted"
     NO_CONTINUE = "no 2.31"
+    SOME_ETAGS = "ETag on some blocks"
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,11 +239,14 @@ class Transfer:
         if len(response.payload) > block.size_bytes or (block.more and len(response.payload) < block.size_bytes):
             raise ProtocolViolation(f"a block of {block.size_bytes} bytes has {len(response.payload)}")
         if have and response.etag != self._etag:
-            if not self._restarts_left:
-                raise ProtocolViolation("the answer keeps changing while it is fetched")
-            self._restart("its answer changed")
-            return None
-        self._etag = response.etag
+            if response.etag is not None and self._etag is not None:
+                if not self._restarts_left:
+                    raise ProtocolViolation("the answer keeps changing while it is fetched")
+                self._restart("its answer changed")
+                return None
+            # RFC 7959 §2.4 has us compare the tags that are there; a block without one says nothing.
+            self._adapt(Adaptation.SOME_ETAGS, f"byte {have}")
+        self._etag = self._etag if response.etag is None else response.etag
         self._check_size(max(have + len(response.payload) + block.more, response.size2 or 0))
         self._collected += response.payload
         if not block.more:

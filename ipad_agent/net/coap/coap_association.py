@@ -32,11 +32,12 @@ from ipad_agent.net.carrier import Traffic
 from ipad_agent.net.dtls.dtls_backend import DtlsClient, DtlsEvent, Ended, Established, Received
 from ipad_agent.net.errors import HandshakeFailed, ProtocolViolation, TransferTimeout, Unreachable
 
+from . import coap_options
 from .blockwise_transfer import Block, BlockRequest, BlockResponse
+from .coap_options import ResponseOptions
 
 _ECHO = OptionNumber(252)
 _REQUEST_TAG = OptionNumber(292)
-_SIZE2 = OptionNumber(28)
 _REMEMBERED_ANSWERS = 16
 
 # What aiocoap raises on messages that are none.
@@ -139,6 +140,7 @@ class Association(asyncio.DatagramProtocol):
         self._failed: asyncio.Future[IpadError] | None = None
         self._request_mid: int | None = None  # of our request, as long as it is not acknowledged
         self._request_token: bytes | None = None
+        self._options = ResponseOptions()  # of the response to our request
         self._last_sent_mid: int | None = None
         self._answered: deque[tuple[int, bytes]] = deque(maxlen=_REMEMBERED_ANSWERS)
 
@@ -212,7 +214,7 @@ class Association(asyncio.DatagramProtocol):
             await asyncio.wait({pending, self._failed}, return_when=asyncio.FIRST_COMPLETED)
             if self._failed.done():
                 raise self._failed.result()
-            return _read_response(pending.result())
+            return _read_response(pending.result(), self._options)
         except coap_error.ConRetransmitsExceeded:
             raise PeerSilent("the server does not acknowledge the request") from None
         except coap_error.Error as error:
@@ -359,13 +361,16 @@ class Association(asyncio.DatagramProtocol):
                 self._send_empty(Type.RST, mid)
             return
         try:
-            message = aiocoap.Message.decode(data, remote=self._remote)
+            options, payload = coap_options.split(data)
+            # The library sees no option: it has no use for any, and must not stumble over one.
+            bare = data[: 4 + (data[0] & 0x0F)] + (b"\xff" + payload if payload else b"")
+            message = aiocoap.Message.decode(bare, remote=self._remote)
         except _UNPARSABLE as error:
             self._note_noise(f"a CoAP message that cannot be read ({type(error).__name__})")
             if kind is Type.CON:
                 self._send_empty(Type.RST, mid)
             return
-        self._take_response(message, kind, mid)
+        self._take_response(message, coap_options.understood(options), kind, mid)
 
     def _take_empty(self, kind: Type, mid: int) -> None:
         if kind is Type.CON:
@@ -376,16 +381,25 @@ class Association(asyncio.DatagramProtocol):
             self._stop_retransmission()
             self._fail(ProtocolViolation("the server rejected the request with a Reset"))
 
-    def _take_response(self, message: Any, kind: Type, mid: int) -> None:
+    def _take_response(self, message: Any, options: ResponseOptions, kind: Type, mid: int) -> None:
         if bytes(message.token) != self._request_token or (kind is Type.ACK and mid != self._last_sent_mid):
             self._note_noise("an answer to nothing that was asked")
             if kind is Type.CON:
                 self._send_empty(Type.RST, mid)
             return
+        if options.refused is not None:
+            # RFC 7252 §5.4.1: rejected, as if it were no answer. Asking again would bring the same one.
+            if kind is Type.CON:
+                self._send_empty(Type.RST, mid)
+            self._request_token = None
+            self._stop_retransmission()
+            self._fail(ProtocolViolation(f"the server's answer has {options.refused}"))
+            return
         if kind is Type.CON:
             self._send_empty(Type.ACK, mid)
             self._answered.append((mid, bytes(message.token)))
         self._request_token = None
+        self._options = options
         message.mtype = Type.NON  # whatever had to be acknowledged is; aiocoap is only to deliver it
         self._messages.dispatch_message(message)
 
@@ -414,29 +428,14 @@ def _option_value(block: Block | None) -> tuple[int, bool, int] | None:
     return None if block is None else (block.number, block.more, block.size_exp)
 
 
-def _read_response(message: Any) -> BlockResponse:
-    options = message.opt
+def _read_response(message: Any, options: ResponseOptions) -> BlockResponse:
     return BlockResponse(
         code=int(message.code),
         payload=bytes(message.payload),
-        block1=_block(options.block1),
-        block2=_block(options.block2),
-        max_age_s=options.max_age,
-        echo=_opaque(options, _ECHO),
-        etag=_opaque(options, OptionNumber.ETAG),
-        size2=_uint(options, _SIZE2),
+        block1=options.block1,
+        block2=options.block2,
+        max_age_s=options.max_age_s,
+        echo=options.echo,
+        etag=options.etag,
+        size2=options.size2,
     )
-
-
-def _block(value: Any) -> Block | None:
-    return None if value is None else Block(value.block_number, value.more, value.size_exponent)
-
-
-def _opaque(options: Options, number: OptionNumber) -> bytes | None:
-    found = options.get_option(number)
-    return found[0].encode() if found else None
-
-
-def _uint(options: Options, number: OptionNumber) -> int | None:
-    found = _opaque(options, number)
-    return None if found is None else int.from_bytes(found, "big")

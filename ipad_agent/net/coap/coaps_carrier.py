@@ -159,6 +159,8 @@ class CoapsCarrier:
                 events.SMALLER_BLOCKS.emit(host=host, size_bytes=16 << size_exp)
             case Adaptation.RESTARTED:
                 events.TRANSFER_RESTARTED.emit(host=host, problem=reason)
+            case Adaptation.SOME_ETAGS:
+                events.SOME_ETAGS.emit(host=host, place=reason)
             case Adaptation.NO_CONTINUE:
                 events.CONTINUE_WITHOUT_231.emit(host=host, code=reason)
 
@@ -199,6 +201,7 @@ class CoapsCarrier:
             mtu_bytes=endpoint.mtu_bytes,
             handshake_timeout_s=timeout_s,
             flight_timeout_s=endpoint.flight_timeout_s,
+            client_certificate=endpoint.client_certificate,
         )
 
     def _judge(self, certificates: Sequence[bytes]) -> Verdict:
@@ -228,4 +231,6 @@ def _fingerprint(endpoint: CoapsEndpoint) -> str:
     digest = hashlib.sha256(f"{endpoint.trust.fingerprint} {endpoint.verify_name or endpoint.host}".encode())
     if endpoint.psk is not None:
         digest.update(hashlib.sha256(endpoint.psk.identity).digest() + hashlib.sha256(endpoint.psk.key).digest())
+    if endpoint.client_certificate is not None:
+        digest.update(endpoint.client_certificate.fingerprint.encode())
     return digest.hexdigest()

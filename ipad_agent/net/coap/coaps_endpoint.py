@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from ipad_agent.errors import ConfigError
 from ipad_agent.net.dtls.dtls_backend import DEFAULT_GROUPS, Psk
 from ipad_agent.net.host_address import is_address, path_for
+from ipad_agent.net.trust.client_certificate import ClientCertificate
 from ipad_agent.net.trust.pinned_trust import Pinned, Trust
 
 from .blockwise_transfer import MAX_SIZE_EXP
@@ -24,6 +25,7 @@ class CoapsEndpoint:
     16..1024 bytes. After ``nat_timeout_s`` without traffic a fresh socket and an abbreviated handshake are used,
     for the NAT on the way has forgotten the old port by then. ``exchange_timeout_s`` is for one whole exchange, with
     name, handshake, every block and every repetition: a large package over a bad link takes minutes.
+    ``client_certificate`` is shown to a server that asks for one.
     """
 
     host: str
@@ -46,6 +48,7 @@ class CoapsEndpoint:
     nat_timeout_s: float = 25.0
     mtu_bytes: int = 1200
     groups: str = DEFAULT_GROUPS
+    client_certificate: ClientCertificate | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         def check(good: bool, name: str, problem: str, allowed: str) -> None:

@@ -13,6 +13,7 @@ from typing import Protocol
 
 from ipad_agent.errors import IpadError
 from ipad_agent.net.trust.certificate_chain import Verdict
+from ipad_agent.net.trust.client_certificate import ClientCertificate
 
 DEFAULT_GROUPS = "P-256:brainpoolP256r1:P-384:brainpoolP384r1:X25519"
 
@@ -43,6 +44,7 @@ class DtlsSettings:
     ``association`` and ``fingerprint`` name whose session this is (eIM, trust): a session is only ever resumed
     for the same pair. ``flight_timeout_s`` is the first wait for an answer to a flight, doubled each time
     (RFC 6347 §4.2.4.1; RFC 7925 §11 advises 9 s for NB-IoT); the OpenSSL backend takes 1 s or more.
+    ``client_certificate`` is shown to a server that asks for one.
     """
 
     association: str
@@ -54,6 +56,7 @@ class DtlsSettings:
     handshake_timeout_s: float = 60.0
     flight_timeout_s: float = 1.0
     session_lifetime_s: float = 30 * 86400.0
+    client_certificate: ClientCertificate | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,14 +1,7 @@
-"""DTLS 1.2 with pyOpenSSL and memory BIOs.
-
-The parts of the binding that pyOpenSSL does not wrap (curves, signatures, PSK, the resumed flag) are looked up by
-name and their absence is reported in a sentence; nothing falls back to something weaker.
-"""
+"""DTLS 1.2 with pyOpenSSL and memory BIOs; see openssl_context.py for what TLS has in common with it."""
 
 from __future__ import annotations
 
-import ctypes
-import os
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,9 +12,7 @@ from ipad_agent.net.errors import BackendLacks
 
 from .dtls_backend import DEFAULT_GROUPS, DtlsClient, DtlsSettings, Judge, Psk
 from .openssl_client import OpenSslClient
-
-_LIB: Any = SSL._lib  # type: ignore[attr-defined]  # the binding below pyOpenSSL, see the module's first words
-_FFI: Any = SSL._ffi  # type: ignore[attr-defined]
+from .openssl_context import FFI, LIB, hear, set_groups, set_signatures, use_client_certificate
 
 _DTLS_1_2 = 0xFEFD
 
@@ -41,7 +32,6 @@ _SIGNATURES = (
     b"ECDSA+SHA256:ECDSA+SHA384:ECDSA+SHA512:RSA-PSS+SHA256:RSA-PSS+SHA384:RSA-PSS+SHA512:"
     b"RSA+SHA256:RSA+SHA384:RSA+SHA512:ed25519"
 )
-_SET_GROUPS_LIST = 92  # SSL_CTRL_SET_GROUPS_LIST of OpenSSL's ssl.h
 _MAX_SESSIONS = 16
 
 
@@ -96,79 +86,39 @@ def _context(settings: DtlsSettings) -> SSL.Context:
     # Every chain passes here and is judged by ``Judge`` once the handshake is complete; see chain.py for why.
     context.set_verify(SSL.VERIFY_PEER, lambda *_: True)
     context.set_timeout(int(settings.session_lifetime_s))
-    context.set_info_callback(_note_alert)
+    context.set_info_callback(hear)
     _set_curves(context, settings.groups)
-    _set_signatures(context)
+    set_signatures(context, _SIGNATURES)
+    if settings.client_certificate is not None:
+        use_client_certificate(context, settings.client_certificate)
     if settings.psk is not None:
         _set_psk(context, settings.psk)
     return context
 
 
 def _set_curves(context: SSL.Context, groups: str) -> None:
-    """Without this, OpenSSL offers no brainpool curve in DTLS 1.2."""
-    names = groups.encode("ascii")
-    setter = getattr(_LIB, "SSL_CTX_set1_curves_list", None)
-    if setter is not None:
-        good = setter(context._context, names) == 1
-    else:  # an older binding
-        library = _shared_libssl()
-        if library is None and groups == DEFAULT_GROUPS:
-            events.NO_BRAINPOOL.emit()
-            return
-        if library is None:
+    if not set_groups(context, groups):
+        if groups != DEFAULT_GROUPS:
             raise BackendLacks("this build of cryptography cannot choose curves")
-        pointer = int(_FFI.cast("uintptr_t", context._context))
-        good = library.SSL_CTX_ctrl(ctypes.c_void_p(pointer), _SET_GROUPS_LIST, ctypes.c_long(0), names) == 1
-    if not good:
-        raise BackendLacks(f"the TLS library does not know all of these curves: {groups}")
-
-
-def _shared_libssl() -> ctypes.CDLL | None:
-    """The libssl that the binding uses, if it is a shared one, as in Linux distributions.
-
-    A wheel brings its own copy, beside the one that Python's ssl module has loaded; the address of a table inside
-    tells the two apart, and the wrong one must never see our context.
-    """
-    try:
-        library = ctypes.CDLL("libssl.so.3", mode=os.RTLD_NOLOAD | os.RTLD_NOW)
-    except OSError:
-        return None
-    library.DTLS_method.restype = ctypes.c_void_p
-    if library.DTLS_method() != int(_FFI.cast("uintptr_t", _LIB.DTLS_method())):
-        return None
-    library.SSL_CTX_ctrl.restype = ctypes.c_long
-    return library
-
-
-def _set_signatures(context: SSL.Context) -> None:
-    setter = getattr(_LIB, "SSL_CTX_set1_sigalgs_list", None)
-    if setter is None or setter(context._context, _SIGNATURES) != 1:
-        raise BackendLacks("this build of cryptography cannot choose signature algorithms")
+        events.NO_BRAINPOOL.emit()
 
 
 def _set_psk(context: SSL.Context, psk: Psk) -> None:
-    setter = getattr(_LIB, "SSL_CTX_set_psk_client_callback", None)
-    if setter is None or not getattr(_LIB, "Cryptography_HAS_PSK", 0):
+    setter = getattr(LIB, "SSL_CTX_set_psk_client_callback", None)
+    if setter is None or not getattr(LIB, "Cryptography_HAS_PSK", 0):
         raise BackendLacks("this build of pyOpenSSL and cryptography has no pre-shared keys")
 
     def answer(_ssl: Any, _hint: Any, identity: Any, identity_size: int, key: Any, key_size: int) -> int:
         if len(psk.identity) >= identity_size or len(psk.key) > key_size:
             return 0
-        _FFI.memmove(identity, psk.identity + b"\0", len(psk.identity) + 1)
-        _FFI.memmove(key, psk.key, len(psk.key))
+        FFI.memmove(identity, psk.identity + b"\0", len(psk.identity) + 1)
+        FFI.memmove(key, psk.key, len(psk.key))
         return len(psk.key)
 
     signature = "unsigned int (SSL *, const char *, char *, unsigned int, unsigned char *, unsigned int)"
     try:
-        callback = _FFI.callback(signature, answer)
+        callback = FFI.callback(signature, answer)
     except (MemoryError, SystemError) as error:  # hardened kernels forbid the writable code page it needs
         raise BackendLacks(f"pre-shared keys need a callback that this system forbids: {error}") from None
     setter(context._context, callback)
     context.set_app_data(callback)  # C keeps only a pointer: the callback must live as long as the context
-
-
-def _note_alert(connection: SSL.Connection, where: int, value: int) -> None:
-    if where == SSL.SSL_CB_READ_ALERT:
-        note: Callable[[int, int], None] | None = connection.get_app_data()
-        if note is not None:
-            note(value >> 8, value & 0xFF)

@@ -9,16 +9,23 @@ from typing import Any
 from OpenSSL import SSL, crypto
 
 from ipad_agent.errors import IpadError
-from ipad_agent.net.errors import BackendLacks, HandshakeFailed, ProtocolViolation, Refusal, TrustRefused, Unreachable
+from ipad_agent.net.errors import (
+    BackendLacks,
+    CertificateWanted,
+    HandshakeFailed,
+    ProtocolViolation,
+    Refusal,
+    TrustRefused,
+    Unreachable,
+)
 from ipad_agent.net.trust.certificate_chain import Verdict
 
 from . import dtls_records, tls_alerts
 from .dtls_backend import DtlsEvent, DtlsSettings, Ended, Established, Judge, Received
+from .openssl_context import Heard, words
 
 _LIB: Any = SSL._lib  # type: ignore[attr-defined]  # only for the flag that a session was resumed
 
-_FATAL = 2
-_CLOSE_NOTIFY = 0
 _BUFFER_BYTES = 65536  # above the largest record, so that a datagram is read in one piece
 _OPENSSL_FIRST_TIMER_S = 1.0
 
@@ -51,14 +58,14 @@ class OpenSslClient:
         self._give_up_at = 0.0
         self._flight_at: float | None = None
         self._heard = False
-        self._alert: int | None = None
+        self._told = Heard()
         self.retransmissions = 0
         connection.set_ciphertext_mtu(settings.mtu_bytes)
         if settings.server_name is not None:
             connection.set_tlsext_host_name(settings.server_name.encode("ascii"))
         if session is not None:
             connection.set_session(session)
-        connection.set_app_data(self._on_alert)
+        connection.set_app_data(self._told)
         connection.set_connect_state()
 
     def start(self, now_s: float) -> list[DtlsEvent]:
@@ -83,7 +90,7 @@ class OpenSslClient:
         try:
             self._connection.send(data)
         except SSL.Error as error:
-            raise HandshakeFailed(f"the session can send no more: {_words(error)}") from None
+            raise HandshakeFailed(f"the session can send no more: {words(error)}") from None
         self._drain()
 
     def timeout_at(self) -> float | None:
@@ -95,8 +102,11 @@ class OpenSslClient:
         if self._state is _State.HANDSHAKING and now_s >= self._give_up_at:
             limit = f"within {self._settings.handshake_timeout_s:g} s"
             if self._heard:
+                sentence = f"the DTLS handshake was not finished {limit}"
+                if self._told.asked:
+                    return self._over(CertificateWanted(sentence, shown=self._shows))
                 guess = "" if self._settings.psk is None else "; a wrong pre-shared key looks like this"
-                return self._over(HandshakeFailed(f"the DTLS handshake was not finished {limit}{guess}"))
+                return self._over(HandshakeFailed(sentence + guess))
             return self._over(Unreachable(f"the server did not answer the DTLS handshake {limit}"))
         if self._flight_at is None or now_s < self._flight_at or self._state is _State.OVER:
             return []
@@ -164,10 +174,17 @@ class OpenSslClient:
         return self._judge(chain if chain[:1] == [first] else [first, *chain])
 
     def _failure(self, error: SSL.Error) -> IpadError:
-        if self._alert is not None:
+        if self._told.alert is not None:
             what = "ended the session" if self._state is _State.ESTABLISHED else "broke off the handshake"
-            return HandshakeFailed(f"the server {what}: {tls_alerts.sentence(self._alert)}")
-        return HandshakeFailed(f"the DTLS session failed: {_words(error)}")
+            sentence = f"the server {what}: {tls_alerts.sentence(self._told.alert, asked=self._told.asked)}"
+            if tls_alerts.is_about_our_certificate(self._told.alert, asked=self._told.asked):
+                return CertificateWanted(sentence, shown=self._shows)
+            return HandshakeFailed(sentence)
+        return HandshakeFailed(f"the DTLS session failed: {words(error)}")
+
+    @property
+    def _shows(self) -> bool:
+        return self._settings.client_certificate is not None
 
     def _over(self, error: IpadError | None) -> list[DtlsEvent]:
         self._drain()
@@ -208,18 +225,6 @@ class OpenSslClient:
             factor = max(1.0, self._settings.flight_timeout_s / _OPENSSL_FIRST_TIMER_S)
             self._flight_at = now_s + max(left_s, 0.001) * factor
 
-    def _on_alert(self, level: int, description: int) -> None:
-        if level == _FATAL and description != _CLOSE_NOTIFY:
-            self._alert = description
-
 
 def _der(certificate: crypto.X509) -> bytes:
     return crypto.dump_certificate(crypto.FILETYPE_ASN1, certificate)
-
-
-def _words(error: SSL.Error) -> str:
-    """OpenSSL's own reason, e.g. ``unexpected message``."""
-    first = error.args[0] if error.args else None
-    if isinstance(first, list) and first:
-        return ", ".join(str(entry[2]) for entry in first)
-    return str(error) or type(error).__name__

@@ -10,34 +10,22 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Final
 
-from cryptography import x509
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-
 from ipad_agent.clock import Clock, SystemClock
 from ipad_agent.events import Event
 from ipad_agent.net import events
 from ipad_agent.net.carrier import ProgressCallback, Traffic
 from ipad_agent.net.dialler import Dialler
 from ipad_agent.net.dns_lookup import Address, Resolver, resolve
-from ipad_agent.net.errors import (
-    ConnectionLost,
-    HandshakeFailed,
-    PeerBusy,
-    PeerStatus,
-    ProtocolViolation,
-    TransferTimeout,
-    Unreachable,
-)
+from ipad_agent.net.errors import ConnectionLost, PeerBusy, PeerStatus, ProtocolViolation, TransferTimeout, Unreachable
 from ipad_agent.net.host_address import path_for
 from ipad_agent.net.trust import certificate_chain
 from ipad_agent.net.trust.certificate_chain import Verdict
-from ipad_agent.net.trust.pinned_trust import Pinned, Trust, clock_is_plausible
+from ipad_agent.net.trust.pinned_trust import clock_is_plausible
 from ipad_agent.net.trust.tolerance_report import report
 
 from .https_connection import HttpRequest, HttpResponse, HttpsConnection, Progress
 from .https_endpoint import HttpsEndpoint
-from .tls_client import ALL_CURVES, TlsClient
+from .tls_client import TlsClient
 
 # Repeating one of these changes nothing: the eUICC guards against replay, results and notifications are numbered, and
 # an opening that nobody goes on with is forgotten. The others move a download session on or end it.
@@ -59,10 +47,9 @@ class HttpsCarrier:
         self._endpoint = endpoint
         self._clock = SystemClock() if clock is None else clock
         resolver = resolver or functools.partial(resolve, timeout_s=endpoint.connect_timeout_s)
-        self._dialler = Dialler(endpoint.host, endpoint.port, resolver)
+        self._dialler = Dialler(endpoint.host, endpoint.port, resolver, public_only=endpoint.public_only)
         self._lock = asyncio.Lock()
         self._connection: HttpsConnection | None = None
-        self._attempts = _attempts(endpoint.trust)
         self._reported: set[tuple[str, str]] = set()
         self.traffic = Traffic()
 
@@ -198,20 +185,8 @@ class HttpsCarrier:
             raise Unreachable(f"no connection to {self._endpoint.host} within {limit_s:g} s") from None
 
     async def _connect_to(self, address: Address, limit_s: float) -> HttpsConnection:
-        first, *others = self._attempts
-        try:
-            return await self._open(address, limit_s, brainpool=first)
-        except HandshakeFailed as error:
-            if not others:
-                raise
-            events.OTHER_CURVES.emit(host=self._endpoint.host, port=self._endpoint.port, problem=error)
-        connection = await self._open(address, limit_s, brainpool=others[0])
-        self._attempts = (others[0], first)
-        return connection
-
-    async def _open(self, address: Address, limit_s: float, *, brainpool: bool) -> HttpsConnection:
         endpoint = self._endpoint
-        tls = TlsClient(endpoint.server_name, brainpool=brainpool)
+        tls = TlsClient(endpoint.server_name, client_certificate=endpoint.client_certificate)
         try:
             async with asyncio.timeout(limit_s):
                 connection, verdict = await HttpsConnection.open(
@@ -222,6 +197,7 @@ class HttpsCarrier:
                     progress=Progress(endpoint.progress_window_s, endpoint.progress_bytes),
                     max_response_bytes=endpoint.max_response_bytes,
                     silence_s=endpoint.connect_timeout_s,
+                    public_only=endpoint.public_only,
                 )
         except TimeoutError:
             raise Unreachable(f"no TLS session with {endpoint.host} at {address} within {limit_s:g} s") from None
@@ -238,22 +214,6 @@ class HttpsCarrier:
             now_s=now_s,
             clock_plausible=clock_is_plausible(now_s),
         )
-
-
-def _attempts(trust: Trust) -> tuple[bool, ...]:
-    """Whether to offer brainpool, for the first handshake and for the one after its failure.
-
-    Python before 3.15 offers either brainpoolP256r1 or the usual curves, so what is trusted tells what to expect.
-    """
-    if ALL_CURVES:
-        return (False,)
-    if trust.kind is Pinned.SPKI:
-        keys = [serialization.load_der_public_key(der) for der in trust.anchors]
-    else:
-        keys = [x509.load_der_x509_certificate(der).public_key() for der in trust.anchors]
-    if not any(isinstance(key, ec.EllipticCurvePublicKey) and key.curve.name.startswith("brainpool") for key in keys):
-        return (False,)
-    return (False, True) if trust.kind is Pinned.STORE else (True, False)
 
 
 def _media_type(header: str | None) -> str:

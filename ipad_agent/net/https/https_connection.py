@@ -14,6 +14,8 @@ import h11
 from ipad_agent.net.carrier import ProgressCallback, Traffic
 from ipad_agent.net.dns_lookup import Address
 from ipad_agent.net.errors import (
+    AddressForbidden,
+    CertificateWanted,
     ConnectionLost,
     HandshakeFailed,
     ProtocolViolation,
@@ -21,8 +23,10 @@ from ipad_agent.net.errors import (
     TransferTimeout,
     Unreachable,
 )
+from ipad_agent.net.public_networks import not_public
 from ipad_agent.net.trust.certificate_chain import Verdict
 
+from . import http_reader
 from .tls_client import CutOff, TlsClient
 
 _CHUNK_BYTES: Final = 65536
@@ -101,12 +105,14 @@ class HttpsConnection:
         self._reader = reader
         self._writer = writer
         self._tls = tls
+        http_reader.report_once()
         self._http = h11.Connection(h11.CLIENT, max_incomplete_event_size=_MAX_HEADER_BYTES)
         self._traffic = traffic
         self._progress = progress
         self._limit = max_response_bytes
         self._established = False
         self.answering = False
+        self._served = False  # whether anything was ever answered here
 
     @classmethod
     async def open(
@@ -119,13 +125,15 @@ class HttpsConnection:
         progress: Progress,
         max_response_bytes: int,
         silence_s: float,
+        public_only: bool = False,
     ) -> tuple[HttpsConnection, Verdict]:
         """Connect, shake hands and have the server's certificates judged, before any request.
 
-        ``silence_s`` is how long the system may wait for the acknowledgement of sent bytes. Raises ``Unreachable``,
-        ``HandshakeFailed`` and what ``judge`` raises. The caller sets the deadline.
+        ``silence_s`` is how long the system may wait for the acknowledgement of sent bytes. With ``public_only`` the
+        other end must be on the public Internet, whatever was looked up before. Raises ``Unreachable``,
+        ``AddressForbidden``, ``HandshakeFailed`` and what ``judge`` raises. The caller sets the deadline.
         """
-        reader, writer = await _connect(address, silence_s)
+        reader, writer = await _connect(address, silence_s, public_only=public_only)
         connection = cls(reader, writer, tls, traffic=traffic, progress=progress, max_response_bytes=max_response_bytes)
         try:
             verdict = await connection._shake_hands(judge)
@@ -145,11 +153,11 @@ class HttpsConnection:
                     break
                 await self._receive()
                 if self._reader.at_eof():
-                    raise HandshakeFailed("no TLS session: it closed the connection during the handshake")
+                    raise self._tls.broken_off("it closed the connection during the handshake")
             self._established = True
             verdict = judge(self._tls.certificates())
         except OSError as error:
-            raise HandshakeFailed(f"no TLS session: {error.strerror or error}") from None
+            raise self._tls.broken_off(error.strerror or str(error)) from None
         except BaseException:
             self._traffic.handshakes_failed += 1
             raise
@@ -178,23 +186,30 @@ class HttpsConnection:
                         await self._receive()
                 except TimeoutError:
                     return watch.expired()  # else it is the system's own, about the connection
-        except (OSError, CutOff):
+        except (OSError, CutOff, HandshakeFailed):
             return False
         return False
 
     async def request(self, request: HttpRequest) -> HttpResponse:
-        """Raises ``ConnectionLost``, ``TransferTimeout``, ``ProtocolViolation`` and ``ResponseTooLarge``."""
+        """Raises ``ConnectionLost``, ``TransferTimeout``, ``ProtocolViolation`` and ``ResponseTooLarge``, and
+        ``CertificateWanted`` where the server went for the lack of our certificate."""
         self.answering = False
         self._progress.reset()
         try:
             await self._send(request)
             return await self._answer(request.progress)
         except OSError as error:
-            raise ConnectionLost(f"the connection broke: {error.strerror or error}") from None
+            raise self._lost(f"the connection broke: {error.strerror or error}") from None
         except CutOff as error:
-            raise ConnectionLost(f"the connection was cut off: {error}") from None
+            raise self._lost(f"the connection was cut off: {error}") from None
         except h11.RemoteProtocolError as error:
             raise ProtocolViolation(f"no HTTP: {str(error)[:_SHOWN_CHARACTERS]}") from None  # it quotes whole lines
+
+    def _lost(self, sentence: str) -> ConnectionLost | CertificateWanted:
+        """In TLS 1.3 a server judges our certificate after the handshake, and some say nothing when they go."""
+        if self._tls.certificate_owed and not self._served:
+            return CertificateWanted(sentence, shown=False)
+        return ConnectionLost(sentence)
 
     async def _send(self, request: HttpRequest) -> None:
         events = [
@@ -213,7 +228,7 @@ class HttpsConnection:
                 break
             self._progress.reset()
         if isinstance(head, h11.ConnectionClosed):
-            raise ConnectionLost("the server closed the connection instead of answering")
+            raise self._lost("the server closed the connection instead of answering")
         if not isinstance(head, h11.Response):
             raise ProtocolViolation("no HTTP: the server does not get to its answer")
         headers = tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in head.headers)
@@ -236,7 +251,7 @@ class HttpsConnection:
         return HttpResponse(head.status_code, headers, bytes(body))
 
     async def _next_event(self) -> h11.Event:
-        while (event := self._http.next_event()) is h11.NEED_DATA or event is h11.PAUSED:
+        while (event := http_reader.next_event(self._http)) is h11.NEED_DATA or event is h11.PAUSED:
             if event is h11.PAUSED:
                 raise ProtocolViolation("no HTTP: data after the end of the answer")
             self._http.receive_data(await self._plain())
@@ -256,7 +271,7 @@ class HttpsConnection:
                     raise  # the system's own, about the connection
                 raise TransferTimeout("the server's answer comes too slowly; it was not waited for") from None
         if data:
-            self.answering = True
+            self.answering = self._served = True
             self._progress.arrived(len(data), asyncio.get_running_loop().time())
         return data
 
@@ -306,7 +321,9 @@ class HttpsConnection:
         self._writer.close()
 
 
-async def _connect(address: Address, silence_s: float) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+async def _connect(
+    address: Address, silence_s: float, *, public_only: bool
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     loop = asyncio.get_running_loop()
     try:
         client = socket.socket(address.family, socket.SOCK_STREAM)
@@ -319,6 +336,8 @@ async def _connect(address: Address, silence_s: float) -> tuple[asyncio.StreamRe
             # Without it the system goes on sending into a dead connection for a quarter of an hour.
             client.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, max(1, int(silence_s * 1000)))
         await loop.sock_connect(client, address.sockaddr)
+        if public_only:
+            _check_other_end(client)
         return await asyncio.open_connection(sock=client, limit=_CHUNK_BYTES)
     except OSError as error:
         client.close()
@@ -326,3 +345,14 @@ async def _connect(address: Address, silence_s: float) -> tuple[asyncio.StreamRe
     except BaseException:
         client.close()
         raise
+
+
+def _check_other_end(client: socket.socket) -> None:
+    """Raises ``AddressForbidden`` when the connection does not lead out of the device, before a byte is sent.
+
+    Whoever connects to an address of this device, a public one too, does so from that very address.
+    """
+    other, own = client.getpeername()[0], client.getsockname()[0]
+    leads_to = not_public(other) or ("the device itself" if other == own else None)
+    if leads_to is not None:
+        raise AddressForbidden(f"not connected to {other}: it leads to {leads_to}")

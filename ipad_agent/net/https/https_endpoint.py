@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from ipad_agent.errors import ConfigError
 from ipad_agent.net.host_address import FUNCTION, is_address
+from ipad_agent.net.trust.client_certificate import ClientCertificate
 from ipad_agent.net.trust.pinned_trust import Pinned, Trust
 
 DEFAULT_PORT: Final = 443
@@ -26,6 +27,8 @@ class HttpsEndpoint:
     certificate must show when it is not ``host``. ``connect_timeout_s`` is for name, TCP and TLS together,
     ``exchange_timeout_s`` for one whole exchange, connecting included. Of an answer that has begun, at least
     ``progress_bytes`` must come in every ``progress_window_s``. Headers are those of SGP.32 v1.2 §6.1.1.
+    ``client_certificate`` is shown to a server that asks for one. ``public_only`` is for a server whose address
+    somebody else chose: it must be on the public Internet.
     """
 
     host: str
@@ -41,6 +44,8 @@ class HttpsEndpoint:
     exchange_timeout_s: float = 120.0
     progress_window_s: float = 20.0
     progress_bytes: int = 64
+    client_certificate: ClientCertificate | None = field(default=None, repr=False)
+    public_only: bool = False
 
     def __post_init__(self) -> None:
         def check(good: bool, name: str, problem: str, allowed: str) -> None:

@@ -1,40 +1,57 @@
 """One TLS session, client side, without a socket: bytes in, bytes out (RFC 5246, RFC 8446; SGP.32 v1.2 §2.6.3).
 
-The standard library's ssl with memory BIOs, not its streams: so a missing close_notify is noticed, ours is sent, and
-the server's certificates can be looked at before the first byte of a request leaves.
+pyOpenSSL with memory BIOs, as for DTLS: only so are P-256 and brainpool offered at once, which a server with a
+brainpool certificate may want; Python's own ssl cannot before 3.15. A missing close_notify is noticed, ours is sent,
+and the server's certificates can be looked at before the first byte of a request leaves.
 """
 
 from __future__ import annotations
 
-import ssl
-from typing import Any, Final
+import functools
+from typing import Final
 
-from ipad_agent.net.errors import HandshakeFailed
+from OpenSSL import SSL, crypto
+
+from ipad_agent.net import events
+from ipad_agent.net.dtls import tls_alerts
+from ipad_agent.net.dtls.openssl_context import (
+    Heard,
+    forget_errors,
+    hear,
+    set_groups,
+    set_signatures,
+    use_client_certificate,
+    words,
+)
+from ipad_agent.net.errors import BackendLacks, CertificateWanted, HandshakeFailed
+from ipad_agent.net.trust.client_certificate import ClientCertificate
 
 READ_BYTES: Final = 65536
+_KEPT_CONTEXTS: Final = 4
 
 # SGP.32 v1.2 §2.6.3 and SGP.22 v2.5 §2.6.6 name ECDHE with AES-128; RSA is for servers of the public web and of
-# laboratories. TLS 1.3 has its own suites, all of them good.
+# laboratories. TLS 1.3 has its own suites, all of them good. Keys and hashes below 112 bits are refused (level 2).
 _SUITES: Final = (
-    "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:"
-    "ECDHE-RSA-AES128-GCM-SHA256:ECDHE-RSA-AES256-GCM-SHA384:ECDHE-RSA-CHACHA20-POLY1305:"
-    "ECDHE-ECDSA-AES128-SHA256:ECDHE-RSA-AES128-SHA256"
+    b"ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:"
+    b"ECDHE-RSA-AES128-GCM-SHA256:ECDHE-RSA-AES256-GCM-SHA384:ECDHE-RSA-CHACHA20-POLY1305:"
+    b"ECDHE-ECDSA-AES128-SHA256:ECDHE-RSA-AES128-SHA256:@SECLEVEL=2"
 )
+# A server with a brainpool key wants its curve among these below TLS 1.3 (RFC 8422 §5.1.1), and agrees on any.
 _GROUPS: Final = "P-256:X25519:P-384:brainpoolP256r1:brainpoolP384r1"
-
-ALL_CURVES: Final = hasattr(ssl.SSLContext, "set_groups")
-"""Whether brainpool can be offered beside the usual curves: from Python 3.15 on."""
+_GROUPS_1_3: Final = ":brainpoolP256r1tls13:brainpoolP384r1tls13"  # RFC 8734; OpenSSL knows them from 3.3 on
+_SIGNATURES: Final = (
+    b"ECDSA+SHA256:ECDSA+SHA384:ECDSA+SHA512:RSA-PSS+SHA256:RSA-PSS+SHA384:RSA-PSS+SHA512:"
+    b"RSA+SHA256:RSA+SHA384:RSA+SHA512:ed25519:ed448"
+)
+_SIGNATURES_1_3: Final = b":ecdsa_brainpoolP256r1tls13_sha256:ecdsa_brainpoolP384r1tls13_sha384"
 
 # What the commonest reasons of a failed handshake mean.
 _WORDS: Final = {
-    "WRONG_VERSION_NUMBER": "what listens there does not speak TLS",
-    "HTTP_REQUEST": "what listens there does not speak TLS",
-    "UNSUPPORTED_PROTOCOL": "it offers no TLS version from 1.2 on",
-    "TLSV1_ALERT_PROTOCOL_VERSION": "it takes no TLS version that this program speaks",
-    "SSLV3_ALERT_HANDSHAKE_FAILURE": "it found no common cipher suite or curve",
-    "TLSV13_ALERT_CERTIFICATE_REQUIRED": "it wants a client certificate",
-    "TLSV1_UNRECOGNIZED_NAME": "it does not know the server name",
-    "TLSV1_ALERT_UNRECOGNIZED_NAME": "it does not know the server name",
+    "wrong version number": "what listens there does not speak TLS",
+    "http request": "what listens there does not speak TLS",
+    "packet length too long": "what listens there does not speak TLS",
+    "unsupported protocol": "it offers no TLS version from 1.2 on",
+    "no protocols available": "it offers no TLS version from 1.2 on",
 }
 
 
@@ -45,94 +62,146 @@ class CutOff(Exception):
 class TlsClient:
     """Sans-IO: ``feed`` what arrived, send what ``take`` gives after every call.
 
-    ``brainpool`` forces TLS 1.2 with brainpoolP256r1 alone, which is the only way the standard library has to that
-    curve before Python 3.15. ``server_name`` None sends no SNI, as is due for addresses.
+    ``server_name`` None sends no SNI, as is due for addresses. ``client_certificate`` is shown to a server that asks
+    for one. Raises ``BackendLacks`` when the library cannot do what is needed.
     """
 
-    def __init__(self, server_name: str | None, *, brainpool: bool = False) -> None:
-        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-        self._tls = _context(brainpool).wrap_bio(self._incoming, self._outgoing, server_hostname=server_name)
+    def __init__(self, server_name: str | None, *, client_certificate: ClientCertificate | None = None) -> None:
+        self._connection = SSL.Connection(_context(client_certificate), None)
+        self._shows = client_certificate is not None
+        self._heard = Heard()
+        self._served = False
+        self._connection.set_app_data(self._heard)
+        if server_name is not None:
+            self._connection.set_tlsext_host_name(server_name.encode("ascii"))
+        self._connection.set_connect_state()
 
     def handshake(self) -> bool:
         """Go on with the handshake; True when it is complete. Raises ``HandshakeFailed``."""
         try:
-            self._tls.do_handshake()
-        except ssl.SSLWantReadError:
+            self._connection.do_handshake()
+        except SSL.WantReadError:
             return False
-        except ssl.SSLError as error:
-            reason = error.reason or "no reason given"
-            raise HandshakeFailed(f"no TLS session: {_WORDS.get(reason, reason.replace('_', ' ').lower())}") from None
+        except SSL.Error as error:
+            raise self._failure(error) from None
         return True
 
+    def broken_off(self, problem: str) -> HandshakeFailed:
+        """The error of a handshake that ended without a word of TLS."""
+        sentence = f"no TLS session: {problem}"
+        return CertificateWanted(sentence, shown=self._shows) if self._heard.asked else HandshakeFailed(sentence)
+
     def certificates(self) -> list[bytes]:
-        """What the server showed, as DER, its own certificate first; only that one where Python hides the others."""
-        getter = getattr(self._tls, "get_unverified_chain", None)
-        if getter is not None:  # Python 3.13 and later
-            return [bytes(der) for der in getter() or ()]
-        inner: Any = getattr(self._tls, "_sslobj", None)
-        getter = getattr(inner, "get_unverified_chain", None)
-        if getter is not None:
-            return [ssl.PEM_cert_to_DER_cert(certificate.public_bytes()) for certificate in getter() or ()]
-        own = self._tls.getpeercert(binary_form=True)
-        return [own] if own else []
+        """What the server showed, as DER, its own certificate first."""
+        leaf = self._connection.get_peer_certificate()
+        if leaf is None:
+            return []
+        first, chain = _der(leaf), [_der(shown) for shown in self._connection.get_peer_cert_chain() or ()]
+        return chain if chain[:1] == [first] else [first, *chain]
 
     @property
     def description(self) -> str:
         """Version and cipher suite, for messages."""
-        cipher = self._tls.cipher()
-        return f"{self._tls.version()} {cipher[0] if cipher else ''}".strip()
+        return f"{self._connection.get_protocol_version_name()} {self._connection.get_cipher_name() or ''}".strip()
+
+    @property
+    def certificate_owed(self) -> bool:
+        """Whether the server asked for a certificate and none is configured. In TLS 1.3 it says what it makes of that
+        only after the handshake."""
+        return self._heard.asked and not self._shows
 
     def feed(self, data: bytes) -> None:
         """Bytes that came from the server; empty means that it closed the TCP connection."""
         if data:
-            self._incoming.write(data)
+            self._connection.bio_write(data)
         else:
-            self._incoming.write_eof()
+            self._connection.bio_shutdown()
 
     def take(self) -> bytes:
         """The bytes to send now."""
-        return self._outgoing.read()
+        taken = bytearray()
+        while True:
+            try:
+                taken += self._connection.bio_read(READ_BYTES)
+            except SSL.WantReadError:
+                return bytes(taken)
 
     def write(self, data: bytes) -> None:
         """Protect application data. Raises ``CutOff`` when the session is over."""
+        view = memoryview(data)
         try:
-            self._tls.write(data)
-        except ssl.SSLError as error:
-            raise CutOff(error.reason or str(error)) from None
+            while view:
+                view = view[self._connection.send(view) :]
+        except SSL.Error as error:
+            raise CutOff(words(error)) from None
 
     def read(self) -> bytes | None:
-        """Application data; None when there is none yet, empty after the server's close_notify. Raises ``CutOff``."""
+        """Application data; None when there is none yet, empty after the server's close_notify.
+
+        Raises ``CutOff``, or ``CertificateWanted`` where it ended for the lack of our certificate.
+        """
         try:
-            return self._tls.read(READ_BYTES)
-        except ssl.SSLWantReadError:
+            data = self._connection.recv(READ_BYTES)
+            self._served = True
+            return data
+        except SSL.WantReadError:
             return None
-        except ssl.SSLZeroReturnError:
-            return b""
-        except ssl.SSLError as error:
-            raise CutOff(error.reason or str(error)) from None
+        except SSL.ZeroReturnError:
+            # A system's openssl.cnf may tell the library to take a bare end of the connection for this one.
+            if self._heard.goodbye:
+                return b""
+            raise CutOff("no close_notify came") from None
+        except SSL.Error as error:
+            alert = self._heard.alert
+            if alert is None:
+                raise CutOff(words(error)) from None
+            asked = self._heard.asked and not self._served  # a server that has answered had what it wanted
+            sentence = tls_alerts.sentence(alert, asked=asked)
+            if tls_alerts.is_about_our_certificate(alert, asked=asked):
+                raise CertificateWanted(f"the server ended the session: {sentence}", shown=self._shows) from None
+            raise CutOff(sentence) from None
 
     def close(self) -> None:
         """Say close_notify; the server's own is not waited for."""
         try:
-            self._tls.unwrap()
-        except ssl.SSLError:
-            return  # it wants the server's close_notify, or the session is broken: ours is said or cannot be
+            self._connection.shutdown()
+        except SSL.Error:
+            forget_errors()  # the session is broken: ours is said or cannot be
+
+    def _failure(self, error: SSL.Error) -> HandshakeFailed:
+        alert = self._heard.alert
+        if alert is not None:
+            sentence = f"no TLS session: {tls_alerts.sentence(alert, asked=self._heard.asked)}"
+            if tls_alerts.is_about_our_certificate(alert, asked=self._heard.asked):
+                return CertificateWanted(sentence, shown=self._shows)
+            return HandshakeFailed(sentence)
+        reason = words(error)
+        known = next((meaning for part, meaning in _WORDS.items() if part in reason.split(", ")), reason)
+        return HandshakeFailed(f"no TLS session: {known}")
 
 
-def _context(brainpool: bool) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    # Every chain is judged by chain.py once the handshake is complete, before a request is sent; see there for why.
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.set_ciphers(_SUITES)
-    context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
-    # Some releases of Python turn this on by themselves; an answer that was cut off would then look complete.
-    context.options &= ~ssl.OP_IGNORE_UNEXPECTED_EOF
-    set_groups = getattr(context, "set_groups", None)
-    if set_groups is not None:  # Python 3.15 and later
-        set_groups(_GROUPS)
-    elif brainpool:
-        context.maximum_version = ssl.TLSVersion.TLSv1_2
-        context.set_ecdh_curve("brainpoolP256r1")
+@functools.lru_cache(maxsize=_KEPT_CONTEXTS)
+def _context(client_certificate: ClientCertificate | None) -> SSL.Context:
+    """One for all connections: each would cost 100 kB. It keeps no session."""
+    context = SSL.Context(SSL.TLS_METHOD)
+    context.set_min_proto_version(SSL.TLS1_2_VERSION)
+    context.set_options(SSL.OP_NO_RENEGOTIATION | SSL.OP_NO_COMPRESSION)
+    context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
+    context.set_cipher_list(_SUITES)
+    # Every chain passes here and is judged by chain.py once the handshake is complete, before a request is sent.
+    context.set_verify(SSL.VERIFY_PEER, lambda *_: True)
+    context.set_info_callback(hear)
+    try:
+        can_choose = set_groups(context, _GROUPS + _GROUPS_1_3)
+    except BackendLacks:
+        can_choose = set_groups(context, _GROUPS)
+    if not can_choose:
+        events.NO_BRAINPOOL.emit()
+    set_signatures(context, _SIGNATURES + _SIGNATURES_1_3, _SIGNATURES)
+    if client_certificate is not None:
+        use_client_certificate(context, client_certificate)
     return context
+
+
+def _der(certificate: crypto.X509) -> bytes:
+    return crypto.dump_certificate(crypto.FILETYPE_ASN1, certificate)

@@ -270,7 +270,7 @@ def _enabled(profiles: Mapping[str, str]) -> set[str]:
 
 def _failed(context: Context, work: Work, stop: DownloadStop) -> Outcome:
     events.DOWNLOAD_FAILED.emit(reason=stop.sentence)
-    response = stop.sentence.encode()[:MAX_RESPONSE_BYTES].decode(errors="ignore").encode()
+    response = stop.for_eim.encode()[:MAX_RESPONSE_BYTES].decode(errors="ignore").encode()
     result = eim_package.encode_trigger_error(work.transaction_id, stop.reason, error_response=response)
     return _told(context, work, Told(result)) if stop.told else context.work.answered(work, result)
 

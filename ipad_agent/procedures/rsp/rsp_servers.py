@@ -25,8 +25,10 @@ class ServerTrouble(DownloadStop):
     """The server did not do what it was asked. ``refused``: it said no in its own words, so its session is over;
     else what it said cannot be used, or nobody knows whether it heard, and it is told to give up."""
 
-    def __init__(self, sentence: str, *, refused: bool, told: bool = False, retry: bool = False) -> None:
-        super().__init__(sentence, told=told, retry=retry)
+    def __init__(
+        self, sentence: str, *, refused: bool, told: bool = False, retry: bool = False, for_eim: str | None = None
+    ) -> None:
+        super().__init__(sentence, told=told, retry=retry, for_eim=for_eim)
         self.refused = refused
 
 
@@ -172,4 +174,5 @@ def of_smdp(error: IpadError) -> ServerTrouble:
         f"the SM-DP+: {error.message}",
         refused=isinstance(error, SaidByStatus),
         retry=error.remedy is Remedy.RETRY,
+        for_eim=None if error.told_outside is None else f"the SM-DP+: {error.told_outside}",
     )
