@@ -24,7 +24,10 @@ class StoreConfig:
         "Journal and last known state. Must survive reboots and updates; a few kilobytes, few writes.",
     )
     runtime_dir: Path = key(
-        FilePath("a folder"), Path("/run/ipad-agent"), "What may be forgotten at a reboot; should be in memory."
+        FilePath("a folder"),
+        Path("/run/ipad-agent"),
+        "What may be forgotten at a reboot; should be in memory. The agent's lock of the port is here: only the agent's "
+        "user should be able to write to it.",
     )
 
 
