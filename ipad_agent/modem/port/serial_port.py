@@ -162,7 +162,8 @@ def _open_error(path: Path, device: Path, error: Exception) -> PortUnavailable:
     if number in (errno.EBUSY, errno.EAGAIN) or "exclusively lock" in str(error):
         return PortBusy(f"{path} is in use by {others or 'a program that cannot be seen from here'}")
     if number in (errno.EACCES, errno.EPERM):
-        return PortUnavailable(
-            f"no permission for {path}", hint="Add the agent's user to the group of the port (dialout)."
-        )
+        hint = "Add the agent's user to the group of the port (dialout)."
+        if device.name.startswith("wwan"):
+            hint = "Install hw/99-ipad-agent.rules: it gives this modem's AT ports to the group of the agent (dialout)."
+        return PortUnavailable(f"no permission for {path}", hint=hint)
     return PortUnavailable(f"{path} cannot be opened: {getattr(error, 'strerror', None) or error}")
