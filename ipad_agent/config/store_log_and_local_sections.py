@@ -26,8 +26,8 @@ class StoreConfig:
     runtime_dir: Path = key(
         FilePath("a folder"),
         Path("/run/ipad-agent"),
-        "What may be forgotten at a reboot; should be in memory. The agent's lock of the port is here: only the agent's "
-        "user should be able to write to it.",
+        "What may be forgotten at a reboot; should be in memory. The agent's lock of the port is here: only the "
+        "agent's user should be able to write to it.",
     )
 
 

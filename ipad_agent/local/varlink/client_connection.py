@@ -16,6 +16,7 @@ from ipad_agent.errors import IpadError, Side
 from ipad_agent.events import trace
 from ipad_agent.local import local_verbs
 from ipad_agent.local.local_verbs import Refused
+from ipad_agent.printable import printable
 
 from . import client_limits, events, message_framing, varlink_interface
 from .client_limits import Admission
@@ -343,7 +344,7 @@ def _refusal(no: Refused) -> bytes:
     """In the form that the interface declares; what it does not declare is in the sentence anyway."""
     failure = _FAILURES.get(no.error, _FAILURES[local_verbs.NOT_READY])
     facts: Mapping[str, Any] = no.facts
-    parameters: dict[str, object] = {"sentence": no.sentence}
+    parameters: dict[str, object] = {"sentence": printable(no.sentence)}
     for name in failure.facts:
-        parameters[name] = None if facts.get(name) is None else str(facts[name])
+        parameters[name] = None if facts.get(name) is None else printable(str(facts[name]))
     return message_framing.error(f"{varlink_interface.NAME}.{failure.name}", parameters)
