@@ -54,12 +54,14 @@ class LocalConfig:
     read_group: str = key(
         Text("the name of a group, or empty", _GROUP, longest=64),
         "ipad-view",
-        "Members may look. Where there is no such group, only root and the agent's own user may.",
+        "Members may look, through the socket and on D-Bus alike. Where there is no such group, only root and the "
+        "agent's own user may.",
     )
     control_group: str = key(
         Text("the name of a group, or empty", _GROUP, longest=64),
         "ipad-admin",
-        "Members may also act. Where there is no such group, only root and the agent's own user may.",
+        "Members may also act; on D-Bus that is for polkit to say, where there is one. Where there is no such group, "
+        "only root and the agent's own user may.",
     )
     max_clients: int = key(Integer(1, 1024), 32, "Connections at a time; more are closed at once.")
     dbus: str = key(
