@@ -7,11 +7,13 @@ import json
 import os
 import re
 import signal
+import sys
 import threading
 import xml.etree.ElementTree as ET
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
@@ -577,6 +579,40 @@ async def test_a_program_that_only_wants_events_subscribes_and_unsubscribes(stag
             await other.signal("Event")
         await listener.call("org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus", "GetId")
         assert listener.heard == []
+
+
+_AND_PRINT = """
+import asyncio
+
+async def main():
+    await follow(lambda id, level, text, facts: print(id, level, text, facts, flush=True))
+    print("following", flush=True)
+    await asyncio.Event().wait()
+
+asyncio.run(main())
+"""
+
+
+async def test_the_program_of_the_manual_hears_events(stage: Stage) -> None:
+    manual = (Path(__file__).parents[3] / "docs" / "dbus.md").read_text(encoding="utf-8")
+    (program,) = re.findall(r"```python\n(.*?)```", manual, flags=re.DOTALL)
+    follower = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-c",
+        program + _AND_PRINT,
+        stdout=asyncio.subprocess.PIPE,
+        env={**os.environ, "DBUS_SYSTEM_BUS_ADDRESS": stage.bus.address},
+    )
+    assert follower.stdout is not None
+    try:
+        async with asyncio.timeout(LIMIT_S):
+            assert await follower.stdout.readline() == b"following\n"
+            stage.service.say(Happening("IPA-4020", "info", "An order came.", NOW_S, (("eim", "eim.example"),)))
+            told = b"IPA-4020 info An order came. {'eim': 'eim.example'}\n"
+            assert await follower.stdout.readline() == told
+    finally:
+        follower.kill()
+        await follower.wait()
 
 
 async def test_who_may_not_look_any_more_is_told_nothing_more(
