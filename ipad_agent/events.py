@@ -21,9 +21,13 @@ from dataclasses import dataclass
 from logging import DEBUG, ERROR, INFO, WARNING
 from typing import Final, TextIO
 
+from .printable import printable, printable_data, printable_lines
+
 __all__ = ["CATALOGUE", "DEBUG", "ERROR", "INFO", "WARNING", "Event", "configure", "define", "listen"]
 
 LOGGER: Final = logging.getLogger("ipad_agent")
+_MARK: Final = "?"
+"""For what is not printable: a log may be read on a console that has ASCII only."""
 
 CATALOGUE: Final[dict[str, Event]] = {}
 _LISTENERS: Final[list[Listener]] = []
@@ -44,16 +48,8 @@ class Event:
         for listener in tuple(_LISTENERS):
             listener(self, facts)
         if LOGGER.isEnabledFor(self.level):
-            message = _one_line(self.sentence.format_map(facts))
+            message = printable(self.sentence.format_map(facts), mark=_MARK)
             LOGGER.log(self.level, "%s", message, extra={"event": self, "facts": facts})
-
-
-def _one_line(text: str) -> str:
-    """``text`` without what could forge other lines of the log or control a terminal: cards' and servers' own words
-    stand in it."""
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else " " if c.isspace() else "?" for c in text)
 
 
 Listener = Callable[[Event, Mapping[str, object]], None]
@@ -83,7 +79,11 @@ _PRIORITY: Final = {DEBUG: 7, INFO: 6, WARNING: 4, ERROR: 3}
 
 
 class _TextFormatter(logging.Formatter):
-    """``<6>IPA-3001 sentence`` for journald, without the prefix on a terminal."""
+    """``<6>IPA-3001 sentence`` for journald, without the prefix on a terminal.
+
+    What libraries say is one line too. Only a traceback has several, each printable and none at the left edge, where it
+    could be taken for another message: exceptions carry words of peers.
+    """
 
     def __init__(self, *, with_priority: bool) -> None:
         super().__init__()
@@ -91,9 +91,10 @@ class _TextFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         event = getattr(record, "event", None)
-        text = f"{event.id} {record.getMessage()}" if event else record.getMessage()
+        message = printable(record.getMessage(), mark=_MARK)
+        text = f"{event.id} {message}" if event else message
         if record.exc_info:
-            text += "\n" + self.formatException(record.exc_info)
+            text += "".join(f"\n  {line}" for line in _traceback(self, record).split("\n"))
         if not self._with_priority:
             return f"{time.strftime('%H:%M:%S')} {text}"
         level = _PRIORITY.get(record.levelno, 5)
@@ -108,13 +109,22 @@ class _JsonFormatter(logging.Formatter):
         line: dict[str, object] = {
             "id": event.id if event else None,
             "level": record.levelname.lower(),
-            "text": record.getMessage(),
-            "facts": getattr(record, "facts", {}),
+            "text": printable(record.getMessage(), mark=_MARK),
+            "facts": printable_data(getattr(record, "facts", {})),
             "t": round(time.monotonic(), 6),
         }
         if record.exc_info:
-            line["traceback"] = self.formatException(record.exc_info)
-        return json.dumps(line, default=str, ensure_ascii=False)
+            line["traceback"] = _traceback(self, record)
+        return json.dumps(line, default=_shown, ensure_ascii=False)
+
+
+def _traceback(formatter: logging.Formatter, record: logging.LogRecord) -> str:
+    """Printable lines."""
+    return printable_lines(formatter.formatException(record.exc_info)) if record.exc_info else ""
+
+
+def _shown(value: object) -> str:
+    return printable(str(value))
 
 
 def configure(*, level: int, style: str, stream: TextIO | None = None) -> None:

@@ -19,6 +19,7 @@ from ipad_agent.errors import CardError, CodecError, EimError, IpadError, ModemE
 from ipad_agent.events import trace
 from ipad_agent.policy.polling.poll_outcome import Outcome, Wake
 from ipad_agent.policy.switching.switch_table import Happening
+from ipad_agent.printable import printable
 from ipad_agent.procedures import events as procedure_events
 from ipad_agent.procedures.context import Association, Context
 from ipad_agent.procedures.person_decision import PersonDecision
@@ -449,7 +450,7 @@ class Agent:
 
     async def _pause(self, wait_s: float, status: str, timetable: Timetable | None = None) -> None:
         """Wait, or until somebody calls; the service manager sees why."""
-        self._rooms.notifier.status(status)
+        self._rooms.notifier.status(printable(status))
         loop = asyncio.get_running_loop()
         until = loop.time() + max(wait_s, SHORTEST_PAUSE_S)
         while (left_s := until - loop.time()) > 0 and not self._woken.is_set():

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from ipad_agent import __version__
 from ipad_agent.errors import ConfigError, IpadError
+from ipad_agent.printable import printable_lines
 
 EXIT_OK = 0
 EXIT_FAILED = 1
@@ -33,10 +34,10 @@ def run(argv: list[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_FAILED
     except ConfigError as error:
-        print(error, file=sys.stderr)
+        print(printable_lines(str(error)), file=sys.stderr)
         return EXIT_USAGE
     except IpadError as error:
-        print(f"{error}\n{error.hint}".rstrip(), file=sys.stderr)
+        print(printable_lines(f"{error}\n{error.hint}".rstrip()), file=sys.stderr)
         return EXIT_FAILED
     except KeyboardInterrupt:
         return 130
@@ -81,7 +82,7 @@ def _check_config(arguments: argparse.Namespace) -> int:
 
     problems = check(arguments.file)
     for problem in problems:
-        print(problem, file=sys.stderr)
+        print(printable_lines(str(problem)), file=sys.stderr)
     if problems:
         return EXIT_USAGE
     print(f"{arguments.file}: fine")

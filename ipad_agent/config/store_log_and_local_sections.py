@@ -24,7 +24,10 @@ class StoreConfig:
         "Journal and last known state. Must survive reboots and updates; a few kilobytes, few writes.",
     )
     runtime_dir: Path = key(
-        FilePath("a folder"), Path("/run/ipad-agent"), "What may be forgotten at a reboot; should be in memory."
+        FilePath("a folder"),
+        Path("/run/ipad-agent"),
+        "What may be forgotten at a reboot; should be in memory. The agent's lock of the port is here: only the "
+        "agent's user should be able to write to it.",
     )
 
 
@@ -51,12 +54,14 @@ class LocalConfig:
     read_group: str = key(
         Text("the name of a group, or empty", _GROUP, longest=64),
         "ipad-view",
-        "Members may look. Where there is no such group, only root and the agent's own user may.",
+        "Members may look, through the socket and on D-Bus alike. Where there is no such group, only root and the "
+        "agent's own user may.",
     )
     control_group: str = key(
         Text("the name of a group, or empty", _GROUP, longest=64),
         "ipad-admin",
-        "Members may also act. Where there is no such group, only root and the agent's own user may.",
+        "Members may also act; on D-Bus that is for polkit to say, where there is one. Where there is no such group, "
+        "only root and the agent's own user may.",
     )
     max_clients: int = key(Integer(1, 1024), 32, "Connections at a time; more are closed at once.")
     dbus: str = key(

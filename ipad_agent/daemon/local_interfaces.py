@@ -78,7 +78,9 @@ class LocalInterfaces:
         if config.local.dbus != "off":
             from ipad_agent.local.dbus import Bus  # a library of its own, for those who want it
 
-            wanted.append(Bus(self.service, control_group=config.local.control_group).run())
+            wanted.append(
+                Bus(self.service, read_group=config.local.read_group, control_group=config.local.control_group).run()
+            )
         if config.metrics.textfile is not None:
             text = Textfile(config.metrics.textfile, self.service.metrics, interval_s=config.metrics.interval_s)
             wanted.append(text.run())

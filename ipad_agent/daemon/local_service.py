@@ -24,6 +24,7 @@ from ipad_agent.modem.module_profile import ModuleProfile
 from ipad_agent.policy import Wake
 from ipad_agent.policy.switching.switch_table import Happening as SwitchHappening
 from ipad_agent.policy.switching.switch_table import Phase, Way
+from ipad_agent.printable import printable
 from ipad_agent.procedures.context import Context
 from ipad_agent.procedures.person_decision import Call
 from ipad_agent.procedures.records.owed_work import WorkList
@@ -145,9 +146,18 @@ class AgentService:
 
     async def poll(self, eim_id: str | None) -> None:
         """See ``Service``."""
-        if eim_id is not None and all(eim.eim_id != eim_id for eim in self.status().eims):
-            raise Refused(local_verbs.NOT_FOUND, f"No eIM is called {eim_id}.", what=eim_id)
-        self._agent.poke(Wake.COMMAND, eim_id)
+        self._agent.poke(Wake.COMMAND, None if eim_id is None else self._named(eim_id))
+
+    def _named(self, wanted: str) -> str:
+        """The eIM with this id, or the one that is shown like this: an id may be text that cannot be shown. Raises
+        ``Refused``."""
+        known = [eim.eim_id for eim in self.status().eims]
+        alike = [eim_id for eim_id in known if printable(eim_id) == wanted]
+        if wanted in known:
+            return wanted
+        if len(alike) != 1:
+            raise Refused(local_verbs.NOT_FOUND, f"No eIM is called {wanted}.", what=wanted)
+        return alike[0]
 
     async def rollback(self) -> None:
         """See ``Service``."""

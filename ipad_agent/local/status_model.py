@@ -12,6 +12,8 @@ from dataclasses import dataclass, field, fields, is_dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
+from ipad_agent.printable import printable, printable_data
+
 SCHEMA_VERSION = 1
 """Of the JSON form. Fields may be added within a version; none changes its meaning or goes away."""
 
@@ -351,11 +353,11 @@ class DoctorItem:
 
 
 def to_plain(value: object) -> object:
-    """The JSON form: objects by field name, tuples as arrays, absent as null. The inverse needs no code: skins that
-    live in another process read the JSON."""
+    """The JSON form: objects by field name, tuples as arrays, absent as null, every text printable. The inverse needs
+    no code: skins that live in another process read the JSON."""
     if is_dataclass(value) and not isinstance(value, type):
         return {
-            item.name: dict(getattr(value, item.name))
+            item.name: printable_data(dict(getattr(value, item.name)))
             if item.metadata.get("json") == "object"
             else to_plain(getattr(value, item.name))
             for item in fields(value)
@@ -369,4 +371,4 @@ def to_plain(value: object) -> object:
         return value.value
     if isinstance(value, float) and not math.isfinite(value):
         return None  # JSON has no such numbers
-    return value
+    return printable(value) if isinstance(value, str) else value

@@ -134,3 +134,24 @@ APN_NOT_SET = define(
     "The connection is made with the APN that was there before. If the new profile needs another one it will get no "
     "address, and the switch goes back where the eIM allows that. Writing needs modem.allow_nvm_writes.",
 )
+LOCK_NOT_HEEDED = define(
+    "IPA-2035",
+    WARNING,
+    "The lock file {path} of user {uid} is not heeded: {reason}.",
+    "Every user may put files into the folder of port locks. A lock counts when whoever made it could use the port; "
+    "this one would only keep the agent from its work. It is left where it is: find out who put it there.",
+)
+STALE_LOCK_REMOVED = define(
+    "IPA-2036",
+    INFO,
+    "The lock file {path} was removed: process {pid}, which made it, has ended.",
+    "Left behind by a program that was killed. A lock is removed only when the kernel says that there is no such "
+    "process; one that merely cannot be seen is taken for alive.",
+)
+OWN_LOCK_MISSING = define(
+    "IPA-2037",
+    WARNING,
+    "The agent's own lock file {path} cannot be used: {reason}. The port itself is locked all the same.",
+    "Two agents on one port are kept apart by the lock on the device. Make store.runtime_dir a folder that belongs to "
+    "the agent's user and that nobody else can write to.",
+)

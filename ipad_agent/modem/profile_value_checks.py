@@ -6,11 +6,13 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from ipad_agent.printable import is_printable
+
 Check = Callable[[object], Any]
 
 
 def text(value: object) -> str:
-    if not isinstance(value, str) or not value.strip() or len(value) > 300 or not value.isprintable():
+    if not isinstance(value, str) or not value.strip() or len(value) > 300 or not is_printable(value):
         raise ValueError("needs a text of one line")
     return value
 

@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from ipad_agent.printable import printable
+
 from . import events
 
 _KEPT_BYTES: Final = 4096
@@ -170,11 +172,7 @@ class _Output(asyncio.Protocol):
     def last_line(self) -> str:
         lines = [line.strip() for line in self._kept.decode("utf-8", "replace").splitlines()]
         last = next((line for line in reversed(lines) if line), "")
-        return "".join(character if character.isprintable() else "?" for character in last[:_LONGEST_REASON])
-
-
-def _clean(value: str) -> str:
-    return value.replace("\0", "")
+        return printable(last[:_LONGEST_REASON], mark="?")
 
 
 def forget_refusals() -> None:
@@ -187,3 +185,7 @@ def _refuse(path: Path, reason: str) -> bool:
         _said.add((str(path), reason))
         events.SCRIPT_REFUSED.emit(path=str(path), reason=reason)
     return False
+
+
+def _clean(value: str) -> str:
+    return printable(value.replace("\0", ""))

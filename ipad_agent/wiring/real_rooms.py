@@ -90,7 +90,7 @@ def open_card(config: Config, memory: Memory, clock: Clock) -> Card:
             known = ", ".join(sorted(profile.name for profile in profiles.profiles))
             raise ConfigError("modem.profile", f"no profile {modem.profile!r}", allowed=f"auto, {known}")
     access = ModemCardAccess(
-        _opener(modem, profiles, forced),
+        _opener(modem, config.store.runtime_dir, profiles, forced),
         profiles,
         memory=_ChannelFile(memory),
         boot_id=clock.boot_id(),
@@ -109,8 +109,10 @@ def open_card(config: Config, memory: Memory, clock: Clock) -> Card:
     return Card(Euicc(session, recover_limit_s=card.recover_timeout_s), access, config.ipa.imei)
 
 
-def _opener(modem: ModemConfig, profiles: ProfileSet, forced: ModuleProfile | None) -> PortOpener:
-    settings = SerialSettings(path=Path(modem.port), baud_rates=(modem.baud,), lock_folder=modem.lock_dir)
+def _opener(modem: ModemConfig, runtime_dir: Path, profiles: ProfileSet, forced: ModuleProfile | None) -> PortOpener:
+    settings = SerialSettings(
+        path=Path(modem.port), baud_rates=(modem.baud,), lock_folder=modem.lock_dir, own_lock_folder=runtime_dir
+    )
     if modem.port == "auto":
         return DiscoveringOpener(settings, profiles.profiles, forced=forced)
     if modem.port.startswith("socket://"):

@@ -189,7 +189,7 @@ def test_entries_do_not_show_their_keys_when_printed() -> None:
 
 def test_an_eim_id_of_control_characters_cannot_forge_lines_of_the_log() -> None:
     (problem,) = check_add_initial([build("a\n<3>IPA-1000 \x1b[2J\u202e" + "b" * 500, counter=None)])
-    assert problem == "eIM a?<3>IPA-1000 ?[2J?" + "b" * 109 + " has no counterValue"
+    assert problem == "eIM a <3>IPA-1000 ?[2J?" + "b" * 109 + " has no counterValue"
 
 
 def test_of_very_many_problems_the_first_are_told() -> None:

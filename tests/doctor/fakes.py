@@ -63,6 +63,7 @@ class FakeMachine(Machine):
     room: Space = field(default_factory=lambda: Space(50 << 20, 1000))
     usable: bool = True
     missing: Lacking = field(default_factory=lambda: Lacking(libraries="libraries"))
+    sees_all: bool = True
 
     def ttys(self) -> tuple[Tty, ...]:
         return self.serial
@@ -72,6 +73,9 @@ class FakeMachine(Machine):
 
     def holders(self, device: Path) -> tuple[tuple[int, str], ...]:
         return self.using
+
+    def sees_every_process(self) -> bool:
+        return self.sees_all
 
     def try_write(self, folder: Path) -> None:
         if folder in self.refusals:

@@ -400,6 +400,14 @@ def test_a_port_in_other_hands_is_not_opened(tmp_path: Path) -> None:
     assert not_checked(found, [Layer.AT, Layer.SIM, Layer.ISDR, Layer.REGISTRATION, *ABOVE_THE_CARD])
 
 
+def test_nobody_else_is_not_said_by_who_cannot_see_the_others(tmp_path: Path) -> None:
+    found = examine(with_port(tmp_path, machine=FakeMachine(sees_all=False)))
+    assert found.of(Layer.PORT).ok
+    assert "nobody else" not in found.of(Layer.PORT).sentence
+    assert "not shown" in found.of(Layer.PORT).sentence
+    assert "nobody else" in examine(with_port(tmp_path)).of(Layer.PORT).sentence
+
+
 def test_a_running_agent_keeps_its_port(tmp_path: Path) -> None:
     patient = with_port(tmp_path, held="The agent is running.")
     found = examine(patient)

@@ -20,6 +20,7 @@ from ipad_agent.local.prometheus import metrics as counted
 from ipad_agent.local.prometheus.metrics import COUNTERS, RULES, Amount, Metrics, own_memory
 from ipad_agent.local.prometheus.text_format import MAX_SERIES, OTHER, Histogram, Metric
 from ipad_agent.local.status_model import Status
+from ipad_agent.printable import printable
 from situations import EIM_ID, SITUATIONS
 
 from .exposition_parser import Family, parse, value
@@ -199,10 +200,18 @@ def test_labels_and_numbers_come_back_as_they_were(label: str, number: float) ->
     metric.set(number, label)
     (family,) = parse("\n".join(metric.lines()) + "\n").values()
     ((_, labels),) = family.samples
-    assert dict(labels)["name"] == label
+    assert dict(labels)["name"] == (label if label.isprintable() else printable(label))
     (back,) = family.samples.values()
     assert back == number or (math.isnan(back) and math.isnan(number))
     assert "\\n" in family.help
+
+
+def test_two_names_that_look_alike_are_one_series_and_not_a_text_that_scrapers_refuse() -> None:
+    metric = Metric("m", "x", "gauge", ("name",))
+    metric.set(1, "a\u202eb")
+    metric.set(2, "a\u2066b")
+    (family,) = parse("\n".join(metric.lines()) + "\n").values()
+    assert list(family.samples.values()) == [2]
 
 
 def test_a_lone_surrogate_is_replaced_because_it_cannot_be_sent() -> None:

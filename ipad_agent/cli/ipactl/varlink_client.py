@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import socket
+import struct
 import time
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
@@ -18,7 +19,7 @@ from .exit_codes import Exit
 INTERFACE: Final = "io.github.ipadagent"
 SERVICE_INTERFACE: Final = "org.varlink.service"
 DEFAULT_SOCKET: Final = "/run/ipad-agent/io.github.ipadagent"
-CONNECT_TIMEOUT_S: Final = 5.0
+CONNECT_TIMEOUT_S: Final = 5
 ANSWER_TIMEOUT_S: Final = 20.0
 """For what the agent knows by itself."""
 CARD_TIMEOUT_S: Final = 300.0
@@ -37,7 +38,9 @@ class Connection:
     def __init__(self, path: str) -> None:
         """Connect to the agent; ``NotRunningError`` when nobody listens there, ``NotAllowedError`` when not for us."""
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self._socket.settimeout(CONNECT_TIMEOUT_S)
+        # Not settimeout: Python connects without waiting then, and a queue that is full for a moment is an error. The
+        # kernel waits for a place in it, for as long as this.
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("@ll", CONNECT_TIMEOUT_S, 0))
         self._buffer = bytearray()
         try:
             self._socket.connect(path)
@@ -50,6 +53,9 @@ class Connection:
                 f"This user may not talk to the agent at {path}.",
                 hint="Use sudo, or join the group that owns the socket.",
             ) from None
+        except BlockingIOError:
+            self.close()
+            raise NoAnswerError("Too many programs want to talk to the agent at once.", hint=START_HINT) from None
         except OSError as error:
             self.close()
             raise NoAnswerError(f"The agent's socket {path} cannot be used: {error}.", hint=START_HINT) from None

@@ -22,6 +22,7 @@ from ipad_agent.codec.tolerances import (
     Notes,
 )
 from ipad_agent.errors import CodecError
+from ipad_agent.printable import printable
 
 GENERATE_TOKEN = -1
 """As associationToken of an order: the eUICC shall make one up."""
@@ -206,7 +207,7 @@ _MOST_LISTED: Final = 8
 
 def _shown(eim_id: str) -> str:
     """An eimId fit for a sentence: it may be any text of any length."""
-    return "".join(c if c.isprintable() else "?" for c in eim_id[:_LONGEST_SHOWN])
+    return printable(eim_id[:_LONGEST_SHOWN], mark="?")
 
 
 def add_initial_eim_request(configs: Sequence[EimConfigurationData]) -> bytes:

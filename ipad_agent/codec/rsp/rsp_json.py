@@ -28,6 +28,7 @@ from ipad_agent.codec.tolerances import (
     Notes,
 )
 from ipad_agent.errors import CodecError
+from ipad_agent.printable import summary
 
 MAX_TEXT: Final = 4096
 MAX_TRANSACTION_BYTES: Final = 16
@@ -286,4 +287,4 @@ def _line(value: object) -> str:
     """Words from outside as one printable line, shortened; empty for anything that is no text."""
     if not isinstance(value, str):
         return ""
-    return " ".join("".join(c if c.isprintable() else " " for c in value[: 4 * _SHOWN]).split())[:_SHOWN]
+    return summary(value, _SHOWN)

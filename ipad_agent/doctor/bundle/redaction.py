@@ -12,6 +12,8 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
+from ipad_agent.printable import printable, printable_lines
+
 from .identifier_forms import LEAST_DIGITS, SEPARATORS, SHORT_SECRET_BYTES, Known, base64_forms, hex_forms, packed
 
 REMOVED: Final = "[removed]"
@@ -44,7 +46,8 @@ class Redactor:
         return f"{digits[:ends]}…{digits[-ends:]}#{tag}"
 
     def text(self, text: str) -> str:
-        """A text as it may be shown."""
+        """A text as it may be shown. It is made printable first: what divides an identifier must not hide it."""
+        text = printable_lines(text)
         for pattern, replacement in self._patterns:
             text = pattern.sub(replacement.replace("\\", r"\\"), text)
         text = _ACTIVATION_CODE.sub("[activation code removed]", text)
@@ -64,7 +67,7 @@ class Redactor:
         """Data as it may be shown: the same shape, without secrets by their names, without raw bytes."""
         if isinstance(value, Mapping):
             return {
-                self.text(str(name)): REMOVED
+                self.text(printable(str(name))): REMOVED
                 if _SECRET_NAMES.search(str(name)) and item is not None
                 else self.plain(item)
                 for name, item in value.items()
@@ -78,7 +81,7 @@ class Redactor:
         if isinstance(value, int | float):
             shown = self.text(str(value))
             return value if shown == str(value) else shown
-        return self.text(str(value))
+        return self.text(printable(str(value)))
 
 
 def _pattern(digits: str) -> re.Pattern[str]:

@@ -20,6 +20,7 @@ from ipad_agent.config import Config, SecretError
 from ipad_agent.doctor.checks.host_checks import shown_time
 from ipad_agent.doctor.doctor_items import Item
 from ipad_agent.local.status_model import Happening, Status, to_plain
+from ipad_agent.printable import printable
 
 from .identifier_forms import Known, known_in
 from .redaction import Redactor
@@ -251,4 +252,4 @@ def _journal_line(entry: Owing) -> str:
 
 
 def _lines(lines: Iterable[str]) -> str:
-    return "".join(f"{line}\n" for line in lines)
+    return "".join(f"{printable(line)}\n" for line in lines)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from ipad_agent.modem.port.port_lock import holders
+from ipad_agent.modem.port.port_lock import holders, sees_every_process
 from ipad_agent.modem.port.usb_sysfs import Tty, UsbDevice, read_ttys, read_usb_devices
 from ipad_agent.net import BackendLacks, Psk, TrustRefused
 from ipad_agent.net.dtls.dtls_backend import DtlsSettings
@@ -59,6 +59,10 @@ class Machine:
     def holders(self, device: Path) -> tuple[tuple[int, str], ...]:
         """Other processes that have the device open, as far as this user may see."""
         return holders(device)
+
+    def sees_every_process(self) -> bool:
+        """Whether ``holders`` finds everybody."""
+        return sees_every_process()
 
     def try_write(self, folder: Path) -> None:
         """Write a file there, to the disk, and remove it. Raises ``OSError``."""

@@ -75,7 +75,11 @@ async def port(parts: DoctorParts, seen: Seen) -> list[Item]:
     except ModemError as error:  # it opened: what goes wrong on it belongs to the next layer
         seen.line_trouble = error
         return [*remarks, Item(Layer.PORT, True, f"{seen.device or parts.config.modem.port} opens.")]
-    return [*remarks, Item(Layer.PORT, True, f"{name} is open{'' if remarks else ', and nobody else uses it'}.")]
+    if remarks:
+        return [*remarks, Item(Layer.PORT, True, f"{name} is open.")]
+    if not parts.machine.sees_every_process():
+        return [Item(Layer.PORT, True, f"{name} is open; whether others have it open too is not shown to this user.")]
+    return [Item(Layer.PORT, True, f"{name} is open, and nobody else uses it.")]
 
 
 async def at(parts: DoctorParts, seen: Seen) -> list[Item]:

@@ -3,23 +3,41 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import math
 from collections import Counter, deque
 from collections.abc import Callable
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Final
 
 from ipad_agent.events import trace
+from ipad_agent.local.access_rights import Right
 from ipad_agent.local.local_verbs import NOT_AUTHORIZED, Service
+from ipad_agent.local.rate_limits import Bucket
 from ipad_agent.local.status_model import Happening
 
 from . import dbus_properties, manager_methods
 from . import events as said
 from .dbus_authority import Authority, Caller, LocalRule
-from .dbus_interfaces import BUS_NAME, EVENT, MANAGER, OBJECT_MANAGER, PEER, PROPERTIES, ROOT, STATUS, Method
-from .dbus_library import Link
-from .dbus_messages import Answer, Broadcast, Call, Failure
+from .dbus_interfaces import (
+    BUS_NAME,
+    EVENT,
+    MANAGER,
+    OBJECT_MANAGER,
+    PEER,
+    PROPERTIES,
+    ROOT,
+    STATUS,
+    SUBSCRIBE,
+    UNSUBSCRIBE,
+    Method,
+)
+from .dbus_library import Link, OnCall, OnSignal
+from .dbus_messages import Answer, Call, Failure, Signal
 from .dbus_values import string_map, text
 from .errors import BusLost, NameRefused, NameTaken, RemoteFailure
+from .signal_readers import Reader, Readers
 from .status_objects import EimNumbers, Objects, changes, objects_of, steady
 from .system_bus import machine_id
 
@@ -29,8 +47,18 @@ CALLS_AT_ONCE_PER_CALLER: Final = 8
 CALLS_AT_ONCE_PER_USER: Final = 16
 """Calls that act and are not answered yet. Reads are answered at once and not counted. A user may have many
 connections; nobody who only waits for a permission keeps the others from asking."""
+DENIALS: Final = 10
+"""Users in that time who are put on record for it."""
 DENIAL_GAP_S: Final = 10.0
 """A user who is turned away is put on record at most this often."""
+REFUSALS_BURST: Final = 20
+REFUSALS_PER_S: Final = 10.0
+"""Answers to calls that are too many; the others have none."""
+TURNED_AWAY_GAP_S: Final = 60.0
+_TOO_OFTEN: Final = Failure("org.freedesktop.DBus.Error.LimitsExceeded", "Too many calls in a short time.")
+_KEEPING: Final = {(PROPERTIES, "GetAll"), (OBJECT_MANAGER, "GetManagedObjects")}
+"""What a program calls that keeps up to date what it read."""
+_LISTENING: Final = {SUBSCRIBE.name, UNSUBSCRIBE.name}
 _TOO_MANY: Final = Failure("org.freedesktop.DBus.Error.LimitsExceeded", "Too many calls at once.")
 _DO_NOT_QUEUE: Final = 4
 _PRIMARY_OWNER: Final = 1
@@ -64,18 +92,18 @@ class Picture:
         self._stale = True
         self._told = self.now
 
-    def news(self) -> list[Broadcast]:
+    def news(self) -> list[Signal]:
         """Signals from what was told last to what is; they count as told."""
         found = changes(self._told, self.now)
         self._told = self.now
         return [
-            *(Broadcast(ROOT, OBJECT_MANAGER, "InterfacesRemoved", "oas", gone) for gone in found.removed),
+            *(Signal(ROOT, OBJECT_MANAGER, "InterfacesRemoved", "oas", gone) for gone in found.removed),
             *(
-                Broadcast(ROOT, OBJECT_MANAGER, "InterfacesAdded", "oa{sa{sv}}", (path, dict(interfaces)))
+                Signal(ROOT, OBJECT_MANAGER, "InterfacesAdded", "oa{sa{sv}}", (path, dict(interfaces)))
                 for path, interfaces in found.added
             ),
             *(
-                Broadcast(path, PROPERTIES, "PropertiesChanged", "sa{sv}as", (interface, dict(values), ()))
+                Signal(path, PROPERTIES, "PropertiesChanged", "sa{sv}as", (interface, dict(values), ()))
                 for path, interface, values in found.changed
             ),
         ]
@@ -98,13 +126,17 @@ class Session:
         picture: Picture,
         rule: LocalRule,
         pace: Pace,
-        make_link: Callable[[Callable[[Call], None]], Link],
+        make_link: Callable[[OnCall, OnSignal], Link],
+        lookups: Executor | None = None,
     ) -> None:
         self._service = service
         self._picture = picture
         self._pace = pace
-        self._link = make_link(self._called)
-        self._authority = Authority(self._link, rule)
+        self._link = make_link(self._called, self._signalled)
+        self._authority = Authority(self._link, rule, lookups)
+        self._readers = Readers(self._link, self._authority, lookups)
+        self._forgetting: set[asyncio.Task[None]] = set()
+        self._refusals = Bucket(asyncio.get_running_loop().time(), REFUSALS_BURST, REFUSALS_PER_S)
         self._wake = asyncio.Event()
         self._events: deque[Happening] = deque(maxlen=EVENT_BACKLOG)
         self._dropped = 0
@@ -112,6 +144,7 @@ class Session:
         self._callers: Counter[str] = Counter()
         self._users: Counter[int | None] = Counter()
         self._denied: dict[int | None, float] = {}
+        self._turned_away_s = -math.inf
 
     async def begin(self, addresses: str) -> None:
         """Connect and take the name. Raises ``BusUnreachable``, ``BusLost``, ``NameTaken`` and ``NameRefused``."""
@@ -169,11 +202,14 @@ class Session:
         while True:
             await self._wake.wait()
             self._wake.clear()
-            for signal in self._picture.news():
-                self._link.broadcast(signal)
+            signals = self._picture.news()
             while self._events:
-                self._link.broadcast(_event(self._events.popleft()))
-            await self._link.flush()
+                signals.append(_event(self._events.popleft()))
+            names = await self._readers.listeners()
+            for signal in signals:
+                for name in names:
+                    self._link.tell(name, signal)
+                await self._link.flush()
             if self._dropped:
                 dropped, self._dropped = self._dropped, 0
                 said.EVENTS_DROPPED.emit(count=dropped)
@@ -181,36 +217,88 @@ class Session:
 
     # -- being called --------------------------------------------------------------------------------------------------
 
+    def _signalled(self, sender: str, interface: str, member: str, body: tuple[object, ...]) -> None:
+        gone = self._readers.gone(sender, interface, member, body)
+        if gone is not None:
+            task = asyncio.ensure_future(self._forget(gone))
+            self._forgetting.add(task)
+            task.add_done_callback(self._forgetting.discard)
+
+    async def _forget(self, name: str) -> None:
+        with contextlib.suppress(BusLost):
+            await self._readers.forget(name)
+
     def _called(self, call: Call) -> None:
+        known = self._readers.known(call.sender) is not None
+        if not self._readers.granted(call.sender):
+            self._turn_away(call)
+            return
         # A task also for what is answered at once: whatever goes wrong in it is dealt with in one place.
-        task = asyncio.ensure_future(self._serve(call))
+        task = asyncio.ensure_future(self._serve(call, known=known))
         self._calls.add(task)
         task.add_done_callback(lambda task: self._served(call, task))
 
-    async def _serve(self, call: Call) -> Answer | Failure:
+    def _turn_away(self, call: Call) -> None:
+        """More than somebody may call. To say so costs too, so that is not said every time either."""
+        now_s = asyncio.get_running_loop().time()
+        if self._refusals.take(now_s):
+            self._link.answer(call, _TOO_OFTEN)
+        if now_s - self._turned_away_s >= TURNED_AWAY_GAP_S:
+            self._turned_away_s = now_s
+            reader = self._readers.known(call.sender)
+            said.TURNED_AWAY.emit(**(_who(reader.caller) if reader else {"uid": "unknown", "pid": "unknown"}))
+
+    async def _serve(self, call: Call, *, known: bool) -> Answer | Failure:
+        try:
+            reader = await self._readers.of(call.sender)
+        except TimeoutError:
+            return manager_methods.failure(NOT_AUTHORIZED, "The bus did not say in time who asks.")
+        finally:
+            if not known:
+                self._readers.found(call.sender)
+        if not known and not self._readers.counted(reader):
+            return _TOO_OFTEN
         if call.interface == PEER:
             return dbus_properties.peer(call, machine_id())
-        objects = self._picture.now
+        stranger = reader.right is Right.NONE
+        objects = dbus_properties.NOTHING if stranger else self._picture.now
         found = dbus_properties.route(objects, call)
         if isinstance(found, Failure):
             return found
         interface, method = found
+        if stranger and (interface in (PROPERTIES, OBJECT_MANAGER) or method.action == STATUS):
+            return self._may_not_look(reader.caller, interface, method)
         if interface != MANAGER.name:
+            if (interface, method.name) in _KEEPING:
+                await self._readers.listen(reader)
             return dbus_properties.read(objects, interface, call)
+        if method.name in _LISTENING:
+            return await self._listen(reader, method)
         if self._callers.total() >= CALLS_AT_ONCE or self._callers[call.sender] >= CALLS_AT_ONCE_PER_CALLER:
             return _TOO_MANY
         self._callers[call.sender] += 1
         try:
-            return await self._act(call, method)
+            return await self._act(reader.caller, call, method)
         finally:
             self._callers -= Counter({call.sender: 1})
 
-    async def _act(self, call: Call, method: Method) -> Answer | Failure:
+    def _may_not_look(self, caller: Caller, interface: str, method: Method) -> Failure:
+        needs = self._authority.rule.needed
+        self._record_denial(caller, method.name, f"that needs {needs}")
+        sentence = f"You may not look here; it takes {needs}."
+        if interface == MANAGER.name:
+            return manager_methods.failure(NOT_AUTHORIZED, sentence)
+        return Failure("org.freedesktop.DBus.Error.AccessDenied", sentence)
+
+    async def _listen(self, reader: Reader, method: Method) -> Answer | Failure:
+        if method is UNSUBSCRIBE:
+            await self._readers.forget(reader.caller.name)
+        elif not await self._readers.listen(reader):
+            return Failure("org.freedesktop.DBus.Error.LimitsExceeded", "Too many programs listen already.")
+        return Answer()
+
+    async def _act(self, caller: Caller, call: Call, method: Method) -> Answer | Failure:
         assert method.action is not None, "every method of the Manager needs a right"
-        try:
-            caller = await self._authority.caller(call.sender)
-        except TimeoutError:
-            return manager_methods.failure(NOT_AUTHORIZED, "The bus did not say in time who asks.")
         if self._users[caller.uid] >= CALLS_AT_ONCE_PER_USER:
             return _TOO_MANY
         self._users[caller.uid] += 1
@@ -220,17 +308,20 @@ class Session:
             self._users[caller.uid] -= 1
 
     async def _act_for(self, caller: Caller, call: Call, verb: str, action: str) -> Answer | Failure:
-        decision = await self._authority.decide(caller, action, interactive=call.interactive)
-        if not decision.allowed:
-            self._record_denial(caller, verb, decision.reason)
-            return manager_methods.failure(NOT_AUTHORIZED, f"You may not ask for {verb}: {decision.reason}.")
-        if action != STATUS:
+        if action != STATUS:  # whether somebody may look was decided before
+            decision = await self._authority.decide(caller, action, interactive=call.interactive)
+            if not decision.allowed:
+                self._record_denial(caller, verb, decision.reason)
+                return manager_methods.failure(NOT_AUTHORIZED, f"You may not ask for {verb}: {decision.reason}.")
             said.ASKED.emit(verb=verb, **_who(caller))
         return await manager_methods.run(self._service, verb, call.body)
 
     def _record_denial(self, caller: Caller, verb: str, reason: str) -> None:
         """Not every time: whoever has no rights must not be able to fill the log either."""
         now_s = asyncio.get_running_loop().time()
+        self._denied = {uid: at_s for uid, at_s in self._denied.items() if now_s - at_s < DENIAL_GAP_S}
+        if len(self._denied) >= DENIALS:
+            return
         if now_s - self._denied.get(caller.uid, -DENIAL_GAP_S) >= DENIAL_GAP_S:
             self._denied[caller.uid] = now_s
             said.DENIED.emit(verb=verb, reason=reason, **_who(caller))
@@ -252,6 +343,6 @@ def _who(caller: Caller) -> dict[str, object]:
     return {name: "unknown" if value is None else value for name, value in (("uid", caller.uid), ("pid", caller.pid))}
 
 
-def _event(event: Happening) -> Broadcast:
+def _event(event: Happening) -> Signal:
     body = (text(event.id), text(event.level), text(event.text), string_map(event.facts))
-    return Broadcast(ROOT, MANAGER.name, EVENT.name, "".join(arg.signature for arg in EVENT.args), body)
+    return Signal(ROOT, MANAGER.name, EVENT.name, "".join(arg.signature for arg in EVENT.args), body)

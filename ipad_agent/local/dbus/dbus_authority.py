@@ -1,20 +1,24 @@
-"""Who may ask the agent to do something. The bus says who asks; polkit, where there is one, says whether they may.
+"""Who may look, and who may ask the agent to do something. The bus says who asks.
 
-Root and the agent's own user always may: they could do worse without asking. For everybody else polkit's answer is
-final. Where nobody answers for polkit, members of the control group may act, and everybody may read.
+Who may look is decided by the same rule as on the socket (``local.access_rights``), without polkit. Who may act is
+decided by polkit, where there is one: its answer is final. Where nobody answers for it, members of the control group
+may act. Root and the agent's own user always may: they could do worse without asking.
 """
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import grp
 import os
 import pwd
 from collections.abc import Callable
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from .dbus_interfaces import STATUS
+from ipad_agent.local.access_rights import Right, granted, needed_for
+
 from .dbus_values import Variant
 from .errors import RemoteFailure
 
@@ -26,6 +30,7 @@ _BUS_PATH: Final = "/org/freedesktop/DBus"
 _ASK_USER: Final = 1
 
 POLKIT_DEADLINE_S: Final = 5.0
+LOOKUP_S: Final = 5.0
 PASSWORD_DEADLINE_S: Final = 120.0
 """While a person types a password."""
 
@@ -81,15 +86,27 @@ def groups_of(uid: int) -> frozenset[str]:
 
 @dataclass(frozen=True, slots=True)
 class LocalRule:
-    """The rule that needs nobody else. An empty ``group`` means that there is no such group."""
+    """The rule that needs nobody else. An empty ``group`` or ``read_group`` means that there is no such group. The user
+    database may have to be waited for."""
 
     group: str
     trusted: frozenset[int]
     groups: Callable[[int], frozenset[str]] = groups_of
+    read_group: str = ""
 
-    def decide(self, caller: Caller, action: str) -> Decision:
-        if action == STATUS:
-            return Decision(True)
+    def right_of(self, uid: int) -> Right:
+        """What this user may do without polkit."""
+        if uid in self.trusted:
+            return Right.CONTROL
+        return granted(self.groups(uid), read_group=self.read_group, control_group=self.group)
+
+    @property
+    def needed(self) -> str:
+        """Who may look, as a piece of a sentence."""
+        return needed_for(Right.READ, read_group=self.read_group, control_group=self.group)
+
+    def decide(self, caller: Caller) -> Decision:
+        """Whether this caller may act."""
         if caller.uid is None:
             return Decision(False, "the bus does not know who asks")
         if self.group and self.group in self.groups(caller.uid):
@@ -104,6 +121,7 @@ class Authority:
 
     peers: Peers
     rule: LocalRule
+    lookups: Executor | None = None
 
     async def caller(self, name: str) -> Caller:
         """Who this is. Raises ``BusLost`` and ``TimeoutError``."""
@@ -116,13 +134,22 @@ class Authority:
         return Caller(name, uid if isinstance(uid, int) else None, pid if isinstance(pid, int) else None)
 
     async def decide(self, caller: Caller, action: str, *, interactive: bool) -> Decision:
-        """Whether this caller may. Raises ``BusLost``."""
+        """Whether this caller may act. Raises ``BusLost``."""
         if caller.uid is None:
             return Decision(False, "the bus does not know who asks")
         if caller.uid in self.rule.trusted:
             return Decision(True)
         asked = await self._ask_polkit(caller, action, interactive=interactive)
-        return self.rule.decide(caller, action) if asked is None else asked
+        return await self._by_rule(caller) if asked is None else asked
+
+    async def _by_rule(self, caller: Caller) -> Decision:
+        """In a thread: the user database may be far away."""
+        looking = asyncio.get_running_loop().run_in_executor(self.lookups, self.rule.decide, caller)
+        try:
+            async with asyncio.timeout(LOOKUP_S):
+                return await looking
+        except (TimeoutError, OSError):
+            return Decision(False, "the user database gave no answer")
 
     async def _ask_polkit(self, caller: Caller, action: str, *, interactive: bool) -> Decision | None:
         """polkit's answer, or None when it gives none."""

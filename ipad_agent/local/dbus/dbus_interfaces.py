@@ -18,7 +18,8 @@ OBJECT_MANAGER: Final = "org.freedesktop.DBus.ObjectManager"
 INTROSPECTABLE: Final = "org.freedesktop.DBus.Introspectable"
 PEER: Final = "org.freedesktop.DBus.Peer"
 
-STATUS: Final = f"{BUS_NAME}.status"
+STATUS: Final = "look"
+"""Not an action of polkit: who may look is decided by the groups of the configuration, as on the socket."""
 POLL: Final = f"{BUS_NAME}.poll"
 PLAN: Final = f"{BUS_NAME}.plan"
 SWITCH: Final = f"{BUS_NAME}.switch"
@@ -73,6 +74,8 @@ class Interface:
         return next((method for method in self.methods if method.name == name), None)
 
 
+SUBSCRIBE: Final = Method("Subscribe", action=STATUS)
+UNSUBSCRIBE: Final = Method("Unsubscribe", action=STATUS)
 EVENT: Final = Signal("Event", (Arg("id", "s"), Arg("level", "s"), Arg("text", "s"), Arg("facts", "a{ss}")))
 
 MANAGER: Final = Interface(
@@ -103,6 +106,8 @@ MANAGER: Final = Interface(
     (
         Method("GetStatus", (), (Arg("json", "s"),), STATUS),
         Method("Recent", (Arg("count", "u"),), (Arg("events", "a(tsssa{ss})"),), STATUS),
+        SUBSCRIBE,
+        UNSUBSCRIBE,
         Method("Poll", (Arg("eim_id", "s"),), (), POLL),
         Method(
             "PlanSwitch",

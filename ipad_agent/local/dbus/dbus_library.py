@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, Final
 
-from .dbus_messages import Answer, Broadcast, Call, Failure
+from .dbus_messages import Answer, Call, Failure, Signal
 from .dbus_values import Variant
 from .errors import BusLost, BusUnreachable, NoBusLibrary, RemoteFailure
 from .system_bus import usable
@@ -226,10 +226,11 @@ class Link:
                 body=self._plain(reply.body),
             )
 
-    def broadcast(self, signal: Broadcast) -> None:
-        """Send a signal to everybody who listens."""
+    def tell(self, name: str, signal: Signal) -> None:
+        """Send a signal to one connection, and to no other."""
         self._send(
             message_type=self._library.root.MessageType.SIGNAL,
+            destination=name,
             path=signal.path,
             interface=signal.interface,
             member=signal.member,

@@ -37,8 +37,8 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True)
-class Broadcast:
-    """A signal to whoever listens."""
+class Signal:
+    """A signal; whom it goes to is said when it is sent."""
 
     path: str
     interface: str

@@ -6,6 +6,7 @@ from typing import cast
 
 from .dbus_interfaces import (
     INTROSPECTABLE,
+    MANAGER,
     MANAGER_OF_OBJECTS,
     OBJECT_MANAGER,
     OURS,
@@ -20,6 +21,8 @@ from .dbus_messages import Answer, Call, Failure
 from .status_objects import Objects
 
 _DBUS_ERROR = "org.freedesktop.DBus.Error."
+NOTHING: Objects = {ROOT: {MANAGER.name: {}}}
+"""What those see who may not look: that there is an agent, and what it could be asked."""
 _STANDARD = {interface.name: interface for interface in (*STANDARD, MANAGER_OF_OBJECTS)}
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final
 
@@ -15,8 +16,8 @@ from . import events as said
 from .bus_connection import Pace, Picture, Session
 from .dbus_authority import LocalRule, groups_of
 from .dbus_interfaces import BUS_NAME
-from .dbus_library import LIBRARIES, Link, load
-from .dbus_messages import Answer, Call, Failure
+from .dbus_library import LIBRARIES, Link, OnCall, OnSignal, load
+from .dbus_messages import Answer, Failure
 from .errors import BusError, BusLost, NameRefused, NameTaken, NoBusLibrary
 from .status_objects import EimNumbers
 from .system_bus import system_bus, usable
@@ -43,7 +44,8 @@ DEFAULT_RETRY: Final = Retry()
 class Bus:
     """Shows ``service`` on the system bus.
 
-    ``control_group``: members may act where there is no polkit; empty for none. ``addresses``: the bus as D-Bus writes
+    ``read_group``: members may look; ``control_group``: members may look, and act where there is no polkit; empty for
+    none. ``addresses``: the bus as D-Bus writes
     addresses, None for the system bus. ``trusted`` may always act; None is root and this process's user. ``groups``
     gives the names of the groups of a user id.
     """
@@ -52,6 +54,7 @@ class Bus:
         self,
         service: Service,
         *,
+        read_group: str = "ipad-view",
         control_group: str = "ipad-admin",
         addresses: str | None = None,
         libraries: Iterable[str] = LIBRARIES,
@@ -64,7 +67,9 @@ class Bus:
         self._addresses = system_bus() if addresses is None else addresses
         self._libraries = tuple(libraries)
         own = frozenset({0, os.geteuid()}) if trusted is None else trusted
-        self._rule = LocalRule(control_group, own, groups)
+        self._rule = LocalRule(control_group, own, groups, read_group)
+        # A machine whose user database hangs must not take the threads that the agent resolves names with.
+        self._lookups = ThreadPoolExecutor(max_workers=1, thread_name_prefix="bus-users")
         self._pace = pace
         self._retry = retry
         self._picture = Picture(service, EimNumbers())
@@ -92,6 +97,7 @@ class Bus:
                 self._tell(error)
                 await asyncio.sleep(next(waits))
         finally:
+            self._lookups.shutdown(wait=False, cancel_futures=True)
             for verb in self._verbs:
                 verb.cancel()
             await asyncio.gather(*self._verbs, return_exceptions=True)
@@ -100,10 +106,10 @@ class Bus:
         usable(self._addresses)  # where there is no bus, not even the library is loaded
         library = load(self._libraries)
 
-        def make_link(on_call: Callable[[Call], None]) -> Link:
-            return Link(library, deadline_s=self._pace.deadline_s, on_call=on_call)
+        def make_link(on_call: OnCall, on_signal: OnSignal) -> Link:
+            return Link(library, deadline_s=self._pace.deadline_s, on_call=on_call, on_signal=on_signal)
 
-        session = Session(self._service, self._picture, self._rule, self._pace, make_link)
+        session = Session(self._service, self._picture, self._rule, self._pace, make_link, self._lookups)
         try:
             await session.begin(self._addresses)
             self._said = None

@@ -1,7 +1,7 @@
 """Python values as D-Bus can carry them, without any D-Bus library.
 
 D-Bus has no null: absent texts are empty, absent numbers and times 0. Strings must be valid UTF-8 without NUL, or the
-bus ends the whole connection, and some of ours come from cards and servers.
+bus ends the whole connection, and some of ours come from cards and servers. Printable ones are.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from ipad_agent.local.status_model import Time
+from ipad_agent.printable import printable
 
 _UNSIGNED_LIMIT: Final = {"u": 2**32 - 1, "t": 2**64 - 1}
 _INT32: Final = 2**31
@@ -24,10 +25,8 @@ class Variant:
 
 
 def text(value: str | None) -> str:
-    """A string that every bus accepts; what cannot be carried becomes U+FFFD."""
-    if value is None:
-        return ""
-    return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace").replace("\0", "\ufffd")
+    """A string that every bus accepts and every program can show; what cannot be carried becomes U+FFFD."""
+    return "" if value is None else printable(value)
 
 
 def count(value: int | None, kind: str = "t") -> int:

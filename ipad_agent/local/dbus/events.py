@@ -69,3 +69,9 @@ DEFECT = define(
     "A defect in the D-Bus service: {error} The agent itself is not disturbed.",
     "The service starts again by itself. Please report this message with the lines that follow it.",
 )
+TURNED_AWAY = define(
+    "IPA-1350",
+    INFO,
+    "User id {uid} (process {pid}) calls very often over D-Bus; what is too much is not answered.",
+    "Every user has a number of calls per second, see docs/dbus.md. Nobody else is held up. Told once a minute.",
+)

@@ -38,7 +38,7 @@ def failure(error: str, sentence: str) -> Failure:
 
 
 async def _status(service: Service, body: tuple[object, ...]) -> tuple[object, ...]:
-    return (text(json.dumps(to_plain(service.status()), ensure_ascii=False)),)
+    return (json.dumps(to_plain(service.status()), ensure_ascii=False),)
 
 
 async def _recent(service: Service, body: tuple[object, ...]) -> tuple[object, ...]:

@@ -11,6 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from ipad_agent.printable import printable
+
 MAX_SERIES: Final = 200
 """Of one metric. A label whose value comes from outside must not fill the memory."""
 OTHER: Final = "other"
@@ -52,6 +54,7 @@ class Metric:
     def _place(self, values: Labels) -> Labels:
         if len(values) != len(self.labels):
             raise ValueError(f"{self.name} has the labels {self.labels}, not {len(values)} of them")
+        values = tuple(printable(value) for value in values)
         return values if values in self.series or len(self.series) < MAX_SERIES else (OTHER,) * len(values)
 
     def lines(self) -> Iterator[str]:
@@ -74,6 +77,7 @@ class Histogram:
 
     def observe(self, value: float, label: str) -> None:
         """One more of them."""
+        label = printable(label)
         counts = self.counts.setdefault(label, [0] * (len(self.buckets) + 1))
         counts[sum(value > bound for bound in self.buckets)] += 1
         self.sums[label] = self.sums.get(label, 0.0) + value
@@ -105,9 +109,7 @@ def shown(labels: Mapping[str, str]) -> str:
 
 
 def _escaped(value: str) -> str:
-    # A lone surrogate cannot be sent; other ends of lines than \n are no ends for Prometheus.
-    clean = value.encode("utf-8", "replace").decode("utf-8")
-    return clean.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
+    return printable(value).replace("\\", r"\\").replace('"', r"\"")
 
 
 def number_text(value: float) -> str:

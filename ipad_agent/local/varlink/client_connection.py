@@ -16,6 +16,7 @@ from ipad_agent.errors import IpadError, Side
 from ipad_agent.events import trace
 from ipad_agent.local import local_verbs
 from ipad_agent.local.local_verbs import Refused
+from ipad_agent.printable import printable
 
 from . import client_limits, events, message_framing, varlink_interface
 from .client_limits import Admission
@@ -57,14 +58,14 @@ class ConnectionOwner(Protocol):
 
 
 class Connection(asyncio.Protocol):
-    """Made by the server for each client."""
+    """Made by the server for each client that was admitted."""
 
-    def __init__(self, server: ConnectionOwner) -> None:
+    def __init__(self, server: ConnectionOwner, peer: Credentials) -> None:
         self._server = server
         self._loop = asyncio.get_running_loop()
-        self.peer = Credentials(-1, -1, -1)
+        self.peer = peer
         self._transport: asyncio.Transport | None = None
-        self._admitted = False
+        self._admitted = True
         self._stranger = False
         self._worker: asyncio.Task[None] | None = None
         self._framer = Framer()
@@ -77,21 +78,12 @@ class Connection(asyncio.Protocol):
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._on_gone: list[Callable[[], None]] = []
         self._right = Right.NONE
-        self._right_until_s = -1.0
 
     # -- what the event loop tells -----------------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
         self._transport.set_write_buffer_limits(high=client_limits.WRITE_BUFFER_BYTES)
-        self.peer = self._server.identify(self._transport.get_extra_info("socket"))
-        trusted = self._server.authority.trusted(self.peer)
-        refusal = self._server.admission.enter(self.peer.uid, trusted=trusted)
-        if refusal is not None:
-            events.TURNED_AWAY.emit(uid=self.peer.uid, reason=refusal)
-            self._transport.abort()
-            return
-        self._admitted = True
         self._server.connections.add(self)
         self._worker = self._loop.create_task(self._work(), name="varlink client")
         self._worker.add_done_callback(self._worked)
@@ -180,10 +172,19 @@ class Connection(asyncio.Protocol):
             if not await self._welcome():
                 return
             while (message := await self._next()) is not None:
+                await self._take_turn()
                 await self._serve(message)
                 await asyncio.sleep(0)  # however much one client asks, everybody else has a turn in between
         except Gone:
             return
+
+    async def _take_turn(self) -> None:
+        """Whoever calls much is answered later, and what waits meanwhile is not even read."""
+        wait_s = self._server.turn_s(self.peer, self._right)
+        if wait_s > 0:
+            await asyncio.sleep(wait_s)
+            if self._closed:
+                raise Gone
 
     async def _welcome(self) -> bool:
         """Whether this user may stay."""
@@ -196,9 +197,7 @@ class Connection(asyncio.Protocol):
         return True
 
     async def _look_up(self) -> Right:
-        if self._loop.time() >= self._right_until_s:
-            self._right = await self._server.right_of(self.peer)
-            self._right_until_s = self._loop.time() + client_limits.RIGHT_HOLDS_S
+        self._right = await self._server.right_of(self.peer)
         return self._right
 
     async def _next(self) -> bytes | None:
@@ -343,7 +342,7 @@ def _refusal(no: Refused) -> bytes:
     """In the form that the interface declares; what it does not declare is in the sentence anyway."""
     failure = _FAILURES.get(no.error, _FAILURES[local_verbs.NOT_READY])
     facts: Mapping[str, Any] = no.facts
-    parameters: dict[str, object] = {"sentence": no.sentence}
+    parameters: dict[str, object] = {"sentence": printable(no.sentence)}
     for name in failure.facts:
-        parameters[name] = None if facts.get(name) is None else str(facts[name])
+        parameters[name] = None if facts.get(name) is None else printable(str(facts[name]))
     return message_framing.error(f"{varlink_interface.NAME}.{failure.name}", parameters)

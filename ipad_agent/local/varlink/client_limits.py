@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from ipad_agent.local import rate_limits
+
 MAX_REQUEST_BYTES: Final = 16_384
 """Of one message from a client."""
 MAX_OUTSTANDING: Final = 8
@@ -33,10 +35,22 @@ STATUS_GAP_S: Final = 0.2
 WORK_BURST: Final = 20
 WORK_PER_S: Final = 0.5
 """Calls of one user that touch card, modem, network or disk: so many at once, then so many per second."""
+CALL_BURST: Final = rate_limits.CALL_BURST
+CALLS_PER_S: Final = rate_limits.CALLS_PER_S
+"""Calls and connections of one user who may look: so many at once, then so many per second. Further calls wait."""
+STRANGER_BURST: Final = rate_limits.STRANGER_BURST
+STRANGER_CALLS_PER_S: Final = rate_limits.STRANGER_CALLS_PER_S
+"""The same for those who may do nothing, all together, whatever they call. Their further connections are closed."""
+ACCEPTED_AT_ONCE: Final = 16
+"""Connections that are taken in one go; everybody else has a turn before the next ones."""
+ACCEPT_GAP_S: Final = 0.01
+"""Between two goes, while there are more."""
 STRANGER_IDLE_S: Final = 10.0
 """As ``IDLE_S``, for users who may do nothing."""
 RIGHT_HOLDS_S: Final = 60.0
 """After this the groups of a caller are looked up again."""
+RIGHTS_KEPT: Final = 64
+"""Users whose right is remembered for that long."""
 COMPLAIN_S: Final = 60.0
 """A user who was refused is in the log once in so long."""
 COMPLAINTS: Final = 10
@@ -45,25 +59,11 @@ LOOKUP_S: Final = 5.0
 """The machine's user database has so long to tell the groups of a caller, who counts as a stranger after it."""
 
 
-class Bucket:
-    """Grants ``WORK_BURST`` at once and ``WORK_PER_S`` in the long run. Times are seconds of one clock."""
+class Bucket(rate_limits.Bucket):
+    """Grants ``WORK_BURST`` at once and ``WORK_PER_S`` in the long run."""
 
     def __init__(self, now_s: float) -> None:
-        self._left = float(WORK_BURST)
-        self._at_s = now_s
-
-    def take(self, now_s: float) -> bool:
-        """Whether one more is granted now."""
-        self._left = min(float(WORK_BURST), self._left + (now_s - self._at_s) * WORK_PER_S)
-        self._at_s = now_s
-        if self._left < 1:
-            return False
-        self._left -= 1
-        return True
-
-    def full(self, now_s: float) -> bool:
-        """Whether it may be forgotten."""
-        return self._left + (now_s - self._at_s) * WORK_PER_S >= WORK_BURST
+        super().__init__(now_s, WORK_BURST, WORK_PER_S)
 
 
 class Admission:

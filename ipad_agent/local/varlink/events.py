@@ -52,3 +52,16 @@ DEFECT = define(
     "A call on the local socket failed in a way nobody expected: {reason}.",
     "A defect of this program; the agent itself goes on. Report it with the lines that follow.",
 )
+SLOWED = define(
+    "IPA-1328",
+    INFO,
+    "User {uid} (process {pid}) calls very often on the local socket; the answers come more slowly.",
+    "Every user has a number of calls per second, see the limits in docs/local-api.md. Nobody else is held up. Told "
+    "once a minute for each user.",
+)
+NOT_ACCEPTED = define(
+    "IPA-1329",
+    WARNING,
+    "A connection to the local socket could not be taken: {reason}. Trying again in a second.",
+    "Mostly the process has too many files open. The agent does its work, only `ipactl` has to wait.",
+)

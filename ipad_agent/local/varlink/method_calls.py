@@ -15,6 +15,7 @@ from ipad_agent import events as catalogue
 from ipad_agent.local import local_verbs
 from ipad_agent.local.local_verbs import Refused, Service
 from ipad_agent.local.status_model import DoctorItem, Happening, to_plain
+from ipad_agent.printable import is_printable
 
 from .client_limits import MAX_EVENTS_WAITING, STATUS_GAP_S
 from .idl_types import Field
@@ -83,7 +84,7 @@ def _fits(field: Field, value: object) -> bool:
 
 def _is_text(value: object) -> bool:
     """A text that can be written anywhere: of usable length, without half characters and control characters."""
-    return isinstance(value, str) and len(value) <= MAX_NAME and (value.isprintable() or not value)
+    return isinstance(value, str) and len(value) <= MAX_NAME and is_printable(value)
 
 
 class Methods:

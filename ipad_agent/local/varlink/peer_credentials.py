@@ -8,18 +8,13 @@ import pwd
 import socket
 import struct
 from dataclasses import dataclass
-from enum import IntEnum
 from typing import Final, Protocol
 
+from ipad_agent.local.access_rights import Right, granted, needed_for
+
+__all__ = ["Authority", "Credentials", "Right", "UnixAuthority"]
+
 _UCRED: Final = struct.Struct("3i")
-
-
-class Right(IntEnum):
-    """What a user may do; each includes those before it."""
-
-    NONE = 0
-    READ = 1
-    CONTROL = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,17 +68,12 @@ class UnixAuthority:
             return Right.CONTROL
         if peer.uid < 0:
             return Right.NONE
-        groups = _groups_of(peer)
-        for name, right in ((self._control_group, Right.CONTROL), (self._read_group, Right.READ)):
-            gid = _gid(name)
-            if gid is not None and gid in groups:
-                return right
-        return Right.NONE
+        numbers = _groups_of(peer)
+        names = [name for name in (self._read_group, self._control_group) if _gid(name) in numbers]
+        return granted(names, read_group=self._read_group, control_group=self._control_group)
 
     def needed_for(self, right: Right) -> str:
-        names = [self._control_group] if right is Right.CONTROL else [self._read_group, self._control_group]
-        listed = " or ".join(f"group {name}" for name in names if name)
-        return f"{listed} or root" if listed else "root"
+        return needed_for(right, read_group=self._read_group, control_group=self._control_group)
 
 
 def _groups_of(peer: Credentials) -> set[int]:

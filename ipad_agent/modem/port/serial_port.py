@@ -27,13 +27,15 @@ _READ_BYTES: Final = 4096
 class SerialSettings:
     """``path`` should be a stable name (/dev/serial/by-id/…, by-path/…): numbers change when a modem restarts.
 
-    ``baud_rates`` are tried in turn when nothing answers; a USB port ignores them.
+    ``baud_rates`` are tried in turn when nothing answers; a USB port ignores them. ``own_lock_folder`` is where nobody
+    but the agent writes; None is ``lock_folder``.
     """
 
     path: Path
     baud_rates: tuple[int, ...] = (115200,)
     rtscts: bool = False
     lock_folder: Path = DEFAULT_LOCK_FOLDER
+    own_lock_folder: Path | None = None
 
 
 class SerialPortOpener:
@@ -77,7 +79,7 @@ class SerialStream:
         device = Path(os.path.realpath(settings.path))
         if not device.exists():
             raise PortUnavailable(f"{settings.path} does not exist")
-        lock = PortLock(device, settings.lock_folder)
+        lock = PortLock(device, settings.lock_folder, settings.own_lock_folder)
         lock.acquire()
         try:
             port = serial.Serial(str(device), baud_rate, timeout=0, exclusive=True, rtscts=settings.rtscts)
@@ -158,9 +160,10 @@ def _open_error(path: Path, device: Path, error: Exception) -> PortUnavailable:
     number = getattr(error, "errno", None)
     others = ", ".join(f"{name} (process {pid})" for pid, name in holders(device))
     if number in (errno.EBUSY, errno.EAGAIN) or "exclusively lock" in str(error):
-        return PortBusy(f"{path} is in use" + (f" by {others}" if others else ""))
+        return PortBusy(f"{path} is in use by {others or 'a program that cannot be seen from here'}")
     if number in (errno.EACCES, errno.EPERM):
-        return PortUnavailable(
-            f"no permission for {path}", hint="Add the agent's user to the group of the port (dialout)."
-        )
+        hint = "Add the agent's user to the group of the port (dialout)."
+        if device.name.startswith("wwan"):
+            hint = "Install hw/99-ipad-agent.rules: it gives this modem's AT ports to the group of the agent (dialout)."
+        return PortUnavailable(f"no permission for {path}", hint=hint)
     return PortUnavailable(f"{path} cannot be opened: {getattr(error, 'strerror', None) or error}")

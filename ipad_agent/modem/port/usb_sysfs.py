@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from ipad_agent.printable import summary
+
 OPERATOR_LINK: Final = Path("dev/ipad-agent-modem")
 """The name that the udev rules in hw/ give the agent's port."""
 
@@ -131,4 +133,4 @@ def _text(path: Path) -> str | None:
             data = file.read(256)
     except OSError:
         return None
-    return "".join(c for c in data.decode("utf-8", "replace").strip() if c.isprintable()) or None
+    return summary(data.decode("utf-8", "replace"), 256) or None

@@ -13,6 +13,7 @@ from enum import Enum
 from typing import NoReturn
 
 from ipad_agent.net.errors import PeerBusy, PeerStatus, ProtocolViolation, ResponseTooLarge
+from ipad_agent.printable import summary
 
 MAX_SIZE_EXP = 6
 DEFAULT_MAX_AGE_S = 60  # RFC 7252 §5.10.5
@@ -285,4 +286,4 @@ def _text(response: BlockResponse) -> str:
         text = response.payload[:800].decode("utf-8")
     except UnicodeDecodeError:
         return ""
-    return "".join(c if c.isprintable() else " " for c in text)[:200].strip()
+    return summary(text, 200)

@@ -9,6 +9,7 @@ from ipad_agent.net.dtls.dtls_backend import DEFAULT_GROUPS, Psk
 from ipad_agent.net.host_address import is_address, path_for
 from ipad_agent.net.trust.client_certificate import ClientCertificate
 from ipad_agent.net.trust.pinned_trust import Pinned, Trust
+from ipad_agent.printable import is_printable
 
 from .blockwise_transfer import MAX_SIZE_EXP
 
@@ -56,7 +57,7 @@ class CoapsEndpoint:
                 raise ConfigError(f"eIM endpoint {name}", problem, allowed=allowed)
 
         good_host = (
-            bool(self.host) and self.host.isascii() and self.host.isprintable() and not set("/ ") & set(self.host)
+            bool(self.host) and self.host.isascii() and is_printable(self.host) and not set("/ ") & set(self.host)
         )
         check(good_host, "host", f"{self.host!r} is no host", "a name (internationalised ones as xn--) or an address")
         check(0 < self.port < 65536, "port", str(self.port), "1 to 65535")

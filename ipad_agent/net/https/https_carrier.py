@@ -22,6 +22,7 @@ from ipad_agent.net.trust import certificate_chain
 from ipad_agent.net.trust.certificate_chain import Verdict
 from ipad_agent.net.trust.pinned_trust import clock_is_plausible
 from ipad_agent.net.trust.tolerance_report import report
+from ipad_agent.printable import summary
 
 from .https_connection import HttpRequest, HttpResponse, HttpsConnection, Progress
 from .https_endpoint import HttpsEndpoint
@@ -126,7 +127,7 @@ class HttpsCarrier:
         """The body of a success; the errors of all other statuses."""
         status = response.status
         if 300 <= status < 400:
-            place = _printable(response.header("location") or "", 100)
+            place = summary(response.header("location") or "", 100)
             raise PeerStatus(
                 str(status),
                 f"it redirects to {place}" if place else "it redirects",
@@ -140,7 +141,7 @@ class HttpsCarrier:
             raise PeerStatus(str(status), text, body=response.body)
         encoding = response.header("content-encoding")
         if encoding is not None and encoding.strip().lower() not in ("", "identity"):
-            raise ProtocolViolation(f"the answer is encoded as {_printable(encoding, 40)}, which was not asked for")
+            raise ProtocolViolation(f"the answer is encoded as {summary(encoding, 40)}, which was not asked for")
         if status not in (200, 204):
             self._tolerate(events.ODD_STATUS, "status", str(status))
         protocol = response.header("x-admin-protocol")
@@ -153,7 +154,7 @@ class HttpsCarrier:
 
     def _tolerate(self, event: Event, name: str, value: str) -> None:
         """Say it once per carrier and value; a server does the same with every answer."""
-        value = _printable(value, 60)
+        value = summary(value, 60)
         if (event.id, value) not in self._reported and len(self._reported) < 32:
             self._reported.add((event.id, value))
             event.emit(host=self._endpoint.host, **{name: value})
@@ -232,9 +233,4 @@ def _words(body: bytes) -> str:
     """The first words of an error page, without its markup."""
     text = body[:4096].decode("utf-8", errors="replace")
     text = re.sub(r"(?is)<(script|style|head)\b.*?</\1\s*>", " ", text)
-    return _printable(re.sub(r"<[^>]*>?", " ", text), _TEXT_CHARACTERS)
-
-
-def _printable(text: str, most: int) -> str:
-    """One line of text from outside, shortened."""
-    return " ".join("".join(c if c.isprintable() else " " for c in text).split())[:most]
+    return summary(re.sub(r"<[^>]*>?", " ", text), _TEXT_CHARACTERS)

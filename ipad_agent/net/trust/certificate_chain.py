@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, paddin
 from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID
 
 from ipad_agent.net.errors import Refusal, TrustRefused
+from ipad_agent.printable import printable
 
 from .pinned_trust import UNREADABLE, NameCheck, Pinned, Trust
 
@@ -326,5 +327,5 @@ def _is_address(text: str, wanted: ipaddress.IPv4Address | ipaddress.IPv6Address
 
 def _name(certificate: x509.Certificate) -> str:
     """A certificate as people know it; shortened, for it came from outside."""
-    text = "".join(c if c.isprintable() else "?" for c in certificate.subject.rfc4514_string())
+    text = printable(certificate.subject.rfc4514_string(), mark="?")
     return f"the certificate '{text[:80]}'"

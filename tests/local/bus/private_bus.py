@@ -7,9 +7,13 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from dbus_next.aio.message_bus import MessageBus
+from dbus_next.constants import MessageType
+from dbus_next.message import Message
+from dbus_next.signature import Variant
 
 from ipad_agent.local.dbus.dbus_interfaces import BUS_NAME, MANAGER, ROOT
 
@@ -129,49 +133,84 @@ class PrivateBus:
         return status, out + err
 
 
-class Monitor:
-    """GLib's monitor on our name; its lines as they come. ``ping`` makes the service send a signal that holds MARK."""
+class Listener:
+    """A program of another user or of ours that reads once and is told of changes, over the other library's own client
+    (dbus-next's), which matches signals as every program does. Its signals come as (path, member, body)."""
 
-    MARK = "are you there?"
+    def __init__(self, bus: PrivateBus, *, rules: tuple[str, ...] = ()) -> None:
+        self._address = bus.address
+        self._rules = rules or (f"type='signal',sender='{BUS_NAME}'",)
+        self._bus: Any = None
+        self.heard: list[tuple[str, str, list[Any]]] = []
+        self._more = asyncio.Event()
 
-    def __init__(self, bus: PrivateBus, ping: Callable[[], None]) -> None:
-        self._bus = bus
-        self._ping = ping
-        self._process: asyncio.subprocess.Process | None = None
-
-    async def __aenter__(self) -> Monitor:
-        self._process = await asyncio.create_subprocess_exec(
-            program("gdbus"),
-            "monitor",
-            "--address",
-            self._bus.address,
-            "--dest",
-            BUS_NAME,
-            stdout=asyncio.subprocess.PIPE,
-        )
-        await self.line(lambda line: "is owned by" in line)
-        async with asyncio.timeout(LIMIT_S):
-            while True:  # it says so a moment before it listens
-                self._ping()
-                try:
-                    await self.line(lambda line: self.MARK in line, limit_s=0.1)
-                    return self
-                except TimeoutError:
-                    continue
+    async def __aenter__(self) -> Listener:
+        await self.open()
+        return self
 
     async def __aexit__(self, *_: object) -> None:
-        assert self._process is not None
-        if self._process.returncode is None:
-            self._process.kill()
-        await self._process.wait()
+        self.close()
 
-    async def line(self, wanted: Callable[[str], bool], limit_s: float = LIMIT_S) -> str:
-        """The next line that is wanted. Raises ``TimeoutError``."""
-        assert self._process is not None
-        assert self._process.stdout is not None
-        async with asyncio.timeout(limit_s):
+    async def open(self) -> None:
+        self._bus = await MessageBus(bus_address=self._address).connect()
+        self._bus.add_message_handler(self._received)
+        for rule in self._rules:
+            await self.call(_DBUS, "/org/freedesktop/DBus", _DBUS, "AddMatch", "s", rule)
+
+    def close(self) -> None:
+        """Now, and not when the garbage is collected."""
+        descriptor = self._bus._fd
+        self._bus.disconnect()
+        asyncio.get_running_loop().remove_reader(descriptor)
+        self._bus._stream.close()
+        self._bus._sock.close()
+
+    @property
+    def name(self) -> str:
+        found = self._bus.unique_name
+        assert isinstance(found, str)
+        return found
+
+    async def call(
+        self, destination: str, path: str, interface: str, member: str, signature: str = "", *body: object
+    ) -> list[Any]:
+        """The body of the answer. Raises ``AssertionError`` with the name of an error."""
+        message = Message(destination, path, interface, member, signature=signature, body=list(body))
+        async with asyncio.timeout(LIMIT_S):
+            answer = await self._bus.call(message)
+        assert answer is not None
+        assert answer.message_type is MessageType.METHOD_RETURN, answer.error_name
+        return list(answer.body)
+
+    async def read(self) -> dict[str, Any]:
+        """Everything, as a program reads it that keeps it up to date."""
+        (found,) = await self.call(BUS_NAME, ROOT, "org.freedesktop.DBus.ObjectManager", "GetManagedObjects")
+        assert isinstance(found, dict)
+        return found
+
+    async def signal(self, member: str) -> tuple[str, list[Any]]:
+        """Path and body of the next signal of this name."""
+        async with asyncio.timeout(LIMIT_S):
             while True:
-                line = (await self._process.stdout.readline()).decode()
-                assert line, "the monitor ended"
-                if wanted(line):
-                    return line
+                while self.heard:
+                    path, found, body = self.heard.pop(0)
+                    if found == member:
+                        return path, body
+                self._more.clear()
+                await self._more.wait()
+
+    def _received(self, message: Any) -> None:
+        if message.message_type is MessageType.SIGNAL and message.sender != _DBUS:
+            self.heard.append((message.path, message.member, [_bare(item) for item in message.body]))
+            self._more.set()
+
+
+_DBUS = "org.freedesktop.DBus"
+
+
+def _bare(value: Any) -> Any:
+    if isinstance(value, Variant):
+        return _bare(value.value)
+    if isinstance(value, dict):
+        return {name: _bare(item) for name, item in value.items()}
+    return [_bare(item) for item in value] if isinstance(value, list) else value

@@ -9,9 +9,11 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from ipad_agent.local.access_rights import Right
 from ipad_agent.local.dbus.dbus_authority import Authority, Caller, LocalRule, groups_of
-from ipad_agent.local.dbus.dbus_interfaces import BUNDLE, POLL, ROLLBACK, STATUS, SWITCH
+from ipad_agent.local.dbus.dbus_interfaces import BUNDLE, POLL, ROLLBACK, SWITCH
 from ipad_agent.local.dbus.errors import RemoteFailure
+from ipad_agent.local.varlink import UnixAuthority
 
 AGENT, MEMBER, STRANGER = 500, 501, 502
 RULE = LocalRule("ipad-admin", frozenset({0, AGENT}), lambda uid: frozenset({"ipad-admin"} if uid == MEMBER else {"x"}))
@@ -76,9 +78,12 @@ async def test_without_polkit_only_the_group_may_act(action: str) -> None:
     assert not await allowed(STRANGER, action)
 
 
-async def test_without_polkit_everybody_may_read() -> None:
-    assert await allowed(STRANGER, STATUS)
-    assert not await allowed(STRANGER, STATUS, polkit=[False, False, {}]), "an administrator may forbid it"
+def test_who_may_look_is_told_by_the_groups_as_on_the_socket() -> None:
+    groups = {1: {"ipad-view"}, 2: {"ipad-admin"}, 3: {"ipad"}, 4: {""}}
+    rule = LocalRule("ipad-admin", frozenset({0}), lambda uid: frozenset(groups[uid]), "ipad-view")
+    assert [rule.right_of(uid) for uid in range(4)] == [Right.CONTROL, Right.READ, Right.CONTROL, Right.NONE]
+    assert LocalRule("", frozenset({0}), lambda uid: frozenset(groups[uid])).right_of(4) is Right.NONE
+    assert rule.needed == UnixAuthority(read_group="ipad-view", control_group="ipad-admin").needed_for(Right.READ)
 
 
 async def test_polkits_answer_is_final() -> None:

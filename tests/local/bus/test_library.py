@@ -14,7 +14,7 @@ import pytest
 
 from ipad_agent.local.dbus import Bus
 from ipad_agent.local.dbus.dbus_library import LIBRARIES, Link, load
-from ipad_agent.local.dbus.dbus_messages import Broadcast
+from ipad_agent.local.dbus.dbus_messages import Signal
 from ipad_agent.local.dbus.errors import BusLost, BusUnreachable, NoBusLibrary
 from ipad_agent.local.dbus.system_bus import DEFAULT, system_bus, usable
 
@@ -134,7 +134,7 @@ async def test_a_bus_that_is_only_slow_is_not_given_up(library: str) -> None:
         await sender.open(private.address)
         private.signal(signal.SIGSTOP)
         for _ in range(400):  # more than a socket holds
-            sender.broadcast(Broadcast("/a", "a.b", "Event", "ay", (bytes(4000),)))
+            sender.tell(DBUS[0], Signal("/a", "a.b", "Event", "ay", (bytes(4000),)))
         flushing = asyncio.create_task(sender.flush())
         done, _ = await asyncio.wait({flushing}, timeout=0.2)
         private.signal(signal.SIGCONT)
@@ -155,7 +155,7 @@ async def test_messages_do_not_pile_up_before_a_dead_bus(library: str) -> None:
         await sender.open(private.address)
         private.signal(signal.SIGSTOP)
         for _ in range(1000):
-            sender.broadcast(Broadcast("/a", "a.b", "Event", "ay", (bytes(4000),)))
+            sender.tell(DBUS[0], Signal("/a", "a.b", "Event", "ay", (bytes(4000),)))
         with pytest.raises(BusLost, match="takes nothing"):
             await sender.lost()
     finally:
@@ -274,7 +274,7 @@ async def test_more_than_the_socket_holds_goes_out_whole_and_in_order(library: s
         await sender.open(private.address)
         async with asyncio.timeout(LIMIT_S):
             for number in range(60):
-                sender.broadcast(Broadcast("/a", "a.b", "Event", "uay", (number, bytes(300_000))))
+                sender.tell(listener._bus.unique_name, Signal("/a", "a.b", "Event", "uay", (number, bytes(300_000))))
             await sender.flush()
             await all_seen.wait()
         assert [body[0] for body in seen] == list(range(60))

@@ -7,16 +7,20 @@ import json
 import os
 import re
 import signal
+import sys
+import threading
 import xml.etree.ElementTree as ET
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
 
 from ipad_agent import events
-from ipad_agent.local.dbus import Bus
+from ipad_agent.local import rate_limits
+from ipad_agent.local.dbus import Bus, signal_readers
 from ipad_agent.local.dbus import events as said
 from ipad_agent.local.dbus.bus_connection import CALLS_AT_ONCE_PER_CALLER, CALLS_AT_ONCE_PER_USER, EVENT_BACKLOG, Pace
 from ipad_agent.local.dbus.dbus_interfaces import BUS_NAME, EUICC, MANAGER, PROFILE, ROOT
@@ -29,7 +33,7 @@ from ipad_agent.local.local_verbs import BUSY, Refused
 from ipad_agent.local.status_model import Happening, Profile
 
 from .fake_service import CALM, FULL, ICCID, NOW_S, OTHER, FakeService, at
-from .private_bus import LIMIT_S, ROOT_RUNS_THIS, Monitor, PrivateBus
+from .private_bus import LIMIT_S, ROOT_RUNS_THIS, Listener, PrivateBus
 
 SWIFT = Retry(0.02, 0.1)
 PACE = Pace(deadline_s=5.0, gap_s=0.01)
@@ -106,8 +110,11 @@ class Stage:
     log: Log
     library: str
 
-    def monitor(self) -> Monitor:
-        return Monitor(self.bus, lambda: self.service.say(Happening("IPA-0000", "info", Monitor.MARK, NOW_S)))
+    @asynccontextmanager
+    async def listener(self) -> AsyncIterator[Listener]:
+        async with Listener(self.bus) as listener:
+            await listener.read()
+            yield listener
 
 
 @pytest.fixture
@@ -183,15 +190,89 @@ async def test_the_object_manager_tells_all_objects_below_it(stage: Stage) -> No
     assert ROOT not in objects
 
 
-async def test_a_user_without_rights_reads_everything(bus: PrivateBus, log: Log, library: str) -> None:
+async def test_a_user_without_rights_learns_that_there_is_an_agent_and_nothing_else(
+    bus: PrivateBus, log: Log, library: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rate_limits, "STRANGER_BURST", 1000)  # the clients' tools ask more than they are told to
     async with running(FakeService(), bus, library, **NOBODY):
+        await log.until(said.ON_THE_BUS)
+        shown = await bus.busctl("tree", "--list", BUS_NAME, nobody=True)
+        assert shown.split()[-1] == ROOT, "no object that the status has"
+        status, out = await bus.ask("org.freedesktop.DBus.Introspectable.Introspect", nobody=True)
+        assert (status, "Rollback" in out, "<node name=" in out) == (0, True, False)
+        for command in (
+            ("GetStatus",),
+            ("Recent", "10"),
+            ("Subscribe",),
+            ("org.freedesktop.DBus.Properties.Get", MANAGER.name, "Version"),
+            ("org.freedesktop.DBus.Properties.GetAll", MANAGER.name),
+            ("org.freedesktop.DBus.Properties.GetAll", ""),
+            ("org.freedesktop.DBus.Properties.Set", MANAGER.name, "State", "<'held'>"),
+            ("org.freedesktop.DBus.ObjectManager.GetManagedObjects",),
+        ):
+            status, out = await bus.ask(*command, nobody=True)
+            assert status != 0
+            assert "You may not look here; it takes group ipad-view or group ipad-admin or root." in out
+            assert ("AccessDenied" in out) == ("." in command[0])
+        assert log.count(said.DENIED) == 1
+
+
+async def test_a_user_without_rights_cannot_find_out_which_profiles_there_are(
+    bus: PrivateBus, log: Log, library: str
+) -> None:
+    async with running(FakeService(), bus, library, **NOBODY):
+        await log.until(said.ON_THE_BUS)
+        answers = []
+        for iccid in (ICCID, "8949000000000000999"):
+            for method in ("org.freedesktop.DBus.Introspectable.Introspect", "org.freedesktop.DBus.Properties.Get"):
+                path = f"{ROOT}/Profile/{iccid}"
+                gdbus = ("gdbus", "call", "--address", bus.address, "--dest", BUS_NAME, "--object-path", path)
+                arguments = (PROFILE.name, "Iccid") if method.endswith("Get") else ()
+                status, out, err = await bus.run(*gdbus, "--method", method, *arguments, nobody=True)
+                assert status != 0
+                answers.append((out + err).replace(iccid, "ICCID"))
+        assert answers[:2] == answers[2:]
+
+
+@pytest.mark.parametrize("group", ["ipad-view", "ipad-admin"])
+async def test_members_of_both_groups_may_look_whatever_polkit_says(
+    bus: PrivateBus, log: Log, library: str, group: str
+) -> None:
+    groups: Callable[[int], frozenset[str]] = lambda uid: frozenset({group})  # noqa: E731 - the seam's type
+    async with with_polkit(bus, library) as polkit, running(FakeService(), bus, library, groups=groups, **NOBODY):
+        polkit.answer = (False, False)
         await log.until(said.ON_THE_BUS)
         assert f"{ROOT}/eUICC/0" in await bus.busctl("tree", "--list", BUS_NAME, nobody=True)
         status, out = await bus.ask("GetStatus", nobody=True)
-        assert status == 0, out
-        assert '"state": "ready"' in out
+        assert (status, '"state": "ready"' in out) == (0, True)
         status, out = await bus.ask("Recent", "10", nobody=True)
         assert (status, "IPA-1001" in out) == (0, True)
+    assert polkit.asked == []
+
+
+async def test_the_group_of_the_configuration_counts_and_no_other(bus: PrivateBus, log: Log, library: str) -> None:
+    groups: Callable[[int], frozenset[str]] = lambda uid: frozenset({"ipad-view"})  # noqa: E731 - the seam's type
+    async with running(FakeService(), bus, library, groups=groups, read_group="others", **NOBODY):
+        await log.until(said.ON_THE_BUS)
+        status, out = await bus.ask("GetStatus", nobody=True)
+        assert (status != 0, "it takes group others or group ipad-admin or root" in out) == (True, True)
+
+
+async def test_a_user_database_that_hangs_makes_a_stranger_and_holds_up_nobody_else(
+    bus: PrivateBus, log: Log, library: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    over = threading.Event()
+    monkeypatch.setattr("ipad_agent.local.dbus.signal_readers.LOOKUP_S", 0.1)
+
+    def hanging(_: int) -> frozenset[str]:
+        over.wait(LIMIT_S)
+        return frozenset({"ipad-view"})
+
+    async with running(FakeService(), bus, library, groups=hanging, trusted=frozenset({0})):
+        await log.until(said.ON_THE_BUS)
+        status, out = await bus.ask("GetStatus", nobody=True)
+        assert (status != 0, "NotAuthorized" in out) == (True, True)
+        over.set()
 
 
 @pytest.mark.parametrize(
@@ -445,41 +526,200 @@ async def test_root_and_the_agents_user_need_no_polkit(bus: PrivateBus, log: Log
 
 
 async def test_a_change_is_told_with_only_what_changed(stage: Stage) -> None:
-    async with stage.monitor() as monitor:
-        verdict = replace(CALM.verdict, sentence="Polling.")
-        stage.service.show(replace(CALM, verdict=verdict))
-        line = await monitor.line(lambda line: "PropertiesChanged" in line)
-        assert line.startswith(f"{ROOT}: ")
-        assert line.rstrip().endswith(f"('{MANAGER.name}', {{'Verdict': <'Polling.'>}}, @as [])")
+    async with stage.listener() as listener:
+        stage.service.show(replace(CALM, verdict=replace(CALM.verdict, sentence="Polling.")))
+        assert await listener.signal("PropertiesChanged") == (ROOT, [MANAGER.name, {"Verdict": "Polling."}, []])
 
 
 async def test_profiles_come_and_go_as_objects(stage: Stage) -> None:
-    async with stage.monitor() as monitor:
+    new = f"{ROOT}/Profile/8949000000000000137"
+    async with stage.listener() as listener:
         stage.service.show(replace(CALM, profiles=(*CALM.profiles, Profile("8949000000000000137", True, False))))
-        line = await monitor.line(lambda line: "InterfacesAdded" in line)
-        assert f"objectpath '{ROOT}/Profile/8949000000000000137', {{'{PROFILE.name}': {{'Iccid'" in line
+        path, (object, interfaces) = await listener.signal("InterfacesAdded")
+        assert (path, object, interfaces[PROFILE.name]["Iccid"]) == (ROOT, new, "8949000000000000137")
         stage.service.show(CALM)
-        line = await monitor.line(lambda line: "InterfacesRemoved" in line)
-        assert line.rstrip().endswith(f"(objectpath '{ROOT}/Profile/8949000000000000137', ['{PROFILE.name}'])")
+        assert await listener.signal("InterfacesRemoved") == (ROOT, [new, [PROFILE.name]])
 
 
 async def test_an_event_is_a_signal_with_its_facts(stage: Stage) -> None:
-    async with stage.monitor() as monitor:
+    async with stage.listener() as listener:
         stage.service.say(Happening("IPA-4020", "info", "An order\0 came.", NOW_S, (("eim", "eim.example"),)))
-        line = await monitor.line(lambda line: "IPA-4020" in line)
-        assert (
-            line
-            == f"{ROOT}: {MANAGER.name}.Event ('IPA-4020', 'info', 'An order\ufffd came.', {{'eim': 'eim.example'}})\n"
-        )
+        told = (ROOT, ["IPA-4020", "info", "An order\ufffd came.", {"eim": "eim.example"}])
+        assert await listener.signal("Event") == told
 
 
 async def test_a_moment_that_only_wanders_with_the_clock_is_no_change(stage: Stage) -> None:
-    async with stage.monitor() as monitor:
+    async with stage.listener() as listener:
         later = replace(CALM, taken_at_s=NOW_S + 1, verdict=replace(CALM.verdict, next_at=at(3601), advice="Wait."))
         stage.service.show(later)
-        line = await monitor.line(lambda line: "PropertiesChanged" in line)
-        assert line.rstrip().endswith("{'Advice': <'Wait.'>}, @as [])")
+        assert await listener.signal("PropertiesChanged") == (ROOT, [MANAGER.name, {"Advice": "Wait."}, []])
     assert await stage.bus.property("NextAt") == (NOW_S + 3600) * 1_000_000
+
+
+async def test_who_has_not_read_hears_nothing_whatever_it_listens_for(stage: Stage) -> None:
+    everything = ("type='signal'", "type='signal',eavesdrop='true'")
+    async with Listener(stage.bus, rules=everything) as stranger, stage.listener() as listener:
+        stage.service.show(FULL)
+        stage.service.say(Happening("IPA-4020", "info", "An order came.", NOW_S))
+        await listener.signal("Event")
+        await stranger.call("org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus", "GetId")
+        assert stranger.heard == []
+
+
+async def test_a_program_that_only_wants_events_subscribes_and_unsubscribes(stage: Stage) -> None:
+    async with Listener(stage.bus) as listener:
+        await listener.call(BUS_NAME, ROOT, MANAGER.name, "Subscribe")
+        await listener.call(BUS_NAME, ROOT, MANAGER.name, "Subscribe")
+        stage.service.say(Happening("IPA-4020", "info", "An order came.", NOW_S))
+        assert (await listener.signal("Event"))[1][0] == "IPA-4020"
+        assert not any(member == "Event" for _, member, _ in listener.heard), "told once"
+        await listener.call(BUS_NAME, ROOT, MANAGER.name, "Unsubscribe")
+        async with stage.listener() as other:
+            stage.service.say(Happening("IPA-4021", "info", "It is done.", NOW_S))
+            await other.signal("Event")
+        await listener.call("org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus", "GetId")
+        assert listener.heard == []
+
+
+_AND_PRINT = """
+import asyncio
+
+async def main():
+    await follow(lambda id, level, text, facts: print(id, level, text, facts, flush=True))
+    print("following", flush=True)
+    await asyncio.Event().wait()
+
+asyncio.run(main())
+"""
+
+
+async def test_the_program_of_the_manual_hears_events(stage: Stage) -> None:
+    manual = (Path(__file__).parents[3] / "docs" / "dbus.md").read_text(encoding="utf-8")
+    (program,) = re.findall(r"```python\n(.*?)```", manual, flags=re.DOTALL)
+    follower = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-c",
+        program + _AND_PRINT,
+        stdout=asyncio.subprocess.PIPE,
+        env={**os.environ, "DBUS_SYSTEM_BUS_ADDRESS": stage.bus.address},
+    )
+    assert follower.stdout is not None
+    try:
+        async with asyncio.timeout(LIMIT_S):
+            assert await follower.stdout.readline() == b"following\n"
+            stage.service.say(Happening("IPA-4020", "info", "An order came.", NOW_S, (("eim", "eim.example"),)))
+            told = b"IPA-4020 info An order came. {'eim': 'eim.example'}\n"
+            assert await follower.stdout.readline() == told
+    finally:
+        follower.kill()
+        await follower.wait()
+
+
+async def test_who_may_not_look_any_more_is_told_nothing_more(
+    bus: PrivateBus, log: Log, library: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine = {"ipad-view"}
+    monkeypatch.setattr("ipad_agent.local.dbus.signal_readers.RIGHT_HOLDS_S", 0.0)
+    service = FakeService()
+    nobody_trusted: dict[str, Any] = {"trusted": frozenset(), "groups": lambda uid: frozenset(mine)}
+    async with running(service, bus, library, **nobody_trusted), Listener(bus) as listener:
+        await log.until(said.ON_THE_BUS)
+        await listener.read()
+        service.say(Happening("IPA-4020", "info", "An order came.", NOW_S))
+        await listener.signal("Event")
+        mine.clear()
+        service.say(Happening("IPA-4021", "info", "It is done.", NOW_S))
+        mine_again = asyncio.get_running_loop().time() + 0.3
+        while asyncio.get_running_loop().time() < mine_again:
+            await listener.call("org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus", "GetId")
+        assert listener.heard == []
+
+
+async def test_a_listener_that_ended_is_forgotten(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[signal_readers.Readers] = []
+    real = signal_readers.Readers.listen
+
+    async def noting(self: signal_readers.Readers, reader: signal_readers.Reader) -> bool:
+        made.append(self)
+        return await real(self, reader)
+
+    monkeypatch.setattr(signal_readers.Readers, "listen", noting)
+    async with stage.listener():
+        assert len(made[0]._listening) == 1
+    async with asyncio.timeout(LIMIT_S):
+        while made[0]._listening:  # noqa: ASYNC110 - nobody tells
+            await asyncio.sleep(0.01)
+
+
+async def test_only_so_many_listen(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(signal_readers, "LISTENERS_PER_USER", 1)
+    async with stage.listener(), Listener(stage.bus) as second:
+        with pytest.raises(AssertionError, match="LimitsExceeded"):
+            await second.call(BUS_NAME, ROOT, MANAGER.name, "Subscribe")
+        assert len(await second.read()) == 5, "reading goes on"
+
+
+# -- calling very often ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("path", "interface", "member", "signature", "body"),
+    [
+        ("/any", "org.freedesktop.DBus.Peer", "Ping", "", ()),
+        (ROOT, "org.freedesktop.DBus.Introspectable", "Introspect", "", ()),
+        ("/nowhere", "org.freedesktop.DBus.Introspectable", "Introspect", "", ()),
+        (ROOT, MANAGER.name, "NoSuch", "", ()),
+        (ROOT, "org.freedesktop.DBus.Properties", "GetAll", "s", (MANAGER.name,)),
+        (ROOT, MANAGER.name, "GetStatus", "", ()),
+        (ROOT, MANAGER.name, "Rollback", "", ()),
+    ],
+)
+async def test_whatever_is_called_is_counted_and_what_is_too_much_is_refused_and_then_not_answered(
+    bus: PrivateBus,
+    log: Log,
+    library: str,
+    monkeypatch: pytest.MonkeyPatch,
+    path: str,
+    interface: str,
+    member: str,
+    signature: str,
+    body: tuple[object, ...],
+) -> None:
+    for name in ("STRANGER_BURST", "CALL_BURST"):
+        monkeypatch.setattr(rate_limits, name, 3)
+    for name in ("STRANGER_CALLS_PER_S", "CALLS_PER_S"):
+        monkeypatch.setattr(rate_limits, name, 0.0001)
+    monkeypatch.setattr("ipad_agent.local.dbus.bus_connection.REFUSALS_BURST", 2)
+    monkeypatch.setattr("ipad_agent.local.dbus.bus_connection.REFUSALS_PER_S", 0.0001)
+    nobody_trusted: dict[str, Any] = {"trusted": frozenset()}
+    for groups, users in ((frozenset[str](), "strangers"), (frozenset({"ipad-view"}), "readers")):
+        chosen = nobody_trusted | {"groups": lambda uid, groups=groups: groups}
+        async with running(FakeService(), bus, library, **chosen), linked(library, bus) as link:
+            await log.until(said.ON_THE_BUS, 1 if users == "strangers" else 2)
+
+            async def call(link: Link = link) -> str:
+                try:
+                    await link.call(BUS_NAME, path, interface, member, signature, body, deadline_s=0.5)
+                except RemoteFailure as error:
+                    return error.name.rpartition(".")[2]
+                except TimeoutError:
+                    return "nothing"
+                return "answer"
+
+            first = await call()  # now it is known who this is
+            assert first not in ("LimitsExceeded", "nothing")
+            found = await asyncio.gather(*(call() for _ in range(7)))
+            assert found.count("LimitsExceeded") == 2
+            assert found.count("nothing") == 3
+    assert log.count(said.TURNED_AWAY) == 2
+
+
+async def test_root_may_call_as_often_as_it_likes(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rate_limits, "CALL_BURST", 1)
+    monkeypatch.setattr(rate_limits, "CALLS_PER_S", 0.0001)
+    async with Listener(stage.bus) as root:
+        for _ in range(5):
+            assert len(await root.read()) == 5
 
 
 # -- a bus that comes, goes and hangs ----------------------------------------------------------------------------------
@@ -558,6 +798,9 @@ async def test_a_bus_that_hangs_is_left_and_the_agent_is_not_held_up(bus: Privat
     service = FakeService()
     async with running(service, bus, library, pace=ASLEEP):
         await log.until(said.ON_THE_BUS)
+        listening = Listener(bus)
+        await listening.open()
+        await listening.read()
         bus.signal(signal.SIGSTOP)
         try:
             loop = asyncio.get_running_loop()
@@ -572,6 +815,7 @@ async def test_a_bus_that_hangs_is_left_and_the_agent_is_not_held_up(bus: Privat
             await log.until(said.NO_BUS)
         finally:
             bus.signal(signal.SIGCONT)
+            listening.close()
         await log.until(said.ON_THE_BUS, 2)
         assert await bus.property("State") == "ready"
 

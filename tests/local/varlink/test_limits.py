@@ -383,6 +383,7 @@ async def test_a_socket_that_somebody_answers_is_left_alone(bench: Bench, caplog
     second = Bench(bench.path)
     second.task = asyncio.create_task(second.server.run())
     await bench.until(lambda: "another program answers there" in caplog.text)
+    await bench.until(lambda: not bench.server.connections)  # the second one only looked
     assert (await (await bench.client()).call("GetStatus"))["status"]
     await second.stop()
     assert bench.path.is_socket()

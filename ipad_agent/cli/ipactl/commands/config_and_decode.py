@@ -52,7 +52,7 @@ def _show(command: CommandContext) -> int:
     widest = max(cells(place) for place, _, _ in places)
     for place, value, origin in places:
         shown = f"{place:<{widest}} = {value}"
-        command.say([shown + (f"    ({origin})" if command.arguments.origin else "")])
+        command.say([clean(shown + (f"    ({origin})" if command.arguments.origin else ""))])
     return Exit.DONE
 
 

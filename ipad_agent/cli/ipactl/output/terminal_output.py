@@ -11,6 +11,8 @@ import unicodedata
 from dataclasses import dataclass
 from typing import Final, TextIO
 
+from ipad_agent.printable import printable
+
 LABEL_WIDTH: Final = 11
 INDENT: Final = "  "
 GLUE: Final = "\u00a0"
@@ -70,7 +72,8 @@ class TerminalOutput:
         )
 
     def text(self, text: str) -> str:
-        """As this paper can show it."""
+        """As this paper can show it; whatever is not printable was let through by mistake. ``GLUE`` stays."""
+        text = GLUE.join(printable(part) for part in text.split(GLUE))
         if self.unicode:
             return text
         return GLUE.join(part.translate(_ASCII).encode("ascii", "replace").decode("ascii") for part in text.split(GLUE))
@@ -128,10 +131,7 @@ class TerminalOutput:
 
 def clean(text: str) -> str:
     """Without characters that control a terminal or the direction of writing; line ends become blanks."""
-    return "".join(
-        " " if char in "\n\r\t\u00a0" else "\ufffd" if unicodedata.category(char) in ("Cc", "Cf", "Cs", "Co") else char
-        for char in text
-    )
+    return printable(text)
 
 
 def cells(text: str) -> int:
