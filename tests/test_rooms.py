@@ -13,6 +13,7 @@ from ipad_agent.codec.esipa.device_info import IpaFeature, IpaProtocol
 from ipad_agent.codec.identifiers import Eid
 from ipad_agent.config import Config, EimConfig, SecretError, SecretFile
 from ipad_agent.config.config_model import DownloadConfig, HttpsConfig, IpaConfig, ModemConfig, TrustConfig
+from ipad_agent.eim import EimClient, FailoverCarrier
 from ipad_agent.eim.errors import CarrierExcluded
 from ipad_agent.errors import ConfigError
 from ipad_agent.modem.errors import ModemNotFound
@@ -20,7 +21,7 @@ from ipad_agent.modem.port import port_discovery
 from ipad_agent.modem.port.port_discovery import DiscoveringOpener
 from ipad_agent.modem.port.serial_port import SerialPortOpener
 from ipad_agent.modem.port.tcp_port import SocketOpener
-from ipad_agent.net import Trust
+from ipad_agent.net import HttpsEndpoint, Trust
 from ipad_agent.store import Memory
 from ipad_agent.store.memory_filesystem import MemoryFilesystem
 from ipad_agent.wiring import real_rooms
@@ -88,6 +89,62 @@ def entry(*protocols: EimProtocol) -> EimConfigurationData:
 def links(**eim: object) -> EimLinks:
     chosen = EimConfig(id="eim.example", **eim)  # type: ignore[arg-type]  # by name
     return EimLinks(Config(eim=(chosen,)), SystemClock())
+
+
+# A data request with the SM-DP+ address under 80, as v1.0 has it (BF4F { BF52 { 5C 80 } }).
+OLD_QUESTION = bytes.fromhex("BF4F06BF52035C0180")
+
+
+async def shown(client: EimClient, monkeypatch: pytest.MonkeyPatch, *answers: bytes) -> list[bytes]:
+    """What the eIM gets when it answers so to a question for work and to a result."""
+    sent: list[bytes] = []
+    left = list(answers)
+
+    async def exchange(self: object, body: bytes, *, function: str) -> bytes:
+        sent.append(body)
+        return left.pop(0)
+
+    monkeypatch.setattr(FailoverCarrier, "exchange", exchange)
+    if len(left) > 1:
+        await client.get_eim_package()
+    await client.provide_eim_package_result(bytes.fromhex("BF5108A206800165840103"))
+    return sent
+
+
+async def test_what_an_eim_shows_of_its_dialect_is_in_the_memory_for_the_next_start(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    kept = memory()
+    config = Config(eim=(EimConfig(id="eim.example", protocol_bits="ignored"),))
+    first = EimLinks(config, SystemClock(), kept).link(entry(), EID)
+    await shown(first, monkeypatch, OLD_QUESTION, b"")
+    assert kept.load("dialects")["eim.example"] == {
+        "release": "1.0",
+        "weight": 2,
+        "why": "its data request has the tags of v1.0",
+    }
+    after = EimLinks(config, SystemClock(), kept).link(entry(), EID)
+    assert (await shown(after, monkeypatch, b""))[0].hex() == "bf500bbf5108a206800165840103"
+
+
+async def test_the_dialect_of_the_configuration_reaches_the_eim(monkeypatch: pytest.MonkeyPatch) -> None:
+    for dialect, first in (("1.0", "bf500b"), ("1.2", "bf501d5a10"), ("1.3", "bf501d5a10"), ("auto", "bf500b")):
+        made = links(protocol_bits="ignored", dialect=dialect).link(entry(), EID)
+        assert (await shown(made, monkeypatch, b""))[0].hex().startswith(first), dialect
+
+
+def test_only_an_eim_of_v1_3_is_told_a_release_of_sgp_32_in_the_header() -> None:
+    for dialect, header in (("auto", "gsma/rsp/v2.1.0"), ("1.2", "gsma/rsp/v2.1.0"), ("1.3", "gsma/rsp/v1.3.0")):
+        (endpoint,) = links(carrier="https", dialect=dialect).endpoints(entry())
+        assert isinstance(endpoint, HttpsEndpoint)
+        assert endpoint.admin_protocol == header
+    chosen = Config(
+        https=HttpsConfig(admin_protocol="gsma/rsp/v2.5.0"),
+        eim=(EimConfig(id="eim.example", carrier="https", dialect="1.3"),),
+    )
+    (endpoint,) = EimLinks(chosen, SystemClock()).endpoints(entry())
+    assert isinstance(endpoint, HttpsEndpoint)
+    assert endpoint.admin_protocol == "gsma/rsp/v2.5.0"
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from ipad_agent.net.dtls.dtls_backend import DtlsBackend, Psk
 from ipad_agent.net.https.https_endpoint import HttpsEndpoint
 from ipad_agent.net.trust.pinned_trust import NameCheck, Pinned, Trust, clock_is_plausible
 
-from .carrier import Carrier, ProgressCallback, Traffic, WatchedCarrier
+from .carrier import Carrier, NamesProtocol, ProgressCallback, Traffic, WatchedCarrier
 from .errors import (
     BackendLacks,
     ConnectionLost,
@@ -59,6 +59,7 @@ __all__ = [
     "HttpsCarrier",
     "HttpsEndpoint",
     "NameCheck",
+    "NamesProtocol",
     "OpenSslBackend",
     "PeerBusy",
     "PeerStatus",
