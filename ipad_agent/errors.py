@@ -94,6 +94,11 @@ class CardError(IpadError):
     answer: bytes | None = None
     """What the card answered when it did answer, but in a way that cannot be read."""
 
+    @property
+    def final(self) -> bool:
+        """Whether the card is there and this is all that it says to this function: asking again helps nobody."""
+        return self.remedy is Remedy.GIVE_UP or self.answer is not None
+
 
 class NetworkError(IpadError):
     """The way to a server failed: name, route, handshake, time-out."""

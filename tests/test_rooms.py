@@ -189,16 +189,37 @@ def test_what_is_configured_about_servers_reaches_their_endpoints(tmp_path: Path
     assert (endpoint.user_agent, endpoint.admin_protocol) == ("gsma-rsp-lpad", "x")
 
 
-def test_it_is_announced_that_profiles_come_directly_only_where_they_can(tmp_path: Path) -> None:
-    config = Config(ipa=IpaConfig(features=("minimize_esipa_bytes",)))
-    only_through_eim = {IpaFeature.INDIRECT_RSP_SERVER_COMMUNICATION, IpaFeature.MINIMIZE_ESIPA_BYTES}
-    announced = capabilities(config, None)
-    assert announced.features == only_through_eim
-    assert announced.protocols == frozenset({IpaProtocol.RETRIEVE_COAPS, IpaProtocol.RETRIEVE_HTTPS})
-    trusting = Config(ipa=config.ipa, trust=TrustConfig(ci_dir=tmp_path))
-    connector = smdp_connector(trusting, SystemClock())
-    expected = only_through_eim | {IpaFeature.DIRECT_RSP_SERVER_COMMUNICATION}
-    assert capabilities(trusting, connector).features == expected
+@pytest.mark.parametrize(
+    ("way", "trusting", "announced"),
+    [
+        ("auto", False, {IpaFeature.INDIRECT_RSP_SERVER_COMMUNICATION}),
+        (
+            "auto",
+            True,
+            {IpaFeature.INDIRECT_RSP_SERVER_COMMUNICATION, IpaFeature.DIRECT_RSP_SERVER_COMMUNICATION},
+        ),
+        ("indirect", True, {IpaFeature.INDIRECT_RSP_SERVER_COMMUNICATION}),
+        ("direct", True, {IpaFeature.DIRECT_RSP_SERVER_COMMUNICATION}),
+        ("direct", False, set()),
+    ],
+)
+def test_it_is_announced_how_profiles_can_come(
+    tmp_path: Path, way: str, trusting: bool, announced: set[IpaFeature]
+) -> None:
+    config = Config(download=DownloadConfig(way=way), trust=TrustConfig(ci_dir=tmp_path if trusting else None))
+    found = capabilities(config, smdp_connector(config, SystemClock()))
+    assert found.features == announced
+    assert found.protocols == frozenset({IpaProtocol.RETRIEVE_COAPS, IpaProtocol.RETRIEVE_HTTPS})
+
+
+def test_only_what_the_agent_does_is_announced(caplog: pytest.LogCaptureFixture) -> None:
+    # The agent writes no compact forms (§3.4 of the ASN.1 binding), and an eIM takes over only what goes through it.
+    ipa = IpaConfig(features=("minimize_esipa_bytes", "eim_ctx_params1_generation"))
+    announced = capabilities(Config(ipa=ipa), None).features
+    assert announced == {IpaFeature.INDIRECT_RSP_SERVER_COMMUNICATION, IpaFeature.EIM_CTX_PARAMS1_GENERATION}
+    assert capabilities(Config(ipa=ipa, download=DownloadConfig(way="direct")), None).features == frozenset()
+    said = [getattr(record, "event").id for record in caplog.records]  # noqa: B009 - typing
+    assert said == ["IPA-4350", "IPA-4350", "IPA-4350"]
 
 
 def test_the_rules_of_downloads_are_those_of_the_configuration(tmp_path: Path) -> None:

@@ -44,6 +44,7 @@ from ipad_agent.modem.port.tcp_port import SocketOpener, parse_url
 from ipad_agent.modem.uicc.channel_record import ChannelRecord
 from ipad_agent.modem.uicc.modem_card_access import ModemCardAccess
 from ipad_agent.net import Carrier, CoapsEndpoint, DtlsBackend, HttpsEndpoint, NameCheck, Psk, Trust
+from ipad_agent.procedures import events as procedure_events
 from ipad_agent.procedures.context import DownloadRules
 from ipad_agent.procedures.startup.initial_eim_provisioning import PLACE, read_initial_eims
 from ipad_agent.smdp import SmdpConnector, SmdpSettings
@@ -240,9 +241,10 @@ def _scheme(endpoint: CoapsEndpoint | HttpsEndpoint) -> str:
 
 
 def smdp_connector(config: Config, clock: Clock) -> SmdpConnector | None:
-    """Links to SM-DP+s and SM-DSs; None when nothing is configured that could vouch for one."""
+    """Links to SM-DP+s and SM-DSs; None when nothing is configured that could vouch for one, or all of it shall go
+    through the eIM."""
     https, trust = config.https, config.trust
-    if trust.ci_dir is None and not trust.web_pki:
+    if config.download.way == "indirect" or (trust.ci_dir is None and not trust.web_pki):
         return None
     settings = SmdpSettings(
         ci_dir=trust.ci_dir,
@@ -257,9 +259,19 @@ def smdp_connector(config: Config, clock: Clock) -> SmdpConnector | None:
 
 
 def capabilities(config: Config, connector: SmdpConnector | None) -> IpaCapabilities:
-    """What this IPA announces: what it can do as it is set up, and what the configuration leaves to eIMs."""
-    features = {IpaFeature[name.upper()] for name in config.ipa.features}
-    features.add(IpaFeature.INDIRECT_RSP_SERVER_COMMUNICATION)
+    """What this IPA announces: what it can do as it is set up, and what the configuration leaves to eIMs as far as
+    this IPA acts on it."""
+    features = set()
+    for name in config.ipa.features:
+        feature = IpaFeature[name.upper()]
+        if feature is IpaFeature.MINIMIZE_ESIPA_BYTES:
+            procedure_events.FEATURE_NOT_DONE.emit(feature=name, why="")
+        elif config.download.way == "direct":
+            procedure_events.FEATURE_NOT_DONE.emit(feature=name, why=" without downloads through the eIM")
+        else:
+            features.add(feature)
+    if config.download.way != "direct":
+        features.add(IpaFeature.INDIRECT_RSP_SERVER_COMMUNICATION)
     if connector is not None:
         features.add(IpaFeature.DIRECT_RSP_SERVER_COMMUNICATION)
     return IpaCapabilities(frozenset(features), frozenset({IpaProtocol.RETRIEVE_COAPS, IpaProtocol.RETRIEVE_HTTPS}))

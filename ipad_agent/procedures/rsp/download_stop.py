@@ -10,14 +10,21 @@ class DownloadStop(Exception):
 
     ``told``: the eIM knows already, by a message of the download itself. ``retry``: it was the way to the server that
     failed and nothing has reached the card, so one more attempt is harmless. ``reason`` is the
-    profileDownloadErrorReason.
+    profileDownloadErrorReason, ``response`` what the SM-DP+ or SM-DS answered in its own words, for the eIM.
     """
 
     def __init__(
-        self, sentence: str, *, told: bool = False, retry: bool = False, reason: int = UNDEFINED_ERROR
+        self,
+        sentence: str,
+        *,
+        told: bool = False,
+        retry: bool = False,
+        reason: int = UNDEFINED_ERROR,
+        response: bytes | None = None,
     ) -> None:
         super().__init__(sentence)
         self.sentence = sentence
         self.told = told
         self.retry = retry
         self.reason = reason
+        self.response = response

@@ -25,8 +25,16 @@ class ServerTrouble(DownloadStop):
     """The server did not do what it was asked. ``refused``: it said no in its own words, so its session is over;
     else what it said cannot be used, or nobody knows whether it heard, and it is told to give up."""
 
-    def __init__(self, sentence: str, *, refused: bool, told: bool = False, retry: bool = False) -> None:
-        super().__init__(sentence, told=told, retry=retry)
+    def __init__(
+        self,
+        sentence: str,
+        *,
+        refused: bool,
+        told: bool = False,
+        retry: bool = False,
+        response: bytes | None = None,
+    ) -> None:
+        super().__init__(sentence, told=told, retry=retry, response=response)
         self.refused = refused
 
 
@@ -36,6 +44,13 @@ class SaidByStatus(Protocol):
 
     subject: str
     reason: str
+
+
+@runtime_checkable
+class WithAnswer(Protocol):
+    """An error that has the server's answer as it came."""
+
+    response: bytes
 
 
 class RspServer(Protocol):
@@ -172,4 +187,5 @@ def of_smdp(error: IpadError) -> ServerTrouble:
         f"the SM-DP+: {error.message}",
         refused=isinstance(error, SaidByStatus),
         retry=error.remedy is Remedy.RETRY,
+        response=(error.response or None) if isinstance(error, WithAnswer) else None,
     )
