@@ -171,6 +171,25 @@ def test_certificates_come_out_whole(wrapped: bytes) -> None:
     assert (read.eum_certificate, read.euicc_certificate, read.error) == (CERT, CERT, None)
 
 
+@pytest.mark.parametrize(
+    ("body", "eum", "euicc"),
+    [
+        ("BF56 0E A005 A503 020101 A105 A603 020102", "3003020101", "3003020102"),  # as a virtual eUICC answers
+        ("BF56 0A A503 020101 A603 020102", "3003020101", "3003020102"),
+        ("BF56 07 A005 A603 020102", None, "3003020102"),
+        ("BF56 0B A009 A502 30FF A603 020102", None, "3003020102"),
+        ("BF56 09 A007 A500 A603 020102", None, "3003020102"),
+        ("BF56 09 A002 30FF A603 020102", None, "3003020102"),
+    ],
+)
+def test_a_certificate_that_cannot_be_read_hides_no_other(body: str, eum: str | None, euicc: str | None) -> None:
+    read = es10_requests.parse_get_certs(H(body))
+    found = [None if one is None else one.hex() for one in (read.eum_certificate, read.euicc_certificate)]
+    assert found == [eum, euicc]
+    assert read.error is None
+    assert read.tolerances or eum is None
+
+
 def test_refused_certificates_have_a_name() -> None:
     for body, tolerances in (("BF56 03 810101", ()), ("BF56 03 020101", ("universal-integer",))):
         read = es10_requests.parse_get_certs(H(body))

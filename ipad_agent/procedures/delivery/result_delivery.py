@@ -80,11 +80,14 @@ async def listed(card: Card, criterion: Criterion | None = None) -> RetrievedNot
     ``CardError`` or ``ModemError`` when the card itself is gone.
     """
     try:
-        return await card.retrieve_notifications(criterion)
+        retrieved = await card.retrieve_notifications(criterion)
     except CardError as failure:
         await card.get_eid()
         events.LIST_UNREADABLE.emit(reason=failure.message)
         return RetrievedNotifications.parse(EMPTY_LIST)
+    if retrieved.error is not None:
+        events.LIST_UNREADABLE.emit(reason=f"RetrieveNotificationsList: {retrieved.error.name}")
+    return retrieved
 
 
 async def with_notifications(card: Card, result: EuiccPackageResult) -> bytes:
