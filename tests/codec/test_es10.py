@@ -145,6 +145,7 @@ Parser = Callable[[bytes], ResultCode]
         (es10_requests.parse_return_from_fallback, 0xBF5E, 6, "fallbackNotAvailable"),
         (es10_requests.parse_enable_emergency_profile, 0xBF5B, 8, "ecallNotAvailable"),
         (es10_requests.parse_disable_emergency_profile, 0xBF5C, 2, "profileNotInEnabledState"),
+        (es10_requests.parse_disable_emergency_profile, 0xBF5C, 8, "ecallNotAvailable"),
     ],
 )
 def test_single_numbers_have_names_and_are_read_under_other_tags_too(

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 import pytest
 
 from ipad_agent.codec.identifiers import Eid, Plmn
-from ipad_agent.eim import BINDINGS, EimClient, PeerDialect
+from ipad_agent.eim import BINDINGS, EimClient, FunctionRefused, PeerDialect
 from ipad_agent.eim.esipa_client import MAX_REFUSALS
 from ipad_agent.eim.esipa_dialect import DialectChoice
 from ipad_agent.net import PeerBusy, PeerStatus
@@ -333,3 +333,62 @@ async def test_a_download_of_v1_0_is_opened_without_a_transaction_of_the_eim() -
     with pytest.raises(Exception, match="invalidDpAddress"):
         await eim.initiate_authentication(challenge=bytes(16), smdp_address="a", eim_transaction_id=b"\1")
     assert carrier.asked[-1][1] == bytes.fromhex("bf39158110" + "00" * 16 + "830161")
+
+
+# -- CancelSession: with and without the tag of the card's answer ------------------------------------------------------
+
+# The card's answer BF41 { A0 { 30 { 80 0A, 81 127 }, 5F37 } }, its signature cut to one byte.
+CANCELLED = bytes.fromhex("bf410e a00c 300680010a81017f 5f370100")
+BY_X_680 = bytes.fromhex("bf4113 80010a a10e") + CANCELLED[3:]
+NESTED = bytes.fromhex("bf4116 80010a a111") + CANCELLED
+CLOSED = bytes.fromhex("bf4102a000")
+CANCEL_UNDEFINED = bytes.fromhex("bf410381017f")
+INVALID_TRANSACTION = bytes.fromhex("bf4103810101")
+
+
+@pytest.mark.parametrize("refusal", [PeerStatus("500"), PeerStatus("4.00"), CANCEL_UNDEFINED])
+async def test_an_eim_that_refuses_one_form_of_a_cancellation_gets_the_other_and_that_is_remembered(
+    refusal: bytes | Exception,
+) -> None:
+    memory = Memory()
+    eim, carrier = client(refusal, CLOSED, memory=memory)
+    await eim.cancel_session(b"\x0a", CANCELLED)
+    assert [body for _, body in carrier.asked] == [BY_X_680, NESTED]
+    again, carrier = client(CLOSED, memory=memory)
+    await again.cancel_session(b"\x0a", CANCELLED)
+    assert [body for _, body in carrier.asked] == [NESTED]
+
+
+async def test_the_form_by_the_letter_comes_back_when_the_other_is_refused() -> None:
+    memory = Memory()
+    memory.document = {"nested_cancel": True}
+    eim, carrier = client(PeerStatus("400"), CLOSED, CLOSED, memory=memory)
+    for _ in range(2):
+        await eim.cancel_session(b"\x0a", CANCELLED)
+    assert [body for _, body in carrier.asked] == [NESTED, BY_X_680, BY_X_680]
+
+
+async def test_a_cancellation_refused_in_both_forms_is_refused_by_the_first() -> None:
+    memory = Memory()
+    eim, _ = client(PeerStatus("500", "first"), PeerStatus("500", "second"), memory=memory)
+    with pytest.raises(PeerStatus, match="first"):
+        await eim.cancel_session(b"\x0a", CANCELLED)
+    eim, _ = client(CANCEL_UNDEFINED, CANCEL_UNDEFINED, memory=memory)
+    with pytest.raises(FunctionRefused, match="undefinedError"):
+        await eim.cancel_session(b"\x0a", CANCELLED)
+    assert not memory.document
+
+
+@pytest.mark.parametrize("trouble", [INVALID_TRANSACTION, PeerStatus("404"), PeerBusy(60)])
+async def test_a_refusal_that_is_not_about_the_form_is_final(trouble: bytes | Exception) -> None:
+    eim, carrier = client(trouble)
+    with pytest.raises((FunctionRefused, PeerStatus, PeerBusy)):
+        await eim.cancel_session(b"\x0a", CANCELLED)
+    assert [body for _, body in carrier.asked] == [BY_X_680]
+
+
+async def test_json_has_one_form_of_a_cancellation() -> None:
+    eim, carrier = client(PeerStatus("500"), binding="json")
+    with pytest.raises(PeerStatus):
+        await eim.cancel_session(b"\x0a", CANCELLED)
+    assert len(carrier.asked) == 1
