@@ -167,9 +167,16 @@ def direct_way(context: Context, eim: Association, address: str) -> SmdpConnecto
 
 
 async def remove(card: Card, numbers: tuple[int, ...]) -> None:
-    """Remove acknowledged numbers from the card, results and notifications alike; unknown numbers are no error."""
+    """Remove acknowledged numbers from the card, results and notifications alike; unknown numbers are no error, nor is
+    an answer that says nothing: what is still there is offered again."""
     for seq in dict.fromkeys(numbers):
-        status = await card.remove_notification(seq)
+        status: object
+        try:
+            status = await card.remove_notification(seq)
+        except CardError as failure:
+            if not failure.final:
+                raise
+            status = failure.message
         events.REMOVED.emit(seq=seq, status=status)
 
 
