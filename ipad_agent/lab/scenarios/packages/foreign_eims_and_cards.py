@@ -93,7 +93,7 @@ def _heard_once(run: Run, bench: Bench) -> None:
 
 @scenario(
     "odd-card",
-    "A card that answers with nothing, or in forms of its own, is provisioned, switched and asked; nothing is invented.",
+    "A card that answers with nothing, or in forms of its own, is provisioned, switched and asked all the same.",
     deadline_s=60,
 )
 async def odd_card(run: Run) -> None:
