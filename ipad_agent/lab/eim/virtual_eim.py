@@ -308,7 +308,7 @@ class VirtualEim:
         if device is None and self._dialect(esipa_messages.V1_2) == esipa_messages.V1_0:
             device = esipa_v1_0.device_by_transaction(self.devices.values(), message.result)
         if device is None:
-            self._note(now_s, None, "result", error=error, raw=_shown(message.result))
+            self._note(now_s, None, "result of nobody", error=error, raw=_shown(message.result))
             if self._dialect(esipa_messages.V1_2) == esipa_messages.V1_0:
                 return None
             return esipa_messages.result_error(error, esipa_messages.V1_2)
