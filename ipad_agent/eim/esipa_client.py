@@ -53,6 +53,10 @@ from .esipa_dialect import Evidence, PeerDialect, Release, Weight, evidence_in_h
 _UNREAD_STATUS: Final = frozenset({"4.00", "5.00", "400", "500"})
 _BAD_REQUEST: Final = frozenset({"4.00", "400"})
 
+_ABOUT_THE_EID: Final = frozenset(
+    {EimPackageError.EID_NOT_FOUND, EimPackageError.INVALID_EID, EimPackageError.MISSING_EID}
+)
+
 MAX_REFUSALS: Final = 5
 """So often a result is offered to an eIM of v1.0 that refuses it and answers everything else."""
 
@@ -320,8 +324,7 @@ class EimClient:
                 raise
             return await self._offer_again(new, refusal)
         self._learn_from(answer)
-        # v1.0 has no error numbers: whoever sends one may just miss the EID.
-        if answer.error is None or self._dialect.configured:
+        if answer.error not in _ABOUT_THE_EID or self._dialect.configured:
             return answer
         return await self._offer_again(new, answer)
 

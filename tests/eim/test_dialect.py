@@ -34,6 +34,7 @@ TRIGGER = bytes.fromhex("bf4f0abf5407a005800324412d")
 EMPTY_V1_0, EMPTY_V1_2 = bytes.fromhex("bf5000"), bytes.fromhex("bf50023000")
 ACKNOWLEDGED = bytes.fromhex("bf5006bf5303800105")
 MISSING_EID = bytes.fromhex("bf5003020104")
+EID_NOT_FOUND = bytes.fromhex("bf5003020102")
 UNDEFINED = bytes.fromhex("bf500302017f")
 
 
@@ -143,7 +144,7 @@ async def test_json_may_carry_the_eid_at_once_for_a_reader_passes_over_unknown_f
 # -- wrong guesses cost one message ------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("refusal", [MISSING_EID, UNDEFINED, PeerStatus("400"), PeerStatus("5.00")])
+@pytest.mark.parametrize("refusal", [MISSING_EID, EID_NOT_FOUND, PeerStatus("400"), PeerStatus("5.00")])
 async def test_an_eim_that_misses_the_eid_gets_it_at_once_and_from_then_on(refusal: bytes | Exception) -> None:
     eim, carrier = client(refusal, ACKNOWLEDGED, ACKNOWLEDGED)
     assert (await eim.provide_eim_package_result(SIGNED)).acknowledged == (5,)
@@ -152,10 +153,18 @@ async def test_an_eim_that_misses_the_eid_gets_it_at_once_and_from_then_on(refus
 
 
 async def test_a_result_that_is_refused_in_both_forms_is_refused() -> None:
-    eim, _ = client(PeerStatus("500", "first"), PeerStatus("500", "second"), UNDEFINED, UNDEFINED)
+    eim, _ = client(PeerStatus("500", "first"), PeerStatus("500", "second"), MISSING_EID, UNDEFINED)
     with pytest.raises(PeerStatus, match="first"):
         await eim.provide_eim_package_result(SIGNED)
     assert (await eim.provide_eim_package_result(SIGNED)).error == 127
+
+
+async def test_an_error_that_is_not_about_the_eid_is_the_answer_and_tells_the_release() -> None:
+    # v1.0 has no provideEimPackageResultError at all.
+    eim, carrier = client(UNDEFINED, ACKNOWLEDGED)
+    assert (await eim.provide_eim_package_result(SIGNED)).error == 127
+    await eim.provide_eim_package_result(SIGNED)
+    assert results(carrier) == [ALONE, WITH_EID]
 
 
 async def test_an_eim_of_v1_0_that_refuses_is_not_troubled_with_a_form_that_it_cannot_read() -> None:
