@@ -43,9 +43,6 @@ class IpadError(Exception):
     default_hint: ClassVar[str] = ""
     retry_after_s: float | None = None
     """When the peer said itself how long to stay away."""
-    told_outside: str | None = None
-    """What another party may be told of it where the message says too much: an errno, an address behind this device,
-    the words of whatever listens there. None: the message."""
 
     def __init__(self, message: str, *, hint: str | None = None) -> None:
         super().__init__(message)
@@ -97,11 +94,15 @@ class CardError(IpadError):
     answer: bytes | None = None
     """What the card answered when it did answer, but in a way that cannot be read."""
 
+    @property
+    def final(self) -> bool:
+        """Whether the card is there and this is all that it says to this function: asking again helps nobody."""
+        return self.remedy is Remedy.GIVE_UP or self.answer is not None
+
 
 class NetworkError(IpadError):
     """The way to a server failed: name, route, handshake, time-out."""
 
-    told_outside = "it cannot be reached from this device"
     side = Side.NETWORK
     remedy = Remedy.RETRY
 

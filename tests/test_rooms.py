@@ -19,6 +19,7 @@ from ipad_agent.codec.esipa.device_info import IpaFeature, IpaProtocol
 from ipad_agent.codec.identifiers import Eid
 from ipad_agent.config import Config, EimConfig, SecretError, SecretFile
 from ipad_agent.config.config_model import DownloadConfig, HttpsConfig, IpaConfig, ModemConfig, TrustConfig
+from ipad_agent.eim import EimClient, FailoverCarrier
 from ipad_agent.eim.errors import CarrierExcluded
 from ipad_agent.errors import ConfigError
 from ipad_agent.modem.errors import ModemNotFound
@@ -26,7 +27,7 @@ from ipad_agent.modem.port import port_discovery
 from ipad_agent.modem.port.port_discovery import DiscoveringOpener
 from ipad_agent.modem.port.serial_port import SerialPortOpener
 from ipad_agent.modem.port.tcp_port import SocketOpener
-from ipad_agent.net import Trust
+from ipad_agent.net import HttpsEndpoint, Trust
 from ipad_agent.store import Memory
 from ipad_agent.store.memory_filesystem import MemoryFilesystem
 from ipad_agent.wiring import real_rooms
@@ -96,6 +97,62 @@ def links(**eim: object) -> EimLinks:
     return EimLinks(Config(eim=(chosen,)), SystemClock())
 
 
+# A data request with the SM-DP+ address under 80, as v1.0 has it (BF4F { BF52 { 5C 80 } }).
+OLD_QUESTION = bytes.fromhex("BF4F06BF52035C0180")
+
+
+async def shown(client: EimClient, monkeypatch: pytest.MonkeyPatch, *answers: bytes) -> list[bytes]:
+    """What the eIM gets when it answers so to a question for work and to a result."""
+    sent: list[bytes] = []
+    left = list(answers)
+
+    async def exchange(self: object, body: bytes, *, function: str) -> bytes:
+        sent.append(body)
+        return left.pop(0)
+
+    monkeypatch.setattr(FailoverCarrier, "exchange", exchange)
+    if len(left) > 1:
+        await client.get_eim_package()
+    await client.provide_eim_package_result(bytes.fromhex("BF5108A206800165840103"))
+    return sent
+
+
+async def test_what_an_eim_shows_of_its_dialect_is_in_the_memory_for_the_next_start(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    kept = memory()
+    config = Config(eim=(EimConfig(id="eim.example", protocol_bits="ignored"),))
+    first = EimLinks(config, SystemClock(), kept).link(entry(), EID)
+    await shown(first, monkeypatch, OLD_QUESTION, b"")
+    assert kept.load("dialects")["eim.example"] == {
+        "release": "1.0",
+        "weight": 2,
+        "why": "its data request has the tags of v1.0",
+    }
+    after = EimLinks(config, SystemClock(), kept).link(entry(), EID)
+    assert (await shown(after, monkeypatch, b""))[0].hex() == "bf500bbf5108a206800165840103"
+
+
+async def test_the_dialect_of_the_configuration_reaches_the_eim(monkeypatch: pytest.MonkeyPatch) -> None:
+    for dialect, first in (("1.0", "bf500b"), ("1.2", "bf501d5a10"), ("1.3", "bf501d5a10"), ("auto", "bf500b")):
+        made = links(protocol_bits="ignored", dialect=dialect).link(entry(), EID)
+        assert (await shown(made, monkeypatch, b""))[0].hex().startswith(first), dialect
+
+
+def test_only_an_eim_of_v1_3_is_told_a_release_of_sgp_32_in_the_header() -> None:
+    for dialect, header in (("auto", "gsma/rsp/v2.1.0"), ("1.2", "gsma/rsp/v2.1.0"), ("1.3", "gsma/rsp/v1.3.0")):
+        (endpoint,) = links(carrier="https", dialect=dialect).endpoints(entry())
+        assert isinstance(endpoint, HttpsEndpoint)
+        assert endpoint.admin_protocol == header
+    chosen = Config(
+        https=HttpsConfig(admin_protocol="gsma/rsp/v2.5.0"),
+        eim=(EimConfig(id="eim.example", carrier="https", dialect="1.3"),),
+    )
+    (endpoint,) = EimLinks(chosen, SystemClock()).endpoints(entry())
+    assert isinstance(endpoint, HttpsEndpoint)
+    assert endpoint.admin_protocol == "gsma/rsp/v2.5.0"
+
+
 @pytest.mark.parametrize(
     ("bits", "protocols", "excluded"),
     [
@@ -146,16 +203,37 @@ def test_servers_for_profiles_may_be_in_private_networks_only_where_the_owner_sa
     assert not connector.endpoint("smdp.example", None, Trust.spki(SPKI)).public_only
 
 
-def test_it_is_announced_that_profiles_come_directly_only_where_they_can(tmp_path: Path) -> None:
-    config = Config(ipa=IpaConfig(features=("minimize_esipa_bytes",)))
-    only_through_eim = {IpaFeature.INDIRECT_RSP_SERVER_COMMUNICATION, IpaFeature.MINIMIZE_ESIPA_BYTES}
-    announced = capabilities(config, None)
-    assert announced.features == only_through_eim
-    assert announced.protocols == frozenset({IpaProtocol.RETRIEVE_COAPS, IpaProtocol.RETRIEVE_HTTPS})
-    trusting = Config(ipa=config.ipa, trust=TrustConfig(ci_dir=tmp_path))
-    connector = smdp_connector(trusting, SystemClock())
-    expected = only_through_eim | {IpaFeature.DIRECT_RSP_SERVER_COMMUNICATION}
-    assert capabilities(trusting, connector).features == expected
+@pytest.mark.parametrize(
+    ("way", "trusting", "announced"),
+    [
+        ("auto", False, {IpaFeature.INDIRECT_RSP_SERVER_COMMUNICATION}),
+        (
+            "auto",
+            True,
+            {IpaFeature.INDIRECT_RSP_SERVER_COMMUNICATION, IpaFeature.DIRECT_RSP_SERVER_COMMUNICATION},
+        ),
+        ("indirect", True, {IpaFeature.INDIRECT_RSP_SERVER_COMMUNICATION}),
+        ("direct", True, {IpaFeature.DIRECT_RSP_SERVER_COMMUNICATION}),
+        ("direct", False, set()),
+    ],
+)
+def test_it_is_announced_how_profiles_can_come(
+    tmp_path: Path, way: str, trusting: bool, announced: set[IpaFeature]
+) -> None:
+    config = Config(download=DownloadConfig(way=way), trust=TrustConfig(ci_dir=tmp_path if trusting else None))
+    found = capabilities(config, smdp_connector(config, SystemClock()))
+    assert found.features == announced
+    assert found.protocols == frozenset({IpaProtocol.RETRIEVE_COAPS, IpaProtocol.RETRIEVE_HTTPS})
+
+
+def test_only_what_the_agent_does_is_announced(caplog: pytest.LogCaptureFixture) -> None:
+    # The agent writes no compact forms (§3.4 of the ASN.1 binding), and an eIM takes over only what goes through it.
+    ipa = IpaConfig(features=("minimize_esipa_bytes", "eim_ctx_params1_generation"))
+    announced = capabilities(Config(ipa=ipa), None).features
+    assert announced == {IpaFeature.INDIRECT_RSP_SERVER_COMMUNICATION, IpaFeature.EIM_CTX_PARAMS1_GENERATION}
+    assert capabilities(Config(ipa=ipa, download=DownloadConfig(way="direct")), None).features == frozenset()
+    said = [getattr(record, "event").id for record in caplog.records]  # noqa: B009 - typing
+    assert said == ["IPA-4350", "IPA-4350", "IPA-4350"]
 
 
 def test_the_rules_of_downloads_are_those_of_the_configuration(tmp_path: Path) -> None:

@@ -195,6 +195,11 @@ UNREADABLE_ELEMENT = _define(
     "A list element that cannot be read is set aside and the rest of the list is used.",
     "SGP.32 v1.2 §5.9.11, §5.9.18; one broken entry must not hide the others.",
 )
+CERTIFICATES_APART = _define(
+    "certificates-apart",
+    "Certificates of the eUICC outside their common A0, or each in a wrapper of its own, are read by their tags.",
+    "SGP.32 v1.2 GetCertsResponse; seen on a virtual eUICC.",
+)
 # -- JSON of ESipa and ES9+ ------------------------------------------------------------------------------------------
 NO_STATUS_HEADER = _define(
     "json-without-status",

@@ -111,6 +111,13 @@ class TrustConfig:
 class DownloadConfig:
     """Profile downloads that an eIM orders."""
 
+    way: str = key(
+        choices(("auto", "direct", "indirect")),
+        "auto",
+        "Who talks to the SM-DP+. `auto` goes through the eIM when the card's entry says that it serves SM-DP+s, else "
+        "directly where certificates are configured, else through the eIM all the same; `direct` and `indirect` know "
+        "one way only, and only that one is announced.",
+    )
     eim_is_consent: bool = key(
         Flag(),
         False,
@@ -155,6 +162,13 @@ class EimConfig:
         choices(("asn1", "json")),
         "asn1",
         "How messages are written. Every eIM has to know both over HTTPS; ASN.1 is shorter.",
+    )
+    dialect: str = key(
+        choices(("auto", "1.0", "1.2", "1.3")),
+        "auto",
+        "Which release of SGP.32 it speaks. `auto` goes by what it shows, and remembers that; until then results are "
+        "sent as every release reads them. `1.2` is v1.1 too. With `1.3` X-Admin-Protocol says `gsma/rsp/v1.3.0`, "
+        "unless `https.admin_protocol` is set.",
     )
     path: str = key(
         Text('a path that begins with "/"', r"/[!-~]*"),

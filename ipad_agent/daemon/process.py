@@ -74,7 +74,7 @@ async def _run(config: Config, journal: Journal, memory: Memory, clock: Clock) -
         Dependencies(
             card=card.euicc,
             device=card,
-            links=EimLinks(config, clock),
+            links=EimLinks(config, clock, memory),
             journal=journal,
             memory=memory,
             schedules=Schedules(memory),

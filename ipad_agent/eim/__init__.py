@@ -6,16 +6,20 @@ from .eim_endpoint import EndpointOverrides, ProtocolBits, endpoint_for
 from .errors import CarrierExcluded, EndpointUnknown, FunctionRefused, TrustUnknown, UnreadableAnswer
 from .esipa_binding import BINDINGS, Binding
 from .esipa_client import EimClient
+from .esipa_dialect import DialectChoice, DialectMemory, PeerDialect
 
 __all__ = [
     "BINDINGS",
     "Binding",
     "CarrierExcluded",
+    "DialectChoice",
+    "DialectMemory",
     "EimClient",
     "EndpointOverrides",
     "EndpointUnknown",
     "FailoverCarrier",
     "FunctionRefused",
+    "PeerDialect",
     "ProtocolBits",
     "TrustUnknown",
     "UnreadableAnswer",

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from ipad_agent.net import Carrier, HandshakeFailed, Unreachable
+from ipad_agent.net import Carrier, HandshakeFailed, NamesProtocol, Unreachable
 
 from . import events
 
@@ -45,6 +45,12 @@ class FailoverCarrier:
     def scheme(self) -> str:
         """That of the way in use."""
         return self._ways[self._at].name
+
+    @property
+    def peer_protocol(self) -> str | None:
+        """What the server named over the way in use."""
+        carrier = self._made.get(self._at)
+        return carrier.peer_protocol if isinstance(carrier, NamesProtocol) else None
 
     @property
     def bytes_sent(self) -> int:

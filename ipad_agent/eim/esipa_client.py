@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Final, TypeVar
 
 from ipad_agent.codec.ber.tlv_fields import ResultCode
-from ipad_agent.codec.es10.es10_download import parse_cancel_session
+from ipad_agent.codec.es10.es10_download import CancelSessionResponse, parse_cancel_session
 from ipad_agent.codec.esipa import eim_package, esipa_download
 from ipad_agent.codec.esipa.eim_package import (
     EimPackage,
@@ -25,11 +27,12 @@ from ipad_agent.codec.esipa.esipa_download import (
     Refused,
 )
 from ipad_agent.codec.esipa.ipa_euicc_data import Dialect
+from ipad_agent.codec.esipa.result_forms import common_form, signed_result, v1_0_form
 from ipad_agent.codec.identifiers import Eid, Plmn
 from ipad_agent.codec.rsp.rsp_status_codes import UNDEFINED_ERROR
 from ipad_agent.codec.tolerances import CATALOGUE
 from ipad_agent.errors import CodecError
-from ipad_agent.net import Carrier, PeerStatus
+from ipad_agent.net import Carrier, NamesProtocol, PeerStatus
 
 from . import events
 from .errors import FunctionRefused, UnreadableAnswer
@@ -44,9 +47,25 @@ from .esipa_binding import (
     PROVIDE_RESULT,
     Binding,
 )
+from .esipa_dialect import Evidence, PeerDialect, Release, Weight, evidence_in_header, evidence_in_package
 
 # How servers say that they cannot read a request: CoAP and HTTP.
 _UNREAD_STATUS: Final = frozenset({"4.00", "5.00", "400", "500"})
+_BAD_REQUEST: Final = frozenset({"4.00", "400"})
+
+_ABOUT_THE_EID: Final = frozenset(
+    {EimPackageError.EID_NOT_FOUND, EimPackageError.INVALID_EID, EimPackageError.MISSING_EID}
+)
+
+MAX_REFUSALS: Final = 5
+"""So often a result is offered to an eIM of v1.0 that refuses it and answers everything else."""
+
+_WITH_EID: Final = Evidence("1.2", Weight.TRIED, "it takes results with the EID")
+_WITHOUT_EID: Final = Evidence("1.0", Weight.TRIED, "it refuses results with the EID and takes them without")
+_ANSWERS: Final = {
+    "1.0": Evidence("1.0", Weight.SHOWN, "it answers a result as only v1.0 does"),
+    "1.2": Evidence("1.2", Weight.TRIED, "it answers a result as v1.0 cannot"),
+}
 
 _Parsed = TypeVar("_Parsed")
 
@@ -68,9 +87,10 @@ UNTOLD_TRIES = 3
 class EimClient:
     """Implements what procedures need of an eIM. One secured association, for the length of a procedure.
 
-    ``dialect`` is what the eIM is known to speak; in ``1.0`` requests carry neither EID nor state change where
-    that release had none. In ``1.2`` a request with fields the older release did not know is repeated without
-    them when the eIM cannot read it.
+    ``dialect`` is what the eIM is known to speak, or what it is learned by. Results come and go in the form of v1.2;
+    here they get the form of the eIM's release, and an empty success of v1.0, which is its acknowledgement, becomes
+    the number of the signed result. While nothing is known, results go out in the form that every release reads. A
+    request with fields that an older release did not know is repeated without them when the eIM cannot read it.
 
     Every method raises what the carrier raises, and ``UnreadableAnswer``; those of a download also
     ``FunctionRefused`` with the eIM's error number.
@@ -82,7 +102,7 @@ class EimClient:
         eid: Eid,
         *,
         eim_id: str = "the eIM",
-        dialect: Dialect = "1.2",
+        dialect: PeerDialect | Release = "1.2",
         binding: Binding = BINDINGS["asn1"],
         host: str | None = None,
     ) -> None:
@@ -90,9 +110,10 @@ class EimClient:
         self._carrier = carrier
         self._eid = eid
         self._eim_id = eim_id
-        self._dialect = dialect
+        self._dialect = dialect if isinstance(dialect, PeerDialect) else PeerDialect(eim_id, dialect)
         self._binding = binding
-        self._plain: set[str] = {GET_EIM_PACKAGE, PROVIDE_RESULT} if dialect == "1.0" else set()
+        self._plain: set[str] = set()
+        self._refused_now: set[str] = set()
         self._untold: StateChangeCause | None = None
         self._untold_tries = 0
         self.tolerances: Counter[str] = Counter()
@@ -110,9 +131,11 @@ class EimClient:
             state_change = self._untold
         elif state_change is not None:
             self._untold_tries = 0
-        if state_change is not None and self._dialect != "1.0":
+        if state_change is not None:
             self._plain.discard(GET_EIM_PACKAGE)
-        full = eim_package.encode_get_eim_package(self._eid, state_change=state_change, rplmn=rplmn)
+        full = eim_package.encode_get_eim_package(
+            self._eid, state_change=state_change, rplmn=rplmn, dialect=self._codec_dialect
+        )
         plain = eim_package.encode_get_eim_package(self._eid)
         package: EimPackage
         try:
@@ -125,15 +148,38 @@ class EimClient:
         self._untold = state_change if refused else None
         self._untold_tries += refused
         self._note(GET_EIM_PACKAGE, package.tolerances)
+        self._dialect.learn(evidence_in_package(package))
+        if not isinstance(package, MalformedPackage) and not _is_undefined_error(package):
+            for key in self._refused_now:
+                self._dialect.refused(key)
+            self._refused_now.clear()
         return package
 
     async def provide_eim_package_result(self, result: bytes) -> ProvideResultResponse:
         """Bring a result (§5.14.6): the raw EimPackageResult element. The eIM's error numbers are in the answer."""
-        full = eim_package.encode_provide_result(self._eid, result)
-        plain = eim_package.encode_provide_result(None, result)
-        response = await self._call(PROVIDE_RESULT, full, plain, eim_package.parse_provide_result_response)
+        key, number = _key(result), _number(result)
+        known = self._release
+        if known == "1.0":
+            if number is not None and self._dialect.was_taken(key):
+                events.TAKEN_SILENTLY.emit(eim=self._eim_id, seq=number)
+                return ProvideResultResponse((number,))
+            count = self._dialect.refusals(key)
+            if count >= MAX_REFUSALS:
+                what = "no signed one" if number is None else f"number {number} on the card"
+                events.RESULT_CLOSED.emit(eim=self._eim_id, count=count, what=what)
+                return ProvideResultResponse(() if number is None else (number,))
+        try:
+            response = await self._offer(result)
+        except (PeerStatus, UnreadableAnswer):
+            if known is None and number is not None and self._dialect.was_silent(key):
+                sentence = "it answered a result with nothing and refuses it now, so it had taken it"
+                self._dialect.learn(Evidence("1.0", Weight.SHOWN, sentence))
+                return self._acknowledged(ProvideResultResponse(empty=True), key, number)
+            if known == "1.0":
+                self._refused_now.add(key)
+            raise
         self._note(PROVIDE_RESULT, response.tolerances)
-        return response
+        return self._acknowledged(response, key, number)
 
     async def handle_notification(self, raw: bytes) -> None:
         """Bring one PendingNotification (§5.14.7), exactly as the eUICC gave it. No error means delivered."""
@@ -144,7 +190,7 @@ class EimClient:
     async def handle_result(self, result: bytes) -> None:
         """Bring a result as a notification (§3.1.2): delivered without an acknowledgement for the eUICC."""
         provided = eim_package.encode_provide_result(self._eid, result)
-        request = eim_package.encode_handle_notification_result(provided, dialect=self._dialect)
+        request = eim_package.encode_handle_notification_result(provided, dialect=self._codec_dialect)
         answer = await self._exchange(HANDLE_NOTIFICATION, request)
         self._note(HANDLE_NOTIFICATION, eim_package.parse_handle_notification_response(answer))
 
@@ -160,7 +206,10 @@ class EimClient:
     ) -> InitiateAuthenticationOk:
         """Open a session with an SM-DP+ or SM-DS (§5.14.1); without an address the eIM knows which."""
         request = esipa_download.encode_initiate_authentication(
-            challenge, smdp_address=smdp_address, euicc_info1=euicc_info1, eim_transaction_id=eim_transaction_id
+            challenge,
+            smdp_address=smdp_address,
+            euicc_info1=euicc_info1,
+            eim_transaction_id=None if self._release == "1.0" else eim_transaction_id,
         )
         answer = await self._once(
             INITIATE_AUTHENTICATION, request, esipa_download.parse_initiate_authentication_response
@@ -194,11 +243,40 @@ class EimClient:
 
     async def cancel_session(self, transaction_id: bytes, response: bytes) -> None:
         """Bring the eUICC's answer to CancelSession (BF41) and end the session (§5.14.4)."""
-        request = esipa_download.encode_cancel_session(transaction_id, parse_cancel_session(response))
-        refused = await self._once(CANCEL_SESSION, request, esipa_download.parse_cancel_session_response)
+        answer = parse_cancel_session(response)
+        nested = self._dialect.nested_cancel and self._binding.name == "asn1"
+        refused, problem = await self._cancel(transaction_id, answer, nested=nested)
+        if problem is not None and self._binding.name == "asn1":
+            try:
+                refused, second = await self._cancel(transaction_id, answer, nested=not nested)
+            except (PeerStatus, UnreadableAnswer):
+                second = problem
+            if second is None:
+                self._dialect.learn_cancel(nested=not nested)
+                if not nested:
+                    events.CANCEL_NESTED.emit(eim=self._eim_id, problem=problem)
+                problem = None
+        if isinstance(problem, PeerStatus) and refused is None:
+            raise problem  # neither form helped: the eIM's trouble is another one
         if refused is not None:
             self._note(CANCEL_SESSION, refused.tolerances)
             raise FunctionRefused(CANCEL_SESSION, refused.code)
+
+    async def _cancel(
+        self, transaction_id: bytes, answer: CancelSessionResponse, *, nested: bool
+    ) -> tuple[Refused | None, PeerStatus | str | None]:
+        """The eIM's answer, and what speaks for the other form of the request: a status that says "unreadable", or
+        undefinedError."""
+        request = esipa_download.encode_cancel_session(transaction_id, answer, nested=nested)
+        try:
+            refused = await self._once(CANCEL_SESSION, request, esipa_download.parse_cancel_session_response)
+        except PeerStatus as status:
+            if status.code not in _UNREAD_STATUS:
+                raise
+            return None, status
+        if refused is not None and int(refused.code) == UNDEFINED_ERROR:
+            return refused, "undefined error"
+        return refused, None
 
     @property
     def carrier(self) -> str:
@@ -216,7 +294,87 @@ class EimClient:
 
     async def close(self) -> None:
         """End the association."""
+        self._refused_now.clear()
         await self._carrier.close()
+
+    # -- the eIM's release -----------------------------------------------------------------------------------------
+
+    @property
+    def _release(self) -> Release | None:
+        # A reader of JSON passes over a field that it does not know.
+        known = self._dialect.release
+        return "1.2" if known is None and self._binding.name == "json" else known
+
+    @property
+    def _codec_dialect(self) -> Dialect:
+        return "1.0" if self._release == "1.0" else "1.2"
+
+    async def _offer(self, result: bytes) -> ProvideResultResponse:
+        """Bring a result in the form of the eIM's release, and in the other one when the eIM cannot read that."""
+        known = self._release
+        new = eim_package.encode_provide_result(self._eid, result)
+        old = eim_package.encode_provide_result(None, v1_0_form(result) if known == "1.0" else common_form(result))
+        if known in ("1.2", "1.3") and PROVIDE_RESULT not in self._plain:
+            return await self._offer_with_eid(new, old)
+        unread = _BAD_REQUEST if known == "1.0" else _UNREAD_STATUS
+        try:
+            answer = await self._once(PROVIDE_RESULT, old, eim_package.parse_provide_result_response)
+        except PeerStatus as refusal:
+            if refusal.code not in unread or self._dialect.configured:
+                raise
+            return await self._offer_again(new, refusal)
+        self._learn_from(answer)
+        if answer.error not in _ABOUT_THE_EID or self._dialect.configured:
+            return answer
+        return await self._offer_again(new, answer)
+
+    async def _offer_again(self, new: bytes, first: ProvideResultResponse | PeerStatus) -> ProvideResultResponse:
+        """With the EID, to an eIM that refused the form without."""
+        try:
+            second = await self._once(PROVIDE_RESULT, new, eim_package.parse_provide_result_response)
+        except PeerStatus:
+            if isinstance(first, PeerStatus):
+                raise first from None
+            return first
+        self._dialect.learn(_WITH_EID)
+        return second
+
+    async def _offer_with_eid(self, new: bytes, old: bytes) -> ProvideResultResponse:
+        try:
+            answer = await self._once(PROVIDE_RESULT, new, eim_package.parse_provide_result_response)
+        except PeerStatus as refusal:
+            if refusal.code not in _UNREAD_STATUS:
+                raise
+            try:
+                second = await self._once(PROVIDE_RESULT, old, eim_package.parse_provide_result_response)
+            except PeerStatus:
+                raise refusal from None  # the eIM's trouble is another one than the fields
+            self._plain.add(PROVIDE_RESULT)
+            events.PLAIN_REQUEST.emit(eim=self._eim_id, function=PROVIDE_RESULT, problem=refusal)
+            self._dialect.learn(_WITHOUT_EID)
+            return second
+        self._learn_from(answer)
+        self._dialect.learn(_WITH_EID)
+        return answer
+
+    def _learn_from(self, answer: ProvideResultResponse) -> None:
+        self._dialect.learn(None if answer.release is None else _ANSWERS[answer.release])
+
+    def _acknowledged(self, response: ProvideResultResponse, key: str, number: int | None) -> ProvideResultResponse:
+        """With the number that an eIM of v1.0 acknowledges by taking the result. It is written down before anybody
+        acts on it: such an eIM refuses a result that comes again."""
+        if response.error is not None:
+            return response
+        self._dialect.forget_refusals(key)
+        if number is None or response.acknowledged:
+            return response
+        if self._release == "1.0" and response.release != "1.2":
+            self._dialect.taken(key)
+            events.TAKEN_SILENTLY.emit(eim=self._eim_id, seq=number)
+            return replace(response, acknowledged=(number,))
+        if self._release is None and response.empty:
+            self._dialect.silent(key)
+        return response
 
     # -- inside ----------------------------------------------------------------------------------------------------
 
@@ -250,6 +408,7 @@ class EimClient:
             raise
         if not unread(second):
             self._plain.add(function)
+            self._dialect.learn(Evidence("1.0", Weight.HINT, f"it takes {function} only without optional fields"))
             events.PLAIN_REQUEST.emit(eim=self._eim_id, function=function, problem=refusal or "undefined error")
         return second
 
@@ -268,6 +427,8 @@ class EimClient:
         finally:
             for listener in tuple(_TAPS):
                 listener(function, request, received)
+            if isinstance(self._carrier, NamesProtocol):
+                self._dialect.learn(evidence_in_header(self._carrier.peer_protocol))
         events.EXCHANGED.emit(
             eim=self._eim_id, function=function, sent_bytes=len(request), received_bytes=len(received)
         )
@@ -287,6 +448,17 @@ class EimClient:
             self.tolerances[id] += 1
             what = CATALOGUE[id].what if id in CATALOGUE else id
             events.MESSAGE_TOLERATED.emit(eim=self._eim_id, function=function, what=what, tolerance=id)
+
+
+def _number(result: bytes) -> int | None:
+    signed = signed_result(result)
+    return None if signed is None else signed.seq_number
+
+
+def _key(result: bytes) -> str:
+    """The name of a result in the memory: the same whether notifications travel with it or not."""
+    signed = signed_result(result)
+    return hashlib.sha256(result if signed is None else signed.relay_raw).hexdigest()[:16]
 
 
 def _is_undefined_error(package: EimPackage) -> bool:

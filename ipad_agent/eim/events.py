@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ipad_agent.events import DEBUG, INFO, define
+from ipad_agent.events import DEBUG, INFO, WARNING, define
 
 EXCHANGED = define(
     "IPA-3101",
@@ -29,6 +29,34 @@ CARRIER_CHANGED = define(
     "{eim}: the next attempt goes by {carrier} ({problem}).",
     "This eIM can be reached in two ways. The other one is tried after one had no connection; the preferred one is "
     "tried again later. A server that is not trusted is no reason to change.",
+)
+DIALECT_LEARNED = define(
+    "IPA-3105",
+    INFO,
+    "{eim} speaks the dialect of SGP.32 v{release}: {why}.",
+    "Releases write some messages differently; v1.2 stands for v1.1 too. What an eIM showed is remembered; `dialect` "
+    "in its [[eim]] table overrules it.",
+)
+TAKEN_SILENTLY = define(
+    "IPA-3106",
+    DEBUG,
+    "{eim} has result {seq}: an empty success acknowledges it in SGP.32 v1.0.",
+    "That release acknowledges no numbers. The result is removed from the card and not sent again.",
+)
+RESULT_CLOSED = define(
+    "IPA-3107",
+    WARNING,
+    "{eim} refused a result {count} times and answers everything else: it has no order for it any more, and the result "
+    "({what}) is not sent again.",
+    "An eIM of SGP.32 v1.0 closes an order when the connection is lost, and has no way to say so. The result was "
+    "offered in the form that this eIM reads, over days. Ask it for the state of the card with a new order.",
+)
+CANCEL_NESTED = define(
+    "IPA-3108",
+    INFO,
+    "{eim} refuses CancelSession with the card's answer as X.680 wants it ({problem}) and takes it with its own tag.",
+    "Some ASN.1 compilers keep the tag BF41 of the card's answer inside the field (X.680 §31.2.7 replaces it). The "
+    "form that this eIM took is used from now on.",
 )
 
 MESSAGE_TOLERATED = define(

@@ -13,7 +13,7 @@ from ipad_agent.net.https.https_endpoint import HttpsEndpoint
 from ipad_agent.net.trust.client_certificate import ClientCertificate
 from ipad_agent.net.trust.pinned_trust import NameCheck, Pinned, Trust, clock_is_plausible
 
-from .carrier import Carrier, ProgressCallback, Traffic, WatchedCarrier
+from .carrier import Carrier, NamesProtocol, ProgressCallback, Traffic, WatchedCarrier
 from .errors import (
     AddressForbidden,
     BackendLacks,
@@ -65,6 +65,7 @@ __all__ = [
     "HttpsCarrier",
     "HttpsEndpoint",
     "NameCheck",
+    "NamesProtocol",
     "OpenSslBackend",
     "PeerBusy",
     "PeerStatus",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 ProgressCallback = Callable[[int, int | None], None]
 """Called with the bytes of the answer so far and, where it is known, how many it has."""
@@ -40,6 +40,15 @@ class Carrier(Protocol):
 
     async def close(self) -> None:
         """End the session politely (close_notify) and free the socket; the carrier may be used again."""
+
+
+@runtime_checkable
+class NamesProtocol(Protocol):
+    """A carrier over which servers name what they speak."""
+
+    @property
+    def peer_protocol(self) -> str | None:
+        """The X-Admin-Protocol of the last answer; None without one, or when it only repeats ours."""
 
 
 class WatchedCarrier(Carrier, Protocol):

@@ -50,7 +50,6 @@ class AddressForbidden(NetworkError):
     """The server's address leads into the device's own networks, where somebody else's choice must not lead."""
 
     remedy = Remedy.ASK_PERSON
-    told_outside = "this device may not go to its address"
     default_hint = "Where the SM-DP+ is in such a network on purpose, set download.allow_private_servers."
 
 
@@ -74,7 +73,6 @@ class TrustRefused(NetworkError):
     """The server proved an identity that is not the trusted one. Nothing was sent to it (SGP.32 v1.2 §2.6.3)."""
 
     remedy = Remedy.ASK_PERSON
-    told_outside = "it did not prove who it is"
     default_hint = (
         "Either the connection is intercepted or the eIM changed its TLS key: compare the server's key with "
         "trustedPublicKeyDataTls in the eUICC, or with the trust configured for this eIM."

@@ -322,3 +322,29 @@ TRIGGER_AGAIN = define(
     "Some eIMs want the result itself (ProvideEimPackageResult) also of downloads through them. Nothing is downloaded "
     "twice.",
 )
+FEATURE_NOT_DONE = define(
+    "IPA-4350",
+    WARNING,
+    "ipa.features names {feature}, which this agent does not do{why}; it is not announced.",
+    "An eIM acts on what is announced. Take it out of the configuration, or change `download.way`.",
+)
+PROFILES_UNREADABLE = define(
+    "IPA-4351",
+    WARNING,
+    "The card's list of profiles cannot be read ({reason}); the order is carried out without it.",
+    "It is asked for to see whether the emergency profile is enabled. Record the exchange and report it to the maker "
+    "of the card.",
+)
+ITEM_LEFT_OUT = define(
+    "IPA-4352",
+    WARNING,
+    "{eim} gets no answer about {item}: {reason}.",
+    "The card does not tell it, or in a form that cannot be read. What is left out is not known; the rest of the data "
+    "request is answered.",
+)
+CARD_TOLERATED = define(
+    "IPA-4353",
+    INFO,
+    "Tolerated from the card in {function}: {what} ({tolerance})",
+    "The card's answer bends a rule but has one meaning only, so it was read. Its maker may want to know.",
+)

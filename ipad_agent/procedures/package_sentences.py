@@ -33,6 +33,8 @@ def of_result(result: EuiccPackageResult) -> str:
     if result.variant == "error_signed":
         code = result.error_code
         return "undefined error" if code is None else code.name
+    if result.variant == "error_unsigned" and result.error_code is not None:
+        return f"{result.error_code.name} ({int(result.error_code)}), unsigned"
     if result.variant == "error_unsigned":
         return "it does not know this eIM, or the eIM's signature does not fit"
     operations = [

@@ -33,7 +33,6 @@ class ServerStatus(SmdpError):
         self.function = function
         self.code = code
         self.response = response
-        self.told_outside = f"{function}: the server answered HTTP {code}"
 
 
 class ServerBusy(SmdpError):
@@ -55,7 +54,6 @@ class AnswerUnreadable(SmdpError):
 
     def __init__(self, function: str, problem: str, response: bytes = b"") -> None:
         super().__init__(f"{function}: the server's answer cannot be used: {problem}")
-        self.told_outside = f"{function}: the server's answer cannot be used"
         self.function = function
         self.response = response
 

@@ -20,12 +20,14 @@ from ipad_agent.clock import Clock
 from ipad_agent.codec.es10.eim_configuration import EimConfigurationData
 from ipad_agent.codec.esipa.device_info import IpaCapabilities, IpaFeature, IpaProtocol
 from ipad_agent.codec.identifiers import Eid
-from ipad_agent.config import Config, EimConfig, ModemConfig
+from ipad_agent.config import Config, EimConfig, HttpsConfig, ModemConfig
 from ipad_agent.eim import (
     BINDINGS,
+    DialectChoice,
     EimClient,
     EndpointOverrides,
     FailoverCarrier,
+    PeerDialect,
     ProtocolBits,
     Way,
     WayOverrides,
@@ -51,13 +53,17 @@ from ipad_agent.net import (
     Psk,
     Trust,
 )
+from ipad_agent.procedures import events as procedure_events
 from ipad_agent.procedures.context import DownloadRules
 from ipad_agent.procedures.startup.initial_eim_provisioning import PLACE, read_initial_eims
 from ipad_agent.smdp import SmdpConnector, SmdpSettings
 from ipad_agent.store import Memory
-from ipad_agent.store.state_documents import BLOCK_SIZES, CHANNELS, SCHEDULE
+from ipad_agent.store.state_documents import BLOCK_SIZES, CHANNELS, DIALECTS, SCHEDULE
 
 _DEFAULT_PATH: Final = EimConfig().path
+MAX_DIALECTS: Final = 32
+"""So many eIMs are remembered; a card has room for about ten."""
+_ADMIN_PROTOCOL_OF_1_3: Final = "gsma/rsp/v1.3.0"
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,11 +142,14 @@ def initial_eims(config: Config) -> bytes | None:
 
 
 class EimLinks:
-    """Links to eIMs. One TLS backend for all, so that sessions are resumed; a changed entry gets a new link."""
+    """Links to eIMs. One TLS backend for all, so that sessions are resumed; a changed entry gets a new link.
 
-    def __init__(self, config: Config, clock: Clock) -> None:
+    ``memory`` keeps what the eIMs showed of their dialects; without it, it is learned anew."""
+
+    def __init__(self, config: Config, clock: Clock, memory: Memory | None = None) -> None:
         self._config = config
         self._clock = clock
+        self._memory = memory
         self._backend: DtlsBackend | None = None
         self._links: dict[bytes, EimClient] = {}
 
@@ -171,8 +180,15 @@ class EimLinks:
         chosen, endpoints = self._chosen(config), self.endpoints(config)
         ways = [Way(_scheme(endpoint), partial(self._carrier, endpoint)) for endpoint in endpoints]
         carrier = FailoverCarrier(ways, eim_id=config.eim_id)
-        binding = BINDINGS[chosen.binding]
-        return EimClient(carrier, eid, eim_id=config.eim_id, binding=binding, host=endpoints[0].host)
+        known = None if self._memory is None else _Dialects(self._memory, config.eim_id)
+        return EimClient(
+            carrier,
+            eid,
+            eim_id=config.eim_id,
+            dialect=PeerDialect(config.eim_id, cast(DialectChoice, chosen.dialect), known),
+            binding=BINDINGS[chosen.binding],
+            host=endpoints[0].host,
+        )
 
     def _carrier(self, endpoint: CoapsEndpoint | HttpsEndpoint) -> Carrier:
         """Loads the libraries of this carrier, and only of this."""
@@ -188,6 +204,9 @@ class EimLinks:
 
     def _ways(self, chosen: EimConfig) -> WayOverrides:
         https = self._config.https
+        admin_protocol = https.admin_protocol
+        if chosen.dialect == "1.3" and admin_protocol == HttpsConfig().admin_protocol:
+            admin_protocol = _ADMIN_PROTOCOL_OF_1_3
         return WayOverrides(
             carrier=cast(CarrierChoice, chosen.carrier),
             binding=cast(BindingName, chosen.binding),
@@ -195,7 +214,7 @@ class EimLinks:
             connect_timeout_s=https.connect_timeout_s,
             exchange_timeout_s=https.exchange_timeout_s,
             user_agent=https.user_agent,
-            admin_protocol=https.admin_protocol,
+            admin_protocol=admin_protocol,
         )
 
     def _overrides(self, chosen: EimConfig) -> EndpointOverrides:
@@ -244,9 +263,10 @@ def _scheme(endpoint: CoapsEndpoint | HttpsEndpoint) -> str:
 
 
 def smdp_connector(config: Config, clock: Clock) -> SmdpConnector | None:
-    """Links to SM-DP+s and SM-DSs; None when nothing is configured that could vouch for one."""
+    """Links to SM-DP+s and SM-DSs; None when nothing is configured that could vouch for one, or all of it shall go
+    through the eIM."""
     https, trust = config.https, config.trust
-    if trust.ci_dir is None and not trust.web_pki:
+    if config.download.way == "indirect" or (trust.ci_dir is None and not trust.web_pki):
         return None
     settings = SmdpSettings(
         ci_dir=trust.ci_dir,
@@ -262,9 +282,19 @@ def smdp_connector(config: Config, clock: Clock) -> SmdpConnector | None:
 
 
 def capabilities(config: Config, connector: SmdpConnector | None) -> IpaCapabilities:
-    """What this IPA announces: what it can do as it is set up, and what the configuration leaves to eIMs."""
-    features = {IpaFeature[name.upper()] for name in config.ipa.features}
-    features.add(IpaFeature.INDIRECT_RSP_SERVER_COMMUNICATION)
+    """What this IPA announces: what it can do as it is set up, and what the configuration leaves to eIMs as far as
+    this IPA acts on it."""
+    features = set()
+    for name in config.ipa.features:
+        feature = IpaFeature[name.upper()]
+        if feature is IpaFeature.MINIMIZE_ESIPA_BYTES:
+            procedure_events.FEATURE_NOT_DONE.emit(feature=name, why="")
+        elif config.download.way == "direct":
+            procedure_events.FEATURE_NOT_DONE.emit(feature=name, why=" without downloads through the eIM")
+        else:
+            features.add(feature)
+    if config.download.way != "direct":
+        features.add(IpaFeature.INDIRECT_RSP_SERVER_COMMUNICATION)
     if connector is not None:
         features.add(IpaFeature.DIRECT_RSP_SERVER_COMMUNICATION)
     return IpaCapabilities(frozenset(features), frozenset({IpaProtocol.RETRIEVE_COAPS, IpaProtocol.RETRIEVE_HTTPS}))
@@ -294,6 +324,25 @@ class Schedules:
 
     def save(self, document: Mapping[str, object]) -> None:
         self._memory.save(SCHEDULE, document)
+
+
+class _Dialects:
+    """What is known of one eIM's dialect. Worth one more refusal after a restart, not worth failing for; the store has
+    said what is wrong."""
+
+    def __init__(self, memory: Memory, eim_id: str) -> None:
+        self._memory = memory
+        self._eim_id = eim_id
+
+    def load(self) -> Mapping[str, object]:
+        found = self._memory.load(DIALECTS).get(self._eim_id)
+        return found if isinstance(found, Mapping) else {}
+
+    def save(self, document: Mapping[str, object]) -> None:
+        known = self._memory.load(DIALECTS)
+        others = [(eim_id, what) for eim_id, what in known.items() if eim_id != self._eim_id]
+        with contextlib.suppress(StoreError):
+            self._memory.save(DIALECTS, dict([*others[-MAX_DIALECTS:], (self._eim_id, dict(document))]))
 
 
 class _ChannelFile:

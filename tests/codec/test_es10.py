@@ -145,6 +145,7 @@ Parser = Callable[[bytes], ResultCode]
         (es10_requests.parse_return_from_fallback, 0xBF5E, 6, "fallbackNotAvailable"),
         (es10_requests.parse_enable_emergency_profile, 0xBF5B, 8, "ecallNotAvailable"),
         (es10_requests.parse_disable_emergency_profile, 0xBF5C, 2, "profileNotInEnabledState"),
+        (es10_requests.parse_disable_emergency_profile, 0xBF5C, 8, "ecallNotAvailable"),
     ],
 )
 def test_single_numbers_have_names_and_are_read_under_other_tags_too(
@@ -169,6 +170,25 @@ def test_the_eid_is_read() -> None:
 def test_certificates_come_out_whole(wrapped: bytes) -> None:
     read = es10_requests.parse_get_certs(wrapped)
     assert (read.eum_certificate, read.euicc_certificate, read.error) == (CERT, CERT, None)
+
+
+@pytest.mark.parametrize(
+    ("body", "eum", "euicc"),
+    [
+        ("BF56 0E A005 A503 020101 A105 A603 020102", "3003020101", "3003020102"),  # as a virtual eUICC answers
+        ("BF56 0A A503 020101 A603 020102", "3003020101", "3003020102"),
+        ("BF56 07 A005 A603 020102", None, "3003020102"),
+        ("BF56 0B A009 A502 30FF A603 020102", None, "3003020102"),
+        ("BF56 09 A007 A500 A603 020102", None, "3003020102"),
+        ("BF56 09 A002 30FF A603 020102", None, "3003020102"),
+    ],
+)
+def test_a_certificate_that_cannot_be_read_hides_no_other(body: str, eum: str | None, euicc: str | None) -> None:
+    read = es10_requests.parse_get_certs(H(body))
+    found = [None if one is None else one.hex() for one in (read.eum_certificate, read.euicc_certificate)]
+    assert found == [eum, euicc]
+    assert read.error is None
+    assert read.tolerances or eum is None
 
 
 def test_refused_certificates_have_a_name() -> None:

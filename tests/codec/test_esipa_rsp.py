@@ -133,6 +133,20 @@ def test_cancelling_hands_on_the_euiccs_answer_without_its_own_tag() -> None:
     assert value["cancelSessionResponse"][0] == "cancelSessionResponseOk"
 
 
+def test_cancelling_keeps_the_tag_of_the_euiccs_answer_for_those_who_want_it() -> None:
+    # As asn1ct (OTP 27) and pycrate 0.8.1 write cancelSessionResponse [1] of CancelSessionRequestEsipa.
+    body = esipa_download.encode_cancel_session(b"\x0a", parse_cancel_session(CANCEL_OK), nested=True)
+    assert body == H("BF41 5C 80010A A157", CANCEL_OK)
+
+
+def test_an_expired_order_has_its_name_where_v1_2_and_v1_3_have_its_number() -> None:
+    client = esipa_download.parse_authenticate_client_response(H("BF3B 03 820112"))
+    package = esipa_download.parse_get_bound_profile_package_response(H("BF3A 03 810106"))
+    assert isinstance(client, Refused)
+    assert isinstance(package, Refused)
+    assert (client.code.name, package.code.name) == ("downloadOrderExpired", "downloadOrderExpired")
+
+
 @pytest.mark.parametrize("body", ["BF41 02 A000", "BF41 00", ""])
 def test_a_closed_session_is_recognised(body: str) -> None:
     assert esipa_download.parse_cancel_session_response(H(body)) is None

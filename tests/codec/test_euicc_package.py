@@ -8,6 +8,7 @@ from ipad_agent.codec.ber import asn1_schema, tlv
 from ipad_agent.codec.es10.euicc_package import EuiccPackageRequest, EuiccPackageResult, as_package_result
 from ipad_agent.codec.identifiers import Eid, Iccid
 from ipad_agent.errors import CodecError
+from ipad_agent.procedures.package_sentences import of_result
 
 from .vectors import (
     EID_DIGITS,
@@ -148,6 +149,25 @@ def test_a_signed_refusal_has_a_code_and_no_number_to_remove() -> None:
 def test_an_unsigned_refusal_names_the_transaction_when_it_has_one() -> None:
     read = EuiccPackageResult.parse(H("BF51 0C A20A 800165 82020102 840103"))
     assert (read.variant, read.eim_transaction_id, read.association_token) == ("error_unsigned", b"\x01\x02", 3)
+    assert read.error_code is None
+
+
+@pytest.mark.parametrize(
+    ("body", "code", "said"),
+    [
+        # made with pycrate from the ASN.1 module of SGP.32 v1.3
+        ("BF511BA219800B65696D2E6578616D706C6582040A0B0C0D8401038F010F", 15, "sizeOverflow (15), unsigned"),
+        ("BF5112A210800B65696D2E6578616D706C658F017F", 127, "undefinedError (127), unsigned"),
+        ("BF5105A203 8F0163", 99, "99 (99), unsigned"),
+        ("BF5104A202 8F00", None, "it does not know this eIM, or the eIM's signature does not fit"),
+    ],
+)
+def test_an_unsigned_refusal_says_why_since_v1_3(body: str, code: int | None, said: str) -> None:
+    read = EuiccPackageResult.parse(H(body))
+    assert read.variant == "error_unsigned"
+    assert read.error_code == code
+    assert of_result(read) == said
+    assert read.relay_raw == H(body)
 
 
 @pytest.mark.parametrize(

@@ -253,6 +253,7 @@ def test_any_json_is_read_or_refused(document: object) -> None:
         ("InitiateAuthentication", "8.8.1/3.8", 1),
         ("AuthenticateClient", "8.2.6/3.8", 6),
         ("AuthenticateClient", "8.2.8/1.2", 50),
+        ("AuthenticateClient", "8.8.5/4.10", 18),
         ("GetBoundProfilePackage", "8.2.9/3.11", 50),
         ("GetBoundProfilePackage", "8.2.7/6.4", 4),
         ("GetEimPackage", "8.1.1/3.9", 2),

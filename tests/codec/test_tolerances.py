@@ -63,6 +63,7 @@ EXAMPLES: dict[str, tuple[Reader, bytes]] = {
     "old-tag-list": (IpaEuiccDataRequest.parse, H("BF52 03 5C0180")),
     "old-criterion": (IpaEuiccDataRequest.parse, vectors.DATA_REQUEST_V10),
     "empty-answer": (eim_package.parse_provide_result_response, b""),
+    "certificates-apart": (es10_requests.parse_get_certs, H("BF56 0E A005 A503 020101 A105 A603 020102")),
     "empty-download-data": (eim_package.parse_get_eim_package_response, H("BF4F 05 BF54 02 A000")),
     "unexpected-content": (eim_package.parse_provide_result_response, H("BF50 05 3003 800101")),
     "universal-integer": (eim_package.parse_provide_result_response, H("BF50 06 BF53 03 020105")),

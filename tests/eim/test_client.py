@@ -142,11 +142,14 @@ async def test_result_goes_without_eid_to_an_eim_that_cannot_read_it() -> None:
 
 
 async def test_known_old_eim_gets_the_plain_forms_at_once() -> None:
-    carrier = Carrier(NOTHING, bytes.fromhex("bf5000"))
+    # v1.0 GetEimPackageRequest: 5A, 80 notifyStateChange; 81 would be the network there and the cause since v1.1.
+    carrier = Carrier(NOTHING, NOTHING, bytes.fromhex("bf5000"))
     eim = EimClient(carrier, EID, dialect="1.0")
+    await eim.get_eim_package(rplmn=Plmn.parse("26201"))
     await eim.get_eim_package(state_change=StateChangeCause.LOCAL)
     await eim.provide_eim_package_result(RESULT)
-    assert [body for _, body in carrier.asked] == [MINIMAL, bytes.fromhex("bf500b") + RESULT]
+    changed = bytes.fromhex("bf4f145a10" + EID_HEX + "8000")
+    assert [body for _, body in carrier.asked] == [MINIMAL, changed, bytes.fromhex("bf500b") + RESULT]
 
 
 @pytest.mark.parametrize("body", ["", "bf5000", "bf50023000"])

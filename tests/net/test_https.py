@@ -17,6 +17,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from OpenSSL import SSL
 
+from ipad_agent.eim import FailoverCarrier, Way
 from ipad_agent.errors import ConfigError, IpadError
 from ipad_agent.net import (
     ConnectionLost,
@@ -524,6 +525,29 @@ async def test_odd_heads_of_answers_are_tolerated_and_told_once(
             assert await eim.exchange(POLL, function=ONE) == NOTHING
         await eim.close()
     assert [id for id in ids(caplog) if id.startswith("IPA-9")] == expected
+
+
+@pytest.mark.parametrize(
+    ("head", "named"),
+    [
+        ("200 OK\r\nX-Admin-Protocol: gsma/rsp/v1.3.0", "gsma/rsp/v1.3.0"),
+        ("200 OK\r\nX-Admin-Protocol: gsma/rsp/v2.1.0", None),  # what it was sent, perhaps only repeated
+        ("200 OK\r\nContent-Type: application/x-gsma-rsp-asn1", None),
+        ("500 No\r\nX-Admin-Protocol: gsma/rsp/v1.0.0", "gsma/rsp/v1.0.0"),
+    ],
+)
+async def test_what_a_server_calls_its_protocol_is_known(identity: Identity, head: str, named: str | None) -> None:
+    async def script(client: Client) -> None:
+        while await client.request() is not None:
+            await client.send(f"HTTP/1.1 {head}\r\nContent-Length: 6\r\n\r\n".encode() + NOTHING)
+
+    async with Server(identity, script) as server:
+        eim = FailoverCarrier([Way("https", lambda: carrier(server, Trust.spki(identity.spki)))], eim_id="eim-1")
+        assert eim.peer_protocol is None
+        with contextlib.suppress(PeerStatus):
+            await eim.exchange(POLL, function=ONE)
+        assert eim.peer_protocol == named
+        await eim.close()
 
 
 # -- hostile answers ---------------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ card's part.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from ipad_agent.codec.ber import tlv
@@ -25,6 +25,8 @@ from ipad_agent.codec.esipa.esipa_download import (
 )
 from ipad_agent.codec.rsp.es9_messages import EventEntries
 from ipad_agent.errors import IpadError, NetworkError, Remedy, Side
+from ipad_agent.events import Event, listen
+from ipad_agent.procedures import events as procedure_events
 from ipad_agent.procedures.ports import SmdpLink
 
 from .fakes import Bench, FakeLink, profile
@@ -356,8 +358,25 @@ def outcome(result: bytes) -> Tlv:
     return found
 
 
+_SAID: list[str] = []
+
+
+def _note(event: Event, facts: Mapping[str, object]) -> None:
+    if event is procedure_events.DOWNLOAD_FAILED:
+        _SAID.append(str(facts["reason"]))
+
+
+listen(_note)
+
+
 def error_of(result: bytes) -> tuple[int, str]:
-    """profileDownloadErrorReason and errorResponse."""
+    """profileDownloadErrorReason, and why the log says that the last download failed."""
     error = outcome(result)
     assert error.tag == 0x30
-    return error.require(0x80).integer(), error.require(0x04).text()
+    return error.require(0x80).integer(), _SAID[-1]
+
+
+def response_of(result: bytes) -> bytes | None:
+    """errorResponse: what the server answered in its own words."""
+    found = outcome(result).find(0x04)
+    return None if found is None else found.value

@@ -7,6 +7,7 @@ import pytest
 from ipad_agent.codec.ber import tlv
 from ipad_agent.codec.ber.tlv_fields import ResultCode
 from ipad_agent.codec.es10.es10_requests import Certificates
+from ipad_agent.codec.es10.notifications import Criterion, RetrievedNotifications
 from ipad_agent.codec.esipa.ipa_euicc_data import IpaEuiccDataRequest
 from ipad_agent.errors import CardError, ModemError, Remedy
 from ipad_agent.procedures.packages import data_request_answer
@@ -145,3 +146,122 @@ async def test_an_answer_that_cannot_be_read_is_an_undefined_error_and_not_asked
 
     bench.card.get_certs = babble  # type: ignore[method-assign]
     assert await ask(bench, "5C01A5") == bytes.fromhex("BF5205A10302017F")
+
+
+# -- what the card does not tell: "unreadable" is never "none" ---------------------------------------------------------
+
+EVERYTHING = "5C0D" + "A081A2BF20BF228384A5A6A8A9"
+
+
+def unreadable(*_: object) -> None:
+    error = CardError("the answer cannot be read")
+    error.answer = b"\xff"
+    raise error
+
+
+def lacking(*_: object) -> None:
+    raise NotThereError("6A88")
+
+
+async def items(bench: Bench, hex_body: str) -> dict[int, bytes]:
+    """What was told, by tag."""
+    content = tlv.parse(await ask(bench, hex_body)).require(0xA0)
+    return {element.tag: element.value for element in content}
+
+
+@pytest.mark.parametrize("failure", [unreadable, lacking])
+@pytest.mark.parametrize(
+    ("function", "missing"),
+    [
+        ("retrieve_notifications", {0xA0, 0xA2}),
+        ("get_configured_addresses", {0x81, 0x83}),
+        ("get_euicc_info1", {0xBF20}),
+        ("get_euicc_info2", {0xBF22}),
+        ("get_eim_configuration", {0x84}),
+        ("get_certs", {0xA5, 0xA6}),
+        ("get_profiles", set()),
+    ],
+)
+async def test_one_item_that_the_card_does_not_tell_leaves_out_that_item(
+    function: str, missing: set[int], failure: object
+) -> None:
+    bench = Bench()
+    bench.card.configs = (eim_config("eim1", token=7),)
+    everything = set(await items(bench, EVERYTHING))
+    assert everything == {0xA0, 0x81, 0xA2, 0xBF20, 0xBF22, 0x83, 0x84, 0xA5, 0xA6, 0xA8, 0xA9}
+
+    async def fail(*arguments: object) -> None:
+        assert callable(failure)
+        failure(*arguments)
+
+    setattr(bench.card, function, fail)
+    assert set(await items(bench, EVERYTHING)) == everything - missing
+
+
+@pytest.mark.parametrize(
+    ("question", "function"),
+    [
+        ("5C01A0", "retrieve_notifications"),
+        ("5C0181", "get_configured_addresses"),
+        ("5C02BF20", "get_euicc_info1"),
+        ("5C0184", "get_eim_configuration"),
+        ("5C02A5A6", "get_certs"),
+    ],
+)
+async def test_when_nothing_can_be_told_that_is_an_undefined_error(question: str, function: str) -> None:
+    bench = Bench()
+
+    async def fail(*_: object) -> None:
+        unreadable()
+
+    setattr(bench.card, function, fail)
+    assert await ask(bench, question) == bytes.fromhex("BF5205A10302017F")
+
+
+# RetrieveNotificationsList: undefinedError(127); a list with an element that is no notification
+REFUSED_LIST, UNREADABLE_LIST = "BF2B0381017F", "BF2B04A0023000"
+
+
+@pytest.mark.parametrize("answer", [REFUSED_LIST, UNREADABLE_LIST])
+async def test_a_list_that_the_card_refuses_is_not_an_empty_one(answer: str, caplog: pytest.LogCaptureFixture) -> None:
+    bench = Bench()
+
+    async def refuse(criterion: Criterion | None = None) -> RetrievedNotifications:
+        return RetrievedNotifications.parse(bytes.fromhex(answer))
+
+    bench.card.retrieve_notifications = refuse  # type: ignore[method-assign]
+    assert set(await items(bench, "5C03A0A281")) == {0x81}
+    assert await ask(bench, "5C01A0") == bytes.fromhex("BF5205A10302017F")
+    assert await ask(bench, "5C02BF2B") == bytes.fromhex("BF520381017F")  # in the words of v1.0
+    said = [record.getMessage() for record in caplog.records if "gets no answer" in record.getMessage()]
+    assert len(said) == 4
+    assert "notifications" in said[0]
+
+
+async def test_an_empty_list_is_told_as_one() -> None:
+    assert await ask(Bench(), "5C02A0A2") == bytes.fromhex("BF5206A004A000A200")
+
+
+async def test_a_certificate_that_cannot_be_read_does_not_hide_the_other() -> None:
+    bench = Bench()
+    bench.card.certificates = Certificates(None, b"\x30\x01\x02")
+    assert await items(bench, "5C02A5A6") == {0xA6: b"\x02"}
+    assert await ask(bench, "5C01A5") == bytes.fromhex("BF5205A10302017F")
+
+
+async def test_certificates_that_the_card_refuses_are_left_out() -> None:
+    bench = Bench()
+    bench.card.certificates = Certificates(error=ResultCode(127))
+    assert set(await items(bench, "5C03A581A6")) == {0x81}
+
+
+async def test_a_card_that_is_gone_is_no_answer() -> None:
+    for function in ("retrieve_notifications", "get_configured_addresses", "get_profiles", "get_euicc_info2"):
+        bench = Bench()
+
+        async def lose(*_: object) -> None:
+            raise CardError("gone")
+
+        setattr(bench.card, function, lose)
+        with pytest.raises(CardError):
+            await ask(bench, EVERYTHING)

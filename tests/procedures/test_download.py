@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 from collections.abc import Callable
 
@@ -44,6 +45,7 @@ from .downloads import (
     metadata,
     outcome,
     package,
+    response_of,
     smdp,
     trigger,
 )
@@ -51,6 +53,8 @@ from .fakes import CHALLENGE, EID, ICCID_A, Bench, profile
 
 BOTH_WAYS = pytest.mark.parametrize("direct", [True, False], ids=["directly", "through the eIM"])
 
+MALFORMED = bytes.fromhex("A007" + "8002E1E2" + "020101")
+"""eimPackageResultResponseError { eimTransactionId, invalidPackageFormat(1) }."""
 POSTPONED, TIMEOUT, PPR, METADATA, LOADING, UNDEFINED = 1, 2, 3, 4, 5, 127
 
 
@@ -214,12 +218,64 @@ async def test_a_card_without_the_address_it_should_know_is_reported(data: str) 
 
     made.card.get_configured_addresses = nothing  # type: ignore[method-assign]
     await run(made)
-    assert "address" in error_of(made.link.results[0])[1] or "SM-DS" in error_of(made.link.results[0])[1]
+    assert made.link.results == [MALFORMED]
     assert server.log == []
+
+
+@pytest.mark.parametrize(
+    "data", ["", DEFAULT, code("1$smdp.example")], ids=["no data", "no default SM-DP+", "bad code"]
+)
+@pytest.mark.parametrize("announced", list(itertools.product([True, False], repeat=2)), ids=str)
+@pytest.mark.parametrize("connected", [True, False])
+@pytest.mark.parametrize("indirect", [True, False])
+async def test_an_order_that_nobody_could_carry_out_is_malformed_in_every_configuration(
+    data: str, announced: tuple[bool, bool], connected: bool, indirect: bool
+) -> None:
+    # SGP.32 §3.2.3.1 and §3.2.3.2, step 3: EimPackageResultResponseError, invalidPackageFormat(1)
+    made, server = bench(direct=connected)
+    ways = (IpaFeature.DIRECT_RSP_SERVER_COMMUNICATION, IpaFeature.INDIRECT_RSP_SERVER_COMMUNICATION)
+    made.features = frozenset(way for way, is_announced in zip(ways, announced, strict=True) if is_announced)
+    made.indirect = indirect
+    made.link.packages = [trigger(data)]
+
+    async def nothing() -> ConfiguredAddresses:
+        return ConfiguredAddresses(None, None)
+
+    made.card.get_configured_addresses = nothing  # type: ignore[method-assign]
+    await run(made)
+    assert made.link.results == [MALFORMED]
+    assert server.log == []
+    assert made.journal.entries() == []
+
+
+@pytest.mark.parametrize("data", [DEFAULT, SMDS])
+async def test_a_card_that_cannot_tell_its_addresses_does_not_stop_the_poll(data: str) -> None:
+    made, server = bench(direct=True)
+    made.link.packages = [trigger(data)]
+
+    async def babble() -> ConfiguredAddresses:
+        error = CardError("the answer to GetEuiccConfiguredAddresses cannot be read")
+        error.answer = b"\xff"
+        raise error
+
+    made.card.get_configured_addresses = babble  # type: ignore[method-assign]
+    await run(made)
+    assert error_of(made.link.results[0]) == (127, "the answer to GetEuiccConfiguredAddresses cannot be read")
+    assert server.log == []
+
+
+async def test_an_eim_of_v1_0_without_the_field_in_its_entry_gets_its_download() -> None:
+    # indirectProfileDownload (89) does not exist in v1.0; the eIM waits for InitiateAuthentication all the same.
+    made, server = bench(direct=False)
+    made.indirect = False
+    await run(made)
+    assert server.log == ["initiate", "authenticate", "package"]
+    assert made.link.notifications == [installation_result()]
 
 
 async def test_an_order_without_data_leaves_the_server_to_the_eim() -> None:
     made, server = bench(direct=False)
+    made.features |= {IpaFeature.EIM_DOWNLOAD_DATA_HANDLING}
     made.link.packages = [trigger("")]
     server.matching_id = "FROM-EIM"
     server.address = "whatever.example"
@@ -239,10 +295,12 @@ async def test_what_the_eim_made_for_the_card_is_passed_on_as_it_is() -> None:
 async def test_without_any_way_the_order_is_refused_with_a_reason() -> None:
     made, server = bench(direct=True)
     made.connector = None
+    made.features = frozenset({IpaFeature.DIRECT_RSP_SERVER_COMMUNICATION})
     await run(made)
     reason, sentence = error_of(made.link.results[0])
     assert reason == 127
     assert "no way" in sentence
+    assert response_of(made.link.results[0]) is None
     assert server.log == []
     assert made.card.log == []
 
@@ -261,7 +319,7 @@ async def test_a_malformed_activation_code_is_a_malformed_package(text: str) -> 
     made, server = bench(direct=True)
     made.link.packages = [trigger(code(text))]
     await run(made)
-    assert made.link.results == [bytes.fromhex("A007" + "8002E1E2" + "020101")]
+    assert made.link.results == [MALFORMED]
     assert server.log == []
 
 
@@ -770,6 +828,54 @@ async def test_a_refusal_of_the_smdp_is_reported_and_not_cancelled(function: str
     assert not server.cancelled
     assert reasons(made) == []
     assert server.log.count(function) == 1
+
+
+REFUSAL = (
+    b'{"header":{"functionExecutionStatus":{"status":"Failed",'
+    b'"statusCodeData":{"subjectCode":"8.2.6","reasonCode":"3.8"}}}}'
+)
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [(REFUSAL, REFUSAL), (b"", None), (b"<html>" + b"x" * 2000, None), (REFUSAL.ljust(1024), REFUSAL.ljust(1024))],
+    ids=["status", "nothing", "page", "just fits"],
+)
+@pytest.mark.parametrize("failure", [StatusError, ServerError])
+@pytest.mark.parametrize("function", ["initiate", "authenticate", "package"])
+async def test_the_eim_gets_the_answer_of_the_server_or_none(
+    function: str, failure: type[ServerError], answer: bytes, told: bytes | None
+) -> None:
+    # SGP.32 §2.11.2.3: errorResponse is what the SM-DP+ or SM-DS answered
+    made, server = bench(direct=True)
+    error = failure() if failure is StatusError else failure("gibberish")
+    error.response = answer  # type: ignore[attr-defined]  # as the errors of the smdp room have it
+    server.failures[function] = error
+    await run(made)
+    assert error_of(made.link.results[0])[0] == 127
+    assert response_of(made.link.results[0]) == told
+
+
+async def test_what_this_ipa_thinks_is_no_answer_of_a_server() -> None:
+    made, server = bench(direct=True)
+    server.challenge = bytes(16)
+    await run(made)
+    assert response_of(made.link.results[0]) is None
+
+
+async def test_a_card_whose_answer_cannot_be_read_ends_the_download_and_not_the_poll() -> None:
+    for function in ("get_euicc_info1", "get_challenge", "authenticate_server", "prepare_download"):
+        made, _ = bench(direct=True)
+
+        async def babble(*_: object, name: str = function) -> None:
+            error = CardError(f"the answer to {name} cannot be read")
+            error.answer = b"\xff"
+            raise error
+
+        setattr(made.card, function, babble)
+        assert await run(made) is PollEnd.NO_MORE_WORK
+        assert error_of(made.link.results[0]) == (127, f"the answer to {function} cannot be read")
+        assert "recover" not in made.card.log
 
 
 @pytest.mark.parametrize("function", ["authenticate", "package"])

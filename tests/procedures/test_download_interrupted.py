@@ -7,8 +7,9 @@ from collections.abc import Callable
 
 import pytest
 
+from ipad_agent.codec.es10.notifications import RetrievedNotifications
 from ipad_agent.codec.esipa.eim_package import DownloadTriggerOrder
-from ipad_agent.errors import NetworkError
+from ipad_agent.errors import CardError, NetworkError
 from ipad_agent.procedures.records.owed_work import Stage, WorkKind, WorkList
 from ipad_agent.procedures.retrieval.eim_package_retrieval import PollEnd, poll
 
@@ -284,3 +285,25 @@ async def test_a_journal_of_an_older_version_is_a_download_that_never_began() ->
     made.context.work.take("eim1", made.eim.config.raw, WorkKind.TRIGGER, order.raw, order.eim_transaction_id)
     await poll(made.context, made.eim)
     assert told(made, direct=True) == [installation_result()]
+
+
+@pytest.mark.parametrize("answers", ["BF2B0381017F", None], ids=["undefinedError", "an answer that cannot be read"])
+async def test_a_card_that_does_not_tell_its_results_does_not_keep_the_eim_waiting_for_ever(
+    answers: str | None,
+) -> None:
+    made, server = bench(direct=True)
+    cut_after(made, 2)
+    await until_the_cut(made)
+    mended(made, server)
+
+    async def refuse(criterion: object = None) -> RetrievedNotifications:
+        if answers is not None:
+            return RetrievedNotifications.parse(bytes.fromhex(answers))
+        error = CardError("the list cannot be read")
+        error.answer = b"\xff"
+        raise error
+
+    made.card.retrieve_notifications = refuse  # type: ignore[method-assign]
+    assert await after_the_cut(made) is PollEnd.NO_MORE_WORK
+    assert "it shows no result" in error_of(made.link.results[0])[1]
+    assert made.journal.entries() == []

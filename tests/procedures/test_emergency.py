@@ -61,6 +61,14 @@ def test_a_refusal_changes_nothing(code: int, end: End) -> None:
     run(story())
 
 
+async def test_a_card_of_v1_3_may_say_that_it_has_no_emergency_profile_to_disable() -> None:
+    # DisableEmergencyProfileResponse: ecallNotAvailable(8) since v1.3
+    bench = device()
+    bench.card.local = [says(8)]
+    assert (await disable(bench)).end is End.NOT_AVAILABLE
+    assert told(bench) == [None, None]
+
+
 async def test_what_is_so_already_needs_no_order() -> None:
     bench = device(ECALL)
     assert (await enable(bench)).end is End.ALREADY

@@ -392,7 +392,8 @@ async def test_an_unreadable_answer_after_a_restart_is_relayed_too() -> None:
 
 async def test_a_download_trigger_is_answered_with_undefined_error_and_the_reason() -> None:
     bench = Bench()
-    bench.link.packages = [order(bytes.fromhex("BF5409A0048002") + b"1$" + bytes.fromhex("820101"))]
+    trigger = bytes.fromhex("BF540EA0098007") + b"1$a.b$C" + bytes.fromhex("820101")
+    bench.link.packages = [order(trigger)]
     await run(bench)
     (result,) = bench.link.results
     element = tlv.parse(result)

@@ -69,6 +69,8 @@ PACKAGE_ERROR: Final[Names] = {
     104: "ecallActive",
     127: "undefinedError",
 }
+UNSIGNED_PACKAGE_ERROR: Final[Names] = {15: "sizeOverflow", 127: "undefinedError"}
+"""Since v1.3."""
 REMOVE_NOTIFICATION: Final[Names] = {**_OK, 1: "nothingToDelete"}
 LIST_ERROR: Final[Names] = {127: "undefinedError"}
 MEMORY_RESET: Final[Names] = {**_OK, 1: "nothingToDelete", 5: "catBusy", 104: "ecallActive"}
@@ -88,7 +90,8 @@ EXECUTE_FALLBACK: Final[Names] = {
 }
 RETURN_FROM_FALLBACK: Final[Names] = {**_OK, 5: "catBusy", 6: "fallbackNotAvailable", 7: "commandError"}
 ENABLE_EMERGENCY: Final[Names] = {**_OK, 2: "profileNotInDisabledState", 5: "catBusy", 8: "ecallNotAvailable"}
-DISABLE_EMERGENCY: Final[Names] = {**_OK, 2: "profileNotInEnabledState", 5: "catBusy"}
+# 8 since v1.3.
+DISABLE_EMERGENCY: Final[Names] = {**_OK, 2: "profileNotInEnabledState", 5: "catBusy", 8: "ecallNotAvailable"}
 CONNECTIVITY: Final[Names] = {1: "parametersNotAvailable", 127: "undefinedError"}
 IPAE_ACTIVATION: Final[Names] = {0: "ok", 1: "notSupported"}
 AUTHENTICATE: Final[Names] = {
@@ -157,6 +160,7 @@ AUTHENTICATE_CLIENT: Final[Names] = {
     9: "ciPKUnknown",
     10: "invalidTransactionId",
     11: "insufficientMemory",
+    18: "downloadOrderExpired",  # since v1.3, and no longer 6 of GetBoundProfilePackage
     50: "pprNotAllowed",
     56: "eventIdUnknown",
     127: "undefinedError",

@@ -11,9 +11,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from ipad_agent.codec.ber import code_names, tlv
+from ipad_agent.codec.ber.tlv import Tlv
 from ipad_agent.codec.ber.tlv_fields import Fields, ResultCode, as_sequence, outer, result_code
 from ipad_agent.codec.identifiers import Eid, Iccid
-from ipad_agent.codec.tolerances import UNIVERSAL_INTEGER, Notes
+from ipad_agent.codec.tolerances import CERTIFICATES_APART, UNIVERSAL_INTEGER, UNREADABLE_ELEMENT, Notes
 from ipad_agent.errors import CodecError
 
 from .eim_configuration import EimConfigurations, add_initial_eim_from_dump, add_initial_eim_request
@@ -211,7 +212,7 @@ def parse_get_rat(raw: bytes) -> RulesAuthorisationTable:
 
 @dataclass(frozen=True, slots=True)
 class Certificates:
-    """EUM and eUICC certificate in DER (``30``), or the error number."""
+    """EUM and eUICC certificate in DER (``30``), or the error number. One that is missing or cannot be read is None."""
 
     eum_certificate: bytes | None = field(default=None, repr=False)
     euicc_certificate: bytes | None = field(default=None, repr=False)
@@ -225,25 +226,48 @@ def get_certs_request(ci_pkid: bytes | None = None) -> bytes:
 
 
 def parse_get_certs(raw: bytes) -> Certificates:
-    """From ``BF56 { A0 { A5, A6 } | 81 }``."""
+    """From ``BF56 { A0 { A5, A6 } | 81 }``; a wrapper for each certificate, or none at all, is read too."""
     notes = Notes()
     fields = Fields(outer(raw, 0xBF56, notes, "the certificates"))
-    found = fields.first(0xA0)
-    if found is None:
+    wrappers = fields.all(0xA0, 0xA1)
+    eum, euicc = (_certificate_field(fields, wrappers, tag, notes) for tag in (0xA5, 0xA6))
+    if eum is None and euicc is None:
         number = fields.first(0x81, 0x02)
         if number is None:
             raise CodecError("the certificates are missing (A0)", offset=fields.owner.start)
         if number.tag == 0x02:
             notes.take(UNIVERSAL_INTEGER)
         return Certificates(error=ResultCode(number.integer(), code_names.GET_CERTS), tolerances=notes.ids)
-    inner = Fields(found)
-    eum = _certificate(inner, 0xA5, "eumCertificate")
-    return Certificates(eum, _certificate(inner, 0xA6, "euiccCertificate"), None, notes.ids)
+    return Certificates(_certificate(eum, notes), _certificate(euicc, notes), None, notes.ids)
 
 
-def _certificate(fields: Fields, tag: int, what: str) -> bytes:
-    element = fields.require(tag, what)
-    content = element.children()
+def _certificate_field(fields: Fields, wrappers: tuple[Tlv, ...], tag: int, notes: Notes) -> Tlv | None:
+    for place, wrapper in enumerate(wrappers):
+        try:
+            found = wrapper.find(tag)
+        except CodecError:
+            notes.take(UNREADABLE_ELEMENT)
+            continue
+        if found is not None:
+            if place or wrapper.tag != 0xA0:
+                notes.take(CERTIFICATES_APART)
+            return found
+    found = fields.first(tag)
+    if found is not None:
+        notes.take(CERTIFICATES_APART)
+    return found
+
+
+def _certificate(element: Tlv | None, notes: Notes) -> bytes | None:
+    if element is None:
+        return None
+    try:
+        content = element.children()
+    except CodecError:
+        content = ()
+    if not content:
+        notes.take(UNREADABLE_ELEMENT)
+        return None
     # An explicit tag leaves the certificate whole inside; an implicit one replaced its 30 (rule T5).
     return content[0].raw if len(content) == 1 and content[0].tag == 0x30 else as_sequence(element)
 

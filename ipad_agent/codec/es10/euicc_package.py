@@ -136,7 +136,8 @@ class EuiccPackageResult:
     """A package's result. ``raw`` is as received; ``relay_raw`` is what an eIM expects (always under BF51).
 
     Only the variant ``signed`` has a ``seq_number`` and stays in the eUICC until it is removed by that number.
-    ``results`` may be shorter than the package: processing stops at the first operation that fails.
+    ``results`` may be shorter than the package: processing stops at the first operation that fails. Of an unsigned
+    error ``error_code`` is euiccPackageUnsignedErrorCode, which cards before v1.3 do not give.
     """
 
     raw: bytes = field(repr=False)
@@ -171,6 +172,7 @@ class EuiccPackageResult:
             raise CodecError(f"a package result cannot begin with {hex_tag(element.tag)}", offset=element.start)
         if choice.tag == 0xA2:
             data = Fields(choice)
+            unsigned = _unsigned_code(data)
             return cls(
                 raw=element.raw,
                 variant="error_unsigned",
@@ -179,7 +181,7 @@ class EuiccPackageResult:
                 eim_transaction_id=data.octets(0x82),
                 seq_number=None,
                 results=(),
-                error_code=None,
+                error_code=None if unsigned is None else ResultCode(unsigned, code_names.UNSIGNED_PACKAGE_ERROR),
                 association_token=data.integer(0x84),
                 tolerances=notes.ids,
             )
@@ -215,6 +217,14 @@ class EuiccPackageResult:
     def relay_raw(self) -> bytes:
         """The result as ESipa carries it: under BF51."""
         return as_package_result(self.raw)
+
+
+def _unsigned_code(data: Fields) -> int | None:
+    """euiccPackageUnsignedErrorCode; a number that cannot be read says no less than none."""
+    try:
+        return data.integer(0x8F)
+    except CodecError:
+        return None
 
 
 def as_package_result(raw: bytes) -> bytes:

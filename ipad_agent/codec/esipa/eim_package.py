@@ -170,10 +170,19 @@ _TRANSACTION_TAG: Final = {0xBF51: 0x82, 0xBF52: 0x83, 0xBF54: 0x82}
 
 
 def encode_get_eim_package(
-    eid: Eid, *, state_change: StateChangeCause | None = None, rplmn: Plmn | None = None
+    eid: Eid,
+    *,
+    state_change: StateChangeCause | None = None,
+    rplmn: Plmn | None = None,
+    dialect: Dialect = "1.2",
 ) -> bytes:
-    """``BF4F { 5A, 80?, 81?, 82? }``. With neither option it reads the same in every release."""
+    """``BF4F { 5A, 80?, 81?, 82? }``. With neither option it reads the same in every release.
+
+    v1.0 knows no cause, and has the network under ``81``, which is the cause since v1.1: there only ``80`` is sent,
+    which no release can misread."""
     parts = [tlv.encode(0x5A, eid.bytes)]
+    if dialect == "1.0":
+        return tlv.encode(0xBF4F, *parts, b"" if state_change is None else tlv.encode(0x80))
     if state_change is not None:
         parts += [tlv.encode(0x80), tlv.encode_integer(0x81, state_change)]
     if rplmn is not None:
@@ -266,11 +275,16 @@ def encode_result_error(
 
 @dataclass(frozen=True, slots=True)
 class ProvideResultResponse:
-    """What the eIM said to a result: numbers to remove from the eUICC (perhaps none), or an error number."""
+    """What the eIM said to a result: numbers to remove from the eUICC (perhaps none), or an error number.
+
+    ``release`` is set when only that release (or those since v1.1) can answer in this form."""
 
     acknowledged: tuple[int, ...] = ()
     error: int | None = None
     tolerances: tuple[str, ...] = ()
+    release: Dialect | None = field(default=None, compare=False)
+    empty: bool = field(default=False, compare=False)
+    """Whether the answer was a success with nothing in it at all."""
 
 
 def parse_provide_result_response(body: bytes) -> ProvideResultResponse:
@@ -281,7 +295,7 @@ def parse_provide_result_response(body: bytes) -> ProvideResultResponse:
     notes = Notes()
     if not body:
         notes.take(EMPTY_ANSWER)
-        return ProvideResultResponse(tolerances=notes.ids)
+        return ProvideResultResponse(tolerances=notes.ids, empty=True)
     element = tlv.parse(body)
     if element.tag == 0xBF50:
         children = undouble(element, notes).children()
@@ -292,16 +306,16 @@ def parse_provide_result_response(body: bytes) -> ProvideResultResponse:
         raise CodecError(f"the answer should begin with BF50, not {hex_tag(element.tag)}", offset=0)
     if not children:
         notes.take(EMPTY_ANSWER)
-        return ProvideResultResponse(tolerances=notes.ids)
+        return ProvideResultResponse(tolerances=notes.ids, release="1.0", empty=True)
     for child in children:
         if child.tag == 0xBF53:
             return ProvideResultResponse(_acknowledged(child, notes), None, notes.ids)
         if child.tag == 0x02:
-            return ProvideResultResponse((), child.integer(), notes.ids)
+            return ProvideResultResponse((), child.integer(), notes.ids, release="1.2")
         if child.tag == 0x30:
             if child.value:
                 notes.take(UNEXPECTED_CONTENT)
-            return ProvideResultResponse((), None, notes.ids)
+            return ProvideResultResponse((), None, notes.ids, release="1.2")
     raise CodecError(f"{hex_tag(children[0].tag)} is no acknowledgement and no error", offset=children[0].start)
 
 

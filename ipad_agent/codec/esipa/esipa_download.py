@@ -190,9 +190,12 @@ def parse_get_bound_profile_package_response(body: bytes) -> BoundProfilePackage
 # -- CancelSession ---------------------------------------------------------------------------------------------------
 
 
-def encode_cancel_session(transaction_id: bytes, answer: CancelSessionResponse) -> bytes:
-    """``BF41 { 80, A1 { A0 | 81 } }`` with the eUICC's answer inside, without its own BF41 (rule T4)."""
-    return tlv.encode(0xBF41, tlv.encode(0x80, transaction_id), tlv.encode(0xA1, answer.choice_raw))
+def encode_cancel_session(transaction_id: bytes, answer: CancelSessionResponse, *, nested: bool = False) -> bytes:
+    """``BF41 { 80, A1 { A0 | 81 } }`` with the eUICC's answer inside, without its own BF41 (rule T4; X.680 §31.2.7).
+
+    ``nested`` keeps it, ``A1 { BF41 { … } }``, for peers built with a compiler that does not replace the tag."""
+    inner = tlv.encode(0xBF41, answer.choice_raw) if nested else answer.choice_raw
+    return tlv.encode(0xBF41, tlv.encode(0x80, transaction_id), tlv.encode(0xA1, inner))
 
 
 def parse_cancel_session_response(body: bytes) -> Refused | None:

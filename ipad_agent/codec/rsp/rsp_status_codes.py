@@ -24,6 +24,7 @@ _SGP22: Final[dict[tuple[str, str, str], int]] = {
     ("AuthenticateClient", "8.11.1", "3.9"): 9,
     ("AuthenticateClient", "8.10.1", "3.9"): 10,
     ("AuthenticateClient", "8.1", "4.8"): 11,
+    ("AuthenticateClient", "8.8.5", "4.10"): 18,
     ("AuthenticateClient", "8.9.5", "3.9"): 56,
     ("GetBoundProfilePackage", "8.1", "6.1"): 1,
     ("GetBoundProfilePackage", "8.2.7", "2.2"): 2,

@@ -18,7 +18,7 @@ from ipad_agent.lab.eim.relay.es9_calls import Steps, finish, finish_later
 from ipad_agent.lab.eim.results import result_description, result_judgement, result_names
 from ipad_agent.lab.eim.results.result_description import plmn_text
 
-from . import device_records, esipa_messages
+from . import device_records, esipa_messages, esipa_v1_0
 from .device_records import HANDED_OUT, QUEUED, Device, Order
 from .eim_faults import BEFORE, FUNCTION_OF_TAG, GARBAGE, WIRE, Fault, FaultQueue
 from .eim_identity import EimIdentity
@@ -42,6 +42,7 @@ class EimSettings:
     ``resend``: a package asked for again is the ``same`` bytes, or ``fresh`` with the next counter.
     ``transaction_id_bytes`` 0 means no eimTransactionId at all. ``undelivered``: a notification whose receiver does not
     take it is ``kept`` here and taken from the device all the same, or ``refused`` (5.02) so that it comes again.
+    ``only_v1_0``: an eIM of that release and no other, see ``v1_0``; ``dialect`` should be ``1.0`` then.
     """
 
     dialect: str = "auto"
@@ -54,6 +55,7 @@ class EimSettings:
     resend: str = "same"
     transaction_id_bytes: int = 8
     undelivered: str = "kept"
+    only_v1_0: bool = False
 
 
 class VirtualEim:
@@ -81,6 +83,7 @@ class VirtualEim:
         self._state_path = state_path
         self._random_bytes = random_bytes
         self._peers: dict[str, str] = {}
+        self._connections = esipa_v1_0.ConnectionWork()
         devices, history = device_records.load(state_path) if state_path is not None else ({}, [])
         self.devices: dict[str, Device] = devices
         self.history: deque[dict[str, Any]] = deque(history, maxlen=MAX_HISTORY)
@@ -130,6 +133,8 @@ class VirtualEim:
             self._note(now_s, None, "refused", why=str(error), raw=body[:64].hex().upper())
             self._save()
             raise
+        if self.settings.only_v1_0 and (why := esipa_v1_0.unreadable(body)) is not None:
+            return self._crash(why, body, now_s, peer)
         steps = self._answer(message, now_s, peer)
         try:
             call = next(steps)
@@ -140,6 +145,13 @@ class VirtualEim:
         if servers.blocking:
             return Reply(later=lambda: finish_later(steps, call, servers))
         return finish(steps, call, servers)
+
+    def _crash(self, why: str, body: bytes, now_s: float, peer: str) -> Reply:
+        aborted = self._connections.abort(peer)
+        label = None if aborted is None else aborted.label
+        self._note(now_s, self._peers.get(peer), "crash", why=why, aborted=label, raw=body[:64].hex().upper())
+        self._save()
+        return Reply(code="5.00")
 
     def _answer(self, message: esipa_messages.Message, now_s: float, peer: str) -> Steps[Reply]:
         function = _function_name(message)
@@ -163,7 +175,15 @@ class VirtualEim:
             case GetPackage():
                 return Reply(self._get_package(message, now_s, peer))
             case ProvideResult():
+                if self.settings.only_v1_0:
+                    device = self._connections.of_result(peer, message.result)
+                    if device is None:
+                        self._note(now_s, self._peers.get(peer), "crash", why="no order on this connection")
+                        return Reply(code="5.00")
+                    self._remember_peer(peer, device.eid)
                 answer = self._provide_result(message, now_s, peer)
+                if answer is None:
+                    return Reply(code="5.00")
                 yield from self._forward(result_judgement.carried_notifications(message.result), now_s, peer)
                 return Reply(answer)
             case HandleNotification():
@@ -220,9 +240,17 @@ class VirtualEim:
         if message.dialect is not None:
             device.dialect = message.dialect
         dialect = self._dialect(message.dialect or device.dialect)
-        if not device.queue:
+        order = device.queue[0] if device.queue else None
+        if self.settings.only_v1_0:
+            stuck = self._connections.abort(peer)
+            if stuck is not None:
+                self._note(now_s, eid, "aborted", order=stuck.label)
+            order = self._connections.next_of(device)
+            if order is not None:
+                self._connections.begin(peer, device, order)
+        if order is None:
             return esipa_messages.package_error(esipa_messages.NO_PACKAGE, dialect)
-        return self._hand_out(device, device.queue[0], dialect, now_s)
+        return self._hand_out(device, order, dialect, now_s)
 
     def _hand_out(self, device: Device, order: Order, dialect: str, now_s: float) -> bytes:
         again = order.package is not None
@@ -250,6 +278,8 @@ class VirtualEim:
         if order.data is not None:
             return order.data.encode(transaction_id, dialect=dialect)
         if order.kind == "trigger":
+            if self.settings.only_v1_0:
+                transaction_id = None
             return download_trigger("none" if order.held else order.code, transaction_id)
         if order.kind.startswith("raw"):
             return order.operations[0]
@@ -272,11 +302,16 @@ class VirtualEim:
 
     # ProvideEimPackageResult
 
-    def _provide_result(self, message: ProvideResult, now_s: float, peer: str) -> bytes:
+    def _provide_result(self, message: ProvideResult, now_s: float, peer: str) -> bytes | None:
+        """The answer; None for a result of nobody in v1.0, which has no error for that."""
         device, error = self._device_of(message, peer)
+        if device is None and self._dialect(esipa_messages.V1_2) == esipa_messages.V1_0:
+            device = esipa_v1_0.device_by_transaction(self.devices.values(), message.result)
         if device is None:
-            self._note(now_s, None, "result", error=error, raw=_shown(message.result))
-            return esipa_messages.result_error(error, self._dialect(esipa_messages.V1_2))
+            self._note(now_s, None, "result of nobody", error=error, raw=_shown(message.result))
+            if self._dialect(esipa_messages.V1_2) == esipa_messages.V1_0:
+                return None
+            return esipa_messages.result_error(error, esipa_messages.V1_2)
         device.dialect = message.dialect or device.dialect
         dialect = self._dialect(device.dialect)
         judgement = self._judge(device, message, now_s, "result")
@@ -285,6 +320,8 @@ class VirtualEim:
                 return esipa_messages.result_error(esipa_messages.UNDEFINED, dialect)
             return esipa_messages.acknowledgement([], dialect)
         numbers = list(dict.fromkeys(judgement.acknowledge))
+        if self.settings.only_v1_0:
+            return esipa_messages.acknowledgement([], esipa_messages.V1_0)
         if numbers:
             self._note(now_s, device.eid, "acknowledged", numbers=numbers)
         return esipa_messages.acknowledgement(numbers, dialect)

@@ -145,6 +145,14 @@ class Quirks:
     """BF57 is answered with 9000 and no data."""
     token_stored_as_255: bool = False
     """An associationToken of -1 is stored as 255 instead of being generated."""
+    empty_content: frozenset[int] = frozenset()
+    """ES10 tags that are carried out and answered by their tag without content (BF30 00)."""
+    certificates_apart: bool = False
+    """GetCerts puts each certificate into a wrapper of its own: A0 { A5 }, A1 { A6 }."""
+    unreadable_certificates: bool = False
+    """GetCerts answers two bare certificates under its own tag, with nothing that says which is which."""
+    refused_lists: bool = False
+    """RetrieveNotificationsList always answers undefinedError(127)."""
     explicit_certificates: bool = False
     """GetCerts puts the whole certificate (30...) inside A5 and A6."""
 

@@ -7,7 +7,6 @@ nobody waits for. The connection counts until both sides of it have ended.
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any, Final, Protocol, cast
@@ -42,7 +41,6 @@ class ConnectionOwner(Protocol):
     authority: Authority
     admission: Admission
     connections: set[Connection]
-    identify: Callable[[socket.socket], Credentials]
 
     async def right_of(self, peer: Credentials) -> Right:
         """What this user may do; asked of the user database."""
@@ -50,8 +48,11 @@ class ConnectionOwner(Protocol):
     def info(self) -> Mapping[str, object]:
         """The answer to GetInfo."""
 
+    def turn_s(self, peer: Credentials, right: Right) -> float:
+        """Count a call; how long it has to wait for its turn."""
+
     def may_work(self, uid: int) -> bool:
-        """Whether this user has not called too often."""
+        """Whether this user may have the agent do one thing more now."""
 
     def may_complain(self, uid: int) -> bool:
         """Whether a refusal of this user is worth a line in the log."""

@@ -52,7 +52,13 @@ class HttpsCarrier:
         self._lock = asyncio.Lock()
         self._connection: HttpsConnection | None = None
         self._reported: set[tuple[str, str]] = set()
+        self._peer_protocol: str | None = None
         self.traffic = Traffic()
+
+    @property
+    def peer_protocol(self) -> str | None:
+        """See ``NamesProtocol``."""
+        return self._peer_protocol
 
     @property
     def bytes_sent(self) -> int:
@@ -126,6 +132,8 @@ class HttpsCarrier:
     def _content(self, response: HttpResponse) -> bytes:
         """The body of a success; the errors of all other statuses."""
         status = response.status
+        named = response.header("x-admin-protocol")
+        self._peer_protocol = None if named == self._endpoint.admin_protocol else named
         if 300 <= status < 400:
             place = summary(response.header("location") or "", 100)
             raise PeerStatus(
@@ -144,7 +152,7 @@ class HttpsCarrier:
             raise ProtocolViolation(f"the answer is encoded as {summary(encoding, 40)}, which was not asked for")
         if status not in (200, 204):
             self._tolerate(events.ODD_STATUS, "status", str(status))
-        protocol = response.header("x-admin-protocol")
+        protocol = named
         if protocol is None or not protocol.strip().lower().startswith("gsma/rsp/v2."):
             self._tolerate(events.ODD_ADMIN_PROTOCOL, "value", protocol or "left out")
         kind = response.header("content-type")

@@ -80,11 +80,14 @@ async def listed(card: Card, criterion: Criterion | None = None) -> RetrievedNot
     ``CardError`` or ``ModemError`` when the card itself is gone.
     """
     try:
-        return await card.retrieve_notifications(criterion)
+        retrieved = await card.retrieve_notifications(criterion)
     except CardError as failure:
         await card.get_eid()
         events.LIST_UNREADABLE.emit(reason=failure.message)
         return RetrievedNotifications.parse(EMPTY_LIST)
+    if retrieved.error is not None:
+        events.LIST_UNREADABLE.emit(reason=f"RetrieveNotificationsList: {retrieved.error.name}")
+    return retrieved
 
 
 async def with_notifications(card: Card, result: EuiccPackageResult) -> bytes:
@@ -164,9 +167,16 @@ def direct_way(context: Context, eim: Association, address: str) -> SmdpConnecto
 
 
 async def remove(card: Card, numbers: tuple[int, ...]) -> None:
-    """Remove acknowledged numbers from the card, results and notifications alike; unknown numbers are no error."""
+    """Remove acknowledged numbers from the card, results and notifications alike; unknown numbers are no error, nor is
+    an answer that says nothing: what is still there is offered again."""
     for seq in dict.fromkeys(numbers):
-        status = await card.remove_notification(seq)
+        status: object
+        try:
+            status = await card.remove_notification(seq)
+        except CardError as failure:
+            if not failure.final:
+                raise
+            status = failure.message
         events.REMOVED.emit(seq=seq, status=status)
 
 

@@ -47,4 +47,4 @@ async def abandon(context: Context, server: RspServer, transaction_id: bytes, tr
         return trouble
     reason = CancelSessionReason.TIMEOUT if trouble.retry else CancelSessionReason.UNDEFINED_REASON
     told = await cancel(context, server, transaction_id, reason)
-    return DownloadStop(trouble.sentence, told=told or trouble.told, retry=trouble.retry, for_eim=trouble.for_eim)
+    return DownloadStop(trouble.sentence, told=told or trouble.told, retry=trouble.retry, response=trouble.response)

@@ -25,9 +25,9 @@ from ipad_agent.procedures.delivery import notification_delivery
 from ipad_agent.procedures.records.owed_work import MAX_LOADS, Stage, Work
 from ipad_agent.procedures.records.state_changes import snapshot
 from ipad_agent.procedures.rsp.download_stop import DownloadStop
-from ipad_agent.procedures.rsp.download_way import Goal, Way, choose_way, goal_of
+from ipad_agent.procedures.rsp.download_way import Goal, NoData, Way, choose_way, goal_of
 from ipad_agent.procedures.rsp.rsp_servers import Direct, RspServer, ThroughEim
-from ipad_agent.procedures.switching.emergency_profile import emergency_active
+from ipad_agent.procedures.switching.emergency_profile import emergency_enabled
 
 from . import immediate_enable
 from .cancel_session import cancel
@@ -36,7 +36,8 @@ from .profile_installation import Installation, stored_result
 
 MAX_SERVERS: Final = 8
 """So many SM-DSs and SM-DP+s are asked for one order; events that go in circles end there."""
-MAX_RESPONSE_BYTES: Final = 255
+MAX_RESPONSE_BYTES: Final = 1024
+"""A status with its message has some hundred bytes; what is longer is a page for people and not worth the traffic."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,15 +58,14 @@ Outcome = Work | Told
 
 async def carry_out(context: Context, eim: Association, work: Work, trigger: DownloadTrigger) -> Outcome:
     """Do what the trigger says. Raises as ``poll`` does; the work then goes on with ``resume``."""
-    if emergency_active(await context.card.get_profiles()):
+    if await emergency_enabled(context.card):
         return _failed(context, work, DownloadStop("the emergency profile is enabled", reason=ECALL_ACTIVE))
     way = _way(context, eim, trigger)
-    if way is None:
-        return _failed(context, work, DownloadStop("this IPA has no way to the SM-DP+ for this order"))
-    events.DOWNLOAD_ORDERED.emit(eim=eim.eim_id, way=way.value)
+    if way is not None:
+        events.DOWNLOAD_ORDERED.emit(eim=eim.eim_id, way=way.value)
     try:
-        goal = await goal_of(context.card, trigger.data)
-    except CodecError as error:
+        goal = await goal_of(context.card, trigger.data, features=context.capabilities.features)
+    except NoData as error:
         events.NOT_UNDERSTOOD.emit(
             eim=eim.eim_id,
             problem=f"a download order with {error.message}",
@@ -75,7 +75,15 @@ async def carry_out(context: Context, eim: Association, work: Work, trigger: Dow
         return context.work.answered(work, refusal)
     except DownloadStop as stop:
         return _failed(context, work, stop)
-    run = _Run(context, eim, context.work.attempt(work), await _server(context, eim, work, way))
+    if way is None:
+        return _failed(context, work, DownloadStop("this IPA has no way to the SM-DP+ for this order"))
+    try:
+        server = await _server(context, eim, work, way)
+    except CardError as failure:
+        if not failure.final:
+            raise
+        return _failed(context, work, DownloadStop(failure.message))
+    run = _Run(context, eim, context.work.attempt(work), server)
     return await run.to_the_end(goal)
 
 
@@ -97,7 +105,7 @@ async def resume(context: Context, eim: Association, work: Work, trigger: Downlo
             server = ThroughEim(eim.link, work.transaction_id)
             told = await cancel(context, server, work.session, CancelSessionReason.LOAD_BPP_EXECUTION_ERROR)
         return _failed(
-            context, work, DownloadStop("interrupted while the card was loading; it kept no result", told=told)
+            context, work, DownloadStop("interrupted while the card was loading; it shows no result", told=told)
         )
     if work.loads >= MAX_LOADS:
         return _failed(context, work, DownloadStop("interrupted in two attempts, before anything reached the card"))
@@ -139,7 +147,11 @@ class _Run:
                 events.DOWNLOAD_LATER.emit(reason=stop.sentence)
                 return self.work
             return _failed(context, self.work, stop)
-        except (CardError, ModemError) as failure:
+        except CardError as failure:
+            if not failure.final:
+                raise
+            return _failed(context, self.work, DownloadStop(failure.message))
+        except ModemError as failure:
             if failure.remedy is not Remedy.GIVE_UP:
                 raise
             return _failed(context, self.work, DownloadStop(failure.message))
@@ -185,8 +197,9 @@ class _Run:
         if transaction_id is not None and isinstance(self._server, ThroughEim):
             self._server = replace(self._server, eim_transaction_id=transaction_id)
         try:
-            return [await goal_of(self._context.card, answer.trigger.data)]
-        except CodecError as error:
+            features = self._context.capabilities.features
+            return [await goal_of(self._context.card, answer.trigger.data, features=features)]
+        except NoData as error:
             raise DownloadStop(f"the event of the SM-DS cannot be used: {error.message}") from error
 
 
@@ -270,7 +283,8 @@ def _enabled(profiles: Mapping[str, str]) -> set[str]:
 
 def _failed(context: Context, work: Work, stop: DownloadStop) -> Outcome:
     events.DOWNLOAD_FAILED.emit(reason=stop.sentence)
-    response = stop.for_eim.encode()[:MAX_RESPONSE_BYTES].decode(errors="ignore").encode()
+    # The server's own words, or none (§2.11.2.3): what this IPA thinks is in its log.
+    response = stop.response if stop.response is not None and len(stop.response) <= MAX_RESPONSE_BYTES else None
     result = eim_package.encode_trigger_error(work.transaction_id, stop.reason, error_response=response)
     return _told(context, work, Told(result)) if stop.told else context.work.answered(work, result)
 

@@ -14,6 +14,7 @@ from ipad_agent.codec.rsp.bpp_contents import read_bound_package
 from ipad_agent.errors import CardError, CodecError, EimError, IpadError, ModemError, NetworkError, Remedy, Side
 from ipad_agent.procedures import events
 from ipad_agent.procedures.context import Context
+from ipad_agent.procedures.delivery.result_delivery import listed
 from ipad_agent.procedures.records.owed_work import Stage, Work
 from ipad_agent.procedures.rsp.download_stop import DownloadStop
 from ipad_agent.procedures.rsp.rsp_servers import RspServer, ServerTrouble
@@ -181,10 +182,11 @@ class Installation:
 
 
 async def stored_result(context: Context, transaction_id: bytes | None) -> PendingNotification | None:
-    """The installation result of this very session, if it is among the card's notifications."""
+    """The installation result of this very session, if it is among the card's notifications; None too when the card
+    does not tell them, which must not hold up everything else for ever."""
     if transaction_id is None:
         return None
-    for notification in (await context.card.retrieve_notifications()).notifications:
+    for notification in (await listed(context.card)).notifications:
         installation = notification.installation
         if installation is not None and installation.transaction_id == transaction_id:
             return notification

@@ -10,7 +10,7 @@ class DownloadStop(Exception):
 
     ``told``: the eIM knows already, by a message of the download itself. ``retry``: it was the way to the server that
     failed and nothing has reached the card, so one more attempt is harmless. ``reason`` is the
-    profileDownloadErrorReason. ``for_eim`` is the sentence for the eIM, where the other one says what it must not know.
+    profileDownloadErrorReason, ``response`` what the SM-DP+ or SM-DS answered in its own words, for the eIM.
     """
 
     def __init__(
@@ -20,11 +20,11 @@ class DownloadStop(Exception):
         told: bool = False,
         retry: bool = False,
         reason: int = UNDEFINED_ERROR,
-        for_eim: str | None = None,
+        response: bytes | None = None,
     ) -> None:
         super().__init__(sentence)
         self.sentence = sentence
         self.told = told
         self.retry = retry
         self.reason = reason
-        self.for_eim = sentence if for_eim is None else for_eim
+        self.response = response

@@ -7,9 +7,11 @@ from collections.abc import Set
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from ipad_agent.codec.es10.es10_requests import ConfiguredAddresses
 from ipad_agent.codec.esipa.device_info import IpaFeature
 from ipad_agent.codec.esipa.download_trigger import DownloadData, UseActivationCode, UseDefaultSmdp
 from ipad_agent.codec.rsp.activation_code import ActivationCode
+from ipad_agent.errors import CardError, CodecError
 from ipad_agent.procedures.ports import Card
 
 from .download_stop import DownloadStop
@@ -32,35 +34,55 @@ class Goal:
     smdp_oid: str | None = None
 
 
+class NoData(CodecError):
+    """The order lacks what is needed to carry it out, or has it in a form that nobody can read: the answer is
+    invalidPackageFormat(1), whatever way the download would have gone (§3.2.3.1, §3.2.3.2 step 3)."""
+
+
 def choose_way(
     data: DownloadData | None, *, entry_indirect: bool, features: Set[IpaFeature], connected: bool
 ) -> Way | None:
-    """Through the eIM when its entry on the card says so and this IPA announced it, else directly when this IPA can;
-    a trigger without data works only through the eIM. None when neither is possible."""
+    """Through the eIM when its entry on the card says so and this IPA announced it, else directly when this IPA can,
+    else through the eIM all the same: the entry's field does not exist before v1.1, and an eIM that orders a download
+    from an IPA without a way of its own has assumed the relay. Without data only the eIM knows the server. None when
+    nothing is possible."""
     through_eim = IpaFeature.INDIRECT_RSP_SERVER_COMMUNICATION in features
-    if data is None:
-        return Way.INDIRECT if through_eim else None
-    if entry_indirect and through_eim:
+    if through_eim and (data is None or entry_indirect):
         return Way.INDIRECT
-    if connected and IpaFeature.DIRECT_RSP_SERVER_COMMUNICATION in features:
+    if data is not None and connected and IpaFeature.DIRECT_RSP_SERVER_COMMUNICATION in features:
         return Way.DIRECT
-    return None
+    return Way.INDIRECT if through_eim else None
 
 
-async def goal_of(card: Card, data: DownloadData | None) -> Goal:
-    """The first server to ask. Raises ``CodecError`` for a malformed activation code, ``DownloadStop`` when the card
-    does not know the server that the trigger leaves to it."""
+async def goal_of(card: Card, data: DownloadData | None, *, features: Set[IpaFeature]) -> Goal:
+    """The first server to ask. Raises ``NoData`` when the order cannot be carried out as it is, ``DownloadStop`` when
+    the card does not say what the order leaves to it."""
     if data is None:
+        if IpaFeature.EIM_DOWNLOAD_DATA_HANDLING not in features:
+            raise NoData("no download data, which this IPA did not leave to the eIM")
         return Goal(None, None)
     if isinstance(data, UseActivationCode):
-        code = ActivationCode.parse(data.text)
+        try:
+            code = ActivationCode.parse(data.text)
+        except CodecError as error:
+            raise NoData(error.message) from error
         return Goal(code.smdp_address, code.matching_id, code.smdp_oid)
     if isinstance(data, UseDefaultSmdp):
-        address = (await card.get_configured_addresses()).default_smdp
+        address = (await _configured(card)).default_smdp
         if address is None:
-            raise DownloadStop("the eUICC has no default SM-DP+ address")
+            raise NoData("a default SM-DP+ address that the eUICC does not have")
         return Goal(address)
-    address = data.address or (await card.get_configured_addresses()).root_smds
+    address = data.address or (await _configured(card)).root_smds
     if address is None:
-        raise DownloadStop("neither the trigger nor the eUICC names an SM-DS")
+        raise NoData("no SM-DS address, and the eUICC has none either")
     return Goal(address)
+
+
+async def _configured(card: Card) -> ConfiguredAddresses:
+    """Raises ``DownloadStop`` for a card that does not tell; only one that is gone is raised as it is."""
+    try:
+        return await card.get_configured_addresses()
+    except CardError as failure:
+        if not failure.final:
+            raise
+        raise DownloadStop(failure.message) from failure

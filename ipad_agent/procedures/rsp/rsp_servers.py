@@ -26,9 +26,15 @@ class ServerTrouble(DownloadStop):
     else what it said cannot be used, or nobody knows whether it heard, and it is told to give up."""
 
     def __init__(
-        self, sentence: str, *, refused: bool, told: bool = False, retry: bool = False, for_eim: str | None = None
+        self,
+        sentence: str,
+        *,
+        refused: bool,
+        told: bool = False,
+        retry: bool = False,
+        response: bytes | None = None,
     ) -> None:
-        super().__init__(sentence, told=told, retry=retry, for_eim=for_eim)
+        super().__init__(sentence, told=told, retry=retry, response=response)
         self.refused = refused
 
 
@@ -38,6 +44,13 @@ class SaidByStatus(Protocol):
 
     subject: str
     reason: str
+
+
+@runtime_checkable
+class WithAnswer(Protocol):
+    """An error that has the server's answer as it came."""
+
+    response: bytes
 
 
 class RspServer(Protocol):
@@ -166,6 +179,13 @@ class Direct:
         return self._link
 
 
+def _answer_of(error: IpadError) -> bytes | None:
+    """What the server answered, for the eIM: a message of ES9+ or nothing (SGP.32 v1.2 §2.11.2.3). Whatever else
+    listens at the address that the eIM chose must not speak to it through this device."""
+    answer = error.response if isinstance(error, WithAnswer) else b""
+    return answer if answer.lstrip().startswith(b"{") else None
+
+
 def of_smdp(error: IpadError) -> ServerTrouble:
     """What a failure on the way to an SM-DP+ means for the download; errors of the device are raised as they are."""
     if isinstance(error, CardError | ModemError | StoreError):
@@ -174,5 +194,5 @@ def of_smdp(error: IpadError) -> ServerTrouble:
         f"the SM-DP+: {error.message}",
         refused=isinstance(error, SaidByStatus),
         retry=error.remedy is Remedy.RETRY,
-        for_eim=None if error.told_outside is None else f"the SM-DP+: {error.told_outside}",
+        response=_answer_of(error),
     )

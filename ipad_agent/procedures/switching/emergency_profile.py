@@ -10,12 +10,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ipad_agent.codec.es10.profile_info import ProfileInfo
+from ipad_agent.errors import CardError
+from ipad_agent.procedures import events
 from ipad_agent.procedures.context import Context
+from ipad_agent.procedures.ports import Card
 from ipad_agent.procedures.records.local_switch_record import LocalSwitchRecord, What
 
 from .local_switch import LocalSwitch, emergency_active, order
 
-__all__ = ["Emergency", "disable", "emergency_active", "enable", "find"]
+__all__ = ["Emergency", "disable", "emergency_active", "emergency_enabled", "enable", "find"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +33,18 @@ def find(profiles: Iterable[ProfileInfo]) -> Emergency | None:
     """The profile with the ecallIndication, the enabled one if a card should have several; None without one."""
     found = sorted((profile for profile in profiles if profile.ecall_indication), key=lambda p: not p.enabled)
     return Emergency(found[0], found[0].enabled) if found else None
+
+
+async def emergency_enabled(card: Card) -> bool:
+    """Whether the card says that its emergency profile is enabled. One that has no list, or none that can be read, does
+    not say so, and must not be kept from its eIM for ever. Raises ``CardError`` or ``ModemError`` when it is gone."""
+    try:
+        return emergency_active(await card.get_profiles())
+    except CardError as failure:
+        if not failure.final:
+            raise
+        events.PROFILES_UNREADABLE.emit(reason=failure.message)
+        return False
 
 
 async def enable(context: Context, local_switch_record: LocalSwitchRecord, eims: Iterable[str]) -> LocalSwitch:

@@ -80,7 +80,7 @@ _ORDERS: Final[Mapping[What, _Order]] = MappingProxyType(
         What.EMERGENCY_OFF: _Order(
             lambda card: card.disable_emergency_profile(),
             StateChangeCause.EMERGENCY_PROFILE,
-            {2: End.ALREADY, 5: End.BUSY},
+            {2: End.ALREADY, 5: End.BUSY, 8: End.NOT_AVAILABLE},
         ),
     }
 )

@@ -22,7 +22,7 @@ from ipad_agent.clock import Clock
 from ipad_agent.codec.es10.eim_configuration import EimConfigurationData
 from ipad_agent.codec.esipa.device_info import IpaCapabilities, IpaFeature
 from ipad_agent.codec.identifiers import Eid
-from ipad_agent.eim import EimClient, EndpointOverrides, FailoverCarrier, Way, endpoint_for
+from ipad_agent.eim import EimClient, EndpointOverrides, FailoverCarrier, PeerDialect, Way, endpoint_for
 from ipad_agent.errors import EimError
 from ipad_agent.modem.module_profile import ProfileSet, load, search_path
 from ipad_agent.modem.uicc.modem_card_access import ModemCardAccess
@@ -116,7 +116,8 @@ class Process:
         return Dependencies(
             card=Euicc(session),
             device=_Device(access),
-            links=_Links(self._carrier),
+            # Every other device is told nothing about its eIMs.
+            links=_Links(self._carrier, auto=bool(around.seed % 2)),
             journal=self.journal,
             memory=self.memory,
             schedules=Schedules(self.memory),
@@ -165,15 +166,21 @@ class Process:
 class _Links:
     """Implements ``Links``."""
 
-    def __init__(self, carrier: Callable[[EimConfigurationData], Carrier]) -> None:
+    def __init__(self, carrier: Callable[[EimConfigurationData], Carrier], *, auto: bool) -> None:
         self._carrier = carrier
+        self._auto = auto
         self._links: dict[bytes, EimClient] = {}
 
     def link(self, config: EimConfigurationData, eid: Eid) -> EimClient:
         known = self._links.get(config.raw)
         if known is None:
             carrier = FailoverCarrier([Way("coaps", functools.partial(self._carrier, config))], eim_id=config.eim_id)
-            known = self._links[config.raw] = EimClient(carrier, eid, eim_id=config.eim_id)
+            known = self._links[config.raw] = EimClient(
+                carrier,
+                eid,
+                eim_id=config.eim_id,
+                dialect=PeerDialect(config.eim_id, "auto" if self._auto else "1.2"),
+            )
         return known
 
     def keep_only(self, configs: list[EimConfigurationData]) -> None:

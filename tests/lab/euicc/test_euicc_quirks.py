@@ -147,6 +147,31 @@ def test_empty_answer_to_add_initial_eim() -> None:
     assert [e.eim_id for e in b.card.state.eims] == ["x"]
 
 
+def test_functions_that_are_carried_out_and_answered_without_content() -> None:
+    b = bench(Quirks(empty_content=frozenset({0xBF30})))
+    b.run(delete(ICCID_A))
+    numbers = [one.seq for one in b.card.state.notifications]
+    assert b.terminal.hex(der.tlv(0xBF30, der.integer(numbers[0], 0x80))) == "BF3000"
+    assert [one.seq for one in b.card.state.notifications] == numbers[1:]
+
+
+def test_lists_that_are_always_refused() -> None:
+    b = bench(Quirks(refused_lists=True))
+    assert b.terminal.hex("BF2B00") == "BF2B0381017F"
+    assert b.terminal.hex("BF2B04A0028200") == "BF2B0381017F"
+
+
+def test_certificates_each_in_a_wrapper_of_its_own() -> None:
+    certs = der.parse(bench(Quirks(certificates_apart=True)).terminal.es10("BF5600"))
+    assert certs.path(0xA0, 0xA5).value == der.parse(pki()["eum"].cert_der).value
+    assert certs.path(0xA1, 0xA6).value == der.parse(pki()["euicc"].cert_der).value
+
+
+def test_certificates_that_nobody_can_tell_apart() -> None:
+    certs = der.parse(bench(Quirks(unreadable_certificates=True)).terminal.es10("BF5600"))
+    assert [one.raw for one in certs.children] == [pki()["eum"].cert_der, pki()["euicc"].cert_der]
+
+
 def test_token_stored_as_255() -> None:
     b = bench(Quirks(token_stored_as_255=True))
     assert b.card.associate_eim("x", pki()["dppb"].spki_der, token=-1) == 255

@@ -37,6 +37,7 @@ _AUTHENTICATE = (
     ("8.10.1/3.9", INVALID_TRANSACTION, "invalidTransactionId"),
     ("8.1/4.8", 11, "insufficientMemory"),
     ("8.2.8/1.2", PPR_NOT_ALLOWED, "pprNotAllowed"),
+    ("8.8.5/4.10", 18, "downloadOrderExpired"),  # since v1.3
     ("8.9.5/3.9", EVENT_UNKNOWN, "eventIdUnknown"),
 )
 _GET_PACKAGE = (

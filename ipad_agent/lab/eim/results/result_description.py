@@ -125,6 +125,9 @@ def _package_result(node: Node) -> Facts:
         facts |= {"code": code, "name": result_names.name_of(result_names.PACKAGE_ERRORS, code), "ok": False}
     else:
         facts |= {"associationToken": _integer(data.find(0x84)), "ok": False}
+        reason = _integer(data.find(0x8F))  # since v1.3
+        if reason is not None:
+            facts |= {"code": reason, "name": result_names.name_of(result_names.UNSIGNED_ERRORS, reason)}
     return _present(facts)
 
 

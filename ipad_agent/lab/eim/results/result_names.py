@@ -53,6 +53,7 @@ PACKAGE_ERRORS = {
     104: "ecallActive",
     127: "undefinedError",
 }
+UNSIGNED_ERRORS = {15: "sizeOverflow", 127: "undefinedError"}
 STATE_CHANGES = {
     0: "otherEim",
     1: "fallback",

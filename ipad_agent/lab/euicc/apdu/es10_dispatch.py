@@ -115,7 +115,8 @@ class Es10:
                 raise StatusError(0x6A88)
             if tag not in self._fragments:
                 parse(command)
-            return handler(self._isdr, command)
+            answer = handler(self._isdr, command)
+            return der.tlv(tag) if tag in self._isdr.quirks.empty_content else answer
         except der.DerError as error:
             self._isdr.roll_back()
             raise StatusError(0x6A80) from error

@@ -83,7 +83,11 @@ def get_certs(isdr: Isdr, raw: bytes) -> bytes:
     ci = isdr.identity.ci(wanted.value if wanted is not None else None)
     if ci is None:
         return code(0xBF56, _INVALID_CI_PK_ID, 0x81)
+    if isdr.quirks.unreadable_certificates:
+        return der.tlv(0xBF56, ci.eum_cert, ci.euicc_cert)
     eum, euicc = (_retagged(isdr, tag, c) for tag, c in ((0xA5, ci.eum_cert), (0xA6, ci.euicc_cert)))
+    if isdr.quirks.certificates_apart:
+        return der.tlv(0xBF56, der.tlv(0xA0, eum), der.tlv(0xA1, euicc))
     return der.tlv(0xBF56, der.tlv(0xA0, eum, euicc))
 
 

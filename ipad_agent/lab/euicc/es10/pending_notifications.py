@@ -24,6 +24,8 @@ def retrieve_notifications_list(isdr: Isdr, raw: bytes) -> bytes:
     """RetrieveNotificationsList (SGP.32 §5.9.11): everything, one number, some events, or the stored results."""
     state = isdr.state
     criteria = parse(raw).find(0xA0)
+    if isdr.quirks.refused_lists:
+        return _answer(isdr, der.integer(UNDEFINED, 0x81))
     if criteria is None:
         if isdr.quirks.combined_list:
             notifications = _notifications(state.notifications)

@@ -26,6 +26,7 @@ MAX_SHOWN = 4
 
 UNKNOWN_ICCID = with_check_digit("8949020000999999999")
 NO_MORE_WORK = "IPA-4011"
+WAITING = "IPA-1003"
 
 QUICK_MODEM: dict[str, object] = {
     "refresh_delay_s": 0.02,
@@ -95,6 +96,7 @@ async def play(run: Run, bench: Bench, cases: Sequence[Case], *, deadline_s: flo
         entries.append(entry)
     bench.agent.skip()
     await bench.agent.event(NO_MORE_WORK, deadline_s=deadline_s)
+    await bench.agent.event(WAITING, deadline_s=deadline_s)  # notifications are delivered at the end of a poll
     return entries
 
 
