@@ -134,3 +134,11 @@ APN_NOT_SET = define(
     "The connection is made with the APN that was there before. If the new profile needs another one it will get no "
     "address, and the switch goes back where the eIM allows that. Writing needs modem.allow_nvm_writes.",
 )
+ICCID_AS_IN_FILE = define(
+    "IPA-9011",
+    INFO,
+    "Tolerated: this modem answers {query} with the ICCID as it stands in the card's file; it is read with exchanged "
+    "nibbles.",
+    "3GPP TS 27.007 leaves the form to the maker, and nearly all print 89…; 98… is the same with the nibbles of each "
+    "byte exchanged. Remembered for this module and firmware.",
+)

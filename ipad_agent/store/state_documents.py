@@ -22,6 +22,7 @@ SCHEDULE: Final = "schedule"  # per eIM: when the next poll is due, and why
 PROFILES: Final = "profiles"  # the profile list last seen, and per eIM the stateChange cause still to be told
 RADIO: Final = "radio"  # reset ladder and radio cycle counters, which must outlive the reboots they cause
 BLOCK_SIZES: Final = "block-sizes"  # per module and firmware: what STORE DATA size worked
+ICCID_ORDER: Final = "iccid-order"  # per module, firmware and command: whether the ICCID is printed as in EF.ICCID
 CHANNELS: Final = "channels"  # logical channels this agent left open; a reboot closes them
 SESSIONS: Final = "sessions"  # what a new (D)TLS session can resume from
 
