@@ -205,12 +205,12 @@ class Agent:
         await self._poll_for_ever(facts, eims, timetable)
 
     async def _find_card(self) -> CardFacts:
-        """Read the card; one that stays silent is reset, now and then."""
+        """Read the card; one that stays silent is reset, now and then. One that answers never is."""
         card = self._rooms.card
         try:
             facts = await device_start.read_card(card)
         except CardError as error:
-            if not self._resets.due():
+            if error.answered or not self._resets.due():
                 raise
             events.CARD_SILENT.emit(reason=error.message)
             await card.recover(first_rung=FIRST_REAL_RUNG)

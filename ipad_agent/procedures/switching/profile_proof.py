@@ -24,7 +24,7 @@ from ipad_agent.procedures.records.state_changes import snapshot
 from ipad_agent.procedures.records.switch_record import RETURN, Switch
 
 from . import events, fallback_mechanism, switch_transaction
-from .local_switch import End
+from .local_switch import End, seen_by_modem
 
 CAT_BUSY: Final = 5
 BUSY_TRIES: Final = 3
@@ -113,7 +113,7 @@ class _Window:
                 self._failing.note(failing, current)
                 if failing.stage is Stage.CARD:
                     events.NOT_AGREED.emit(detail=failing.detail)
-                    await context.card.verify_switched(current.target)
+                    await context.card.verify_switched(seen_by_modem(current.target))
             decided = await self._decide(current, findings)
             if decided:
                 return True
@@ -308,8 +308,8 @@ async def _look(context: Context, current: Switch, host: str | None) -> list[Fin
     """One stage after the other, up to the first that is not reached."""
     network = context.network
     looks: list[Callable[[], Awaitable[Finding]]] = []
-    if current.target is not None:
-        looks.append(partial(network.card, current.target))
+    if (seen := seen_by_modem(current.target)) is not None:
+        looks.append(partial(network.card, seen))
     looks += [network.registration, partial(network.ip, host)]
     if host is not None:
         looks.append(partial(network.dns, host))
