@@ -60,6 +60,7 @@ def swapped(data: bytes) -> str:
 
 def packed(digits: str) -> frozenset[bytes]:
     """Digits as the bytes of a card: in reading order and with exchanged nibbles, an odd one filled up with F."""
+    digits = digits.removeprefix("0x")
     even = digits if len(digits) % 2 == 0 else digits + "f"
     plain = bytes.fromhex(even)
     return frozenset({plain, bytes.fromhex(swapped(plain))})
