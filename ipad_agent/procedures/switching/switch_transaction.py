@@ -156,7 +156,7 @@ async def _post_switch(context: Context, moved: Switch) -> None:
 
 async def use_apn(context: Context, iccid: str | None) -> None:
     """Before the reset: the first attach of this profile is to be made with the APN that the site has for it."""
-    apn = None if iccid is None else context.site.apn(iccid)
+    apn = None if iccid is None or iccid == UNKNOWN else context.site.apn(iccid)
     if apn is not None:
         await context.network.use(apn)
 
@@ -199,6 +199,7 @@ def hook_facts(context: Context, switch: Switch) -> dict[str, str]:
     now, before = switch.target, switch.previous
     if switch.phase is Phase.BACK:
         now, before = before, now
+    now, before = (None if name == UNKNOWN else name for name in (now, before))
     apn = None if now is None else context.site.apn(now)
     facts = {
         "ICCID": now,
