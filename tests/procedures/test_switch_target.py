@@ -11,7 +11,7 @@ from ipad_agent.codec.esipa import eim_package
 from ipad_agent.errors import CardError
 from ipad_agent.events import Event, listen
 from ipad_agent.policy.switching.switch_table import Phase, Way
-from ipad_agent.procedures.download import immediate_enable
+from ipad_agent.procedures.download import immediate_enable, profile_download
 from ipad_agent.procedures.records.owed_work import WorkKind
 from ipad_agent.procedures.records.switch_record import BY_EIM, UNKNOWN
 from ipad_agent.procedures.retrieval.eim_package_retrieval import PollEnd, poll
@@ -128,3 +128,8 @@ async def test_the_answer_is_lost_and_a_profile_that_cannot_be_read_is_the_enabl
 )
 def test_only_an_iccid_can_be_compared_with_the_modems(name: str | None, seen: str | None) -> None:
     assert seen_by_modem(name) == seen
+
+
+@pytest.mark.parametrize("result", ["", "BF37 00", "30 00"])
+def test_an_installation_result_without_an_iccid_leads_to_an_unknown_profile(result: str) -> None:
+    assert profile_download._iccid(bytes.fromhex(result)) == UNKNOWN

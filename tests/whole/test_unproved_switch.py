@@ -109,10 +109,12 @@ class Lonely:
     folder: Path
     way: Way
     cause: str = BY_EIM
+    phase: Phase = Phase.PROVING
+    associated: bool = False
     bench: AgentBench = field(init=False)
 
     async def begin(self, *, dark: bool) -> None:
-        bench = self.bench = AgentBench(self.folder, associated=False)
+        bench = self.bench = AgentBench(self.folder, associated=self.associated)
         for profile in bench.card.state.profiles:
             profile.enabled = profile.iccid == OPERATOR_A
         bench.card.isdr.commit()
@@ -124,7 +126,7 @@ class Lonely:
         armed = switches.arm(
             self.cause, previous=BOOTSTRAP, target=OPERATOR_A, way=self.way, deadline_s=CONFIRM_S, work=None
         )
-        journal.update(armed.id, phase=Phase.PROVING.value)
+        journal.update(armed.id, phase=self.phase.value)
         journal.detach()
         bench.start()
 
@@ -196,6 +198,28 @@ def test_a_person_who_returns_from_the_fallback_profile_of_a_card_without_an_eim
         assert bench.card.enabled_iccid == OPERATOR_A
         assert phases(bench) == []
         assert bench.site.moments[-1] == "returned"
+        await bench.stop()
+
+    run(story())
+
+
+def test_a_return_that_could_not_be_taken_back_is_over_when_an_eim_can_be_reached(pki_folder: Path) -> None:
+    async def story() -> None:
+        alone = Lonely(pki_folder, Way.FALLBACK, RETURN, Phase.UNPROVED, associated=True)
+        await alone.begin(dark=False)
+        bench = alone.bench
+        bench.network.reachable = lambda: False
+        for minutes in (2, 5, 10):
+            await bench.until(minutes * 60)
+            bench.agent.poke(Wake.COMMAND)
+        await bench.until(11 * 60)
+        assert phases(bench) == [Phase.UNPROVED.value]
+        assert bench.site.moments == []
+        bench.network.reachable = lambda: True
+        bench.agent.poke(Wake.COMMAND)
+        await bench.until(13 * 60)
+        assert phases(bench) == []
+        assert bench.site.moments == ["returned"]
         await bench.stop()
 
     run(story())
