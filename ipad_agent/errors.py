@@ -93,6 +93,8 @@ class CardError(IpadError):
     remedy = Remedy.RETRY
     answer: bytes | None = None
     """What the card answered when it did answer, but in a way that cannot be read."""
+    answered: ClassVar[bool] = False
+    """Whether the application on the card answered: then there is nothing that a reset could bring back."""
 
     @property
     def final(self) -> bool:

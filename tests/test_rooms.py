@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import cast
 
 import pytest
 from cryptography import x509
@@ -21,7 +22,7 @@ from ipad_agent.config import Config, EimConfig, SecretError, SecretFile
 from ipad_agent.config.config_model import DownloadConfig, HttpsConfig, IpaConfig, ModemConfig, TrustConfig
 from ipad_agent.eim import EimClient, FailoverCarrier
 from ipad_agent.eim.errors import CarrierExcluded
-from ipad_agent.errors import ConfigError
+from ipad_agent.errors import ConfigError, StoreError
 from ipad_agent.modem.errors import ModemNotFound
 from ipad_agent.modem.port import port_discovery
 from ipad_agent.modem.port.port_discovery import DiscoveringOpener
@@ -53,6 +54,37 @@ def test_a_module_profile_with_a_mistake_is_named_in_the_log(tmp_path: Path, cap
     (said,) = [record for record in caplog.records if getattr(record, "event").id == "IPA-2015"]  # noqa: B009 - typing
     assert str(tmp_path / "mine.toml") in said.getMessage()
     assert "uicc.order" in said.getMessage()
+
+
+def test_how_a_module_prints_the_iccid_is_remembered_over_restarts() -> None:
+    disk = MemoryFilesystem()
+
+    def order() -> real_rooms._IccidOrder:
+        return real_rooms._IccidOrder(Memory(disk, state_dir="/state", runtime_dir="/run"))
+
+    assert not order().as_in_file("ACME M1 AT+CCID")
+    order().save("ACME M1 AT+CCID")
+    disk.power_cut()
+    assert order().as_in_file("ACME M1 AT+CCID")
+    assert not order().as_in_file("ACME M1 AT+ICCID")
+
+
+def test_a_full_disk_is_no_reason_to_lose_a_card_whose_modem_prints_oddly() -> None:
+    class Full:
+        def load(self, name: str) -> dict[str, object]:
+            return {}
+
+        def save(self, name: str, document: object) -> None:
+            raise StoreError("no room")
+
+    order = real_rooms._IccidOrder(cast(Memory, Full()))
+    order.save("ACME M1 AT+CCID")
+    assert not order.as_in_file("ACME M1 AT+CCID")
+
+
+def test_the_card_is_opened_with_that_memory() -> None:
+    access = open_card(Config(modem=ModemConfig(port="/dev/null")), memory(), SystemClock()).access
+    assert isinstance(access._printing, real_rooms._IccidOrder)
 
 
 def test_a_profile_that_does_not_exist_is_a_configuration_error_that_lists_those_that_do() -> None:

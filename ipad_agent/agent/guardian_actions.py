@@ -19,13 +19,11 @@ from ipad_agent.procedures.context import Context
 from ipad_agent.procedures.guardian.connectivity_guardian import Guardian
 from ipad_agent.procedures.ports import Memory, Network
 from ipad_agent.procedures.records.local_switch_record import LocalSwitchRecord
-from ipad_agent.procedures.records.switch_record import RETURN, Switch
+from ipad_agent.procedures.records.switch_record import RETURN, UNKNOWN, Switch
 from ipad_agent.procedures.switching import fallback_mechanism, switch_transaction
 from ipad_agent.procedures.switching.local_switch import End, LocalSwitch
 
 DOCUMENT: Final = "fallback"
-UNKNOWN: Final = "unknown"
-"""The profile that the card will return to, where this device did not see it before."""
 
 
 class GuardianActions:

@@ -31,7 +31,13 @@ from ipad_agent.procedures.records.receiver_backoff import Receivers
 from ipad_agent.procedures.records.replay_counters import Counters
 from ipad_agent.procedures.records.state_changes import StateChanges
 from ipad_agent.procedures.records.switch_record import Switch, Switches
-from ipad_agent.procedures.retrieval.eim_package_retrieval import PollEnd, PollReport, needs_this_poll, poll
+from ipad_agent.procedures.retrieval.eim_package_retrieval import (
+    PollEnd,
+    PollReport,
+    needs_this_poll,
+    poll,
+    resume_without_eim,
+)
 from ipad_agent.procedures.retrieval.unreachable_eim import UnreachableEim
 from ipad_agent.procedures.startup import device_start, euicc_memory_reset
 from ipad_agent.procedures.startup.device_start import CardFacts, CardKind
@@ -184,7 +190,9 @@ class Agent:
         self.board.switch(self.switches.open())
         if not eims:
             self.board.looks_again(LOOK_AGAIN_S)
-            await self.card_requests.take(self._context(facts), ())
+            with _Step(self, POLL_LIMIT_S):
+                await self.card_requests.take(self._context(facts), ())
+                await resume_without_eim(self._context(facts))
             procedure_events.NO_EIM.emit(retry_s=LOOK_AGAIN_S)
             await self._pause(LOOK_AGAIN_S, "no eIM manages this card yet")
             return
@@ -206,12 +214,12 @@ class Agent:
         await self._poll_for_ever(facts, eims, timetable)
 
     async def _find_card(self) -> CardFacts:
-        """Read the card; one that stays silent is reset, now and then."""
+        """Read the card; one that stays silent is reset, now and then. One that answers never is."""
         card = self._rooms.card
         try:
             facts = await device_start.read_card(card)
         except CardError as error:
-            if not self._resets.due():
+            if error.answered or not self._resets.due():
                 raise
             events.CARD_SILENT.emit(reason=error.message)
             await card.recover(first_rung=FIRST_REAL_RUNG)

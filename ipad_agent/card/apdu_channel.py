@@ -101,7 +101,7 @@ class CardAccess(Protocol):
         """
 
     async def read_iccid(self) -> str | None:
-        """The ICCID that the modem sees, as digits; None when it sees none."""
+        """The ICCID that the modem sees, as the text of ``codec.identifiers.Iccid``; None when it sees none."""
 
     async def identity(self) -> ModemIdentity:
         """Which module this is."""

@@ -95,6 +95,7 @@ class CardBusy(StatusWordError):
 class NotSupportedByCard(CardError):
     """This eUICC does not have the function. Never fatal: the procedure goes on without it."""
 
+    answered = True
     remedy = Remedy.GIVE_UP
     default_hint = "An older or consumer eUICC; the agent works without this function."
 
@@ -123,6 +124,7 @@ class MalformedAnswer(CardError):
     valuable: a result that cannot be displayed can still be relayed. The card did execute the function, so the
     remedy is to look at its state, not to give up."""
 
+    answered = True
     remedy = Remedy.RETRY_AFTER_RESET
     default_hint = "Record the exchange and report it to the maker of the card."
 
@@ -141,6 +143,7 @@ class WrongRequest(CardError):
 class FunctionFailed(CardError):
     """The card executed the function and said no; ``code`` is its number of the answer."""
 
+    answered = True
     remedy = Remedy.GIVE_UP
 
     def __init__(self, function: str, code: int, meaning: str) -> None:
@@ -151,6 +154,7 @@ class FunctionFailed(CardError):
 class NotAnEuicc(CardError):
     """An application answers under the ISD-R's AID, but it does not tell an EID."""
 
+    answered = True
     remedy = Remedy.ASK_PERSON
     default_hint = "A SGP.02 (M2M) card or an ordinary SIM; SGP.32 needs an IoT eUICC."
 

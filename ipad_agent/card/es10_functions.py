@@ -38,7 +38,7 @@ from ipad_agent.codec.es10.notifications import (
 )
 from ipad_agent.codec.es10.profile_info import ProfileInfo, ProfileList
 from ipad_agent.codec.es10.rules_authorisation_table import RulesAuthorisationTable
-from ipad_agent.codec.identifiers import Eid, Iccid
+from ipad_agent.codec.identifiers import Eid
 from ipad_agent.errors import CodecError
 
 from . import apdu, bpp_segments, events
@@ -92,7 +92,7 @@ class Euicc:
     async def recover(self, *, first_rung: int | None = None, expected: str | None = None) -> None:
         """Get the card back. After a switched profile this goes through a card reset and ends when the modem sees the
         new profile; otherwise the channel is opened again and the reset ladder is for a card that stays away.
-        ``first_rung`` starts at this rung; ``expected`` are the digits of the profile that the modem has to see, for
+        ``first_rung`` starts at this rung; ``expected`` is the ICCID that the modem has to see, for
         a card that names the old one until its reset. Raises ``CardUnreachable``."""
         async with self._lock:
             try:
@@ -403,9 +403,11 @@ class Euicc:
             events.NOT_SUPPORTED.emit(function=function, answer="9000 without data")
             raise NotSupportedByCard(f"{function}: the card answered nothing")
         try:
-            return parse(raw)
+            answer = parse(raw)
         except CodecError as error:
             raise MalformedAnswer(f"the answer to {function} cannot be read: {error.message}", raw=raw) from error
+        self.isdr.tolerated(function, getattr(answer, "tolerances", ()))
+        return answer
 
     async def _send(self, request: bytes, *, idempotent: bool) -> bytes:
         transport = await self.isdr.transport()
@@ -450,7 +452,7 @@ class Euicc:
             ).enabled
         except (NotSupportedByCard, MalformedAnswer):
             return None
-        return str(enabled.iccid) if enabled is not None and isinstance(enabled.iccid, Iccid) else None
+        return None if enabled is None or enabled.iccid is None else str(enabled.iccid)
 
     async def _retrieve(self, criterion: Criterion | None) -> RetrievedNotifications:
         request = es10_requests.retrieve_notifications_request(criterion)

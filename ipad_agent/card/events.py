@@ -111,3 +111,10 @@ EMPTY_LIST_TAKEN = define(
     "RetrieveNotificationsList was answered with nothing; taken as an empty list.",
     "Status 9000 without data. The specification wants an empty list there.",
 )
+MESSAGE_TOLERATED = define(
+    "IPA-9010",
+    INFO,
+    "Tolerated from the card in {function}: {what} ({tolerance})",
+    "The card's answer bends a rule but has one meaning only, so it was read. Said once for each card, however often "
+    "it happens.",
+)

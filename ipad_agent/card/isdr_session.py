@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from typing import Final, Literal
 
 from ipad_agent.codec.ber import tlv
+from ipad_agent.codec.ber.tlv_fields import note_eid
 from ipad_agent.codec.identifiers import Eid
+from ipad_agent.codec.tolerances import CATALOGUE, Notes
 from ipad_agent.errors import CardError, CodecError, ModemError
 
 from . import apdu, events
@@ -45,6 +48,8 @@ class IsdrSession:
         self.access = access
         self.eid: Eid | None = None
         self.select_response = b""
+        self.tolerances: Counter[tuple[str, str]] = Counter()
+        """Function and tolerance -> how often this card's answers needed it."""
         self._aids = tuple(aids)
         self._policy = terminal_capability
         self._deadlines = deadlines
@@ -71,6 +76,14 @@ class IsdrSession:
         if self._transport is None:
             self._transport = await self._open()
         return self._transport
+
+    def tolerated(self, function: str, tolerances: Iterable[str]) -> None:
+        """Count what an answer of this card needed, and say it the first time: the same lists are read all day."""
+        for id in tolerances:
+            self.tolerances[function, id] += 1
+            if self.tolerances[function, id] == 1:
+                what = CATALOGUE[id].what if id in CATALOGUE else id
+                events.MESSAGE_TOLERATED.emit(function=function, what=what, tolerance=id)
 
     async def drop(self) -> None:
         """Close the channel, if any; never raises for a channel that is lost."""
@@ -162,7 +175,11 @@ class IsdrSession:
             raise NotAnEuicc(f"the application under the ISD-R's AID tells no EID: {error.message}") from error
         if self.eid is not None and eid != self.eid:
             events.CARD_CHANGED.emit(old=self.eid.short, new=eid.short)
+            self.tolerances.clear()
         self.eid = eid
+        notes = Notes()
+        note_eid(eid, notes)
+        self.tolerated("GetEID", notes.ids)
         self.select_response = channel.select_response
         events.CARD_OPENED.emit(eid=eid.short, way=channel.description)
         return transport

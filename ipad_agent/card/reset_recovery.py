@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-from ipad_agent.codec.identifiers import short_iccid
+from ipad_agent.codec.identifiers import same_iccid, short_iccid
 from ipad_agent.errors import CardError, ModemError
 
 from . import events
@@ -27,7 +27,8 @@ _ICCID_WAIT_S: Final = 15.0
 
 
 class Recovery:
-    """``enabled_iccid`` tells the digits of the profile enabled on the card, None when none is or it cannot be read."""
+    """``enabled_iccid`` tells the ICCID of the profile enabled on the card as text, None when none is or the card tells
+    none: then there is nothing to compare the modem's with."""
 
     def __init__(self, isdr: IsdrSession, enabled_iccid: Callable[[], Awaitable[str | None]]) -> None:
         self._isdr = isdr
@@ -37,11 +38,12 @@ class Recovery:
 
     async def run(self, *, reset_expected: bool, first_rung: int | None, expected: str | None = None) -> None:
         """Get the card back. ``reset_expected``: a profile was switched, so only a reset completes it; otherwise the
-        card is just opened again, and the ladder is for a card that stays away. ``expected`` are the digits of the
+        card is just opened again, and the ladder is for a card that stays away. ``expected`` is the ICCID of the
         profile that the modem has to see: a card that reports the old state until its reset would agree with a modem
         that never reset it.
 
-        Raises ``CardUnreachable`` when the whole ladder does not help.
+        Raises ``CardUnreachable`` when the whole ladder does not help. A card that answers something else than an EID
+        is not reset for that, unless a reset is due: its ``CardError`` is raised.
         """
         start = asyncio.get_running_loop().time()
         # Without this, a ladder that is longer than the time for it would never be climbed to its end.
@@ -53,6 +55,8 @@ class Recovery:
             if failure is None:
                 self._report(start, rung=None)
                 return
+            if isinstance(failure, CardError) and failure.answered:
+                raise failure
         reached = False
         for rung in [rung for rung in self._access.recovery_plan().rungs if rung >= (first_rung or 0)]:
             events.RECOVERING.emit(rung=rung)
@@ -111,7 +115,7 @@ class Recovery:
                 return True
             while True:
                 seen = await self._access.read_iccid()
-                if seen == on_card:
+                if seen is not None and same_iccid(seen, on_card):
                     return True
                 if loop.time() + _ICCID_POLL_S > limit:
                     break

@@ -1,18 +1,27 @@
 """Identifiers with their digits, packings and check digits: EID, ICCID, IMEI, PLMN.
 
-Check digits are properties and never a reason to refuse: test cards and prototypes carry wrong ones. What is not a
-digit raises ``CodecError``.
+Check digits are properties and never a reason to refuse: test cards and prototypes carry wrong ones. EID and ICCID are
+octets first: what a card holds there is its identity, also where it is no number. In IMEI and PLMN what is not a digit
+raises ``CodecError``.
 """
 
 from __future__ import annotations
 
 import builtins
+import re
 from dataclasses import dataclass
+from typing import Final
 
 from ipad_agent.errors import CodecError
 
 _SEPARATORS = str.maketrans("", "", " -")
 _HINT = "Check the identifier; it is printed on the card or the device label."
+EID_BYTES: Final = 16
+ICCID_BYTES: Final = 10
+_ICCID_TEXT: Final = re.compile(r"[0-9A-E]{18,20}")
+_RAW_TEXT: Final = re.compile(r"0[xX]((?:[0-9A-Fa-f]{2})*)")
+_SHORT_ENOUGH: Final = 10
+_EID_TEXT: Final = re.compile(r"[0-9A-Fa-f]{32}")
 
 
 def _digits(text: str, lengths: tuple[int, ...], what: str) -> str:
@@ -47,82 +56,115 @@ def _luhn_digit(digits: str) -> int:
 
 @dataclass(frozen=True, slots=True, order=True)
 class Eid:
-    """The eUICC's identity: 32 digits, on the wire 16 bytes in reading order (SGP.29)."""
+    """The eUICC's identity: 16 octets, 32 digits in reading order (SGP.29), and in the field also other octets.
 
-    digits: str
+    The octets are compared and sent, whatever they are; the text is for people. Never without any.
+    """
+
+    bytes: builtins.bytes
 
     def __post_init__(self) -> None:
-        _digits(self.digits, (32,), "an EID")
+        if not self.bytes:
+            raise CodecError("an EID without any octets")
 
     @classmethod
     def parse(cls, text: str) -> Eid:
-        """From text; blanks and hyphens between the digits are ignored."""
-        return cls(_digits(text, (32,), "an EID"))
+        """From text, as 32 digits or letters A to F; blanks and hyphens between them are ignored."""
+        cleaned = text.strip().translate(_SEPARATORS)
+        if not _EID_TEXT.fullmatch(cleaned):
+            raise CodecError("an EID needs 32 digits", hint=_HINT)
+        return cls(bytes.fromhex(cleaned))
 
     @classmethod
-    def from_bytes(cls, data: bytes) -> Eid:
-        """From the 16 bytes of tag ``5A``."""
-        if len(data) != 16:
-            raise CodecError(f"an EID of {len(data)} bytes instead of 16")
-        return cls(_digits(data.hex(), (32,), "an EID"))
+    def from_bytes(cls, data: builtins.bytes) -> Eid:
+        """From the octets of tag ``5A``, of any number but none."""
+        return cls(data)
 
     @property
-    def bytes(self) -> builtins.bytes:
-        """The 16 bytes of the wire."""
-        return bytes.fromhex(self.digits)
+    def regular(self) -> bool:
+        """Whether these are 32 decimal digits, as SGP.29 wants."""
+        return len(self.bytes) == EID_BYTES and self.bytes.hex().isdecimal()
 
     @property
     def check_digits_ok(self) -> bool:
-        """Whether the number is 1 modulo 97, as ISO/IEC 7064 MOD 97-10 wants."""
-        return int(self.digits) % 97 == 1
+        """Whether the number is 1 modulo 97, as ISO/IEC 7064 MOD 97-10 wants; what is no number is not."""
+        return self.regular and int(self.bytes.hex()) % 97 == 1
 
     @property
     def short(self) -> str:
         """For logs: ``8904…7857``."""
-        return f"{self.digits[:4]}…{self.digits[-4:]}"
+        text = str(self)
+        return f"{text[:4]}…{text[-4:]}"
 
     def __str__(self) -> str:
-        return self.digits
+        return self.bytes.hex().upper()
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Iccid:
-    """A profile's identity: 18 to 20 digits, on the wire 10 bytes TBCD padded with F (as in EF.ICCID)."""
+    """A profile's identity: 10 octets as in EF.ICCID (ETSI TS 102 221 §13.2), low nibble first, filled up with F.
 
-    digits: str
+    Digits by the standard, letters A to E in the field too. What cannot be read so is an identity all the same: it is
+    compared by its octets and shown by them (``0x…``). No two different ones have the same text, and ``parse`` reads
+    every text that ``str`` writes.
+    """
 
-    def __post_init__(self) -> None:
-        _digits(self.digits, (18, 19, 20), "an ICCID")
+    tbcd: bytes
 
     @classmethod
     def parse(cls, text: str) -> Iccid:
-        """From text; blanks, hyphens and the padding F that modems print are ignored."""
-        return cls(_digits(text.strip().rstrip("fF"), (18, 19, 20), "an ICCID"))
+        """From 18 to 20 digits or letters A to E, or from the octets as ``0x…``. Blanks, hyphens and the padding F
+        that modems print are ignored."""
+        if (octets := _RAW_TEXT.fullmatch(text.strip())) is not None:
+            return cls(bytes.fromhex(octets[1]))
+        cleaned = text.strip().translate(_SEPARATORS).upper().rstrip("F")
+        if not _ICCID_TEXT.fullmatch(cleaned):
+            raise CodecError("an ICCID needs 18 or 19 or 20 digits", hint=_HINT)
+        return cls(_to_tbcd(cleaned, ICCID_BYTES))
 
     @classmethod
     def from_tbcd(cls, data: bytes) -> Iccid:
-        """From the 10 bytes of tag ``5A`` or EF.ICCID (9 bytes are taken too when the padding byte is missing)."""
-        if len(data) not in (9, 10):
-            raise CodecError(f"an ICCID of {len(data)} bytes instead of 10")
-        return cls(_digits(_swapped(data).rstrip("f"), (18, 19, 20), "an ICCID"))
+        """From the octets of tag ``5A`` or EF.ICCID, whatever they are; to 9 readable ones the padding is added."""
+        padded = cls(data + b"\xff")
+        return padded if len(data) == ICCID_BYTES - 1 and padded.readable else cls(data)
 
     @property
-    def tbcd(self) -> bytes:
-        """The 10 bytes of the wire, padded with F."""
-        return _to_tbcd(self.digits, 10)
+    def readable(self) -> bool:
+        """Whether these are 18 to 20 digits or letters A to E, and then nothing but F."""
+        return len(self.tbcd) == ICCID_BYTES and _ICCID_TEXT.fullmatch(self._nibbles) is not None
+
+    @property
+    def decimal(self) -> bool:
+        """Whether these are digits only, as ITU-T E.118 wants."""
+        return self.readable and self._nibbles.isdecimal()
 
     @property
     def luhn_ok(self) -> bool:
-        """Whether the last digit is the Luhn check digit of the others."""
-        return _luhn_digit(self.digits[:-1]) == int(self.digits[-1])
+        """Whether the last digit is the Luhn check digit of the others; letters have none."""
+        return self.decimal and _luhn_digit(self._nibbles[:-1]) == int(self._nibbles[-1])
+
+    @property
+    def turned(self) -> Iccid:
+        """The same octets with exchanged nibbles: as some modems print EF.ICCID."""
+        return Iccid(bytes(octet >> 4 | (octet & 0x0F) << 4 for octet in self.tbcd))
+
+    @property
+    def in_order(self) -> Iccid:
+        """For comparing what two sides tell of one card: every ICCID begins with 89 (ITU-T E.118), so what begins
+        with 98 was written with exchanged nibbles."""
+        return self.turned if self._nibbles.startswith("98") else self
 
     @property
     def short(self) -> str:
         """For logs: ``8949…0123``."""
-        return f"{self.digits[:4]}…{self.digits[-4:]}"
+        return short_iccid(str(self))
+
+    @property
+    def _nibbles(self) -> str:
+        return _swapped(self.tbcd).upper().rstrip("F")
 
     def __str__(self) -> str:
-        return self.digits
+        return self._nibbles if self.readable else f"0x{self.tbcd.hex().upper()}"
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -200,6 +242,16 @@ class Plmn:
         return f"{self.mcc}-{self.mnc}"
 
 
-def short_iccid(digits: str | None) -> str:
-    """An ICCID's digits for the log, where it is not known to be one: ``8949…0027``, or "no profile"."""
-    return "no profile" if digits is None else f"{digits[:4]}…{digits[-4:]}"
+def same_iccid(one: str, other: str) -> bool:
+    """Whether two texts name the same profile, in whatever order of nibbles; what is no ICCID is only equal."""
+    try:
+        return Iccid.parse(one).in_order == Iccid.parse(other).in_order
+    except CodecError:
+        return one == other
+
+
+def short_iccid(text: str | None) -> str:
+    """An ICCID's text for the log, where it is not known to be one: ``8949…0027``, or "no profile"."""
+    if text is None:
+        return "no profile"
+    return text if len(text) <= _SHORT_ENOUGH else f"{text[:4]}…{text[-4:]}"

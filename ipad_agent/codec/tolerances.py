@@ -172,8 +172,18 @@ ODD_EVENT = _define(
 )
 UNREADABLE_IDENTIFIER = _define(
     "unreadable-identifier",
-    "An EID or ICCID that has no digits is left open instead of refusing the message; its bytes travel on.",
+    "An EID or ICCID of other octets than it should have is compared and shown by these octets (0x…).",
     "SGP.22 v2.5 Iccid, Octet16.",
+)
+LETTERS_IN_IDENTIFIER = _define(
+    "letters-in-identifier",
+    "An EID or ICCID with letters among its digits is an identity like any other.",
+    "ITU-T E.118, ETSI TS 102 221 §13.2, SGP.29: digits; ICCIDs such as 898600B5… and 898602B… are in use.",
+)
+CHECK_DIGITS = _define(
+    "eid-check-digits",
+    "An EID with wrong check digits is served like any other.",
+    "SGP.29 with ISO/IEC 7064 MOD 97-10; test cards and prototypes.",
 )
 UNREADABLE_BITS = _define(
     "unreadable-bits",

@@ -10,13 +10,15 @@ from typing import Final, TypeVar
 from ipad_agent.agent.card_requests import NotServing
 from ipad_agent.agent.main_loop import Agent
 from ipad_agent.clock import Clock
+from ipad_agent.codec.identifiers import Iccid
 from ipad_agent.config import Config
 from ipad_agent.doctor import Item, Parts, run_with
 from ipad_agent.doctor.bundle.bundle_sources import collect
 from ipad_agent.doctor.bundle.support_bundle import build
-from ipad_agent.errors import CardError, IpadError, ModemError
+from ipad_agent.errors import CardError, CodecError, IpadError, ModemError
 from ipad_agent.local import local_verbs
 from ipad_agent.local.flight_recorder import Recorder
+from ipad_agent.local.iccid import no_iccid
 from ipad_agent.local.local_verbs import Refused
 from ipad_agent.local.prometheus.metrics import Metrics
 from ipad_agent.local.status_model import Happening, Owed, Plan, PlanLine, Status
@@ -109,11 +111,13 @@ class AgentService:
 
     async def plan(self, iccid: str) -> Plan:
         """See ``Service``."""
-        if not 18 <= len(iccid) <= 20 or not iccid.isdecimal():
-            raise Refused(local_verbs.INVALID, "An ICCID has 18 to 20 digits.", parameter="iccid")
+        try:
+            name = str(Iccid.parse(iccid))
+        except CodecError:
+            raise no_iccid() from None
 
         async def look(context: Context, eims: tuple[str, ...]) -> plan.SwitchPlan:
-            return await plan.plan(context, iccid)
+            return await plan.plan(context, name)
 
         made = await self._turn(look, LOOK_LIMIT_S)
         lines = tuple(PlanLine(point.name, point.ok, point.sentence) for point in made.points)

@@ -75,7 +75,7 @@ class Verdict:
 @dataclass(frozen=True, slots=True)
 class Card:
     """``kind`` as words: an IoT eUICC (SGP.32), a consumer eUICC, ...; ``family`` the same as one word: iot, ipae or
-    consumer. ``manageable``: this agent serves it."""
+    consumer. ``manageable``: this agent serves it. ``eid``: 32 digits, in the field also letters A to F."""
 
     eid: str
     eid_check_digits_ok: bool
@@ -91,8 +91,10 @@ class Card:
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """``profile_class``: test, provisioning or operational. ``policy_rules``: ``ppr1`` cannot be disabled, ``ppr2``
-    cannot be deleted. ``changed_by``: who brought it into this state (eIM, rollback, fallback, card, unknown ...)."""
+    """``iccid``: digits, in the field also letters A to E; ``0x`` and the card's octets where it cannot be read.
+    ``iccid_check_digit_ok`` is true of digits only. ``profile_class``: test, provisioning or operational.
+    ``policy_rules``: ``ppr1`` cannot be disabled, ``ppr2`` cannot be deleted. ``changed_by``: who brought it into this
+    state (eIM, rollback, fallback, card, unknown ...)."""
 
     iccid: str
     iccid_check_digit_ok: bool
@@ -166,7 +168,8 @@ class Switch:
     ``phase``: armed (the card is about to be asked), proving, rolling-back, rolled-back, unproved (the time is over and
     there is no way back), and at the end committed, rolled-back or replaced (by another switch). ``ended`` is None
     while it is under way. ``way_back``: rollback, fallback or none; ``deadline`` is when the way back is taken unless
-    the new profile has been proved by then. ``previous`` and ``target`` are ICCIDs, None for no profile.
+    the new profile has been proved by then. ``previous`` and ``target`` are ICCIDs, None for no profile;
+    ``target`` is ``unknown`` while only the card knows it.
     """
 
     phase: str

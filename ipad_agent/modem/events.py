@@ -155,3 +155,11 @@ OWN_LOCK_MISSING = define(
     "Two agents on one port are kept apart by the lock on the device. Make store.runtime_dir a folder that belongs to "
     "the agent's user and that nobody else can write to.",
 )
+ICCID_AS_IN_FILE = define(
+    "IPA-9011",
+    INFO,
+    "Tolerated: this modem answers {query} with the ICCID as it stands in the card's file; it is read with exchanged "
+    "nibbles.",
+    "3GPP TS 27.007 leaves the form to the maker, and nearly all print 89…; 98… is the same with the nibbles of each "
+    "byte exchanged. Remembered for this module and firmware.",
+)

@@ -3,7 +3,7 @@
 ::
 
     [iccid]
-    "8949020" = "iot.example"   # the longest beginning that fits counts
+    "8949020" = "iot.example"   # the longest beginning that fits counts; letters are allowed (898600B5)
     "894902"  = ""              # known to need none
 
     [network]
@@ -26,14 +26,14 @@ _MAX_FILE_BYTES: Final = 1 << 20
 _LONGEST_APN: Final = 100
 _APN: Final = re.compile(r"[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*")
 _KEYS: Final = {
-    "iccid": (re.compile(r"[0-9]{2,20}"), "the first 2 to 20 digits of an ICCID"),
+    "iccid": (re.compile(r"[0-9A-Ea-e]{2,20}|0[xX][0-9A-Fa-f]+"), "the first 2 to 20 digits or letters of an ICCID"),
     "network": (re.compile(r"[0-9]{3}-[0-9]{2,3}"), 'MCC and MNC as "262-01"'),
 }
 
 
 @dataclass(frozen=True, slots=True)
 class ApnTable:
-    """``iccid`` by beginnings, ``network`` by digits without a dash."""
+    """``iccid`` by beginnings with capital letters, ``network`` by digits without a dash."""
 
     iccid: Mapping[str, str] = field(default_factory=dict)
     network: Mapping[str, str] = field(default_factory=dict)
@@ -62,14 +62,15 @@ class ApnTable:
                 raise ConfigError(f"{name}: {section}", "is not known", allowed="the tables [iccid] and [network]")
         iccid, network = (_table(document, section, name) for section in _KEYS)
         return cls(
-            MappingProxyType(iccid), MappingProxyType({key.replace("-", ""): apn for key, apn in network.items()})
+            MappingProxyType({key.upper(): apn for key, apn in iccid.items()}),
+            MappingProxyType({key.replace("-", ""): apn for key, apn in network.items()}),
         )
 
     def find(self, iccid: str, plmn: str | None = None) -> str | None:
         """The APN for a profile, by its ICCID first and else by its network (5 or 6 digits, with or without a dash).
         Empty: known to need none. None: not known."""
         for length in range(len(iccid), 1, -1):
-            if (found := self.iccid.get(iccid[:length])) is not None:
+            if (found := self.iccid.get(iccid[:length].upper())) is not None:
                 return found
         return None if plmn is None else self.network.get(plmn.replace("-", ""))
 

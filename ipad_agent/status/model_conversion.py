@@ -55,18 +55,16 @@ def card_of(facts: CardFacts, *, emergency_supported: bool) -> Card:
     )
 
 
-def profile_of(info: ProfileInfo, changed_by: str | None, changed_at: Time | None) -> Profile | None:
-    """One profile; None when the card gives it no readable ICCID, without which nobody could name it."""
-    if info.iccid is None:
-        return None
+def profile_of(info: ProfileInfo, changed_by: str | None, changed_at: Time | None) -> Profile:
+    """One profile, under the name that it is compared by, which is its ICCID where that can be read."""
     rules = sorted(info.policy_rules or ())
     try:
         profile_class = None if info.profile_class is None else ProfileClass(info.profile_class).name.lower()
     except ValueError:
         profile_class = None
     return Profile(
-        iccid=str(info.iccid),
-        iccid_check_digit_ok=info.iccid.luhn_ok,
+        iccid=info.identity,
+        iccid_check_digit_ok=info.iccid is not None and info.iccid.luhn_ok,
         enabled=info.enabled,
         name=info.profile_name or None,
         provider=info.service_provider_name or None,

@@ -209,21 +209,21 @@ class Board:
     def _learn(self, profiles: tuple[ProfileInfo, ...], cause: str | None) -> None:
         before, now = self._facts.profiles, self.now()
         if before is not None:
-            was = {str(info.iccid): info.enabled for info in before}
+            was = {info.identity: info.enabled for info in before}
             for info in profiles:
-                if was.get(str(info.iccid)) != info.enabled:
-                    self._facts.changed[str(info.iccid)] = _Changed(cause or "unknown", now)
-        there = {str(info.iccid) for info in profiles}
+                if was.get(info.identity) != info.enabled:
+                    self._facts.changed[info.identity] = _Changed(cause or "unknown", now)
+        there = {info.identity for info in profiles}
         self._facts.changed = {iccid: how for iccid, how in self._facts.changed.items() if iccid in there}
         self._facts.profiles = profiles
 
     def _profiles(self, now: Instant) -> tuple[status_model.Profile, ...]:
         made = []
         for info in self._facts.profiles or ():
-            how = self._facts.changed.get(str(info.iccid))
+            how = self._facts.changed.get(info.identity)
             at = None if how is None else model_conversion.time_of(how.at, now)
             made.append(model_conversion.profile_of(info, None if how is None else how.by, at))
-        return tuple(profile for profile in made if profile is not None)
+        return tuple(made)
 
     # -- eIMs and polls ----------------------------------------------------------------------------------------------
 

@@ -23,6 +23,7 @@ PROFILES: Final = "profiles"  # the profile list last seen, and per eIM the stat
 RADIO: Final = "radio"  # reset ladder and radio cycle counters, which must outlive the reboots they cause
 BLOCK_SIZES: Final = "block-sizes"  # per module and firmware: what STORE DATA size worked
 DIALECTS: Final = "dialects"  # per eIM: which release it speaks, and what it took or refused in it
+ICCID_ORDER: Final = "iccid-order"  # per module, firmware and command: whether the ICCID is printed as in EF.ICCID
 CHANNELS: Final = "channels"  # logical channels this agent left open; a reboot closes them
 SESSIONS: Final = "sessions"  # what a new (D)TLS session can resume from
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from ipad_agent.clock import Clock
-from ipad_agent.codec.identifiers import short_iccid
+from ipad_agent.codec.identifiers import same_iccid, short_iccid
 from ipad_agent.config import Config
 from ipad_agent.errors import CardError, ModemError
 from ipad_agent.local.status_model import Radio
@@ -36,7 +36,7 @@ class DeviceNetwork:
             return Finding(Stage.CARD, False, error.message)
         if seen is None:
             return Finding(Stage.CARD, None, _SILENT)
-        same = seen == iccid
+        same = same_iccid(seen, iccid)
         return Finding(Stage.CARD, same, "card and modem agree" if same else f"the modem still has {short_iccid(seen)}")
 
     async def registration(self) -> Finding:

@@ -58,7 +58,7 @@ from ipad_agent.procedures.context import DownloadRules
 from ipad_agent.procedures.startup.initial_eim_provisioning import PLACE, read_initial_eims
 from ipad_agent.smdp import SmdpConnector, SmdpSettings
 from ipad_agent.store import Memory
-from ipad_agent.store.state_documents import BLOCK_SIZES, CHANNELS, DIALECTS, SCHEDULE
+from ipad_agent.store.state_documents import BLOCK_SIZES, CHANNELS, DIALECTS, ICCID_ORDER, SCHEDULE
 
 _DEFAULT_PATH: Final = EimConfig().path
 MAX_DIALECTS: Final = 32
@@ -99,6 +99,7 @@ def open_card(config: Config, memory: Memory, clock: Clock) -> Card:
         _opener(modem, config.store.runtime_dir, profiles, forced),
         profiles,
         memory=_ChannelFile(memory),
+        printing=_IccidOrder(memory),
         boot_id=clock.boot_id(),
         consent_nvm_writes=modem.allow_nvm_writes,
         restore_function=modem.restore_function,
@@ -383,3 +384,17 @@ class _BlockSizes:
 
     def save(self, key: str, size_bytes: int) -> None:
         self._memory.save(BLOCK_SIZES, {**self._memory.load(BLOCK_SIZES), key: size_bytes})
+
+
+class _IccidOrder:
+    """Which module prints the ICCID as it stands in the card's file."""
+
+    def __init__(self, memory: Memory) -> None:
+        self._memory = memory
+
+    def as_in_file(self, key: str) -> bool:
+        return self._memory.load(ICCID_ORDER).get(key) is True
+
+    def save(self, key: str) -> None:
+        with contextlib.suppress(StoreError):  # it is seen again, and the store has said what is wrong
+            self._memory.save(ICCID_ORDER, {**self._memory.load(ICCID_ORDER), key: True})

@@ -137,13 +137,35 @@ def test_a_card_that_is_not_ready_is_not_bothered_with_terminal_capability() -> 
     assert card.capabilities == []
 
 
-@pytest.mark.parametrize("answer", ["9000", "BF3E009000", "BF3E045A0211229000", "300090009000"])
+@pytest.mark.parametrize("answer", ["9000", "BF3E009000", "BF3E025A009000", "300090009000"])
 def test_selectable_is_not_yet_an_euicc(answer: str) -> None:
     card = FakeCard()
     card.answers[GET_EID] = answer
     with pytest.raises(NotAnEuicc):
         opened(card)
     assert card.channels[0].closed
+
+
+@pytest.mark.parametrize(
+    ("eid", "tolerance"),
+    [
+        ("89ABCDEF890490321234512345678901", "letters-in-identifier"),
+        ("89049032123451234512345678901234", "eid-check-digits"),
+        ("1122", "unreadable-identifier"),
+    ],
+)
+def test_a_card_whose_eid_is_no_proper_number_is_served_and_that_is_counted(
+    eid: str, tolerance: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "ipad_agent")
+    card = FakeCard()
+    value = bytes.fromhex(eid)
+    card.answers[GET_EID] = (bytes([0xBF, 0x3E, len(value) + 2, 0x5A, len(value)]) + value).hex() + "9000"
+    session = opened(card)
+    assert session.eid is not None
+    assert str(session.eid) == eid
+    assert session.tolerances == {("GetEID", tolerance): 1}
+    assert [record.message for record in caplog.records if tolerance in record.message and "card" in record.message]
 
 
 def test_an_m2m_card_that_refuses_es10_is_no_euicc_of_ours() -> None:

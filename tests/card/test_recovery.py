@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from ipad_agent.card.apdu_channel import ChannelLost, LossReason, RecoveryPlan
-from ipad_agent.card.errors import CardNotReady, CardUnreachable
+from ipad_agent.card.errors import CardNotReady, CardUnreachable, NotAnEuicc
 from ipad_agent.card.es10_functions import Euicc
 from ipad_agent.card.isdr_session import IsdrSession
 from ipad_agent.modem.errors import PortLost, PortUnavailable, ResetNotPossible
@@ -164,6 +164,37 @@ def test_a_card_that_stays_away_is_unreachable_after_the_whole_ladder() -> None:
             await Euicc(IsdrSession(card)).recover()
         assert card.rungs == [0, 2, 3, 5]
         assert now() - start < 5 * 35
+
+    run(scene())
+
+
+def test_a_card_that_answers_without_an_eid_is_not_reset_for_that() -> None:
+    async def scene() -> None:
+        card = FakeCard()
+        card.answers[GET_EID] = "BF3E009000"
+        with pytest.raises(NotAnEuicc):
+            await Euicc(IsdrSession(card)).recover()
+        assert card.rungs == []
+
+    run(scene())
+
+
+@pytest.mark.parametrize(
+    ("on_card", "by_modem"),
+    [
+        ("898600B5012345678901", "898600B5012345678901"),
+        ("98940000000000000092", NEW),  # the card's list has the order of the other side
+    ],
+)
+def test_card_and_modem_agree_by_the_octets(on_card: str, by_modem: str) -> None:
+    async def scene() -> None:
+        card = card_with_switch()
+        card.answers[PROFILES] = enabled(on_card)
+        card.iccid = by_modem
+        euicc = Euicc(IsdrSession(card))
+        await euicc.profile_rollback()
+        await euicc.recover()
+        assert card.rungs == [0]
 
     run(scene())
 

@@ -162,6 +162,40 @@ def test_plan_finds_the_profile_by_the_end_of_its_number(play: Play, ipactl: Ipa
     assert "Nothing was changed" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("iccid", "wanted"),
+    [
+        ("898600B5012345678901", "898600b5 0123 4567 8901"),
+        ("898602B0123456789AE", "89aeF"),
+        ("898602B0123456789AE", "898602B0123456789AEF"),
+        ("0x98680F5B1032547698F3", "98f3"),
+        ("0x98680F5B1032547698F3", "0x98680f5b1032547698f3"),
+    ],
+)
+def test_plan_finds_profiles_with_letters_too(play: Play, ipactl: Ipactl, iccid: str, wanted: str) -> None:
+    ready = SITUATIONS["ready"]
+    odd = replace(ready.profiles[1], iccid=iccid, iccid_check_digit_ok=False)
+    agent = play(replace(ready, profiles=(*ready.profiles, odd)), PlanSwitch=gives(plan=to_plain(PLANS["possible"])))
+    assert ipactl("plan", wanted) == 0
+    assert agent.asked("PlanSwitch") == [{"iccid": iccid}]
+
+
+def test_letters_have_no_check_digit_that_could_be_wrong(play: Play, ipactl: Ipactl, capsys: Capture) -> None:
+    ready = SITUATIONS["ready"]
+    assert ready.card is not None
+    odd = replace(ready.profiles[0], iccid="898600B5012345678901", iccid_check_digit_ok=False)
+    card = replace(ready.card, eid="89ABCDEF890490321234512345678901", eid_check_digits_ok=False)
+    play(replace(ready, profiles=(odd,), card=card))
+    ipactl("profiles")
+    shown = capsys.readouterr().out
+    assert "8986 00B5 0123 4567 8901" in shown
+    assert "✗" not in shown
+    ipactl("status")
+    shown = capsys.readouterr().out
+    assert "89AB CDEF" in shown
+    assert "check digits wrong" not in shown
+
+
 def test_a_plan_that_cannot_work_ends_as_refused(play: Play, ipactl: Ipactl) -> None:
     play(PlanSwitch=gives(plan=to_plain(PLANS["impossible"])))
     assert ipactl("switch", "8943 0123 4567 8904 713", "--dry-run") == 3

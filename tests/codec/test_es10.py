@@ -34,7 +34,7 @@ from .vectors import (
     H,
 )
 
-ICCID = Iccid(ICCID_DIGITS)
+ICCID = Iccid.parse(ICCID_DIGITS)
 ALL_AND_EIM = [ResetOption.OPERATIONAL_PROFILES, ResetOption.EIM_CONFIGURATION]
 # 5A 4F 9F70 90 91 92 95 B6 B7 99 9F26 9F67 9F7B
 IOT_TAGS = "5A4F9F7090919295B6B7999F269F679F7B"
@@ -161,7 +161,7 @@ def test_single_numbers_have_names_and_are_read_under_other_tags_too(
 
 
 def test_the_eid_is_read() -> None:
-    assert es10_requests.parse_get_eid(H("BF3E 12 5A10", EID_DIGITS)) == Eid(EID_DIGITS)
+    assert es10_requests.parse_get_eid(H("BF3E 12 5A10", EID_DIGITS)) == Eid.parse(EID_DIGITS)
     with pytest.raises(CodecError):
         es10_requests.parse_get_eid(H("BF3E 02 5A00"))
 

@@ -35,7 +35,7 @@ from .vectors import (
     H,
 )
 
-EID = Eid(EID_DIGITS)
+EID = Eid.parse(EID_DIGITS)
 
 
 def order(package: bytes) -> eim_package.EimPackage:

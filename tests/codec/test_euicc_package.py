@@ -37,10 +37,10 @@ def result(*entries: str) -> EuiccPackageResult:
 def test_a_package_is_read_without_touching_it() -> None:
     read = EuiccPackageRequest.parse(PACKAGE_ENABLE)
     assert read.raw == PACKAGE_ENABLE
-    assert (read.eim_id, read.eid, read.counter) == ("eim.example", Eid(EID_DIGITS), 128)
+    assert (read.eim_id, read.eid, read.counter) == ("eim.example", Eid.parse(EID_DIGITS), 128)
     assert (read.eim_transaction_id, read.kind) == (b"\x01\x02", "psmo")
     assert [(op.name, op.iccid, op.rollback) for op in read.operations] == [
-        ("enable", Iccid(ICCID_DIGITS), True),
+        ("enable", Iccid.parse(ICCID_DIGITS), True),
         ("listProfileInfo", None, False),
     ]
     assert read.may_change_state
@@ -87,10 +87,17 @@ def test_a_mixed_package_is_left_to_the_euicc() -> None:
     assert read.tolerances == ("mixed-package",)
 
 
-def test_an_eid_or_iccid_without_digits_is_left_to_the_euicc() -> None:
-    raw = package("A30C 5A0A AAAAAAAAAAAAAAAAAAAA").replace(bytes.fromhex(EID_DIGITS), b"\xaa" * 16)
+def test_an_eid_or_iccid_that_is_no_number_is_read_and_left_to_the_euicc() -> None:
+    raw = package("A30C 5A0A 9868005B103254769810").replace(bytes.fromhex(EID_DIGITS), b"\xaa" * 16)
     read = EuiccPackageRequest.parse(raw)
-    assert (read.eid, read.operations[0].iccid, read.raw) == (None, None, raw)
+    assert (read.eid, read.operations[0].iccid) == (Eid(b"\xaa" * 16), Iccid.parse("898600B5012345678901"))
+    assert read.raw == raw
+    assert read.tolerances == ("letters-in-identifier",)
+
+
+def test_an_iccid_that_cannot_be_read_is_not_the_same_as_none() -> None:
+    read = EuiccPackageRequest.parse(package("A30C 5A0A 98F444999999990920F3", "A304 5A02 9844", "A302 0500"))
+    assert [str(one.iccid) for one in read.operations] == ["0x98F444999999990920F3", "0x9844", "None"]
     assert read.tolerances == ("unreadable-identifier",)
 
 

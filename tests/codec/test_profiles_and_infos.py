@@ -27,7 +27,7 @@ def test_a_profile_is_read() -> None:
     (profile,) = ProfileList.parse(PROFILES).profiles
     assert profile.raw == PROFILES[5:]
     assert (profile.iccid, profile.enabled, profile.profile_class) == (
-        Iccid(ICCID_DIGITS),
+        Iccid.parse(ICCID_DIGITS),
         True,
         ProfileClass.OPERATIONAL,
     )
@@ -44,8 +44,24 @@ def test_a_profile_of_which_nothing_is_told_is_not_enabled() -> None:
 
 def test_an_iccid_with_letters_keeps_its_bytes() -> None:
     profile = ProfileInfo.parse(H("E30C 5A0A 98680A99999999990920"))
-    assert (profile.iccid, profile.iccid_raw) == (None, H("98680A99999999990920"))
-    assert profile.tolerances == ("unreadable-identifier",)
+    assert (str(profile.iccid), profile.iccid_raw) == ("8986A099999999999002", H("98680A99999999990920"))
+    assert profile.identity == "8986A099999999999002"
+    assert profile.tolerances == ("letters-in-identifier",)
+
+
+@pytest.mark.parametrize(
+    ("fields", "identity"),
+    [
+        ("5A0A 98F444999999990920F3 9F700101", "0x98F444999999990920F3"),
+        ("5A02 9844 9F700101", "0x9844"),
+        ("4F10 A0000005591010FFFFFFFF8900001100 9F700101", "0xA0000005591010FFFFFFFF8900001100"),
+        ("9F700101", "0x"),
+    ],
+)
+def test_an_enabled_profile_is_somebody_whatever_the_card_tells_of_it(fields: str, identity: str) -> None:
+    profile = ProfileInfo.parse(tlv.encode(0xE3, H(fields)))
+    assert profile.enabled
+    assert profile.identity == identity
 
 
 def test_a_name_that_is_no_utf8_is_shown_all_the_same() -> None:
@@ -88,7 +104,7 @@ def test_what_is_no_profile_list_is_refused(data: str) -> None:
 def test_the_metadata_of_an_offered_profile_is_read() -> None:
     read = ProfileMetadata.parse(METADATA)
     assert read.raw == METADATA
-    assert (read.iccid, read.profile_class) == (Iccid(ICCID_DIGITS), ProfileClass.OPERATIONAL)
+    assert (read.iccid, read.profile_class) == (Iccid.parse(ICCID_DIGITS), ProfileClass.OPERATIONAL)
     assert read.notification_receivers == (
         NotificationReceiver(frozenset({NotificationEvent.INSTALL}), "smdp.example"),
     )

@@ -113,4 +113,4 @@ def test_the_cancel_reason_is_a_plain_number() -> None:
 
 
 def test_a_poll_reads_the_same_in_every_release() -> None:
-    assert encode_get_eim_package(Eid(EID_DIGITS)) == H("BF4F 12 5A10", EID_DIGITS)
+    assert encode_get_eim_package(Eid.parse(EID_DIGITS)) == H("BF4F 12 5A10", EID_DIGITS)

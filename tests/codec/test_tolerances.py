@@ -6,11 +6,13 @@ import base64
 import json
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
 from codec_parsers import json_answer
+from ipad_agent.codec.ber.tlv_fields import note_eid
 from ipad_agent.codec.es10 import es10_requests
 from ipad_agent.codec.es10.eim_configuration import EimConfigurationData
 from ipad_agent.codec.es10.euicc_package import EuiccPackageRequest, EuiccPackageResult
@@ -18,6 +20,7 @@ from ipad_agent.codec.es10.notifications import NotificationMetadata, PendingNot
 from ipad_agent.codec.es10.profile_info import ProfileInfo
 from ipad_agent.codec.esipa import eim_package, esipa_download
 from ipad_agent.codec.esipa.ipa_euicc_data import IpaEuiccDataRequest
+from ipad_agent.codec.identifiers import Eid
 from ipad_agent.codec.rsp import es9_messages
 from ipad_agent.codec.rsp.rsp_json import JsonAnswer
 from ipad_agent.codec.tolerances import CATALOGUE, Notes
@@ -34,6 +37,19 @@ opening = json_answer(es9_messages.read_initiate_authentication)
 def answer_and(answer: JsonAnswer, _: object) -> JsonAnswer:
     """The answer after it was read, with what was noted."""
     return answer
+
+
+@dataclass(frozen=True)
+class OddEid:
+    """What it takes to serve the card that tells this EID."""
+
+    tolerances: tuple[str, ...]
+
+
+def odd_eid(octets: bytes) -> OddEid:
+    notes = Notes()
+    note_eid(Eid.from_bytes(octets), notes)
+    return OddEid(notes.ids)
 
 
 def opening_with(**changes: str | None) -> bytes:
@@ -82,7 +98,9 @@ EXAMPLES: dict[str, tuple[Reader, bytes]] = {
     ),
     "aid-80": (PendingNotification.parse, vectors.PIR_OK.replace(b"\x4f\x10", b"\x80\x10")),
     "odd-notification-event": (NotificationMetadata.parse, H("BF2F 09 800105 810180 0C0161")),
-    "unreadable-identifier": (ProfileInfo.parse, H("E30C 5A0A AAAAAAAAAAAAAAAAAAAA")),
+    "unreadable-identifier": (ProfileInfo.parse, H("E30C 5A0A AAAAAAAAAAAAAAAAFAAA")),
+    "letters-in-identifier": (ProfileInfo.parse, H("E30C 5A0A 9868005B103254769810")),
+    "eid-check-digits": (odd_eid, H("89049032123451234512345678901234")),
     "unreadable-bits": (EimConfigurationData.parse, H("30 06 800165 8701C0")),
     "unreadable-text": (ProfileInfo.parse, H("E303 9101FF")),
     "unreadable-operation": (

@@ -13,7 +13,7 @@ from ipad_agent.codec.identifiers import Eid, Iccid, Plmn
 
 from .vectors import EID_DIGITS, NOTIFICATION_ENABLE, RESULT_SIGNED, H
 
-EID = Eid(EID_DIGITS)
+EID = Eid.parse(EID_DIGITS)
 
 
 def test_get_eim_package_with_state_change_and_network() -> None:
@@ -69,7 +69,7 @@ def test_package_with_enable_rollback_rat_and_list() -> None:
     signed = H("30 2F 800165 5A10", EID_DIGITS, "810101 A015 A30E 5A0A 989444999999990920F3 0500 A600 BF2D00")
     package = EuiccPackageRequest.parse(H("BF51 74", signed, "5F37 40" + "11" * 64))
     assert [operation.name for operation in package.operations] == ["enable", "getRAT", "listProfileInfo"]
-    assert package.operations[0].iccid == Iccid("8949449999999990023")
+    assert package.operations[0].iccid == Iccid.parse("8949449999999990023")
     assert package.operations[0].rollback
     assert package.wants_rollback
     assert package.may_change_state

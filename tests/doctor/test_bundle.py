@@ -49,6 +49,9 @@ from ipad_agent.local.status_model import (
 EID = "89049032123451234512345678901235"
 ICCID = "8949020000123456789"
 ICCID_20 = "89490200001234567892"
+ICCID_LETTERS = "898600B5012345678901"
+ICCID_OCTETS = "0x98680F5B103254769810"
+EID_LETTERS = "89ABCDEF890490321234512345678901"
 IMEI = "353490069873319"
 IMSI = "262019876543210"
 MSISDN = "4915112345678"
@@ -72,6 +75,19 @@ FORMS = {
     "ICCID in base64 of TBCD": "mJQgAAAhQ2WH+Q==",
     "ICCID in URL-safe base64": "mJQgAAAhQ2WH-Q",
     "ICCID of 20 digits in TBCD": "98942000002143658729",
+    "ICCID with letters": ICCID_LETTERS,
+    "ICCID with small letters": ICCID_LETTERS.lower(),
+    "ICCID with letters in TBCD": "9868005B103254769810",
+    "ICCID with letters in lower TBCD": "9868005b103254769810",
+    "ICCID with letters in spaced TBCD": "98 68 00 5B 10 32 54 76 98 10",
+    "ICCID with letters in base64 of TBCD": base64.b64encode(bytes.fromhex("9868005B103254769810")).decode(),
+    "ICCID with letters as text in base64": base64.b64encode(ICCID_LETTERS.encode()).decode(),
+    "ICCID with small letters as text in hex": ICCID_LETTERS.lower().encode().hex(),
+    "ICCID that cannot be read": ICCID_OCTETS,
+    "ICCID that cannot be read, as octets": "98680f5b103254769810",
+    "ICCID that cannot be read, with exchanged nibbles": "8986F0B5012345678901",
+    "EID with letters": EID_LETTERS,
+    "EID with small letters in groups": "89ab cdef 8904 9032 1234 5123 4567 8901",
     "IMEI": IMEI,
     "IMEI in TBCD": "53430960893713F9",
     "IMSI": IMSI,
@@ -84,7 +100,10 @@ FORMS = {
     "matching id": MATCHING_ID.decode(),
     "activation code": "LPA:1$smdp.example.com$" + MATCHING_ID.decode(),
 }
-KNOWN = Known(frozenset({EID, ICCID, ICCID_20, IMEI, IMSI, MSISDN}), frozenset({PSK, CODE, MATCHING_ID}))
+KNOWN = Known(
+    frozenset({EID, ICCID, ICCID_20, ICCID_LETTERS, ICCID_OCTETS, EID_LETTERS, IMEI, IMSI, MSISDN}),
+    frozenset({PSK, CODE, MATCHING_ID}),
+)
 SALT = bytes(range(16))
 
 
@@ -221,7 +240,20 @@ def test_the_salt_is_made_anew_for_each_bundle() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", [EID, ICCID, IMEI, IMSI, "+" + MSISDN, "89 49 02 00 00 12 34 56 78 9", "LPA:1$host$SECRET-ID", "1$h$SECRET"]
+    "text",
+    [
+        EID,
+        ICCID,
+        ICCID_LETTERS,
+        "898602b012345678901",
+        ICCID_OCTETS,
+        IMEI,
+        IMSI,
+        "+" + MSISDN,
+        "89 49 02 00 00 12 34 56 78 9",
+        "LPA:1$host$SECRET-ID",
+        "1$h$SECRET",
+    ],
 )
 def test_identifiers_that_nobody_named_are_recognised_by_their_looks(text: str) -> None:
     shown = redactor(Known()).text(f"it is {text}, really")

@@ -121,6 +121,8 @@ async def test_every_order_works_or_says_how_it_is_typed() -> None:
             ["modem", "drop-port", "0.01"],
             ["modem", "restart"],
             ["card", "profiles"],
+            ["card", "add", "898600b5012345678901", "With letters"],
+            ["eim", "queue", "enable", "898600B5012345678901", "--rollback"],
             ["card", "show"],
             ["card", "pull"],
             ["card", "insert"],
@@ -145,7 +147,17 @@ async def test_every_order_works_or_says_how_it_is_typed() -> None:
             assert obey(bench, words).text
         assert bench.proxy.link.impairments["up"].loss == 0.1
         assert bench.proxy.link.impairments["down"].loss == 0.0
-        bad = (["card"], ["tea", "make"], ["eim", "queue"], ["modem", "cell"], ["modem", "fault", "x"])
+        assert bench.card.profile_states()["898600B5012345678901"] is False
+        bad = (
+            ["card"],
+            ["card", "add"],
+            ["card", "add", "8949F"],
+            ["card", "add", BOOTSTRAP],
+            ["tea", "make"],
+            ["eim", "queue"],
+            ["modem", "cell"],
+            ["modem", "fault", "x"],
+        )
         assert [order.matching_id for order in bench.rsp.smdp.orders] == ["LAB-1", "LAB-2", "LAB-3", ""]
         assert [event.event_id for event in bench.rsp.smds.events] == ["LAB-2"]
         worst = (

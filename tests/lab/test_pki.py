@@ -225,6 +225,14 @@ def test_eid_check_digits() -> None:
         make_eid(10**22)
 
 
+def test_a_card_may_have_an_eid_that_is_no_number_but_32_digits_it_has(tmp_path: Path) -> None:
+    pki = Pki.create(tmp_path, eid="89abcdef890490321234512345678901")
+    assert pki.eid == Pki.load(tmp_path).eid == "89ABCDEF890490321234512345678901"
+    assert not check_digits_ok(pki.eid)
+    with pytest.raises(PkiError, match="no EID"):
+        Pki.create(tmp_path / "other", eid="8904")
+
+
 def test_raw_signatures_are_64_bytes_and_bound_to_key_and_data(pki: Pki) -> None:
     key = pki["euicc"].private_key
     signature = sign_raw(key, b"data")

@@ -5,9 +5,10 @@ import asyncio
 import pytest
 
 from ipad_agent.card.apdu_channel import AidNotFound, ApduChannel, CardNotReady, ChannelLost, ChannelRefused, LossReason
+from ipad_agent.modem import events
 from ipad_agent.modem.errors import LinkDead, PortUnavailable
 from ipad_agent.modem.module_profile import ModuleProfile, ProfileSet, Uicc
-from ipad_agent.modem.uicc.channel_record import ChannelRecord, VolatileChannelMemory
+from ipad_agent.modem.uicc.channel_record import ChannelRecord, VolatileChannelMemory, VolatilePrintingMemory
 from ipad_agent.modem.uicc.logical_channel import class_on_channel
 from ipad_agent.modem.uicc.modem_card_access import ModemCardAccess
 from virtual_time import run
@@ -392,6 +393,76 @@ def test_the_iccid_is_read_by_the_makers_command_or_from_the_file() -> None:
         modem.commands.clear()
         assert await access.read_iccid() == "8949000000000000012"
         assert modem.commands == ["AT+ICCID"]  # what worked last is asked first
+
+    run(scene())
+
+
+EF_ICCID = "AT+CRSM=176,12258,0,0,10"
+
+
+def tolerated(caplog: pytest.LogCaptureFixture) -> int:
+    """How often it was said that this modem prints the file."""
+    return sum(getattr(record, "event", None) is events.ICCID_AS_IN_FILE for record in caplog.records)
+
+
+def test_a_modem_that_prints_the_file_is_known_once_and_for_this_module(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "ipad_agent")
+
+    async def scene() -> None:
+        modem, memory = FakeModem(), VolatilePrintingMemory()
+        access = access_to(modem, printing=memory)
+        modem.on("AT+ICCID", "+ICCID: 98940000000000001082|OK")
+        assert await access.read_iccid() == "89490000000000000128"
+        assert await access.read_iccid() == "89490000000000000128"
+        assert tolerated(caplog) == 1
+        # Padding within the last byte, and a profile whose number begins with something else: known by now.
+        modem.on("AT+ICCID", "+ICCID: 989400000000001032F4|OK")
+        assert await access.read_iccid() == "8949000000000001234"
+        modem.on("AT+ICCID", "+ICCID: 12345678901234567890|OK")
+        assert await access.read_iccid() == "21436587092143658709"
+        assert await access_to(modem, printing=memory).read_iccid() == "21436587092143658709"  # after a restart
+        assert modem.sent(EF_ICCID) == []
+        assert tolerated(caplog) == 1
+        # Another command of the same module is another matter, and 89 is in order whatever was seen before.
+        modem.on("AT+ICCID", "+ICCID: 89490000000000000128|OK")
+        assert await access.read_iccid() == "89490000000000000128"
+
+    run(scene())
+
+
+def test_where_the_beginning_does_not_tell_the_order_the_file_on_the_card_does(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level("INFO", "ipad_agent")
+
+    async def scene() -> None:
+        modem = FakeModem()
+        access = access_to(modem)
+        modem.on("AT+ICCID", "+ICCID: 12345678901234567890|OK")
+        assert await access.read_iccid() == "12345678901234567890"  # nothing else is to be had
+        modem.on(EF_ICCID, '+CRSM: 144,0,"21436587092143658709"|OK')
+        assert await access.read_iccid() == "12345678901234567890"
+        modem.commands.clear()
+        assert await access.read_iccid() == "12345678901234567890"
+        assert modem.sent(EF_ICCID) == []  # asked once
+        modem.on("AT+ICCID", "+ICCID: 21436587092143658709|OK")
+        assert await access.read_iccid() == "12345678901234567890"
+        assert tolerated(caplog) == 1
+
+    run(scene())
+
+
+def test_an_iccid_with_letters_and_one_that_cannot_be_read_are_told_too() -> None:
+    async def scene() -> None:
+        modem = FakeModem()
+        access = access_to(modem)
+        modem.on("AT+ICCID", "+ICCID: 898600B5012345678901|OK")
+        assert await access.read_iccid() == "898600B5012345678901"
+        modem.on("AT+ICCID", "+ICCID: 9868005B103254769810|OK")
+        assert await access.read_iccid() == "898600B5012345678901"
+        modem.on("AT+ICCID", "ERROR")
+        modem.on(EF_ICCID, '+CRSM: 144,0,"9868F05B103254769810"|OK')
+        assert await access.read_iccid() == "0x9868F05B103254769810"
 
     run(scene())
 

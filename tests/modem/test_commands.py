@@ -107,16 +107,26 @@ def test_readers_raise_nothing_but_their_own_error(lines: list[str]) -> None:
         ("+ICCID: 894900000000000001FF", "894900000000000001"),
         ("89490000000000000128", "89490000000000000128"),
         ("^SCID: 89490000000000000128", "89490000000000000128"),
+        ("+QCCID: 898600B5012345678901", "898600B5012345678901"),  # 898600B5…: in use in China
+        ('+CCID: "898602b012345678901F"', "898602B012345678901"),
+        ("898604B7012345678901", "898604B7012345678901"),
+        ("+CCID: 98940000000000001082", "98940000000000001082"),  # as it is printed; ModemCardAccess turns it round
+        ("+CCID: 989400000000001032F4", "0x8949000000000001234F"),
+        ("+CCID: FFFFFFFFFFFFFFFFFFFF", None),
+        ("+CCID: 89490000000000000128,89490000000000000136", None),  # two candidates: never guessed between
         ("+QCCID: 12", None),
     ],
 )
 def test_an_iccid_is_found_in_every_makers_answer(line: str, iccid: str | None) -> None:
-    assert at_commands.read_iccid([line]) == iccid
+    read = at_commands.read_iccid([line])
+    assert (None if read is None else str(read)) == iccid
 
 
 def test_the_iccid_file_is_read_with_its_nibbles_swapped() -> None:
-    assert at_commands.read_ef_iccid(['+CRSM: 144,0,"98940000000000001082"']) == "89490000000000000128"
-    assert at_commands.read_ef_iccid(["+CRSM: 144,0,989400000000001032F4"]) == "8949000000000001234"
+    assert str(at_commands.read_ef_iccid(['+CRSM: 144,0,"98940000000000001082"'])) == "89490000000000000128"
+    assert str(at_commands.read_ef_iccid(["+CRSM: 144,0,989400000000001032F4"])) == "8949000000000001234"
+    assert str(at_commands.read_ef_iccid(['+CRSM: 144,0,"9868005B103254769810"'])) == "898600B5012345678901"
+    assert str(at_commands.read_ef_iccid(['+CRSM: 144,0,"98F40000000000001082"'])) == "0x98F40000000000001082"
     assert at_commands.read_ef_iccid(["+CRSM: 106,130"]) is None
     assert at_commands.read_ef_iccid(['+CRSM: 144,0,"FFFFFFFFFFFFFFFFFFFF"']) is None
 

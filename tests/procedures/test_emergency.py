@@ -12,6 +12,7 @@ from ipad_agent.codec.esipa.eim_package import StateChangeCause
 from ipad_agent.procedures.download import immediate_enable
 from ipad_agent.procedures.records.local_switch_record import What
 from ipad_agent.procedures.records.owed_work import WorkKind
+from ipad_agent.procedures.records.switch_record import UNKNOWN
 from ipad_agent.procedures.switching import emergency_profile
 from ipad_agent.procedures.switching.local_switch import End, LocalSwitch, settle
 from virtual_time import run
@@ -119,7 +120,7 @@ def test_immediate_enabling_asks_a_busy_card_three_times(times: int, enabled: bo
         bench.card.immediate_enable = enable_at_once  # type: ignore[method-assign]  # one answer after the other
         begin_s = asyncio.get_running_loop().time()
         work = bench.context.work.take("eim1", bench.eim.config.raw, WorkKind.TRIGGER, b"", None)
-        assert await immediate_enable.try_enable(bench.context, bench.eim, work, None) is enabled
+        assert await immediate_enable.try_enable(bench.context, bench.eim, work, UNKNOWN) is enabled
         assert bench.card.log.count("enable") == log
         assert asyncio.get_running_loop().time() - begin_s == pytest.approx(2.0 * (log - 1))
 

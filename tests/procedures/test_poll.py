@@ -155,6 +155,19 @@ async def test_a_refused_result_stays_owed_and_does_not_hold_up_new_work() -> No
     assert bench.journal.entries() == []
 
 
+async def test_an_order_whose_result_was_refused_is_not_loaded_again_when_it_is_handed_out_again() -> None:
+    bench = Bench()
+    bench.link.packages = [order(package())] * 3
+    bench.card.script = [signed_result(7), signed_result(8)]
+    bench.link.answers = [ProvideResultResponse((), error=127)] * 2
+    assert await run(bench) is PollEnd.RESULT_REFUSED
+    assert await run(bench) is PollEnd.RESULT_REFUSED
+    assert bench.card.loaded == [package()]
+    assert bench.link.results == [signed_result(7)] * 2
+    (work,) = WorkList(bench.journal).open()
+    assert work.result == signed_result(7)
+
+
 async def test_a_result_is_sent_again_after_the_connection_broke_before_the_acknowledgement() -> None:
     bench = Bench()
     bench.link.packages = [order(package())]

@@ -46,6 +46,7 @@ NAMED = {
     "expired-certificate",
     "fallback-and-return",
     "foreign-certificate",
+    "iccid-letters",
     "immediate-enable",
     "loss-20",
     "malformed-package",

@@ -30,6 +30,13 @@ def test_the_longest_beginning_of_an_iccid_wins() -> None:
     assert table.find("") is None
 
 
+def test_an_iccid_with_letters_is_found_in_whatever_case_it_is_written() -> None:
+    table = ApnTable.loads(b'[iccid]\n"898600b5" = "cm.example"\n"0x98F4" = "odd.example"\n', "apn.toml")
+    assert table.find("898600B5012345678901") == "cm.example"
+    assert table.find("898600B6012345678901") is None
+    assert table.find("0x98F44999999999099203") == "odd.example"
+
+
 def test_the_network_counts_where_no_iccid_fits() -> None:
     table = ApnTable.loads(TABLE, "apn.toml")
     assert table.find("8944000000000000012", "26201") == "home.example"
@@ -51,7 +58,10 @@ def test_an_empty_table_knows_nothing(tmp_path: Path) -> None:
         ("[iccids]", "apn.toml: iccids: is not known; allowed: the tables [iccid] and [network]"),
         ('"8949" = "x"', "apn.toml: 8949: is not known"),
         ("iccid = 7", "apn.toml: iccid: is of the wrong type; allowed: a table [iccid]"),
-        ('[iccid]\n"89F" = "x"', "apn.toml: iccid.89F: is not allowed; allowed: the first 2 to 20 digits of an ICCID"),
+        (
+            '[iccid]\n"89F" = "x"',
+            "apn.toml: iccid.89F: is not allowed; allowed: the first 2 to 20 digits or letters of an ICCID",
+        ),
         ('[iccid]\n"8" = "x"', "apn.toml: iccid.8: is not allowed"),
         ('[network]\n"26201" = "x"', 'apn.toml: network.26201: is not allowed; allowed: MCC and MNC as "262-01"'),
         ('[iccid]\n"89" = "a b"', "apn.toml: iccid.89: is no APN; allowed: up to 100 of a-z 0-9 . - _"),

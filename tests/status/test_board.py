@@ -77,7 +77,7 @@ def profile(iccid: str, *, enabled: bool = False, emergency: bool | None = None)
 
 
 def facts(*profiles: ProfileInfo, kind: CardKind = CardKind.IOT) -> CardFacts:
-    eid = Eid("89049032000000000000000000000012")
+    eid = Eid.parse("89049032000000000000000000000012")
     return CardFacts(eid, kind, EuiccInfo2.parse(INFO2), tuple(profiles))
 
 

@@ -9,8 +9,8 @@ from collections.abc import Iterable
 
 import pytest
 
-from ipad_agent.lab.euicc.state.profile_list import OPERATOR_A, OPERATOR_B
-from ipad_agent.torture.history.fault_history import FaultStep, History, Setting, write
+from ipad_agent.lab.euicc.state.profile_list import OPERATOR_A
+from ipad_agent.torture.history.fault_history import LETTERS, FaultStep, History, Setting, write
 from ipad_agent.torture.run.history_run import live_through
 
 from .guards import GUARDS
@@ -21,7 +21,7 @@ UNCOVERED = frozenset({OPERATOR_A})
 def outage_while_a_profile_proves_itself(steps: int) -> History:
     """The only way out of a profile without coverage is the rollback, and the power goes while it is armed."""
     faults = (
-        FaultStep(700.0, "order", (0, f"enable {OPERATOR_B}")),
+        FaultStep(700.0, "order", (0, f"enable {LETTERS}")),
         FaultStep(700.1, "order", (0, "unset-fallback")),
         FaultStep(700.2, "order", (0, f"enable {OPERATOR_A} --rollback")),
         FaultStep(701.0, "poll now"),

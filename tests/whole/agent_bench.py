@@ -28,7 +28,7 @@ from ipad_agent.store import Journal, Memory
 from ipad_agent.store.memory_filesystem import MemoryFilesystem
 from ipad_agent.wiring.real_rooms import Schedules
 
-from .memory import Device, DirectAccess, DirectCarrier, DirectChannel
+from .memory import Device, DirectAccess, DirectCarrier, DirectChannel, told_by_modem
 
 # Nothing by chance: every time below can be told beforehand.
 CALM = replace(NORMAL, jitter=0.0, fast_phase_s=0.0)
@@ -145,7 +145,7 @@ class Radio:
         return self.used is not None and self.used not in self.dark
 
     async def card(self, iccid: str) -> Finding:
-        return Finding(Stage.CARD, self.used == iccid, f"the modem has {self.used}")
+        return Finding(Stage.CARD, told_by_modem(self.used) == iccid, f"the modem has {self.used}")
 
     async def registration(self) -> Finding:
         return Finding(Stage.REGISTRATION, self.covered, "registered" if self.covered else "searching")
@@ -260,8 +260,11 @@ class AgentBench:
         initial_eims: bytes | None = None,
         dice: random.Random | None = None,
         switching: SwitchSettings | None = None,
+        eid: str | None = None,
     ) -> None:
         pki = Pki.load(folder)
+        if eid is not None:
+            pki.eid = eid
         self.card = default_card(pki, quirks=quirks, associated=associated, token=associated)
         self.identity = EimIdentity.from_pki(pki)
         self.certificate = pki["euicc"].cert_der

@@ -16,11 +16,11 @@ from ipad_agent.card.isdr_session import IsdrSession
 from ipad_agent.clock import Clock
 from ipad_agent.codec.es10.eim_configuration import EimConfigurationData
 from ipad_agent.codec.esipa.device_info import IpaCapabilities
-from ipad_agent.codec.identifiers import Eid
+from ipad_agent.codec.identifiers import Eid, Iccid
 from ipad_agent.eim.esipa_client import EimClient
 from ipad_agent.errors import NetworkError
 from ipad_agent.lab.eim import EimIdentity, Order, VirtualEim, build_order
-from ipad_agent.lab.euicc import PowerLostError, Quirks, VirtualEuicc, default_card
+from ipad_agent.lab.euicc import PowerLostError, Quirks, VirtualEuicc, default_card, tbcd
 from ipad_agent.lab.pki import Pki
 from ipad_agent.policy.switching.switch_settings import SwitchSettings
 from ipad_agent.procedures.context import Association, Context, DownloadRules
@@ -74,6 +74,11 @@ class DirectChannel:
         raise AssertionError(f"nothing damages APDUs here: {reason}")
 
 
+def told_by_modem(iccid: str | None) -> str | None:
+    """An ICCID of the lab as the agent writes it; they differ where it cannot be read."""
+    return None if iccid is None else str(Iccid.from_tbcd(tbcd(iccid)))
+
+
 class DirectAccess:
     """``CardAccess`` straight to the virtual card; like a modem it executes a REFRESH by itself."""
 
@@ -112,7 +117,7 @@ class DirectAccess:
         self.reset()
 
     async def read_iccid(self) -> str | None:
-        return self.card.active_iccid
+        return told_by_modem(self.card.active_iccid)
 
     async def identity(self) -> ModemIdentity:
         return ModemIdentity("lab", "direct", "1", None, "generic-3gpp")

@@ -9,8 +9,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from ipad_agent.codec.identifiers import Eid, Iccid
-from ipad_agent.codec.tolerances import DOUBLED_TAG, UNREADABLE_BITS, UNREADABLE_IDENTIFIER, UNREADABLE_TEXT, Notes
+from ipad_agent.codec.identifiers import EID_BYTES, Eid, Iccid
+from ipad_agent.codec.tolerances import (
+    CHECK_DIGITS,
+    DOUBLED_TAG,
+    LETTERS_IN_IDENTIFIER,
+    UNREADABLE_BITS,
+    UNREADABLE_IDENTIFIER,
+    UNREADABLE_TEXT,
+    Notes,
+)
 from ipad_agent.errors import CodecError
 
 from . import tlv
@@ -118,26 +126,32 @@ class Fields:
             return None
 
     def iccid(self, *tags: int, notes: Notes) -> Iccid | None:
-        """A field as ICCID; None when it is absent or holds no digits."""
+        """A field as ICCID, whatever its octets are; None only when there is no such field."""
         found = self.first(*tags)
         if found is None:
             return None
-        try:
-            return Iccid.from_tbcd(found.value)
-        except CodecError:
-            notes.take(UNREADABLE_IDENTIFIER)
-            return None
+        iccid = Iccid.from_tbcd(found.value)
+        if not iccid.decimal:
+            notes.take(LETTERS_IN_IDENTIFIER if iccid.readable else UNREADABLE_IDENTIFIER)
+        return iccid
 
     def eid(self, *tags: int, notes: Notes) -> Eid | None:
-        """A field as EID; None when it is absent or holds no digits."""
+        """A field as EID, whatever its octets are; None when there is no such field, or none in it. That an EID is no
+        number is held against the card that has it (``note_eid``), not against others who repeat it."""
         found = self.first(*tags)
         if found is None:
             return None
-        try:
-            return Eid.from_bytes(found.value)
-        except CodecError:
+        if len(found.value) != EID_BYTES:
             notes.take(UNREADABLE_IDENTIFIER)
-            return None
+        return Eid.from_bytes(found.value) if found.value else None
+
+
+def note_eid(eid: Eid, notes: Notes) -> None:
+    """Say what liberty it takes to serve a card that has this EID."""
+    if not eid.regular:
+        notes.take(LETTERS_IN_IDENTIFIER if len(eid.bytes) == EID_BYTES else UNREADABLE_IDENTIFIER)
+    elif not eid.check_digits_ok:
+        notes.take(CHECK_DIGITS)
 
 
 def undouble(element: Tlv, notes: Notes) -> Tlv:

@@ -59,7 +59,8 @@ _LAST_EIM_DELETED: Final = 2
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One PSMO or eCO of a package. ``name`` is ``unknown`` for a tag this release does not define."""
+    """One PSMO or eCO of a package. ``name`` is ``unknown`` for a tag this release does not define. ``iccid`` is None
+    where there is none or the operation cannot be read: which profile it is for, only the eUICC knows then."""
 
     tag: int
     name: str
@@ -72,7 +73,7 @@ class Operation:
 class EuiccPackageRequest:
     """A package as it came from the eIM. ``raw`` is what the eUICC must get, to the byte.
 
-    ``eid`` is None when its field holds no digits: the eUICC, which compares bytes, says what it thinks of that.
+    ``eid`` is None when its field is empty: the eUICC, which compares bytes, says what it thinks of that.
     """
 
     raw: bytes = field(repr=False)

@@ -48,10 +48,7 @@ class NotificationReceiver:
 
 @dataclass(frozen=True, slots=True)
 class ProfileInfo:
-    """One installed profile. What the eUICC did not tell is None.
-
-    ``iccid_raw`` is there although ``iccid`` is None when the field holds no digits.
-    """
+    """One installed profile. What the eUICC did not tell is None; an ICCID that it did tell never is."""
 
     raw: bytes = field(repr=False)
     iccid: Iccid | None
@@ -104,6 +101,12 @@ class ProfileInfo:
     def enabled(self) -> bool:
         """Whether the eUICC says that it is the enabled profile."""
         return self.state == ProfileState.ENABLED
+
+    @property
+    def identity(self) -> str:
+        """What this profile is remembered and compared by: the text of its ICCID, and where the eUICC told none the
+        octets of its ISD-P AID (``0x…``). A profile is never "no profile"."""
+        return str(Iccid(self.aid or b"") if self.iccid is None else self.iccid)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,14 +14,16 @@ LEAST_DIGITS: Final = 8
 """The shortest telephone number; what is shorter is no identifier."""
 SEPARATORS: Final = r"[ \-:.·]?"
 _MATCHING_ID: Final = re.compile(rb"1\$[^$\x00-\x20]{1,255}\$([^$\x00-\x20\x7f-\xff]{4,255})")
+_NIBBLES: Final = re.compile(r"[0-9A-Fa-f]+")
 _ICCID_TLV: Final = re.compile(rb"\x5a\x0a(.{10})", re.DOTALL)
 _EID_TLV: Final = re.compile(rb"\x5a\x10(.{16})", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """``identifiers`` are strings of digits (EID, ICCID, IMEI, IMSI, MSISDN); they may be shown in part. ``secrets``
-    are bytes that are never shown: keys, codes, matching ids."""
+    """``identifiers`` are strings of digits (EID, ICCID, IMEI, IMSI, MSISDN), the first two also with letters or as
+    octets (``0x…``); they may be shown in part. ``secrets`` are bytes that are never shown: keys, codes, matching
+    ids."""
 
     identifiers: frozenset[str] = frozenset()
     secrets: frozenset[bytes] = field(default=frozenset(), repr=False)
@@ -32,7 +34,8 @@ class Known:
     @property
     def usable(self) -> Known:
         """Without what recognises nobody and would be found everywhere: a modem that tells 0 as its IMEI."""
-        identifiers = (text for text in self.identifiers if text.isascii() and text.isdecimal())
+        identifiers = (text.removeprefix("0x") for text in self.identifiers)
+        identifiers = (text.upper() for text in identifiers if _NIBBLES.fullmatch(text))
         return Known(
             frozenset(text for text in identifiers if len(text) >= LEAST_DIGITS), frozenset(filter(None, self.secrets))
         )
@@ -43,10 +46,10 @@ def known_in(blobs: Iterable[bytes]) -> Known:
     digits: set[str] = set()
     secrets: set[bytes] = set()
     for blob in blobs:
-        digits |= {swapped(found[1]).rstrip("f") for found in _ICCID_TLV.finditer(blob)}
-        digits |= {found[1].hex() for found in _EID_TLV.finditer(blob)}
+        digits |= {swapped(found[1]).upper().rstrip("F") for found in _ICCID_TLV.finditer(blob)}
+        digits |= {found[1].hex().upper() for found in _EID_TLV.finditer(blob)}
         secrets |= {found[1] for found in _MATCHING_ID.finditer(blob)}
-    return Known(frozenset(text for text in digits if text.isdecimal() and len(text) >= 18), frozenset(secrets))
+    return Known(frozenset(text for text in digits if len(text) >= 18), frozenset(secrets))
 
 
 def swapped(data: bytes) -> str:
@@ -57,14 +60,20 @@ def swapped(data: bytes) -> str:
 
 def packed(digits: str) -> frozenset[bytes]:
     """Digits as the bytes of a card: in reading order and with exchanged nibbles, an odd one filled up with F."""
+    digits = digits.removeprefix("0x")
     even = digits if len(digits) % 2 == 0 else digits + "f"
     plain = bytes.fromhex(even)
     return frozenset({plain, bytes.fromhex(swapped(plain))})
 
 
+def both_cases(digits: str) -> frozenset[str]:
+    """The same where there are no letters."""
+    return frozenset({digits, digits.lower()})
+
+
 def hex_forms(digits: str) -> frozenset[str]:
     """Digits as lower-case hex, other than the digits themselves: packed, and of their ASCII codes."""
-    texts = {data.hex() for data in packed(digits)} | {digits.encode("ascii").hex()}
+    texts = {data.hex() for data in packed(digits)} | {text.encode("ascii").hex() for text in both_cases(digits)}
     return frozenset(text.removesuffix("f") for text in texts)
 
 

@@ -15,7 +15,7 @@ from typing import Final
 
 from ipad_agent.errors import IpadError, Remedy
 
-from .identifier_forms import SHORT_SECRET_BYTES, Known, base64_forms, hex_forms, packed
+from .identifier_forms import SHORT_SECRET_BYTES, Known, base64_forms, both_cases, hex_forms, packed
 
 MAX_BYTES: Final = 64 << 20
 
@@ -65,13 +65,13 @@ def _leaks_in(name: str, content: bytes, known: Known) -> list[Leak]:
     # Digits and hex with anything between that people put between digits.
     squeezed = re.sub(rb"(?<=[0-9a-f])[ \t\r\n:.,_\-\xc2\xb7]{1,3}(?=[0-9a-f])", b"", lower)
     for digits in known.identifiers:
-        texts = {digits.encode("ascii"), *(text.encode("ascii") for text in hex_forms(digits))}
+        texts = {digits.lower().encode("ascii"), *(text.encode("ascii") for text in hex_forms(digits))}
         raw = packed(digits)
         if any(text in lower or text in squeezed for text in texts):
             found.append(Leak(name, "an identifier in digits or hex"))
         elif any(data in content for data in raw):
             found.append(Leak(name, "an identifier as raw bytes"))
-        elif any(_base64(data, content) for data in (digits.encode("ascii"), *raw)):
+        elif any(_base64(data, content) for data in (*(text.encode("ascii") for text in both_cases(digits)), *raw)):
             found.append(Leak(name, "an identifier in base64"))
     found += [Leak(name, "a secret") for secret in known.secrets if _holds_secret(secret, content, lower)]
     return found

@@ -14,14 +14,23 @@ from typing import Final
 
 from ipad_agent.printable import printable, printable_lines
 
-from .identifier_forms import LEAST_DIGITS, SEPARATORS, SHORT_SECRET_BYTES, Known, base64_forms, hex_forms, packed
+from .identifier_forms import (
+    LEAST_DIGITS,
+    SEPARATORS,
+    SHORT_SECRET_BYTES,
+    Known,
+    base64_forms,
+    both_cases,
+    hex_forms,
+    packed,
+)
 
 REMOVED: Final = "[removed]"
 _SECRET_NAMES: Final = re.compile(
     r"(?i)(matching_?id|activation|confirmation_?code|token|password|secret|psk$|psk_key$|(^|_)key$|(^|_)pin$)"
 )
 _ACTIVATION_CODE: Final = re.compile(r"(?i)(?:LPA:)?1\$[^$\s\"']{1,255}\$[^\s\"',;]*")
-_HEX: Final = re.compile(r"(?<![0-9A-Za-z])(?:[0-9A-Fa-f]{2}){8,}(?![0-9A-Za-z])")
+_HEX: Final = re.compile(r"(?<![0-9A-Za-z])(?:0x)?(?:[0-9A-Fa-f]{2}){8,}[0-9A-Fa-f]?(?![0-9A-Za-z])")
 _SPACED_HEX: Final = re.compile(r"(?<![0-9A-Za-z])(?:[0-9A-Fa-f]{2}[ :]){7,}[0-9A-Fa-f]{2}(?![0-9A-Za-z])")
 # EID, ICCID, IMEI and IMSI with or without separators; a telephone number only with its plus.
 _DIGITS: Final = re.compile(rf"(?<![0-9A-Za-z])[0-9](?:{SEPARATORS}[0-9]){{13,31}}[Ff]?(?![0-9A-Za-z])")
@@ -88,7 +97,7 @@ def _pattern(digits: str) -> re.Pattern[str]:
     """An identifier in every form that text can have. The forms are long, so they may stand within longer words."""
     forms = [SEPARATORS.join(digits) + "[Ff]?"]
     forms += [SEPARATORS.join(text) + "[Ff]?" for text in hex_forms(digits)]
-    for data in (digits.encode("ascii"), *packed(digits)):
+    for data in (*(text.encode("ascii") for text in both_cases(digits)), *packed(digits)):
         forms += [f"(?-i:{re.escape(text)}[A-Za-z0-9+/_-]?)=*" for text in base64_forms(data)]
     return re.compile("(?i:" + "|".join(forms) + ")")
 

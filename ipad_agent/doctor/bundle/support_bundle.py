@@ -135,7 +135,7 @@ def known_in_status(status: Status | None) -> Known:
         named += [status.modem.imei, status.modem.iccid]
     if status.switch is not None:
         named += [status.switch.previous, status.switch.target]
-    return Known(frozenset(text for text in named if text is not None and text.isdecimal()))
+    return Known(frozenset(text for text in named if text is not None))
 
 
 def known_in_config(config: Config | None) -> Known:

@@ -72,6 +72,8 @@ class BenchOptions:
     ``more_eims`` are further eIMs, with keys, ports and carriers of their own; those that are ``on_card`` get there the
     same way as the first.
 
+    ``eid`` is the card's, as 32 hexadecimal digits, for a PKI that is made anew.
+
     ``cells`` says which network serves which ICCID; what is not named is served by the profile's own operator.
     ``link_follows_modem`` false: the device also has Ethernet, so that everything passes whatever the modem does.
     ``config`` is laid over the agent's configuration, table by table. ``agent_command`` starts something else in the
@@ -87,6 +89,7 @@ class BenchOptions:
 
     quirks: Quirks = field(default_factory=Quirks)
     profiles: Sequence[Profile] | None = None
+    eid: str | None = None
     curve: str = "p256"
 
     provision: str = "agent"
@@ -290,10 +293,13 @@ class Bench:
     def _open_pki(self) -> Pki:
         folder = self._pki_folder or self.folder / "pki"
         if (folder / "manifest.json").exists():
-            return Pki.load(folder)
+            pki = Pki.load(folder)
+            if self.options.eid not in (None, pki.eid):
+                raise BenchError(f"the PKI in {folder} is for a card with another EID")
+            return pki
         if self._pki_folder is not None:
             raise BenchError(f"{folder} holds no manifest.json")
-        return Pki.create(folder, self.options.curve)
+        return Pki.create(folder, self.options.curve, eid=self.options.eid)
 
     def _cover_profiles(self) -> None:
         """Every profile is served by the network it names, unless the options say otherwise."""

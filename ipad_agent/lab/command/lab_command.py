@@ -54,6 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> argparse._SubParsersAction
     up.add_argument("--strict-https", action="store_true", help="an eIM that takes its headers to the letter")
     up.add_argument("--no-relay", action="store_true", help="an eIM that leaves downloads to the device")
     up.add_argument("--curve", choices=("p256", "brainpool"), default="p256", help="of card and eIM signatures")
+    up.add_argument("--eid", metavar="EID", help="of the card, 32 hexadecimal digits; with new keys only")
     up.add_argument("--personality", default="generic", metavar="NAME", help="which modem to play; ? lists them")
     up.add_argument("--baud", type=int, metavar="BAUD", help="slow the line down to this rate")
     up.add_argument("--pki", type=Path, metavar="DIR", help="keys and certificates to use, with a manifest.json")
@@ -190,6 +191,7 @@ async def _up(args: argparse.Namespace) -> int:
         personality=args.personality,
         baud=args.baud,
         curve=args.curve,
+        eid=args.eid,
         tls=args.tls,
         client_certificate=args.client_certificate,
         provision=args.provision,

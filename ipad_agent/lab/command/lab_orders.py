@@ -16,6 +16,7 @@ from ipad_agent.lab.eim.errors import EimLabError
 from ipad_agent.lab.eim.orders.order_verbs import VERBS
 from ipad_agent.lab.eim.results.result_report import results_json, results_text
 from ipad_agent.lab.errors import BenchError, ControlError
+from ipad_agent.lab.euicc import CardError, Profile
 from ipad_agent.lab.modem import Cell, Fault, Module
 from ipad_agent.lab.modem.modem_options import FaultKind
 from ipad_agent.lab.smdp import Fault as SmdpFault
@@ -44,7 +45,7 @@ def obey(bench: Bench, words: Words) -> Answer:
     order = ORDERS[words[0]][words[1]]
     try:
         return order.do(bench, words[2:])
-    except (EimLabError, BenchError, SmdpError) as error:
+    except (EimLabError, BenchError, CardError, SmdpError) as error:
         raise ControlError(str(error)) from error
     except (ValueError, IndexError, KeyError) as error:
         raise ControlError(f"usage: {words[0]} {words[1]} {order.usage}".rstrip()) from error
@@ -152,6 +153,12 @@ def _modem_coverage(bench: Bench, words: Words) -> Answer:
 
 
 # Card
+
+
+def _card_add(bench: Bench, words: Words) -> Answer:
+    iccid = words[0].upper()
+    profile = bench.card.add_profile(Profile(iccid, bench.card.next_aid(), name=" ".join(words[1:])))
+    return Answer(f"on the card: {profile.iccid}", {"iccid": profile.iccid})
 
 
 def _card_profiles(bench: Bench, words: Words) -> Answer:
@@ -345,6 +352,7 @@ ORDERS: dict[str, dict[str, OrderWord]] = {
     "card": {
         "profiles": OrderWord("", "the profiles and their states", _card_profiles),
         "show": OrderWord("", "eIMs, results, notifications, rollback", _card_show),
+        "add": OrderWord("ICCID [NAME]", "put a disabled profile onto it, also one with letters", _card_add),
         "pull": OrderWord("", "take the card out", _card_pull),
         "insert": OrderWord("", "put it back", _card_insert),
         "power-cut-at": OrderWord("STEP", "lose power at counter-stored, operation-N, after-swap, ...", _card_cut),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-__all__ = ["Card", "CardMuteError", "channel_of", "class_for_channel", "swap_nibbles"]
+__all__ = ["Card", "CardMuteError", "channel_of", "class_for_channel", "iccid_nibbles", "swap_nibbles"]
 
 
 class CardMuteError(Exception):
@@ -40,6 +40,12 @@ def channel_of(cla: int) -> int:
     if cla & 0xE0 == 0xA0:
         return 0
     return 4 + (cla & 0x0F) if cla & 0x40 else cla & 0x03
+
+
+def iccid_nibbles(data: bytes) -> str | None:
+    """The 18 to 20 digits and letters of EF ICCID; None for anything else."""
+    nibbles = "".join(f"{byte & 0x0F:X}{byte >> 4:X}" for byte in data).rstrip("F")
+    return nibbles if 18 <= len(nibbles) <= 20 else None
 
 
 def swap_nibbles(data: bytes) -> str:

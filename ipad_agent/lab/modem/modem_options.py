@@ -60,7 +60,7 @@ ORDINARY_CELL = Cell()
 class Coverage:
     """Which network serves which profile: the outside world of the modem.
 
-    ``cells`` maps an ICCID (digits) to a ``Cell`` or to ``None`` (no network wants it); ``default`` serves the rest.
+    ``cells`` maps an ICCID to a ``Cell`` or to ``None`` (no network wants it); ``default`` serves the rest.
     """
 
     def __init__(self, cells: dict[str, Cell | None] | None = None, default: Cell | None = ORDINARY_CELL) -> None:
@@ -86,6 +86,7 @@ class ModemOptions:
     software_version: str = "01"
     iccid_commands: tuple[str, ...] = ("+CCID", "+ICCID", "+QCCID", "+CICCID")
     iccid_keeps_filler: bool = False
+    iccid_as_in_file: bool = False  # the bytes of EF ICCID as they stand there: 98 in front
 
     # The line
     echo: bool = True

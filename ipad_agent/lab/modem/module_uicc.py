@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
-from .card_interface import Card, CardMuteError, channel_of, class_for_channel, swap_nibbles
+from .card_interface import Card, CardMuteError, channel_of, class_for_channel, iccid_nibbles, swap_nibbles
 from .modem_options import ModemOptions
 
 __all__ = ["BIG_SESSION_BASE", "Uicc", "UiccError", "command_details"]
@@ -292,8 +292,7 @@ class Uicc:
 
     def _read_iccid(self) -> str | None:
         answer = self.read_file(EF_ICCID, 0, 10)
-        digits = swap_nibbles(answer[:-2]) if answer[-2:] == b"\x90\x00" else ""
-        return digits if digits.isdecimal() and len(digits) >= 18 else None
+        return iccid_nibbles(answer[:-2]) if answer[-2:] == b"\x90\x00" else None
 
     def _read_imsi(self) -> str | None:
         """EF IMSI of the USIM, read on a channel that is closed again."""

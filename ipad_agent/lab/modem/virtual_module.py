@@ -98,7 +98,8 @@ class Module:
         if uicc.imsi is not None or uicc.iccid is None:
             return uicc.imsi
         plmn = (self.coverage.cell_for(uicc.iccid) or Cell()).plmn
-        return plmn + uicc.iccid[-(15 - len(plmn)) :]
+        digits = "".join(str(int(nibble, 16) % 10) for nibble in uicc.iccid)
+        return plmn + digits[-(15 - len(plmn)) :]
 
     # Orders from outside (a bench, a test)
 

@@ -25,6 +25,7 @@ relative to it, PEM or DER. Missing ``eid`` is read from the eUICC certificate; 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -44,6 +45,7 @@ from .credential import Credential, PkiError, PrivateKey, load_credential
 from .eid import make_eid
 
 MANIFEST = "manifest.json"
+_EID = re.compile(r"[0-9A-F]{32}")
 _ORGANIZATION = "RSP Test EUM"
 _LIFETIME = timedelta(days=365 * 30)
 _KINDS = ("expired", "not-yet-valid", "foreign", "rsa")
@@ -84,7 +86,9 @@ class Pki:
         """
         if curve not in CURVES:
             raise PkiError(f"{curve!r} is none of {', '.join(CURVES)}")
-        eid = eid or make_eid()
+        eid = (eid or make_eid()).upper()
+        if not _EID.fullmatch(eid):
+            raise PkiError(f"{eid!r} is no EID of 32 hexadecimal digits")
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         pki = cls(folder, curve, eid, eim_id, smdp_oid, smds_oid)
         hosts = tuple(eim_hosts) or (eim_id, "localhost", "127.0.0.1")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -116,7 +117,7 @@ def _check_euicc(euicc: x509.Certificate, eum: x509.Certificate, now: datetime, 
     _check_policy(euicc, _ROLE_EUICC, invalid, rules)
     _check_dates(euicc, now, rules, status_words.EUICC_EXPIRED, invalid)
     eids = [str(a.value) for a in euicc.subject.get_attributes_for_oid(NameOID.SERIAL_NUMBER)]
-    if len(eids) != 1 or len(eids[0]) != 32 or not (eids[0].isascii() and eids[0].isdecimal()):
+    if len(eids) != 1 or not re.fullmatch(r"[0-9A-F]{32}", eids[0]):
         raise RefusalError(invalid, "the eUICC certificate has no EID")
     constraints = _extension(eum, x509.NameConstraints)
     permitted = constraints.permitted_subtrees if constraints is not None else None

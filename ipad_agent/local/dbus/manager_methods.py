@@ -7,7 +7,8 @@ import re
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final, cast
 
-from ipad_agent.local.local_verbs import INVALID, Refused, Service
+from ipad_agent.local.iccid import checked
+from ipad_agent.local.local_verbs import Refused, Service
 from ipad_agent.local.status_model import Happening, Plan, to_plain
 
 from .dbus_interfaces import ERROR, MANAGER
@@ -60,9 +61,7 @@ async def _poll(service: Service, body: tuple[object, ...]) -> tuple[object, ...
 
 async def _plan(service: Service, body: tuple[object, ...]) -> tuple[object, ...]:
     (iccid,) = cast("tuple[str]", body)
-    if not re.fullmatch(r"[0-9]{18,20}[Ff]?", iccid):
-        raise Refused(INVALID, "An ICCID has 18 to 20 digits.", parameter="iccid")
-    return _plan_out(await service.plan(iccid))
+    return _plan_out(await service.plan(checked(iccid)))
 
 
 def _plan_out(plan: Plan) -> tuple[object, ...]:

@@ -13,6 +13,7 @@ from typing import Final, NoReturn, Protocol, cast
 
 from ipad_agent import events as catalogue
 from ipad_agent.local import local_verbs
+from ipad_agent.local.iccid import checked
 from ipad_agent.local.local_verbs import Refused, Service
 from ipad_agent.local.status_model import DoctorItem, Happening, to_plain
 from ipad_agent.printable import is_printable
@@ -179,9 +180,7 @@ class Methods:
         return {"owed": to_plain(await self._service.owed())}
 
     async def _plan(self, parameters: Parameters) -> Answer:
-        iccid = cast(str, parameters["iccid"])
-        if not (iccid.isascii() and iccid.isdigit() and 18 <= len(iccid) <= 20):
-            raise Refused(local_verbs.INVALID, "An ICCID has 18 to 20 digits.", parameter="iccid")
+        iccid = checked(cast(str, parameters["iccid"]))
         return {"plan": to_plain(await self._service.plan(iccid))}
 
     async def _metrics(self, _: Parameters) -> Answer:

@@ -11,12 +11,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from ipad_agent.codec.identifiers import Iccid
 from ipad_agent.modem.errors import LineDamaged
 
 from .at_parser import Expectation, Result, ResultKind
 
 _HEX_BARE: Final = re.compile(r'("?)[0-9A-Fa-f]{1,20}\1')
 _DIGITS_BARE: Final = re.compile(r'("?)[0-9]{14,22}[Ff]{0,2}\1')
+_ICCID_BARE: Final = re.compile(r'("?)[0-9][0-9A-Fa-f]{13,21}\1')
+_ICCID: Final = re.compile(r"(?<![0-9A-Za-z])([0-9A-F]{18,20})F{0,2}(?![0-9A-Za-z])", re.IGNORECASE)
+_NIBBLES: Final = 20
 _TEXT_BARE: Final = re.compile(r"[A-Za-z0-9][^:]{0,127}|[A-Za-z0-9 ]+: ?[^:]{1,120}")
 _APDU: Final = r'\s*(?:\d+\s*,\s*)?(\d+)\s*,\s*"?([0-9A-Fa-f]*)"?\s*'
 
@@ -159,27 +163,33 @@ def iccid(text: str, *, deadline_s: float) -> Command:
         text.rstrip("?"),
         deadline_s,
         re.compile(r"[+^#%!$]?[A-Z]*(?:CCID|SCID|ICCID)\s*:", re.IGNORECASE),
-        _DIGITS_BARE,
+        _ICCID_BARE,
     )
 
 
-def read_iccid(lines: Sequence[str]) -> str | None:
-    """18 to 20 digits, padding removed, or None."""
-    return read_digits(lines, 18, 20)
+def read_iccid(lines: Sequence[str]) -> Iccid | None:
+    """The one ICCID in the answer: 18 to 20 digits or letters, with or without padding, as they are printed; or
+    None."""
+    found = {text.upper() for line in lines for text in _ICCID.findall(line)}
+    printed = _of_nibbles(found.pop().ljust(_NIBBLES, "F")) if len(found) == 1 else None
+    return None if printed is None else printed.turned
+
+
+def _of_nibbles(text: str) -> Iccid | None:
+    """Twenty nibbles; None when nothing was ever written there."""
+    return None if text.upper() == "F" * _NIBBLES else Iccid.from_tbcd(bytes.fromhex(text))
 
 
 READ_EF_ICCID: Final = Command("AT+CRSM=176,12258,0,0,10", "AT+CRSM", 8.0, re.compile(r"\+CRSM\s*:", re.IGNORECASE))
 _CRSM: Final = re.compile(r'\+CRSM\s*:\s*(\d{1,3})\s*,\s*(\d{1,3})\s*(?:,\s*"?([0-9A-Fa-f]*)"?)?\s*', re.IGNORECASE)
 
 
-def read_ef_iccid(lines: Sequence[str]) -> str | None:
-    """The ICCID from EF_ICCID's ten bytes (nibbles swapped, F padded), or None."""
+def read_ef_iccid(lines: Sequence[str]) -> Iccid | None:
+    """The ICCID of EF_ICCID, whatever its ten bytes are; None without them, or when nothing was ever written there."""
     match = _CRSM.fullmatch(lines[0].strip()) if len(lines) == 1 else None
-    if match is None or int(match[1]) not in (0x90, 0x91, 0x9F) or not match[3] or len(match[3]) != 20:
+    if match is None or int(match[1]) not in (0x90, 0x91, 0x9F) or not match[3] or len(match[3]) != _NIBBLES:
         return None
-    text = match[3].upper()
-    digits = "".join(text[i + 1] + text[i] for i in range(0, 20, 2)).rstrip("F")
-    return digits if digits.isdecimal() and 18 <= len(digits) <= 20 else None
+    return _of_nibbles(match[3])
 
 
 # -- state -----------------------------------------------------------------------------------------------------------

@@ -1,4 +1,5 @@
-"""What the modem side remembers over a restart of the agent: the one logical channel it may have left open."""
+"""What the modem side remembers over a restart of the agent: the one logical channel it may have left open, and which
+modules print an ICCID in the order of the card's file."""
 
 from __future__ import annotations
 
@@ -28,6 +29,29 @@ class ChannelMemory(Protocol):
 
     def clear(self) -> None:
         """Forget it."""
+
+
+class PrintingMemory(Protocol):
+    """Which module answers which command with the ICCID as it stands in EF.ICCID, that is with exchanged nibbles."""
+
+    def as_in_file(self, key: str) -> bool:
+        """Whether that was ever seen; ``key`` names module, firmware and command."""
+
+    def save(self, key: str) -> None:
+        """It was seen. Never raises: it can be seen again."""
+
+
+class VolatilePrintingMemory:
+    """A memory that lasts as long as the process."""
+
+    def __init__(self) -> None:
+        self._keys: set[str] = set()
+
+    def as_in_file(self, key: str) -> bool:
+        return key in self._keys
+
+    def save(self, key: str) -> None:
+        self._keys.add(key)
 
 
 class VolatileChannelMemory:

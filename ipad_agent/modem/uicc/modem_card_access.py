@@ -15,6 +15,7 @@ from ipad_agent.card.apdu_channel import (
     ModemIdentity,
     RecoveryPlan,
 )
+from ipad_agent.codec.identifiers import Iccid
 from ipad_agent.errors import CardError, ModemError
 from ipad_agent.modem import events
 from ipad_agent.modem.at import at_commands
@@ -30,7 +31,13 @@ from ipad_agent.modem.port.byte_stream import PortOpener
 
 from . import csim_channel
 from .cgla_channel import CglaChannel, close_session, open_cgla
-from .channel_record import ChannelMemory, ChannelRecord, VolatileChannelMemory
+from .channel_record import (
+    ChannelMemory,
+    ChannelRecord,
+    PrintingMemory,
+    VolatileChannelMemory,
+    VolatilePrintingMemory,
+)
 from .csim_channel import CsimChannel, open_csim
 from .logical_channel import NoFreeChannel
 from .reset_ladder import ResetLadder
@@ -60,7 +67,10 @@ class ModemCardAccess:
         forced_way: str | None = None,
         restore_function: bool = True,
         timing: LinkTiming | None = None,
+        printing: PrintingMemory | None = None,
     ) -> None:
+        self._printing = printing if printing is not None else VolatilePrintingMemory()
+        self._in_order_by_file: set[tuple[str, Iccid]] = set()
         self._link = ModemLink(
             opener, profiles, forced_profile=forced_profile, restore_function=restore_function, timing=timing
         )
@@ -105,11 +115,37 @@ class ModemCardAccess:
                 continue
             if iccid is not None:
                 self._iccid_query = text
-                return iccid
+                return str(await self._in_order(text, iccid))
+        iccid = await self._iccid_file()
+        return None if iccid is None else str(iccid.in_order)
+
+    async def _iccid_file(self) -> Iccid | None:
         try:
             return at_commands.read_ef_iccid(await self._link.run(at_commands.READ_EF_ICCID))
         except (CommandRefused, CommandTimeout, LineDamaged):
             return None
+
+    async def _in_order(self, query: str, printed: Iccid) -> Iccid:
+        """The ICCID that was printed as answer to ``query``. Some modules print the file as it is. What begins with 89
+        is in order and what begins with 98 is not; of anything else only the file can tell, and what was seen before.
+        """
+        if str(printed).startswith("89"):
+            return printed
+        key = f"{(await self._link.identity()).key} {query}"
+        if self._printing.as_in_file(key):
+            return printed.turned
+        if printed.in_order == printed:
+            if (key, printed) in self._in_order_by_file:
+                return printed
+            in_file = await self._iccid_file()
+            if in_file is None:
+                return printed
+            if in_file != printed.turned or in_file == printed:
+                self._in_order_by_file.add((key, printed))
+                return printed
+        self._printing.save(key)
+        events.ICCID_AS_IN_FILE.emit(query=query)
+        return printed.turned
 
     async def registration(self) -> Registration | None:
         """Where the modem is registered; None when it does not tell. Raises errors of the modem side."""

@@ -81,7 +81,8 @@ TABLE: Final[Mapping[tuple[Phase, Happening], Row]] = MappingProxyType(
         (_P.PROVING, _H.PROVED): Row(
             None,
             "runs the hook `committed`",
-            "§3.3.1: the acknowledged result ends the grant; or the application probe where that is configured",
+            "§3.3.1: the acknowledged result ends the grant; or the application probe where that is configured; or, "
+            "where no eIM is on the card, the registration",
         ),
         (_P.PROVING, _H.CONFIRMED): Row(
             None, "runs the hook `committed`, goes on delivering", "a person on site knows better than any probe"
@@ -119,7 +120,11 @@ TABLE: Final[Mapping[tuple[Phase, Happening], Row]] = MappingProxyType(
             "the previous profile worked before; the result stays in the journal until it is taken",
         ),
         (_P.BACK, _H.REPLACED): Row(None, "nothing", "a later switch"),
-        (_P.UNPROVED, _H.PROVED): Row(None, "runs the hook `committed`", "late, but it works"),
+        (_P.UNPROVED, _H.PROVED): Row(
+            None,
+            "runs the hook `committed`",
+            "late, but it works: the modem is registered, and the eIM has the result or at least answered it",
+        ),
         (_P.UNPROVED, _H.CONFIRMED): Row(None, "runs the hook `committed`", "a person on site knows better"),
         (_P.UNPROVED, _H.REPLACED): Row(
             None, "nothing", "the fallback mechanism or another order took over; the result stays owed"

@@ -16,8 +16,8 @@ from ipad_agent.procedures.records.switch_record import IMMEDIATE
 from ipad_agent.procedures.switching import switch_transaction
 
 
-async def try_enable(context: Context, eim: Association, work: Work, installed: str | None) -> bool:
-    """Whether the card enabled the profile with this ICCID (digits); it is back then. What fails here leaves the
+async def try_enable(context: Context, eim: Association, work: Work, installed: str) -> bool:
+    """Whether the card enabled this profile (by its ICCID, or ``UNKNOWN``); it is back then. What fails here leaves the
     profile installed.
 
     When the answer is lost nobody knows: the card is brought back and its profiles tell.

@@ -24,6 +24,7 @@ from ipad_agent.procedures.context import Association, Context
 from ipad_agent.procedures.delivery import notification_delivery
 from ipad_agent.procedures.records.owed_work import MAX_LOADS, Stage, Work
 from ipad_agent.procedures.records.state_changes import snapshot
+from ipad_agent.procedures.records.switch_record import UNKNOWN
 from ipad_agent.procedures.rsp.download_stop import DownloadStop
 from ipad_agent.procedures.rsp.download_way import Goal, NoData, Way, choose_way, goal_of
 from ipad_agent.procedures.rsp.rsp_servers import Direct, RspServer, ThroughEim
@@ -248,13 +249,13 @@ def _announce(result: bytes) -> tuple[int | None, str | None]:
     return notification.seq_number, notification.address
 
 
-def _iccid(result: bytes) -> str | None:
-    """The installed profile's digits."""
+def _iccid(result: bytes) -> str:
+    """The installed profile; ``UNKNOWN`` where the result does not tell which it is."""
     try:
         iccid = PendingNotification.parse(result).iccid
     except CodecError:
-        return None
-    return None if iccid is None else str(iccid)
+        return UNKNOWN
+    return UNKNOWN if iccid is None else str(iccid)
 
 
 def _success(result: bytes) -> bool:

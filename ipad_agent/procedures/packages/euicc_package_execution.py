@@ -10,6 +10,7 @@ from ipad_agent.codec.ber import tlv
 from ipad_agent.codec.es10.euicc_package import EuiccPackageResult
 from ipad_agent.codec.esipa import eim_package
 from ipad_agent.codec.esipa.eim_package import ResultErrorCode, StateChangeCause
+from ipad_agent.codec.identifiers import short_iccid
 from ipad_agent.errors import CardError, CodecError, ModemError, Remedy
 from ipad_agent.policy.switching.switch_table import Phase
 from ipad_agent.procedures import events, package_sentences
@@ -19,6 +20,7 @@ from ipad_agent.procedures.delivery.stored_result import stored_result_of
 from ipad_agent.procedures.records.owed_work import MAX_LOADS, Work
 from ipad_agent.procedures.records.state_changes import snapshot
 from ipad_agent.procedures.switching import switch_transaction
+from ipad_agent.procedures.switching.local_switch import enabled_iccid
 
 
 async def execute(context: Context, eim: Association, work: Work) -> Work:
@@ -120,9 +122,8 @@ async def _note_change(context: Context, eim: Association, *, switched: bool) ->
     context.changes.note(eim.others, StateChangeCause.OTHER_EIM)
     context.changes.learn(str(context.eid), snapshot(profiles))
     if switched:
-        enabled = next((p for p in profiles if p.enabled), None)
-        iccid = enabled.iccid if enabled is not None else None
-        events.CARD_BACK.emit(iccid=iccid.short if iccid is not None else "none")
+        enabled = enabled_iccid(profiles)
+        events.CARD_BACK.emit(iccid="none" if enabled is None else short_iccid(enabled))
 
 
 async def _could_not(context: Context, work: Work, failure: CardError | ModemError) -> Work:

@@ -17,12 +17,8 @@ DOCUMENT = "profiles"
 
 
 def snapshot(profiles: Iterable[ProfileInfo]) -> dict[str, str]:
-    """ICCID -> state of all profiles: what two looks at a card are compared by."""
-    return {
-        str(profile.iccid): "enabled" if profile.enabled else "disabled"
-        for profile in profiles
-        if profile.iccid is not None
-    }
+    """Identity (ICCID) -> state of all profiles: what two looks at a card are compared by."""
+    return {profile.identity: "enabled" if profile.enabled else "disabled" for profile in profiles}
 
 
 class StateChanges:

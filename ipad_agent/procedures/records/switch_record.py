@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import cast
+from typing import Final, cast
 
 from ipad_agent.clock import Clock
 from ipad_agent.policy.instant import Instant, elapsed_s, remaining_s, same_boot
@@ -22,11 +22,15 @@ BY_EIM = "the eIM's order"
 IMMEDIATE = "the eIM's standing order to enable new profiles at once"
 RETURN = "the return from the fallback profile"
 
+UNKNOWN: Final = "unknown"
+"""The target of a switch to a profile that only the card knows yet."""
+
 
 @dataclass(frozen=True, slots=True)
 class Switch:
-    """``previous`` and ``target`` are ICCIDs as digits, None for "no profile". ``work`` is the journal entry of the
-    order, None without one. ``reset_owed``: the UICC was not yet seen with the profile it should have.
+    """``previous`` and ``target`` are profiles by ``ProfileInfo.identity``, the text of their ICCID, ``target`` also
+    ``UNKNOWN``; None stands for "no profile" only. ``work`` is the journal entry of the order, None without one.
+    ``reset_owed``: the UICC was not yet seen with the profile it should have.
     """
 
     id: int

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, assert_never
@@ -20,7 +21,7 @@ from ipad_agent.codec.esipa.eim_package import (
     UnknownPackage,
 )
 from ipad_agent.codec.identifiers import Plmn, short_iccid
-from ipad_agent.errors import CodecError, ModemError, StoreError
+from ipad_agent.errors import CodecError, EimError, ModemError, NetworkError, StoreError
 from ipad_agent.policy.switching.switch_table import Happening, Phase, Way
 from ipad_agent.procedures import events, package_sentences
 from ipad_agent.procedures.context import Association, Context
@@ -73,6 +74,7 @@ async def poll(context: Context, eim: Association, *, fetch: bool = True) -> Pol
     await _resume_switch(context, eim)
     await _resume_unfinished(context, eim, ended)
     accepted = await result_delivery.deliver_owed(context, eim)
+    await _look_again(context, eim, accepted=accepted)
     packages, eims_changed = 0, False
     told: set[bytes | None] = set()
     while True:
@@ -149,6 +151,44 @@ async def _resume_switch(context: Context, eim: Association) -> None:
         await profile_proof.see_through(context, eim)
     else:
         await profile_proof.look_again(context)
+
+
+async def _look_again(context: Context, eim: Association, *, accepted: bool) -> None:
+    """An open switch that nobody waits for, now that its eIM got what it is owed. An eIM that refused the result has
+    answered all the same, and that is all a profile can be asked for; for a return the eIM only has to be there."""
+    current = context.switches.open()
+    if current is None or needs_this_poll(context, current):
+        return
+    answered = not accepted and current.eim_id == eim.eim_id
+    if current.cause == RETURN:
+        try:
+            await eim.link.reach()
+            answered = True
+        except (NetworkError, EimError):
+            return
+    await profile_proof.look_again(context, proof="the eIM answered" if answered else None)
+
+
+async def resume_without_eim(context: Context) -> None:
+    """The open switch of a card that no eIM manages, if there is one: its time runs all the same. Nobody is owed
+    anything, so it is proved when the modem is registered with the profile.
+
+    Raises ``CardError``, ``ModemError`` or ``StoreError``; it goes on at the next call.
+    """
+    open_switch = context.switches.open()
+    if open_switch is None:
+        return
+    if open_switch.phase is Phase.ARMED:
+        if open_switch.cause != RETURN and all(work.id != open_switch.work for work in context.work.open()):
+            switch_transaction.end(context, open_switch, Happening.NOT_SWITCHED)
+        else:
+            await switch_transaction.settle(context, open_switch)
+    current = context.switches.open()
+    if current is not None and needs_this_poll(context, current):
+        with contextlib.suppress(NetworkError, EimError):  # there is nobody to be told
+            await profile_proof.see_through(context, None)
+    else:
+        await profile_proof.look_again(context, proof="the modem is registered, and no eIM is there to be asked")
 
 
 async def _resume_armed(context: Context, eim: Association, armed: Switch) -> None:

@@ -74,9 +74,9 @@ def note_networks(facts: CardFacts, memory: Memory) -> None:
     """Remember whose profiles these are, for the site's table of APNs. Raises ``StoreError``."""
     networks = {}
     for profile in facts.profiles:
-        if profile.iccid is not None and profile.owner is not None:
+        if profile.owner is not None:
             with contextlib.suppress(CodecError):
-                networks[str(profile.iccid)] = str(Plmn.from_bytes(profile.owner.mcc_mnc))
+                networks[profile.identity] = str(Plmn.from_bytes(profile.owner.mcc_mnc))
     if memory.load(NETWORKS) != networks:
         memory.save(NETWORKS, networks)
 

@@ -17,8 +17,8 @@ from typing import Final
 from ipad_agent.codec.ber.tlv_fields import ResultCode
 from ipad_agent.codec.es10.profile_info import ProfileInfo
 from ipad_agent.codec.esipa.eim_package import StateChangeCause
-from ipad_agent.codec.identifiers import short_iccid
-from ipad_agent.errors import CardError, ModemError, Remedy
+from ipad_agent.codec.identifiers import ICCID_BYTES, Iccid, short_iccid
+from ipad_agent.errors import CardError, CodecError, ModemError, Remedy
 from ipad_agent.procedures.cat_busy import unless_busy
 from ipad_agent.procedures.context import Context
 from ipad_agent.procedures.ports import Card
@@ -42,7 +42,7 @@ class End(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class LocalSwitch:
-    """``previous`` and ``enabled``: the enabled profile before and after (digits of the ICCID), None for none.
+    """``previous`` and ``enabled``: the enabled profile before and after (``ProfileInfo.identity``), None for none.
     ``code`` is the card's answer where there was one."""
 
     what: What
@@ -142,11 +142,17 @@ async def settle(context: Context, local_switch_record: LocalSwitchRecord, eims:
 
 
 def enabled_iccid(profiles: Iterable[ProfileInfo]) -> str | None:
-    """The digits of the enabled profile's ICCID (its bytes in hex if they hold none); None when none is enabled."""
-    for profile in profiles:
-        if profile.enabled:
-            return str(profile.iccid) if profile.iccid is not None else (profile.iccid_raw or b"").hex()
-    return None
+    """The enabled profile by ``ProfileInfo.identity``; None when none is enabled."""
+    return next((profile.identity for profile in profiles if profile.enabled), None)
+
+
+def seen_by_modem(profile: str | None) -> str | None:
+    """The ICCID that the modem must read when this profile is enabled; None where there is none, or none is known:
+    then whatever the card has enabled."""
+    try:
+        return profile if profile is not None and len(Iccid.parse(profile).tbcd) == ICCID_BYTES else None
+    except CodecError:
+        return None
 
 
 def emergency_active(profiles: Iterable[ProfileInfo]) -> bool:
@@ -158,8 +164,8 @@ def _target(what: What, profiles: Iterable[ProfileInfo]) -> str | None:
     """The profile that the card will have enabled, where it told so before."""
     for profile in profiles:
         chosen = profile.fallback_attribute if what is What.FALLBACK else profile.ecall_indication
-        if what in (What.FALLBACK, What.EMERGENCY_ON) and chosen and profile.iccid is not None:
-            return str(profile.iccid)
+        if what in (What.FALLBACK, What.EMERGENCY_ON) and chosen:
+            return seen_by_modem(profile.identity)
     return None
 
 

@@ -24,7 +24,7 @@ from ipad_agent.procedures.records.state_changes import snapshot
 from ipad_agent.procedures.records.switch_record import RETURN, Switch
 
 from . import events, fallback_mechanism, switch_transaction
-from .local_switch import End
+from .local_switch import End, seen_by_modem
 
 CAT_BUSY: Final = 5
 BUSY_TRIES: Final = 3
@@ -33,9 +33,9 @@ ROLLBACK_TRIES: Final = 2
 """The card grants one rollback only: an order whose answer was lost may be given again."""
 
 
-async def see_through(context: Context, eim: Association) -> bool | None:
+async def see_through(context: Context, eim: Association | None) -> bool | None:
     """Prove the open switch, or go back; returns when it is decided. Whether the eIM accepted the result; None when it
-    was not brought yet.
+    was not brought yet. ``eim`` None: there is none on the card, and the network alone proves the profile.
 
     Raises ``NetworkError`` or ``EimError`` when it is decided and the eIM does not have the result yet, ``CardError``
     or ``ModemError`` when the card is gone: then the switch is still open and goes on after the next start.
@@ -43,18 +43,33 @@ async def see_through(context: Context, eim: Association) -> bool | None:
     return await _Window(context, eim).run()
 
 
-async def look_again(context: Context) -> None:
-    """One look at a switch that nothing waits for: it is proved, or its time is over."""
+async def look_again(context: Context, *, proof: str | None = None) -> None:
+    """One look at a switch that nothing waits for: it is proved, or its time is over.
+
+    ``proof`` says what else than a result that was taken speaks for the profile now: an eIM that answered, or that
+    there is none to be asked. Being registered is not enough as long as the result is owed.
+    """
     open_switch = context.switches.open()
     if open_switch is None or open_switch.target is None:
         return
     if open_switch.phase not in (Phase.PROVING, Phase.UNPROVED):
         return
     findings = await _look(context, open_switch, None)
-    if all(finding.ok is not False for finding in findings):
-        await _committed(context, open_switch, Happening.PROVED, "the result was taken and the modem is registered")
+    proof = _proof(context, open_switch, findings) or proof
+    if proof is not None and all(finding.ok is not False for finding in findings):
+        await _committed(context, open_switch, Happening.PROVED, proof)
     elif open_switch.phase is Phase.PROVING and open_switch.left_s(context.clock) <= 0:
         _unproved(context, open_switch, findings)
+
+
+def _proof(context: Context, current: Switch, findings: list[Finding]) -> str | None:
+    """What proves this switch although nobody waits for it; None: nothing yet."""
+    if findings[-1].stage is Stage.APPLICATION and findings[-1].ok:
+        return "the site's application gets through"
+    # Nobody signs for a return: only an eIM that answers says that it works.
+    if current.cause == RETURN or any(work.id == current.work for work in context.work.open()):
+        return None
+    return "the result was taken and the modem is registered"
 
 
 async def accept(context: Context, happening: Happening) -> None:
@@ -67,7 +82,7 @@ async def accept(context: Context, happening: Happening) -> None:
 class _Window:
     """The open switch of the journal, under way."""
 
-    def __init__(self, context: Context, eim: Association) -> None:
+    def __init__(self, context: Context, eim: Association | None) -> None:
         self._context = context
         self._eim = eim
         self._trouble: NetworkError | EimError | None = None
@@ -107,13 +122,13 @@ class _Window:
         while True:
             looks += 1
             current = await switch_transaction.complete_reset(context, current)
-            findings = await _look(context, current, self._eim.link.host)
+            findings = await _look(context, current, None if self._eim is None else self._eim.link.host)
             failing = findings[-1]
             if failing.ok is False:
                 self._failing.note(failing, current)
                 if failing.stage is Stage.CARD:
                     events.NOT_AGREED.emit(detail=failing.detail)
-                    await context.card.verify_switched(current.target)
+                    await context.card.verify_switched(seen_by_modem(current.target))
             decided = await self._decide(current, findings)
             if decided:
                 return True
@@ -159,13 +174,13 @@ class _Window:
 
     async def _deliver(self, current: Switch, *, committing: bool) -> bool:
         """Bring the result; the commit is on the disk as soon as the eIM took it, before the card is touched again."""
-        context, work = self._context, self._work
+        context, work, eim = self._context, self._work, self._eim
         if work is None or work.result is None:
-            if current.cause == RETURN:
+            if current.cause == RETURN and eim is not None:
                 with contextlib.suppress(NetworkError, EimError):
-                    await self._eim.link.close()
+                    await eim.link.close()
                 try:
-                    await self._eim.link.reach()
+                    await eim.link.reach()
                 except (NetworkError, EimError) as trouble:
                     self._trouble = trouble
                     raise
@@ -173,6 +188,10 @@ class _Window:
             if committing:
                 context.switches.move(current, Happening.PROVED)
             return True
+
+        if eim is None:
+            self._trouble = NetworkError("no eIM is on the card that could take the result")
+            raise self._trouble
 
         def taken() -> None:
             self._accepted = True
@@ -182,9 +201,9 @@ class _Window:
         limit_s = max(current.left_s(context.clock), context.switching.eim_s)
         try:
             with contextlib.suppress(NetworkError, EimError):
-                await self._eim.link.close()  # it leads over an address that is gone
+                await eim.link.close()  # it leads over an address that is gone
             async with asyncio.timeout(limit_s):
-                answer = await result_delivery.deliver_work(context, self._eim, work, taken=taken)
+                answer = await result_delivery.deliver_work(context, eim, work, taken=taken)
         except TimeoutError:
             self._trouble = NetworkError(f"the eIM did not take the result within {limit_s:.0f} s")
             raise self._trouble from None
@@ -259,7 +278,8 @@ class _Window:
         await switch_transaction.use_apn(context, current.previous)
         moved = await switch_transaction.complete_reset(context, moved)
         profiles = await context.card.get_profiles()
-        context.changes.note(self._eim.others, StateChangeCause.OTHER_EIM)
+        if self._eim is not None:
+            context.changes.note(self._eim.others, StateChangeCause.OTHER_EIM)
         context.changes.learn(str(context.eid), snapshot(profiles))
         if work is not None and result is not None:
             combined = await result_delivery.with_notifications(context.card, result)
@@ -269,9 +289,9 @@ class _Window:
 
     async def _fall_back(self) -> str | None:
         """Why the fallback profile was not enabled again; None when it was."""
-        context = self._context
+        context, eim = self._context, self._eim
         done = await fallback_mechanism.execute(
-            context, context.local_switch_record, (self._eim.eim_id, *self._eim.others)
+            context, context.local_switch_record, () if eim is None else (eim.eim_id, *eim.others)
         )
         return None if done.end in (End.DONE, End.ALREADY) else done.end.value
 
@@ -308,12 +328,12 @@ async def _look(context: Context, current: Switch, host: str | None) -> list[Fin
     """One stage after the other, up to the first that is not reached."""
     network = context.network
     looks: list[Callable[[], Awaitable[Finding]]] = []
-    if current.target is not None:
-        looks.append(partial(network.card, current.target))
+    if (seen := seen_by_modem(current.target)) is not None:
+        looks.append(partial(network.card, seen))
     looks += [network.registration, partial(network.ip, host)]
     if host is not None:
         looks.append(partial(network.dns, host))
-    if context.switching.success == "application-probe" and current.phase is Phase.PROVING:
+    if context.switching.success == "application-probe" and current.phase in (Phase.PROVING, Phase.UNPROVED):
         looks.append(network.application)
     findings: list[Finding] = []
     for look in looks:

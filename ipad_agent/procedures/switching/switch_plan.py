@@ -49,7 +49,7 @@ async def plan(context: Context, iccid: str) -> SwitchPlan:
 
 
 def _named(profiles: Iterable[ProfileInfo], iccid: str) -> ProfileInfo | None:
-    return next((profile for profile in profiles if str(profile.iccid) == iccid), None)
+    return next((profile for profile in profiles if profile.identity == iccid), None)
 
 
 def _target(target: ProfileInfo | None, iccid: str) -> Point:
@@ -127,4 +127,4 @@ def _steps(context: Context, iccid: str, enabled: ProfileInfo | None) -> tuple[s
 
 
 def _short(profile: ProfileInfo) -> str:
-    return short_iccid(None if profile.iccid is None else str(profile.iccid))
+    return short_iccid(profile.identity)

@@ -8,15 +8,16 @@ profile or takes the way back. What may follow what is the table in ``policy.swi
 from __future__ import annotations
 
 from ipad_agent.codec.es10.connectivity_parameters import apn_of
-from ipad_agent.codec.es10.euicc_package import EuiccPackageRequest, EuiccPackageResult
+from ipad_agent.codec.es10.euicc_package import EuiccPackageRequest, EuiccPackageResult, Operation
 from ipad_agent.codec.identifiers import short_iccid
 from ipad_agent.errors import CardError, CodecError, Remedy
 from ipad_agent.policy.switching.switch_table import Happening, Phase, Way
 from ipad_agent.procedures.context import Association, Context
 from ipad_agent.procedures.records.owed_work import Work
-from ipad_agent.procedures.records.switch_record import BY_EIM, Switch
+from ipad_agent.procedures.records.switch_record import BY_EIM, UNKNOWN, Switch
 
-from . import events
+from . import events, local_switch
+from .local_switch import seen_by_modem
 
 
 async def arm(context: Context, eim: Association, work: Work) -> None:
@@ -32,7 +33,7 @@ async def arm(context: Context, eim: Association, work: Work) -> None:
     if not enables and all(operation.name != "disable" for operation in request.operations):
         return
     previous = await enabled_iccid(context)
-    target = None if not enables or enables[-1].iccid is None else str(enables[-1].iccid)
+    target = _named(enables[-1]) if enables else None
     if not enables:
         events.LAST_ONE.emit()
     switch = context.switches.arm(
@@ -83,8 +84,13 @@ def _achieved(work: Work, result: EuiccPackageResult, switch: Switch) -> str | N
     except CodecError:
         return switch.target
     done = [one for one, outcome in zip(request.operations, result.results, strict=False) if outcome.ok]
-    enabled = [str(one.iccid) for one in done if one.name == "enable" and one.iccid is not None]
+    enabled = [_named(one) for one in done if one.name == "enable"]
     return enabled[-1] if enabled else None
+
+
+def _named(enable: Operation) -> str:
+    """Which profile an operation enables. That it cannot be read here does not make it none."""
+    return UNKNOWN if enable.iccid is None else str(enable.iccid)
 
 
 async def settle(context: Context, switch: Switch) -> None:
@@ -112,8 +118,11 @@ async def conclude(context: Context, switch: Switch, *, switched: bool) -> None:
     events.SWITCHED.emit(target=short_iccid(switch.target), left_s=moved.left_s(context.clock))
     context.on_switch(moved, ())
     await use_apn(context, moved.target)
-    await context.card.recover(expected=moved.target)
-    context.switches.was_reset(moved)
+    await context.card.recover(expected=seen_by_modem(moved.target))
+    if moved.target == UNKNOWN:  # now the card tells
+        moved = context.switches.aim(moved, await enabled_iccid(context) or UNKNOWN)
+        context.on_switch(moved, ())
+    moved = context.switches.was_reset(moved)
     await _post_switch(context, moved)
 
 
@@ -147,7 +156,7 @@ async def _post_switch(context: Context, moved: Switch) -> None:
 
 async def use_apn(context: Context, iccid: str | None) -> None:
     """Before the reset: the first attach of this profile is to be made with the APN that the site has for it."""
-    apn = None if iccid is None else context.site.apn(iccid)
+    apn = None if iccid is None or iccid == UNKNOWN else context.site.apn(iccid)
     if apn is not None:
         await context.network.use(apn)
 
@@ -157,8 +166,11 @@ async def complete_reset(context: Context, switch: Switch) -> Switch:
     expected = switch.previous if switch.phase is Phase.BACK else switch.target
     if not switch.reset_owed:
         return switch
-    if expected is None or (await context.network.card(expected)).ok is not True:
-        await context.card.verify_switched(expected)
+    seen = seen_by_modem(expected)
+    if seen is None or (await context.network.card(seen)).ok is not True:
+        await context.card.verify_switched(seen)
+    if switch.target == UNKNOWN and switch.phase is not Phase.BACK:
+        switch = context.switches.aim(switch, await enabled_iccid(context) or UNKNOWN)
     return context.switches.was_reset(switch)
 
 
@@ -176,11 +188,9 @@ async def replaced(context: Context, happening: Happening = Happening.REPLACED) 
 
 
 async def enabled_iccid(context: Context) -> str | None:
-    """The digits of the profile that is enabled on the card."""
-    for profile in await context.card.get_profiles():
-        if profile.enabled and profile.iccid is not None:
-            return str(profile.iccid)
-    return None
+    """The profile that is enabled on the card (``ProfileInfo.identity``), whether or not it can be read; None when none
+    is."""
+    return local_switch.enabled_iccid(await context.card.get_profiles())
 
 
 def hook_facts(context: Context, switch: Switch) -> dict[str, str]:
@@ -189,6 +199,7 @@ def hook_facts(context: Context, switch: Switch) -> dict[str, str]:
     now, before = switch.target, switch.previous
     if switch.phase is Phase.BACK:
         now, before = before, now
+    now, before = (None if name == UNKNOWN else name for name in (now, before))
     apn = None if now is None else context.site.apn(now)
     facts = {
         "ICCID": now,

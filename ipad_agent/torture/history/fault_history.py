@@ -6,13 +6,15 @@ import random
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from ipad_agent.lab.euicc.state.profile_list import BOOTSTRAP, OPERATOR_A, OPERATOR_B
+from ipad_agent.lab.euicc.state.profile_list import BOOTSTRAP, OPERATOR_A
 
 EIM_IDS: Final = ("eim.lab.example", "second.lab.example", "third.lab.example")
 DOWNLOADED: Final = "89490200009000000011"
 MATCHING_ID: Final = "TORTURE-1"
 CODE: Final = f"LPA:1$smdp.lab.example${MATCHING_ID}"
-PROFILES: Final = (BOOTSTRAP, OPERATOR_A, OPERATOR_B)
+LETTERS: Final = "898602B012345678927"
+"""The second operator numbers its profiles as some do in China."""
+PROFILES: Final = (BOOTSTRAP, OPERATOR_A, LETTERS)
 AT, READER = "at", "reader"
 COAP, STRAIGHT = "coap", "straight"
 
@@ -105,7 +107,7 @@ def _setting(dice: random.Random, *, coverage: bool) -> Setting:
     carrier = dice.choice((COAP, STRAIGHT))
     uncovered: set[str] = set()
     if dice.random() < 0.5:
-        uncovered = set(dice.sample((OPERATOR_A, OPERATOR_B, DOWNLOADED), dice.choice((1, 1, 2))))
+        uncovered = set(dice.sample((OPERATOR_A, LETTERS, DOWNLOADED), dice.choice((1, 1, 2))))
     quirk = dice.choice(("", "", "refuse-until-reset", "inline", "few-channels", "old-state"))
     modem = dice.choice(
         ("generic", "generic", "eg25", "eg916q", "sim7600", "sara-r5", "late-refresh", "capped", "deaf")

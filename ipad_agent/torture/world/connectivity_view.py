@@ -6,6 +6,7 @@ import asyncio
 from typing import Final
 
 from ipad_agent.card.apdu_channel import CardAccess
+from ipad_agent.codec.identifiers import same_iccid
 from ipad_agent.errors import CardError, ModemError
 from ipad_agent.modem.uicc.modem_card_access import ModemCardAccess
 from ipad_agent.policy.switching.proof_stage import Finding, Stage
@@ -29,7 +30,8 @@ class ConnectivityView:
                 seen = await self._access.read_iccid()
         except (CardError, ModemError, TimeoutError):
             return Finding(Stage.CARD, None, "the modem does not answer")
-        return Finding(Stage.CARD, seen == iccid, "the modem works with it" if seen == iccid else "another profile")
+        same = seen is not None and same_iccid(seen, iccid)
+        return Finding(Stage.CARD, same, "the modem works with it" if same else "another profile")
 
     async def registration(self) -> Finding:
         if not isinstance(self._access, ModemCardAccess):

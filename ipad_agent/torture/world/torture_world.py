@@ -14,13 +14,13 @@ from ipad_agent.errors import StoreError
 from ipad_agent.events import Event
 from ipad_agent.lab.bench.card_slot import CardSlot
 from ipad_agent.lab.eim import CoapsServer, EimIdentity, MemoryEs9, Relay, Servers, VirtualEim
-from ipad_agent.lab.euicc import Quirks, VirtualEuicc, default_card
+from ipad_agent.lab.euicc import OPERATOR_B, Quirks, VirtualEuicc, default_card
 from ipad_agent.lab.euicc.quirks import ResponseMode
 from ipad_agent.lab.modem import AtEngine, Coverage, ModemOptions, personality
 from ipad_agent.lab.smdp import Metadata, Order, ProfilePackage, ServerIdentity, VirtualSmdp, with_notifications
 from ipad_agent.policy import NBIOT, NORMAL, ScheduleSettings
 from ipad_agent.store.memory_filesystem import MemoryFilesystem, PowerCut
-from ipad_agent.torture.history.fault_history import AT, COAP, DOWNLOADED, EIM_IDS, MATCHING_ID, History
+from ipad_agent.torture.history.fault_history import AT, COAP, DOWNLOADED, EIM_IDS, LETTERS, MATCHING_ID, History
 from ipad_agent.torture.history.history_log import FATE, HistoryLog
 
 from .agent_incarnation import DeviceParts, Process
@@ -295,6 +295,10 @@ class World:
     def _make_card(self) -> VirtualEuicc:
         card = default_card(torture_pki(), quirks=QUIRKS[self.history.setting.quirk], associated=False)
         card.isdr.random = self.dice.randbytes
+        for profile in card.state.profiles:
+            if profile.iccid == OPERATOR_B:
+                profile.iccid = LETTERS
+        card.isdr.commit()
         return card
 
     def _make_smdp(self) -> VirtualSmdp:

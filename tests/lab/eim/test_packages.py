@@ -118,6 +118,13 @@ def test_data_request_verb_knows_names_and_hex_tags() -> None:
     assert every.encode(None) == bytes.fromhex("BF52 0F 5C0D A0 81 A2 BF20 BF22 83 84 A5 A6 A8 A9")
 
 
+def test_an_iccid_with_letters_and_one_that_nobody_can_read_may_be_ordered() -> None:
+    assert package_bytes.iccid_bytes("898600b5012345678901").hex() == "9868005b103254769810"
+    assert package_bytes.iccid_bytes("898602B012345678927").hex() == "9868200b2143658729f7"
+    assert package_bytes.iccid_text(bytes.fromhex("9868200b2143658729f7")) == "898602B012345678927"
+    assert package_bytes.iccid_bytes("8986F0B5012345678901").hex() == "98680f5b103254769810"
+
+
 @pytest.mark.parametrize("iccid", ["89494499999999900", "894944999999999003112", "8949449999999990O31", ""])
 def test_an_iccid_that_is_none_is_refused(iccid: str) -> None:
     with pytest.raises(OrderError):

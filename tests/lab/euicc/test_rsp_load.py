@@ -465,7 +465,6 @@ def test_keys_of_another_size(keys: bytes) -> None:
         metadata(t5A=None),
         metadata(t5A=b"\x5a\x09" + NEW_ICCID_BYTES[:9]),
         metadata(t5A=b"\x5a\x0a" + b"\xff" * 10),
-        metadata(t5A=b"\x5a\x0a" + b"\xaa" * 10),
         metadata(t91=None),
         metadata(t91=b"\x91\x01\xff"),
         metadata(t91=b"\x91\x21" + b"x" * 33),

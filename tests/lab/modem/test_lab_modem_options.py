@@ -52,6 +52,15 @@ def test_identity_commands_answer_without_a_prefix() -> None:
     assert ask(port, "AT+QUIMSLOT?") == ["+QUIMSLOT: 1", "OK"]
 
 
+def test_an_iccid_with_letters_is_printed_in_order_or_as_it_stands_in_the_file() -> None:
+    card = FakeCard(iccid="898602B012345678927")
+    port = port_for(card)
+    assert ask(port, "AT+CCID") == ["+CCID: 898602B012345678927", "OK"]
+    assert ask(port, "AT+CRSM=176,12258,0,0,10") == ['+CRSM: 144,0,"9868200B2143658729F7"', "OK"]
+    port = port_for(card, replace(QUIET, iccid_as_in_file=True))
+    assert ask(port, "AT+CCID") == ["+CCID: 9868200B2143658729F7", "OK"]
+
+
 @pytest.mark.parametrize("name", sorted(PERSONALITIES))
 def test_the_imei_of_every_personality_has_a_right_check_digit(name: str) -> None:
     digits = [int(digit) for digit in PERSONALITIES[name].imei]

@@ -65,6 +65,13 @@ async def test_what_is_no_iccid_never_reaches_the_agent(iccid: str) -> None:
     assert (reply.name, service.asked) == (f"{BUS_NAME}.Error.InvalidParameter", [])
 
 
+@pytest.mark.parametrize("iccid", ["898600B5012345678901", "898602b012345678901F", "0x98680F5B103254769810"])
+async def test_a_profile_with_letters_or_known_by_its_octets_can_be_named(iccid: str) -> None:
+    service = FakeService()
+    assert isinstance(await manager_methods.run(service, "PlanSwitch", (iccid,)), Answer)
+    assert service.asked == [("plan", iccid)]
+
+
 async def test_a_bundle_that_no_bus_would_carry_is_refused_with_the_way_to_get_it() -> None:
     service = FakeService()
     service.archive = bytes(manager_methods.BUNDLE_LIMIT_BYTES + 1)

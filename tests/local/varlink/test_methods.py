@@ -317,6 +317,7 @@ async def test_a_parameter_of_a_wrong_type_is_named(
     ("method", "parameters", "error"),
     [
         ("PlanSwitch", {"iccid": "8943"}, "InvalidParameter"),
+        ("PlanSwitch", {"iccid": "898600G5012345678901"}, "InvalidParameter"),
         ("PlanSwitch", {"iccid": "٣" * 19}, "InvalidParameter"),
         ("MemoryReset", {"what": []}, "InvalidParameter"),
         ("MemoryReset", {"what": ["everything"]}, "InvalidParameter"),

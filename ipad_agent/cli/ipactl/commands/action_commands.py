@@ -136,7 +136,7 @@ def reset_euicc(command: CommandContext) -> int:
     typed: str | None = command.arguments.eid_ends
     if typed is None:
         typed = _ask_for_digits(command, value, parts)
-    if typed.strip() != last:
+    if typed.strip().upper() != last:
         raise RefusedError("Those are not the last four digits of this card's EID. Nothing was changed.")
     with command.connect() as agent:
         agent.call("MemoryReset", {"what": parts}, timeout_s=CARD_TIMEOUT_S)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from typing import Final
+
 from ipad_agent.cli.ipactl.command_context import CommandContext
 from ipad_agent.cli.ipactl.errors import CommandError, RefusedError, UnavailableError, UsageError
 from ipad_agent.cli.ipactl.exit_codes import Exit
@@ -172,12 +175,18 @@ def _explained_here(wanted: str) -> dict[str, str] | None:
     return explanation(wanted)
 
 
+SHORTEST_END: Final = 4
+_ICCID_END: Final = re.compile(r"(?:0X)?[0-9A-F]{4,}")
+
+
 def find_profile(value: Status, wanted: str) -> Profile:
-    """The profile with this ICCID, or whose ICCID ends like this (four digits at least)."""
-    digits = wanted.translate(str.maketrans("", "", " -….")).rstrip("fF")
-    if len(digits) < 4 or not (digits.isascii() and digits.isdigit()):
+    """The profile with this ICCID, or whose ICCID ends like this (four digits or letters at least)."""
+    text = wanted.translate(str.maketrans("", "", " -….")).upper()
+    digits = text.rstrip("F")
+    if not _ICCID_END.fullmatch(text):
         raise UsageError(f"{clean(wanted)!r} is no ICCID.", hint="Give all of its digits, or the last four at least.")
-    found = [profile for profile in value.profiles if profile.iccid.endswith(digits)]
+    ends = [text, digits] if len(digits) >= SHORTEST_END else [text]
+    found = [profile for profile in value.profiles if any(profile.iccid.upper().endswith(end) for end in ends)]
     if len(found) == 1:
         return found[0]
     if found:

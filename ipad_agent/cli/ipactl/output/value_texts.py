@@ -105,6 +105,11 @@ def tail(iccid: str) -> str:
     return f"…{clean(iccid)[-4:]}"
 
 
+def check(number: str, ok: bool) -> str:
+    """Whether the check digits of a card or profile fit; blank where there are none, because it is no number."""
+    return tick(ok) if number.isdecimal() else ""
+
+
 def grouped(digits: str) -> str:
     """Digits in groups of four."""
     digits = clean(digits)
@@ -119,7 +124,7 @@ def title(profile: Profile) -> str:
 
 def called(profile: Profile) -> str:
     """Name, end of the ICCID, and whether its check digit fits."""
-    parts = (title(profile), tail(profile.iccid), tick(profile.iccid_check_digit_ok))
+    parts = (title(profile), tail(profile.iccid), check(profile.iccid, profile.iccid_check_digit_ok))
     return " ".join(part for part in parts if part)
 
 

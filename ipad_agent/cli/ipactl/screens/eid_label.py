@@ -8,14 +8,15 @@ from typing import Final
 
 from ipad_agent.cli.ipactl.errors import UnavailableError
 from ipad_agent.cli.ipactl.output.terminal_output import TerminalOutput, clean
-from ipad_agent.cli.ipactl.output.value_texts import grouped, tick
+from ipad_agent.cli.ipactl.output.value_texts import check, grouped
 from ipad_agent.local.status_model import Status
 
 
 def label_lines(status: Status, output: TerminalOutput) -> Iterator[str]:
     """What a technician wants to have on the box: EID, and IMEI where the modem told it."""
     if status.card is not None:
-        yield from output.row("EID", f"{grouped(status.card.eid)} {tick(status.card.eid_check_digits_ok)}")
+        eid = status.card.eid
+        yield from output.row("EID", f"{grouped(eid)} {check(eid, status.card.eid_check_digits_ok)}".rstrip())
     modem = status.modem
     if modem is not None and modem.imei is not None:
         yield from output.row("IMEI", clean(modem.imei))

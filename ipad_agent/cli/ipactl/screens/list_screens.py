@@ -9,12 +9,12 @@ from ipad_agent.cli.ipactl.output.terminal_output import GLUE, TerminalOutput, c
 from ipad_agent.cli.ipactl.output.value_texts import (
     CARRIERS,
     changed,
+    check,
     grouped,
     plural,
     sentence,
     size,
     span,
-    tick,
     title,
     until,
     when,
@@ -38,7 +38,8 @@ def profile_lines(status: Status, output: TerminalOutput) -> Iterator[str]:
             f"{head}, {changed(profile, 0.0)}",
             "good" if profile.enabled else "label",
         )
-        yield from output.row("ICCID", f"{grouped(profile.iccid)} {tick(profile.iccid_check_digit_ok)}")
+        checked = check(profile.iccid, profile.iccid_check_digit_ok)
+        yield from output.row("ICCID", f"{grouped(profile.iccid)} {checked}".rstrip())
         facts = list(_facts(profile))
         if facts:
             yield from output.row("", "; ".join(facts))

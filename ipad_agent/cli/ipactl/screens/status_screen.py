@@ -11,6 +11,7 @@ from ipad_agent.cli.ipactl.output.value_texts import (
     STAGES,
     called,
     changed,
+    check,
     grouped,
     mark,
     named,
@@ -19,7 +20,6 @@ from ipad_agent.cli.ipactl.output.value_texts import (
     size,
     span,
     tail,
-    tick,
     uncapital,
     until,
     when,
@@ -150,8 +150,11 @@ def _card(status: Status, output: TerminalOutput, later_s: float) -> Iterator[st
         return
     kind = ("as last seen: " if status.trouble else "") + clean(card.kind).removeprefix("an ").removeprefix("a ")
     yield from output.row("Card", kind + (f", {size(card.free_memory_bytes)} free" if card.free_memory_bytes else ""))
-    wrong = "" if card.eid_check_digits_ok else " (check digits wrong: a test card, or misread)"
-    yield from output.more(f"number (EID) {grouped(card.eid)} {tick(card.eid_check_digits_ok)}{wrong}")
+    wrong = "" if card.eid_check_digits_ok else "(check digits wrong: a test card, or misread)"
+    if not card.eid.isdecimal():
+        wrong = "(not digits only, so nothing in it can be checked)"
+    parts = ("number (EID)", grouped(card.eid), check(card.eid, card.eid_check_digits_ok), wrong)
+    yield from output.more(" ".join(part for part in parts if part))
 
 
 def _profiles(status: Status, output: TerminalOutput, later_s: float) -> Iterator[str]:
@@ -220,6 +223,8 @@ def _guardian(status: Status, output: TerminalOutput, later_s: float) -> Iterato
 
 
 def _modem(status: Status, output: TerminalOutput, later_s: float) -> Iterator[str]:
+    from ipad_agent.codec.identifiers import same_iccid
+
     modem = status.modem
     if modem is None:
         yield from output.row("Modem", "none")
@@ -231,7 +236,12 @@ def _modem(status: Status, output: TerminalOutput, later_s: float) -> Iterator[s
     sim = f", SIM {clean(modem.sim)}" if modem.sim else ""
     yield from output.row("Modem", f"{who}{port}{sim}")
     enabled = next((profile for profile in status.profiles if profile.enabled), None)
-    if modem.iccid is not None and enabled is not None and modem.iccid != enabled.iccid and status.switch is None:
+    if (
+        modem.iccid is not None
+        and enabled is not None
+        and not same_iccid(modem.iccid, enabled.iccid)
+        and status.switch is None
+    ):
         yield from output.more(f"✗ it still shows profile {tail(modem.iccid)}, not the enabled one")
 
 

@@ -5,6 +5,7 @@ Operations are finished TLVs; a package wraps a list of PSMOs or of eCOs, never 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -38,17 +39,18 @@ _V1_0_TAGS = {0xA0: 0xBF2B, 0x81: 0x80, 0xA2: 0xBF2B}
 
 
 def eid_bytes(eid: str) -> bytes:
-    """16 bytes of an EID of 32 digits."""
-    if len(eid) != 32 or not eid.isdecimal():
+    """16 bytes of an EID of 32 digits, which may be hexadecimal ones."""
+    if not re.fullmatch(r"[0-9A-Fa-f]{32}", eid):
         raise OrderError(f"{eid!r} is no EID of 32 digits")
     return bytes.fromhex(eid)
 
 
 def iccid_bytes(iccid: str) -> bytes:
-    """10 bytes of an ICCID of 18 to 20 digits: nibbles swapped, filled with F."""
-    if not 18 <= len(iccid) <= 20 or not iccid.isdecimal():
-        raise OrderError(f"{iccid!r} is no ICCID of 18 to 20 digits")
-    padded = iccid.ljust(20, "F")
+    """10 bytes of an ICCID of 18 to 20 digits or letters: nibbles swapped, filled with F. An F within is possible: what
+    nobody can read as an ICCID may be ordered too."""
+    if not re.fullmatch(r"[0-9A-F]{17,19}[0-9A-E]", iccid.upper()):
+        raise OrderError(f"{iccid!r} is no ICCID of 18 to 20 digits or letters A to E")
+    padded = iccid.upper().ljust(20, "F")
     return bytes.fromhex("".join(padded[i + 1] + padded[i] for i in range(0, 20, 2)))
 
 

@@ -39,7 +39,8 @@ class NotificationTarget:
 
 @dataclass(slots=True)
 class Profile:
-    """One profile with its metadata. ``iccid`` is 18 to 20 digits; ``http_params`` its connectivity parameters."""
+    """One profile with its metadata. ``iccid`` is 18 to 20 digits or letters A to E; ``http_params`` its
+    connectivity parameters."""
 
     iccid: str
     aid: bytes

@@ -30,7 +30,8 @@ class CiIdentity:
 
 @dataclass(frozen=True, slots=True)
 class EuiccIdentity:
-    """EID (32 digits) and at least one CI; the first is used where nothing else is said."""
+    """EID (32 hexadecimal digits, decimal ones on a proper card) and at least one CI; the first is used where nothing
+    else is said."""
 
     eid: str
     cis: tuple[CiIdentity, ...]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from ipad_agent.lab.crypto import der
@@ -18,6 +19,7 @@ DEFAULT_TAGS = (0x5A, 0x4F, 0x9F70, 0x90, 0x91, 0x92, 0x93, 0x94, 0x95)
 LIST = 0xBF2D
 INCORRECT_INPUT, CHANGE_ONGOING = 1, 11
 MAX_PROFILES = 256
+_ICCID = re.compile(r"[0-9A-F]{17,19}[0-9A-E]")
 _AID_PREFIX = bytes.fromhex("A0000005591010FFFFFFFF89")
 _EVENTS = (INSTALL, ENABLE, DISABLE, DELETE)
 
@@ -28,9 +30,10 @@ EMERGENCY = "89490200004000000049"
 
 
 def tbcd(iccid: str) -> bytes:
-    """18 to 20 digits as the 10 bytes of EF_ICCID: nibbles swapped, filled with F."""
-    if not iccid.isdecimal() or not 18 <= len(iccid) <= 20:
-        raise ValueError(f"an ICCID has 18 to 20 digits, not {iccid!r}")
+    """18 to 20 digits or letters as the 10 bytes of EF_ICCID: nibbles swapped, filled with F. An F within makes it an
+    ICCID that nobody can read as one, which a card holds all the same."""
+    if not _ICCID.fullmatch(iccid):
+        raise ValueError(f"an ICCID has 18 to 20 digits or letters A to E, not {iccid!r}")
     filled = iccid.ljust(20, "F")
     return bytes.fromhex("".join(filled[i + 1] + filled[i] for i in range(0, 20, 2)))
 

@@ -140,8 +140,10 @@ def iccid(module: Module, cmd: Command) -> Answer:
     if cmd.form is Form.SET:
         raise AtError(50)
     digits = _profile(module)
-    if module.options.iccid_keeps_filler:
+    if module.options.iccid_keeps_filler or module.options.iccid_as_in_file:
         digits = digits.ljust(20, "F")
+    if module.options.iccid_as_in_file:
+        digits = "".join(digits[i + 1] + digits[i] for i in range(0, len(digits), 2))
     return Answer((_info(module, "+ICCID" if cmd.name == "+CICCID" else cmd.name, digits),))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -118,9 +119,9 @@ def sample_elements(iccid: str, size_bytes: int = 3000) -> bytes:
 
 
 def tbcd(iccid: str) -> bytes:
-    """18 to 20 digits as the 10 bytes of EF_ICCID: nibbles swapped, filled with F."""
-    if not iccid.isdecimal() or not 18 <= len(iccid) <= 20:
-        raise ValueError(f"an ICCID has 18 to 20 digits, not {iccid!r}")
+    """18 to 20 digits or letters as the 10 bytes of EF_ICCID: nibbles swapped, filled with F."""
+    if not re.fullmatch(r"[0-9A-E]{18,20}", iccid):
+        raise ValueError(f"an ICCID has 18 to 20 digits or letters A to E, not {iccid!r}")
     filled = iccid.ljust(20, "F")
     return bytes.fromhex("".join(filled[i + 1] + filled[i] for i in range(0, 20, 2)))
 
