@@ -134,3 +134,17 @@ APN_NOT_SET = define(
     "The connection is made with the APN that was there before. If the new profile needs another one it will get no "
     "address, and the switch goes back where the eIM allows that. Writing needs modem.allow_nvm_writes.",
 )
+QUERY_HANGS = define(
+    "IPA-2023",
+    INFO,
+    "{command} is not answered by this module; it is left out while another command tells the same.",
+    "A command that hangs costs its whole deadline each time, a minute in all during a switch. It is asked again when "
+    "nothing else answers, or after another module or firmware was found.",
+)
+ASKED_LATER = define(
+    "IPA-2024",
+    INFO,
+    "The modem says that its SIM is busy; sent again when the card is there: {commands}.",
+    "Some modules refuse everything while the card starts. Without this the module would stay unknown, or its "
+    "settings would be missing, until the port is opened again.",
+)

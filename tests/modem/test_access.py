@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from ipad_agent.card.apdu_channel import AidNotFound, ApduChannel, CardNotReady, ChannelLost, ChannelRefused, LossReason
-from ipad_agent.modem.errors import LinkDead, PortUnavailable
+from ipad_agent.modem.errors import CommandTimeout, LinkDead, PortUnavailable
 from ipad_agent.modem.module_profile import ModuleProfile, ProfileSet, Uicc
 from ipad_agent.modem.uicc.channel_record import ChannelRecord, VolatileChannelMemory
 from ipad_agent.modem.uicc.logical_channel import class_on_channel
@@ -495,5 +495,57 @@ def test_a_modem_that_refuses_the_apn_is_no_failure() -> None:
         modem = FakeModem()
         modem.on('AT+CGDCONT=1,"IP",""', "ERROR")
         await access_to(modem, consent_nvm_writes=True).define_context(1, "")
+
+    run(scene())
+
+
+def test_an_iccid_command_that_hangs_is_asked_once_while_the_file_tells_the_same() -> None:
+    async def scene() -> None:
+        modem = FakeModem()
+        modem.on("AT+CCID", None)
+        modem.on("AT+CRSM=176,12258,0,0,10", '+CRSM: 144,0,"98940000000000001082"|OK')
+        access = access_to(modem)
+        for _ in range(3):
+            assert await access.read_iccid() == "89490000000000000128"
+        assert modem.sent("AT+CCID") == ["AT+CCID"]
+        modem.on("AT+CRSM=176,12258,0,0,10", "+CME ERROR: 14")
+        start = asyncio.get_running_loop().time()
+        assert await access.read_iccid() is None  # the card starts; the command that hangs would not tell it either
+        assert asyncio.get_running_loop().time() - start < 1
+        assert modem.sent("AT+CCID") == ["AT+CCID"]
+
+    run(scene())
+
+
+def test_iccid_commands_that_hang_are_all_asked_again_when_no_other_one_answers() -> None:
+    async def scene() -> None:
+        modem = FakeModem()
+        modem.on("AT+CCID", [None, "+CCID: 89490000000000000128|OK"])
+        access = access_to(modem)
+        assert await access.read_iccid() is None
+        assert await access.read_iccid() == "89490000000000000128"
+
+    run(scene())
+
+
+def test_a_registration_command_that_hangs_does_not_hide_the_one_that_answers() -> None:
+    async def scene() -> None:
+        modem = FakeModem()
+        modem.on("AT+CEREG?", None)
+        modem.on("AT+CREG?", "+CREG: 0,1|OK")
+        access = access_to(modem)
+        for _ in range(3):
+            assert str(await access.registration()) == "registered at home (CREG)"
+        assert modem.sent("AT+CEREG?") == ["AT+CEREG?"]
+
+    run(scene())
+
+
+def test_a_modem_whose_only_registration_command_hangs_is_in_trouble_not_unregistered() -> None:
+    async def scene() -> None:
+        modem = FakeModem()
+        modem.on("AT+CEREG?", None)
+        with pytest.raises(CommandTimeout):
+            await access_to(modem).registration()
 
     run(scene())

@@ -220,7 +220,7 @@ class Module:
                 self.report(f"+QSIMSTAT: 1,{1 if present else 0}")
         elif style == "simcom" and usable:
             self.report("SMS DONE")
-        elif style == "ublox" and self.settings.sim_reports:
+        elif style == "ublox" and self.settings.sim_reports & 1:  # a bit mask; this bit is for the states 0 to 6
             self.report(f"+UUSIMSTAT:{6 if usable else 4 if present else 0}")
 
     def _search(self) -> None:

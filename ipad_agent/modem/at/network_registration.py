@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from ipad_agent.modem.errors import CommandRefused
+from ipad_agent.modem.errors import CommandRefused, CommandTimeout
 from ipad_agent.modem.modem_link import ModemLink
 
 from . import at_commands
+from .hanging_commands import HangingQueries
 
 _STATES: Final = {
     0: "not registered",
@@ -58,21 +59,31 @@ class Registration:
         return f"{_STATES.get(self.state, f'state {self.state}')} ({self.source})"
 
 
-async def read(link: ModemLink) -> Registration | None:
-    """The best registration that any of the module's commands tells; None when none of them works."""
+async def read(link: ModemLink, queries: HangingQueries | None = None) -> Registration | None:
+    """The best registration that any of the module's commands tells; None when none of them works. ``queries``
+    remembers which of them hang."""
     best: Registration | None = None
+    hang: CommandTimeout | None = None
+    queries = queries if queries is not None else HangingQueries()
     await link.ready()
-    for name in link.profile.queries.registration:
+    for name in queries.worth_asking(link.profile.queries.registration):
         try:
             state = at_commands.read_registration(await link.run(at_commands.registration(name)))
+        except CommandTimeout as error:
+            queries.hung(name)
+            hang = hang or error
+            continue
         except CommandRefused:
             continue
         if state is None:
             continue
+        queries.answered(name)
         found = Registration(state, name)
         if found.registered:
             return found
         best = best or found
+    if best is None and hang is not None:
+        raise hang
     return best
 
 

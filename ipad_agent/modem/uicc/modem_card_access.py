@@ -21,6 +21,7 @@ from ipad_agent.modem.at import at_commands
 from ipad_agent.modem.at import network_registration as registration
 from ipad_agent.modem.at import signal_quality as signal
 from ipad_agent.modem.at.at_session import LinkTiming
+from ipad_agent.modem.at.hanging_commands import HangingQueries
 from ipad_agent.modem.at.network_registration import Registration
 from ipad_agent.modem.at.signal_quality import Signal
 from ipad_agent.modem.errors import CommandRefused, CommandTimeout, LineDamaged
@@ -72,6 +73,8 @@ class ModemCardAccess:
         self._forced_way = forced_way
         self._ways: list[str] = []
         self._iccid_query: str | None = None
+        self._iccid_queries = HangingQueries()
+        self._registration_queries = HangingQueries()
         self._swept_in_generation = -1
 
     # -- what the modem itself tells ---------------------------------------------------------------------------------
@@ -96,24 +99,30 @@ class ModemCardAccess:
     async def read_iccid(self) -> str | None:
         """See ``CardAccess``. Tries the profile's commands, then EF_ICCID by AT+CRSM."""
         await self._link.ready()
-        known = self._link.profile.queries.iccid
-        for text in sorted(known, key=lambda candidate: candidate != self._iccid_query):
-            command = at_commands.iccid(text, deadline_s=self._link.profile.deadlines.line_s)
+        profile, queries = self._link.profile, self._iccid_queries
+        own = sorted(profile.queries.iccid, key=lambda candidate: candidate != self._iccid_query)
+        for text in queries.worth_asking((*own, at_commands.READ_EF_ICCID.text)):
+            from_file = text == at_commands.READ_EF_ICCID.text
+            command = (
+                at_commands.READ_EF_ICCID if from_file else at_commands.iccid(text, deadline_s=profile.deadlines.line_s)
+            )
+            read = at_commands.read_ef_iccid if from_file else at_commands.read_iccid
             try:
-                iccid = at_commands.read_iccid(await self._link.run(command))
-            except (CommandRefused, CommandTimeout, LineDamaged):
+                iccid = read(await self._link.run(command))
+            except CommandTimeout:
+                queries.hung(text)
+                continue
+            except (CommandRefused, LineDamaged):
                 continue
             if iccid is not None:
                 self._iccid_query = text
+                queries.answered(text)
                 return iccid
-        try:
-            return at_commands.read_ef_iccid(await self._link.run(at_commands.READ_EF_ICCID))
-        except (CommandRefused, CommandTimeout, LineDamaged):
-            return None
+        return None
 
     async def registration(self) -> Registration | None:
         """Where the modem is registered; None when it does not tell. Raises errors of the modem side."""
-        return await registration.read(self._link)
+        return await registration.read(self._link, self._registration_queries)
 
     async def rplmn(self) -> str | None:
         """The registered network as 5 or 6 digits (``26201``), or None. Raises errors of the modem side."""
@@ -195,6 +204,8 @@ class ModemCardAccess:
     def _adopt_profile(self) -> None:
         if self._profile_seen is not self._link.profile:
             self._profile_seen = self._link.profile
+            self._iccid_queries.forget()
+            self._registration_queries.forget()
             forced = self._forced_way
             self._ways = list(self._link.profile.uicc.order) if forced is None else [forced]
 
