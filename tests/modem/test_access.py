@@ -4,9 +4,17 @@ import asyncio
 
 import pytest
 
-from ipad_agent.card.apdu_channel import AidNotFound, ApduChannel, CardNotReady, ChannelLost, ChannelRefused, LossReason
+from ipad_agent.card.apdu_channel import (
+    AidNotFound,
+    ApduChannel,
+    CardNotReady,
+    ChannelLost,
+    ChannelRefused,
+    LossReason,
+    SimBusy,
+)
 from ipad_agent.modem.errors import CommandTimeout, LinkDead, PortUnavailable
-from ipad_agent.modem.module_profile import ModuleProfile, ProfileSet, Uicc
+from ipad_agent.modem.module_profile import Init, Match, ModuleProfile, ProfileSet, Uicc
 from ipad_agent.modem.uicc.channel_record import ChannelRecord, VolatileChannelMemory
 from ipad_agent.modem.uicc.logical_channel import class_on_channel
 from ipad_agent.modem.uicc.modem_card_access import ModemCardAccess
@@ -547,5 +555,124 @@ def test_a_modem_whose_only_registration_command_hangs_is_in_trouble_not_unregis
         modem.on("AT+CEREG?", None)
         with pytest.raises(CommandTimeout):
             await access_to(modem).registration()
+
+    run(scene())
+
+
+def test_what_a_busy_sim_refused_at_the_start_is_sent_again_when_the_card_is_there() -> None:
+    """+CME ERROR: 14 on the identity and on the module's settings is "later", not "never"."""
+
+    async def scene() -> None:
+        modem = FakeModem()
+        with_cgla(modem)
+        busy = "+CME ERROR: 14"
+        for command, answer in (
+            ("AT+CGMI", "ACME|OK"),
+            ("AT+CGMM", "M1|OK"),
+            ("AT+CGMR", "M1R01|OK"),
+            ("AT+CGSN", "490154203237518|OK"),
+            ("AT+CFUN?", "+CFUN: 4|OK"),
+        ):
+            modem.on(command, [busy, busy, answer])
+        modem.on("AT+CMEE=1", [busy, "OK"])
+        modem.on("AT+CFUN=1", "OK")
+        modem.on("AT+XSET=1", [busy, "OK"])
+        profile = ModuleProfile(
+            name="m", match=Match(manufacturer="ACME", model="M1"), init=Init(commands=("AT+XSET=1",))
+        )
+        access = ModemCardAccess(modem, ProfileSet((profile,)))
+        identity = await access.identity()
+        assert (identity.manufacturer, identity.imei, identity.profile) == ("", None, "generic-3gpp")
+        await access.open(AID)
+        identity = await access.identity()
+        assert (identity.manufacturer, identity.imei, identity.profile) == ("ACME", "490154203237518", "m")
+        assert modem.sent("AT+CMEE=1") == ["AT+CMEE=1"] * 2
+        assert modem.sent("AT+CFUN=1") == ["AT+CFUN=1"]
+        before = len(modem.commands)
+        await access.open(AID)
+        assert [c for c in modem.commands[before:] if "CCH" not in c and "CRSM" not in c and "CCID" not in c] == [
+            "AT+XSET=1"
+        ]  # refused when the profile was chosen
+        before = len(modem.commands)
+        await access.open(AID)
+        assert not [c for c in modem.commands[before:] if "CCH" not in c]
+
+    run(scene())
+
+
+def test_a_module_that_hides_its_imei_is_not_asked_for_ever() -> None:
+    async def scene() -> None:
+        modem = FakeModem()
+        with_cgla(modem)
+        modem.on("AT+CGSN", "+CME ERROR: 3")
+        access = access_to(modem)
+        for _ in range(8):
+            channel = await access.open(AID)
+            await channel.close()
+        assert len(modem.sent("AT+CGSN")) == 4  # once at the start, three times more
+
+    run(scene())
+
+
+def test_a_port_that_comes_back_while_the_sim_is_busy_keeps_its_module() -> None:
+    async def scene() -> None:
+        modem = FakeModem()
+        with_cgla(modem)
+        access = access_to(modem)
+        await access.identity()
+        for command in ("AT+CGMI", "AT+CGMM", "AT+CGMR"):
+            modem.on(command, "+CME ERROR: 14")
+        modem.unplug()
+        modem.present = True
+        identity = await access.identity()
+        assert (identity.manufacturer, identity.model, identity.revision) == ("ACME", "M1", "M1R01")
+
+    run(scene())
+
+
+def test_terminal_capability_waits_for_a_busy_sim_and_tells_no_card_from_no_way() -> None:
+    async def scene() -> None:
+        modem = FakeModem()
+        ready = '+CSIM: 4,"9000"|OK'
+        modem.on("AT+CSIM", ["+CME ERROR: 14", "+CME ERROR: SIM busy", ready])
+        access = access_to(modem)
+        assert await access.send_terminal_capability(bytes.fromhex("80AA000005A903840101")) == b"\x90\x00"
+        for refusal, kind in (("+CME ERROR: 10", CardNotReady), ("+CME ERROR: 14", SimBusy), ("ERROR", ChannelRefused)):
+            modem.on("AT+CSIM", refusal)
+            with pytest.raises(kind):
+                await access.send_terminal_capability(bytes.fromhex("80AA000005A903840101"))
+
+    run(scene())
+
+
+def test_channels_of_others_are_not_swept_for_an_application_that_is_not_the_last_of_the_list() -> None:
+    async def scene() -> None:
+        modem = FakeModem()
+        access = access_to(modem)
+        with pytest.raises(ChannelRefused):
+            await access.open(AID, last=False)
+        assert not modem.sent("AT+CCHC")
+        with pytest.raises(ChannelRefused):
+            await access.open(AID)
+        assert modem.sent("AT+CCHC")
+
+    run(scene())
+
+
+def test_a_sim_that_was_initialised_and_a_new_port_begin_another_epoch() -> None:
+    async def scene() -> None:
+        modem = FakeModem()
+        with_cgla(modem)
+        access = access_to(modem)
+        await access.open(AID)
+        epoch = access.epoch
+        await access.read_iccid()
+        assert access.epoch == epoch
+        modem.say("+CPIN: READY")
+        assert access.epoch == epoch + 1
+        modem.unplug()
+        modem.present = True
+        await access.open(AID)
+        assert access.epoch == epoch + 2
 
     run(scene())

@@ -97,7 +97,7 @@ class SteppingAccess(DirectAccess):
         self.trouble: ModemError | None = None
         self.attempts: list[float] = []
 
-    async def open(self, aid: bytes) -> ApduChannel:
+    async def open(self, aid: bytes, *, last: bool = True) -> ApduChannel:
         self.attempts.append(now_s())
         await self.steps.step()
         if self.trouble is not None:

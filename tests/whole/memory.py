@@ -95,7 +95,11 @@ class DirectAccess:
         self.card.reset()
         self.generation += 1
 
-    async def open(self, aid: bytes) -> ApduChannel:
+    @property
+    def epoch(self) -> int:
+        return self.generation
+
+    async def open(self, aid: bytes, *, last: bool = True) -> ApduChannel:
         if not self.card.powered:
             self.reset()
         opened = self.transmit(bytes.fromhex("0070000001"))

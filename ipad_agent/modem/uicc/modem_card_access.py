@@ -14,6 +14,7 @@ from ipad_agent.card.apdu_channel import (
     ChannelRefused,
     ModemIdentity,
     RecoveryPlan,
+    SimBusy,
 )
 from ipad_agent.errors import CardError, ModemError
 from ipad_agent.modem import events
@@ -92,6 +93,11 @@ class ModemCardAccess:
         )
 
     @property
+    def epoch(self) -> int:
+        """See ``CardAccess``."""
+        return self._link.generation + self._ladder.initialisations
+
+    @property
     def profile(self) -> ModuleProfile:
         """The profile in force; the generic one until the module was asked."""
         return self._link.profile
@@ -167,29 +173,38 @@ class ModemCardAccess:
         return await signal.read(self._link)
 
     # -- channels ----------------------------------------------------------------------------------------------------
-    async def open(self, aid: bytes) -> ApduChannel:
+    async def open(self, aid: bytes, *, last: bool = True) -> ApduChannel:
         """See ``CardAccess``. Every way of the profile is tried with its real commands; when all fail for want of a
         channel, leaked channels are closed once and all ways are tried again."""
         await self._link.ready()
+        await self._link.catch_up()
         self._adopt_profile()
         await self._close_stale()
         failures = await self._try_ways(aid)
-        if isinstance(failures, _Opened):
-            return failures.channel
-        if self._may_sweep(failures) and await self._sweep():
-            again = await self._try_ways(aid)
-            if isinstance(again, _Opened):
-                return again.channel
-            failures = again
-        raise _verdict(failures)
+        if not isinstance(failures, _Opened) and last and self._may_sweep(failures) and await self._sweep():
+            failures = await self._try_ways(aid)
+        if not isinstance(failures, _Opened):
+            raise _verdict(failures)
+        await self._link.catch_up()  # the card is there
+        return failures.channel
 
     async def send_terminal_capability(self, apdu: bytes) -> bytes:
         """See ``CardAccess``. AT+CSIM is the only way to the basic channel."""
         await self._link.ready()
-        try:
-            return await csim_channel.transmit(self._link, apdu, deadline_s=self._link.profile.deadlines.open_s)
-        except (CommandRefused, CommandTimeout, LineDamaged) as error:
-            raise ChannelRefused(f"no way to the basic channel: {error.message}") from error
+        for delay_s in (*_BUSY_DELAYS_S, None):
+            try:
+                return await csim_channel.transmit(self._link, apdu, deadline_s=self._link.profile.deadlines.open_s)
+            except CommandRefused as error:
+                if error.cme in at_commands.CME_NO_SIM:
+                    raise CardNotReady(error.message) from error
+                if error.cme not in at_commands.CME_BUSY:
+                    raise ChannelRefused(f"no way to the basic channel: {error.message}") from error
+                if delay_s is None:
+                    raise SimBusy(f"the SIM stays busy: {error.message}") from error
+            except (CommandTimeout, LineDamaged) as error:
+                raise ChannelRefused(f"no way to the basic channel: {error.message}") from error
+            await asyncio.sleep(delay_s)
+        raise AssertionError("the last round returns or raises")
 
     async def reset_card(self, *, rung: int) -> None:
         """See ``CardAccess``."""
@@ -238,7 +253,7 @@ class ModemCardAccess:
                 if error.cme not in at_commands.CME_BUSY:
                     raise _refusal(error) from error
                 if delay_s is None:
-                    raise CardNotReady(f"the SIM stays busy: {error.message}") from error
+                    raise SimBusy(f"the SIM stays busy: {error.message}") from error
             except (CommandTimeout, LineDamaged) as error:
                 raise ChannelRefused(error.message) from error
             await asyncio.sleep(delay_s)

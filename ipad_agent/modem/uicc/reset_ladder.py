@@ -32,6 +32,8 @@ class ResetLadder:
         self._link = link
         self._consent_nvm_writes = consent_nvm_writes
         self._read_iccid = read_iccid
+        self.initialisations = 0
+        """How often the modem said that the SIM was initialised."""
         self._sim_ready = asyncio.Event()
         self._iccid_before: str | None = None
         self._iccid_generation = -1
@@ -140,4 +142,5 @@ class ResetLadder:
             self._patterns = patterns
             self._sim_ready_line = re.compile("|".join(f"(?:{pattern})" for pattern in patterns))
         if self._sim_ready_line.fullmatch(text):
+            self.initialisations += 1
             self._sim_ready.set()
