@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import random
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Final
 
 from ipad_agent import __version__
@@ -32,7 +33,7 @@ from ipad_agent.procedures.records.state_changes import StateChanges
 from ipad_agent.procedures.records.switch_record import Switch, Switches
 from ipad_agent.procedures.retrieval.eim_package_retrieval import PollEnd, PollReport, needs_this_poll, poll
 from ipad_agent.procedures.retrieval.unreachable_eim import UnreachableEim
-from ipad_agent.procedures.startup import device_start, euicc_memory_reset
+from ipad_agent.procedures.startup import device_start, euicc_memory_reset, ipae_card
 from ipad_agent.procedures.startup.device_start import CardFacts, CardKind
 from ipad_agent.procedures.startup.initial_eim_provisioning import provision
 from ipad_agent.procedures.startup.silent_card_resets import CardResets
@@ -56,6 +57,8 @@ SHORTEST_PAUSE_S: Final = 0.01
 LOOK_AGAIN_S: Final = 300.0
 PROVISION_GAP_S: Final = 3600.0
 """An eIM that deletes itself as soon as it is on the card must not wear the card out."""
+INSIST_GAP_S: Final = 3600.0
+"""A card that stays in IPAe mode whatever is done is not reset all the time."""
 POLL_LIMIT_S: Final = 3600.0
 TICK_S: Final = 600.0
 FIRST_REAL_RUNG: Final = 1
@@ -85,6 +88,8 @@ class Agent:
         self._deadline: float | None = None
         self._refused_initial: Eid | None = None
         self._provisioned_at: float | None = None
+        self._taken: Eid | None = None  # the card that the owner wants managed although it says IPAe
+        self._insisted_at: float | None = None
         self._served = False
         self._causes: set[tuple[Wake, str | None]] = set()
         self._woken = asyncio.Event()
@@ -163,7 +168,7 @@ class Agent:
         self.board.card_found(facts)
         await self._rooms.show_modem(self.board)
         self.card_requests.serve()
-        if facts.kind is not CardKind.IOT:
+        if not facts.manageable:
             self.board.looks_again(LOOK_AGAIN_S)
             await self.card_requests.take(self._context(facts), ())
             procedure_events.NOT_AN_IOT_CARD.emit(eid=facts.eid.short, kind=facts.kind.value, retry_s=LOOK_AGAIN_S)
@@ -172,12 +177,12 @@ class Agent:
         newly_provisioned = False
         if not facts.eims:
             newly_provisioned = await self._provision(facts)
-            facts = await device_start.read_card(self._rooms.card)
+            facts = await self._read_card()
         device_start.announce(facts)
         told_later = self._pending(eim.eim_id for eim in facts.eims) if self._served else set()
         self._note_card(facts)
         if await self._settle(facts):
-            facts = await device_start.read_card(self._rooms.card)
+            facts = await self._read_card()
         eims = self._with_owed(facts.eims)
         self._status_reports.eims(facts, eims)
         self.board.switch(self.switches.open())
@@ -208,14 +213,29 @@ class Agent:
         """Read the card; one that stays silent is reset, now and then."""
         card = self._rooms.card
         try:
-            facts = await device_start.read_card(card)
+            facts = await self._read_card()
         except CardError as error:
             if not self._resets.due():
                 raise
             events.CARD_SILENT.emit(reason=error.message)
             await card.recover(first_rung=FIRST_REAL_RUNG)
-            facts = await device_start.read_card(card)
+            facts = await self._read_card()
         self._resets.over()
+        return await self._from_ipae(facts) if facts.kind is CardKind.IPAE and not facts.taken else facts
+
+    async def _read_card(self) -> CardFacts:
+        return await device_start.read_card(self._rooms.card, taken=self._taken)
+
+    async def _from_ipae(self, facts: CardFacts) -> CardFacts:
+        """A card found in IPAe mode is told of the IPAd and looked at again; the owner may insist on it."""
+        facts, now = await ipae_card.look_again(self._rooms.card, facts), asyncio.get_running_loop().time()
+        if facts.kind is not CardKind.IPAE or not self._rooms.take_from_ipae:
+            return facts
+        if self._insisted_at is not None and now - self._insisted_at < INSIST_GAP_S:
+            return facts
+        self._insisted_at = now
+        facts = await ipae_card.insist(self._rooms.card, facts)
+        self._taken = facts.eid if facts.taken else None
         return facts
 
     async def _provision(self, facts: CardFacts) -> bool:
@@ -272,11 +292,11 @@ class Agent:
             told_later = self._pending(eims)
             eim_id = eim_id or due.eim_id
             if self._unnoted:
-                self._note_card(await device_start.read_card(self._rooms.card))
+                self._note_card(await self._read_card())
             report = await self._poll(facts, eims, eim_id, timetable)
             if report is None or report.eims_changed or eim_id not in {c.eim_id for c in facts.eims}:
                 configs = await self._rooms.card.get_eim_configuration()
-                facts = CardFacts(facts.eid, facts.kind, facts.info2, facts.profiles, configs)
+                facts = replace(facts, eims=configs)
                 with contextlib.suppress(StoreError):
                     self._counters.saw(str(facts.eid), configs)
                 eims = self._with_owed(configs)

@@ -108,6 +108,13 @@ class Euicc:
         self._reset_due = True
         await self.recover(expected=expected)
 
+    async def declare_ipad(self) -> None:
+        """Tell the card that this device holds an IPAd, whatever it was told before: the last TERMINAL CAPABILITY
+        counts (SGP.32 v1.2 §3.8.2). Never fatal."""
+        async with self._lock:
+            events.IPAD_DECLARED.emit()
+            await self.isdr.declare()
+
     async def release(self) -> None:
         """Close the channel, so that others can use it; the next call opens one again."""
         async with self._lock:

@@ -81,9 +81,17 @@ class CardConfig:
         "Applications tried as ISD-R, in this order. The default is the one of GSMA; some removable cards have others.",
     )
     terminal_capability: str = key(
-        choices(("auto", "always", "never")),
-        "auto",
-        "Whether to send TERMINAL CAPABILITY. Most modems do it themselves; `auto` does when the ISD-R is refused.",
+        choices(("always", "auto", "never")),
+        "always",
+        "Whether to tell the card that this device holds an IPAd (TERMINAL CAPABILITY): `always` before the first "
+        "channel after each reset, as SGP.32 wants it; `auto` only when the ISD-R is refused. A card may refuse it.",
+    )
+    take_from_ipae: bool = key(
+        Flag(),
+        False,
+        "Whether to insist on a card that says that its own IPAe is active: it is reset, the IPAe is switched off, and "
+        "the card is managed even if it goes on saying so. Without it such a card is told once that this device holds "
+        "an IPAd, looked at again, and then left alone.",
     )
     apdu_timeout_s: float = key(Number(1, 600), 60.0, "How long one APDU may take; the card may be working.")
     last_block_timeout_s: float = key(

@@ -106,6 +106,15 @@ class Card(Protocol):
     async def memory_reset(self, options: Iterable[ResetOption]) -> MemoryResetResult: ...
 
 
+class DeclaringCard(Card, Protocol):
+    """A card that may have an IPAe of its own (SGP.32 v1.2 §3.8)."""
+
+    async def declare_ipad(self) -> None:
+        """Tell the card that this device holds an IPAd, whatever it was told before (SGP.32 v1.2 §3.8.2)."""
+
+    async def ipae_activation(self, *, activate: bool = True) -> ResultCode: ...
+
+
 class EimLink(Protocol):
     """One secured association with one eIM, for the length of a procedure (SGP.32 v1.2 §5.14)."""
 

@@ -260,6 +260,7 @@ class AgentBench:
         initial_eims: bytes | None = None,
         dice: random.Random | None = None,
         switching: SwitchSettings | None = None,
+        take_from_ipae: bool = False,
     ) -> None:
         pki = Pki.load(folder)
         self.card = default_card(pki, quirks=quirks, associated=associated, token=associated)
@@ -277,6 +278,7 @@ class AgentBench:
         self.radio = Radio(self.card)
         self.network.reachable = lambda: self.radio.covered or self.ethernet
         self.ethernet = False
+        self.take_from_ipae = take_from_ipae
         self.site = Hooks()
         self.switching = switching if switching is not None else SwitchSettings()
         self._know(self.identity)
@@ -333,6 +335,7 @@ class AgentBench:
                 network=self.radio,
                 site=self.site,
                 switching=self.switching,
+                take_from_ipae=self.take_from_ipae,
             ),
             dice=self.dice,
         )

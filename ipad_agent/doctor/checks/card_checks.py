@@ -15,7 +15,7 @@ from ipad_agent.procedures.startup.device_start import CardKind, kind_of
 
 _KIND_FIX: Final = {
     CardKind.CONSUMER: "Insert an IoT eUICC (SGP.32); this card is managed by an LPA on the device, not by an eIM.",
-    CardKind.IPAE: "Nothing: the card's own IPAe manages it. To use this agent the card has to be set to IPAd mode.",
+    CardKind.IPAE: "Nothing: the card's own IPAe manages it. Set card.take_from_ipae if this agent is to have it.",
 }
 
 
