@@ -13,6 +13,10 @@ from .value_readers import Aid, FilePath, Flag, Integer, ListOf, Number, Text, c
 
 _PORT: Final = rf"auto|/[^\x00-\x1f\x7f]+|socket://(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):{PORT_NUMBER}"
 
+_TECHNOLOGIES: Final = (
+    "gsm|utran|cdma2000_onex|cdma2000_hrpd|cdma2000_ehrpd|eutran_epc|nr_epc|nr_5gc|eutran_5gc"  # as in module profiles
+)
+
 IPA_FEATURES: Final = (
     "eim_download_data_handling",
     "eim_ctx_params1_generation",
@@ -128,4 +132,17 @@ class IpaConfig:
     )
     imei: str | None = key(
         Text("14 to 16 digits", r"[0-9]{14,16}"), None, "The IMEI to tell; normally the module is asked for it."
+    )
+    tac: str | None = key(
+        Text("8 digits", r"[0-9]{8}"),
+        None,
+        "The type allocation code to tell (the first eight digits of the IMEI) where the module hides its IMEI. "
+        "Without one it is eight zeros, which some SM-DP+s do not take.",
+    )
+    releases: tuple[str, ...] = key(
+        ListOf(Text('a technology and its 3GPP release, such as "eutran_epc=13"', rf"(?:{_TECHNOLOGIES})=[1-9][0-9]?")),
+        (),
+        "Which radio technologies the device supports, up to which release: `gsm`, `utran`, `eutran_epc` (LTE, NB-IoT, "
+        "LTE-M), `nr_epc`, `nr_5gc`, `eutran_5gc`, `cdma2000_onex`, `cdma2000_hrpd`, `cdma2000_ehrpd`. SM-DP+s choose "
+        "profiles by it. Empty: as the module's profile says.",
     )

@@ -24,11 +24,12 @@ from ipad_agent.codec.es10.es10_requests import (
     ResetOption,
     RollbackResult,
 )
-from ipad_agent.codec.es10.euicc_info import EuiccInfo1, EuiccInfo2
+from ipad_agent.codec.es10.euicc_info import EuiccInfo1, EuiccInfo2, Version
 from ipad_agent.codec.es10.euicc_package import EuiccPackageResult
 from ipad_agent.codec.es10.notifications import Criterion, RetrievedNotifications
 from ipad_agent.codec.es10.profile_info import ProfileInfo
 from ipad_agent.codec.es10.rules_authorisation_table import RulesAuthorisationTable
+from ipad_agent.codec.esipa.device_info import Release
 from ipad_agent.codec.esipa.eim_package import EimPackage, ProvideResultResponse, StateChangeCause
 from ipad_agent.codec.esipa.esipa_download import (
     AuthenticateClientOk,
@@ -240,6 +241,12 @@ class Device(Protocol):
     """What the modem knows: who it is and where it is registered."""
 
     async def imei(self) -> str | None: ...
+
+    async def tac(self) -> str | None:
+        """The type allocation code (8 digits) where the IMEI is not told; None when that is not known either."""
+
+    async def releases(self) -> Mapping[Release, Version]:
+        """Which radio technologies the device supports, up to which release; what is not known is left out."""
 
     async def rplmn(self) -> str | None: ...
 

@@ -74,6 +74,7 @@ FORMS = {
     "ICCID of 20 digits in TBCD": "98942000002143658729",
     "IMEI": IMEI,
     "IMEI in TBCD": "53430960893713F9",
+    "IMEI as in deviceInfo": "534309608937139F",
     "IMSI": IMSI,
     "MSISDN": "+" + MSISDN,
     "MSISDN in groups": "+49 151 1234 5678",

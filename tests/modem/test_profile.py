@@ -202,3 +202,14 @@ def test_what_sara_r5_is_told_to_announce_is_what_is_waited_for() -> None:
     assert sara.init.commands == ("AT+USIMSTAT=1",)
     waited = [n for n in range(14) if any(re.fullmatch(line, f"+UUSIMSTAT:{n}") for line in sara.events.sim_ready)]
     assert waited == [6]
+
+
+def test_a_profile_says_up_to_which_release_a_technology_is_supported() -> None:
+    text = MINIMAL.replace("[evidence]", "[releases]\neutran_epc = 13\ngsm = 99\n[evidence]") + (
+        '"releases" = { grade = "guess", source = "a data sheet" }\n'
+    )
+    assert parse(text).releases.known() == {"gsm": 99, "eutran_epc": 13}
+    assert parse(MINIMAL).releases.known() == {}
+    for wrong in ("eutran_epc = 0", "lte = 13", "utran = true"):
+        with pytest.raises(ProfileError, match="releases"):
+            parse(text.replace("eutran_epc = 13", wrong))

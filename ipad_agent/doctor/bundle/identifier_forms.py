@@ -56,10 +56,11 @@ def swapped(data: bytes) -> str:
 
 
 def packed(digits: str) -> frozenset[bytes]:
-    """Digits as the bytes of a card: in reading order and with exchanged nibbles, an odd one filled up with F."""
+    """Digits as the bytes of a card: in reading order and with exchanged nibbles, an odd one filled up with F; the last
+    byte of an IMEI in deviceInfo is not exchanged (SGP.22 §4.2)."""
     even = digits if len(digits) % 2 == 0 else digits + "f"
     plain = bytes.fromhex(even)
-    return frozenset({plain, bytes.fromhex(swapped(plain))})
+    return frozenset({plain, bytes.fromhex(swapped(plain)), bytes.fromhex(swapped(plain[:-1])) + plain[-1:]})
 
 
 def hex_forms(digits: str) -> frozenset[str]:
