@@ -212,6 +212,7 @@ class Agent:
     async def _find_card(self) -> CardFacts:
         """Read the card; one that stays silent is reset, now and then."""
         card = self._rooms.card
+        card.ask_anew()
         try:
             facts = await self._read_card()
         except CardError as error:
@@ -363,6 +364,7 @@ class Agent:
         """Do what others want of the card."""
         eims = tuple(eim.eim_id for eim in facts.eims)
         told_later = self._pending(eims)
+        self._rooms.card.ask_anew()
         with _Step(self, POLL_LIMIT_S):
             if await self.card_requests.take(self._context(facts), eims):
                 await self._status_reports.profiles("local")
@@ -381,7 +383,9 @@ class Agent:
         for cause, eim_id in sorted(causes, key=lambda item: (list(Wake).index(item[0]), item[1] or "")):
             events.WOKEN.emit(cause=cause.value)
             timetable.wake(cause, None if eim_id is None else [eim_id])
-            self._commanded = self._commanded or cause is Wake.COMMAND
+            if cause is Wake.COMMAND:
+                self._commanded = True
+                self._rooms.card.ask_anew()
 
     async def _poll(
         self, facts: CardFacts, eims: dict[str, EimConfigurationData], eim_id: str, timetable: Timetable

@@ -91,6 +91,10 @@ class CardAccess(Protocol):
         """Grows whenever the card may have been reset, or another one may be there: the port was opened anew, a rung
         of the reset ladder was climbed, the modem said that the SIM was initialised."""
 
+    async def notice_changes(self) -> None:
+        """Ask the modem, and not the card, whether this is still the same card in the same state; the epoch grows when
+        it is not. Raises errors of the modem side."""
+
     async def open(self, aid: bytes, *, last: bool = True) -> ApduChannel:
         """Open a logical channel and select ``aid``. Unless it is the ``last`` one to be tried, nothing of others is
         touched to make that possible.

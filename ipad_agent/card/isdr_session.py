@@ -54,6 +54,8 @@ class IsdrSession:
     ) -> None:
         self.access = access
         self.eid: Eid | None = None
+        self.opened_in: int | None = None
+        """The card's epoch in which the channel was opened last."""
         self.select_response = b""
         self._aids = tuple(aids)
         self._aid: bytes | None = None  # the one that was there last
@@ -70,6 +72,11 @@ class IsdrSession:
         self._apdus_before = 0
 
     @property
+    def is_open(self) -> bool:
+        """Whether a channel is open, as far as is known."""
+        return self._transport is not None
+
+    @property
     def apdu_count(self) -> int:
         """Command APDUs sent since the start."""
         return self._apdus_before + (self._transport.apdu_count if self._transport else 0)
@@ -83,6 +90,7 @@ class IsdrSession:
         """The transport over an open channel. Opens one when there is none; the EID proves that it works."""
         if self._transport is None:
             self._transport = await self._open()
+            self.opened_in = self.access.epoch
         return self._transport
 
     async def drop(self) -> None:

@@ -68,6 +68,8 @@ class FakeCard:
         self.on_reset: Callable[[int], None] = lambda rung: None
         self.closed = False
         self.epoch = 0
+        self.noticed = 0
+        self.swapped = False
         self.said: list[str] = []
         self.lasts: list[bool] = []
         self.wants_le = False
@@ -78,6 +80,12 @@ class FakeCard:
         return ChannelLost("gone", reason=reason)
 
     # -- CardAccess
+    async def notice_changes(self) -> None:
+        self.noticed += 1
+        if self.swapped:
+            self.swapped = False
+            self.epoch += 1
+
     async def open(self, aid: bytes, *, last: bool = True) -> ApduChannel:
         self.opened += 1
         self.aids.append(aid)

@@ -97,6 +97,10 @@ class SteppingAccess(DirectAccess):
         self.trouble: ModemError | None = None
         self.attempts: list[float] = []
 
+    async def notice_changes(self) -> None:
+        if self.trouble is not None:
+            raise self.trouble
+
     async def open(self, aid: bytes, *, last: bool = True) -> ApduChannel:
         self.attempts.append(now_s())
         await self.steps.step()

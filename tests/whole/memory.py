@@ -100,6 +100,9 @@ class DirectAccess:
     def epoch(self) -> int:
         return self.generation
 
+    async def notice_changes(self) -> None:
+        return None
+
     async def open(self, aid: bytes, *, last: bool = True) -> ApduChannel:
         if not self.card.powered:
             self.reset()

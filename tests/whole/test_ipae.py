@@ -62,11 +62,10 @@ def test_a_card_found_in_ipae_mode_is_told_once_more_and_looked_at_again(
         bench.order("enable", OPERATOR_A)
         bench.start()
         await bench.until(7200)
-        assert words[:8] == [
+        assert words[:7] == [
             "TERMINAL CAPABILITY",
             "MANAGE CHANNEL",
             "SELECT",
-            "BF3E",
             "BF3E",
             "BF22",
             "TERMINAL CAPABILITY",

@@ -97,6 +97,10 @@ class ModemCardAccess:
         """See ``CardAccess``."""
         return self._link.generation + self._ladder.initialisations
 
+    async def notice_changes(self) -> None:
+        """See ``CardAccess``: by the ICCID that the modem sees."""
+        self._ladder.note_seen(await self.read_iccid())
+
     @property
     def profile(self) -> ModuleProfile:
         """The profile in force; the generic one until the module was asked."""

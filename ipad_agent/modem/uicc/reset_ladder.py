@@ -57,6 +57,13 @@ class ResetLadder:
             self._iccid_generation = self._link.generation
             self._iccid_before = await self._read_iccid()
 
+    def note_seen(self, iccid: str | None) -> None:
+        """The modem sees this profile now. Another one than when the channel was opened tells of a reset, or of another
+        card, that it did not announce."""
+        if self._iccid_generation == self._link.generation and iccid != self._iccid_before:
+            self._iccid_before = iccid
+            self.initialisations += 1
+
     async def climb(self, number: int) -> None:
         """Do rung ``number`` and wait until the SIM side looks ready again (or the time for that is over).
 
