@@ -420,10 +420,13 @@ def test_registration_and_network_are_told() -> None:
         assert str(found) == "registered, roaming (CREG)"
         assert await access.rplmn() == "26201"
         assert await access.technology() == "LTE"
+        await asyncio.sleep(60)
         modem.on("AT+COPS?", '+COPS: 0,2,"26201",8|OK')
         assert await access.technology() == "LTE-M"
+        await asyncio.sleep(60)
         modem.on("AT+COPS?", '+COPS: 0,2,"26201",19|OK')
         assert await access.technology() == "access technology 19"
+        await asyncio.sleep(60)
         modem.on("AT+COPS?", "+COPS: 0|OK")
         assert await access.technology() is None
 
@@ -674,5 +677,43 @@ def test_a_sim_that_was_initialised_and_a_new_port_begin_another_epoch() -> None
         modem.present = True
         await access.open(AID)
         assert access.epoch == epoch + 2
+
+    run(scene())
+
+
+def test_the_network_is_asked_for_once_in_a_poll_and_its_format_is_set_once() -> None:
+    async def scene() -> None:
+        modem = FakeModem()
+        numeric = '+COPS: 0,2,"26201",7|OK'
+        modem.on("AT+COPS=3,2", "OK")
+        modem.on("AT+COPS?", ['+COPS: 0,0,"Some Network",7|OK', numeric])
+        access = access_to(modem)
+        for _ in range(3):
+            assert await access.rplmn() == "26201"
+            assert await access.technology() == "LTE"
+        assert modem.sent("AT+COPS") == ["AT+COPS?", "AT+COPS=3,2", "AT+COPS?"]
+        modem.commands.clear()
+        await asyncio.sleep(60)  # the next poll
+        assert await access.technology() == "LTE"
+        assert await access.rplmn() == "26201"
+        assert modem.sent("AT+COPS") == ["AT+COPS?"]
+
+    run(scene())
+
+
+def test_the_network_is_asked_for_again_when_the_registration_changes_or_names_none() -> None:
+    async def scene() -> None:
+        modem = FakeModem()
+        modem.on("AT+COPS?", ['+COPS: 0,2,"26201",7|OK', "+COPS: 0|OK", '+COPS: 0,2,"26202",9|OK'])
+        access = access_to(modem)
+        assert await access.rplmn() == "26201"
+        modem.say('+CEREG: 5,"00C3","0127A28B",7')
+        assert await access.rplmn() is None
+        assert await access.rplmn() == "26202"
+        assert await access.technology() == "NB-IoT"
+        modem.on("AT+COPS?", '+COPS: 0,2,"26203",7|OK')
+        modem.unplug()
+        modem.present = True
+        assert await access.rplmn() == "26203"
 
     run(scene())

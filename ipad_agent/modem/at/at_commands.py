@@ -221,6 +221,14 @@ OPERATOR_FORMAT_NUMERIC: Final = plain("AT+COPS=3,2")
 OPERATOR: Final = Command("AT+COPS?", "AT+COPS", 10.0, re.compile(r"\+COPS\s*:"))
 
 
+_NETWORK: Final = re.compile(r'\+COPS\s*:\s*\d\s*,\s*\d\s*,\s*"?[^",]')
+
+
+def names_network(lines: Sequence[str]) -> bool:
+    """Whether a ``+COPS`` answer names a network, in whatever format."""
+    return len(lines) == 1 and _NETWORK.match(lines[0]) is not None
+
+
 _APN: Final = re.compile(r"[A-Za-z0-9._-]{0,100}")
 
 

@@ -76,6 +76,7 @@ class ModemCardAccess:
         self._iccid_query: str | None = None
         self._iccid_queries = HangingQueries()
         self._registration_queries = HangingQueries()
+        self._operator = registration.Operator(self._link)
         self._swept_in_generation = -1
 
     # -- what the modem itself tells ---------------------------------------------------------------------------------
@@ -136,7 +137,7 @@ class ModemCardAccess:
 
     async def rplmn(self) -> str | None:
         """The registered network as 5 or 6 digits (``26201``), or None. Raises errors of the modem side."""
-        return await registration.read_rplmn(self._link)
+        return await self._operator.rplmn()
 
     @property
     def way(self) -> str | None:
@@ -170,7 +171,7 @@ class ModemCardAccess:
 
     async def technology(self) -> str | None:
         """The radio access in words (``LTE``, ``NB-IoT``), or None. Raises errors of the modem side."""
-        return await registration.read_technology(self._link)
+        return await self._operator.technology()
 
     async def signal(self) -> Signal | None:
         """How strong the network is; None when the modem does not tell. Raises errors of the modem side."""
