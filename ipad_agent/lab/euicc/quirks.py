@@ -69,6 +69,8 @@ class Quirks:
     max_eims: int = 10
 
     # --- what the card is ---
+    isdr_aid: bytes = bytes.fromhex("A0000005591010FFFFFFFF8900000100")
+    """The AID of the ISD-R; some removable cards have one of their maker only."""
     iot_versions: tuple[bytes, ...] = (b"\x01\x02\x00",)
     ecall_supported: bool = True
     fallback_supported: bool = True

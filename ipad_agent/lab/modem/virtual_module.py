@@ -81,6 +81,7 @@ class Module:
         self.radio = Radio()
         self.uicc = Uicc(card, options, self._on_proactive)
         self.away = False
+        self.busy_left = options.busy_answers
         self._when_back: list[Callable[[], None]] = []
         self.refresh_count = 0
         self._emit = emit
@@ -191,6 +192,7 @@ class Module:
 
     def _boot(self) -> None:
         self.functionality = 1
+        self.busy_left = self.options.busy_answers
         for line in self.options.boot_lines:
             self.report(line)
         self.start_card()

@@ -256,8 +256,8 @@ class SmartCard:
         return b"" if command.p2 == 0x0C else data
 
     def _select_application(self, channel: _Channel, aid: bytes) -> bytes:
-        if len(aid) >= 5 and ISDR_AID.startswith(aid):
-            channel.selection = Selection(ISDR_AID)
+        if len(aid) >= 5 and self.quirks.isdr_aid.startswith(aid):
+            channel.selection = Selection(self.quirks.isdr_aid)
             return self._isdr_template()
         if len(aid) >= 5 and USIM_AID.startswith(aid) and self._active_iccid is not None:
             channel.selection = Selection(USIM_AID)
@@ -272,10 +272,10 @@ class SmartCard:
             bits = ([0] if self.quirks.ipae else []) + ([1] if self.isdr.state.enabled else [])
             specific = der.tlv(0xE1, der.bits(bits, 0x80))
         largest = der.octets(b"\xff", 0x9F65)
-        return der.tlv(0x6F, der.octets(ISDR_AID, 0x84), der.tlv(0xA5, largest), specific)
+        return der.tlv(0x6F, der.octets(self.quirks.isdr_aid, 0x84), der.tlv(0xA5, largest), specific)
 
     def _store_data(self, channel: _Channel, command: Command) -> bytes:
-        if channel.selection.aid != ISDR_AID:
+        if channel.selection.aid != self.quirks.isdr_aid:
             raise StatusError(_INS if command.channel == 0 else _NOT_SELECTED)
         if self.quirks.require_terminal_capability and not self._ipad_announced:
             raise StatusError(_CONDITIONS)
@@ -332,7 +332,7 @@ class SmartCard:
     def _status(self, channel: _Channel, command: Command) -> bytes:
         selection = channel.selection
         match command.p2:
-            case 0x00 if selection.aid == ISDR_AID:
+            case 0x00 if selection.aid == self.quirks.isdr_aid:
                 return self._isdr_template()
             case 0x00:
                 return files.control_parameters(Selection(selection.aid))
