@@ -399,11 +399,13 @@ class Euicc:
     ) -> T:
         """What is known, else what the card says now."""
         async with self._lock:
-            await self._notice_changes()
+            if self._known.get(fact) is not None:
+                await self._notice_changes()
             found = self._known.get(fact)
             if found is not None:
                 return cast(T, found)
             answer = await read()
+            self._noticed_s = asyncio.get_running_loop().time()
             if worth_keeping(answer) and not self._reset_due and not self.isdr.proactive_pending:
                 self._known.keep(fact, answer, epoch=self.isdr.opened_in)
             return answer
@@ -414,7 +416,7 @@ class Euicc:
         now_s = asyncio.get_running_loop().time()
         if self.isdr.is_open:
             self._noticed_s = now_s
-        elif self._noticed_s is not None and now_s - self._noticed_s >= _NOTICE_GAP_S:
+        elif self._noticed_s is None or now_s - self._noticed_s >= _NOTICE_GAP_S:
             await self.isdr.access.notice_changes()
             self._noticed_s = now_s
 

@@ -99,6 +99,7 @@ class SteppingAccess(DirectAccess):
 
     async def notice_changes(self) -> None:
         if self.trouble is not None:
+            self.attempts.append(now_s())
             raise self.trouble
 
     async def open(self, aid: bytes, *, last: bool = True) -> ApduChannel:
