@@ -29,9 +29,6 @@ class ManagedCard(DeclaringCard, Protocol):
     async def recover(self, *, first_rung: int | None = None, expected: str | None = None) -> None:
         """Get the card back; ``first_rung`` resets it in any case, beginning with this rung of the ladder."""
 
-    def ask_anew(self) -> None:
-        """Forget what the card said: somebody wants to see the card itself."""
-
     async def release(self) -> None:
         """Close the logical channel so that others may use it."""
 

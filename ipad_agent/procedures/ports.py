@@ -46,6 +46,9 @@ from ipad_agent.policy.switching.proof_stage import Finding
 class Card(Protocol):
     """The ES10 functions that the procedures use (SGP.32 v1.2 §5.9)."""
 
+    def ask_anew(self) -> None:
+        """Forget what the card said: somebody wants to see the card itself."""
+
     async def get_eid(self) -> Eid: ...
 
     async def get_euicc_info1(self) -> EuiccInfo1: ...

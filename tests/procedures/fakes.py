@@ -131,6 +131,7 @@ class FakeCard:
     install: Callable[[bytes, Callable[[int, int], None]], bytes | None] = lambda bpp, on_segment: None
     rat: bytes | BaseException = EMPTY_RAT
     requests: list[bytes] = field(default_factory=list)
+    asked_anew: int = 0
     local: list[Callable[[], int | BaseException]] = field(default_factory=list)
     """What the card does, and answers, when the device itself orders a switch or a reset."""
 
@@ -165,6 +166,9 @@ class FakeCard:
         self.log.append(name)
         self.requests.append(request)
         return _given(answer)
+
+    def ask_anew(self) -> None:
+        self.asked_anew += 1
 
     async def get_eid(self) -> Eid:
         return EID

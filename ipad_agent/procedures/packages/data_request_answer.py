@@ -50,6 +50,7 @@ async def _collect(context: Context, eim: Association, request: IpaEuiccDataRequ
     if not request.tag_list_ok or request.unknown_tags:
         raise _Refusal(DataRequestError.INCORRECT_TAG_LIST)
     card, items = context.card, request.items
+    card.ask_anew()  # the eIM wants to see the card, not what this device thinks of it
     if emergency_active(await card.get_profiles()):
         raise _Refusal(DataRequestError.ECALL_ACTIVE)
     smdp = smds = None
