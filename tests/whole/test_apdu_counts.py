@@ -126,7 +126,9 @@ def test_an_enable_order_reads_after_the_reset_what_the_reset_made_unknown(pki_f
         await card.start()
         await card.poll()
         assert await card.poll("enable", OPERATOR_A) == [
-            *(*OPEN, PACKAGE, "GR"),
+            *OPEN,
+            *(PROFILES, "GR", "GR"),  # where the device comes from, by the card itself
+            *(PACKAGE, "GR"),
             # REFRESH
             *(*DECLARED, *OPEN),
             *(PROFILES, "GR", "GR"),
@@ -209,6 +211,6 @@ def test_a_card_that_refuses_the_list_of_fields_is_asked_with_it_once(pki_folder
         await card.poll("enable", BOOTSTRAP)
         with_list = [raw for raw in sent if b"\x5c" in raw]
         assert len(with_list) == (1 if refused else len(sent))
-        assert len(sent) == (4 if refused else 3)
+        assert len(sent) == (6 if refused else 5)
 
     told(story, pki_folder, quirks=Quirks())

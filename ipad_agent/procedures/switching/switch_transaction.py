@@ -176,7 +176,8 @@ async def replaced(context: Context, happening: Happening = Happening.REPLACED) 
 
 
 async def enabled_iccid(context: Context) -> str | None:
-    """The digits of the profile that is enabled on the card."""
+    """The digits of the profile that is enabled on the card, by the card itself: ways back depend on it."""
+    context.card.ask_anew()
     for profile in await context.card.get_profiles():
         if profile.enabled and profile.iccid is not None:
             return str(profile.iccid)
