@@ -148,3 +148,10 @@ ASKED_LATER = define(
     "Some modules refuse everything while the card starts. Without this the module would stay unknown, or its "
     "settings would be missing, until the port is opened again.",
 )
+BASIC_CHANNEL_HANGS = define(
+    "IPA-2025",
+    INFO,
+    "This module does not answer AT+CSIM; TERMINAL CAPABILITY is not sent over it any more.",
+    "It would cost its whole deadline after every reset of the card. It is tried again after another module or "
+    "firmware was found. Most modules send a TERMINAL CAPABILITY of their own.",
+)

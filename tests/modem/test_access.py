@@ -717,3 +717,33 @@ def test_the_network_is_asked_for_again_when_the_registration_changes_or_names_n
         assert await access.rplmn() == "26203"
 
     run(scene())
+
+
+def test_a_module_that_never_answers_csim_costs_its_deadline_once() -> None:
+    async def scene() -> None:
+        modem = FakeModem()
+        with_cgla(modem)
+        modem.on("AT+CSIM", None)
+        access = access_to(modem)
+        for _ in range(3):
+            with pytest.raises(ChannelRefused):
+                await access.send_terminal_capability(bytes.fromhex("80AA000005A903840101"))
+        assert len(modem.sent("AT+CSIM")) == 1
+        await access.open(AID)
+
+    run(scene())
+
+
+def test_a_module_whose_card_is_reached_over_csim_is_told_again_after_one_answer_was_lost() -> None:
+    async def scene() -> None:
+        modem = FakeModem()
+        with_csim(modem)
+        declaration = bytes.fromhex("80AA000005A903840101")
+        modem.on('AT+CSIM=20,"80AA000005A903840101"', [None, '+CSIM: 4,"9000"|OK'])
+        access = access_to(modem, forced_way="csim")
+        with pytest.raises(ChannelRefused):
+            await access.send_terminal_capability(declaration)
+        await access.open(AID)
+        assert await access.send_terminal_capability(declaration) == b"\x90\x00"
+
+    run(scene())

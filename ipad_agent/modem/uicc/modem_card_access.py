@@ -38,6 +38,7 @@ from .logical_channel import NoFreeChannel
 from .reset_ladder import ResetLadder
 
 _BUSY_DELAYS_S: Final = (0.5, 1.0, 2.0, 4.0, 4.0, 4.0)
+_BASIC_CHANNEL_S: Final = 10.0
 _SWEPT_CHANNELS: Final = (1, 2, 3)
 
 
@@ -74,6 +75,7 @@ class ModemCardAccess:
         self._forced_way = forced_way
         self._ways: list[str] = []
         self._iccid_query: str | None = None
+        self._basic_hangs = False
         self._iccid_queries = HangingQueries()
         self._registration_queries = HangingQueries()
         self._operator = registration.Operator(self._link)
@@ -196,9 +198,13 @@ class ModemCardAccess:
     async def send_terminal_capability(self, apdu: bytes) -> bytes:
         """See ``CardAccess``. AT+CSIM is the only way to the basic channel."""
         await self._link.ready()
+        self._adopt_profile()
+        if self._basic_hangs and self.way != "csim":
+            raise ChannelRefused("no way to the basic channel: this module does not answer AT+CSIM")
+        deadline_s = min(self._link.profile.deadlines.open_s, _BASIC_CHANNEL_S)
         for delay_s in (*_BUSY_DELAYS_S, None):
             try:
-                return await csim_channel.transmit(self._link, apdu, deadline_s=self._link.profile.deadlines.open_s)
+                return await csim_channel.transmit(self._link, apdu, deadline_s=deadline_s)
             except CommandRefused as error:
                 if error.cme in at_commands.CME_NO_SIM:
                     raise CardNotReady(error.message) from error
@@ -207,6 +213,9 @@ class ModemCardAccess:
                 if delay_s is None:
                     raise SimBusy(f"the SIM stays busy: {error.message}") from error
             except (CommandTimeout, LineDamaged) as error:
+                if isinstance(error, CommandTimeout) and not self._basic_hangs:
+                    self._basic_hangs = True
+                    events.BASIC_CHANNEL_HANGS.emit()
                 raise ChannelRefused(f"no way to the basic channel: {error.message}") from error
             await asyncio.sleep(delay_s)
         raise AssertionError("the last round returns or raises")
@@ -224,6 +233,7 @@ class ModemCardAccess:
     def _adopt_profile(self) -> None:
         if self._profile_seen is not self._link.profile:
             self._profile_seen = self._link.profile
+            self._basic_hangs = False
             self._iccid_queries.forget()
             self._registration_queries.forget()
             forced = self._forced_way
