@@ -16,7 +16,8 @@ from cryptography.x509.oid import NameOID
 
 from ipad_agent.clock import SystemClock
 from ipad_agent.codec.es10.eim_configuration import EimConfigurationData, EimIdType, EimProtocol, PublicKeyData
-from ipad_agent.codec.esipa.device_info import IpaFeature, IpaProtocol
+from ipad_agent.codec.es10.euicc_info import Version
+from ipad_agent.codec.esipa.device_info import IpaFeature, IpaProtocol, Release
 from ipad_agent.codec.identifiers import Eid
 from ipad_agent.config import Config, EimConfig, SecretError, SecretFile
 from ipad_agent.config.config_model import DownloadConfig, HttpsConfig, IpaConfig, ModemConfig, TrustConfig
@@ -318,3 +319,27 @@ def test_a_certificate_of_this_device_that_cannot_be_used_concerns_its_eim_alone
     (tmp_path / "device.key").unlink()
     with pytest.raises(SecretError, match="cannot be read"):
         links(**files).link(entry(EimProtocol.RETRIEVE_COAPS), EID)
+
+
+@pytest.mark.parametrize(
+    ("ipa", "releases", "tac"),
+    [
+        (IpaConfig(), {Release.EUTRAN_EPC: Version(14, 0, 0)}, None),  # as the module's profile says
+        (
+            IpaConfig(releases=("eutran_epc=9", "gsm=99"), tac="35329061"),
+            {Release.EUTRAN_EPC: Version(9, 0, 0), Release.GSM: Version(99, 0, 0)},
+            "35329061",
+        ),
+    ],
+)
+async def test_the_device_tells_the_releases_of_the_configuration_or_of_the_modules_profile(
+    ipa: IpaConfig, releases: dict[Release, Version], tac: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    card = open_card(Config(modem=ModemConfig(profile="ublox-sara-r5"), ipa=ipa), memory(), SystemClock())
+
+    async def identity() -> None:
+        return None
+
+    monkeypatch.setattr(card.access, "identity", identity)
+    assert await card.releases() == releases
+    assert await card.tac() == tac

@@ -16,14 +16,14 @@ from ipad_agent.policy.polling.schedule_settings import ScheduleSettings
 from ipad_agent.policy.switching.switch_settings import SwitchSettings
 from ipad_agent.procedures.context import DownloadRules
 from ipad_agent.procedures.default_ports import NO_SITE, UNKNOWN_NETWORK
-from ipad_agent.procedures.ports import Card, Device, EimLink, Journal, Memory, Network, Site, SmdpConnector
+from ipad_agent.procedures.ports import DeclaringCard, Device, EimLink, Journal, Memory, Network, Site, SmdpConnector
 from ipad_agent.procedures.records.held_work import Holding
 from ipad_agent.status import Board
 
 from .poll_timetable import Documents
 
 
-class ManagedCard(Card, Protocol):
+class ManagedCard(DeclaringCard, Protocol):
     """The card, and what the daemon does with it between procedures."""
 
     async def recover(self, *, first_rung: int | None = None, expected: str | None = None) -> None:
@@ -81,5 +81,6 @@ class Dependencies:
     network: Network = UNKNOWN_NETWORK
     site: Site = NO_SITE
     holding: Holding = field(default_factory=Holding)
+    take_from_ipae: bool = False
     board: Board | None = None
     show_modem: Callable[[Board], Awaitable[None]] = _show_nothing

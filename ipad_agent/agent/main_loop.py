@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import random
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Final
 
 from ipad_agent import __version__
@@ -39,7 +40,7 @@ from ipad_agent.procedures.retrieval.eim_package_retrieval import (
     resume_without_eim,
 )
 from ipad_agent.procedures.retrieval.unreachable_eim import UnreachableEim
-from ipad_agent.procedures.startup import device_start, euicc_memory_reset
+from ipad_agent.procedures.startup import device_start, euicc_memory_reset, ipae_card
 from ipad_agent.procedures.startup.device_start import CardFacts, CardKind
 from ipad_agent.procedures.startup.initial_eim_provisioning import provision
 from ipad_agent.procedures.startup.silent_card_resets import CardResets
@@ -63,6 +64,8 @@ SHORTEST_PAUSE_S: Final = 0.01
 LOOK_AGAIN_S: Final = 300.0
 PROVISION_GAP_S: Final = 3600.0
 """An eIM that deletes itself as soon as it is on the card must not wear the card out."""
+INSIST_GAP_S: Final = 3600.0
+"""A card that stays in IPAe mode whatever is done is not reset all the time."""
 POLL_LIMIT_S: Final = 3600.0
 TICK_S: Final = 600.0
 FIRST_REAL_RUNG: Final = 1
@@ -92,6 +95,8 @@ class Agent:
         self._deadline: float | None = None
         self._refused_initial: Eid | None = None
         self._provisioned_at: float | None = None
+        self._taken: Eid | None = None  # the card that the owner wants managed although it says IPAe
+        self._insisted_at: float | None = None
         self._served = False
         self._causes: set[tuple[Wake, str | None]] = set()
         self._woken = asyncio.Event()
@@ -170,7 +175,7 @@ class Agent:
         self.board.card_found(facts)
         await self._rooms.show_modem(self.board)
         self.card_requests.serve()
-        if facts.kind is not CardKind.IOT:
+        if not facts.manageable:
             self.board.looks_again(LOOK_AGAIN_S)
             await self.card_requests.take(self._context(facts), ())
             procedure_events.NOT_AN_IOT_CARD.emit(eid=facts.eid.short, kind=facts.kind.value, retry_s=LOOK_AGAIN_S)
@@ -179,12 +184,12 @@ class Agent:
         newly_provisioned = False
         if not facts.eims:
             newly_provisioned = await self._provision(facts)
-            facts = await device_start.read_card(self._rooms.card)
+            facts = await self._read_card()
         device_start.announce(facts)
         told_later = self._pending(eim.eim_id for eim in facts.eims) if self._served else set()
         self._note_card(facts)
         if await self._settle(facts):
-            facts = await device_start.read_card(self._rooms.card)
+            facts = await self._read_card()
         eims = self._with_owed(facts.eims)
         self._status_reports.eims(facts, eims)
         self.board.switch(self.switches.open())
@@ -216,15 +221,31 @@ class Agent:
     async def _find_card(self) -> CardFacts:
         """Read the card; one that stays silent is reset, now and then. One that answers never is."""
         card = self._rooms.card
+        card.ask_anew()
         try:
-            facts = await device_start.read_card(card)
+            facts = await self._read_card()
         except CardError as error:
             if error.answered or not self._resets.due():
                 raise
             events.CARD_SILENT.emit(reason=error.message)
             await card.recover(first_rung=FIRST_REAL_RUNG)
-            facts = await device_start.read_card(card)
+            facts = await self._read_card()
         self._resets.over()
+        return await self._from_ipae(facts) if facts.kind is CardKind.IPAE and not facts.taken else facts
+
+    async def _read_card(self) -> CardFacts:
+        return await device_start.read_card(self._rooms.card, taken=self._taken)
+
+    async def _from_ipae(self, facts: CardFacts) -> CardFacts:
+        """A card found in IPAe mode is told of the IPAd and looked at again; the owner may insist on it."""
+        facts, now = await ipae_card.look_again(self._rooms.card, facts), asyncio.get_running_loop().time()
+        if facts.kind is not CardKind.IPAE or not self._rooms.take_from_ipae:
+            return facts
+        if self._insisted_at is not None and now - self._insisted_at < INSIST_GAP_S:
+            return facts
+        self._insisted_at = now
+        facts = await ipae_card.insist(self._rooms.card, facts)
+        self._taken = facts.eid if facts.taken else None
         return facts
 
     async def _provision(self, facts: CardFacts) -> bool:
@@ -281,11 +302,11 @@ class Agent:
             told_later = self._pending(eims)
             eim_id = eim_id or due.eim_id
             if self._unnoted:
-                self._note_card(await device_start.read_card(self._rooms.card))
+                self._note_card(await self._read_card())
             report = await self._poll(facts, eims, eim_id, timetable)
             if report is None or report.eims_changed or eim_id not in {c.eim_id for c in facts.eims}:
                 configs = await self._rooms.card.get_eim_configuration()
-                facts = CardFacts(facts.eid, facts.kind, facts.info2, facts.profiles, configs)
+                facts = replace(facts, eims=configs)
                 with contextlib.suppress(StoreError):
                     self._counters.saw(str(facts.eid), configs)
                 eims = self._with_owed(configs)
@@ -352,6 +373,7 @@ class Agent:
         """Do what others want of the card."""
         eims = tuple(eim.eim_id for eim in facts.eims)
         told_later = self._pending(eims)
+        self._rooms.card.ask_anew()
         with _Step(self, POLL_LIMIT_S):
             if await self.card_requests.take(self._context(facts), eims):
                 await self._status_reports.profiles("local")
@@ -370,7 +392,9 @@ class Agent:
         for cause, eim_id in sorted(causes, key=lambda item: (list(Wake).index(item[0]), item[1] or "")):
             events.WOKEN.emit(cause=cause.value)
             timetable.wake(cause, None if eim_id is None else [eim_id])
-            self._commanded = self._commanded or cause is Wake.COMMAND
+            if cause is Wake.COMMAND:
+                self._commanded = True
+                self._rooms.card.ask_anew()
 
     async def _poll(
         self, facts: CardFacts, eims: dict[str, EimConfigurationData], eim_id: str, timetable: Timetable

@@ -10,9 +10,10 @@ from .errors import RequestTooLarge
 
 ISD_R_AID: Final = bytes.fromhex("A0000005591010FFFFFFFF8900000100")
 
-# eUICC-related IoT device capabilities, bit 1 = IPAd (SGP.32 v1.2 §3.8.2). The other two announce a consumer LPA;
-# some cards open their ISD-R only for them.
+# 84: eUICC-related IoT device capabilities, bit 1 = IPAd (SGP.32 v1.2 §3.8.2). 83 announces a consumer LPA; some cards
+# open their ISD-R only for that. The second form serves both kinds.
 TERMINAL_CAPABILITY_IOT: Final = bytes.fromhex("80AA000005A903840101")
+TERMINAL_CAPABILITY_BOTH: Final = bytes.fromhex("80AA000008A906830107840101")
 TERMINAL_CAPABILITY_LPA: Final = bytes.fromhex("80AA000005A903830107")
 TERMINAL_CAPABILITY_FULL: Final = bytes.fromhex("80AA00000AA9088100820101830107")
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from .errors import AidNotFound, CardNotReady, ChannelLost, ChannelRefused, LossReason
+from .errors import AidNotFound, CardNotReady, ChannelLost, ChannelRefused, LossReason, SimBusy
 
 __all__ = [
     "AidNotFound",
@@ -21,6 +21,7 @@ __all__ = [
     "LossReason",
     "ModemIdentity",
     "RecoveryPlan",
+    "SimBusy",
 ]
 
 
@@ -85,14 +86,25 @@ class ApduChannel(Protocol):
 class CardAccess(Protocol):
     """The way to the card: opens channels, resets, and tells what the modem itself sees."""
 
-    async def open(self, aid: bytes) -> ApduChannel:
-        """Open a logical channel and select ``aid``.
+    @property
+    def epoch(self) -> int:
+        """Grows whenever the card may have been reset, or another one may be there: the port was opened anew, a rung
+        of the reset ladder was climbed, the modem said that the SIM was initialised."""
+
+    async def notice_changes(self) -> None:
+        """Ask the modem, and not the card, whether this is still the same card in the same state; the epoch grows when
+        it is not. Raises errors of the modem side."""
+
+    async def open(self, aid: bytes, *, last: bool = True) -> ApduChannel:
+        """Open a logical channel and select ``aid``. Unless it is the ``last`` one to be tried, nothing of others is
+        touched to make that possible.
 
         Raises ``AidNotFound``, ``CardNotReady``, ``ChannelRefused`` or an error of the modem side.
         """
 
     async def send_terminal_capability(self, apdu: bytes) -> bytes:
-        """Send TERMINAL CAPABILITY on the basic channel; data and status word. Raises ``ChannelRefused``."""
+        """Send TERMINAL CAPABILITY on the basic channel; data and status word. Raises ``CardNotReady`` while no card
+        is seen (``SimBusy`` after waiting for it), ``ChannelRefused`` where there is no way to the basic channel."""
 
     async def reset_card(self, *, rung: int) -> None:
         """Do one rung of the reset ladder (0 waits, 5 restarts the modem) and wait until the SIM side is back.

@@ -54,6 +54,10 @@ class CardNotReady(CardError):
     default_hint = "Expected for some seconds after a card reset; if it stays, check slot, contacts and slot selection."
 
 
+class SimBusy(CardNotReady):
+    """The modem still says that the SIM is busy, after some patience with it."""
+
+
 class StatusWordError(CardError):
     """The card answered an APDU with an error status word; ``sw`` is 0x6A80 and the like."""
 

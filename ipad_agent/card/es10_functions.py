@@ -1,14 +1,15 @@
 """The eUICC as the procedures see it: one method per ES10 function (SGP.32 v1.2 §5.9, SGP.22 v2.5 §5.7).
 
-Reads are repeated once on a new channel when the channel got lost. What changes the card is never sent twice unless
-the card cannot have seen it. A function that an older eUICC lacks raises ``NotSupportedByCard``.
+Reads are repeated once on a new channel when the channel got lost, and what they told is kept until something may have
+changed it (``known_answers.py``). What changes the card is never sent twice unless the card cannot have seen it. A
+function that an older eUICC lacks raises ``NotSupportedByCard``.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
-from typing import Final, TypeVar
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Final, TypeVar, cast
 
 from ipad_agent.codec.ber import tlv
 from ipad_agent.codec.ber.tlv_fields import ResultCode
@@ -57,12 +58,14 @@ from .errors import (
     WrongRequest,
 )
 from .isdr_session import GET_EID, IsdrSession
+from .known_answers import OF_PROFILES, Aside, Fact, Known
 from .reset_recovery import Recovery
 
 T = TypeVar("T")
 
 _LACKING: Final = frozenset({0x6A80, 0x6A86, 0x6A88, 0x6D00, 0x6E00})
 _EMPTY_LIST: Final = bytes.fromhex("BF2B00")
+_NOTICE_GAP_S: Final = 30.0
 _PROFILE_STATES: Final = bytes.fromhex("5A9F70")
 
 
@@ -78,6 +81,9 @@ class Euicc:
         self._lock = asyncio.Lock()
         self._reset_due = False
         self._recovery = Recovery(isdr, self._enabled_iccid)
+        self._known = Known(lambda: isdr.access.epoch, lambda: isdr.eid, lambda: asyncio.get_running_loop().time())
+        self._noticed_s: float | None = None
+        self._without_tag_list: Eid | None = None  # the card that refuses the list of fields
 
     @property
     def reset_due(self) -> bool:
@@ -95,6 +101,7 @@ class Euicc:
         ``first_rung`` starts at this rung; ``expected`` is the ICCID that the modem has to see, for
         a card that names the old one until its reset. Raises ``CardUnreachable``."""
         async with self._lock:
+            self._known.drop()
             try:
                 async with asyncio.timeout(self._recover_limit_s):
                     await self._recovery.run(reset_expected=self._reset_due, first_rung=first_rung, expected=expected)
@@ -108,6 +115,18 @@ class Euicc:
         self._reset_due = True
         await self.recover(expected=expected)
 
+    async def declare_ipad(self) -> None:
+        """Tell the card that this device holds an IPAd, whatever it was told before: the last TERMINAL CAPABILITY
+        counts (SGP.32 v1.2 §3.8.2). Never fatal."""
+        async with self._lock:
+            events.IPAD_DECLARED.emit()
+            self._known.drop()
+            await self.isdr.declare()
+
+    def ask_anew(self) -> None:
+        """Forget what the card said: the next questions go to the card itself."""
+        self._known.drop()
+
     async def release(self) -> None:
         """Close the channel, so that others can use it; the next call opens one again."""
         async with self._lock:
@@ -116,37 +135,44 @@ class Euicc:
     async def close(self) -> None:
         """Close the channel and give the port back."""
         async with self._lock:
+            self._known.drop()
             await self.isdr.drop()
             await self.isdr.access.close()
 
     # -- reading -----------------------------------------------------------------------------------------------------
     async def get_eid(self) -> Eid:
-        """GetEID, SGP.22 §5.7.20."""
-        return await self._read("GetEID", GET_EID, es10_requests.parse_get_eid)
+        """GetEID, SGP.22 §5.7.20. The card itself is asked each time, so that the answer shows that it is there; a
+        channel that is opened for this was proven by the same question."""
+        async with self._lock:
+            return await self._repeated("GetEID", self._ask_eid)
 
     async def get_euicc_info1(self) -> EuiccInfo1:
         """GetEUICCInfo1, §5.9.2."""
-        return await self._read(
-            "GetEUICCInfo1", es10_requests.get_euicc_info1_request(), es10_requests.parse_get_euicc_info1
+        request = es10_requests.get_euicc_info1_request()
+        return await self._kept(
+            Fact.INFO1, lambda: self._read_locked("GetEUICCInfo1", request, es10_requests.parse_get_euicc_info1)
         )
 
     async def get_euicc_info2(self) -> EuiccInfo2:
         """GetEUICCInfo2, §5.9.2."""
-        return await self._read(
-            "GetEUICCInfo2", es10_requests.get_euicc_info2_request(), es10_requests.parse_get_euicc_info2
+        request = es10_requests.get_euicc_info2_request()
+        return await self._kept(
+            Fact.INFO2, lambda: self._read_locked("GetEUICCInfo2", request, es10_requests.parse_get_euicc_info2)
         )
 
     async def get_eim_configuration(self) -> tuple[EimConfigurationData, ...]:
         """All associated eIMs (GetEimConfigurationData, §5.9.18). The form without criterion is the one that every
         release knows."""
         request = es10_requests.get_eim_configuration_request()
-        answer = await self._read("GetEimConfigurationData", request, es10_requests.parse_get_eim_configuration)
+        answer = await self._kept(
+            Fact.EIMS,
+            lambda: self._read_locked("GetEimConfigurationData", request, es10_requests.parse_get_eim_configuration),
+        )
         return answer.configs
 
     async def get_profiles(self) -> tuple[ProfileInfo, ...]:
         """The profiles on the card (GetProfilesInfo); cards that refuse the list of SGP.32 fields choose themselves."""
-        async with self._lock:
-            return (await self._profile_list(None)).profiles
+        return (await self._kept(Fact.PROFILES, lambda: self._profile_list(None))).profiles
 
     async def get_rat(self) -> RulesAuthorisationTable:
         """GetRAT, SGP.22 §5.7.22."""
@@ -170,6 +196,9 @@ class Euicc:
     async def retrieve_notifications(self, criterion: Criterion | None = None) -> RetrievedNotifications:
         """RetrieveNotificationsList, §5.9.11. By number it finds package results too, on cards that do not search them
         by going through the lists."""
+        if criterion is None or isinstance(criterion, AllPackageResults):
+            fact = Fact.NOTIFICATIONS if criterion is None else Fact.RESULTS
+            return await self._kept(fact, lambda: self._retrieve(criterion), worth_keeping=_is_whole)
         async with self._lock:
             if not isinstance(criterion, BySeqNumber):
                 return await self._retrieve(criterion)
@@ -190,7 +219,15 @@ class Euicc:
         """RemoveNotificationFromList, SGP.22 §5.7.11, for results too. Doing it twice does no harm: the second answer
         is nothingToDelete(1)."""
         request = es10_requests.remove_notification_request(seq_number)
-        return await self._read("RemoveNotificationFromList", request, es10_requests.parse_remove_notification)
+        async with self._lock:
+            before = self._known.set_aside()
+            code = await self._read_locked(
+                "RemoveNotificationFromList", request, es10_requests.parse_remove_notification
+            )
+            if not self._reset_due and not self.isdr.proactive_pending:
+                self._known.put_back(before)
+                self._known.removed(seq_number, code)
+            return code
 
     # -- packages and settings ---------------------------------------------------------------------------------------
     async def load_euicc_package(self, raw: bytes) -> EuiccPackageResult:
@@ -198,7 +235,11 @@ class Euicc:
         ``may_have_executed`` is not False the card has to be asked what happened."""
         _require_tag(raw, 0xBF51, "an eUICC package")
         return await self._change(
-            "LoadEuiccPackage", raw, es10_requests.parse_load_euicc_package, lambda answer: answer.switched
+            "LoadEuiccPackage",
+            raw,
+            es10_requests.parse_load_euicc_package,
+            lambda answer: answer.switched,
+            note=self._known.package_executed,
         )
 
     async def add_initial_eim(self, request: bytes) -> AddInitialEimResult:
@@ -317,6 +358,7 @@ class Euicc:
         """One segment of ``bpp_segments.split``; the ProfileInstallationResult (BF37) when the card gives it, which
         ends the loading, else None."""
         async with self._lock:
+            self._known.changed(OF_PROFILES)
             answer = await self._send(segment, idempotent=False)
         if not answer:
             return None
@@ -329,6 +371,7 @@ class Euicc:
         Raises ``MalformedBpp`` before anything is sent; after any other error the card has to be asked."""
         segments = bpp_segments.split(package)
         async with self._lock:
+            self._known.changed(OF_PROFILES)
             for done, segment in enumerate(segments, start=1):
                 answer = await self._send(segment.data, idempotent=False)
                 if answer:
@@ -339,6 +382,7 @@ class Euicc:
 
     async def cancel_session(self, request: bytes) -> CancelSessionResponse:
         """CancelSession, SGP.22 §5.7.14: ``request`` is the whole BF41."""
+        self._known.changed((Fact.NOTIFICATIONS,))
         _require_tag(request, 0xBF41, "a CancelSession request")
         return await self._once("CancelSession", request, es10_requests.parse_cancel_session)
 
@@ -348,10 +392,46 @@ class Euicc:
             return await self._read_locked(function, request, parse)
 
     async def _read_locked(self, function: str, request: bytes, parse: Callable[[bytes], T]) -> T:
+        return await self._repeated(function, lambda: self._call(function, request, parse, idempotent=True))
+
+    async def _kept(
+        self, fact: Fact, read: Callable[[], Awaitable[T]], *, worth_keeping: Callable[[T], bool] = lambda _: True
+    ) -> T:
+        """What is known, else what the card says now."""
+        async with self._lock:
+            if self._known.get(fact) is not None:
+                await self._notice_changes()
+            found = self._known.get(fact)
+            if found is not None:
+                return cast(T, found)
+            answer = await read()
+            self._noticed_s = asyncio.get_running_loop().time()
+            if worth_keeping(answer) and not self._reset_due and not self.isdr.proactive_pending:
+                self._known.keep(fact, answer, epoch=self.isdr.opened_in)
+            return answer
+
+    async def _notice_changes(self) -> None:
+        """Before anything is taken as known: whether the modem still sees the same card. While a channel is open, or
+        was a moment ago, the card itself would have shown it."""
+        now_s = asyncio.get_running_loop().time()
+        if self.isdr.is_open:
+            self._noticed_s = now_s
+        elif self._noticed_s is None or now_s - self._noticed_s >= _NOTICE_GAP_S:
+            await self.isdr.access.notice_changes()
+            self._noticed_s = now_s
+
+    async def _ask_eid(self) -> Eid:
+        if self.isdr.is_open:
+            return await self._call("GetEID", GET_EID, es10_requests.parse_get_eid, idempotent=True)
+        await self.isdr.transport()
+        assert self.isdr.eid is not None
+        return self.isdr.eid
+
+    async def _repeated(self, function: str, call: Callable[[], Awaitable[T]]) -> T:
         """Ask; once more on a new channel when the channel was lost or the answer cut, once more after a recovery when
         the card waits for a reset that is known to be due."""
         try:
-            return await self._call(function, request, parse, idempotent=True)
+            return await call()
         except (ChannelLost, NotSelected, ChannelTrouble, TruncatedAnswer) as error:
             events.READ_REPEATED.emit(function=function, reason=error.message)
             if isinstance(error, ChannelLost) and error.reason is LossReason.PORT:
@@ -359,9 +439,10 @@ class Euicc:
         except ResetPending:
             if not self._reset_due:
                 raise
+            self._known.drop()
             await self._recovery.run(reset_expected=True, first_rung=None)
             self._reset_due = False
-        return await self._call(function, request, parse, idempotent=True)
+        return await call()
 
     async def _change(
         self,
@@ -369,10 +450,13 @@ class Euicc:
         request: bytes,
         parse: Callable[[bytes], T],
         switched: Callable[[T], bool] = lambda _: False,
+        *,
+        note: Callable[[T, Aside], None] = lambda _answer, _before: None,
     ) -> T:
         """Order something; again only when the card cannot have seen the order. ``switched`` tells from the answer
-        whether the card now needs a reset."""
+        whether the card now needs a reset, ``note`` what is known afterwards from the answer and what was before."""
         async with self._lock:
+            before = self._known.set_aside()
             try:
                 answer = await self._call(function, request, parse, idempotent=False)
             except (ChannelLost, NotSelected, ChannelTrouble) as error:
@@ -382,6 +466,8 @@ class Euicc:
                 answer = await self._call(function, request, parse, idempotent=False)
             if switched(answer):
                 self._reset_due = True
+            if not self._reset_due:
+                note(answer, before)
             return answer
 
     async def _switch(self, function: str, request: bytes, parse: Callable[[bytes], ResultCode]) -> ResultCode:
@@ -413,8 +499,13 @@ class Euicc:
         transport = await self.isdr.transport()
         try:
             answer = await transport.es10(request, idempotent=idempotent)
-        except (ChannelLost, NotSelected, ChannelTrouble, TruncatedAnswer):
+        except TruncatedAnswer:
+            self._known.drop()
             await self.isdr.drop()
+            raise
+        except (ChannelLost, NotSelected, ChannelTrouble):
+            self._known.drop()
+            await self.isdr.forget()  # the card was reset, or may have been
             raise
         finally:
             # 91xx: the card has a REFRESH for the modem, whatever the answer looks like.
@@ -428,9 +519,11 @@ class Euicc:
             else es10_requests.get_profiles_request(tag_list=tag_list)
         )
         refused: ResultCode | None = None
+        answer: ProfileList | None = None
         try:
-            answer = await self._read_locked("GetProfilesInfo", request, es10_requests.parse_get_profiles)
-            refused = answer.error
+            if self._without_tag_list is None or self._without_tag_list != self.isdr.eid:
+                answer = await self._read_locked("GetProfilesInfo", request, es10_requests.parse_get_profiles)
+                refused = answer.error
         except NotSupportedByCard:
             answer = None
         if answer is not None and refused is None:
@@ -440,7 +533,9 @@ class Euicc:
         )
         if answer.error is not None:
             raise FunctionFailed("GetProfilesInfo", int(answer.error), answer.error.name)
-        events.DEFAULT_TAGS_USED.emit()
+        if self._without_tag_list is None or self._without_tag_list != self.isdr.eid:
+            self._without_tag_list = self.isdr.eid
+            events.DEFAULT_TAGS_USED.emit()
         return answer
 
     async def _enabled_iccid(self) -> str | None:
@@ -481,6 +576,10 @@ class Euicc:
 
     def _refresh(self, wanted: bool | None) -> bool:
         return self.isdr.access.recovery_plan().modem_refreshes if wanted is None else wanted
+
+
+def _is_whole(answer: RetrievedNotifications) -> bool:
+    return answer.error is None and not answer.unreadable
 
 
 def _require_tag(raw: bytes, tag: int, what: str, *, malformed: bool = False) -> None:

@@ -85,7 +85,8 @@ class Es10Transport:
     """One selected ISD-R. Not for concurrent use: the owner serialises.
 
     ``proactive_pending`` is set when the last answer ended in 91xx: the card wants the modem to fetch a toolkit
-    command, after a profile change the REFRESH. ``apdu_count`` counts command APDUs for diagnostics.
+    command, after a profile change the REFRESH. ``apdu_count`` counts command APDUs for diagnostics. ``le``: whether
+    STORE DATA carries an Le byte, which a few cards want before they give data.
     """
 
     def __init__(
@@ -99,6 +100,7 @@ class Es10Transport:
         self.channel = channel
         self.proactive_pending = False
         self.apdu_count = 0
+        self.le = channel.le_on_case4
         self._deadlines = deadlines or ApduDeadlines()
         self._memory = block_sizes if block_sizes is not None else VolatileBlockSizes()
         self._memory_key = f"{memory_key}/{channel.description}"
@@ -128,7 +130,7 @@ class Es10Transport:
 
     async def _chain(self, request: bytes, *, idempotent: bool) -> bytes:
         size = self.block_size
-        commands = tuple(apdu.store_data(request, block_size=size, le=self.channel.le_on_case4))
+        commands = tuple(apdu.store_data(request, block_size=size, le=self.le))
         data = b""
         for number, (command, last) in enumerate(commands, start=1):
             works = last and not idempotent  # reading is quick; only orders keep the card busy

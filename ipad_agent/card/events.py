@@ -118,3 +118,24 @@ MESSAGE_TOLERATED = define(
     "The card's answer bends a rule but has one meaning only, so it was read. Said once for each card, however often "
     "it happens.",
 )
+IOT_TEMPLATE_READ = define(
+    "IPA-2112",
+    INFO,
+    "The card's IoT template (E1) says: {what}.",
+    "Part of the answer to SELECT of the ISD-R (SGP.32 v1.2 §3.8). 'IPAe supported' does not say that the card's own "
+    "IPAe is active; that is ipaMode. Only some ways to the card show this answer (AT+CSIM does, AT+CCHO does not).",
+)
+LE_WANTED = define(
+    "IPA-2114",
+    INFO,
+    "The card gives data only to commands with an Le byte; they carry one from now on.",
+    "GetEID was answered with 9000 and nothing, and with the EID when an Le byte was added. Cards, or the modem in "
+    "front of them, differ in that.",
+)
+IPAD_DECLARED = define(
+    "IPA-2113",
+    INFO,
+    "The card says that its own IPAe is active; it is told once more that this device holds an IPAd.",
+    "The last TERMINAL CAPABILITY counts, and that of a modem may hide the IPAd (SGP.32 v1.2 §3.8.2, §3.8.4). The card "
+    "is looked at again before it is left alone.",
+)

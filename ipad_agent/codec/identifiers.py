@@ -184,8 +184,9 @@ class Imei:
 
     @property
     def tbcd(self) -> bytes:
-        """8 bytes with exchanged nibbles; the last holds the check digit below and the filler F above."""
-        return _to_tbcd(self.digits, 8)
+        """The 8 bytes of deviceInfo: 14 digits with exchanged nibbles; the last byte holds the check digit in the high
+        nibble and F in the low one, unlike ordinary TBCD (SGP.22 v2.5 §4.2)."""
+        return _to_tbcd(self.digits[:14], 7) + bytes.fromhex(self.digits[14] + "f")
 
     @property
     def tac(self) -> bytes:

@@ -13,6 +13,10 @@ from .value_readers import Aid, FilePath, Flag, Integer, ListOf, Number, Text, c
 
 _PORT: Final = rf"auto|/[^\x00-\x1f\x7f]+|socket://(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):{PORT_NUMBER}"
 
+_TECHNOLOGIES: Final = (
+    "gsm|utran|cdma2000_onex|cdma2000_hrpd|cdma2000_ehrpd|eutran_epc|nr_epc|nr_5gc|eutran_5gc"  # as in module profiles
+)
+
 IPA_FEATURES: Final = (
     "eim_download_data_handling",
     "eim_ctx_params1_generation",
@@ -81,9 +85,17 @@ class CardConfig:
         "Applications tried as ISD-R, in this order. The default is the one of GSMA; some removable cards have others.",
     )
     terminal_capability: str = key(
-        choices(("auto", "always", "never")),
-        "auto",
-        "Whether to send TERMINAL CAPABILITY. Most modems do it themselves; `auto` does when the ISD-R is refused.",
+        choices(("always", "auto", "never")),
+        "always",
+        "Whether to tell the card that this device holds an IPAd (TERMINAL CAPABILITY): `always` before the first "
+        "channel after each reset, as SGP.32 wants it; `auto` only when the ISD-R is refused. A card may refuse it.",
+    )
+    take_from_ipae: bool = key(
+        Flag(),
+        False,
+        "Whether to insist on a card that says that its own IPAe is active: it is reset, the IPAe is switched off, and "
+        "the card is managed even if it goes on saying so. Without it such a card is told once that this device holds "
+        "an IPAd, looked at again, and then left alone.",
     )
     apdu_timeout_s: float = key(Number(1, 600), 60.0, "How long one APDU may take; the card may be working.")
     last_block_timeout_s: float = key(
@@ -121,4 +133,17 @@ class IpaConfig:
     )
     imei: str | None = key(
         Text("14 to 16 digits", r"[0-9]{14,16}"), None, "The IMEI to tell; normally the module is asked for it."
+    )
+    tac: str | None = key(
+        Text("8 digits", r"[0-9]{8}"),
+        None,
+        "The type allocation code to tell (the first eight digits of the IMEI) where the module hides its IMEI. "
+        "Without one it is eight zeros, which some SM-DP+s do not take.",
+    )
+    releases: tuple[str, ...] = key(
+        ListOf(Text('a technology and its 3GPP release, such as "eutran_epc=13"', rf"(?:{_TECHNOLOGIES})=[1-9][0-9]?")),
+        (),
+        "Which radio technologies the device supports, up to which release: `gsm`, `utran`, `eutran_epc` (LTE, NB-IoT, "
+        "LTE-M), `nr_epc`, `nr_5gc`, `eutran_5gc`, `cdma2000_onex`, `cdma2000_hrpd`, `cdma2000_ehrpd`. SM-DP+s choose "
+        "profiles by it. Empty: as the module's profile says.",
     )

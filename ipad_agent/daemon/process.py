@@ -85,6 +85,7 @@ async def _run(config: Config, journal: Journal, memory: Memory, clock: Clock) -
             download=download_rules(config),
             notifier=notifier,
             idle=journal.idle,
+            take_from_ipae=config.card.take_from_ipae,
             initial_eims=initial_eims(config),
             initial_eims_source=str(config.provisioning.initial_eim),
             switching=config.switch.settings(),

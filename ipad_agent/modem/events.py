@@ -163,3 +163,24 @@ ICCID_AS_IN_FILE = define(
     "3GPP TS 27.007 leaves the form to the maker, and nearly all print 89…; 98… is the same with the nibbles of each "
     "byte exchanged. Remembered for this module and firmware.",
 )
+QUERY_HANGS = define(
+    "IPA-2023",
+    INFO,
+    "{command} is not answered by this module; it is left out while another command tells the same.",
+    "A command that hangs costs its whole deadline each time, a minute in all during a switch. It is asked again when "
+    "nothing else answers, or after another module or firmware was found.",
+)
+ASKED_LATER = define(
+    "IPA-2024",
+    INFO,
+    "The modem says that its SIM is busy; sent again when the card is there: {commands}.",
+    "Some modules refuse everything while the card starts. Without this the module would stay unknown, or its "
+    "settings would be missing, until the port is opened again.",
+)
+BASIC_CHANNEL_HANGS = define(
+    "IPA-2025",
+    INFO,
+    "This module does not answer AT+CSIM; TERMINAL CAPABILITY is not sent over it any more.",
+    "It would cost its whole deadline after every reset of the card. It is tried again after another module or "
+    "firmware was found. Most modules send a TERMINAL CAPABILITY of their own.",
+)

@@ -18,6 +18,8 @@ from .errors import CommandRefused, CommandTimeout, LineDamaged, LinkDead
 from .module_profile import GENERIC, ModuleProfile, ProfileSet
 
 _RETURN_DELAYS_S: Final = (0.5, 1.0, 2.0)
+MAX_IDENTITY_ASKS: Final = 3
+"""So often a module that answers, but does not tell who it is or its IMEI, is asked again in one session."""
 
 
 class ModemLink:
@@ -47,6 +49,10 @@ class ModemLink:
         self._session: AtSession | None = None
         self._identity: ModemIdentity | None = None
         self._listeners: list[Callable[[str], None]] = []
+        self._later: list[Command] = []  # refused because the SIM was busy
+        self._level_untold = False
+        self._asks_left = 0
+        self._busy_count = 0
 
     def listen(self, callback: Callable[[str], None]) -> None:
         """Call ``callback`` with every unsolicited result of this and all later sessions."""
@@ -102,6 +108,23 @@ class ModemLink:
             await session.close()
             raise
 
+    async def catch_up(self) -> None:
+        """Send what was refused because the SIM was busy, and ask who the module is if it never said so. To be called
+        when the card is there, or may be; does nothing when nothing is due."""
+        session = self.session
+        if session is None:
+            return
+        due, self._later = self._later, []
+        if due:
+            events.ASKED_LATER.emit(commands=", ".join(dict.fromkeys(command.name for command in due)))
+        for command in due:
+            await self._try(session, command, repeat=True)
+        if self._identity is not None and not _told(self._identity) and self._asks_left > 0:
+            self._asks_left -= 1
+            await self._identify(session, again=True)
+        if self._level_untold:
+            await self._restore_level(session)
+
     async def come_back(self, deadline_s: float) -> None:
         """Wait until the port is there and the modem answers; raises the last ``ModemError`` after the deadline."""
         loop = asyncio.get_running_loop()
@@ -131,35 +154,61 @@ class ModemLink:
     async def _initialise(self, session: AtSession) -> None:
         """Idempotent: nothing is assumed about echo, verbosity or what an earlier user left."""
         await session.resync()
+        self._later, self._asks_left = [], MAX_IDENTITY_ASKS
         for text in ("ATE0", "ATV1", "ATQ0", "AT+CMEE=1", 'AT+CSCS="IRA"'):
-            await self._try(session, at_commands.plain(text))
+            await self._try(session, at_commands.plain(text), repeat=True)
+        await self._identify(session)
+        events.PORT_OPENED.emit(port=session.description)
+        await self._restore_level(session)
+
+    async def _identify(self, session: AtSession, *, again: bool = False) -> None:
+        """Ask who the module is, choose its profile and send what that wants sent; not ``again`` what was sent."""
         manufacturer = await self._ask(session, "AT+CGMI")
         model = await self._ask(session, "AT+CGMM")
         revision = await self._ask(session, "AT+CGMR")
+        known = self._identity
+        if known is not None and not (manufacturer or model or revision):
+            # The port came back while the module says nothing about itself: most likely it is the same one.
+            manufacturer, model, revision = known.manufacturer, known.model, known.revision
         profile = self._forced or self._profiles.choose(manufacturer, model, revision)
+        if not again or profile is not self.profile:
+            session.add_urcs((*profile.events.sim_ready, *profile.events.other))
+            for text in profile.init.commands:
+                await self._try(session, at_commands.plain(text), repeat=True)
         self.profile = profile
-        session.add_urcs((*profile.events.sim_ready, *profile.events.other))
-        for text in profile.init.commands:
-            await self._try(session, at_commands.plain(text))
         imei = at_commands.read_digits(await self._try(session, at_commands.imei()), 14, 16)
         identity = ModemIdentity(manufacturer, model, revision, imei, profile.name)
         if identity != self._identity:
             self._identity = identity
             events.MODULE_FOUND.emit(manufacturer=manufacturer, model=model, revision=revision, profile=profile.name)
-        events.PORT_OPENED.emit(port=session.description)
+
+    async def _restore_level(self, session: AtSession) -> None:
+        """Switch a modem on that was left in AT+CFUN=0 or 4."""
+        busy_before = self._busy_count
         level = at_commands.read_number(await self._try(session, at_commands.FUNCTION_LEVEL))
+        self._level_untold = self._busy_count > busy_before
         if level in (0, 4) and self._restore_function:
             events.FUNCTION_RESTORED.emit(level=level)
-            await self._try(session, at_commands.plain("AT+CFUN=1", deadline_s=15.0))
+            await self._try(session, at_commands.plain("AT+CFUN=1", deadline_s=15.0), repeat=True)
 
     async def _ask(self, session: AtSession, text: str) -> str:
         command = at_commands.text_query(text)
         return at_commands.read_text(command, await self._try(session, command))[:80]
 
-    async def _try(self, session: AtSession, command: Command) -> tuple[str, ...]:
-        """Run a command whose failure is not fatal; the loss of the port is."""
+    async def _try(self, session: AtSession, command: Command, *, repeat: bool = False) -> tuple[str, ...]:
+        """Run a command whose failure is not fatal; the loss of the port is. With ``repeat`` one that is refused
+        because the SIM is busy is sent again by ``catch_up``."""
         try:
             return await session.run(command)
         except (CommandRefused, CommandTimeout, LineDamaged) as error:
+            if isinstance(error, CommandRefused) and error.cme in at_commands.CME_BUSY:
+                self._busy_count += 1
+                self._asks_left = MAX_IDENTITY_ASKS  # that was no answer
+                if repeat:
+                    self._later.append(command)
             events.INIT_REFUSED.emit(command=command.name, reason=error.message)
             return ()
+
+
+def _told(identity: ModemIdentity) -> bool:
+    return bool(identity.manufacturer or identity.model) and identity.imei is not None

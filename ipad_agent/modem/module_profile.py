@@ -123,6 +123,41 @@ class Queries:
     registration: tuple[str, ...] = ("CEREG", "CGREG", "CREG")
 
 
+TECHNOLOGIES: Final = (
+    "gsm",
+    "utran",
+    "cdma2000_onex",
+    "cdma2000_hrpd",
+    "cdma2000_ehrpd",
+    "eutran_epc",
+    "nr_epc",
+    "nr_5gc",
+    "eutran_5gc",
+)
+"""What deviceCapabilities can name (SGP.22 v2.5 §4.2); ``eutran_epc`` is LTE, NB-IoT and LTE-M."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Releases:
+    """The 3GPP release up to which the module supports a technology; None says that it does not, or that nobody
+    knows."""
+
+    gsm: int | None = None
+    utran: int | None = None
+    cdma2000_onex: int | None = None
+    cdma2000_hrpd: int | None = None
+    cdma2000_ehrpd: int | None = None
+    eutran_epc: int | None = None
+    nr_epc: int | None = None
+    nr_5gc: int | None = None
+    eutran_5gc: int | None = None
+
+    def known(self) -> dict[str, int]:
+        """The technologies that are known to be supported."""
+        found = {name: getattr(self, name) for name in TECHNOLOGIES}
+        return {name: release for name, release in found.items() if release is not None}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refresh:
     """What a REFRESH of the card does here."""
@@ -166,6 +201,7 @@ class ModuleProfile:
     events: Events = field(default_factory=Events)
     queries: Queries = field(default_factory=Queries)
     refresh: Refresh = field(default_factory=Refresh)
+    releases: Releases = field(default_factory=Releases)
     ladder: Mapping[int, Rung] = field(default_factory=lambda: dict(STANDARD_LADDER))
     evidence: Mapping[str, Evidence] = field(default_factory=dict)
 
@@ -256,6 +292,7 @@ _SCHEMA: Final[Mapping[str, tuple[type, Mapping[str, Check]]]] = {
             "registration": checks.nonempty(checks.list_of(checks.choice("CEREG", "CGREG", "CREG", "C5GREG"))),
         },
     ),
+    "releases": (Releases, {name: checks.integer(1, 99) for name in TECHNOLOGIES}),
     "refresh": (Refresh, {"modem_executes": checks.flag, "re_enumerates": checks.flag}),
 }
 _RUNG_KEYS: Final[Mapping[str, Check]] = {

@@ -14,9 +14,22 @@ UNKNOWN_TAC: Final = bytes(4)
 
 
 async def device_info(device: Device) -> DeviceInfo:
-    """DeviceInfo from the modem's IMEI; a modem that hides it gives the empty TAC, which is still an answer."""
+    """DeviceInfo from the modem's IMEI and what is known of its radio. A modem that hides its IMEI gives the TAC of the
+    configuration, or an empty one, which is still an answer."""
+    try:
+        releases = await device.releases()
+    except ModemError:
+        releases = {}
     try:
         text = await device.imei()
-        return DeviceInfo(UNKNOWN_TAC) if text is None else DeviceInfo.of(Imei.parse(text))
+        if text is not None:
+            return DeviceInfo.of(Imei.parse(text), releases)
     except (ModemError, CodecError):
-        return DeviceInfo(UNKNOWN_TAC)
+        pass
+    tac = await device.tac()
+    return DeviceInfo(UNKNOWN_TAC if tac is None else _tac(tac), releases)
+
+
+def _tac(digits: str) -> bytes:
+    """The first 4 bytes of an IMEI (35290611 is ``53 92 60 11``)."""
+    return Imei.parse(digits + "000000").tac

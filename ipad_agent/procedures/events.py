@@ -348,3 +348,33 @@ CARD_TOLERATED = define(
     "Tolerated from the card in {function}: {what} ({tolerance})",
     "The card's answer bends a rule but has one meaning only, so it was read. Its maker may want to know.",
 )
+IPAE_GAVE_WAY = define(
+    "IPA-4360",
+    INFO,
+    "The card {eid} was in IPAe mode and is in IPAd mode now: this agent manages it.",
+    "It was told once more that this device holds an IPAd (SGP.32 v1.2 §3.8.2).",
+)
+TAKING_FROM_IPAE = define(
+    "IPA-4361",
+    WARNING,
+    "The card {eid} stays in IPAe mode; card.take_from_ipae says to insist: it is reset and its IPAe is switched off.",
+    "The connection drops for some seconds. It is tried at most once an hour.",
+)
+IPAE_NOT_SWITCHED_OFF = define(
+    "IPA-4362",
+    INFO,
+    "The card did not switch its IPAe off: {reason}.",
+    "Whether it can be managed all the same is tried next.",
+)
+TAKEN_ALL_THE_SAME = define(
+    "IPA-4363",
+    WARNING,
+    "The card {eid} says IPAe mode and lets itself be managed: this agent does so, because card.take_from_ipae is set.",
+    "Make sure that nobody manages it through its IPAe: two managers of one card disturb each other.",
+)
+IPAE_KEEPS_CARD = define(
+    "IPA-4364",
+    WARNING,
+    "The card {eid} is in IPAe mode and cannot be managed from here: {reason}",
+    "The card's own IPAe has it. Nothing was changed on it.",
+)

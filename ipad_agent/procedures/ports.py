@@ -24,11 +24,12 @@ from ipad_agent.codec.es10.es10_requests import (
     ResetOption,
     RollbackResult,
 )
-from ipad_agent.codec.es10.euicc_info import EuiccInfo1, EuiccInfo2
+from ipad_agent.codec.es10.euicc_info import EuiccInfo1, EuiccInfo2, Version
 from ipad_agent.codec.es10.euicc_package import EuiccPackageResult
 from ipad_agent.codec.es10.notifications import Criterion, RetrievedNotifications
 from ipad_agent.codec.es10.profile_info import ProfileInfo
 from ipad_agent.codec.es10.rules_authorisation_table import RulesAuthorisationTable
+from ipad_agent.codec.esipa.device_info import Release
 from ipad_agent.codec.esipa.eim_package import EimPackage, ProvideResultResponse, StateChangeCause
 from ipad_agent.codec.esipa.esipa_download import (
     AuthenticateClientOk,
@@ -44,6 +45,9 @@ from ipad_agent.policy.switching.proof_stage import Finding
 
 class Card(Protocol):
     """The ES10 functions that the procedures use (SGP.32 v1.2 §5.9)."""
+
+    def ask_anew(self) -> None:
+        """Forget what the card said: somebody wants to see the card itself."""
 
     async def get_eid(self) -> Eid: ...
 
@@ -104,6 +108,15 @@ class Card(Protocol):
     async def disable_emergency_profile(self) -> ResultCode: ...
 
     async def memory_reset(self, options: Iterable[ResetOption]) -> MemoryResetResult: ...
+
+
+class DeclaringCard(Card, Protocol):
+    """A card that may have an IPAe of its own (SGP.32 v1.2 §3.8)."""
+
+    async def declare_ipad(self) -> None:
+        """Tell the card that this device holds an IPAd, whatever it was told before (SGP.32 v1.2 §3.8.2)."""
+
+    async def ipae_activation(self, *, activate: bool = True) -> ResultCode: ...
 
 
 class EimLink(Protocol):
@@ -231,6 +244,12 @@ class Device(Protocol):
     """What the modem knows: who it is and where it is registered."""
 
     async def imei(self) -> str | None: ...
+
+    async def tac(self) -> str | None:
+        """The type allocation code (8 digits) where the IMEI is not told; None when that is not known either."""
+
+    async def releases(self) -> Mapping[Release, Version]:
+        """Which radio technologies the device supports, up to which release; what is not known is left out."""
 
     async def rplmn(self) -> str | None: ...
 

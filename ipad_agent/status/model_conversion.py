@@ -45,7 +45,7 @@ def card_of(facts: CardFacts, *, emergency_supported: bool) -> Card:
         eid=str(facts.eid),
         eid_check_digits_ok=facts.eid.check_digits_ok,
         kind=facts.kind.value,
-        manageable=facts.kind is CardKind.IOT,
+        manageable=facts.manageable,
         family=_FAMILIES[facts.kind],
         specification=f"SGP.32 v{max(versions)}" if versions else (f"SGP.22 v{info.svn}" if info.svn else None),
         firmware=None if info.firmware_version is None else str(info.firmware_version),

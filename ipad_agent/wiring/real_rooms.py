@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Final, cast
@@ -18,7 +18,8 @@ from ipad_agent.card.es10_transport import ApduDeadlines
 from ipad_agent.card.isdr_session import IsdrSession, TerminalCapabilityPolicy
 from ipad_agent.clock import Clock
 from ipad_agent.codec.es10.eim_configuration import EimConfigurationData
-from ipad_agent.codec.esipa.device_info import IpaCapabilities, IpaFeature, IpaProtocol
+from ipad_agent.codec.es10.euicc_info import Version
+from ipad_agent.codec.esipa.device_info import IpaCapabilities, IpaFeature, IpaProtocol, Release
 from ipad_agent.codec.identifiers import Eid
 from ipad_agent.config import Config, EimConfig, HttpsConfig, ModemConfig
 from ipad_agent.eim import (
@@ -73,10 +74,22 @@ class Card:
     euicc: Euicc
     access: ModemCardAccess
     imei_override: str | None
+    tac_override: str | None = None
+    releases_override: Mapping[str, int] = field(default_factory=dict)
 
     async def imei(self) -> str | None:
         """The configured IMEI, else the modem's."""
         return self.imei_override or (await self.access.identity()).imei
+
+    async def tac(self) -> str | None:
+        """The configured type allocation code, for a modem that hides its IMEI."""
+        return self.tac_override
+
+    async def releases(self) -> Mapping[Release, Version]:
+        """The configured releases, else those of the module's profile."""
+        await self.access.identity()
+        known = self.releases_override or self.access.profile.releases.known()
+        return {Release[name.upper()]: Version(release, 0, 0) for name, release in known.items()}
 
     async def rplmn(self) -> str | None:
         """Where the modem is registered, as digits."""
@@ -113,7 +126,10 @@ def open_card(config: Config, memory: Memory, clock: Clock) -> Card:
         deadlines=ApduDeadlines(card.apdu_timeout_s, card.last_block_timeout_s),
         block_sizes=_BlockSizes(memory),
     )
-    return Card(Euicc(session, recover_limit_s=card.recover_timeout_s), access, config.ipa.imei)
+    ipa = config.ipa
+    releases = {name: int(release) for name, _, release in (text.partition("=") for text in ipa.releases)}
+    euicc = Euicc(session, recover_limit_s=card.recover_timeout_s)
+    return Card(euicc, access, ipa.imei, ipa.tac, releases)
 
 
 def _opener(modem: ModemConfig, runtime_dir: Path, profiles: ProfileSet, forced: ModuleProfile | None) -> PortOpener:

@@ -67,14 +67,30 @@ class FakeCard:
         self.channels: list[CardChannel] = []
         self.on_reset: Callable[[int], None] = lambda rung: None
         self.closed = False
+        self.epoch = 0
+        self.noticed = 0
+        self.swapped = False
+        self.said: list[str] = []
+        self.lasts: list[bool] = []
+        self.wants_le = False
+        self.refuses_le = False
+        self.select_response = b""
 
     def lost(self, *, reason: LossReason = LossReason.REFUSED) -> ChannelLost:
         return ChannelLost("gone", reason=reason)
 
     # -- CardAccess
-    async def open(self, aid: bytes) -> ApduChannel:
+    async def notice_changes(self) -> None:
+        self.noticed += 1
+        if self.swapped:
+            self.swapped = False
+            self.epoch += 1
+
+    async def open(self, aid: bytes, *, last: bool = True) -> ApduChannel:
         self.opened += 1
         self.aids.append(aid)
+        self.lasts.append(last)
+        self.said.append("open")
         if self.open_errors:
             raise self.open_errors.pop(0)
         self.channels.append(CardChannel(self))
@@ -82,6 +98,7 @@ class FakeCard:
 
     async def send_terminal_capability(self, apdu: bytes) -> bytes:
         self.capabilities.append(apdu.hex().upper())
+        self.said.append("capability")
         if isinstance(self.capability_answer, IpadError):
             raise self.capability_answer
         return bytes.fromhex(self.capability_answer)
@@ -89,6 +106,7 @@ class FakeCard:
     async def reset_card(self, *, rung: int) -> None:
         self.rungs.append(rung)
         await asyncio.sleep(1)
+        self.epoch += 1
         if rung in self.rung_errors:
             raise self.rung_errors[rung]
         self.on_reset(rung)
@@ -123,14 +141,21 @@ class CardChannel(FakeChannel):
     def __init__(self, card: FakeCard) -> None:
         super().__init__()
         self._card = card
+        self.select_response = card.select_response
         self._request = b""
 
     async def transceive(self, apdu: bytes, *, deadline_s: float) -> bytes:
         assert not self.closed
         assert apdu[1] == 0xE2
+        self.sent.append(apdu.hex().upper())
+        le = len(apdu) > 5 + apdu[4]
+        if le and self._card.refuses_le:
+            return b"\x67\x00"
         assert apdu[3] == len(self._request) // 255
         self._request += apdu[5 : 5 + apdu[4]]
         if apdu[2] == 0x11:
             return b"\x90\x00"
         request, self._request = self._request, b""
+        if self._card.wants_le and not le:
+            return b"\x90\x00"
         return bytes.fromhex(self._card.answer(request.hex().upper()))

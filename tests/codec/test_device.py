@@ -39,9 +39,15 @@ def test_capabilities_are_written_as_the_eim_expects_them() -> None:
 
 def test_device_information_for_the_eim_and_for_the_euicc() -> None:
     device = DeviceInfo.of(IMEI, {Release.EUTRAN_EPC: Version(15, 0, 0)})
-    assert device.encode() == H("A917 800453926011 A105 85030F0000 820853926011214365F5")
+    assert device.encode() == H("A917 800453926011 A105 85030F0000 8208539260112143655F")
     assert encode_ctx_params1(device, matching_id="ABC-1") == CTX_PARAMS1
     assert DeviceInfo.of(IMEI, with_imei=False).encode() == H("A908 800453926011 A100")
+
+
+def test_the_imei_ends_with_its_check_digit_in_the_high_nibble() -> None:
+    """SGP.22 §4.2 since v2.1: 353290611234568 is 53 23 09 16 21 43 65 8F, unlike ordinary TBCD."""
+    device = DeviceInfo.of(Imei("353290611234568"))
+    assert device.encode() == H("A912 800453230916 A100 8208 532309162143658F")
 
 
 def test_ctx_params1_is_what_the_schema_writes() -> None:

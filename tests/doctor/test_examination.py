@@ -16,6 +16,7 @@ from ipad_agent.card.apdu_channel import AidNotFound, CardNotReady
 from ipad_agent.codec.es10.eim_configuration import EimConfigurationData
 from ipad_agent.codec.identifiers import Eid
 from ipad_agent.config import Config, DownloadConfig, EimConfig, ModemConfig, SecretFile, TrustConfig
+from ipad_agent.config.config_model import CardConfig
 from ipad_agent.doctor import Face, run_with
 from ipad_agent.doctor import examination as engine
 from ipad_agent.doctor.checks.machine import Lacking, Machine, Space
@@ -29,7 +30,7 @@ from ipad_agent.modem.port.usb_sysfs import Tty, UsbDevice
 from ipad_agent.net import CoapsEndpoint, HttpsEndpoint, Trust
 from virtual_time import run
 
-from .fakes import CONSUMER_INFO2, FakeCard, FakeMachine, FakeModem, Findings, Patient
+from .fakes import CONSUMER_INFO2, IOT_INFO2, FakeCard, FakeMachine, FakeModem, Findings, Patient
 
 ABOVE_THE_CARD = [Layer.EUICC, Layer.ASSOCIATION, Layer.DNS, Layer.ROUTE, Layer.HANDSHAKE, Layer.EIM]
 # An uncompressed point needs not be on the curve to be pinned: only its bytes are compared.
@@ -484,6 +485,20 @@ def test_a_consumer_card_is_named_and_left_alone(tmp_path: Path) -> None:
     assert "consumer" in found.verdict.sentence
     assert "eims" not in patient.card.asked
     assert "profiles" not in patient.card.asked
+
+
+def test_a_card_in_ipae_mode_is_wrong_unless_the_owner_takes_it(tmp_path: Path) -> None:
+    ipae = IOT_INFO2.replace(bytes.fromhex("900100"), bytes.fromhex("900101"))
+    patient = with_port(tmp_path, card=FakeCard(info2=ipae))
+    found = examine(patient)
+    assert found.wrong == ["euicc"]
+    assert found.verdict.fix is not None
+    assert "card.take_from_ipae" in found.verdict.fix
+    patient = with_port(tmp_path, card=FakeCard(info2=ipae))
+    patient.config = replace(patient.config, card=CardConfig(take_from_ipae=True))
+    found = examine(patient)
+    assert found.wrong == []
+    assert "eims" in patient.card.asked
 
 
 def test_wrong_check_digits_are_a_remark(tmp_path: Path) -> None:

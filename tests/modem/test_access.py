@@ -4,10 +4,18 @@ import asyncio
 
 import pytest
 
-from ipad_agent.card.apdu_channel import AidNotFound, ApduChannel, CardNotReady, ChannelLost, ChannelRefused, LossReason
+from ipad_agent.card.apdu_channel import (
+    AidNotFound,
+    ApduChannel,
+    CardNotReady,
+    ChannelLost,
+    ChannelRefused,
+    LossReason,
+    SimBusy,
+)
 from ipad_agent.modem import events
-from ipad_agent.modem.errors import LinkDead, PortUnavailable
-from ipad_agent.modem.module_profile import ModuleProfile, ProfileSet, Uicc
+from ipad_agent.modem.errors import CommandTimeout, LinkDead, PortUnavailable
+from ipad_agent.modem.module_profile import Init, Match, ModuleProfile, ProfileSet, Uicc
 from ipad_agent.modem.uicc.channel_record import ChannelRecord, VolatileChannelMemory, VolatilePrintingMemory
 from ipad_agent.modem.uicc.logical_channel import class_on_channel
 from ipad_agent.modem.uicc.modem_card_access import ModemCardAccess
@@ -483,10 +491,13 @@ def test_registration_and_network_are_told() -> None:
         assert str(found) == "registered, roaming (CREG)"
         assert await access.rplmn() == "26201"
         assert await access.technology() == "LTE"
+        await asyncio.sleep(60)
         modem.on("AT+COPS?", '+COPS: 0,2,"26201",8|OK')
         assert await access.technology() == "LTE-M"
+        await asyncio.sleep(60)
         modem.on("AT+COPS?", '+COPS: 0,2,"26201",19|OK')
         assert await access.technology() == "access technology 19"
+        await asyncio.sleep(60)
         modem.on("AT+COPS?", "+COPS: 0|OK")
         assert await access.technology() is None
 
@@ -566,5 +577,244 @@ def test_a_modem_that_refuses_the_apn_is_no_failure() -> None:
         modem = FakeModem()
         modem.on('AT+CGDCONT=1,"IP",""', "ERROR")
         await access_to(modem, consent_nvm_writes=True).define_context(1, "")
+
+    run(scene())
+
+
+def test_an_iccid_command_that_hangs_is_asked_once_while_the_file_tells_the_same() -> None:
+    async def scene() -> None:
+        modem = FakeModem()
+        modem.on("AT+CCID", None)
+        modem.on("AT+CRSM=176,12258,0,0,10", '+CRSM: 144,0,"98940000000000001082"|OK')
+        access = access_to(modem)
+        for _ in range(3):
+            assert await access.read_iccid() == "89490000000000000128"
+        assert modem.sent("AT+CCID") == ["AT+CCID"]
+        modem.on("AT+CRSM=176,12258,0,0,10", "+CME ERROR: 14")
+        start = asyncio.get_running_loop().time()
+        assert await access.read_iccid() is None  # the card starts; the command that hangs would not tell it either
+        assert asyncio.get_running_loop().time() - start < 1
+        assert modem.sent("AT+CCID") == ["AT+CCID"]
+
+    run(scene())
+
+
+def test_iccid_commands_that_hang_are_all_asked_again_when_no_other_one_answers() -> None:
+    async def scene() -> None:
+        modem = FakeModem()
+        modem.on("AT+CCID", [None, "+CCID: 89490000000000000128|OK"])
+        access = access_to(modem)
+        assert await access.read_iccid() is None
+        assert await access.read_iccid() == "89490000000000000128"
+
+    run(scene())
+
+
+def test_a_registration_command_that_hangs_does_not_hide_the_one_that_answers() -> None:
+    async def scene() -> None:
+        modem = FakeModem()
+        modem.on("AT+CEREG?", None)
+        modem.on("AT+CREG?", "+CREG: 0,1|OK")
+        access = access_to(modem)
+        for _ in range(3):
+            assert str(await access.registration()) == "registered at home (CREG)"
+        assert modem.sent("AT+CEREG?") == ["AT+CEREG?"]
+
+    run(scene())
+
+
+def test_a_modem_whose_only_registration_command_hangs_is_in_trouble_not_unregistered() -> None:
+    async def scene() -> None:
+        modem = FakeModem()
+        modem.on("AT+CEREG?", None)
+        with pytest.raises(CommandTimeout):
+            await access_to(modem).registration()
+
+    run(scene())
+
+
+def test_what_a_busy_sim_refused_at_the_start_is_sent_again_when_the_card_is_there() -> None:
+    """+CME ERROR: 14 on the identity and on the module's settings is "later", not "never"."""
+
+    async def scene() -> None:
+        modem = FakeModem()
+        with_cgla(modem)
+        busy = "+CME ERROR: 14"
+        for command, answer in (
+            ("AT+CGMI", "ACME|OK"),
+            ("AT+CGMM", "M1|OK"),
+            ("AT+CGMR", "M1R01|OK"),
+            ("AT+CGSN", "490154203237518|OK"),
+            ("AT+CFUN?", "+CFUN: 4|OK"),
+        ):
+            modem.on(command, [busy, busy, answer])
+        modem.on("AT+CMEE=1", [busy, "OK"])
+        modem.on("AT+CFUN=1", "OK")
+        modem.on("AT+XSET=1", [busy, "OK"])
+        profile = ModuleProfile(
+            name="m", match=Match(manufacturer="ACME", model="M1"), init=Init(commands=("AT+XSET=1",))
+        )
+        access = ModemCardAccess(modem, ProfileSet((profile,)))
+        identity = await access.identity()
+        assert (identity.manufacturer, identity.imei, identity.profile) == ("", None, "generic-3gpp")
+        await access.open(AID)
+        identity = await access.identity()
+        assert (identity.manufacturer, identity.imei, identity.profile) == ("ACME", "490154203237518", "m")
+        assert modem.sent("AT+CMEE=1") == ["AT+CMEE=1"] * 2
+        assert modem.sent("AT+CFUN=1") == ["AT+CFUN=1"]
+        before = len(modem.commands)
+        await access.open(AID)
+        assert [c for c in modem.commands[before:] if "CCH" not in c and "CRSM" not in c and "CCID" not in c] == [
+            "AT+XSET=1"
+        ]  # refused when the profile was chosen
+        before = len(modem.commands)
+        await access.open(AID)
+        assert not [c for c in modem.commands[before:] if "CCH" not in c]
+
+    run(scene())
+
+
+def test_a_module_that_hides_its_imei_is_not_asked_for_ever() -> None:
+    async def scene() -> None:
+        modem = FakeModem()
+        with_cgla(modem)
+        modem.on("AT+CGSN", "+CME ERROR: 3")
+        access = access_to(modem)
+        for _ in range(8):
+            channel = await access.open(AID)
+            await channel.close()
+        assert len(modem.sent("AT+CGSN")) == 4  # once at the start, three times more
+
+    run(scene())
+
+
+def test_a_port_that_comes_back_while_the_sim_is_busy_keeps_its_module() -> None:
+    async def scene() -> None:
+        modem = FakeModem()
+        with_cgla(modem)
+        access = access_to(modem)
+        await access.identity()
+        for command in ("AT+CGMI", "AT+CGMM", "AT+CGMR"):
+            modem.on(command, "+CME ERROR: 14")
+        modem.unplug()
+        modem.present = True
+        identity = await access.identity()
+        assert (identity.manufacturer, identity.model, identity.revision) == ("ACME", "M1", "M1R01")
+
+    run(scene())
+
+
+def test_terminal_capability_waits_for_a_busy_sim_and_tells_no_card_from_no_way() -> None:
+    async def scene() -> None:
+        modem = FakeModem()
+        ready = '+CSIM: 4,"9000"|OK'
+        modem.on("AT+CSIM", ["+CME ERROR: 14", "+CME ERROR: SIM busy", ready])
+        access = access_to(modem)
+        assert await access.send_terminal_capability(bytes.fromhex("80AA000005A903840101")) == b"\x90\x00"
+        for refusal, kind in (("+CME ERROR: 10", CardNotReady), ("+CME ERROR: 14", SimBusy), ("ERROR", ChannelRefused)):
+            modem.on("AT+CSIM", refusal)
+            with pytest.raises(kind):
+                await access.send_terminal_capability(bytes.fromhex("80AA000005A903840101"))
+
+    run(scene())
+
+
+def test_channels_of_others_are_not_swept_for_an_application_that_is_not_the_last_of_the_list() -> None:
+    async def scene() -> None:
+        modem = FakeModem()
+        access = access_to(modem)
+        with pytest.raises(ChannelRefused):
+            await access.open(AID, last=False)
+        assert not modem.sent("AT+CCHC")
+        with pytest.raises(ChannelRefused):
+            await access.open(AID)
+        assert modem.sent("AT+CCHC")
+
+    run(scene())
+
+
+def test_a_sim_that_was_initialised_and_a_new_port_begin_another_epoch() -> None:
+    async def scene() -> None:
+        modem = FakeModem()
+        with_cgla(modem)
+        access = access_to(modem)
+        await access.open(AID)
+        epoch = access.epoch
+        await access.read_iccid()
+        assert access.epoch == epoch
+        modem.say("+CPIN: READY")
+        assert access.epoch == epoch + 1
+        modem.unplug()
+        modem.present = True
+        await access.open(AID)
+        assert access.epoch == epoch + 2
+
+    run(scene())
+
+
+def test_the_network_is_asked_for_once_in_a_poll_and_its_format_is_set_once() -> None:
+    async def scene() -> None:
+        modem = FakeModem()
+        numeric = '+COPS: 0,2,"26201",7|OK'
+        modem.on("AT+COPS=3,2", "OK")
+        modem.on("AT+COPS?", ['+COPS: 0,0,"Some Network",7|OK', numeric])
+        access = access_to(modem)
+        for _ in range(3):
+            assert await access.rplmn() == "26201"
+            assert await access.technology() == "LTE"
+        assert modem.sent("AT+COPS") == ["AT+COPS?", "AT+COPS=3,2", "AT+COPS?"]
+        modem.commands.clear()
+        await asyncio.sleep(60)  # the next poll
+        assert await access.technology() == "LTE"
+        assert await access.rplmn() == "26201"
+        assert modem.sent("AT+COPS") == ["AT+COPS?"]
+
+    run(scene())
+
+
+def test_the_network_is_asked_for_again_when_the_registration_changes_or_names_none() -> None:
+    async def scene() -> None:
+        modem = FakeModem()
+        modem.on("AT+COPS?", ['+COPS: 0,2,"26201",7|OK', "+COPS: 0|OK", '+COPS: 0,2,"26202",9|OK'])
+        access = access_to(modem)
+        assert await access.rplmn() == "26201"
+        modem.say('+CEREG: 5,"00C3","0127A28B",7')
+        assert await access.rplmn() is None
+        assert await access.rplmn() == "26202"
+        assert await access.technology() == "NB-IoT"
+        modem.on("AT+COPS?", '+COPS: 0,2,"26203",7|OK')
+        modem.unplug()
+        modem.present = True
+        assert await access.rplmn() == "26203"
+
+    run(scene())
+
+
+def test_a_module_that_never_answers_csim_costs_its_deadline_once() -> None:
+    async def scene() -> None:
+        modem = FakeModem()
+        with_cgla(modem)
+        modem.on("AT+CSIM", None)
+        access = access_to(modem)
+        for _ in range(3):
+            with pytest.raises(ChannelRefused):
+                await access.send_terminal_capability(bytes.fromhex("80AA000005A903840101"))
+        assert len(modem.sent("AT+CSIM")) == 1
+        await access.open(AID)
+
+    run(scene())
+
+
+def test_a_module_whose_card_is_reached_over_csim_is_told_again_after_one_answer_was_lost() -> None:
+    async def scene() -> None:
+        modem = FakeModem()
+        with_csim(modem)
+        declaration = bytes.fromhex("80AA000005A903840101")
+        modem.on('AT+CSIM=20,"80AA000005A903840101"', [None, '+CSIM: 4,"9000"|OK'])
+        access = access_to(modem, forced_way="csim")
+        with pytest.raises(ChannelRefused):
+            await access.send_terminal_capability(declaration)
+        await access.open(AID)
+        assert await access.send_terminal_capability(declaration) == b"\x90\x00"
 
     run(scene())

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ipad_agent.modem.at import at_commands
-from ipad_agent.modem.at.at_parser import Result, ResultKind
+from ipad_agent.modem.at.at_parser import AtParser, Data, Result, ResultKind
 from ipad_agent.modem.errors import LineDamaged
 
 
@@ -169,3 +169,28 @@ def test_the_access_technology_is_read_behind_any_name_of_the_network(line: str,
 )
 def test_equipment_errors_are_understood_as_number_and_as_text(result: Result, code: int | None) -> None:
     assert at_commands.cme_code(result) == code
+
+
+@pytest.mark.parametrize(
+    ("name", "lines", "state"),
+    [
+        ("CREG", ["+CREG: 1, 5C9, 39E5", "+CREG: 0,1"], 1),
+        ("CREG", ["+CREG: 2, 5C9, 39E5", "+CREG: 0,2"], 2),
+        ("CREG", ["+CREG: 1, 59, 39E5", "+CREG: 0,1"], 1),  # a location code of two decimal digits
+        ("CREG", ["+CREG: 1, 5, 39E5", "+CREG: 0,1"], 1),
+        ("CREG", ["+CREG: 0,1", "+CREG: 5,5C9,39E5,7"], 1),
+        ("CREG", ["+CREG: 2,1, 5C9, 39E5"], 1),
+        ("CEREG", ['+CEREG: 5,"2AF5","0B88E350",7', '+CEREG: 2,5,"2AF5","0B88E350",7'], 5),
+        ("CEREG", ['+CEREG: 4,,,,,,"11100000"', '+CEREG: 4,1,"81AE","03229B10",7,,,"11100000","11100000"'], 1),
+        ("CREG", ["+CREG: 0,1", "+CREG: 0,1"], 1),
+        ("CREG", ["+CREG: 0,1", "+CREG: 0,2"], None),  # both could be the answer
+    ],
+)
+def test_a_registration_that_changes_meanwhile_is_not_taken_for_the_answer(
+    name: str, lines: list[str], state: int | None
+) -> None:
+    command, parser = at_commands.registration(name), AtParser()
+    parser.expect(command.expectation)
+    said = b"".join(b"\r\n" + line.encode() + b"\r\n" for line in (*lines, "OK"))
+    data = [event.text for event in parser.feed(said) if isinstance(event, Data)]
+    assert at_commands.read_registration(data) == state

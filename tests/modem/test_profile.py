@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import tomllib
 from pathlib import Path
 
@@ -193,3 +194,22 @@ def test_a_value_of_any_type_in_any_place_raises_nothing_but_its_own_error(text:
     table[key] = data.draw(VALUES)
     with contextlib.suppress(ProfileError):
         module_profile.build(document, name="m1", place="m1.toml")
+
+
+def test_what_sara_r5_is_told_to_announce_is_what_is_waited_for() -> None:
+    """+USIMSTAT is a bit mask (u-blox UBX-17003787): 1 reports the states 0 to 6, 2 the states 7 and 8, 4 REFRESH."""
+    sara = module_profile.load_file(SHIPPED / "ublox-sara-r5.toml")
+    assert sara.init.commands == ("AT+USIMSTAT=1",)
+    waited = [n for n in range(14) if any(re.fullmatch(line, f"+UUSIMSTAT:{n}") for line in sara.events.sim_ready)]
+    assert waited == [6]
+
+
+def test_a_profile_says_up_to_which_release_a_technology_is_supported() -> None:
+    text = MINIMAL.replace("[evidence]", "[releases]\neutran_epc = 13\ngsm = 99\n[evidence]") + (
+        '"releases" = { grade = "guess", source = "a data sheet" }\n'
+    )
+    assert parse(text).releases.known() == {"gsm": 99, "eutran_epc": 13}
+    assert parse(MINIMAL).releases.known() == {}
+    for wrong in ("eutran_epc = 0", "lte = 13", "utran = true"):
+        with pytest.raises(ProfileError, match="releases"):
+            parse(text.replace("eutran_epc = 13", wrong))

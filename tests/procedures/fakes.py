@@ -23,12 +23,12 @@ from ipad_agent.codec.es10.es10_requests import (
     parse_cancel_session,
     parse_prepare_download,
 )
-from ipad_agent.codec.es10.euicc_info import EuiccInfo1, EuiccInfo2
+from ipad_agent.codec.es10.euicc_info import EuiccInfo1, EuiccInfo2, Version
 from ipad_agent.codec.es10.euicc_package import EuiccPackageResult
 from ipad_agent.codec.es10.notifications import AllPackageResults, Criterion, RetrievedNotifications
 from ipad_agent.codec.es10.profile_info import ProfileInfo
 from ipad_agent.codec.es10.rules_authorisation_table import RulesAuthorisationTable
-from ipad_agent.codec.esipa.device_info import IpaCapabilities, IpaFeature
+from ipad_agent.codec.esipa.device_info import IpaCapabilities, IpaFeature, Release
 from ipad_agent.codec.esipa.eim_package import EimPackage, NoPackage, ProvideResultResponse, StateChangeCause
 from ipad_agent.codec.esipa.esipa_download import (
     AuthenticateClientOk,
@@ -131,6 +131,7 @@ class FakeCard:
     install: Callable[[bytes, Callable[[int, int], None]], bytes | None] = lambda bpp, on_segment: None
     rat: bytes | BaseException = EMPTY_RAT
     requests: list[bytes] = field(default_factory=list)
+    asked_anew: int = 0
     local: list[Callable[[], int | BaseException]] = field(default_factory=list)
     """What the card does, and answers, when the device itself orders a switch or a reset."""
 
@@ -165,6 +166,9 @@ class FakeCard:
         self.log.append(name)
         self.requests.append(request)
         return _given(answer)
+
+    def ask_anew(self) -> None:
+        self.asked_anew += 1
 
     async def get_eid(self) -> Eid:
         return EID
@@ -389,12 +393,20 @@ class FakeMemory:
 class FakeDevice:
     imei_value: str | None = "352906110000000"
     rplmn_value: str | None = "26201"
+    tac_value: str | None = None
+    releases_value: Mapping[Release, Version] = field(default_factory=dict)
     failure: BaseException | None = None
 
     async def imei(self) -> str | None:
         if self.failure is not None:
             raise self.failure
         return self.imei_value
+
+    async def tac(self) -> str | None:
+        return self.tac_value
+
+    async def releases(self) -> Mapping[Release, Version]:
+        return self.releases_value
 
     async def rplmn(self) -> str | None:
         if self.failure is not None:

@@ -7,7 +7,9 @@ import pytest
 from ipad_agent.codec.ber import tlv
 from ipad_agent.codec.ber.tlv_fields import ResultCode
 from ipad_agent.codec.es10.es10_requests import Certificates
+from ipad_agent.codec.es10.euicc_info import Version
 from ipad_agent.codec.es10.notifications import Criterion, RetrievedNotifications
+from ipad_agent.codec.esipa.device_info import Release
 from ipad_agent.codec.esipa.ipa_euicc_data import IpaEuiccDataRequest
 from ipad_agent.errors import CardError, ModemError, Remedy
 from ipad_agent.procedures.packages import data_request_answer
@@ -105,8 +107,23 @@ async def test_the_transaction_is_echoed() -> None:
 
 
 async def test_device_info_has_the_swapped_digits_of_the_imei() -> None:
-    # IMEI 35290611-000000-0: TAC 53 92 60 11, last digit 0 with filler F (SGP.22 deviceInfo, TS 29.002 TBCD)
-    assert (await item(Bench(), "5C01A9")).raw.hex() == "a912800453926011a100820853926011000000f0"
+    # IMEI 35290611-000000-0: TAC 53 92 60 11; the last byte is the check digit 0 above the filler F (SGP.22 §4.2)
+    assert (await item(Bench(), "5C01A9")).raw.hex() == "a912800453926011a1008208539260110000000f"
+
+
+async def test_device_info_names_the_technologies_that_are_known_and_no_others() -> None:
+    bench = Bench()
+    bench.device.releases_value = {Release.EUTRAN_EPC: Version(13, 0, 0), Release.GSM: Version(99, 0, 0)}
+    assert (await item(bench, "5C01A9")).raw.hex() == "a91c800453926011a10a8003630000" + "85030d0000" + (
+        "8208539260110000000f"
+    )
+
+
+async def test_a_device_that_hides_its_imei_tells_the_type_that_is_configured() -> None:
+    bench = Bench()
+    bench.device.imei_value = None
+    bench.device.tac_value = "35329061"
+    assert (await item(bench, "5C01A9")).raw.hex() == "a908800453230916a100"
 
 
 async def test_a_modem_that_hides_its_imei_still_gives_an_answer() -> None:

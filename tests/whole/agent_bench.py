@@ -97,7 +97,12 @@ class SteppingAccess(DirectAccess):
         self.trouble: ModemError | None = None
         self.attempts: list[float] = []
 
-    async def open(self, aid: bytes) -> ApduChannel:
+    async def notice_changes(self) -> None:
+        if self.trouble is not None:
+            self.attempts.append(now_s())
+            raise self.trouble
+
+    async def open(self, aid: bytes, *, last: bool = True) -> ApduChannel:
         self.attempts.append(now_s())
         await self.steps.step()
         if self.trouble is not None:
@@ -261,6 +266,7 @@ class AgentBench:
         dice: random.Random | None = None,
         switching: SwitchSettings | None = None,
         eid: str | None = None,
+        take_from_ipae: bool = False,
     ) -> None:
         pki = Pki.load(folder)
         if eid is not None:
@@ -280,6 +286,7 @@ class AgentBench:
         self.radio = Radio(self.card)
         self.network.reachable = lambda: self.radio.covered or self.ethernet
         self.ethernet = False
+        self.take_from_ipae = take_from_ipae
         self.site = Hooks()
         self.switching = switching if switching is not None else SwitchSettings()
         self._know(self.identity)
@@ -336,6 +343,7 @@ class AgentBench:
                 network=self.radio,
                 site=self.site,
                 switching=self.switching,
+                take_from_ipae=self.take_from_ipae,
             ),
             dice=self.dice,
         )

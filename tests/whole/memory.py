@@ -6,7 +6,7 @@ is left to the scenarios.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,7 +15,8 @@ from ipad_agent.card.es10_functions import Euicc
 from ipad_agent.card.isdr_session import IsdrSession
 from ipad_agent.clock import Clock
 from ipad_agent.codec.es10.eim_configuration import EimConfigurationData
-from ipad_agent.codec.esipa.device_info import IpaCapabilities
+from ipad_agent.codec.es10.euicc_info import Version
+from ipad_agent.codec.esipa.device_info import IpaCapabilities, Release
 from ipad_agent.codec.identifiers import Eid, Iccid
 from ipad_agent.eim.esipa_client import EimClient
 from ipad_agent.errors import NetworkError
@@ -100,7 +101,14 @@ class DirectAccess:
         self.card.reset()
         self.generation += 1
 
-    async def open(self, aid: bytes) -> ApduChannel:
+    @property
+    def epoch(self) -> int:
+        return self.generation
+
+    async def notice_changes(self) -> None:
+        return None
+
+    async def open(self, aid: bytes, *, last: bool = True) -> ApduChannel:
         if not self.card.powered:
             self.reset()
         opened = self.transmit(bytes.fromhex("0070000001"))
@@ -175,6 +183,12 @@ class Documents:
 class Device:
     async def imei(self) -> str | None:
         return "352906110000000"
+
+    async def tac(self) -> str | None:
+        return None
+
+    async def releases(self) -> Mapping[Release, Version]:
+        return {}
 
     async def rplmn(self) -> str | None:
         return "26201"

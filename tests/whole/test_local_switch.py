@@ -127,9 +127,9 @@ ORDERS: list[tuple[str, list[Call], Call, str, StateChangeCause]] = [
 EACH = pytest.mark.parametrize(
     ("before", "call", "target", "cause"), [o[1:] for o in ORDERS], ids=[o[0] for o in ORDERS]
 )
-APDUS = range(1, 20)
+APDUS = range(1, 18)
 """One more than any of them takes."""
-RESET_APDUS = range(1, 27)
+RESET_APDUS = range(1, 28)
 
 
 async def prepared(folder: Path, before: list[Call], **options: Any) -> Bench:

@@ -59,11 +59,12 @@ def swapped(data: bytes) -> str:
 
 
 def packed(digits: str) -> frozenset[bytes]:
-    """Digits as the bytes of a card: in reading order and with exchanged nibbles, an odd one filled up with F."""
+    """Digits as the bytes of a card: in reading order and with exchanged nibbles, an odd one filled up with F; the last
+    byte of an IMEI in deviceInfo is not exchanged (SGP.22 §4.2)."""
     digits = digits.removeprefix("0x")
     even = digits if len(digits) % 2 == 0 else digits + "f"
     plain = bytes.fromhex(even)
-    return frozenset({plain, bytes.fromhex(swapped(plain))})
+    return frozenset({plain, bytes.fromhex(swapped(plain)), bytes.fromhex(swapped(plain[:-1])) + plain[-1:]})
 
 
 def both_cases(digits: str) -> frozenset[str]:

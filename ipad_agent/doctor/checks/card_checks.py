@@ -15,7 +15,7 @@ from ipad_agent.procedures.startup.device_start import CardKind, kind_of
 
 _KIND_FIX: Final = {
     CardKind.CONSUMER: "Insert an IoT eUICC (SGP.32); this card is managed by an LPA on the device, not by an eIM.",
-    CardKind.IPAE: "Nothing: the card's own IPAe manages it. To use this agent the card has to be set to IPAd mode.",
+    CardKind.IPAE: "Nothing: the card's own IPAe manages it. Set card.take_from_ipae if this agent is to have it.",
 }
 
 
@@ -35,10 +35,11 @@ async def euicc(parts: DoctorParts, seen: Seen) -> list[Item]:
     try:
         seen.info2 = await parts.card.get_euicc_info2()
         kind = kind_of(seen.info2)
-        profiles = await parts.card.get_profiles() if kind is CardKind.IOT else ()
+        taken = kind is CardKind.IPAE and parts.config.card.take_from_ipae
+        profiles = await parts.card.get_profiles() if kind is CardKind.IOT or taken else ()
     except (CardError, ModemError) as error:
         return [Item(Layer.EUICC, False, as_sentence(error.message), error.hint or "Try another card.")]
-    if kind is not CardKind.IOT:
+    if kind is not CardKind.IOT and not taken:
         return [Item(Layer.EUICC, False, f"The card is {kind.value}.", _KIND_FIX[kind])]
     enabled = [profile for profile in profiles if profile.state == 1]
     told = [
@@ -47,6 +48,9 @@ async def euicc(parts: DoctorParts, seen: Seen) -> list[Item]:
         f"{len(profiles)} profile{'' if len(profiles) == 1 else 's'}, {'one is' if enabled else 'none'} enabled",
     ]
     found = [Item(Layer.EUICC, True, "; ".join(told) + ".")]
+    if taken:
+        risk = "Its own IPAe may manage it too: card.take_from_ipae has it managed all the same."
+        found.append(Item(Layer.EUICC, None, risk))
     if seen.eid is not None and not seen.eid.check_digits_ok:
         odd = "The check digits of the EID are wrong, as on test cards; an eIM may refuse it."
         found.append(Item(Layer.EUICC, None, odd))

@@ -43,6 +43,14 @@ class Quirks:
     """ES10 gets 6985 until TERMINAL CAPABILITY has announced an IPAd (A9 84, bit 1) since the last reset."""
     terminal_capability_status: int = 0x9000
     """What TERMINAL CAPABILITY is answered with; 6D00 for a card that does not know it."""
+    ipae: bool = False
+    """The card's own IPAe is active after each reset (ipaMode 1) until something below ends it."""
+    ipae_ends_after: int | None = 1
+    """So many TERMINAL CAPABILITY that announce an IPAd end it, until the next reset; None: not one of them does."""
+    ipae_can_be_switched_off: bool = True
+    """IpaeActivation without activateIpae ends it for good; else it is not supported."""
+    ipae_refuses_es10: bool = False
+    """While it is active, ES10 other than GetEID and the infos gets 6985."""
     terminal_capability_on_basic: bool = True
     terminal_capability_on_others: bool = True
     """On which channels TERMINAL CAPABILITY is understood; 6E00 elsewhere."""
@@ -61,6 +69,8 @@ class Quirks:
     max_eims: int = 10
 
     # --- what the card is ---
+    isdr_aid: bytes = bytes.fromhex("A0000005591010FFFFFFFF8900000100")
+    """The AID of the ISD-R; some removable cards have one of their maker only."""
     iot_versions: tuple[bytes, ...] = (b"\x01\x02\x00",)
     ecall_supported: bool = True
     fallback_supported: bool = True

@@ -125,6 +125,9 @@ class ModemOptions:
     max_channels: int = 3
     leaked_channels: int = 0
     close_command: bool = True
+    absent_application: Literal["cme22", "cme13", "error"] = (
+        "cme22"  # what +CCHO answers when no application has the AID
+    )
     terminal_capability: bytes | None = None
     hide_proactive: bool = False
 
@@ -138,6 +141,7 @@ class ModemOptions:
     cfun0_drops_port: bool = False
     uicc_power_command: bool = False  # AT+CFUN=40 and 41
     card_init_s: float = 0.5
+    busy_answers: int = 0  # so many extended commands (+...) get "SIM busy" after power-up, whatever they are
     no_profile: Literal["cme10", "cme13", "not-ready", "ready"] = "cme13"
     sim_events: Literal["none", "quectel", "ublox", "simcom"] = "none"
     slot_command: bool = False

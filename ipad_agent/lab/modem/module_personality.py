@@ -24,6 +24,7 @@ EG25 = ModemOptions(
     slot_command=True,
     boot_lines=("RDY", "+CFUN: 1"),
     noise_places=("between",),
+    absent_application="error",
 )
 
 # Does not act on REFRESH; only AT+CFUN=0 and 1 make it look at the card again, and that takes the port away.
@@ -35,6 +36,7 @@ EG916Q = replace(
     csim_channels=True,
     refresh="ignored",
     cfun0_drops_port=True,
+    absent_application="cme13",
 )
 
 SARA_R5 = ModemOptions(

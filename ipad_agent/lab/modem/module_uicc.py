@@ -24,9 +24,9 @@ AID_USIM_PREFIX = bytes.fromhex("A0000000871002")
 
 
 class UiccError(Exception):
-    """The card side refused; ``cme`` is the 3GPP TS 27.007 clause 9.2 code the modem reports."""
+    """The card side refused; ``cme`` is the 3GPP TS 27.007 clause 9.2 code the modem reports, None a bare ERROR."""
 
-    def __init__(self, cme: int, sentence: str) -> None:
+    def __init__(self, cme: int | None, sentence: str) -> None:
         super().__init__(sentence)
         self.cme = cme
 
@@ -38,6 +38,7 @@ BUSY = 14
 NO_FREE_CHANNEL = 20
 UNKNOWN_SESSION = 21
 NOT_FOUND = 22
+_ABSENT = {"cme22": NOT_FOUND, "cme13": FAILURE, "error": None}
 
 
 class Uicc:
@@ -142,7 +143,8 @@ class Uicc:
         status = int.from_bytes(answer[-2:], "big")
         if status != 0x9000 and status >> 8 not in (0x61, 0x62, 0x63, 0x91):
             self._close_channel(channel)
-            raise UiccError(NOT_FOUND if status == 0x6A82 else FAILURE, f"SELECT answered {status:04X}")
+            absent = _ABSENT[self._options.absent_application]
+            raise UiccError(absent if status == 0x6A82 else FAILURE, f"SELECT answered {status:04X}")
         return self._remember_session(channel)
 
     def close(self, session: str) -> None:

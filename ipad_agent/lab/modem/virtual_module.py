@@ -81,6 +81,7 @@ class Module:
         self.radio = Radio()
         self.uicc = Uicc(card, options, self._on_proactive)
         self.away = False
+        self.busy_left = options.busy_answers
         self._when_back: list[Callable[[], None]] = []
         self.refresh_count = 0
         self._emit = emit
@@ -192,6 +193,7 @@ class Module:
 
     def _boot(self) -> None:
         self.functionality = 1
+        self.busy_left = self.options.busy_answers
         for line in self.options.boot_lines:
             self.report(line)
         self.start_card()
@@ -221,7 +223,7 @@ class Module:
                 self.report(f"+QSIMSTAT: 1,{1 if present else 0}")
         elif style == "simcom" and usable:
             self.report("SMS DONE")
-        elif style == "ublox" and self.settings.sim_reports:
+        elif style == "ublox" and self.settings.sim_reports & 1:  # a bit mask; this bit is for the states 0 to 6
             self.report(f"+UUSIMSTAT:{6 if usable else 4 if present else 0}")
 
     def _search(self) -> None:

@@ -203,19 +203,40 @@ def read_number(lines: Sequence[str]) -> int | None:
     return int(match[1]) if match else None
 
 
+_STAT: Final = r"(?:1?\d|90)"
+_QUOTED: Final = r'"[0-9A-Fa-f]*"'
+_CODE: Final = rf"(?:{_QUOTED}|[0-9A-Fa-f]*)"
+
+
 def registration(name: str) -> Command:
-    """``AT+CEREG?`` and its relatives. Its unsolicited twin lacks the first number, so two bare numbers are asked."""
-    return Command(f"AT+{name}?", f"AT+{name}", 5.0, re.compile(rf"\+{re.escape(name)}\s*:\s*\d\s*,\s*\d"))
+    """``AT+CEREG?`` and its relatives. The unsolicited twin lacks the first number, so that with unquoted location
+    codes ``+CREG: 1, 5C9, 39E5`` looks like an answer at first sight: the second field must be a whole <stat>, and no
+    unquoted code alone follows it (3GPP TS 27.007 §10.1.22: they come in pairs)."""
+    return Command(
+        f"AT+{name}?",
+        f"AT+{name}",
+        5.0,
+        re.compile(rf"\+{re.escape(name)}\s*:\s*\d\s*,\s*{_STAT}\s*(?:,\s*(?:{_CODE}\s*,.*|{_QUOTED}))?$"),
+    )
 
 
 def read_registration(lines: Sequence[str]) -> int | None:
-    """The state number: 1 home, 5 roaming, 3 denied and so on (3GPP TS 27.007 §10.1.22), or None."""
-    match = re.match(r"\+\w+\s*:\s*\d\s*,\s*(\d{1,2})\b", lines[0]) if len(lines) == 1 else None
-    return int(match[1]) if match else None
+    """The state number: 1 home, 5 roaming, 3 denied and so on (3GPP TS 27.007 §10.1.22), or None. Of several lines
+    that could be the answer none is taken, unless they say the same."""
+    found = {match[1] for line in lines if (match := re.match(rf"\+\w+\s*:\s*\d\s*,\s*({_STAT})\b", line))}
+    return int(found.pop()) if len(found) == 1 else None
 
 
 OPERATOR_FORMAT_NUMERIC: Final = plain("AT+COPS=3,2")
 OPERATOR: Final = Command("AT+COPS?", "AT+COPS", 10.0, re.compile(r"\+COPS\s*:"))
+
+
+_NETWORK: Final = re.compile(r'\+COPS\s*:\s*\d\s*,\s*\d\s*,\s*"?[^",]')
+
+
+def names_network(lines: Sequence[str]) -> bool:
+    """Whether a ``+COPS`` answer names a network, in whatever format."""
+    return len(lines) == 1 and _NETWORK.match(lines[0]) is not None
 
 
 _APN: Final = re.compile(r"[A-Za-z0-9._-]{0,100}")

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+import re
 from dataclasses import dataclass
 from typing import Final
 
-from ipad_agent.modem.errors import CommandRefused
+from ipad_agent.modem.errors import CommandRefused, CommandTimeout
 from ipad_agent.modem.modem_link import ModemLink
 
 from . import at_commands
+from .hanging_commands import HangingQueries
 
 _STATES: Final = {
     0: "not registered",
@@ -41,6 +44,9 @@ _TECHNOLOGIES: Final = {
     13: "LTE with 5G",
 }
 
+OPERATOR_KEPT_S: Final = 30.0
+_REGISTRATION_REPORT: Final = re.compile(r"\+(CREG|CGREG|CEREG|C5GREG)\b")
+
 
 @dataclass(frozen=True, slots=True)
 class Registration:
@@ -58,38 +64,80 @@ class Registration:
         return f"{_STATES.get(self.state, f'state {self.state}')} ({self.source})"
 
 
-async def read(link: ModemLink) -> Registration | None:
-    """The best registration that any of the module's commands tells; None when none of them works."""
+async def read(link: ModemLink, queries: HangingQueries | None = None) -> Registration | None:
+    """The best registration that any of the module's commands tells; None when none of them works. ``queries``
+    remembers which of them hang."""
     best: Registration | None = None
+    hang: CommandTimeout | None = None
+    queries = queries if queries is not None else HangingQueries()
     await link.ready()
-    for name in link.profile.queries.registration:
+    for name in queries.worth_asking(link.profile.queries.registration):
         try:
             state = at_commands.read_registration(await link.run(at_commands.registration(name)))
+        except CommandTimeout as error:
+            queries.hung(name)
+            hang = hang or error
+            continue
         except CommandRefused:
             continue
         if state is None:
             continue
+        queries.answered(name)
         found = Registration(state, name)
         if found.registered:
             return found
         best = best or found
+    if best is None and hang is not None:
+        raise hang
     return best
 
 
-async def read_rplmn(link: ModemLink) -> str | None:
-    """The registered network's MCC and MNC as 5 or 6 digits, for ESipa rPLMN; None when unknown."""
-    try:
-        await link.run(at_commands.OPERATOR_FORMAT_NUMERIC)
-        return at_commands.read_plmn(await link.run(at_commands.OPERATOR))
-    except CommandRefused:
-        return None
+class Operator:
+    """The network by AT+COPS?, asked once for all who want to know a part of it within a poll."""
 
+    def __init__(self, link: ModemLink) -> None:
+        self._link = link
+        self._lines: tuple[str, ...] = ()
+        self._until_s = 0.0
+        self._generation = -1
+        link.listen(self._look)
 
-async def read_technology(link: ModemLink) -> str | None:
-    """The radio access in words; None when the modem does not tell, or is not registered."""
-    await link.ready()
-    try:
-        number = at_commands.read_technology(await link.run(at_commands.OPERATOR))
-    except CommandRefused:
-        return None
-    return None if number is None else _TECHNOLOGIES.get(number, f"access technology {number}")
+    async def rplmn(self) -> str | None:
+        """The registered network's MCC and MNC as 5 or 6 digits, for ESipa rPLMN; None when unknown. Raises errors of
+        the modem side."""
+        lines = await self._ask()
+        if at_commands.names_network(lines) and at_commands.read_plmn(lines) is None:
+            # By its name: the format was never set, or the modem restarted since.
+            try:
+                await self._link.run(at_commands.OPERATOR_FORMAT_NUMERIC)
+            except CommandRefused:
+                return None
+            self._until_s = 0.0
+            lines = await self._ask()
+        return at_commands.read_plmn(lines)
+
+    async def technology(self) -> str | None:
+        """The radio access in words; None when the modem does not tell, or is not registered. Raises errors of the
+        modem side."""
+        number = at_commands.read_technology(await self._ask())
+        return None if number is None else _TECHNOLOGIES.get(number, f"access technology {number}")
+
+    async def _ask(self) -> tuple[str, ...]:
+        """The answer's lines; what named a network holds for a moment, or until the registration changes."""
+        await self._link.ready()
+        now_s = asyncio.get_running_loop().time()
+        if self._generation == self._link.generation and now_s < self._until_s:
+            return self._lines
+        self._generation, self._until_s = self._link.generation, now_s + OPERATOR_KEPT_S
+        try:
+            lines = await self._link.run(at_commands.OPERATOR)
+        except CommandRefused:
+            lines = ()
+        self._lines = lines
+        if not at_commands.names_network(lines):
+            self._until_s = 0.0
+        return lines
+
+    def _look(self, text: str) -> None:
+        if _REGISTRATION_REPORT.match(text):
+            self._until_s = 0.0

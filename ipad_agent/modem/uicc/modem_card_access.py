@@ -14,6 +14,7 @@ from ipad_agent.card.apdu_channel import (
     ChannelRefused,
     ModemIdentity,
     RecoveryPlan,
+    SimBusy,
 )
 from ipad_agent.codec.identifiers import Iccid
 from ipad_agent.errors import CardError, ModemError
@@ -22,6 +23,7 @@ from ipad_agent.modem.at import at_commands
 from ipad_agent.modem.at import network_registration as registration
 from ipad_agent.modem.at import signal_quality as signal
 from ipad_agent.modem.at.at_session import LinkTiming
+from ipad_agent.modem.at.hanging_commands import HangingQueries
 from ipad_agent.modem.at.network_registration import Registration
 from ipad_agent.modem.at.signal_quality import Signal
 from ipad_agent.modem.errors import CommandRefused, CommandTimeout, LineDamaged
@@ -43,6 +45,7 @@ from .logical_channel import NoFreeChannel
 from .reset_ladder import ResetLadder
 
 _BUSY_DELAYS_S: Final = (0.5, 1.0, 2.0, 4.0, 4.0, 4.0)
+_BASIC_CHANNEL_S: Final = 10.0
 _SWEPT_CHANNELS: Final = (1, 2, 3)
 
 
@@ -82,6 +85,10 @@ class ModemCardAccess:
         self._forced_way = forced_way
         self._ways: list[str] = []
         self._iccid_query: str | None = None
+        self._basic_hangs = False
+        self._iccid_queries = HangingQueries()
+        self._registration_queries = HangingQueries()
+        self._operator = registration.Operator(self._link)
         self._swept_in_generation = -1
 
     # -- what the modem itself tells ---------------------------------------------------------------------------------
@@ -99,6 +106,15 @@ class ModemCardAccess:
         )
 
     @property
+    def epoch(self) -> int:
+        """See ``CardAccess``."""
+        return self._link.generation + self._ladder.initialisations
+
+    async def notice_changes(self) -> None:
+        """See ``CardAccess``: by the ICCID that the modem sees."""
+        self._ladder.note_seen(await self.read_iccid())
+
+    @property
     def profile(self) -> ModuleProfile:
         """The profile in force; the generic one until the module was asked."""
         return self._link.profile
@@ -106,18 +122,26 @@ class ModemCardAccess:
     async def read_iccid(self) -> str | None:
         """See ``CardAccess``. Tries the profile's commands, then EF_ICCID by AT+CRSM."""
         await self._link.ready()
-        known = self._link.profile.queries.iccid
-        for text in sorted(known, key=lambda candidate: candidate != self._iccid_query):
-            command = at_commands.iccid(text, deadline_s=self._link.profile.deadlines.line_s)
+        profile, queries = self._link.profile, self._iccid_queries
+        own = sorted(profile.queries.iccid, key=lambda candidate: candidate != self._iccid_query)
+        for text in queries.worth_asking((*own, at_commands.READ_EF_ICCID.text)):
+            from_file = text == at_commands.READ_EF_ICCID.text
+            command = (
+                at_commands.READ_EF_ICCID if from_file else at_commands.iccid(text, deadline_s=profile.deadlines.line_s)
+            )
+            read = at_commands.read_ef_iccid if from_file else at_commands.read_iccid
             try:
-                iccid = at_commands.read_iccid(await self._link.run(command))
-            except (CommandRefused, CommandTimeout, LineDamaged):
+                iccid = read(await self._link.run(command))
+            except CommandTimeout:
+                queries.hung(text)
+                continue
+            except (CommandRefused, LineDamaged):
                 continue
             if iccid is not None:
                 self._iccid_query = text
-                return str(await self._in_order(text, iccid))
-        iccid = await self._iccid_file()
-        return None if iccid is None else str(iccid.in_order)
+                queries.answered(text)
+                return str(iccid.in_order if from_file else await self._in_order(text, iccid))
+        return None
 
     async def _iccid_file(self) -> Iccid | None:
         try:
@@ -149,11 +173,11 @@ class ModemCardAccess:
 
     async def registration(self) -> Registration | None:
         """Where the modem is registered; None when it does not tell. Raises errors of the modem side."""
-        return await registration.read(self._link)
+        return await registration.read(self._link, self._registration_queries)
 
     async def rplmn(self) -> str | None:
         """The registered network as 5 or 6 digits (``26201``), or None. Raises errors of the modem side."""
-        return await registration.read_rplmn(self._link)
+        return await self._operator.rplmn()
 
     @property
     def way(self) -> str | None:
@@ -187,36 +211,52 @@ class ModemCardAccess:
 
     async def technology(self) -> str | None:
         """The radio access in words (``LTE``, ``NB-IoT``), or None. Raises errors of the modem side."""
-        return await registration.read_technology(self._link)
+        return await self._operator.technology()
 
     async def signal(self) -> Signal | None:
         """How strong the network is; None when the modem does not tell. Raises errors of the modem side."""
         return await signal.read(self._link)
 
     # -- channels ----------------------------------------------------------------------------------------------------
-    async def open(self, aid: bytes) -> ApduChannel:
+    async def open(self, aid: bytes, *, last: bool = True) -> ApduChannel:
         """See ``CardAccess``. Every way of the profile is tried with its real commands; when all fail for want of a
         channel, leaked channels are closed once and all ways are tried again."""
         await self._link.ready()
+        await self._link.catch_up()
         self._adopt_profile()
         await self._close_stale()
         failures = await self._try_ways(aid)
-        if isinstance(failures, _Opened):
-            return failures.channel
-        if self._may_sweep(failures) and await self._sweep():
-            again = await self._try_ways(aid)
-            if isinstance(again, _Opened):
-                return again.channel
-            failures = again
-        raise _verdict(failures)
+        if not isinstance(failures, _Opened) and last and self._may_sweep(failures) and await self._sweep():
+            failures = await self._try_ways(aid)
+        if not isinstance(failures, _Opened):
+            raise _verdict(failures)
+        await self._link.catch_up()  # the card is there
+        return failures.channel
 
     async def send_terminal_capability(self, apdu: bytes) -> bytes:
         """See ``CardAccess``. AT+CSIM is the only way to the basic channel."""
         await self._link.ready()
-        try:
-            return await csim_channel.transmit(self._link, apdu, deadline_s=self._link.profile.deadlines.open_s)
-        except (CommandRefused, CommandTimeout, LineDamaged) as error:
-            raise ChannelRefused(f"no way to the basic channel: {error.message}") from error
+        self._adopt_profile()
+        if self._basic_hangs and self.way != "csim":
+            raise ChannelRefused("no way to the basic channel: this module does not answer AT+CSIM")
+        deadline_s = min(self._link.profile.deadlines.open_s, _BASIC_CHANNEL_S)
+        for delay_s in (*_BUSY_DELAYS_S, None):
+            try:
+                return await csim_channel.transmit(self._link, apdu, deadline_s=deadline_s)
+            except CommandRefused as error:
+                if error.cme in at_commands.CME_NO_SIM:
+                    raise CardNotReady(error.message) from error
+                if error.cme not in at_commands.CME_BUSY:
+                    raise ChannelRefused(f"no way to the basic channel: {error.message}") from error
+                if delay_s is None:
+                    raise SimBusy(f"the SIM stays busy: {error.message}") from error
+            except (CommandTimeout, LineDamaged) as error:
+                if isinstance(error, CommandTimeout) and not self._basic_hangs:
+                    self._basic_hangs = True
+                    events.BASIC_CHANNEL_HANGS.emit()
+                raise ChannelRefused(f"no way to the basic channel: {error.message}") from error
+            await asyncio.sleep(delay_s)
+        raise AssertionError("the last round returns or raises")
 
     async def reset_card(self, *, rung: int) -> None:
         """See ``CardAccess``."""
@@ -231,6 +271,9 @@ class ModemCardAccess:
     def _adopt_profile(self) -> None:
         if self._profile_seen is not self._link.profile:
             self._profile_seen = self._link.profile
+            self._basic_hangs = False
+            self._iccid_queries.forget()
+            self._registration_queries.forget()
             forced = self._forced_way
             self._ways = list(self._link.profile.uicc.order) if forced is None else [forced]
 
@@ -263,7 +306,7 @@ class ModemCardAccess:
                 if error.cme not in at_commands.CME_BUSY:
                     raise _refusal(error) from error
                 if delay_s is None:
-                    raise CardNotReady(f"the SIM stays busy: {error.message}") from error
+                    raise SimBusy(f"the SIM stays busy: {error.message}") from error
             except (CommandTimeout, LineDamaged) as error:
                 raise ChannelRefused(error.message) from error
             await asyncio.sleep(delay_s)

@@ -32,6 +32,8 @@ class ResetLadder:
         self._link = link
         self._consent_nvm_writes = consent_nvm_writes
         self._read_iccid = read_iccid
+        self.initialisations = 0
+        """How often the modem said that the SIM was initialised."""
         self._sim_ready = asyncio.Event()
         self._iccid_before: str | None = None
         self._iccid_generation = -1
@@ -54,6 +56,13 @@ class ResetLadder:
         if self._iccid_generation != self._link.generation:
             self._iccid_generation = self._link.generation
             self._iccid_before = await self._read_iccid()
+
+    def note_seen(self, iccid: str | None) -> None:
+        """The modem sees this profile now. Another one than when the channel was opened tells of a reset, or of another
+        card, that it did not announce."""
+        if self._iccid_generation == self._link.generation and iccid != self._iccid_before:
+            self._iccid_before = iccid
+            self.initialisations += 1
 
     async def climb(self, number: int) -> None:
         """Do rung ``number`` and wait until the SIM side looks ready again (or the time for that is over).
@@ -140,4 +149,5 @@ class ResetLadder:
             self._patterns = patterns
             self._sim_ready_line = re.compile("|".join(f"(?:{pattern})" for pattern in patterns))
         if self._sim_ready_line.fullmatch(text):
+            self.initialisations += 1
             self._sim_ready.set()

@@ -63,6 +63,7 @@ class _Answer:
         request, context, card = self._request, self._context, self._context.card
         if not request.tag_list_ok or request.unknown_tags:
             raise _Refusal(DataRequestError.INCORRECT_TAG_LIST)
+        card.ask_anew()  # the eIM wants to see the card, not what this device thinks of it
         if await emergency_enabled(card):
             raise _Refusal(DataRequestError.ECALL_ACTIVE)
         addresses = await self._addresses()

@@ -28,28 +28,37 @@ class CardKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CardFacts:
-    """What start-up learned; ``eims`` is empty on a card that was never provisioned."""
+    """What start-up learned; ``eims`` is empty on a card that was never provisioned. ``taken``: the card says that its
+    own IPAe is active, and the owner wants it managed all the same."""
 
     eid: Eid
     kind: CardKind
     info2: EuiccInfo2
     profiles: tuple[ProfileInfo, ...] = ()
     eims: tuple[EimConfigurationData, ...] = ()
+    taken: bool = False
+
+    @property
+    def manageable(self) -> bool:
+        """Whether this agent manages the card."""
+        return self.kind is CardKind.IOT or self.taken
 
 
-async def read_card(card: Card) -> CardFacts:
+async def read_card(card: Card, *, taken: Eid | None = None) -> CardFacts:
     """Read identity, kind, profiles and associated eIMs (steps 3 and 4).
 
-    A card that is no IoT eUICC in IPAd mode is only looked at. Raises ``CardError`` or ``ModemError``.
+    A card that is no IoT eUICC in IPAd mode is only looked at, unless it is the one that was ``taken`` from its IPAe.
+    Raises ``CardError`` or ``ModemError``.
     """
     eid = await card.get_eid()
     info2 = await card.get_euicc_info2()
     kind = kind_of(info2)
-    if kind is not CardKind.IOT:
+    insisted = kind is CardKind.IPAE and eid == taken
+    if kind is not CardKind.IOT and not insisted:
         return CardFacts(eid, kind, info2)
     profiles = await card.get_profiles()
     eims = await card.get_eim_configuration()
-    return CardFacts(eid, kind, info2, profiles, eims)
+    return CardFacts(eid, kind, info2, profiles, eims, insisted)
 
 
 def kind_of(info2: EuiccInfo2) -> CardKind:

@@ -63,6 +63,7 @@ async def reset(context: Context, memory: Memory, what: Collection[str], *, allo
     if unknown or not what:
         raise ResetRefused(f"nothing to reset is called {', '.join(unknown) or 'nothing'}", hint=_known_parts())
     options = tuple(option for name, chosen in PARTS.items() if name in what for option in chosen)
+    context.card.ask_anew()
     profiles = await context.card.get_profiles()
     if emergency_active(profiles):
         raise ResetRefused("the emergency profile is enabled", hint="Disable the emergency profile first.")

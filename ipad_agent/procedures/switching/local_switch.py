@@ -98,6 +98,7 @@ async def order(
     settled = await settle(context, local_switch_record, told)
     if settled is not None and settled.what is what and settled.end is End.DONE:
         return settled
+    context.card.ask_anew()
     profiles = await context.card.get_profiles()
     previous = enabled_iccid(profiles)
     if (known := _known_end(what, profiles)) is not None:

@@ -189,7 +189,8 @@ async def replaced(context: Context, happening: Happening = Happening.REPLACED) 
 
 async def enabled_iccid(context: Context) -> str | None:
     """The profile that is enabled on the card (``ProfileInfo.identity``), whether or not it can be read; None when none
-    is."""
+    is. By the card itself: ways back depend on it."""
+    context.card.ask_anew()
     return local_switch.enabled_iccid(await context.card.get_profiles())
 
 

@@ -8,7 +8,7 @@ import contextvars
 import functools
 import random
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -20,7 +20,8 @@ from ipad_agent.card.es10_transport import ApduDeadlines
 from ipad_agent.card.isdr_session import IsdrSession
 from ipad_agent.clock import Clock
 from ipad_agent.codec.es10.eim_configuration import EimConfigurationData
-from ipad_agent.codec.esipa.device_info import IpaCapabilities, IpaFeature
+from ipad_agent.codec.es10.euicc_info import Version
+from ipad_agent.codec.esipa.device_info import IpaCapabilities, IpaFeature, Release
 from ipad_agent.codec.identifiers import Eid
 from ipad_agent.eim import EimClient, EndpointOverrides, FailoverCarrier, PeerDialect, Way, endpoint_for
 from ipad_agent.errors import EimError
@@ -203,6 +204,12 @@ class _Device:
 
     async def imei(self) -> str | None:
         return (await self._access.identity()).imei or "352906110000000"
+
+    async def tac(self) -> str | None:
+        return None
+
+    async def releases(self) -> Mapping[Release, Version]:
+        return {}
 
     async def rplmn(self) -> str | None:
         return await self._access.rplmn() if isinstance(self._access, ModemCardAccess) else "26201"

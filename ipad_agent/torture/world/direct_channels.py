@@ -95,7 +95,16 @@ class ReaderAccess:
         self._owner = owner
         self._look = look
 
-    async def open(self, aid: bytes) -> ApduChannel:
+    @property
+    def epoch(self) -> int:
+        return self._reader.generation
+
+    async def notice_changes(self) -> None:
+        self._owner.check()
+        if self._reader.absent:
+            raise PortUnavailable("the reader is not there")
+
+    async def open(self, aid: bytes, *, last: bool = True) -> ApduChannel:
         self._owner.check()
         if self._reader.absent:
             raise PortUnavailable("the reader is not there")

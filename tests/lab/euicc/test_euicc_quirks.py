@@ -220,3 +220,26 @@ def test_unsupported_functions_are_unknown() -> None:
     b.terminal.es10("BF4300")
     assert b.terminal.sw == 0x6A88
     assert b.card.enabled_iccid == BOOTSTRAP
+
+
+def test_an_ipae_gives_way_to_a_declared_ipad_until_the_next_reset() -> None:
+    b = bench(Quirks(ipae=True, ipae_ends_after=2, ipae_refuses_es10=True))
+    modes = []
+    for _ in range(3):
+        modes.append(der.parse(b.terminal.es10("BF2200")).get(0x90).value.hex())
+        b.terminal.apdu("80AA000005A903840101")
+    assert modes == ["01", "01", "00"]
+    b.reset()
+    b.terminal.es10("BF5500")
+    assert b.terminal.sw == 0x6985
+    assert b.terminal.hex("BF420480020700") == "BF4203800100"
+    b.reset()
+    assert b.terminal.hex("BF5500").startswith("BF55")
+
+
+def test_an_ipae_that_cannot_be_switched_off_stays() -> None:
+    b = bench(Quirks(ipae=True, ipae_ends_after=None, ipae_can_be_switched_off=False))
+    b.terminal.apdu("80AA000005A903840101")
+    assert b.terminal.hex("BF420480020700") == "BF4203800101"
+    assert der.parse(b.terminal.es10("BF2200")).get(0x90).value == b"\x01"
+    assert b.terminal.hex("BF5500").startswith("BF55")

@@ -40,6 +40,7 @@ MAX_ANSWER_BYTES = 0x10000
 _CONDITIONS, _INCORRECT_P1_P2, _FILE_NOT_FOUND = 0x6985, 0x6A86, 0x6A82
 _FUNCTION, _INS, _NOT_SELECTED = 0x6A81, 0x6D00, 0x6999
 _IPAD_BIT = 0x01
+_ANSWERED_IN_IPAE_MODE = frozenset(bytes.fromhex(tag) for tag in ("BF3E", "BF20", "BF22", "BF42"))
 _ALWAYS_ANSWERED = frozenset({0xC0, 0x12, 0x14, 0xF2})
 
 
@@ -255,8 +256,8 @@ class SmartCard:
         return b"" if command.p2 == 0x0C else data
 
     def _select_application(self, channel: _Channel, aid: bytes) -> bytes:
-        if len(aid) >= 5 and ISDR_AID.startswith(aid):
-            channel.selection = Selection(ISDR_AID)
+        if len(aid) >= 5 and self.quirks.isdr_aid.startswith(aid):
+            channel.selection = Selection(self.quirks.isdr_aid)
             return self._isdr_template()
         if len(aid) >= 5 and USIM_AID.startswith(aid) and self._active_iccid is not None:
             channel.selection = Selection(USIM_AID)
@@ -264,16 +265,17 @@ class SmartCard:
         raise StatusError(_FILE_NOT_FOUND)
 
     def _isdr_template(self) -> bytes:
-        """FCI of the ISD-R: E1 of an IoT eUICC (bit 1: a profile is enabled), E0 of a consumer one."""
+        """FCI of the ISD-R: E1 of an IoT eUICC (bit 0: it has an IPAe, 1: a profile is on), E0 of a consumer one."""
         if self.quirks.consumer:
             specific = der.tlv(0xE0, der.octets(bytes((2, 5, 0)), 0x82))
         else:
-            specific = der.tlv(0xE1, der.bits([1] if self.isdr.state.enabled else [], 0x80))
+            bits = ([0] if self.quirks.ipae else []) + ([1] if self.isdr.state.enabled else [])
+            specific = der.tlv(0xE1, der.bits(bits, 0x80))
         largest = der.octets(b"\xff", 0x9F65)
-        return der.tlv(0x6F, der.octets(ISDR_AID, 0x84), der.tlv(0xA5, largest), specific)
+        return der.tlv(0x6F, der.octets(self.quirks.isdr_aid, 0x84), der.tlv(0xA5, largest), specific)
 
     def _store_data(self, channel: _Channel, command: Command) -> bytes:
-        if channel.selection.aid != ISDR_AID:
+        if channel.selection.aid != self.quirks.isdr_aid:
             raise StatusError(_INS if command.channel == 0 else _NOT_SELECTED)
         if self.quirks.require_terminal_capability and not self._ipad_announced:
             raise StatusError(_CONDITIONS)
@@ -296,6 +298,8 @@ class SmartCard:
         return self._execute(whole)
 
     def _execute(self, whole: bytes) -> bytes:
+        if self.quirks.ipae_refuses_es10 and self.isdr.ipae_active and whole[:2] not in _ANSWERED_IN_IPAE_MODE:
+            raise StatusError(_CONDITIONS)
         answer = self.es10.execute(whole)
         if len(answer) > MAX_ANSWER_BYTES:
             raise StatusError(0x6A84)
@@ -320,13 +324,15 @@ class SmartCard:
         except der.DerError as error:
             raise StatusError(0x6A80) from error
         # The modem sends its own as well, in either order: what was announced once stays.
-        self._ipad_announced |= iot is not None and bool(iot.value) and bool(iot.value[-1] & _IPAD_BIT)
+        announced = iot is not None and bool(iot.value) and bool(iot.value[-1] & _IPAD_BIT)
+        self._ipad_announced |= announced
+        self.isdr.ipad_announced_times += announced
         return b""
 
     def _status(self, channel: _Channel, command: Command) -> bytes:
         selection = channel.selection
         match command.p2:
-            case 0x00 if selection.aid == ISDR_AID:
+            case 0x00 if selection.aid == self.quirks.isdr_aid:
                 return self._isdr_template()
             case 0x00:
                 return files.control_parameters(Selection(selection.aid))

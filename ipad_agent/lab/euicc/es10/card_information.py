@@ -40,7 +40,7 @@ def get_euicc_info1(isdr: Isdr, raw: bytes) -> bytes:
 def get_euicc_info2(isdr: Isdr, raw: bytes) -> bytes:
     """GetEUICCInfo2 (SGP.32 §5.9.2); without ipaMode and iotSpecificInfo from a consumer card."""
     quirks = isdr.quirks
-    iot = b"" if quirks.consumer else der.integer(0, 0x90) + _iot_specific_info(isdr)
+    iot = b"" if quirks.consumer else der.integer(int(isdr.ipae_active), 0x90) + _iot_specific_info(isdr)
     rsp = (_ADDITIONAL_PROFILE, _TEST_PROFILE_SUPPORT) if TEST in quirks.profile_classes else (_ADDITIONAL_PROFILE,)
     return der.tlv(
         0xBF22,
@@ -120,9 +120,12 @@ def set_default_dp_address(isdr: Isdr, request: der.Node) -> bytes:
 
 
 def ipae_activation(isdr: Isdr, raw: bytes) -> bytes:
-    """IpaeActivation (SGP.32 §3.8): this card has no IPAe."""
-    parse(raw).get(0x80).bits()
-    return code(0xBF42, _NOT_SUPPORTED)
+    """IpaeActivation (SGP.32 §3.8): without the bit for activation the IPAe of a card that has one is off for good."""
+    activate = 0 in parse(raw).get(0x80).bits()
+    if not isdr.quirks.ipae or (not activate and not isdr.quirks.ipae_can_be_switched_off):
+        return code(0xBF42, _NOT_SUPPORTED)
+    isdr.ipae_switched_off = not activate
+    return code(0xBF42, 0)
 
 
 def _ci_lists(isdr: Isdr) -> tuple[bytes, bytes]:

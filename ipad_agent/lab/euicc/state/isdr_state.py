@@ -32,6 +32,7 @@ class Isdr:
         self.identity = identity
         self.quirks = quirks
         self._store = store
+        self.ipae_switched_off = False
         self.steps: Callable[[str], None] = lambda name: None
         self.random: Callable[[int], bytes] = os.urandom
         """Where challenges and one-time keys come from."""
@@ -46,6 +47,14 @@ class Isdr:
         self.states_before_change: dict[str, bool] | None = None
         self.rsp_session: object | None = None
         """A download's session, which ``card_rsp_session.session_of`` reads; here it only has to be forgotten."""
+        self.ipad_announced_times = 0
+
+    @property
+    def ipae_active(self) -> bool:
+        """Whether the card's own IPAe works (ipaMode 1)."""
+        ends_after = self.quirks.ipae_ends_after
+        told = ends_after is not None and self.ipad_announced_times >= ends_after
+        return self.quirks.ipae and not self.ipae_switched_off and not told
 
     @property
     def state(self) -> CardState:

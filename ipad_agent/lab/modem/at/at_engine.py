@@ -195,6 +195,7 @@ class AtEngine:
         for cmd in commands:
             handler = TABLE.get(cmd.name)
             try:
+                self._refuse_while_busy(cmd)
                 answer: Answer = handler(self.module, cmd) if handler is not None else _unknown()
             except AtError as refused:
                 return tuple(lines), self._error_line(refused.cme), delay_s, after
@@ -202,6 +203,12 @@ class AtEngine:
             delay_s += answer.delay_s
             after = answer.after or after
         return tuple(lines), "OK", delay_s, after
+
+    def _refuse_while_busy(self, cmd: Command) -> None:
+        """Some modules answer everything with "SIM busy" while the card starts."""
+        if self.module.busy_left > 0 and cmd.name.startswith("+") and cmd.name != "+CMEE":
+            self.module.busy_left -= 1
+            raise AtError(14)
 
     def _error_line(self, cme: int | None) -> str:
         style: str = self.options.error_style

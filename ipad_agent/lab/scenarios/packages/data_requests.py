@@ -173,7 +173,7 @@ def _card_values(bench: Bench) -> Facts:
             "features": ["indirectRspServerCommunication"],
             "protocols": ["retrieveHttps", "retrieveCoaps"],
         },
-        "deviceInfo": {"tac": _swapped(imei[:8]), "imei": _swapped(imei + "F")},
+        "deviceInfo": {"tac": _swapped(imei[:8]), "imei": _swapped(imei[:14]) + imei[14] + "F"},
     }
 
 
