@@ -26,6 +26,10 @@ class File(Protocol):
     def sync(self) -> None:
         """Return when everything written so far survives a power cut."""
 
+    def named(self, path: str) -> bool:
+        """Whether ``path`` still leads to this very file: not once it, or the folder around it, was removed or
+        replaced. What is written then goes nowhere although no call says so. Never raises."""
+
     def close(self) -> None:
         """Let go of the file; says nothing about a power cut."""
 
@@ -71,6 +75,16 @@ class _RealFile:
     def sync(self) -> None:
         # fdatasync also writes the file size when it changed, which is all of the metadata a reader needs.
         os.fdatasync(self._descriptor)
+
+    def named(self, path: str) -> bool:
+        try:
+            there = os.stat(path, follow_symlinks=False)
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        except OSError:
+            return True  # a disk that cannot say is no proof; the next write tells
+        ours = os.fstat(self._descriptor)
+        return ours.st_nlink > 0 and (ours.st_dev, ours.st_ino) == (there.st_dev, there.st_ino)
 
     def close(self) -> None:
         if self._descriptor >= 0:

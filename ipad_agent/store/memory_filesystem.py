@@ -34,6 +34,10 @@ class _MemoryFile:
 
     def write(self, data: bytes) -> None:
         self._check()
+        self._disk.refuse()
+        if self._disk.allowance is None and self._disk.free_bytes is None:
+            self._node.data += data
+            return
         for byte in data:
             self._disk.spend()
             self._disk.take_space()
@@ -42,10 +46,14 @@ class _MemoryFile:
     def sync(self) -> None:
         self._check()
         self._disk.spend()
+        self._disk.refuse()
         if self._disk.sync_error is not None:
             raise OSError(self._disk.sync_error, os.strerror(self._disk.sync_error))
         if self._disk.honest_sync:
             self._node.synced = bytes(self._node.data)
+
+    def named(self, path: str) -> bool:
+        return self._disk.leads_to(path, self._node)
 
     def close(self) -> None:
         self._open = False
@@ -59,6 +67,8 @@ class MemoryFilesystem:
     """Implements ``Filesystem``. Attributes a test may set at any time:
 
     ``allowance``: bytes and operations until ``PowerCut`` is raised (None: no limit).
+    ``refuses``: an errno that everything which would change the disk raises: EROFS, EIO, ENOSPC.
+    ``unreadable``: an errno that every ``read`` of a file that exists raises.
     ``free_bytes``: writes beyond it raise ``OSError(ENOSPC)``, like a full disk, after a partial write.
     ``sync_error``: an errno every ``sync`` of a file raises, like a broken disk.
     ``sync_directory_error``: the same for directories.
@@ -67,6 +77,8 @@ class MemoryFilesystem:
 
     def __init__(self, *, allowance: int | None = None) -> None:
         self.allowance = allowance
+        self.refuses: int | None = None
+        self.unreadable: int | None = None
         self.free_bytes: int | None = None
         self.sync_error: int | None = None
         self.sync_directory_error: int | None = None
@@ -76,15 +88,20 @@ class MemoryFilesystem:
         self._synced_names: dict[str, _Node] = {}
         # Unsynced changes of names, in order: (directory, {path: node or None}).
         self._changes: list[tuple[str, dict[str, _Node | None]]] = []
+        self._gone: set[str] = set()  # directories that were removed and not made again
 
     # What the store calls.
 
     def read(self, path: str) -> bytes:
         self.spend()
-        return bytes(self._node(path).data)
+        node = self._node(path)
+        if self.unreadable is not None:
+            raise OSError(self.unreadable, os.strerror(self.unreadable), path)
+        return bytes(node.data)
 
     def create(self, path: str) -> File:
         self.spend()
+        self.refuse(path)
         # Truncation keeps the node: its old content may come back after a cut, like that of a real inode.
         node = self._names.get(path)
         if node is None:
@@ -95,23 +112,30 @@ class MemoryFilesystem:
 
     def append(self, path: str) -> File:
         self.spend()
+        self.refuse(path)
         return _MemoryFile(self, self._names.get(path) or self._add(path))
 
     def rename(self, source: str, target: str) -> None:
         self.spend()
         node = self._node(source)
+        self.refuse(target)
         self._change(source, {source: None, target: node})
 
     def remove(self, path: str) -> None:
         self.spend()
         if path in self._names:
+            self.refuse(path)
             self._change(path, {path: None})
 
     def make_directory(self, path: str) -> None:
         self.spend()
+        if path in self._gone:
+            self.refuse()
+            self._gone.discard(path)
 
     def sync_directory(self, path: str) -> None:
         self.spend()
+        self.refuse(os.path.join(path, ""))
         if self.sync_directory_error is not None:
             raise OSError(self.sync_directory_error, os.strerror(self.sync_directory_error))
         if not self.honest_sync:
@@ -145,6 +169,19 @@ class MemoryFilesystem:
         node.data[offset : offset + len(replacement)] = replacement
         node.synced = bytes(node.data)
 
+    def remove_directory(self, path: str) -> None:
+        """Somebody removes a directory with all that is in it. Files that are open can still be written, to nowhere."""
+        for names in (self._names, self._synced_names):
+            for name in [name for name in names if os.path.dirname(name) == path]:
+                del names[name]
+        self._changes = [change for change in self._changes if change[0] != path]
+        self._gone.add(path)
+
+    def empty_directory(self, path: str) -> None:
+        """Somebody removes all files in a directory, and leaves it."""
+        self.remove_directory(path)
+        self._gone.discard(path)
+
     def names(self) -> frozenset[str]:
         """The paths of all files there are."""
         return frozenset(self._names)
@@ -155,6 +192,17 @@ class MemoryFilesystem:
             if self.allowance <= 0:
                 raise PowerCut
             self.allowance -= 1
+
+    def refuse(self, path: str | None = None) -> None:
+        """Raise what the disk says instead of changing anything; or that the directory of ``path`` is not there."""
+        if self.refuses is not None:
+            raise OSError(self.refuses, os.strerror(self.refuses), path)
+        if path is not None and os.path.dirname(path) in self._gone:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
+
+    def leads_to(self, path: str, node: _Node) -> bool:
+        """Whether this name is that of this file."""
+        return self._names.get(path) is node
 
     def take_space(self) -> None:
         """Use up one byte of free space."""
