@@ -297,34 +297,26 @@ def test_an_agent_that_was_refused_holds_nothing(tmp_path: Path) -> None:
     StateLock(second).release()
 
 
-def test_a_read_only_state_directory_is_locked_too(tmp_path: Path) -> None:
+@pytest.mark.parametrize("read_only", ["from the start", "with a lock file", "while it is locked"])
+def test_a_read_only_state_directory_is_locked_too(read_only: str, tmp_path: Path) -> None:
+    remount = f"mount -o remount,ro {tmp_path}"
+    before = {"from the start": remount, "with a lock file": f"touch {tmp_path}/lock; {remount}"}.get(read_only, ":")
     program = (
-        "import sys; from ipad_agent.store import StateLock, StateDirectoryBusyError\n"
+        "import subprocess, sys; from ipad_agent.store import StateLock, StateDirectoryBusyError\n"
         "first = StateLock(sys.argv[1])\n"
+        f"if {read_only!r} == 'while it is locked': subprocess.run({remount.split()}, check=True)\n"
         "try: StateLock(sys.argv[1])\n"
         "except StateDirectoryBusyError: print('busy')"
     )
-    for made_before in (False, True):
-        prepare = "touch $0/lock; " if made_before else ""
-        script = f'mount -t tmpfs none $0; {prepare}mount -o remount,ro $0; exec "$@"'
-        done = subprocess.run(
-            [
-                "unshare",
-                "-m" if os.geteuid() == 0 else "-rm",
-                "sh",
-                "-ec",
-                script,
-                str(tmp_path),
-                sys.executable,
-                "-c",
-                program,
-                str(tmp_path),
-            ],
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        assert done.stdout == "busy\n"
+    namespace = ["unshare", "-m" if os.geteuid() == 0 else "-rm"]
+    shell = ["sh", "-ec", f'mount -t tmpfs none {tmp_path}; {before}; exec "$@"', "sh"]
+    done = subprocess.run(
+        [*namespace, *shell, sys.executable, "-c", program, str(tmp_path)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "busy\n"
 
 
 def test_a_state_directory_that_cannot_be_locked_is_told_and_does_not_keep_the_agent_from_starting(
