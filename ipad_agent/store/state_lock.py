@@ -11,8 +11,10 @@ from typing import Final
 
 from . import events
 from .errors import StateDirectoryBusyError
+from .filesystem import leads_to
 
-_FILE: Final = os.O_CLOEXEC | os.O_NOFOLLOW
+# Not open for writing: a file system with such a file cannot be remounted read-only.
+_FILE: Final = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW
 _DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
 
@@ -24,14 +26,7 @@ class _Held:
     @property
     def in_place(self) -> bool:
         """Whether the path still leads to what is locked."""
-        try:
-            there = os.stat(self.path, follow_symlinks=False)
-        except (FileNotFoundError, NotADirectoryError):
-            return False
-        except OSError:
-            return True  # a disk that cannot say is no proof
-        ours = os.fstat(self.descriptor)
-        return ours.st_nlink > 0 and (ours.st_dev, ours.st_ino) == (there.st_dev, there.st_ino)
+        return leads_to(self.path, self.descriptor)
 
 
 class StateLock:
@@ -101,11 +96,9 @@ class StateLock:
 
 
 def _open(directory: str) -> _Held:
-    """The lock file, made if it can be; else one that is there; else the directory. Raises ``OSError``."""
+    """The lock file, which a read-only disk may have from before; else the directory. Raises ``OSError``."""
     path = os.path.join(directory, "lock")
     with contextlib.suppress(OSError):
         os.makedirs(directory, mode=0o700, exist_ok=True)
-        return _Held(os.open(path, os.O_RDWR | os.O_CREAT | _FILE, 0o600), path)
-    with contextlib.suppress(OSError):
-        return _Held(os.open(path, os.O_RDONLY | _FILE), path)
+        return _Held(os.open(path, os.O_CREAT | _FILE, 0o600), path)
     return _Held(os.open(directory, _DIRECTORY), directory)

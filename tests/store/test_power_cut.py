@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from ipad_agent.store import PACKAGE, SCHEDULE, Journal, Memory, RealFilesystem
+from ipad_agent.store import PACKAGE, SCHEDULE, EntryId, Journal, Memory, RealFilesystem
+from ipad_agent.store.journal_format import open_record
 from ipad_agent.store.memory_filesystem import MemoryFilesystem, PowerCut
 from unsynced import PowerCutOs
 
@@ -120,3 +122,14 @@ def test_what_a_killed_process_wrote_and_did_not_sync_survives_the_power_cut_aft
         assert [entry.facts for entry in again] == [entry.facts for entry in found]
         tried += len(found)
     assert tried > 0  # the whole record was written once, and its sync was not reached
+
+
+def test_on_the_real_disk_too_the_next_process_syncs_what_it_found(machine: PowerCutOs, tmp_path: Path) -> None:
+    book = journal(tmp_path)
+    entry = replace(book.entry(book.open(PACKAGE, {"order": b"1"})), id=EntryId(2), facts={"order": b"2"})
+    with (tmp_path / "journal").open("ab") as file:
+        file.write(open_record(2, entry))  # by a process that was killed before its sync
+    found = [entry.facts for entry in journal(tmp_path).entries()]
+    assert found == [{"order": b"1"}, {"order": b"2"}]
+    machine.power_cut()
+    assert [entry.facts for entry in journal(tmp_path).entries()] == found

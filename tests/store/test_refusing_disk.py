@@ -345,3 +345,26 @@ def test_a_directory_that_another_agent_took_meanwhile_is_told(
         assert lock.look()
         assert said(caplog) == ["IPA-1217", "IPA-1218"]
         os.close(other)
+
+
+def test_no_file_is_held_open_for_writing_so_that_the_file_system_can_be_remounted_read_only(tmp_path: Path) -> None:
+    def written() -> list[str]:
+        held = []
+        for descriptor in Path("/proc/self/fd").iterdir():
+            name = os.readlink(descriptor) if descriptor.exists() else ""
+            if name.startswith(str(tmp_path)):
+                flags = (Path("/proc/self/fdinfo") / descriptor.name).read_text().split("flags:")[1].split()[0]
+                held += [name] if int(flags, 8) & os.O_ACCMODE != os.O_RDONLY else []
+        return held
+
+    with StateLock(str(tmp_path)):
+        book = Journal(RealFilesystem(), str(tmp_path), Clock())
+        assert written() == []
+        book.note(book.open(PACKAGE, {"order": b"1"}), result=b"r")
+        assert written() == []
+        book.idle()
+        book.detach()
+    file = RealFilesystem().append(str(tmp_path / "journal"))
+    file.write(b"x")
+    assert written() == [str(tmp_path / "journal")]  # the look sees what it looks for
+    file.close()
