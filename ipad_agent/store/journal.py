@@ -105,7 +105,7 @@ class Journal:
         self._refused: str | None = None
         self._unread: DiskError | None = None
         self._unread_since_s = 0.0
-        self._unwritten: set[EntryId] = set()
+        self._unwritten: dict[EntryId, str] = {}
         self._entries: dict[EntryId, Entry] = {}
         self._sizes: dict[EntryId, int] = {}
         self._next_number = 1
@@ -166,13 +166,13 @@ class Journal:
         """The entry is owed no more, whatever the disk says. Raises ``UnknownEntryError``."""
         entry = self.entry(identity)
         del self._entries[entry.id], self._sizes[entry.id]
-        self._unwritten.discard(entry.id)
         self._try_commit(close_record(self._next_number, entry, outcome, self._stamp()))
         self._watch_level()
 
-    def on_disk(self, identity: int) -> bool:
-        """Whether the disk has all that is known of an open entry. Raises ``UnknownEntryError``."""
-        return self.entry(identity).id not in self._unwritten
+    def unwritten(self, kind: str) -> bool:
+        """Whether the disk lacks anything that was noted of entries of this kind, also of some that are closed. That a
+        close is lacking does not count: after a power cut it would only be found out again."""
+        return kind in self._unwritten.values()
 
     def entry(self, identity: int) -> Entry:
         """An open entry. Raises ``UnknownEntryError``."""
@@ -342,10 +342,10 @@ class Journal:
     # Writing.
 
     def _hold(self, entry: Entry, record: bytes) -> None:
-        self._unwritten.add(entry.id)
+        self._unwritten[entry.id] = entry.kind
         self._entries[entry.id], self._sizes[entry.id] = entry, _size(entry)
         if self._try_commit(record):
-            self._unwritten.discard(entry.id)
+            self._unwritten.pop(entry.id, None)
         self._settle()
 
     def _try_commit(self, record: bytes) -> bool:

@@ -75,13 +75,13 @@ def test_what_happened_already_holds_in_memory_and_reaches_the_disk_with_the_nex
     third = book.adopt(SWITCH, {"phase": "proving"})
     assert [entry.id for entry in book.entries()] == [first, third]
     assert book.entry(first).facts == {"order": b"1", "result": b"r"}
-    assert not book.on_disk(first)
+    assert book.unwritten(PACKAGE)
     assert book.trouble is not None
     with pytest.raises(UnknownEntryError):
         book.close(second, "delivered")
     disk.refuses = None
     book.note(first, loads=1)
-    assert book.on_disk(first)
+    assert not book.unwritten(PACKAGE)
     assert book.trouble is None
     disk.power_cut()
     again = journal(disk)
