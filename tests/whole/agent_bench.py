@@ -24,7 +24,7 @@ from ipad_agent.policy import NORMAL, ScheduleSettings, phase_s
 from ipad_agent.policy.polling.hold_reason import Held
 from ipad_agent.policy.switching.proof_stage import Finding, Stage
 from ipad_agent.policy.switching.switch_settings import SwitchSettings
-from ipad_agent.store import Journal, Memory
+from ipad_agent.store import Journal, Memory, StateDirectory
 from ipad_agent.store.memory_filesystem import MemoryFilesystem
 from ipad_agent.wiring.real_rooms import Schedules
 
@@ -328,6 +328,7 @@ class AgentBench:
                 capabilities=IpaCapabilities(frozenset()),
                 notifier=self.notifier,
                 idle=self.journal.idle,
+                state=StateDirectory(self.journal, memory),
                 initial_eims=self.initial_eims,
                 initial_eims_source="a test",
                 network=self.radio,

@@ -81,6 +81,22 @@ class WorkList:
         id = self._journal.open(ENTRY_KIND, facts)
         return Work(id, eim_id, kind, order, transaction_id, eim_config)
 
+    def adopt(
+        self, eim_id: str, eim_config: bytes, kind: WorkKind, result: bytes, transaction_id: bytes | None
+    ) -> Work:
+        """An order that is known only by its result: the journal has lost it."""
+        facts: dict[str, object] = {
+            "eim_id": eim_id,
+            "eim_config": eim_config,
+            "kind": kind.value,
+            "order": b"",
+            "loads": MAX_LOADS,
+            "result": result,
+        }
+        if transaction_id is not None:
+            facts["transaction_id"] = transaction_id
+        return self.get(self._journal.adopt(ENTRY_KIND, facts))
+
     def about_to_load(self, work: Work) -> None:
         """Write down that the card gets the order now; must return before the first byte goes out."""
         self._journal.update(work.id, loads=work.loads + 1)

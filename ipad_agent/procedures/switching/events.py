@@ -92,8 +92,8 @@ WAS_BACK = define(
 TAKEN_UP = define(
     "IPA-4368",
     WARNING,
-    "The journal knows nothing of a switch to {target}, and the card keeps its result: the profile has {deadline_s:.0f} "
-    "s to prove itself.",
+    "The journal knows nothing of a switch to {target}, and the card keeps its result: the profile has "
+    "{deadline_s:.0f} s to prove itself.",
     "The journal was lost or damaged in the middle of a switch. If the profile does not work by then the card is asked "
     "to go back; it does so only if the eIM allowed it.",
 )

@@ -107,6 +107,7 @@ class _Window:
         context, looks = self._context, 0
         while True:
             looks += 1
+            context.look_after_disk()
             current = await switch_transaction.complete_reset(context, current)
             if self._resumed and looks == 1 and await self._found_back(current):
                 return True
@@ -295,6 +296,7 @@ class _Window:
         self._accepted = None
         while True:
             looks += 1
+            context.look_after_disk()
             try:
                 await self._deliver(current, committing=False)
             except (NetworkError, EimError) as trouble:
