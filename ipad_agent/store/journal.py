@@ -61,8 +61,6 @@ would take no order for ever."""
 
 _KIND = re.compile(r"[a-z][a-z_]{0,31}")
 _NEARLY = 0.75
-_APART: Final = 1 << 40
-"""Numbers from here on while the journal is unread: those in it are not known yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +126,8 @@ class Journal:
         return identity
 
     def adopt(self, kind: str, facts: Mapping[str, object]) -> EntryId:
-        """Note something that is owed already and only became known now; see ``note``."""
+        """Note something that is owed already and only became known now; see ``note``. As long as the journal is unread
+        it stands in for what may be in it: it is dropped when a switch is found there."""
         at = self._stamp()
         entry = Entry(EntryId(self._next_number), kind, _facts(facts), at, at)
         self._hold(entry, open_record(entry.id, entry))
@@ -237,11 +236,15 @@ class Journal:
             self.lost = True
             self._try_rewrite()
         except OSError as error:
-            self._unread = DiskError(f"the journal {self._path} could not be read", error)
-            self._unread_since_s = self._clock.monotonic()
-            self._next_number = _APART
-            self.lost = True
+            self._leave_unread(DiskError(f"the journal {self._path} could not be read", error))
             events.JOURNAL_UNREAD.emit(path=self._path, problem=str(self._unread), hint=self._unread.hint)
+
+    def _leave_unread(self, refused: DiskError) -> None:
+        self._unread = refused
+        self._unread_since_s = self._clock.monotonic()
+        # The numbers in the file are not known: these are certainly others.
+        self._next_number = max(1, int(self._clock.wall())) << 20
+        self.lost = True
 
     def _read_late(self) -> bool:
         """Once more what could not be read at the start. Whether there was anything in it."""
@@ -256,13 +259,16 @@ class Journal:
             if self._clock.monotonic() - self._unread_since_s >= UNREAD_PATIENCE_S:
                 self._give_up_unread()
             return False
-        known = len(self._entries)
+        stand_ins, self._entries, self._sizes = self._entries, {}, {}
         self._unread = None
         self._take_up(data)
+        found = len(self._entries)
+        if not self.entries(SWITCH):  # what was made up for a switch that was not known is not needed beside it
+            for entry in stand_ins.values():
+                self._put(entry)
         if self._unread is not None:
             return False
         self._try_rewrite()
-        found = len(self._entries) - known
         events.JOURNAL_READ_LATE.emit(path=self._path, entries=found)
         return found > 0
 
@@ -312,10 +318,7 @@ class Journal:
             self._filesystem.rename(self._path, kept)
         except OSError as error:
             # It is not ours to overwrite, and what it says is not ours to read.
-            self._unread = self._report(DiskError(f"the journal {self._path} could not be set aside", error))
-            self._unread_since_s = self._clock.monotonic()
-            self._next_number = _APART
-            self.lost = True
+            self._leave_unread(self._report(DiskError(f"the journal {self._path} could not be set aside", error)))
             return
         self.lost = True
         events.JOURNAL_SET_ASIDE.emit(path=self._path, version=contents.version, kept=kept)
