@@ -287,6 +287,36 @@ def test_an_order_that_was_taken_and_cannot_be_begun_waits_without_keeping_the_e
     run(story())
 
 
+def test_an_order_that_waits_for_the_disk_is_not_taken_a_second_time_when_the_disk_works_again(
+    pki_folder: Path,
+) -> None:
+    async def story() -> None:
+        bench = AgentBench(pki_folder)
+        bench.order("enable", OPERATOR_A, "--rollback")
+        refuse_from(bench, "pre-switch", errno.ENOSPC)
+        bench.start()
+        await first_poll(bench)
+        await bench.until(CALM.first_s + bench.phase_s + 1)
+        assert len(bench.journal.entries("package")) == 1
+        refuse_from(bench, "never", 0)
+
+        def works_again(when: str, function: str) -> bool:
+            bench.disk.refuses = None  # after the order had to wait in this poll, and before the eIM is asked
+            return False
+
+        bench.network.cut = works_again
+        while bench.disk.refuses is not None:
+            await bench.until(now_s() - START_S + 1)
+        await bench.until(now_s() - START_S + 1)
+        assert len(bench.journal.entries("package")) == 1
+        await bench.until(4 * HOUR_S + CALM.interval_s)
+        assert said(bench) == [["enable ok"]]
+        assert clean(bench)
+        await bench.stop()
+
+    run(story())
+
+
 # -- the card is the first memory --------------------------------------------------------------------------------------
 def test_what_the_disk_never_had_stays_on_the_card_after_it_was_taken_and_is_not_delivered_again(
     pki_folder: Path,

@@ -10,7 +10,7 @@ from ipad_agent.codec.ber import tlv
 from ipad_agent.codec.es10.euicc_package import EuiccPackageResult
 from ipad_agent.codec.esipa import eim_package
 from ipad_agent.codec.esipa.eim_package import ResultErrorCode, StateChangeCause
-from ipad_agent.errors import CardError, CodecError, ModemError, Remedy, StoreError
+from ipad_agent.errors import CardError, CodecError, ModemError, Remedy
 from ipad_agent.policy.switching.switch_table import Phase
 from ipad_agent.procedures import events, package_sentences
 from ipad_agent.procedures.context import Association, Context
@@ -66,11 +66,7 @@ async def resume(context: Context, eim: Association, work: Work) -> Work:
 
 async def _load(context: Context, eim: Association, work: Work) -> EuiccPackageResult:
     await switch_transaction.arm(context, eim, work)
-    try:
-        context.work.about_to_load(work)
-    except StoreError:
-        switch_transaction.not_given(context, work)
-        raise
+    context.work.about_to_load(work)
     return await context.card.load_euicc_package(work.order)
 
 

@@ -175,13 +175,6 @@ async def replaced(context: Context, happening: Happening = Happening.REPLACED) 
         end(context, switch, happening)
 
 
-def not_given(context: Context, work: Work) -> None:
-    """The card did not get the order for which a switch is armed."""
-    armed = context.switches.of_work(work.id)
-    if armed is not None and armed.phase is Phase.ARMED:
-        end(context, armed, Happening.NOT_SWITCHED)
-
-
 def is_back(switch: Switch, enabled: str | None) -> bool:
     """Whether this enabled profile is the one from before the switch; where that is not known, whether it is another
     one than the switch led to."""
