@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -120,6 +121,20 @@ def test_a_link_in_its_place_leads_nowhere(tmp_path: Path, next_path: Path) -> N
     assert victim.stat().st_mode & 0o777 == 0o644
 
 
+def test_the_folder_is_made_for_its_owner_alone_also_when_somebody_removed_it(tmp_path: Path) -> None:
+    recorder = Recorder(tmp_path / "state" / "records", Taps())
+
+    async def story() -> None:
+        for _ in range(2):
+            path = recorder.start(1)
+            recorder.stop()
+            assert os.path.getsize(path)
+            assert os.stat(tmp_path / "state" / "records").st_mode & 0o777 == 0o700
+            shutil.rmtree(tmp_path / "state")
+
+    run(story())
+
+
 def test_a_second_order_prolongs_the_same_recording(tmp_path: Path) -> None:
     taps = Taps()
     recorder = Recorder(tmp_path, taps)
@@ -189,10 +204,12 @@ def test_a_time_that_is_none_is_refused(tmp_path: Path, seconds: float) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_folder_that_is_not_there_is_a_refusal(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_made_is_a_refusal(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+
     async def story() -> None:
         with pytest.raises(Refused, match="cannot be written"):
-            Recorder(tmp_path / "missing", Taps()).start(5)
+            Recorder(tmp_path / "file" / "records", Taps()).start(5)
 
     run(story())
 
