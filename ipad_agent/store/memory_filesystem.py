@@ -34,29 +34,27 @@ class _MemoryFile:
 
     def write(self, data: bytes) -> None:
         self._check()
-        self._disk.refuse()
-        if self._disk.allowance is None and self._disk.free_bytes is None:
-            self._node.data += data
-            return
-        for byte in data:
+        self._disk.change()
+        fits = self._disk.room(len(data))
+        self._node.data += data[:fits]
+        if fits < len(data):
             self._disk.spend()
             self._disk.take_space()
-            self._node.data.append(byte)
 
     def sync(self) -> None:
         self._check()
         self._disk.spend()
-        self._disk.refuse()
+        self._disk.change()
         if self._disk.sync_error is not None:
             raise OSError(self._disk.sync_error, os.strerror(self._disk.sync_error))
         if self._disk.honest_sync:
             self._node.synced = bytes(self._node.data)
 
-    def named(self, path: str) -> bool:
-        return self._disk.leads_to(path, self._node)
-
     def close(self) -> None:
         self._open = False
+
+    def named(self, path: str) -> bool:
+        return self._disk.leads_to(path, self._node)
 
     def _check(self) -> None:
         if not self._open or self._life != self._disk.lives:
@@ -67,23 +65,23 @@ class MemoryFilesystem:
     """Implements ``Filesystem``. Attributes a test may set at any time:
 
     ``allowance``: bytes and operations until ``PowerCut`` is raised (None: no limit).
-    ``refuses``: an errno that everything which would change the disk raises: EROFS, EIO, ENOSPC.
-    ``unreadable``: an errno that every ``read`` of a file that exists raises.
     ``free_bytes``: writes beyond it raise ``OSError(ENOSPC)``, like a full disk, after a partial write.
+    ``refuses``: an errno every change raises, like a disk that was remounted read-only; what is there can be read.
     ``sync_error``: an errno every ``sync`` of a file raises, like a broken disk.
     ``sync_directory_error``: the same for directories.
     ``honest_sync``: False makes every sync do nothing, like a disk that lies; shows that a test notices.
+    ``unreadable``: an errno that every ``read`` of a file that exists raises.
     """
 
     def __init__(self, *, allowance: int | None = None) -> None:
         self.allowance = allowance
-        self.refuses: int | None = None
-        self.unreadable: int | None = None
         self.free_bytes: int | None = None
+        self.refuses: int | None = None
         self.sync_error: int | None = None
         self.sync_directory_error: int | None = None
         self.honest_sync = True
         self.lives = 0
+        self.unreadable: int | None = None
         self._names: dict[str, _Node] = {}
         self._synced_names: dict[str, _Node] = {}
         # Unsynced changes of names, in order: (directory, {path: node or None}).
@@ -101,7 +99,7 @@ class MemoryFilesystem:
 
     def create(self, path: str) -> File:
         self.spend()
-        self.refuse(path)
+        self.change()
         # Truncation keeps the node: its old content may come back after a cut, like that of a real inode.
         node = self._names.get(path)
         if node is None:
@@ -112,32 +110,34 @@ class MemoryFilesystem:
 
     def append(self, path: str) -> File:
         self.spend()
-        self.refuse(path)
+        self.change()
         return _MemoryFile(self, self._names.get(path) or self._add(path))
 
     def rename(self, source: str, target: str) -> None:
         self.spend()
+        self.change()
         node = self._node(source)
-        self.refuse(target)
+        self._in_a_directory(target)
         self._change(source, {source: None, target: node})
 
     def remove(self, path: str) -> None:
         self.spend()
+        self.change()
         if path in self._names:
-            self.refuse(path)
             self._change(path, {path: None})
 
     def make_directory(self, path: str) -> None:
         self.spend()
         if path in self._gone:
-            self.refuse()
+            self.change()
             self._gone.discard(path)
 
     def sync_directory(self, path: str) -> None:
         self.spend()
-        self.refuse(os.path.join(path, ""))
         if self.sync_directory_error is not None:
             raise OSError(self.sync_directory_error, os.strerror(self.sync_directory_error))
+        self.change()
+        self._in_a_directory(os.path.join(path, ""))
         if not self.honest_sync:
             return
         for directory, change in self._changes:
@@ -182,9 +182,18 @@ class MemoryFilesystem:
         self.remove_directory(path)
         self._gone.discard(path)
 
+    def leads_to(self, path: str, node: _Node) -> bool:
+        """Whether this name is that of this file."""
+        return self._names.get(path) is node
+
     def names(self) -> frozenset[str]:
         """The paths of all files there are."""
         return frozenset(self._names)
+
+    def change(self) -> None:
+        """Called before anything is changed."""
+        if self.refuses is not None:
+            raise OSError(self.refuses, os.strerror(self.refuses))
 
     def spend(self) -> None:
         """Use up one unit of the allowance."""
@@ -193,16 +202,15 @@ class MemoryFilesystem:
                 raise PowerCut
             self.allowance -= 1
 
-    def refuse(self, path: str | None = None) -> None:
-        """Raise what the disk says instead of changing anything; or that the directory of ``path`` is not there."""
-        if self.refuses is not None:
-            raise OSError(self.refuses, os.strerror(self.refuses), path)
-        if path is not None and os.path.dirname(path) in self._gone:
-            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
-
-    def leads_to(self, path: str, node: _Node) -> bool:
-        """Whether this name is that of this file."""
-        return self._names.get(path) is node
+    def room(self, count: int) -> int:
+        """Use up so many units of allowance and bytes of free space, or as many as there are; how many there were."""
+        limits = [limit for limit in (self.allowance, self.free_bytes) if limit is not None]
+        taken = min(count, *(max(0, limit) for limit in limits)) if limits else count
+        if self.allowance is not None:
+            self.allowance -= taken
+        if self.free_bytes is not None:
+            self.free_bytes -= taken
+        return taken
 
     def take_space(self) -> None:
         """Use up one byte of free space."""
@@ -221,7 +229,12 @@ class MemoryFilesystem:
         except KeyError:
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path) from None
 
+    def _in_a_directory(self, path: str) -> None:
+        if os.path.dirname(path) in self._gone:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
+
     def _add(self, path: str) -> _Node:
+        self._in_a_directory(path)
         node = _Node()
         self._change(path, {path: node})
         return node

@@ -128,7 +128,7 @@ def test_the_folder_is_made_for_its_owner_alone_also_when_somebody_removed_it(tm
         for _ in range(2):
             path = recorder.start(1)
             recorder.stop()
-            assert os.path.getsize(path)
+            assert lines(path)
             assert os.stat(tmp_path / "state" / "records").st_mode & 0o777 == 0o700
             shutil.rmtree(tmp_path / "state")
 
