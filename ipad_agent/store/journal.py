@@ -236,8 +236,9 @@ class Journal:
             self.lost = True
             self._try_rewrite()
         except OSError as error:
-            self._leave_unread(DiskError(f"the journal {self._path} could not be read", error))
-            events.JOURNAL_UNREAD.emit(path=self._path, problem=str(self._unread), hint=self._unread.hint)
+            refused = DiskError(f"the journal {self._path} could not be read", error)
+            self._leave_unread(refused)
+            events.JOURNAL_UNREAD.emit(path=self._path, problem=str(refused), hint=refused.hint)
 
     def _leave_unread(self, refused: DiskError) -> None:
         self._unread = refused

@@ -13,6 +13,7 @@ from ipad_agent.lab.euicc import BOOTSTRAP, OPERATOR_A
 from ipad_agent.local.status_model import Severity, State
 from ipad_agent.policy import Wake
 from ipad_agent.procedures.person_decision import Call
+from ipad_agent.procedures.switching.local_switch import End
 from ipad_agent.store.journal import UNREAD_PATIENCE_S
 from virtual_time import run
 
@@ -34,7 +35,7 @@ def refuse_from(bench: AgentBench, moment: str, code: int) -> None:
             bench.disk.refuses = code
         await told(bench.site, now, facts)  # type: ignore[arg-type]
 
-    bench.site.hook = hook  # type: ignore[method-assign]
+    bench.site.hook = hook  # type: ignore[method-assign, assignment]
 
 
 async def until_proving(bench: AgentBench) -> None:
@@ -317,6 +318,25 @@ def test_an_order_that_waits_for_the_disk_is_not_taken_a_second_time_when_the_di
     run(story())
 
 
+def test_a_return_from_the_fallback_profile_that_cannot_be_written_down_is_not_begun_and_costs_nothing_else(
+    pki_folder: Path,
+) -> None:
+    async def story() -> None:
+        bench = AgentBench(pki_folder)
+        agent = bench.start()
+        await bench.until(60)
+        bench.disk.refuses = errno.EROFS
+        done = await agent.card_requests.ask(agent.guardian_actions.go_back)
+        assert done.end is End.NOT_BEGUN
+        assert bench.card.enabled_iccid == BOOTSTRAP
+        assert agent.board.snapshot().trouble is None
+        await bench.until(HOUR_S)
+        assert bench.network.polls()
+        await bench.stop()
+
+    run(story())
+
+
 # -- the card is the first memory --------------------------------------------------------------------------------------
 def test_what_the_disk_never_had_stays_on_the_card_after_it_was_taken_and_is_not_delivered_again(
     pki_folder: Path,
@@ -454,7 +474,7 @@ def test_a_result_that_an_eim_does_not_acknowledge_is_no_lost_switch_as_long_as_
 ) -> None:
     async def story() -> None:
         bench = AgentBench(pki_folder)
-        bench.eim.faults.arm(Fault("result", "acknowledge", value=[], times=-1))
+        bench.eim.faults.arm(Fault("result", "acknowledge", value=(), times=-1))
         bench.order("enable", OPERATOR_A, "--rollback")
         await until_proving(bench)
         await bench.until(HOUR_S)
