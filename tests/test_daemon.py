@@ -87,9 +87,9 @@ def test_a_file_named_in_the_configuration_that_is_missing_ends_with_status_2(tm
     assert "Traceback" not in ended.stderr
 
 
-@pytest.mark.parametrize("obstacle", ["file", "lock", "journal"])
-def test_a_state_directory_that_cannot_be_used_is_a_sentence_with_a_hint_and_status_1(
-    tmp_path: Path, obstacle: str
+@pytest.mark.parametrize(("obstacle", "said"), [("file", "IPA-1216"), ("lock", None), ("journal", "IPA-1213")])
+def test_a_state_directory_that_cannot_be_used_is_told_and_the_agent_looks_for_its_card_all_the_same(
+    tmp_path: Path, obstacle: str, said: str | None
 ) -> None:
     # None of these depends on permissions, so they hold for root too.
     state_dir = tmp_path / "file" / "state"
@@ -97,11 +97,16 @@ def test_a_state_directory_that_cannot_be_used_is_a_sentence_with_a_hint_and_sta
         (tmp_path / "file").write_text("in the way")
     else:
         (state_dir / obstacle).mkdir(parents=True)
-    ended = run(write(tmp_path, state_dir=state_dir))
-    assert ended.returncode == 1
-    assert str(state_dir) in ended.stderr
-    assert "state directory" in ended.stderr
-    assert "Traceback" not in ended.stderr
+    daemon = Daemon(write(tmp_path, state_dir=state_dir))
+    try:
+        if said is not None:
+            assert str(state_dir) in daemon.until(said)
+        daemon.until(CARD_LOST)
+        daemon.process.send_signal(signal.SIGTERM)
+        assert daemon.process.wait(LIMIT_S) == 0
+    finally:
+        daemon.process.kill()
+        daemon.process.wait()
 
 
 def test_a_second_daemon_on_one_state_directory_is_refused(tmp_path: Path, daemon: Daemon) -> None:

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
-from ipad_agent.errors import CardError, IpadError, ModemError, Remedy, StoreError
+from ipad_agent.errors import CardError, IpadError, ModemError, Remedy
 from ipad_agent.procedures.context import Context
 
 T = TypeVar("T")
@@ -109,7 +109,7 @@ class CardRequests:
             taken = True
             try:
                 result = await turn.job(context, eims)
-            except (CardError, ModemError, StoreError) as trouble:
+            except (CardError, ModemError) as trouble:
                 _end(turn.done, trouble)
                 raise
             except IpadError as refusal:

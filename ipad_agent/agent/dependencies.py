@@ -52,6 +52,22 @@ class Notifier(Protocol):
     def status(self, text: str) -> object: ...
 
 
+class State(Protocol):
+    """What the agent keeps on disk (``store.StateDirectory``)."""
+
+    @property
+    def trouble(self) -> str | None:
+        """What the disk refuses, without a full stop; None when it has all that the agent knows."""
+
+    @property
+    def lost(self) -> bool:
+        """Whether something of what was owed before the start is not known."""
+
+    def look(self) -> bool:
+        """Try again what the disk refused, and make anew what was removed. Never raises. Whether something that is owed
+        came to light."""
+
+
 async def _show_nothing(board: Board) -> None:
     return None
 
@@ -82,5 +98,6 @@ class Dependencies:
     site: Site = NO_SITE
     holding: Holding = field(default_factory=Holding)
     take_from_ipae: bool = False
+    state: State | None = None
     board: Board | None = None
     show_modem: Callable[[Board], Awaitable[None]] = _show_nothing

@@ -6,7 +6,6 @@ A return from the fallback profile is a switch like any other: armed, proved, or
 
 from __future__ import annotations
 
-import contextlib
 from typing import Final
 
 from ipad_agent.clock import Clock
@@ -18,9 +17,9 @@ from ipad_agent.policy.switching.switch_table import Happening, Phase, Way
 from ipad_agent.procedures.context import Context
 from ipad_agent.procedures.guardian.connectivity_guardian import Guardian
 from ipad_agent.procedures.ports import Memory, Network
-from ipad_agent.procedures.records.local_switch_record import LocalSwitchRecord
+from ipad_agent.procedures.records.local_switch_record import LocalSwitchRecord, What
 from ipad_agent.procedures.records.switch_record import RETURN, UNKNOWN, Switch
-from ipad_agent.procedures.switching import fallback_mechanism, switch_transaction
+from ipad_agent.procedures.switching import fallback_mechanism, local_events, switch_transaction
 from ipad_agent.procedures.switching.local_switch import End, LocalSwitch
 
 DOCUMENT: Final = "fallback"
@@ -72,8 +71,8 @@ class GuardianActions:
                 return
 
     async def act(self, context: Context, eims: tuple[str, ...]) -> bool:
-        """Do what is due; whether the card was asked for a change. Raises ``CardError``, ``ModemError`` or
-        ``StoreError`` when that was cut off; it goes on at the next start."""
+        """Do what is due; whether the card was asked for a change. Raises ``CardError`` or ``ModemError`` when that
+        was cut off; it goes on at the next start."""
         match self.guardian.decision.kind:
             case Kind.FALLBACK_NOW:
                 await self.fall_back(context, eims)
@@ -90,21 +89,29 @@ class GuardianActions:
         self.guardian.did(done)
         if done.end is End.DONE:
             await switch_transaction.replaced(context)
-            with contextlib.suppress(StoreError):  # only good for telling where a return will lead
-                self._memory.save(DOCUMENT, {"eid": str(context.eid), "former": done.previous})
+            # Only good for telling where a return will lead.
+            self._memory.save(DOCUMENT, {"eid": str(context.eid), "former": done.previous})
             await context.site.hook("fallback", _facts(done))
         return done
 
     async def go_back(self, context: Context, eims: tuple[str, ...]) -> LocalSwitch:
         """Try the former profile again: a switch that has the fallback profile as its way back."""
         self.guardian.returning()
-        armed = context.switches.arm(
-            RETURN,
-            previous=await switch_transaction.enabled_iccid(context),
-            target=self._former(context) or UNKNOWN,
-            way=Way.FALLBACK,
-            deadline_s=context.switching.confirm_s,
-        )
+        previous = await switch_transaction.enabled_iccid(context)
+        try:
+            armed = context.switches.arm(
+                RETURN,
+                previous=previous,
+                target=self._former(context) or UNKNOWN,
+                way=Way.FALLBACK,
+                deadline_s=context.switching.confirm_s,
+            )
+        except StoreError as refused:
+            # Without a word on disk a restart would not know that there is something to go back from.
+            local_events.NOT_DONE.emit(what=What.RETURN.value, reason=refused.message)
+            done = LocalSwitch(What.RETURN, End.NOT_BEGUN, previous, previous)
+            self.guardian.did(done)
+            return done
         await switch_transaction.announce(context, armed)
         done = await fallback_mechanism.return_back(context, self._local_switch_record, eims)
         self.guardian.did(done)

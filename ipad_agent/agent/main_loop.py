@@ -44,7 +44,7 @@ from ipad_agent.procedures.startup import device_start, euicc_memory_reset, ipae
 from ipad_agent.procedures.startup.device_start import CardFacts, CardKind
 from ipad_agent.procedures.startup.initial_eim_provisioning import provision
 from ipad_agent.procedures.startup.silent_card_resets import CardResets
-from ipad_agent.procedures.switching import local_switch, profile_proof
+from ipad_agent.procedures.switching import local_switch, lost_switch, profile_proof
 from ipad_agent.status import Board
 
 from . import events
@@ -67,7 +67,8 @@ PROVISION_GAP_S: Final = 3600.0
 INSIST_GAP_S: Final = 3600.0
 """A card that stays in IPAe mode whatever is done is not reset all the time."""
 POLL_LIMIT_S: Final = 3600.0
-TICK_S: Final = 600.0
+LOOK_AFTER_DISK_S: Final = 60.0
+RETRY_DISK_S: Final = 10.0
 FIRST_REAL_RUNG: Final = 1
 """Rung 0 of the reset ladder waits for a REFRESH of the card; one that is silent sends none."""
 
@@ -89,7 +90,7 @@ class Agent:
         self.person_decision = PersonDecision()
         self._held = HeldWork(rooms.memory, rooms.clock, rooms.holding)
         self._commanded = False
-        self._unnoted = False
+        self._taken_up = False
         self._counters = Counters(rooms.memory)
         self._resets = CardResets(rooms.memory, rooms.clock)
         self._deadline: float | None = None
@@ -126,12 +127,9 @@ class Agent:
 
     async def run(self) -> None:
         """Serve the card for ever. Trouble with card or modem leads to a pause and a new start, never to an end."""
-        dropped = self._work.drop_unreadable()
-        if dropped:
-            events.DAMAGED_WORK.emit(count=dropped)
+        self._begin_journal()
+        self._look_after_disk()
         next_pause_s = FIRST_PAUSE_S
-        with contextlib.suppress(StoreError):  # a full disk costs the device its rest of the time, not its way back
-            self.switches.after_start()
         while True:
             started = asyncio.get_running_loop().time()
             try:
@@ -154,6 +152,23 @@ class Agent:
             await self._card_away()
             await self._pause(pause_s, status)
             next_pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
+
+    def _begin_journal(self) -> None:
+        """What was read from the journal is acted on from now on."""
+        dropped = self._work.drop_unreadable()
+        if dropped:
+            events.DAMAGED_WORK.emit(count=dropped)
+        self.switches.after_start()
+
+    def _look_after_disk(self) -> None:
+        """Try again what the disk refused. What is known only now is acted on at once."""
+        state = self._rooms.state
+        if state is None:
+            return
+        if state.look():
+            self._begin_journal()
+            self.poke(Wake.RESULT_OWED)
+        self.board.disk(state.trouble)
 
     @staticmethod
     def _pause_after(started: float, next_pause_s: float) -> float:
@@ -188,6 +203,9 @@ class Agent:
         device_start.announce(facts)
         told_later = self._pending(eim.eim_id for eim in facts.eims) if self._served else set()
         self._note_card(facts)
+        if self._rooms.state is not None and self._rooms.state.lost and not self._taken_up:
+            await lost_switch.take_up(self._context(facts), facts.eims)
+            self._taken_up = True
         if await self._settle(facts):
             facts = await self._read_card()
         eims = self._with_owed(facts.eims)
@@ -301,14 +319,11 @@ class Agent:
             announced = ""
             told_later = self._pending(eims)
             eim_id = eim_id or due.eim_id
-            if self._unnoted:
-                self._note_card(await self._read_card())
             report = await self._poll(facts, eims, eim_id, timetable)
             if report is None or report.eims_changed or eim_id not in {c.eim_id for c in facts.eims}:
                 configs = await self._rooms.card.get_eim_configuration()
                 facts = replace(facts, eims=configs)
-                with contextlib.suppress(StoreError):
-                    self._counters.saw(str(facts.eid), configs)
+                self._counters.saw(str(facts.eid), configs)
                 eims = self._with_owed(configs)
                 timetable.set_eims(eims)
                 self._status_reports.eims(facts, eims)
@@ -328,17 +343,10 @@ class Agent:
         return switch.eim_id if switch.eim_id in eims else next(iter(eims))
 
     def _note_card(self, facts: CardFacts) -> None:
-        """Compare the card with what was known of it. A full disk, of which the store has said so, must not keep the
-        device from its eIMs; the comparison is then made again before the next poll."""
-        try:
-            device_start.note_changes(facts, self._changes)
-            self._unnoted = False
-        except StoreError:
-            self._unnoted = True
-        with contextlib.suppress(StoreError):
-            self._counters.saw(str(facts.eid), facts.eims)
-        with contextlib.suppress(StoreError):
-            device_start.note_networks(facts, self._rooms.memory)
+        """Compare the card with what was known of it."""
+        device_start.note_changes(facts, self._changes)
+        self._counters.saw(str(facts.eid), facts.eims)
+        device_start.note_networks(facts, self._rooms.memory)
 
     async def _settle(self, facts: CardFacts) -> bool:
         """Find out what became of something that this device ordered itself before it was cut off; whether there was
@@ -433,7 +441,11 @@ class Agent:
             events.POLL_FAILED.emit(eim=eim_id, side=error.side.value, reason=error.message, hint=error.hint)
             self.board.poll_trouble(eim_id, error.message)
             return None
-        except (CardError, ModemError, StoreError) as error:
+        except StoreError as error:  # what this poll was about could not be written down; nothing else is wrong
+            events.POLL_FAILED.emit(eim=eim_id, side=error.side.value, reason=error.message, hint=error.hint)
+            self.board.poll_trouble(eim_id, error.message)
+            return None
+        except (CardError, ModemError) as error:
             outcome = Outcome.MODEM_TROUBLE if isinstance(error, ModemError) else Outcome.CARD_TROUBLE
             raise
         finally:
@@ -478,6 +490,7 @@ class Agent:
             site=rooms.site,
             person_decision=self.person_decision,
             on_switch=self.board.switch,
+            look_after_disk=self._look_after_disk,
         )
 
     async def _pause(self, wait_s: float, status: str, timetable: Timetable | None = None) -> None:
@@ -486,8 +499,10 @@ class Agent:
         loop = asyncio.get_running_loop()
         until = loop.time() + max(wait_s, SHORTEST_PAUSE_S)
         while (left_s := until - loop.time()) > 0 and not self._woken.is_set():
+            self._look_after_disk()
+            troubled = self._rooms.state is not None and self._rooms.state.trouble is not None
             try:
-                async with asyncio.timeout(min(left_s, TICK_S)):
+                async with asyncio.timeout(min(left_s, RETRY_DISK_S if troubled else LOOK_AFTER_DISK_S)):
                     await self._woken.wait()
             except TimeoutError:
                 if timetable is not None:

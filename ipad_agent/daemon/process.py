@@ -20,7 +20,7 @@ from ipad_agent.policy import Wake
 from ipad_agent.procedures.records.held_work import Holding
 from ipad_agent.status import Board
 from ipad_agent.status.traffic_budget import Budget
-from ipad_agent.store import Journal, Memory, RealFilesystem, StateLock
+from ipad_agent.store import Journal, Memory, RealFilesystem, StateDirectory, StateLock
 from ipad_agent.wiring.device_network import device_network, show_modem, site
 from ipad_agent.wiring.real_rooms import (
     EimLinks,
@@ -39,19 +39,20 @@ CLOSE_LIMIT_S: Final = 1.5
 
 
 def run_daemon(config: Config) -> int:
-    """Run until SIGTERM or SIGINT; the exit status. Raises ``ConfigError`` and ``StoreError`` before it starts."""
+    """Run until SIGTERM or SIGINT; the exit status. Raises ``ConfigError`` and ``StateDirectoryBusyError`` before it
+    starts; a disk that cannot be read or written is no reason not to."""
     # Until the agent listens, a call to poll must not be the end of the process.
     signal.signal(signal.SIGUSR1, signal.SIG_IGN)
     _configure_log(config)
     filesystem, clock = RealFilesystem(), SystemClock()
     state_dir, runtime_dir = str(config.store.state_dir), str(config.store.runtime_dir)
-    lock = StateLock(state_dir)
+    lock = StateLock(state_dir, runtime_dir)
     try:
         journal = Journal(filesystem, state_dir, clock)
         memory = Memory(filesystem, state_dir=state_dir, runtime_dir=runtime_dir)
         said.STARTED.emit(version=__version__)
         with contextlib.suppress(KeyboardInterrupt):
-            asyncio.run(_run(config, journal, memory, clock))
+            asyncio.run(_run(config, journal, memory, StateDirectory(journal, memory, lock), clock))
         journal.detach()
         said.STOPPED.emit()
     finally:
@@ -66,7 +67,7 @@ def _configure_log(config: Config) -> None:
     events.configure(level=logging.getLevelName(config.log.level.upper()), style=style)
 
 
-async def _run(config: Config, journal: Journal, memory: Memory, clock: Clock) -> None:
+async def _run(config: Config, journal: Journal, memory: Memory, state: StateDirectory, clock: Clock) -> None:
     card = open_card(config, memory, clock)
     connector = smdp_connector(config, clock)
     notifier = Notifier()
@@ -86,6 +87,7 @@ async def _run(config: Config, journal: Journal, memory: Memory, clock: Clock) -
             notifier=notifier,
             idle=journal.idle,
             take_from_ipae=config.card.take_from_ipae,
+            state=state,
             initial_eims=initial_eims(config),
             initial_eims_source=str(config.provisioning.initial_eim),
             switching=config.switch.settings(),

@@ -100,6 +100,7 @@ class Recorder:
     def _open(self) -> None:
         self._path = self._folder / time.strftime("recording-%Y%m%dT%H%M%SZ.jsonl", time.gmtime())
         try:
+            self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._make_room()
             flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
             self._descriptor = os.open(self._path, flags, 0o600)

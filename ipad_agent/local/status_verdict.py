@@ -8,7 +8,7 @@ are for somebody who knows a SIM card and has never read SGP.32.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from .status_model import Eim, Profile, Severity, State, Status, Switch, Time, Verdict
@@ -23,8 +23,14 @@ UNPROVED: Final = "unproved"
 differ in the ``stages``."""
 ROLLED_BACK_SHOWN_S: Final = 86_400.0
 """A switch that was taken back stays the verdict for a day, unless another one ends before."""
+DISK: Final = "IPA-1208"
+"""The warning that says that the disk does not keep what the agent knows."""
 LASTING_FAILURES: Final = 3
 """So many polls in a row have to fail before it is more than bad luck."""
+
+
+_ALL_WELL: Final = frozenset({State.READY, State.POLLING, State.HELD, State.EIM_UNREACHABLE})
+"""What is no news beside a disk that refuses."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +55,25 @@ def verdict_of(status: Status) -> Verdict:
     for row in TABLE:
         words = row.rule(status)
         if words is not None:
-            return Verdict(
+            verdict = Verdict(
                 row.state, words.severity or row.severity, words.sentence, words.next, words.next_at, words.advice
             )
+            return _with_disk(status, verdict)
     raise AssertionError("the last row always applies")
+
+
+def _with_disk(status: Status, verdict: Verdict) -> Verdict:
+    """A disk that refuses is said before everything else: nothing works as a person would expect then."""
+    warning = next((warning for warning in status.warnings if warning.id == DISK), None)
+    if warning is None:
+        return verdict
+    return replace(
+        verdict,
+        state=State.TROUBLE if verdict.state in _ALL_WELL else verdict.state,
+        severity=Severity.BAD,
+        sentence=f"No new order is taken. {_sentence(warning.sentence)} {verdict.sentence}",
+        advice=verdict.advice or warning.what_to_do,
+    )
 
 
 # -- what keeps the agent from working at all ------------------------------------------------------------------------

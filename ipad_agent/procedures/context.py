@@ -40,11 +40,16 @@ def _show_nobody(switch: Switch | None, findings: tuple[Finding, ...]) -> None:
     return None
 
 
+def _nothing() -> None:
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class Context:
     """The card and everything this device remembers about it. Without a ``connector`` there is no direct download.
 
-    ``on_switch`` is told how a switch stands, and None when it is over.
+    ``on_switch`` is told how a switch stands, and None when it is over. ``look_after_disk`` is called while something
+    lasts: what the disk refused is tried again.
     """
 
     card: Card
@@ -66,6 +71,7 @@ class Context:
     site: Site = NO_SITE
     person_decision: PersonDecision = field(default_factory=PersonDecision)
     on_switch: Callable[[Switch | None, tuple[Finding, ...]], None] = _show_nobody
+    look_after_disk: Callable[[], None] = _nothing
 
 
 @dataclass(frozen=True, slots=True)

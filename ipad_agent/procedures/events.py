@@ -315,6 +315,20 @@ RECEIVER_PAUSED = define(
     "{address} does not take notifications ({reason}); {count} stay on the card, next attempt in {pause_s:.0f} s.",
     "Nothing is lost and other receivers are not held up. Newer notifications are tried at once.",
 )
+KEPT_ON_CARD = define(
+    "IPA-4365",
+    WARNING,
+    "{numbers} stay on the card although they were taken: the disk does not have the result yet.",
+    "While the disk refuses to write, the card is the only memory that survives a power cut. What was taken is not "
+    "delivered again; it is removed as soon as the disk works.",
+)
+WAITS_FOR_DISK = define(
+    "IPA-4366",
+    WARNING,
+    "The order of {eim} waits, because it cannot be written down how far it is: {reason}",
+    "Nothing is given to the card that a power cut could make the agent forget. The order goes on at the next poll "
+    "after the disk works again. Check free space, mount options and permissions.",
+)
 TRIGGER_AGAIN = define(
     "IPA-4068",
     WARNING,

@@ -215,9 +215,11 @@ class EntryView(Protocol):
 
 
 class Journal(Protocol):
-    """Entries that survive any crash; each call returns only when its effect is on the disk.
+    """Entries that survive any crash.
 
-    Calls that write raise ``StoreError``; ``open`` does so also when too much is owed already.
+    ``open`` and ``update`` are for what is about to be done: they return only when it is on the disk, and raise
+    ``StoreError``; ``open`` does so also when too much is owed already. ``adopt``, ``note`` and ``close`` are for what
+    is so already: it holds at once, and is on the disk as soon as that takes it.
     """
 
     @property
@@ -227,13 +229,21 @@ class Journal(Protocol):
 
     def update(self, identity: int, **facts: object) -> object: ...
 
+    def adopt(self, kind: str, facts: Mapping[str, object]) -> int: ...
+
+    def note(self, identity: int, **facts: object) -> object: ...
+
+    def unwritten(self, kind: str) -> bool:
+        """Whether the disk lacks anything that was noted of entries of this kind, also of some that are closed."""
+
     def close(self, identity: int, outcome: str) -> None: ...
 
     def entries(self, kind: str | None = None) -> Sequence[EntryView]: ...
 
 
 class Memory(Protocol):
-    """Small documents by name: what was last known, kept over restarts."""
+    """Small documents by name: what was last known, kept over restarts. What is saved holds at once, and is on the disk
+    as soon as that takes it."""
 
     def load(self, name: str) -> Mapping[str, object]: ...
 

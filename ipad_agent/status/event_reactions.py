@@ -20,6 +20,7 @@ Facts = Mapping[str, object]
 Reaction = Callable[["Board", Facts], None]
 
 CLOCK_UNSET: Final = procedures.DATES_NOT_JUDGED
+DISK_ADVICE: Final = "Check free space, mount options and permissions of the state directory, and the storage itself."
 CLOCK_UNSET_ADVICE: Final = "Give the device the time: NTP, or from the mobile network."
 
 
@@ -143,14 +144,11 @@ _SOURCES: Final[tuple[dict[Event, Reaction], ...]] = (
     ),
     _warns(
         procedures.NOT_TAKEN,
-        "Check free space and permissions of the state directory.",
+        DISK_ADVICE,
         until=(procedures.PACKAGE_RECEIVED,),
     ),
-    _warns(
-        store.DISK_REFUSED,
-        "Check free space and permissions of the state directory.",
-        until=(procedures.PACKAGE_RECEIVED, procedures.RESULT_SENT),
-    ),
+    _warns(store.DISK_REFUSED, DISK_ADVICE, until=(store.DISK_ACCEPTS,)),
+    _warns(store.JOURNAL_HEADLESS, "The storage returns wrong data; plan to replace it.", until=()),
     _warns(store.JOURNAL_NEARLY_FULL, "Find out why results are not accepted: `ipactl owed`.", until=()),
     _warns(store.JOURNAL_RECORD_DAMAGED, "The storage returns wrong data; plan to replace it.", until=()),
     _warns(

@@ -32,7 +32,7 @@ from ipad_agent.procedures.records.switch_record import Switch
 from ipad_agent.procedures.startup.device_start import CardFacts
 
 from . import model_conversion
-from .event_reactions import CLOCK_UNSET, CLOCK_UNSET_ADVICE, REACTIONS, text_of
+from .event_reactions import CLOCK_UNSET, CLOCK_UNSET_ADVICE, DISK_ADVICE, REACTIONS, text_of
 from .status_parts import (
     ARMED,
     ENDINGS,
@@ -404,6 +404,13 @@ class Board:
         """That warning no longer holds."""
         if self._facts.warnings.pop((id, key), None) is not None:
             self._changed()
+
+    def disk(self, trouble: str | None) -> None:
+        """What the disk refuses; None when all is written."""
+        if trouble is None:
+            self.clear(status_verdict.DISK)
+        else:
+            self.warn(status_verdict.DISK, f"The disk refuses what the agent has to keep: {trouble}", DISK_ADVICE)
 
     def _changed(self) -> None:
         if not self._telling:

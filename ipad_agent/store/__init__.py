@@ -1,7 +1,9 @@
 """The only room that writes to disk: the journal of what is owed, and last known state.
 
-Promise: a call that returned survives a power cut at any moment; damage is noticed by checksums, reported, and never
-keeps the agent from starting; the caps refuse new work and never drop what is owed.
+Promise: what is about to be done is on disk before it is done, at whatever moment the power goes; what is so already
+holds in memory first and reaches the disk as soon as that takes it. Damage is noticed by checksums, reported, and never
+keeps the agent from starting, nor does a disk that refuses everything; the caps refuse new work and never drop what is
+owed.
 """
 
 from .document_file import DocumentFile
@@ -16,6 +18,7 @@ from .filesystem import File, Filesystem, RealFilesystem
 from .journal import NOTIFICATION, PACKAGE, RESULT, SWITCH, TRIGGER, Journal, Limits
 from .journal_format import Entry, EntryId, Stamp
 from .json_values import Value
+from .state_directory import StateDirectory
 from .state_documents import BLOCK_SIZES, CHANNELS, PROFILES, RADIO, SCHEDULE, SESSIONS, VOLATILE, Memory
 from .state_lock import StateLock
 
@@ -44,6 +47,7 @@ __all__ = [
     "Memory",
     "RealFilesystem",
     "Stamp",
+    "StateDirectory",
     "StateDirectoryBusyError",
     "StateLock",
     "UnknownEntryError",

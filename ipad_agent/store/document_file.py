@@ -4,15 +4,19 @@ A file holds one line: ``{"schema": 1, "crc32": "1a2b3c4d", "data": {...}}``, th
 ``data`` as it stands. A new generation is written beside the file, synced, and renamed over it; the generation
 before stays as ``<name>.bak``. What cannot be read is answered from the backup, and failing that as empty: a
 damaged file must never keep the agent from starting.
+
+What was saved holds in memory at once. A disk that refuses it is told of, and has it as soon as it takes anything
+again.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from . import events
 from .errors import DiskError
@@ -26,10 +30,16 @@ class _UnusableError(Exception):
     """Why one generation of a file cannot be used, for the log."""
 
 
+class _UnreadError(Exception):
+    """Why the disk does not give a file that is there: what it holds is not known, which is not nothing."""
+
+
 @dataclass(slots=True)
 class _Current:
     data: dict[str, Value]
     intact: bool  # whether the file itself, not only its backup, passed its checksum
+    written: bool = True  # whether the disk has what the memory has
+    unread: bool = False  # whether there is a file that the disk would not give
 
 
 class DocumentFile:
@@ -44,32 +54,73 @@ class DocumentFile:
         self._path = path
         self._schema = schema
         self._current: _Current | None = None
+        self._trouble: str | None = None
 
     @property
     def path(self) -> str:
         return self._path
 
     def load(self) -> dict[str, Value]:
-        """The stored data; ``{}`` when there is none. Never raises: what cannot be read is reported and left out."""
+        """What was saved last; ``{}`` when there is none. Never raises: what cannot be read is told and left out."""
         return normalise_document(self._loaded().data)
 
-    def save(self, data: Mapping[str, object]) -> None:
-        """Replace the document; returns when it is durable. Nothing is written when nothing changed.
+    @property
+    def trouble(self) -> str | None:
+        """What the disk refused last, without a full stop; None when it has what the memory has."""
+        return self._trouble
 
-        Raises ``DiskError`` (the previous generation stays readable) or ``UnstorableValueError``.
-        """
+    def save(self, data: Mapping[str, object]) -> None:
+        """Replace the document; durable when this returns, unless the disk refuses: then ``retry`` goes on. Nothing is
+        written when nothing changed. Raises ``UnstorableValueError``."""
         new = normalise_document(data)
         current = self._loaded()
-        if current.intact and dumps(current.data) == dumps(new):
+        if current.intact and current.written and dumps(current.data) == dumps(new):
             return
+        self._current = replace(current, data=new, written=False)
+        self._write()
+
+    def retry(self, *, lost: bool = False) -> None:
+        """Write what the disk refused, and read what it would not give. ``lost``: the file is gone, so it is made anew
+        whatever it held."""
+        current = self._current
+        if current is None:
+            return
+        if lost and current.data:
+            self._current = current = replace(current, intact=False, written=False)
+        if not current.written:
+            self._write()
+        elif current.unread:
+            self._current = None
+            self._loaded()
+
+    def _write(self) -> None:
+        current = self._loaded()
+        if current.unread:
+            # What the memory does not know must not be lost by writing what it knows.
+            with contextlib.suppress(FileNotFoundError, _UnusableError, _UnreadError):
+                current.data = self._read(self._path) | current.data
         try:
-            self._replace(_seal(self._schema, new), keep_previous=current.intact)
+            self._filesystem.make_directory(os.path.dirname(self._path))
+            self._replace(_seal(self._schema, current.data), keep_previous=current.intact)
         except OSError as error:
-            self._current = None  # the disk, not our memory, says what is there now
             refused = DiskError(f"{self._path} could not be written", error)
-            events.DISK_REFUSED.emit(problem=str(refused))
-            raise refused from error
-        self._current = _Current(new, intact=True)
+            if self._trouble is None:  # every further attempt would only say it again
+                events.DISK_REFUSED.emit(problem=str(refused))
+            self._trouble = str(refused)
+            # It may have failed at any step: the disk says what is there now.
+            self._current = replace(current, intact=self._is_intact())
+            return
+        self._current = _Current(current.data, intact=True)
+        if self._trouble is not None:
+            self._trouble = None
+            events.DISK_ACCEPTS.emit(path=self._path)
+
+    def _is_intact(self) -> bool:
+        try:
+            self._read(self._path)
+        except (FileNotFoundError, _UnusableError, _UnreadError):
+            return False
+        return True
 
     def _loaded(self) -> _Current:
         if self._current is None:
@@ -77,20 +128,28 @@ class DocumentFile:
         return self._current
 
     def _read_generations(self) -> _Current:
+        unread = False
         try:
-            return _Current(self._read(self._path), intact=True)
+            data = self._read(self._path)
         except FileNotFoundError:
             fault = "missing"
         except _UnusableError as error:
             fault = str(error)
+        except _UnreadError as error:
+            fault, unread = f"unreadable ({error})", True
+        else:
+            self._trouble = None
+            return _Current(data, intact=True)
+        said, self._trouble = self._trouble, f"{self._path} is {fault}" if unread else None
         try:
             data = self._read(self._backup)
-        except (FileNotFoundError, _UnusableError):
-            if fault != "missing":
+        except (FileNotFoundError, _UnusableError, _UnreadError):
+            if fault != "missing" and said is None:
                 events.DOCUMENT_LOST.emit(path=self._path, fault=fault)
-            return _Current({}, intact=False)
-        events.DOCUMENT_FROM_BACKUP.emit(path=self._path, fault=fault)
-        return _Current(data, intact=False)
+            return _Current({}, intact=False, unread=unread)
+        if said is None:
+            events.DOCUMENT_FROM_BACKUP.emit(path=self._path, fault=fault)
+        return _Current(data, intact=False, unread=unread)
 
     def _read(self, path: str) -> dict[str, Value]:
         try:
@@ -98,7 +157,7 @@ class DocumentFile:
         except FileNotFoundError:
             raise
         except OSError as error:
-            raise _UnusableError(f"unreadable ({error.strerror or error})") from None
+            raise _UnreadError(error.strerror or str(error)) from None
         return _unseal(self._schema, sealed)
 
     def _replace(self, sealed: bytes, *, keep_previous: bool) -> None:
@@ -111,7 +170,8 @@ class DocumentFile:
             file.close()
         if keep_previous:
             # Between the two renames only the backup exists; the reader takes it then.
-            self._filesystem.rename(self._path, self._backup)
+            with contextlib.suppress(FileNotFoundError):  # somebody removed it
+                self._filesystem.rename(self._path, self._backup)
         self._filesystem.rename(temporary, self._path)
         self._filesystem.sync_directory(os.path.dirname(self._path))
 

@@ -64,6 +64,70 @@ DISK_REFUSED = define(
     "A file of the state directory could not be written or read. The agent does not touch the card with new work "
     "while it cannot note it down; it retries on the next occasion. Check free space, mount options and permissions.",
 )
+DISK_ACCEPTS = define(
+    "IPA-1210",
+    WARNING,
+    "The disk takes {path} again; what was kept in memory meanwhile is written.",
+    "The disk had refused to write. Nothing that happened meanwhile is lost. Find out why it refused: a full or "
+    "read-only file system, or storage that wears out.",
+)
+JOURNAL_REMOVED = define(
+    "IPA-1211",
+    ERROR,
+    "The journal {path} was removed or replaced while the agent runs; it is made anew with the {entries} open entries "
+    "in memory.",
+    "Another program or a person removed files of the state directory, or mounted something over it. Nothing is lost "
+    "as long as the agent runs. Keep others away from the state directory: without the agent running, what it owes "
+    "would be forgotten with it.",
+)
+JOURNAL_HEADLESS = define(
+    "IPA-1212",
+    ERROR,
+    "The journal {path} is {fault}: what was owed is not known; {entries} open entries were recovered.",
+    "A power cut cannot do this: the storage lost what it had confirmed, or somebody changed the file. The agent asks "
+    "the card for the results that it keeps and for a change of the profile that is not proved yet. Check or replace "
+    "the storage.",
+)
+JOURNAL_UNREAD = define(
+    "IPA-1213",
+    ERROR,
+    "Starting without the journal: {problem}. No order is taken until it can be read. {hint}",
+    "The file is there and the operating system cannot read it, so what is owed is not known. The agent polls, "
+    "delivers what the card keeps and guards the connectivity, and tries to read the file again; after an hour it "
+    "sets the file aside and begins a new one.",
+)
+JOURNAL_READ_LATE = define(
+    "IPA-1214",
+    WARNING,
+    "The journal {path} can be read now; {entries} open entries were found in it.",
+    "It could not be read when the agent started. What is owed is known again and goes on.",
+)
+JOURNAL_GIVEN_UP = define(
+    "IPA-1215",
+    ERROR,
+    "The journal {path} cannot be read for an hour; it is kept as {kept} and a new one is begun.",
+    "What the file holds is not known. The card still has the signed results that nobody acknowledged, and they are "
+    "delivered from there. Check or replace the storage.",
+)
+NOT_LOCKED = define(
+    "IPA-1216",
+    WARNING,
+    "{path} cannot be locked: {problem}. A second agent would not be kept from it.",
+    "The state directory is locked so that two agents never use it at once. The disk does not allow that now; the "
+    "lock in the runtime directory still does. Check mount options and permissions.",
+)
+STATE_REMOVED = define(
+    "IPA-1217",
+    ERROR,
+    "The state directory {path} was removed or replaced while the agent runs; it is made anew with what is in memory.",
+    "Another program or a person removed it, or mounted something over it. Nothing is lost as long as the agent runs.",
+)
+STATE_HELD = define(
+    "IPA-1218",
+    ERROR,
+    "The state directory {path} was replaced, and another agent uses the new one.",
+    "Two agents with one card hinder each other. Stop one of them, and keep others away from the state directory.",
+)
 JOURNAL_COMPACTED = define(
     "IPA-1209",
     DEBUG,

@@ -14,7 +14,8 @@ MAX_FILE_BYTES = 8 << 20  # far above what the store writes; a larger file is no
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
-_APPEND = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
+_APPEND = os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
+_READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW
 
 
 class File(Protocol):
@@ -25,6 +26,10 @@ class File(Protocol):
 
     def sync(self) -> None:
         """Return when everything written so far survives a power cut."""
+
+    def named(self, path: str) -> bool:
+        """Whether ``path`` still leads to this very file: not once it, or the folder around it, was removed or
+        replaced. What is written then goes nowhere although no call says so. Never raises."""
 
     def close(self) -> None:
         """Let go of the file; says nothing about a power cut."""
@@ -72,17 +77,66 @@ class _RealFile:
         # fdatasync also writes the file size when it changed, which is all of the metadata a reader needs.
         os.fdatasync(self._descriptor)
 
+    def named(self, path: str) -> bool:
+        return leads_to(path, self._descriptor)
+
     def close(self) -> None:
         if self._descriptor >= 0:
             descriptor, self._descriptor = self._descriptor, -1
             os.close(descriptor)
 
 
+class _AppendedFile(_RealFile):
+    """Is open for writing only from a write to its sync: a file system with a file that is open for writing cannot be
+    remounted read-only, which is how gateways protect theirs. What is held meanwhile keeps the inode."""
+
+    def __init__(self, path: str) -> None:
+        os.close(os.open(path, _APPEND | os.O_CREAT, 0o600))
+        super().__init__(os.open(path, _READ))
+        self._path = path
+        self._writing: _RealFile | None = None
+
+    def write(self, data: bytes) -> None:
+        if self._writing is None:
+            self._writing = _RealFile(os.open(self._path, _APPEND))
+        self._writing.write(data)
+
+    def sync(self) -> None:
+        if self._writing is None:
+            super().sync()  # what somebody else wrote before
+            return
+        try:
+            self._writing.sync()
+        finally:
+            self._done()
+
+    def close(self) -> None:
+        self._done()
+        super().close()
+
+    def _done(self) -> None:
+        writing, self._writing = self._writing, None
+        if writing is not None:
+            writing.close()
+
+
+def leads_to(path: str, descriptor: int) -> bool:
+    """Whether the path is still a name of what is open there, file or directory. Never raises."""
+    try:
+        there = os.stat(path, follow_symlinks=False)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        return True  # a disk that cannot say is no proof; the next write tells
+    ours = os.fstat(descriptor)
+    return ours.st_nlink > 0 and (ours.st_dev, ours.st_ino) == (there.st_dev, there.st_ino)
+
+
 class RealFilesystem:
     """The disk of this machine. Files are mode 0600, directories 0700; symbolic links are not followed."""
 
     def read(self, path: str) -> bytes:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        descriptor = os.open(path, _READ)
         with open(descriptor, "rb") as file:
             data = file.read(MAX_FILE_BYTES + 1)
         if len(data) > MAX_FILE_BYTES:
@@ -93,7 +147,7 @@ class RealFilesystem:
         return _RealFile(os.open(path, _CREATE, 0o600))
 
     def append(self, path: str) -> File:
-        return _RealFile(os.open(path, _APPEND, 0o600))
+        return _AppendedFile(path)
 
     def rename(self, source: str, target: str) -> None:
         os.rename(source, target)

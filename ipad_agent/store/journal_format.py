@@ -65,6 +65,8 @@ class Contents:
     version: int = VERSION
     damaged_records: int = 0
     torn_bytes: int = 0
+    headed: bool = False
+    """Whether the file begins as every journal does. One that does not has lost an unknown part of it."""
 
 
 class _ForeignError(Exception):
@@ -154,6 +156,7 @@ def _take(contents: Contents, record: Mapping[str, Value]) -> int | None:
     if kind_of_record == "header":
         if record.get("format") != FORMAT:
             raise _ForeignError
+        contents.headed = True
         contents.version = max(contents.version, _integer(record, "version"))
         contents.next_number = max(contents.next_number, _integer(record, "next"))
         return None

@@ -34,14 +34,17 @@ class _MemoryFile:
 
     def write(self, data: bytes) -> None:
         self._check()
-        for byte in data:
+        self._disk.change()
+        fits = self._disk.room(len(data))
+        self._node.data += data[:fits]
+        if fits < len(data):
             self._disk.spend()
             self._disk.take_space()
-            self._node.data.append(byte)
 
     def sync(self) -> None:
         self._check()
         self._disk.spend()
+        self._disk.change()
         if self._disk.sync_error is not None:
             raise OSError(self._disk.sync_error, os.strerror(self._disk.sync_error))
         if self._disk.honest_sync:
@@ -49,6 +52,9 @@ class _MemoryFile:
 
     def close(self) -> None:
         self._open = False
+
+    def named(self, path: str) -> bool:
+        return self._disk.leads_to(path, self._node)
 
     def _check(self) -> None:
         if not self._open or self._life != self._disk.lives:
@@ -60,31 +66,40 @@ class MemoryFilesystem:
 
     ``allowance``: bytes and operations until ``PowerCut`` is raised (None: no limit).
     ``free_bytes``: writes beyond it raise ``OSError(ENOSPC)``, like a full disk, after a partial write.
+    ``refuses``: an errno every change raises, like a disk that was remounted read-only; what is there can be read.
     ``sync_error``: an errno every ``sync`` of a file raises, like a broken disk.
     ``sync_directory_error``: the same for directories.
     ``honest_sync``: False makes every sync do nothing, like a disk that lies; shows that a test notices.
+    ``unreadable``: an errno that every ``read`` of a file that exists raises.
     """
 
     def __init__(self, *, allowance: int | None = None) -> None:
         self.allowance = allowance
         self.free_bytes: int | None = None
+        self.refuses: int | None = None
         self.sync_error: int | None = None
         self.sync_directory_error: int | None = None
         self.honest_sync = True
         self.lives = 0
+        self.unreadable: int | None = None
         self._names: dict[str, _Node] = {}
         self._synced_names: dict[str, _Node] = {}
         # Unsynced changes of names, in order: (directory, {path: node or None}).
         self._changes: list[tuple[str, dict[str, _Node | None]]] = []
+        self._gone: set[str] = set()  # directories that were removed and not made again
 
     # What the store calls.
 
     def read(self, path: str) -> bytes:
         self.spend()
-        return bytes(self._node(path).data)
+        node = self._node(path)
+        if self.unreadable is not None:
+            raise OSError(self.unreadable, os.strerror(self.unreadable), path)
+        return bytes(node.data)
 
     def create(self, path: str) -> File:
         self.spend()
+        self.change()
         # Truncation keeps the node: its old content may come back after a cut, like that of a real inode.
         node = self._names.get(path)
         if node is None:
@@ -95,25 +110,34 @@ class MemoryFilesystem:
 
     def append(self, path: str) -> File:
         self.spend()
+        self.change()
         return _MemoryFile(self, self._names.get(path) or self._add(path))
 
     def rename(self, source: str, target: str) -> None:
         self.spend()
+        self.change()
         node = self._node(source)
+        self._in_a_directory(target)
         self._change(source, {source: None, target: node})
 
     def remove(self, path: str) -> None:
         self.spend()
+        self.change()
         if path in self._names:
             self._change(path, {path: None})
 
     def make_directory(self, path: str) -> None:
         self.spend()
+        if path in self._gone:
+            self.change()
+            self._gone.discard(path)
 
     def sync_directory(self, path: str) -> None:
         self.spend()
         if self.sync_directory_error is not None:
             raise OSError(self.sync_directory_error, os.strerror(self.sync_directory_error))
+        self.change()
+        self._in_a_directory(os.path.join(path, ""))
         if not self.honest_sync:
             return
         for directory, change in self._changes:
@@ -145,9 +169,31 @@ class MemoryFilesystem:
         node.data[offset : offset + len(replacement)] = replacement
         node.synced = bytes(node.data)
 
+    def remove_directory(self, path: str) -> None:
+        """Somebody removes a directory with all that is in it. Files that are open can still be written, to nowhere."""
+        for names in (self._names, self._synced_names):
+            for name in [name for name in names if os.path.dirname(name) == path]:
+                del names[name]
+        self._changes = [change for change in self._changes if change[0] != path]
+        self._gone.add(path)
+
+    def empty_directory(self, path: str) -> None:
+        """Somebody removes all files in a directory, and leaves it."""
+        self.remove_directory(path)
+        self._gone.discard(path)
+
+    def leads_to(self, path: str, node: _Node) -> bool:
+        """Whether this name is that of this file."""
+        return self._names.get(path) is node
+
     def names(self) -> frozenset[str]:
         """The paths of all files there are."""
         return frozenset(self._names)
+
+    def change(self) -> None:
+        """Called before anything is changed."""
+        if self.refuses is not None:
+            raise OSError(self.refuses, os.strerror(self.refuses))
 
     def spend(self) -> None:
         """Use up one unit of the allowance."""
@@ -155,6 +201,16 @@ class MemoryFilesystem:
             if self.allowance <= 0:
                 raise PowerCut
             self.allowance -= 1
+
+    def room(self, count: int) -> int:
+        """Use up so many units of allowance and bytes of free space, or as many as there are; how many there were."""
+        limits = [limit for limit in (self.allowance, self.free_bytes) if limit is not None]
+        taken = min(count, *(max(0, limit) for limit in limits)) if limits else count
+        if self.allowance is not None:
+            self.allowance -= taken
+        if self.free_bytes is not None:
+            self.free_bytes -= taken
+        return taken
 
     def take_space(self) -> None:
         """Use up one byte of free space."""
@@ -173,7 +229,12 @@ class MemoryFilesystem:
         except KeyError:
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path) from None
 
+    def _in_a_directory(self, path: str) -> None:
+        if os.path.dirname(path) in self._gone:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
+
     def _add(self, path: str) -> _Node:
+        self._in_a_directory(path)
         node = _Node()
         self._change(path, {path: node})
         return node

@@ -11,9 +11,8 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-from . import events
 from .document_file import DocumentFile
-from .errors import DiskError, UnstorableValueError
+from .errors import UnstorableValueError
 from .filesystem import Filesystem
 from .json_values import Value
 
@@ -43,21 +42,25 @@ class Memory:
         self._documents: dict[str, DocumentFile] = {}
 
     def load(self, name: str) -> dict[str, Value]:
-        """What was saved last; ``{}`` when nothing usable is there. Raises ``UnstorableValueError`` for a bad name
-        and nothing else."""
+        """What was saved last, on the disk or not; ``{}`` when nothing usable is there. Raises
+        ``UnstorableValueError`` for a bad name and nothing else."""
         return self._document(name).load()
 
     def save(self, name: str, document: Mapping[str, object]) -> None:
-        """Remember; returns when it is on disk. Raises ``DiskError`` or ``UnstorableValueError``."""
-        file = self._document(name)
-        directory = os.path.dirname(file.path)
-        try:
-            self._filesystem.make_directory(directory)
-        except OSError as error:
-            refused = DiskError(f"{directory} could not be made", error)
-            events.DISK_REFUSED.emit(problem=str(refused))
-            raise refused from error
-        file.save(document)
+        """Remember. It is on disk when this returns, unless the disk refuses: then ``look`` tries again. Raises
+        ``UnstorableValueError``."""
+        self._document(name).save(document)
+
+    def look(self, *, lost: bool = False) -> None:
+        """To be called now and then: what the disk refused is tried again; with ``lost``, because the state directory
+        was removed, everything is written anew. Never raises."""
+        for name, document in self._documents.items():
+            document.retry(lost=lost and name not in VOLATILE)
+
+    @property
+    def trouble(self) -> str | None:
+        """What the disk refuses, without a full stop; None when it has all that is remembered."""
+        return next((document.trouble for document in self._documents.values() if document.trouble is not None), None)
 
     def _document(self, name: str) -> DocumentFile:
         document = self._documents.get(name)

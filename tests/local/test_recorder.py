@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -78,6 +80,61 @@ def test_only_its_owner_may_read_it(tmp_path: Path) -> None:
         os.umask(before)
 
 
+@pytest.fixture
+def next_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the next recording will be: the clock stands."""
+    moment = time.gmtime(1.8e9)
+    monkeypatch.setattr("ipad_agent.local.flight_recorder.time.gmtime", lambda *_: moment)
+    return tmp_path / time.strftime("recording-%Y%m%dT%H%M%SZ.jsonl", moment)
+
+
+def test_a_file_that_somebody_left_open_for_others_is_closed_to_them_before_a_word_is_in_it(
+    tmp_path: Path, next_path: Path
+) -> None:
+    next_path.write_text("theirs")
+    next_path.chmod(0o666)
+    recorder = Recorder(tmp_path, Taps())
+
+    async def story() -> None:
+        assert recorder.start(1) == str(next_path)
+        recorder.stop()
+
+    run(story())
+    assert next_path.stat().st_mode & 0o777 == 0o600
+    assert [entry.get("recording") for entry in lines(str(next_path))] == [1]
+
+
+def test_a_link_in_its_place_leads_nowhere(tmp_path: Path, next_path: Path) -> None:
+    victim = tmp_path / "victim"
+    victim.write_text("precious")
+    victim.chmod(0o644)
+    next_path.symlink_to(victim)
+    recorder = Recorder(tmp_path, Taps())
+
+    async def story() -> None:
+        with pytest.raises(Refused, match="cannot be written"):
+            recorder.start(1)
+        assert not recorder.recording
+
+    run(story())
+    assert victim.read_text() == "precious"
+    assert victim.stat().st_mode & 0o777 == 0o644
+
+
+def test_the_folder_is_made_for_its_owner_alone_also_when_somebody_removed_it(tmp_path: Path) -> None:
+    recorder = Recorder(tmp_path / "state" / "records", Taps())
+
+    async def story() -> None:
+        for _ in range(2):
+            path = recorder.start(1)
+            recorder.stop()
+            assert lines(path)
+            assert os.stat(tmp_path / "state" / "records").st_mode & 0o777 == 0o700
+            shutil.rmtree(tmp_path / "state")
+
+    run(story())
+
+
 def test_a_second_order_prolongs_the_same_recording(tmp_path: Path) -> None:
     taps = Taps()
     recorder = Recorder(tmp_path, taps)
@@ -147,10 +204,12 @@ def test_a_time_that_is_none_is_refused(tmp_path: Path, seconds: float) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_folder_that_is_not_there_is_a_refusal(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_made_is_a_refusal(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+
     async def story() -> None:
         with pytest.raises(Refused, match="cannot be written"):
-            Recorder(tmp_path / "missing", Taps()).start(5)
+            Recorder(tmp_path / "file" / "records", Taps()).start(5)
 
     run(story())
 

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from ipad_agent.local.status_model import Condition, Eim, Radio, Severity, State, Status, Switch, Time, Trouble
-from ipad_agent.local.status_verdict import TABLE, verdict_of
+from ipad_agent.local.status_model import Condition, Eim, Radio, Severity, State, Status, Switch, Time, Trouble, Warning
+from ipad_agent.local.status_verdict import DISK, TABLE, verdict_of
 from situations import SITUATIONS, ago, ahead
 
 JARGON = ("ESipa", "ES10", "PSMO", "ISD-R", "EUICC_", "SM-DS", "notifyStateChange", "EPR")
@@ -92,3 +92,23 @@ def test_an_empty_status_has_a_verdict_too() -> None:
     empty = Status(READY.verdict, 0, False, 0.0, "1")
     assert verdict_of(empty).state is State.STARTING
     assert verdict_of(replace(empty, card=READY.card)).state is State.UNMANAGED
+
+
+DISK_FULL = Warning("IPA-1208", "The disk refuses what the agent has to keep: no space left", "Make room.")
+
+
+@pytest.mark.parametrize("situation", SITUATIONS)
+def test_a_disk_that_refuses_is_said_first_whatever_else_there_is(situation: str) -> None:
+    status = SITUATIONS[situation]
+    verdict = verdict_of(replace(status, warnings=(*(w for w in status.warnings if w.id != DISK), DISK_FULL)))
+    assert verdict.sentence.startswith(
+        "No new order is taken. The disk refuses what the agent has to keep: no space left. "
+    )
+    assert verdict.severity is Severity.BAD
+    assert verdict.advice
+
+
+def test_a_disk_that_refuses_outweighs_what_goes_well_and_no_switch() -> None:
+    assert state(warnings=(DISK_FULL,)) is State.TROUBLE
+    assert state(warnings=(DISK_FULL,), switch=SWITCH) is State.SWITCHING
+    assert state(warnings=(DISK_FULL,), trouble=GONE) is State.NO_MODEM

@@ -370,6 +370,15 @@ class FakeJournal:
         self.log.append("update " + ",".join(facts))
         return None
 
+    def adopt(self, kind: str, facts: Mapping[str, object]) -> int:
+        return self.open(kind, facts)
+
+    def note(self, identity: int, **facts: object) -> object:
+        return self.update(identity, **facts)
+
+    def unwritten(self, kind: str) -> bool:
+        return False
+
     def close(self, identity: int, outcome: str) -> None:
         del self._entries[identity]
         self.log.append("close")

@@ -463,7 +463,7 @@ def test_an_event_is_a_warning_until_another_ends_it(board: Board) -> None:
     happened(board, procedures.RECEIVER_PAUSED, address="b.example", reason="x", count=3, pause_s=1200.0)
     assert [warning.id for warning in board.snapshot().warnings] == ["IPA-1208", "IPA-4067", "IPA-4067"]
     happened(board, procedures.NOTIFICATION_DELIVERED, address="a.example", seq=1)
-    happened(board, procedures.PACKAGE_RECEIVED, eim="eim.one", what="enable")
+    happened(board, store.DISK_ACCEPTS, path="/state/journal")
     assert ["b.example" in warning.sentence for warning in board.snapshot().warnings] == [True]
 
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ipad_agent.store.document_file import DocumentFile
-from ipad_agent.store.errors import DiskError, UnstorableValueError
+from ipad_agent.store.errors import UnstorableValueError
 from ipad_agent.store.filesystem import RealFilesystem
 from ipad_agent.store.memory_filesystem import MemoryFilesystem, PowerCut
 from ipad_agent.store.state_documents import BLOCK_SIZES, CHANNELS, PROFILES, RADIO, SCHEDULE, SESSIONS, Memory
@@ -116,27 +116,78 @@ def test_changing_what_load_returned_does_not_change_what_is_remembered() -> Non
     assert stored.load() == {"a": {"b": 1}}
 
 
-def test_a_full_disk_raises_and_the_previous_document_stays(caplog: pytest.LogCaptureFixture) -> None:
+def test_what_a_full_disk_refuses_is_remembered_and_the_previous_document_stays_on_it(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     disk = MemoryFilesystem()
     stored = document(disk)
     stored.save({"a": 1})
     disk.free_bytes = 5
-    with pytest.raises(DiskError) as caught:
-        stored.save({"a": 2})
-    assert caught.value.errno == errno.ENOSPC
-    assert "free some space" in caught.value.hint
-    assert stored.load() == {"a": 1}
+    stored.save({"a": 2})
+    assert stored.load() == {"a": 2}
+    assert stored.trouble == f"{PATH} could not be written: No space left on device"
+    assert document(disk).load() == {"a": 1}
+    stored.save({"a": 3})  # no news: it is said once
     disk.free_bytes = None
+    stored.retry()
+    assert stored.trouble is None
+    disk.power_cut()
+    assert document(disk).load() == {"a": 3}
+    assert said(caplog) == ["IPA-1208", "IPA-1210"]
+
+
+@pytest.mark.parametrize("step", ["sync_error", "sync_directory_error", "refuses"])
+def test_a_disk_that_fails_at_any_step_of_a_save_is_told_of_and_gets_it_later(step: str) -> None:
+    disk = MemoryFilesystem()
+    stored = document(disk)
+    stored.save({"a": 1})
+    setattr(disk, step, errno.EIO)
+    stored.save({"a": 2})
+    assert stored.trouble is not None
+    setattr(disk, step, None)
+    stored.save({"a": 2})
+    disk.power_cut()
+    assert document(disk).load() == {"a": 2}
+    assert stored.trouble is None
+
+
+def test_a_document_that_could_not_be_read_is_not_overwritten_by_what_is_remembered_instead() -> None:
+    disk = MemoryFilesystem()
+    document(disk).save({"a": 1, "b": 1})
+    disk.unreadable = errno.EIO
+    stored = document(disk)
+    assert stored.load() == {}
+    assert stored.trouble == f"{PATH} is unreadable (Input/output error)"
+    disk.refuses = errno.EROFS
+    stored.save({"b": 2})
+    assert stored.load() == {"b": 2}
+    disk.unreadable = disk.refuses = None
+    stored.retry()
+    assert stored.load() == document(disk).load() == {"a": 1, "b": 2}
+    assert stored.trouble is None
+
+
+def test_a_document_that_can_be_read_later_is_known_then() -> None:
+    disk = MemoryFilesystem()
+    document(disk).save({"a": 1})
+    disk.unreadable = errno.EIO
+    stored = document(disk)
+    assert stored.load() == {}
+    stored.retry()
+    assert stored.load() == {}
+    disk.unreadable = None
+    stored.retry()
+    assert stored.load() == {"a": 1}
+    assert stored.trouble is None
+
+
+def test_a_document_whose_file_was_removed_can_be_saved_all_the_same() -> None:
+    disk = MemoryFilesystem()
+    stored = document(disk)
+    stored.save({"a": 1})
+    disk.empty_directory("/state")
     stored.save({"a": 2})
     assert document(disk).load() == {"a": 2}
-    assert said(caplog) == ["IPA-1208"]
-
-
-def test_a_disk_that_cannot_sync_raises_instead_of_pretending() -> None:
-    disk = MemoryFilesystem()
-    disk.sync_error = errno.EIO
-    with pytest.raises(DiskError):
-        document(disk).save({"a": 1})
 
 
 def test_after_a_failed_save_the_old_data_can_be_saved_again() -> None:
@@ -144,8 +195,7 @@ def test_after_a_failed_save_the_old_data_can_be_saved_again() -> None:
     stored = document(disk)
     stored.save({"a": 1})
     disk.sync_directory_error = errno.EIO
-    with pytest.raises(DiskError):
-        stored.save({"a": 2})
+    stored.save({"a": 2})
     disk.sync_directory_error = None
     stored.save({"a": 1})
     assert document(disk).load() == {"a": 1}

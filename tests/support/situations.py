@@ -423,6 +423,17 @@ SITUATIONS: Final[dict[str, Status]] = {
                 ),
             ),
         ),
+        "disk-read-only": replace(
+            _CALM,
+            warnings=(
+                Warning(
+                    "IPA-1208",
+                    "The disk refuses what the agent has to keep: the journal /var/lib/ipad-agent/journal could not be "
+                    "written: Read-only file system",
+                    "Check free space, mount options and permissions of the state directory, and the storage itself.",
+                ),
+            ),
+        ),
         "trouble": replace(
             _CALM,
             trouble=Trouble(

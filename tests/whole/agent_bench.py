@@ -24,7 +24,7 @@ from ipad_agent.policy import NORMAL, ScheduleSettings, phase_s
 from ipad_agent.policy.polling.hold_reason import Held
 from ipad_agent.policy.switching.proof_stage import Finding, Stage
 from ipad_agent.policy.switching.switch_settings import SwitchSettings
-from ipad_agent.store import Journal, Memory
+from ipad_agent.store import Journal, Memory, StateDirectory
 from ipad_agent.store.memory_filesystem import MemoryFilesystem
 from ipad_agent.wiring.real_rooms import Schedules
 
@@ -137,6 +137,7 @@ class Radio:
         self._card = card
         self.dark: set[str] = set()
         self.stuck: str | None = None
+        self.mute = False
         self.works: bool | None = None
         self.apns: list[str] = []
         """Which APNs the connection was to be made with, one after the other."""
@@ -150,6 +151,8 @@ class Radio:
         return self.used is not None and self.used not in self.dark
 
     async def card(self, iccid: str) -> Finding:
+        if self.mute:
+            return Finding(Stage.CARD, None, "the modem does not say")
         return Finding(Stage.CARD, told_by_modem(self.used) == iccid, f"the modem has {self.used}")
 
     async def registration(self) -> Finding:
@@ -338,6 +341,7 @@ class AgentBench:
                 capabilities=IpaCapabilities(frozenset()),
                 notifier=self.notifier,
                 idle=self.journal.idle,
+                state=StateDirectory(self.journal, memory),
                 initial_eims=self.initial_eims,
                 initial_eims_source="a test",
                 network=self.radio,

@@ -105,6 +105,9 @@ RULES: Final[tuple[Rule | Amount, ...]] = (
     Rule("IPA-4034", "notifications_total"),
     Rule("IPA-1202", "journal_faults_total"),
     Rule("IPA-1204", "journal_faults_total"),
+    Rule("IPA-1211", "journal_faults_total"),
+    Rule("IPA-1212", "journal_faults_total"),
+    Rule("IPA-1213", "journal_faults_total"),
 )
 
 TOLERANCES: Final = "IPA-90"

@@ -48,6 +48,7 @@ class Happening(StrEnum):
     CALLED_BACK = "a person wants the previous profile back"
     CAME_BACK = "the card has the previous profile again"
     NO_WAY_BACK = "the card does not go back"
+    FOUND_BACK = "the card has gone back already, which the disk did not know"
     TOLD = "the eIM has the result of going back"
     REPLACED = "another switch took over"
 
@@ -98,6 +99,11 @@ TABLE: Final[Mapping[tuple[Phase, Happening], Row]] = MappingProxyType(
             "§3.3.1 leaves number of tries and time to the IPA: `switch.confirm_s`, measured over reboots",
         ),
         (_P.PROVING, _H.CALLED_BACK): Row(_P.GOING_BACK, "as when the time is over", "a person on site"),
+        (_P.PROVING, _H.FOUND_BACK): Row(
+            _P.GOING_BACK,
+            "asks the card which profile it has, and orders nothing",
+            "a restart, after a disk that refused to write did not stop the way back",
+        ),
         (_P.PROVING, _H.TIME_OVER_FOR_GOOD): Row(
             _P.UNPROVED,
             "keeps trying by the schedule; the guardian waits `guardian.unproven_loss_s` only",

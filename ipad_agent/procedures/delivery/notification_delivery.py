@@ -15,7 +15,8 @@ from ipad_agent.procedures.context import Association, Context
 from ipad_agent.procedures.ports import SmdpConnector, SmdpLink
 from ipad_agent.procedures.rsp.rsp_servers import of_smdp
 
-from .result_delivery import direct_way, in_order, listed, remove
+from .result_delivery import direct_way, in_order, listed
+from .result_removal import remove
 
 
 @dataclass(slots=True)
@@ -50,8 +51,11 @@ async def deliver_notifications(
     of a download through the eIM. Raises ``NetworkError`` when the eIM itself is out of reach.
     """
     retrieved = await listed(context.card)
+    kept = context.work.kept(str(context.eid))
     queues: dict[str, _Queue] = {}
     for notification in in_order(retrieved.notifications):
+        if notification.seq_number in kept:
+            continue
         if only is not None and notification.address != only:
             continue
         connector = None if through_eim else direct_way(context, eim, notification.address)
@@ -78,7 +82,7 @@ async def _deliver(context: Context, eim: Association, queue: _Queue) -> set[int
             if failed is not None:
                 failure, kept = failed, kept + 1
             elif notification.seq_number is not None:
-                await remove(context.card, (notification.seq_number,))
+                await remove(context, (notification.seq_number,))
                 taken.add(notification.seq_number)
     finally:
         await sender.close()

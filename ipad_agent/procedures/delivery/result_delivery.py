@@ -25,6 +25,8 @@ from ipad_agent.procedures.context import Association, Context
 from ipad_agent.procedures.ports import Card, SmdpConnector
 from ipad_agent.procedures.records.owed_work import Work
 
+from .result_removal import remove, remove_kept
+
 EMPTY_LIST: Final = bytes.fromhex("BF2B02A000")
 
 
@@ -49,7 +51,8 @@ async def deliver_owed(context: Context, eim: Association) -> bool:
     Returns False when the eIM refused one of them; it stays owed. Network errors are raised, with nothing lost.
     """
     accepted = True
-    delivered: set[int] = set()
+    await remove_kept(context)
+    delivered = set(context.work.kept(str(context.eid)))
     for work in context.work.open(eim.eim_id):
         if work.result is not None:
             delivery = await deliver_work(context, eim, work)
@@ -140,7 +143,7 @@ async def _deliver(
         acknowledged=", ".join(map(str, answer.acknowledged)) or "nothing to remove",
     )
     others = _for_somebody_else(context, eim, result)
-    await remove(context.card, tuple(number for number in answer.acknowledged if number not in others))
+    await remove(context, tuple(number for number in answer.acknowledged if number not in others))
     if seq is not None and seq not in answer.acknowledged:
         events.RESULT_NOT_ACKNOWLEDGED.emit(eim=eim.eim_id, seq=seq)
     return Delivery(answer.acknowledged, seq=seq)
@@ -164,20 +167,6 @@ def direct_way(context: Context, eim: Association, address: str) -> SmdpConnecto
     """How a notification for ``address`` gets there without the eIM; None when the eIM forwards it: because its entry
     on the card says so, or because there is no other way (§3.7)."""
     return context.connector if address and not eim.config.indirect_download else None
-
-
-async def remove(card: Card, numbers: tuple[int, ...]) -> None:
-    """Remove acknowledged numbers from the card, results and notifications alike; unknown numbers are no error, nor is
-    an answer that says nothing: what is still there is offered again."""
-    for seq in dict.fromkeys(numbers):
-        status: object
-        try:
-            status = await card.remove_notification(seq)
-        except CardError as failure:
-            if not failure.final:
-                raise
-            status = failure.message
-        events.REMOVED.emit(seq=seq, status=status)
 
 
 def in_order(notifications: tuple[PendingNotification, ...]) -> list[PendingNotification]:

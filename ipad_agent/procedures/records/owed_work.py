@@ -7,6 +7,7 @@ journal holds what the card does not (SGP.32 v1.2 §3.3.1; power loss: see ``eui
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import cast
@@ -64,6 +65,7 @@ class WorkList:
 
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
+        self._kept: dict[str, set[int]] = {}
 
     def take(self, eim_id: str, eim_config: bytes, kind: WorkKind, order: bytes, transaction_id: bytes | None) -> Work:
         """Write down an order that was just received. Raises ``StoreError`` when the journal cannot take it."""
@@ -78,6 +80,22 @@ class WorkList:
             facts["transaction_id"] = transaction_id
         id = self._journal.open(ENTRY_KIND, facts)
         return Work(id, eim_id, kind, order, transaction_id, eim_config)
+
+    def adopt(
+        self, eim_id: str, eim_config: bytes, kind: WorkKind, result: bytes, transaction_id: bytes | None
+    ) -> Work:
+        """An order that is known only by its result: the journal has lost it."""
+        facts: dict[str, object] = {
+            "eim_id": eim_id,
+            "eim_config": eim_config,
+            "kind": kind.value,
+            "order": b"",
+            "loads": MAX_LOADS,
+            "result": result,
+        }
+        if transaction_id is not None:
+            facts["transaction_id"] = transaction_id
+        return self.get(self._journal.adopt(ENTRY_KIND, facts))
 
     def about_to_load(self, work: Work) -> None:
         """Write down that the card gets the order now; must return before the first byte goes out."""
@@ -94,18 +112,36 @@ class WorkList:
         return replace(work, stage=stage, session=session)
 
     def installed(self, work: Work, installation: bytes) -> Work:
-        """Write down what the card said at the end of a download; must return before anybody is told."""
-        self._journal.update(work.id, stage=Stage.INSTALLED.value, installation=installation)
+        """What the card said at the end of a download; to be called before anybody is told."""
+        self._journal.note(work.id, stage=Stage.INSTALLED.value, installation=installation)
         return replace(work, stage=Stage.INSTALLED, installation=installation)
 
     def answered(self, work: Work, result: bytes) -> Work:
-        """Write down the result; must return before the card is reset or anything is sent."""
-        self._journal.update(work.id, result=result)
+        """The result; to be called before the card is reset or anything is sent."""
+        self._journal.note(work.id, result=result)
         return replace(work, result=result)
 
     def settled(self, work: Work, outcome: str) -> None:
         """The eIM took the result: nothing is owed for this order any more."""
         self._journal.close(work.id, outcome)
+
+    @property
+    def unwritten(self) -> bool:
+        """Whether the disk does not have a result that is known: until it does, the card is the only memory that
+        survives, and nothing may be removed from it."""
+        return self._journal.unwritten(ENTRY_KIND)
+
+    def keep(self, eid: str, numbers: Iterable[int]) -> None:
+        """These were acknowledged and stay on the card for now (``removal``)."""
+        self._kept.setdefault(eid, set()).update(numbers)
+
+    def kept(self, eid: str) -> frozenset[int]:
+        """What was acknowledged and is still on this card: not to be delivered again."""
+        return frozenset(self._kept.get(eid, ()))
+
+    def removed(self, eid: str, numbers: Iterable[int]) -> None:
+        """These are off the card."""
+        self._kept.get(eid, set()).difference_update(numbers)
 
     def get(self, id: int) -> Work:
         """One open work as the journal has it now."""

@@ -51,8 +51,11 @@ class Switch:
 
 
 class Switches:
-    """The open switch in the journal: none or one. ``listener`` is told of each happening, with the switch as it was,
-    when the happening is on the disk."""
+    """The open switch in the journal: none or one. ``listener`` is told of each happening, with the switch as it was.
+
+    Only ``arm`` needs the disk. What happens to a switch, and what is decided about it, holds at once and is written as
+    soon as the disk takes it: the way back must not wait for it.
+    """
 
     def __init__(
         self, journal: Journal, clock: Clock, *, listener: Callable[[Switch, Happening], None] | None = None
@@ -76,7 +79,7 @@ class Switches:
         """To be called once when the agent starts: after a reboot the rest of the time runs by this boot's clock.
 
         Where it is not knowable how long the device was off there is a short grace, and half of it after the next
-        such boot: a device that cannot stay up must not hang between two profiles for ever. Raises ``StoreError``.
+        such boot: a device that cannot stay up must not hang between two profiles for ever.
         """
         switch, now = self.open(), Instant.now(self._clock)
         if switch is None or same_boot(switch.armed, now):
@@ -84,7 +87,7 @@ class Switches:
         left_s = switch.left_s(self._clock)
         if elapsed_s(switch.armed, now) is None:
             left_s = min(left_s, switch.deadline_s / 2)
-        self._journal.update(switch.id, deadline_s=left_s, **_stamp(now))
+        self._journal.note(switch.id, deadline_s=left_s, **_stamp(now))
 
     def of_work(self, work: int) -> Switch | None:
         """The open switch, if this order brought it about."""
@@ -108,21 +111,35 @@ class Switches:
         """
         for entry in self._journal.entries(ENTRY_KIND):
             self._journal.close(entry.id, Happening.REPLACED.value)
+        optional = {"eim_id": eim_id, "work": work, "previous": previous, "target": target}
+        facts = self._facts(cause, way, Phase.ARMED, deadline_s, optional)
+        return self._get(self._journal.open(ENTRY_KIND, facts))
+
+    def take_up(self, *, target: str, deadline_s: float, eim_id: str, work: int) -> Switch:
+        """A switch that only the card remembers: it has to prove itself from now on. Where the device came from is not
+        known, and whether there is a way back is known to the card alone."""
+        optional = {"eim_id": eim_id, "work": work, "target": target, "reset_owed": True}
+        facts = self._facts(BY_EIM, Way.ROLLBACK, Phase.PROVING, deadline_s, optional)
+        return self._get(self._journal.adopt(ENTRY_KIND, facts))
+
+    def _facts(
+        self, cause: str, way: Way, phase: Phase, deadline_s: float, optional: Mapping[str, object]
+    ) -> dict[str, object]:
         facts: dict[str, object] = {
             "cause": cause,
             "way": way.value,
-            "phase": Phase.ARMED.value,
+            "phase": phase.value,
             "deadline_s": deadline_s,
             **_stamp(Instant.now(self._clock)),
         }
-        optional = {"eim_id": eim_id, "work": work, "previous": previous, "target": target}
-        facts |= {name: value for name, value in optional.items() if value is not None}
-        id = self._journal.open(ENTRY_KIND, facts)
+        return facts | {name: value for name, value in optional.items() if value is not None}
+
+    def _get(self, id: int) -> Switch:
         found = next(entry for entry in self._journal.entries(ENTRY_KIND) if entry.id == id)
         return cast(Switch, _from_entry(found))
 
     def move(self, switch: Switch, happening: Happening, *, reset_owed: bool | None = None) -> Switch | None:
-        """Write down what happened; None when that was the end of it. Raises ``ImpossibleStep`` and ``StoreError``."""
+        """Note what happened; None when that was the end of it. Raises ``ImpossibleStep``."""
         row = advance(switch.phase, happening)
         if row.next is None:
             self._journal.close(switch.id, happening.value)
@@ -135,7 +152,7 @@ class Switches:
             # The old profile has to come back to the network too, and gets the same time for it.
             moved = replace(moved, armed=Instant.now(self._clock))
             facts |= _stamp(moved.armed)
-        self._journal.update(switch.id, **facts)
+        self._journal.note(switch.id, **facts)
         self._tell(switch, happening)
         return moved
 
@@ -143,7 +160,7 @@ class Switches:
         """Only now it is known which profile the card has enabled, if any."""
         if target == switch.target:
             return switch
-        self._journal.update(switch.id, target=target)
+        self._journal.note(switch.id, target=target)
         return replace(switch, target=target)
 
     def _tell(self, switch: Switch, happening: Happening) -> None:
@@ -154,7 +171,7 @@ class Switches:
         """Card and modem agree."""
         if not switch.reset_owed:
             return switch
-        self._journal.update(switch.id, reset_owed=False)
+        self._journal.note(switch.id, reset_owed=False)
         return replace(switch, reset_owed=False)
 
 

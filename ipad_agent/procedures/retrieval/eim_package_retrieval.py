@@ -66,13 +66,13 @@ async def poll(context: Context, eim: Association, *, fetch: bool = True) -> Pol
     """One poll of one eIM over one association. Without ``fetch`` only what is owed is delivered.
 
     Raises ``NetworkError`` or ``EimError`` when the eIM cannot be reached, ``CardError`` or ``ModemError`` when the
-    card cannot, ``StoreError`` when the disk refuses; whatever was taken on stays in the journal and goes on at the
-    next poll.
+    card cannot; whatever was taken on stays in the journal and goes on at the next poll. An order that the disk lets
+    nobody write down waits, and nothing else.
     """
     events.POLLING.emit(eim=eim.eim_id)
     ended: dict[bytes, bytes] = {}
-    await _resume_switch(context, eim)
-    await _resume_unfinished(context, eim, ended)
+    waits = await _resume_switch(context, eim)
+    waits = await _resume_unfinished(context, eim, ended) or waits
     accepted = await result_delivery.deliver_owed(context, eim)
     await _look_again(context, eim, accepted=accepted)
     packages, eims_changed = 0, False
@@ -101,6 +101,9 @@ async def poll(context: Context, eim: Association, *, fetch: bool = True) -> Pol
             events.ORDER_AGAIN.emit(eim=eim.eim_id)
             end = PollEnd.RESULT_REFUSED
             break
+        if waits and any(work.order == package.raw for work in context.work.open(eim.eim_id)):
+            end = PollEnd.JOURNAL_FULL  # it is written down already, and goes on when the disk works
+            break
         try:
             work = _take(context, eim, package)
         except StoreError as refused:
@@ -112,7 +115,12 @@ async def poll(context: Context, eim: Association, *, fetch: bool = True) -> Pol
             events.TRIGGER_AGAIN.emit(eim=eim.eim_id)
             outcome: profile_download.Outcome = context.work.answered(work, ended[package.raw])
         else:
-            outcome = await _do(context, eim, work, package)
+            try:
+                outcome = await _do(context, eim, work, package)
+            except StoreError as refused:
+                events.WAITS_FOR_DISK.emit(eim=eim.eim_id, reason=refused.message)
+                end = PollEnd.JOURNAL_FULL
+                break
         packages += 1
         if isinstance(outcome, profile_download.Told):
             _remember(ended, work, outcome)
@@ -133,11 +141,12 @@ async def poll(context: Context, eim: Association, *, fetch: bool = True) -> Pol
     return PollReport(end, packages, eims_changed)
 
 
-async def _resume_switch(context: Context, eim: Association) -> None:
-    """A switch that is under way comes before everything else: its time is running."""
+async def _resume_switch(context: Context, eim: Association) -> bool:
+    """A switch that is under way comes before everything else: its time is running. Whether its order has to wait for
+    the disk."""
     open_switch = context.switches.open()
     if open_switch is None:
-        return
+        return False
     if needs_this_poll(context, open_switch):
         events_switch.RESUMED.emit(
             target=short_iccid(open_switch.target),
@@ -145,12 +154,17 @@ async def _resume_switch(context: Context, eim: Association) -> None:
             left_s=open_switch.left_s(context.clock),
         )
     if open_switch.phase is Phase.ARMED:
-        await _resume_armed(context, eim, open_switch)
+        try:
+            await _resume_armed(context, eim, open_switch)
+        except StoreError as refused:
+            events.WAITS_FOR_DISK.emit(eim=eim.eim_id, reason=refused.message)
+            return True
     current = context.switches.open()
     if current is not None and needs_this_poll(context, current):
-        await profile_proof.see_through(context, eim)
+        await profile_proof.see_through(context, eim, resumed=True)
     else:
         await profile_proof.look_again(context)
+    return False
 
 
 async def _look_again(context: Context, eim: Association, *, accepted: bool) -> None:
@@ -240,20 +254,31 @@ def _remember(ended: dict[bytes, bytes], work: Work, told: profile_download.Told
         ended[work.order] = told.result
 
 
-async def _resume_unfinished(context: Context, eim: Association, ended: dict[bytes, bytes]) -> None:
+async def _resume_unfinished(context: Context, eim: Association, ended: dict[bytes, bytes]) -> bool:
+    """Whether an order has to wait for the disk."""
+    waits = False
     for work in context.work.open(eim.eim_id):
         if work.result is not None:
             continue
-        package = _package_of(work)
-        if work.kind is WorkKind.PACKAGE:
-            await euicc_package_execution.resume(context, eim, work)
-        elif isinstance(package, DownloadTriggerOrder):
-            outcome = await profile_download.resume(context, eim, work, package.trigger)
-            if isinstance(outcome, profile_download.Told):
-                _remember(ended, work, outcome)
-        else:
-            # Answering a question again costs nothing and is always true.
-            await _do(context, eim, work, package)
+        try:
+            await _resume(context, eim, work, ended)
+        except StoreError as refused:
+            events.WAITS_FOR_DISK.emit(eim=eim.eim_id, reason=refused.message)
+            waits = True
+    return waits
+
+
+async def _resume(context: Context, eim: Association, work: Work, ended: dict[bytes, bytes]) -> None:
+    package = _package_of(work)
+    if work.kind is WorkKind.PACKAGE:
+        await euicc_package_execution.resume(context, eim, work)
+    elif isinstance(package, DownloadTriggerOrder):
+        outcome = await profile_download.resume(context, eim, work, package.trigger)
+        if isinstance(outcome, profile_download.Told):
+            _remember(ended, work, outcome)
+    else:
+        # Answering a question again costs nothing and is always true.
+        await _do(context, eim, work, package)
 
 
 def _package_of(work: Work) -> _Order:

@@ -82,6 +82,21 @@ NOT_AGREED = define(
     "The modem does not work with the card's enabled profile: {detail}. The UICC is reset once more.",
     "A profile only works after the modem has read it. Being registered with the old one proves nothing.",
 )
+WAS_BACK = define(
+    "IPA-4367",
+    WARNING,
+    "The card has gone back to {previous} already; the disk had not taken that before the restart.",
+    "The agent went back while the disk refused to write, and was then cut off. It does not order the rollback again; "
+    "the eIM gets the result that says so.",
+)
+TAKEN_UP = define(
+    "IPA-4368",
+    WARNING,
+    "The journal knows nothing of a switch to {target}, and the card keeps its result: the profile has "
+    "{deadline_s:.0f} s to prove itself.",
+    "The journal was lost or damaged in the middle of a switch. If the profile does not work by then the card is asked "
+    "to go back; it does so only if the eIM allowed it.",
+)
 NOTHING_ENABLED = define(
     "IPA-4213",
     WARNING,

@@ -33,14 +33,15 @@ ROLLBACK_TRIES: Final = 2
 """The card grants one rollback only: an order whose answer was lost may be given again."""
 
 
-async def see_through(context: Context, eim: Association | None) -> bool | None:
+async def see_through(context: Context, eim: Association | None, *, resumed: bool = False) -> bool | None:
     """Prove the open switch, or go back; returns when it is decided. Whether the eIM accepted the result; None when it
-    was not brought yet. ``eim`` None: there is none on the card, and the network alone proves the profile.
+    was not brought yet. ``eim`` None: there is none on the card, and the network alone proves the profile. ``resumed``:
+    the journal's word on it may be older than the card's.
 
     Raises ``NetworkError`` or ``EimError`` when it is decided and the eIM does not have the result yet, ``CardError``
     or ``ModemError`` when the card is gone: then the switch is still open and goes on after the next start.
     """
-    return await _Window(context, eim).run()
+    return await _Window(context, eim, resumed=resumed).run()
 
 
 async def look_again(context: Context, *, proof: str | None = None) -> None:
@@ -82,9 +83,10 @@ async def accept(context: Context, happening: Happening) -> None:
 class _Window:
     """The open switch of the journal, under way."""
 
-    def __init__(self, context: Context, eim: Association | None) -> None:
+    def __init__(self, context: Context, eim: Association | None, *, resumed: bool) -> None:
         self._context = context
         self._eim = eim
+        self._resumed = resumed
         self._trouble: NetworkError | EimError | None = None
         self._accepted: bool | None = None
         self._failing = _Failing(context)
@@ -121,7 +123,10 @@ class _Window:
         context, looks = self._context, 0
         while True:
             looks += 1
+            context.look_after_disk()
             current = await switch_transaction.complete_reset(context, current)
+            if self._resumed and looks == 1 and await self._found_back(current):
+                return True
             findings = await _look(context, current, None if self._eim is None else self._eim.link.host)
             failing = findings[-1]
             if failing.ok is False:
@@ -136,6 +141,16 @@ class _Window:
                 return False
             if await self._wait(current, looks):
                 return True
+
+    async def _found_back(self, current: Switch) -> bool:
+        """Whether this device went back before it was restarted, and the disk had not taken that yet."""
+        if current.way is Way.NONE or not switch_transaction.is_back(
+            current, await switch_transaction.enabled_iccid(self._context)
+        ):
+            return False
+        events.WAS_BACK.emit(previous=short_iccid(current.previous))
+        self._context.switches.move(current, Happening.FOUND_BACK)
+        return True
 
     async def _decide(self, current: Switch, findings: list[Finding]) -> bool:
         """Deliver the result if that is what the proof still needs; whether the switch moved on."""
@@ -173,7 +188,7 @@ class _Window:
         return False
 
     async def _deliver(self, current: Switch, *, committing: bool) -> bool:
-        """Bring the result; the commit is on the disk as soon as the eIM took it, before the card is touched again."""
+        """Bring the result; the commit is noted as soon as the eIM took it, before the card is touched again."""
         context, work, eim = self._context, self._work, self._eim
         if work is None or work.result is None:
             if current.cause == RETURN and eim is not None:
@@ -302,6 +317,7 @@ class _Window:
         self._accepted = None
         while True:
             looks += 1
+            context.look_after_disk()
             try:
                 await self._deliver(current, committing=False)
             except (NetworkError, EimError) as trouble:
@@ -371,7 +387,7 @@ async def _order_rollback(context: Context, current: Switch) -> tuple[EuiccPacka
     which profile it has."""
     lost = busy = 0
     while True:
-        if await switch_transaction.enabled_iccid(context) == current.previous:
+        if switch_transaction.is_back(current, await switch_transaction.enabled_iccid(context)):
             return None, None
         try:
             answer = await context.card.profile_rollback()

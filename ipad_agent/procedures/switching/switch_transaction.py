@@ -187,6 +187,12 @@ async def replaced(context: Context, happening: Happening = Happening.REPLACED) 
         end(context, switch, happening)
 
 
+def is_back(switch: Switch, enabled: str | None) -> bool:
+    """Whether this enabled profile is the one from before the switch; where that is not known, whether it is another
+    one than the switch led to."""
+    return enabled == switch.previous if switch.previous is not None else enabled != switch.target
+
+
 async def enabled_iccid(context: Context) -> str | None:
     """The profile that is enabled on the card (``ProfileInfo.identity``), whether or not it can be read; None when none
     is. By the card itself: ways back depend on it."""

@@ -31,7 +31,7 @@ from ipad_agent.net import Carrier, CoapsEndpoint
 from ipad_agent.net.coap.coaps_carrier import CoapsCarrier
 from ipad_agent.net.dns_lookup import Address
 from ipad_agent.policy import ScheduleSettings
-from ipad_agent.store import Journal, Memory
+from ipad_agent.store import Journal, Memory, StateDirectory
 from ipad_agent.store.filesystem import Filesystem
 from ipad_agent.wiring.real_rooms import Schedules
 
@@ -127,6 +127,7 @@ class Process:
             capabilities=IpaCapabilities(frozenset({IpaFeature.INDIRECT_RSP_SERVER_COMMUNICATION})),
             notifier=_Notifier(),
             idle=self.journal.idle,
+            state=StateDirectory(self.journal, self.memory),
             network=ConnectivityView(access, around.network),
         )
 

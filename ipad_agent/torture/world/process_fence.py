@@ -68,5 +68,9 @@ class _FencedFile:
         self._owner.check()
         self._file.sync()
 
+    def named(self, path: str) -> bool:
+        self._owner.check()
+        return self._file.named(path)
+
     def close(self) -> None:
         self._file.close()
