@@ -93,13 +93,19 @@ class CardError(IpadError):
     remedy = Remedy.RETRY
     answer: bytes | None = None
     """What the card answered when it did answer, but in a way that cannot be read."""
+    answered: ClassVar[bool] = False
+    """Whether the card is alive and said something, if only no: then a reset has nothing to cure."""
 
 
 class NetworkError(IpadError):
-    """The way to a server failed: name, route, handshake, time-out."""
+    """The way to a server failed: name, route, handshake, time-out.
+
+    ``reached``: a secured session stood, so that the server has been heard, and it failed in the middle of an exchange.
+    """
 
     side = Side.NETWORK
     remedy = Remedy.RETRY
+    reached: ClassVar[bool] = False
 
 
 class EimError(IpadError):

@@ -27,6 +27,7 @@ from ipad_agent.procedures.records.held_work import HeldWork
 from ipad_agent.procedures.records.local_switch_record import LocalSwitchRecord
 from ipad_agent.procedures.records.owed_work import WorkList
 from ipad_agent.procedures.records.receiver_backoff import Receivers
+from ipad_agent.procedures.records.redeliveries import Redeliveries
 from ipad_agent.procedures.records.replay_counters import Counters
 from ipad_agent.procedures.records.state_changes import StateChanges
 from ipad_agent.procedures.records.switch_record import Switch, Switches
@@ -435,6 +436,7 @@ class Agent:
             max_packages=rooms.settings.max_packages,
             clock=rooms.clock,
             receivers=Receivers(rooms.memory, rooms.clock),
+            redeliveries=Redeliveries(rooms.memory, rooms.clock),
             counters=self._counters,
             connector=rooms.connector,
             download=rooms.download,

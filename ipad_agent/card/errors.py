@@ -57,6 +57,7 @@ class CardNotReady(CardError):
 class StatusWordError(CardError):
     """The card answered an APDU with an error status word; ``sw`` is 0x6A80 and the like."""
 
+    answered = True
     executed: ClassVar[bool] = True
 
     def __init__(self, message: str, *, sw: int, may_have_executed: bool | None = None) -> None:
@@ -69,6 +70,7 @@ class ResetPending(StatusWordError):
     """6985: the usual answer between a profile change and the card reset that completes it (SGP.32 v1.2 §3.3.1)."""
 
     remedy = Remedy.RETRY_AFTER_RESET
+    answered = False  # a reset is just what it asks for
     executed = False
     default_hint = "The card wants its reset first; the agent climbs the reset ladder."
 
@@ -76,12 +78,14 @@ class ResetPending(StatusWordError):
 class NotSelected(StatusWordError):
     """6999: the ISD-R is no longer selected, so the card was reset behind our back."""
 
+    answered = False
     executed = False
 
 
 class ChannelTrouble(StatusWordError):
     """6881 or 6A81: the card does not know our logical channel (any more)."""
 
+    answered = False
     executed = False
 
 
@@ -96,6 +100,7 @@ class NotSupportedByCard(CardError):
     """This eUICC does not have the function. Never fatal: the procedure goes on without it."""
 
     remedy = Remedy.GIVE_UP
+    answered = True
     default_hint = "An older or consumer eUICC; the agent works without this function."
 
 
@@ -124,6 +129,7 @@ class MalformedAnswer(CardError):
     remedy is to look at its state, not to give up."""
 
     remedy = Remedy.RETRY_AFTER_RESET
+    answered = True
     default_hint = "Record the exchange and report it to the maker of the card."
 
     def __init__(self, message: str, *, raw: bytes) -> None:
@@ -142,6 +148,7 @@ class FunctionFailed(CardError):
     """The card executed the function and said no; ``code`` is its number of the answer."""
 
     remedy = Remedy.GIVE_UP
+    answered = True
 
     def __init__(self, function: str, code: int, meaning: str) -> None:
         super().__init__(f"{function}: the card answered {meaning} ({code})")

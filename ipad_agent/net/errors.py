@@ -22,6 +22,7 @@ class HandshakeFailed(NetworkError):
 class ConnectionLost(NetworkError):
     """The connection broke before the answer was complete; whether the server acted on the request is not known."""
 
+    reached = True
     default_hint = "The link or the server went away; the agent tries again by its schedule."
 
 
@@ -58,6 +59,7 @@ class TrustRefused(NetworkError):
 class TransferTimeout(NetworkError):
     """The session stood, but the exchange was not finished in time."""
 
+    reached = True
     default_hint = "The link is slow or lossy, or the server is busy; the agent tries again by its schedule."
 
 

@@ -28,6 +28,7 @@ from ipad_agent.procedures.ports import SmdpConnector
 from ipad_agent.procedures.records.local_switch_record import LocalSwitchRecord
 from ipad_agent.procedures.records.owed_work import WorkList
 from ipad_agent.procedures.records.receiver_backoff import Receivers
+from ipad_agent.procedures.records.redeliveries import Redeliveries
 from ipad_agent.procedures.records.state_changes import StateChanges
 from ipad_agent.procedures.records.switch_record import Switches
 from ipad_agent.procedures.retrieval.eim_package_retrieval import PollReport, poll
@@ -229,6 +230,7 @@ class World:
             max_packages=16,
             clock=self.clock,
             receivers=Receivers(self.documents, self.clock),
+            redeliveries=Redeliveries(self.documents, self.clock),
             switches=Switches(self.journal, self.clock),
             switching=self.switching,
             local_switch_record=LocalSwitchRecord(self.documents),

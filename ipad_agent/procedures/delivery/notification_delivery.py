@@ -42,12 +42,18 @@ class _Failure:
 
 
 async def deliver_notifications(
-    context: Context, eim: Association, *, only: str | None = None, through_eim: bool = False
+    context: Context,
+    eim: Association,
+    *,
+    only: str | None = None,
+    through_eim: bool = False,
+    only_direct: bool = False,
 ) -> frozenset[int]:
     """Deliver what is in the card's notification list; the numbers that were taken.
 
     ``only`` is the address of one receiver, which is then tried whatever happened before, and ``through_eim`` the way
-    of a download through the eIM. Raises ``NetworkError`` when the eIM itself is out of reach.
+    of a download through the eIM; ``only_direct`` leaves out what would need the eIM, which is in trouble. Raises
+    ``NetworkError`` when the eIM itself is out of reach.
     """
     retrieved = await listed(context.card)
     queues: dict[str, _Queue] = {}
@@ -55,6 +61,8 @@ async def deliver_notifications(
         if only is not None and notification.address != only:
             continue
         connector = None if through_eim else direct_way(context, eim, notification.address)
+        if connector is None and only_direct:
+            continue
         key = f"{eim.eim_id} for {notification.address}" if connector is None else notification.address
         queues.setdefault(key, _Queue(key, notification.address, connector)).waiting.append(notification)
     taken: set[int] = set()
@@ -117,6 +125,12 @@ class _Sender:
         except EimError as refusal:
             events.NOTIFICATION_KEPT.emit(eim=self._eim.eim_id, seq=notification.seq_number, reason=refusal.message)
             return _Failure(refusal.message, refusal.retry_after_s is not None, refusal.retry_after_s)
+        except NetworkError as cut:
+            if not cut.reached:
+                raise
+            # It answered until now: whatever it does with notifications, it is not out of reach.
+            events.NOTIFICATION_KEPT.emit(eim=self._eim.eim_id, seq=notification.seq_number, reason=cut.message)
+            return _Failure(cut.message, dead=True)
         return None
 
     async def _directly(self, connector: SmdpConnector, notification: PendingNotification) -> _Failure | None:

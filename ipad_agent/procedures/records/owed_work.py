@@ -7,10 +7,14 @@ journal holds what the card does not (SGP.32 v1.2 §3.3.1; power loss: see ``eui
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import cast
 
+from ipad_agent.errors import StoreError
+from ipad_agent.policy.polling import redelivery
+from ipad_agent.policy.polling.redelivery import Redelivery
 from ipad_agent.procedures.ports import EntryView, Journal
 
 ENTRY_KIND = "package"
@@ -44,6 +48,7 @@ class Work:
     ``stage``, ``session`` (the SM-DP+'s transactionId) and ``installation`` (the card's BF37) are of downloads only.
     ``eim_config`` is the card's entry for the eIM (BF55 element): an order may delete the very eIM that gave it, and
     the result must reach it all the same. ``loads`` counts how often the card was about to get the order.
+    ``redelivery``: how often the eIM did not take the result, and when it may be offered again.
     """
 
     id: int
@@ -57,6 +62,7 @@ class Work:
     stage: Stage = Stage.STORED
     session: bytes | None = None
     installation: bytes | None = field(default=None, repr=False)
+    redelivery: Redelivery | None = None
 
 
 class WorkList:
@@ -103,6 +109,12 @@ class WorkList:
         self._journal.update(work.id, result=result)
         return replace(work, result=result)
 
+    def failed(self, work: Work, state: Redelivery) -> Work:
+        """The eIM did not take the result; it stays owed. A disk that does not take this costs the pause only."""
+        with contextlib.suppress(StoreError):
+            self._journal.update(work.id, redelivery=redelivery.to_document(state))
+        return replace(work, redelivery=state)
+
     def settled(self, work: Work, outcome: str) -> None:
         """The eIM took the result: nothing is owed for this order any more."""
         self._journal.close(work.id, outcome)
@@ -147,6 +159,7 @@ def _from_entry(entry: EntryView) -> Work | None:
             stage=Stage(cast(str, facts.get("stage", Stage.STORED.value))),
             session=cast("bytes | None", facts.get("session")),
             installation=cast("bytes | None", facts.get("installation")),
+            redelivery=redelivery.from_document(facts.get("redelivery")),
         )
     except (KeyError, ValueError):
         return None
