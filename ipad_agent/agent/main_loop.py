@@ -17,10 +17,13 @@ from ipad_agent.codec.es10.eim_configuration import EimConfigurationData
 from ipad_agent.codec.identifiers import Eid
 from ipad_agent.errors import CardError, CodecError, EimError, IpadError, ModemError, NetworkError, StoreError
 from ipad_agent.events import trace
+from ipad_agent.policy.instant import Instant
 from ipad_agent.policy.polling.poll_outcome import Outcome, Wake
+from ipad_agent.policy.polling.redelivery import due_in_s
 from ipad_agent.policy.switching.switch_table import Happening
 from ipad_agent.procedures import events as procedure_events
 from ipad_agent.procedures.context import Association, Context
+from ipad_agent.procedures.delivery import result_delivery
 from ipad_agent.procedures.person_decision import PersonDecision
 from ipad_agent.procedures.ports import EimLink, Journal, Memory
 from ipad_agent.procedures.records.held_work import HeldWork
@@ -199,7 +202,7 @@ class Agent:
                 timetable.provisioned(eim_id)
         if not self._served:
             # Once: whatever cannot be delivered now is up to the back-off, and not brought forward by trouble.
-            timetable.wake(Wake.RESULT_OWED, {work.eim_id for work in self._work.open()})
+            timetable.wake(Wake.RESULT_OWED, self._due())
         timetable.wake(Wake.STATE_CHANGE, self._pending(eims) - told_later)
         self._served = True
         await self._rooms.card.release()
@@ -211,6 +214,10 @@ class Agent:
         try:
             facts = await device_start.read_card(card)
         except CardError as error:
+            if error.answered:
+                # A reset has nothing to cure on a card that answers, and takes its network from the device.
+                events.CARD_ODD.emit(reason=error.message)
+                raise
             if not self._resets.due():
                 raise
             events.CARD_SILENT.emit(reason=error.message)
@@ -244,6 +251,11 @@ class Agent:
                 events.NO_WAY_TO_EIM.emit(eim=work.eim_id, reason=error.message)
         return known
 
+    def _due(self) -> set[str]:
+        """The eIMs that are owed something which may be offered now."""
+        now = Instant.now(self._rooms.clock)
+        return {work.eim_id for work in self._work.open() if due_in_s(work.redelivery, now) <= 0}
+
     def _pending(self, eim_ids: Iterable[str]) -> set[str]:
         """Those that have to be told that the profiles changed."""
         return {eim_id for eim_id in eim_ids if self._changes.pending(eim_id) is not None}
@@ -259,7 +271,7 @@ class Agent:
             due = timetable.next()
             if due is None:
                 return
-            self._status_reports.outlook(timetable, self._work)
+            self._status_reports.outlook(timetable, self._work, self._context(facts).redeliveries.all(str(facts.eid)))
             eim_id = self._pressing(facts, eims)
             if eim_id is None and not due.decision.poll_now:
                 reason = f"{due.eim_id} {due.decision.reason.value}"
@@ -383,9 +395,9 @@ class Agent:
         except IpadError as error:
             events.NO_WAY_TO_EIM.emit(eim=eim_id, reason=error.message)
             if self._pressing(facts, eims) is None:
-                timetable.finish(eim_id, Outcome.TRUST_REFUSED)
+                timetable.finish(eim_id, Outcome.NO_WAY)
                 self.board.poll_trouble(eim_id, error.message)
-                self.board.poll_ended(eim_id, Outcome.TRUST_REFUSED)
+                self.board.poll_ended(eim_id, Outcome.NO_WAY)
                 return None
             link = UnreachableEim(error.message)
         self._host, spent_bytes = link.host, link.traffic_bytes
@@ -396,14 +408,14 @@ class Agent:
             outcome = OUTCOMES[report.end]
             retry_after_s = self._held.retry_s if report.end is PollEnd.HELD else None
             return report
-        except (NetworkError, EimError, CodecError) as error:
+        except (CardError, ModemError, StoreError) as error:
+            outcome = Outcome.MODEM_TROUBLE if isinstance(error, ModemError) else Outcome.CARD_TROUBLE
+            raise
+        except IpadError as error:
             outcome, retry_after_s = outcome_of(error), error.retry_after_s
             events.POLL_FAILED.emit(eim=eim_id, side=error.side.value, reason=error.message, hint=error.hint)
             self.board.poll_trouble(eim_id, error.message)
             return None
-        except (CardError, ModemError, StoreError) as error:
-            outcome = Outcome.MODEM_TROUBLE if isinstance(error, ModemError) else Outcome.CARD_TROUBLE
-            raise
         finally:
             try:
                 with contextlib.suppress(NetworkError, EimError):  # what counted has been said before
@@ -417,7 +429,8 @@ class Agent:
                     cost_bytes=link.traffic_bytes - spent_bytes,
                     carrier=link.carrier,
                 )
-                timetable.finish(eim_id, outcome, retry_after_s=retry_after_s)
+                owed = result_delivery.next_try(self._context(facts), eim_id)
+                timetable.finish(eim_id, outcome, retry_after_s=retry_after_s, owed=owed)
 
     async def _may_fetch(self) -> bool:
         """Whether new work may be fetched now; a person's command overrides the site's conditions."""

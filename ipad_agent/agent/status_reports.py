@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from ipad_agent.codec.es10.eim_configuration import EimConfigurationData
 from ipad_agent.errors import IpadError
+from ipad_agent.policy.polling.redelivery import Redelivery
 from ipad_agent.policy.switching.switch_table import Happening
 from ipad_agent.procedures.records.owed_work import WorkList
 from ipad_agent.procedures.records.switch_record import Switch
@@ -48,9 +51,9 @@ class StatusReports:
                 hosts[eim_id] = (config.fqdn, None)
         self._board.eims(hosts, on_card=(config.eim_id for config in facts.eims))
 
-    def outlook(self, timetable: Timetable, work: WorkList) -> None:
-        """What comes when, and what is owed."""
+    def outlook(self, timetable: Timetable, work: WorkList, stored: Iterable[tuple[str, int, Redelivery]] = ()) -> None:
+        """What comes when, and what is owed; ``stored`` as in ``Board.owed``."""
         for item in timetable.all():
             self._board.next_poll(item.eim_id, item.decision.wait_s, item.decision.sentence.partition(": ")[2])
-        self._board.owed(work.open())
+        self._board.owed(work.open(), stored=stored)
         self._board.guardian(self._guardian_actions.guardian.watch, self._guardian_actions.guardian.decision)

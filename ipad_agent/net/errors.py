@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import Enum
 
-from ipad_agent.errors import EimError, IpadError, NetworkError, Remedy
+from ipad_agent.errors import EimError, IpadError, NetworkError, Remedy, Side
 
 
 class Unreachable(NetworkError):
@@ -108,7 +108,8 @@ class BackendLacks(IpadError):
 
 
 class TrustUnusable(NetworkError):
-    """What should be trusted cannot be read: no key, no certificate, or an empty store."""
+    """What should be trusted cannot be read: no key, no certificate, an empty store. Nobody was asked for a proof."""
 
+    side = Side.CONFIG
     remedy = Remedy.ASK_PERSON
     default_hint = "Correct trustedPublicKeyDataTls in the eUICC (updateEim) or the trust configured for this eIM."

@@ -22,6 +22,7 @@ from ipad_agent.errors import NetworkError
 from ipad_agent.lab.eim import EimIdentity, Order, VirtualEim, build_order
 from ipad_agent.lab.euicc import PowerLostError, Quirks, VirtualEuicc, default_card
 from ipad_agent.lab.pki import Pki
+from ipad_agent.net.errors import ConnectionLost, PeerBusy, PeerStatus
 from ipad_agent.policy.switching.switch_settings import SwitchSettings
 from ipad_agent.procedures.context import Association, Context, DownloadRules
 from ipad_agent.procedures.ports import SmdpConnector
@@ -144,10 +145,19 @@ class DirectCarrier:
         self.functions.append(function)
         if self.cut("before", function):
             raise NetworkError("the request was lost")
-        answer = self._eim.handle(body)
+        answer = self._answer(body)
         if self.cut("after", function):
             raise NetworkError("the answer was lost")
         return answer
+
+    def _answer(self, body: bytes) -> bytes:
+        """As the carriers say what an eIM answers otherwise than with a message."""
+        reply = self._eim.exchange(body)
+        if reply.lost is not None:
+            raise ConnectionLost("the server closed the connection instead of answering")
+        if reply.code is not None and not reply.code.startswith("2"):
+            raise PeerStatus(reply.code) if reply.max_age_s is None else PeerBusy(reply.max_age_s)
+        return reply.body
 
     async def close(self) -> None:
         return None

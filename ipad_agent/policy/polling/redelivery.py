@@ -95,6 +95,16 @@ def due_in_s(state: Redelivery | None, now: Instant) -> float:
     return 0.0 if passed_s is None else max(0.0, state.wait_s - passed_s)
 
 
+def sentence(state: Redelivery) -> str:
+    """What a person is told of it: ``refused our result: undefinedError (127), 3 times``."""
+    what = {
+        Answer.REFUSED: "refused our result",
+        Answer.BUSY: "was too busy for our result",
+        Answer.SILENT: "fell silent at our result",
+    }[state.answer]
+    return f"{what}: {state.reason}, {'once' if state.attempts == 1 else f'{state.attempts} times'}"
+
+
 # -- as plain data for the store ---------------------------------------------------------------------------------------
 
 

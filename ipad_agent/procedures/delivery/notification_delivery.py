@@ -91,7 +91,9 @@ async def _deliver(context: Context, eim: Association, queue: _Queue) -> set[int
     finally:
         await sender.close()
     if failure is not None:
-        pause_s = context.receivers.failed(queue.key, queue.newest, retry_after_s=failure.retry_after_s)
+        pause_s = context.receivers.failed(
+            queue.key, queue.newest, reason=failure.reason, retry_after_s=failure.retry_after_s
+        )
         events.RECEIVER_PAUSED.emit(
             address=queue.address or eim.eim_id, reason=failure.reason, count=kept, pause_s=pause_s
         )

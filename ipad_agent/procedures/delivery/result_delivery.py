@@ -81,7 +81,10 @@ async def deliver_owed(context: Context, eim: Association) -> Deliveries:
         if seq is not None:
             known.add(seq)
     tried = context.redeliveries.of(str(context.eid), eim.eim_id)
-    for result in await stored_results(context.card, eim.eim_id):
+    stored = await stored_results(context.card, eim.eim_id)
+    for gone in set(tried) - {result.seq_number for result in stored} if stored else ():
+        context.redeliveries.ended(str(context.eid), eim.eim_id, gone)
+    for result in stored:
         seq = result.seq_number
         if seq is None or seq in known or redelivery.due_in_s(tried.get(seq), now) > 0:
             continue
@@ -160,6 +163,19 @@ def refused(context: Context, eim: Association, work: Work, reason: str) -> None
     state = redelivery.failed(work.redelivery, context.redeliveries.now(), Answer.REFUSED, reason)
     context.work.failed(work, state)
     _say_waits(eim, state)
+
+
+def next_try(context: Context, eim_id: str) -> tuple[float, str] | None:
+    """In how many seconds the first of the results that this eIM did not take may be offered again, and what became of
+    it so far; None when nothing waits like that."""
+    tried = [work.redelivery for work in context.work.open(eim_id)]
+    tried += context.redeliveries.of(str(context.eid), eim_id).values()
+    now = context.redeliveries.now()
+    waits = [(redelivery.due_in_s(state, now), state) for state in tried if state is not None]
+    first_s, first = min(
+        ((wait_s, state) for wait_s, state in waits if wait_s > 0), key=lambda wait: wait[0], default=(0.0, None)
+    )
+    return None if first is None else (first_s, redelivery.sentence(first))
 
 
 def _say_waits(eim: Association, state: Redelivery) -> None:

@@ -34,6 +34,10 @@ class Redeliveries:
         """What was tried for this eIM, by the number of the result."""
         return {seq: state for (name, seq), state in self._all(eid).items() if name == eim_id}
 
+    def all(self, eid: str) -> list[tuple[str, int, Redelivery]]:
+        """Everything that was tried in vain: eIM, number of the result, attempts."""
+        return [(eim_id, seq, state) for (eim_id, seq), state in self._all(eid).items()]
+
     def failed(self, eid: str, eim_id: str, seq: int, state: Redelivery) -> None:
         """The eIM did not take this result."""
         items = self._all(eid)
