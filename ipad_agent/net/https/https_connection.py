@@ -64,10 +64,11 @@ class Progress:
         self._least_bytes = least_bytes
         self.reset()
 
-    def reset(self) -> None:
-        """An answer is awaited, which may take its time."""
+    def reset(self, begins_by_s: float | None = None) -> None:
+        """An answer is awaited, which may take its time, or has to begin by then."""
         self._since: float | None = None
         self._count = 0
+        self._begins_by_s = begins_by_s
 
     def arrived(self, size_bytes: int, now_s: float) -> None:
         """Bytes of the answer came."""
@@ -77,8 +78,8 @@ class Progress:
 
     @property
     def due_at_s(self) -> float | None:
-        """When too little will have come; None before the answer has begun."""
-        return None if self._since is None else self._since + self._window_s
+        """When too little will have come; None before an answer that may take its time has begun."""
+        return self._begins_by_s if self._since is None else self._since + self._window_s
 
 
 class HttpsConnection:
@@ -182,10 +183,12 @@ class HttpsConnection:
             return False
         return False
 
-    async def request(self, request: HttpRequest) -> HttpResponse:
-        """Raises ``ConnectionLost``, ``TransferTimeout``, ``ProtocolViolation`` and ``ResponseTooLarge``."""
+    async def request(self, request: HttpRequest, *, begins_within_s: float | None = None) -> HttpResponse:
+        """Raises ``ConnectionLost``, ``TransferTimeout``, ``ProtocolViolation`` and ``ResponseTooLarge``. An answer of
+        which nothing has come ``begins_within_s`` counts as a lost connection."""
         self.answering = False
-        self._progress.reset()
+        begins_by_s = None if begins_within_s is None else asyncio.get_running_loop().time() + begins_within_s
+        self._progress.reset(begins_by_s)
         try:
             await self._send(request)
             return await self._answer(request.progress)
@@ -254,6 +257,8 @@ class HttpsConnection:
             except TimeoutError:
                 if not watch.expired():
                     raise  # the system's own, about the connection
+                if not self.answering:
+                    raise ConnectionLost("the server says nothing more on a connection that it left open") from None
                 raise TransferTimeout("the server's answer comes too slowly; it was not waited for") from None
         if data:
             self.answering = True
