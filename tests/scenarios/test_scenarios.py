@@ -56,6 +56,7 @@ NAMED = {
     "refresh-ignored",
     "replay",
     "sigterm",
+    "stranger-refuses-results",
     "switch-6985-until-reset",
     "switch-agent-killed-in-window",
     "switch-cable-proves-nothing",

@@ -225,7 +225,7 @@ def _misfits(value: object, wanted: str, place: str = "") -> list[str]:
     ]
 
 
-# -- an eIM that answers is not out of reach ----------------------------------------------------------------------------
+# -- an eIM that answers is not out of reach --------------------------------------------------------------------------
 
 
 def test_a_result_that_is_never_taken_is_shown_with_its_reason_and_count_and_nothing_is_called_unreachable(
