@@ -94,7 +94,13 @@ class CardError(IpadError):
     answer: bytes | None = None
     """What the card answered when it did answer, but in a way that cannot be read."""
     answered: ClassVar[bool] = False
-    """Whether the card is alive and said something, if only no: then a reset has nothing to cure."""
+    """Whether it was the card itself that said something, if only no."""
+
+    @property
+    def alive(self) -> bool:
+        """Whether the card is there and only this one function is lost: a reset has nothing to cure, and what does not
+        need the function goes on."""
+        return self.answered or self.answer is not None or self.remedy is Remedy.GIVE_UP
 
 
 class NetworkError(IpadError):

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import random
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Final
 
 from ipad_agent import __version__
@@ -214,7 +215,7 @@ class Agent:
         try:
             facts = await device_start.read_card(card)
         except CardError as error:
-            if error.answered:
+            if error.alive:
                 # A reset has nothing to cure on a card that answers, and takes its network from the device.
                 events.CARD_ODD.emit(reason=error.message)
                 raise
@@ -289,7 +290,7 @@ class Agent:
             report = await self._poll(facts, eims, eim_id, timetable)
             if report is None or report.eims_changed or eim_id not in {c.eim_id for c in facts.eims}:
                 configs = await self._rooms.card.get_eim_configuration()
-                facts = CardFacts(facts.eid, facts.kind, facts.info2, facts.profiles, configs)
+                facts = replace(facts, eims=configs)
                 with contextlib.suppress(StoreError):
                     self._counters.saw(str(facts.eid), configs)
                 eims = self._with_owed(configs)
@@ -327,10 +328,16 @@ class Agent:
         """Find out what became of something that this device ordered itself before it was cut off; whether there was
         anything."""
         context, eims = self._context(facts), tuple(eim.eim_id for eim in facts.eims)
-        done = await local_switch.settle(context, self._local_switch_record, eims)
-        if done is not None:
-            self.guardian_actions.guardian.did(done)
-        return await euicc_memory_reset.settle(context, self._rooms.memory) or done is not None
+        try:
+            done = await local_switch.settle(context, self._local_switch_record, eims)
+            if done is not None:
+                self.guardian_actions.guardian.did(done)
+            return await euicc_memory_reset.settle(context, self._rooms.memory) or done is not None
+        except CardError as error:
+            if not error.alive:
+                raise
+            events.CARD_ODD.emit(reason=error.message)  # found out at the next start; nobody else has to wait for it
+            return False
 
     async def _rest(self, facts: CardFacts, due: Due, timetable: Timetable) -> None:
         """Until the next poll, or until it is time to look whether all is well."""

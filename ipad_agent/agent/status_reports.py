@@ -8,6 +8,7 @@ from ipad_agent.codec.es10.eim_configuration import EimConfigurationData
 from ipad_agent.errors import IpadError
 from ipad_agent.policy.polling.redelivery import Redelivery
 from ipad_agent.policy.switching.switch_table import Happening
+from ipad_agent.procedures.records.known_profiles import usable_profiles
 from ipad_agent.procedures.records.owed_work import WorkList
 from ipad_agent.procedures.records.switch_record import Switch
 from ipad_agent.procedures.startup.device_start import CardFacts
@@ -38,7 +39,9 @@ class StatusReports:
         """Read the profiles; ``cause`` is who changed them, unless a switch that went back says otherwise. Raises
         ``CardError`` or ``ModemError``."""
         cause, self._cause = self._cause or cause, None
-        self._board.profiles(await self._card.get_profiles(), cause)
+        profiles = await usable_profiles(self._card)
+        if profiles is not None:
+            self._board.profiles(profiles, cause)
 
     def eims(self, facts: CardFacts, eims: dict[str, EimConfigurationData]) -> None:
         """Who is polled, and where."""

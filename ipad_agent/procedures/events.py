@@ -357,6 +357,19 @@ FETCH_REFUSED = define(
     "{eim} did not answer the request for work with anything usable: {reason}. The rest of the poll goes on.",
     "Notifications are delivered all the same; the eIM is asked again after a back-off.",
 )
+PROFILES_UNREADABLE = define(
+    "IPA-4346",
+    WARNING,
+    "The card answers, but its list of profiles cannot be used: {reason}. Going on without it.",
+    "What needs the list is not done; everything else is, and the list is asked for again. An unreadable list is never "
+    "taken for an empty one. Record the exchange and report it to the card's maker.",
+)
+ORDER_STUCK = define(
+    "IPA-4347",
+    WARNING,
+    "The card answers, but not with what an order of {eim} needs ({reason}); the order goes on at the next poll.",
+    "The rest of the poll is made all the same, and the card is not reset. What was ordered is in the journal.",
+)
 QUESTION_GIVEN_UP = define(
     "IPA-4345",
     WARNING,

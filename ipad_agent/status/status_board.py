@@ -186,7 +186,7 @@ class Board:
         self._facts.card = model_conversion.card_of(facts, emergency_supported=emergency)
         self._facts.trouble = None
         self._facts.next_look_s = None
-        if facts.profiles or self._facts.profiles:
+        if facts.profiles_known and (facts.profiles or self._facts.profiles):
             self._learn(facts.profiles, None)
         self._changed()
 

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
-from typing import ClassVar
+from typing import ClassVar, NoReturn
 
 import pytest
 
 from ipad_agent.codec.ber import tlv
 from ipad_agent.codec.ber.tlv_fields import ResultCode
 from ipad_agent.codec.esipa import eim_package
-from ipad_agent.codec.esipa.eim_package import EimPackage, NoPackage, ProvideResultResponse
+from ipad_agent.codec.esipa.device_info import IpaFeature
+from ipad_agent.codec.esipa.eim_package import EimPackage, NoPackage, ProvideResultResponse, StateChangeCause
 from ipad_agent.errors import CardError, EimError, NetworkError, Remedy
+from ipad_agent.procedures.context import Context
 from ipad_agent.procedures.download import profile_download
+from ipad_agent.procedures.ports import SmdpLink
 from ipad_agent.procedures.records.owed_work import MAX_LOADS, Work, WorkKind, WorkList
 from ipad_agent.procedures.retrieval.eim_package_retrieval import MAX_REFUSED, PollEnd, poll
 
-from .fakes import Bench, notification, package, signed_result
+from .fakes import ICCID_A, Bench, notification, package, signed_result
 
 HOUR_S = 3600.0
 TRIGGER = bytes.fromhex("BF5409A0048002") + b"1$" + bytes.fromhex("820101")
@@ -247,12 +250,9 @@ def downloads(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
     """Downloads succeed, with a ProfileDownloadTriggerResult; the transactions of those that were carried out."""
     done: list[bytes] = []
 
-    async def carry_out(context: object, eim: object, work: Work, trigger: object) -> Work:
+    async def carry_out(context: Context, eim: object, work: Work, trigger: object) -> Work:
         done.append(work.order)
-        return bench_of(context).answered(work, eim_package.encode_trigger_result(work.transaction_id, INSTALLED))
-
-    def bench_of(context: object) -> WorkList:
-        return context.work  # type: ignore[attr-defined,no-any-return]  # of the context that was given
+        return context.work.answered(work, eim_package.encode_trigger_result(work.transaction_id, INSTALLED))
 
     monkeypatch.setattr(profile_download, "carry_out", carry_out)
     return done
@@ -419,3 +419,100 @@ async def test_a_question_at_which_the_card_fails_again_and_again_is_given_up_an
     bench.link.packages = [order(bytes.fromhex("BF5903810101"))]
     assert await run(bench) is PollEnd.NO_MORE_WORK
     assert bench.link.results == [bytes.fromhex("A00302017F"), bytes.fromhex("A003020102")]
+
+
+class OddError(CardError):
+    """As the card room says that the card answered with an error status word, or without anything readable."""
+
+    answered: ClassVar[bool] = True
+
+
+def _odd(*_: object, **__: object) -> NoReturn:
+    raise OddError("the card answered 6F00")
+
+
+async def test_a_list_of_profiles_that_cannot_be_used_costs_neither_the_result_nor_the_news_for_others() -> None:
+    bench = Bench(others=("eim2",))
+    bench.link.packages = [order(package(operations="A50C" + ICCID_A))]  # delete
+    bench.card.script = [signed_result(1, results="850100")]
+    bench.card.get_profiles = _odd_async  # type: ignore[method-assign]
+    assert await run(bench) is PollEnd.NO_MORE_WORK
+    assert bench.link.results == [signed_result(1, results="850100")]
+    assert bench.context.changes.pending("eim2") is StateChangeCause.OTHER_EIM
+
+
+async def _odd_async(*_: object, **__: object) -> NoReturn:
+    _odd()
+
+
+async def test_a_download_order_for_which_the_card_has_no_answer_is_told_to_the_eim_and_not_begun_for_ever() -> None:
+    bench = Bench(features=frozenset({IpaFeature.INDIRECT_RSP_SERVER_COMMUNICATION}), indirect=True)
+    bench.card.configs = (bench.eim.config,)
+    bench.card.get_profiles = _odd_async  # type: ignore[method-assign]
+    bench.link.packages = [order(TRIGGER), order(listing(1))]
+    bench.card.script = [listed(1, 1)]
+    assert await run(bench) is PollEnd.NO_MORE_WORK
+    told, done = bench.link.results
+    assert tlv.parse(told).tag == 0xBF54
+    assert b"6F00" in told
+    assert done == listed(1, 1)
+
+
+async def test_an_order_that_the_card_answers_with_nothing_usable_leaves_the_rest_of_the_poll_as_it_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def carry_out(*_: object) -> NoReturn:
+        _odd()
+
+    monkeypatch.setattr(profile_download, "carry_out", carry_out)
+    bench = Bench()
+    bench.card.pending = {9: notification(9)}
+    bench.link.packages = [order(TRIGGER)]
+    assert await run(bench) is PollEnd.MORE_WORK
+    assert bench.link.notifications == [notification(9)]
+    bench.link.packages = [order(listing(1))]
+    bench.card.script = [listed(1, 1)]
+    assert await run(bench) is PollEnd.NO_MORE_WORK  # it is resumed in vain, and others go on
+    assert bench.link.results == [listed(1, 1)]
+    assert [work.kind for work in owed(bench)] == [WorkKind.TRIGGER]
+
+
+async def test_an_order_that_is_still_open_is_not_begun_a_second_time_beside_itself(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    begun: list[bytes] = []
+
+    async def later(context: Context, eim: object, work: Work, trigger: object) -> Work:
+        begun.append(work.order)
+        return work  # as a download that is to be begun once more at the next poll
+
+    monkeypatch.setattr(profile_download, "carry_out", later)
+    monkeypatch.setattr(profile_download, "resume", later)
+    bench = Bench()
+    for _ in range(2):
+        bench.link.packages = [order(TRIGGER)]
+        assert await run(bench) is PollEnd.MORE_WORK
+    assert len(owed(bench)) == 1
+    assert len(begun) == 2
+
+
+async def test_a_receiver_waits_when_the_card_does_not_say_whom_it_trusts_and_the_next_one_does_not() -> None:
+    bench = Bench(connector=NoServers())
+    bench.card.get_euicc_info1 = _odd_async  # type: ignore[method-assign]
+    bench.card.pending = {8: notification(8, address="direct.example"), 9: notification(9, address="")}
+    assert await run(bench) is PollEnd.NO_MORE_WORK
+    assert bench.link.notifications == [notification(9, address="")]
+    assert set(bench.card.pending) == {8}
+    tried = bench.context.receivers.tried("direct.example", 8)
+    assert tried is not None
+    assert (tried.failures, tried.reason) == (
+        1,
+        "the SM-DP+: the card does not say whom to trust: the card answered 6F00",
+    )
+
+
+class NoServers:
+    """An ``SmdpConnector`` that nobody is to use."""
+
+    def connect(self, address: str, *, ci_pkids: tuple[bytes, ...]) -> SmdpLink:
+        raise AssertionError("no server is to be asked")

@@ -9,13 +9,17 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from ipad_agent.codec.es10.notifications import PendingNotification
-from ipad_agent.errors import EimError, IpadError, NetworkError
+from ipad_agent.errors import CardError, EimError, IpadError, NetworkError
 from ipad_agent.procedures import events
 from ipad_agent.procedures.context import Association, Context
 from ipad_agent.procedures.ports import SmdpConnector, SmdpLink
 from ipad_agent.procedures.rsp.rsp_servers import of_smdp
 
 from .result_delivery import direct_way, in_order, listed, remove
+
+
+class NoTrust(NetworkError):
+    """It cannot be told which server to believe, so none is asked."""
 
 
 @dataclass(slots=True)
@@ -138,13 +142,22 @@ class _Sender:
     async def _directly(self, connector: SmdpConnector, notification: PendingNotification) -> _Failure | None:
         try:
             if self._link is None:
-                pkids = (await self._context.card.get_euicc_info1()).ci_pkids_for_verification
+                pkids = await self._ci_pkids()
                 self._link = connector.connect(self._queue.address, ci_pkids=pkids)
             await self._link.handle_notification(notification.raw)
         except IpadError as error:
             trouble = of_smdp(error)
             return _Failure(trouble.sentence, not trouble.refused, error.retry_after_s)
         return None
+
+    async def _ci_pkids(self) -> tuple[bytes, ...]:
+        """Raises ``NoTrust`` where the card answers but does not say whom it trusts: then this receiver waits."""
+        try:
+            return (await self._context.card.get_euicc_info1()).ci_pkids_for_verification
+        except CardError as failure:
+            if not failure.alive:
+                raise
+            raise NoTrust(f"the card does not say whom to trust: {failure.message}") from failure
 
     async def close(self) -> None:
         if self._link is not None:

@@ -20,7 +20,7 @@ from ipad_agent.codec.es10.notifications import (
     RetrievedNotifications,
 )
 from ipad_agent.codec.esipa import eim_package
-from ipad_agent.errors import CardError, CodecError, EimError, NetworkError, Remedy
+from ipad_agent.errors import CardError, CodecError, EimError, NetworkError
 from ipad_agent.policy.duration_text import spell_duration
 from ipad_agent.policy.polling import redelivery
 from ipad_agent.policy.polling.redelivery import Answer, Redelivery
@@ -235,7 +235,13 @@ async def deliver_work(
 async def _associated(context: Context, eim: Association) -> bool:
     """Whether the card still names this eIM. One that it names is polled, and gets what the card keeps for it again;
     of one that is gone only the journal knows."""
-    return any(config.eim_id == eim.eim_id for config in await context.card.get_eim_configuration())
+    try:
+        configs = await context.card.get_eim_configuration()
+    except CardError as failure:
+        if not failure.alive:
+            raise
+        return False  # not to be told, so the journal keeps it
+    return any(config.eim_id == eim.eim_id for config in configs)
 
 
 async def _deliver(
@@ -287,7 +293,7 @@ async def remove(card: Card, numbers: tuple[int, ...]) -> None:
         try:
             status = await card.remove_notification(seq)
         except CardError as failure:
-            if failure.answer is None and failure.remedy is not Remedy.GIVE_UP:
+            if not failure.alive:
                 raise
             events.REMOVAL_UNREADABLE.emit(seq=seq, reason=failure.message)
             continue

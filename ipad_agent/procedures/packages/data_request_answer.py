@@ -14,7 +14,7 @@ from ipad_agent.codec.esipa.ipa_euicc_data import (
     encode_ipa_euicc_data,
     encode_ipa_euicc_data_error,
 )
-from ipad_agent.errors import CardError, Remedy
+from ipad_agent.errors import CardError
 from ipad_agent.procedures import events
 from ipad_agent.procedures.context import Association, Context
 from ipad_agent.procedures.device_information import device_info
@@ -38,7 +38,7 @@ async def answer(context: Context, eim: Association, request: IpaEuiccDataReques
     except _Refusal as refusal:
         return encode_ipa_euicc_data_error(request.eim_transaction_id, refusal.code, dialect=request.dialect)
     except CardError as failure:
-        if failure.remedy is not Remedy.GIVE_UP and failure.answer is None:
+        if not failure.alive:
             raise
         events.CARD_COULD_NOT.emit(reason=failure.message)
         return encode_ipa_euicc_data_error(

@@ -20,7 +20,7 @@ from ipad_agent.codec.esipa.eim_package import (
     UnknownPackage,
 )
 from ipad_agent.codec.identifiers import Plmn, short_iccid
-from ipad_agent.errors import CodecError, EimError, ModemError, NetworkError, StoreError
+from ipad_agent.errors import CardError, CodecError, EimError, ModemError, NetworkError, StoreError
 from ipad_agent.policy.switching.switch_table import Happening, Phase, Way
 from ipad_agent.procedures import events, package_sentences
 from ipad_agent.procedures.context import Association, Context
@@ -136,7 +136,14 @@ async def poll(context: Context, eim: Association, *, fetch: bool = True) -> Pol
             events.TRIGGER_AGAIN.emit(eim=eim.eim_id)
             outcome = context.work.answered(work, ended[package.raw])
         else:
-            outcome = await _do(context, eim, work, package)
+            try:
+                outcome = await _do(context, eim, work, package)
+            except CardError as failure:
+                if not failure.alive:
+                    raise
+                events.ORDER_STUCK.emit(eim=eim.eim_id, reason=failure.message)
+                end = PollEnd.MORE_WORK
+                break
         packages += 1
         if isinstance(outcome, profile_download.Told):
             _remember(ended, work, outcome)
@@ -244,21 +251,30 @@ async def _resume_unfinished(context: Context, eim: Association, ended: dict[byt
     for work in context.work.open(eim.eim_id):
         if work.result is not None:
             continue
-        package = _package_of(work)
-        if work.kind is WorkKind.PACKAGE:
-            await euicc_package_execution.resume(context, eim, work)
-        elif isinstance(package, DownloadTriggerOrder):
-            outcome = await profile_download.resume(context, eim, work, package.trigger)
-            if isinstance(outcome, profile_download.Told):
-                _remember(ended, work, outcome)
-        elif work.loads >= MAX_LOADS:
-            events.QUESTION_GIVEN_UP.emit(eim=eim.eim_id, attempts=work.loads + 1)
-            refusal = eim_package.encode_result_error(work.transaction_id, ResultErrorCode.UNDEFINED_ERROR)
-            context.work.answered(work, refusal)
-        else:
-            # Answering a question again costs nothing and is always true; but not again and again for nothing.
-            context.work.about_to_load(work)
-            await _do(context, eim, work, package)
+        try:
+            await _resume_one(context, eim, work, ended)
+        except CardError as failure:
+            if not failure.alive:
+                raise
+            events.ORDER_STUCK.emit(eim=eim.eim_id, reason=failure.message)
+
+
+async def _resume_one(context: Context, eim: Association, work: Work, ended: dict[bytes, bytes]) -> None:
+    package = _package_of(work)
+    if work.kind is WorkKind.PACKAGE:
+        await euicc_package_execution.resume(context, eim, work)
+    elif isinstance(package, DownloadTriggerOrder):
+        outcome = await profile_download.resume(context, eim, work, package.trigger)
+        if isinstance(outcome, profile_download.Told):
+            _remember(ended, work, outcome)
+    elif work.loads >= MAX_LOADS:
+        events.QUESTION_GIVEN_UP.emit(eim=eim.eim_id, attempts=work.loads + 1)
+        refusal = eim_package.encode_result_error(work.transaction_id, ResultErrorCode.UNDEFINED_ERROR)
+        context.work.answered(work, refusal)
+    else:
+        # Answering a question again costs nothing and is always true; but not again and again for nothing.
+        context.work.about_to_load(work)
+        await _do(context, eim, work, package)
 
 
 def _package_of(work: Work) -> _Order:
