@@ -177,7 +177,7 @@ def finish(
     said = None
     if owed is not None and reason in (Reason.INTERVAL, Reason.FAST_PHASE):
         # Only later than the pause, never earlier, or the poll would come for nothing.
-        again_s = max(owed[0], settings.backoff_first_s / 10) * (1 + settings.jitter * chance)
+        again_s = max(owed[0], settings.pause_s) * (1 + settings.jitter * chance)
         if again_s < delay_s:
             reason, delay_s, said = Reason.RESULT_OWED, again_s, owed[1]
     return replace(
