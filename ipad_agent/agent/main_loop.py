@@ -234,7 +234,15 @@ class Agent:
         if self._provisioned_at is not None and now - self._provisioned_at < PROVISION_GAP_S:
             return False
         source = self._rooms.initial_eims_source
-        accepted = await provision(self._rooms.card, request, source, eid=str(facts.eid), counters=self._counters)
+        try:
+            accepted = await provision(self._rooms.card, request, source, eid=str(facts.eid), counters=self._counters)
+        except CardError as error:
+            if not error.alive:
+                raise
+            # It may have taken it all the same, or take it later; asked without end it would only wear out.
+            procedure_events.PROVISIONING_REFUSED.emit(source=source, reason=error.message)
+            self._provisioned_at = now
+            return False
         self._refused_initial = None if accepted else facts.eid
         self._provisioned_at = now if accepted else None
         return accepted
