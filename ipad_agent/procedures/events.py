@@ -353,7 +353,7 @@ CHANGE_NOT_TOLD = define(
 )
 FETCH_REFUSED = define(
     "IPA-4344",
-    WARNING,
+    INFO,
     "{eim} did not answer the request for work with anything usable: {reason}. The rest of the poll goes on.",
     "Notifications are delivered all the same; the eIM is asked again after a back-off.",
 )

@@ -164,7 +164,7 @@ def finish(
         reason = Reason.HELD
         again_s = settings.backoff_local_s if retry_after_s is None else retry_after_s
         delay_s = _jittered(max(again_s, settings.backoff_first_s / 10), settings, chance)
-    elif fast and outcome in (Outcome.IDLE, Outcome.EID_UNKNOWN):
+    elif fast and outcome in (Outcome.IDLE, Outcome.EID_UNKNOWN, Outcome.RESULT_REFUSED):
         # A new device is often powered before its EID is entered at the eIM.
         reason = Reason.FAST_PHASE
         delay_s = _jittered(min(settings.fast_interval_s, settings.interval_s), settings, chance)
