@@ -351,7 +351,7 @@ class AgentBench:
         """SIGTERM: the task is cancelled and ends by itself."""
         self.task.cancel()
         await asyncio.wait([self.task])
-        assert self.task.cancelled() or isinstance(self.task.exception(), asyncio.CancelledError)
+        assert self.task.cancelled() or isinstance(self.task.exception(), asyncio.CancelledError), self.task
         self.journal.detach()
 
     async def kill(self) -> None:
