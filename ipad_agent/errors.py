@@ -97,16 +97,21 @@ class CardError(IpadError):
     """Whether the application on the card answered: then there is nothing that a reset could bring back."""
 
     @property
-    def final(self) -> bool:
-        """Whether the card is there and this is all that it says to this function: asking again helps nobody."""
-        return self.remedy is Remedy.GIVE_UP or self.answer is not None
+    def alive(self) -> bool:
+        """Whether the card is there and only this one function is lost: a reset has nothing to cure, and what does not
+        need the function goes on."""
+        return self.answered or self.answer is not None or self.remedy is Remedy.GIVE_UP
 
 
 class NetworkError(IpadError):
-    """The way to a server failed: name, route, handshake, time-out."""
+    """The way to a server failed: name, route, handshake, time-out.
+
+    ``reached``: a secured session stood, so that the server has been heard, and it failed in the middle of an exchange.
+    """
 
     side = Side.NETWORK
     remedy = Remedy.RETRY
+    reached: ClassVar[bool] = False
 
 
 class EimError(IpadError):

@@ -111,7 +111,8 @@ class CardRequests:
                 result = await turn.job(context, eims)
             except (CardError, ModemError) as trouble:
                 _end(turn.done, trouble)
-                raise
+                if not (isinstance(trouble, CardError) and trouble.alive):  # whoever asked has heard it
+                    raise
             except IpadError as refusal:
                 _end(turn.done, refusal)
             except BaseException:

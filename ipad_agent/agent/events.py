@@ -61,6 +61,13 @@ CARD_SILENT = define(
     "The modem switches the SIM off and on, step by step up to its own restart. If the card stays silent that is "
     "repeated after 5, 10, 15, 20, 30 and then every 60 minutes; every attempt in between only asks.",
 )
+CARD_ODD = define(
+    "IPA-1013",
+    WARNING,
+    "The card answers, but not in a way that can be used ({reason}); it is not reset, and asked again.",
+    "A reset cures a card that is silent, not one that says something unexpected. Record the exchange and report it to "
+    "the card's maker; the agent goes on asking.",
+)
 FACE_LOST = define(
     "IPA-1011",
     ERROR,

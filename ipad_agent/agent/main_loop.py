@@ -18,17 +18,21 @@ from ipad_agent.codec.es10.eim_configuration import EimConfigurationData
 from ipad_agent.codec.identifiers import Eid
 from ipad_agent.errors import CardError, CodecError, EimError, IpadError, ModemError, NetworkError, StoreError
 from ipad_agent.events import trace
+from ipad_agent.policy.instant import Instant
 from ipad_agent.policy.polling.poll_outcome import Outcome, Wake
+from ipad_agent.policy.polling.redelivery import due_in_s
 from ipad_agent.policy.switching.switch_table import Happening
 from ipad_agent.printable import printable
 from ipad_agent.procedures import events as procedure_events
 from ipad_agent.procedures.context import Association, Context
+from ipad_agent.procedures.delivery import result_delivery
 from ipad_agent.procedures.person_decision import PersonDecision
 from ipad_agent.procedures.ports import EimLink, Journal, Memory
 from ipad_agent.procedures.records.held_work import HeldWork
 from ipad_agent.procedures.records.local_switch_record import LocalSwitchRecord
 from ipad_agent.procedures.records.owed_work import WorkList
 from ipad_agent.procedures.records.receiver_backoff import Receivers
+from ipad_agent.procedures.records.redeliveries import Redeliveries
 from ipad_agent.procedures.records.replay_counters import Counters
 from ipad_agent.procedures.records.state_changes import StateChanges
 from ipad_agent.procedures.records.switch_record import Switch, Switches
@@ -230,7 +234,7 @@ class Agent:
                 timetable.provisioned(eim_id)
         if not self._served:
             # Once: whatever cannot be delivered now is up to the back-off, and not brought forward by trouble.
-            timetable.wake(Wake.RESULT_OWED, {work.eim_id for work in self._work.open()})
+            timetable.wake(Wake.RESULT_OWED, self._due())
         timetable.wake(Wake.STATE_CHANGE, self._pending(eims) - told_later)
         self._served = True
         await self._rooms.card.release()
@@ -243,7 +247,11 @@ class Agent:
         try:
             facts = await self._read_card()
         except CardError as error:
-            if error.answered or not self._resets.due():
+            if error.alive:
+                # A reset has nothing to cure on a card that answers, and takes its network from the device.
+                events.CARD_ODD.emit(reason=error.message)
+                raise
+            if not self._resets.due():
                 raise
             events.CARD_SILENT.emit(reason=error.message)
             await card.recover(first_rung=FIRST_REAL_RUNG)
@@ -273,7 +281,15 @@ class Agent:
         if self._provisioned_at is not None and now - self._provisioned_at < PROVISION_GAP_S:
             return False
         source = self._rooms.initial_eims_source
-        accepted = await provision(self._rooms.card, request, source, eid=str(facts.eid), counters=self._counters)
+        try:
+            accepted = await provision(self._rooms.card, request, source, eid=str(facts.eid), counters=self._counters)
+        except CardError as error:
+            if not error.alive:
+                raise
+            # It may have taken it all the same, or take it later; asked without end it would only wear out.
+            procedure_events.PROVISIONING_REFUSED.emit(source=source, reason=error.message)
+            self._provisioned_at = now
+            return False
         self._refused_initial = None if accepted else facts.eid
         self._provisioned_at = now if accepted else None
         return accepted
@@ -291,6 +307,11 @@ class Agent:
                 events.NO_WAY_TO_EIM.emit(eim=work.eim_id, reason=error.message)
         return known
 
+    def _due(self) -> set[str]:
+        """The eIMs that are owed something which may be offered now."""
+        now = Instant.now(self._rooms.clock)
+        return {work.eim_id for work in self._work.open() if due_in_s(work.redelivery, now) <= 0}
+
     def _pending(self, eim_ids: Iterable[str]) -> set[str]:
         """Those that have to be told that the profiles changed."""
         return {eim_id for eim_id in eim_ids if self._changes.pending(eim_id) is not None}
@@ -306,7 +327,7 @@ class Agent:
             due = timetable.next()
             if due is None:
                 return
-            self._status_reports.outlook(timetable, self._work)
+            self._status_reports.outlook(timetable, self._work, self._context(facts).redeliveries.all(str(facts.eid)))
             eim_id = self._pressing(facts, eims)
             if eim_id is None and not due.decision.poll_now:
                 reason = f"{due.eim_id} {due.decision.reason.value}"
@@ -352,10 +373,16 @@ class Agent:
         """Find out what became of something that this device ordered itself before it was cut off; whether there was
         anything."""
         context, eims = self._context(facts), tuple(eim.eim_id for eim in facts.eims)
-        done = await local_switch.settle(context, self._local_switch_record, eims)
-        if done is not None:
-            self.guardian_actions.guardian.did(done)
-        return await euicc_memory_reset.settle(context, self._rooms.memory) or done is not None
+        try:
+            done = await local_switch.settle(context, self._local_switch_record, eims)
+            if done is not None:
+                self.guardian_actions.guardian.did(done)
+            return await euicc_memory_reset.settle(context, self._rooms.memory) or done is not None
+        except CardError as error:
+            if not error.alive:
+                raise
+            events.CARD_ODD.emit(reason=error.message)  # found out at the next start; nobody else has to wait for it
+            return False
 
     async def _rest(self, facts: CardFacts, due: Due, timetable: Timetable) -> None:
         """Until the next poll, or until it is time to look whether all is well."""
@@ -423,9 +450,9 @@ class Agent:
         except IpadError as error:
             events.NO_WAY_TO_EIM.emit(eim=eim_id, reason=error.message)
             if self._pressing(facts, eims) is None:
-                timetable.finish(eim_id, Outcome.TRUST_REFUSED)
+                timetable.finish(eim_id, Outcome.NO_WAY)
                 self.board.poll_trouble(eim_id, error.message)
-                self.board.poll_ended(eim_id, Outcome.TRUST_REFUSED)
+                self.board.poll_ended(eim_id, Outcome.NO_WAY)
                 return None
             link = UnreachableEim(error.message)
         self._host, spent_bytes = link.host, link.traffic_bytes
@@ -436,18 +463,15 @@ class Agent:
             outcome = OUTCOMES[report.end]
             retry_after_s = self._held.retry_s if report.end is PollEnd.HELD else None
             return report
-        except (NetworkError, EimError, CodecError) as error:
-            outcome, retry_after_s = outcome_of(error), error.retry_after_s
-            events.POLL_FAILED.emit(eim=eim_id, side=error.side.value, reason=error.message, hint=error.hint)
-            self.board.poll_trouble(eim_id, error.message)
-            return None
-        except StoreError as error:  # what this poll was about could not be written down; nothing else is wrong
-            events.POLL_FAILED.emit(eim=eim_id, side=error.side.value, reason=error.message, hint=error.hint)
-            self.board.poll_trouble(eim_id, error.message)
-            return None
         except (CardError, ModemError) as error:
             outcome = Outcome.MODEM_TROUBLE if isinstance(error, ModemError) else Outcome.CARD_TROUBLE
             raise
+        except IpadError as error:
+            if not isinstance(error, StoreError):  # that is no word on the eIM: the poll counts as interrupted
+                outcome, retry_after_s = outcome_of(error), error.retry_after_s
+            events.POLL_FAILED.emit(eim=eim_id, side=error.side.value, reason=error.message, hint=error.hint)
+            self.board.poll_trouble(eim_id, error.message)
+            return None
         finally:
             try:
                 with contextlib.suppress(NetworkError, EimError):  # what counted has been said before
@@ -461,7 +485,8 @@ class Agent:
                     cost_bytes=link.traffic_bytes - spent_bytes,
                     carrier=link.carrier,
                 )
-                timetable.finish(eim_id, outcome, retry_after_s=retry_after_s)
+                owed = result_delivery.next_try(self._context(facts), eim_id)
+                timetable.finish(eim_id, outcome, retry_after_s=retry_after_s, owed=owed)
 
     async def _may_fetch(self) -> bool:
         """Whether new work may be fetched now; a person's command overrides the site's conditions."""
@@ -480,6 +505,7 @@ class Agent:
             max_packages=rooms.settings.max_packages,
             clock=rooms.clock,
             receivers=Receivers(rooms.memory, rooms.clock),
+            redeliveries=Redeliveries(rooms.memory, rooms.clock),
             counters=self._counters,
             connector=rooms.connector,
             download=rooms.download,

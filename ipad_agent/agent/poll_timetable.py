@@ -90,8 +90,15 @@ class Timetable:
         """A poll of this eIM begins; to be called before the network is touched."""
         self._set(eim_id, schedule.begin(self._schedules[eim_id], self._now()))
 
-    def finish(self, eim_id: str, outcome: Outcome, *, retry_after_s: float | None = None) -> None:
-        """The poll ended."""
+    def finish(
+        self,
+        eim_id: str,
+        outcome: Outcome,
+        *,
+        retry_after_s: float | None = None,
+        owed: tuple[float, str] | None = None,
+    ) -> None:
+        """The poll ended; see ``schedule.finish``."""
         self._set(
             eim_id,
             schedule.finish(
@@ -101,6 +108,7 @@ class Timetable:
                 self._settings,
                 chance=self._chance(),
                 retry_after_s=retry_after_s,
+                owed=owed,
             ),
         )
 

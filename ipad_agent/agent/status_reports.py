@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from ipad_agent.codec.es10.eim_configuration import EimConfigurationData
 from ipad_agent.errors import IpadError
+from ipad_agent.policy.polling.redelivery import Redelivery
 from ipad_agent.policy.switching.switch_table import Happening
+from ipad_agent.procedures.records.known_profiles import usable_profiles
 from ipad_agent.procedures.records.owed_work import WorkList
 from ipad_agent.procedures.records.switch_record import Switch
 from ipad_agent.procedures.startup.device_start import CardFacts
@@ -35,7 +39,9 @@ class StatusReports:
         """Read the profiles; ``cause`` is who changed them, unless a switch that went back says otherwise. Raises
         ``CardError`` or ``ModemError``."""
         cause, self._cause = self._cause or cause, None
-        self._board.profiles(await self._card.get_profiles(), cause)
+        profiles = await usable_profiles(self._card)
+        if profiles is not None:
+            self._board.profiles(profiles, cause)
 
     def eims(self, facts: CardFacts, eims: dict[str, EimConfigurationData]) -> None:
         """Who is polled, and where."""
@@ -48,9 +54,9 @@ class StatusReports:
                 hosts[eim_id] = (config.fqdn, None)
         self._board.eims(hosts, on_card=(config.eim_id for config in facts.eims))
 
-    def outlook(self, timetable: Timetable, work: WorkList) -> None:
-        """What comes when, and what is owed."""
+    def outlook(self, timetable: Timetable, work: WorkList, stored: Iterable[tuple[str, int, Redelivery]] = ()) -> None:
+        """What comes when, and what is owed; ``stored`` as in ``Board.owed``."""
         for item in timetable.all():
             self._board.next_poll(item.eim_id, item.decision.wait_s, item.decision.sentence.partition(": ")[2])
-        self._board.owed(work.open())
+        self._board.owed(work.open(), stored=stored)
         self._board.guardian(self._guardian_actions.guardian.watch, self._guardian_actions.guardian.decision)

@@ -61,6 +61,7 @@ class SimBusy(CardNotReady):
 class StatusWordError(CardError):
     """The card answered an APDU with an error status word; ``sw`` is 0x6A80 and the like."""
 
+    answered = True
     executed: ClassVar[bool] = True
 
     def __init__(self, message: str, *, sw: int, may_have_executed: bool | None = None) -> None:
@@ -73,6 +74,7 @@ class ResetPending(StatusWordError):
     """6985: the usual answer between a profile change and the card reset that completes it (SGP.32 v1.2 §3.3.1)."""
 
     remedy = Remedy.RETRY_AFTER_RESET
+    answered = False  # a reset is just what it asks for
     executed = False
     default_hint = "The card wants its reset first; the agent climbs the reset ladder."
 
@@ -80,12 +82,14 @@ class ResetPending(StatusWordError):
 class NotSelected(StatusWordError):
     """6999: the ISD-R is no longer selected, so the card was reset behind our back."""
 
+    answered = False
     executed = False
 
 
 class ChannelTrouble(StatusWordError):
     """6881 or 6A81: the card does not know our logical channel (any more)."""
 
+    answered = False
     executed = False
 
 

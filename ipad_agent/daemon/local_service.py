@@ -104,7 +104,8 @@ class AgentService:
 
         async def look(context: Context, eims: tuple[str, ...]) -> tuple[Owed, ...]:
             found = await notifications_of(context)
-            self._board.owed(WorkList(self._agent.journal).open(), found)
+            stored = context.redeliveries.all(str(context.eid))
+            self._board.owed(WorkList(self._agent.journal).open(), found, stored=stored)
             return self._board.snapshot().owed
 
         return await self._turn(look, LOOK_LIMIT_S)

@@ -31,7 +31,7 @@ from ipad_agent.codec.esipa.result_forms import common_form, signed_result, v1_0
 from ipad_agent.codec.identifiers import Eid, Plmn
 from ipad_agent.codec.rsp.rsp_status_codes import UNDEFINED_ERROR
 from ipad_agent.codec.tolerances import CATALOGUE
-from ipad_agent.errors import CodecError
+from ipad_agent.errors import CodecError, NetworkError
 from ipad_agent.net import Carrier, NamesProtocol, PeerStatus
 
 from . import events
@@ -129,7 +129,7 @@ class EimClient:
         too: the refusal may have had another reason."""
         if state_change is None and self._untold_tries < UNTOLD_TRIES:
             state_change = self._untold
-        elif state_change is not None:
+        elif state_change is not None and state_change is not self._untold:
             self._untold_tries = 0
         if state_change is not None:
             self._plain.discard(GET_EIM_PACKAGE)
@@ -154,6 +154,12 @@ class EimClient:
                 self._dialect.refused(key)
             self._refused_now.clear()
         return package
+
+    @property
+    def change_untold(self) -> bool:
+        """Whether the state change given with the last question has to be told again: the eIM refused the question with
+        it and answered the one without. After ``UNTOLD_TRIES`` of these it counts as one that takes none."""
+        return self._untold is not None and self._untold_tries < UNTOLD_TRIES
 
     async def provide_eim_package_result(self, result: bytes) -> ProvideResultResponse:
         """Bring a result (§5.14.6): the raw EimPackageResult element. The eIM's error numbers are in the answer."""
@@ -402,9 +408,12 @@ class EimClient:
             return answer
         try:
             second = await self._once(function, plain, parse)
-        except PeerStatus:
+        except (PeerStatus, NetworkError):
+            # The eIM's trouble is another one than the fields. It answered: its first answer is the one that counts.
             if refusal is not None:
-                raise refusal from None  # the eIM's trouble is another one than the fields
+                raise refusal from None
+            if answer is not None:
+                return answer
             raise
         if not unread(second):
             self._plain.add(function)

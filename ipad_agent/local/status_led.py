@@ -43,6 +43,7 @@ OF_STATE: Final[Mapping[State, LedPattern]] = {
     State.EMERGENCY: LedPattern.FAST,
     State.NO_COVERAGE: LedPattern.FAST,
     State.EIM_UNREACHABLE: LedPattern.FAST,
+    State.EIM_REFUSES: LedPattern.SOLID,
     State.UNMANAGED: LedPattern.FAST,
     State.HELD: LedPattern.SOLID,
     State.CONSUMER_CARD: LedPattern.FAST,

@@ -32,6 +32,7 @@ class State(StrEnum):
     EMERGENCY = "emergency"
     NO_COVERAGE = "no-coverage"
     EIM_UNREACHABLE = "eim-unreachable"
+    EIM_REFUSES = "eim-refuses"
     UNMANAGED = "unmanaged"
     HELD = "held"
     CONSUMER_CARD = "consumer-card"
@@ -126,7 +127,9 @@ class Poll:
 
 @dataclass(frozen=True, slots=True)
 class Eim:
-    """``carrier`` is ``coaps`` or ``https``; ``next_reason`` the schedule's reason in words."""
+    """``carrier`` is ``coaps`` or ``https``; ``next_reason`` the schedule's reason in words. ``answered``: whether it
+    said anything at the last poll, if only an error; None before the first. ``trouble`` without ``failures``: a result
+    that it does not take, while everything else goes on."""
 
     eim_id: str
     host: str | None = None
@@ -138,6 +141,7 @@ class Eim:
     next_reason: str | None = None
     failures: int = 0
     trouble: str | None = None
+    answered: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +189,8 @@ class Switch:
 
 @dataclass(frozen=True, slots=True)
 class Owed:
-    """Something an eIM or an SM-DP+ has not got yet. ``kind``: result or notification."""
+    """Something an eIM or an SM-DP+ has not got yet. ``kind``: result or notification. ``attempts`` in vain, ``reason``
+    of the last, and ``next_attempt`` where it has a pause of its own."""
 
     kind: str
     receiver: str

@@ -230,7 +230,9 @@ def _polling(status: Status) -> _Words | None:
     if status.operation is None or status.operation.name != POLL:
         return None
     eim = next((eim for eim in status.eims if eim.eim_id == status.operation.eim_id), None)
-    again = " again, after it could not be reached" if eim is not None and eim.failures else ""
+    again = ""
+    if eim is not None and eim.failures:
+        again = " again, after it answered with an error" if eim.answered else " again, after it could not be reached"
     return _Words(f"Asking {status.operation.eim_id or 'the manager'} for work{again}.")
 
 
@@ -269,8 +271,8 @@ def _held(status: Status) -> _Words | None:
 
 
 def _eim_unreachable(status: Status) -> _Words | None:
-    polled = [eim for eim in status.eims if eim.failures or eim.last_poll is not None]
-    if not polled or not all(eim.failures for eim in polled):
+    polled = _all_failing(status)
+    if not polled or any(eim.answered for eim in polled):
         return None
     worst = max(polled, key=lambda eim: eim.failures)
     lasting = worst.failures >= LASTING_FAILURES
@@ -283,14 +285,46 @@ def _eim_unreachable(status: Status) -> _Words | None:
     )
 
 
+def _eim_refuses(status: Status) -> _Words | None:
+    """Somebody answers, so nothing is wrong with this device or its network."""
+    failing = [eim for eim in _all_failing(status) if eim.answered]
+    if failing:
+        worst = max(failing, key=lambda eim: eim.failures)
+        count = f", {worst.failures} times in a row" if worst.failures > 1 else ""
+        trouble = _sentence(worst.trouble or "no reason given")
+        sentence = f"The manager {worst.eim_id} answers, but gives no work{count}: {trouble}"
+    else:
+        refusing = [eim for eim in status.eims if eim.trouble is not None and not eim.failures]
+        if not refusing:
+            return None
+        worst = refusing[0]
+        sentence = f"The manager {worst.eim_id} {_sentence(worst.trouble or '')} Everything else goes on."
+    lasting = worst.failures >= LASTING_FAILURES
+    return _Words(
+        sentence,
+        *_next_poll(status),
+        "Nothing on this device: whoever runs that manager can see there why it refuses.",
+        Severity.BAD if lasting else Severity.WAITING,
+    )
+
+
+def _all_failing(status: Status) -> list[Eim]:
+    """The managers that were asked, if none of them could be asked successfully."""
+    polled = [eim for eim in status.eims if eim.failures or eim.last_poll is not None]
+    return polled if all(eim.failures for eim in polled) else []
+
+
 def _ready(status: Status) -> _Words | None:
     profile = _enabled(status)
     enabled = "No profile is enabled" if profile is None else f"Profile {_label(profile)} is enabled"
-    failing = [eim.eim_id for eim in status.eims if eim.failures]
+    failing = [eim.eim_id for eim in status.eims if eim.failures and not eim.answered]
+    erring = [eim.eim_id for eim in status.eims if eim.failures and eim.answered]
     managers = ", ".join(eim.eim_id for eim in status.eims)
     sentence = f"{enabled}; managed by {managers}."
     if failing:
         sentence += f" Not reached at the last attempt: {', '.join(failing)}."
+    if erring:
+        sentence += f" Answered with an error at the last attempt: {', '.join(erring)}."
     return _Words(sentence, *_next_poll(status))
 
 
@@ -312,6 +346,7 @@ TABLE: Final = (
     _Row(State.NO_COVERAGE, Severity.BAD, _no_coverage),
     _Row(State.HELD, Severity.WAITING, _held),
     _Row(State.EIM_UNREACHABLE, Severity.WAITING, _eim_unreachable),
+    _Row(State.EIM_REFUSES, Severity.WAITING, _eim_refuses),
     _Row(State.READY, Severity.GOOD, _ready),
 )
 """In order of importance; the last row always applies."""

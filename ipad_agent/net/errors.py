@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import Enum
 
-from ipad_agent.errors import EimError, IpadError, NetworkError, Remedy
+from ipad_agent.errors import EimError, IpadError, NetworkError, Remedy, Side
 
 
 class Unreachable(NetworkError):
@@ -43,6 +43,7 @@ class CertificateWanted(HandshakeFailed):
 class ConnectionLost(NetworkError):
     """The connection broke before the answer was complete; whether the server acted on the request is not known."""
 
+    reached = True
     default_hint = "The link or the server went away; the agent tries again by its schedule."
 
 
@@ -86,6 +87,7 @@ class TrustRefused(NetworkError):
 class TransferTimeout(NetworkError):
     """The session stood, but the exchange was not finished in time."""
 
+    reached = True
     default_hint = "The link is slow or lossy, or the server is busy; the agent tries again by its schedule."
 
 
@@ -134,7 +136,8 @@ class BackendLacks(IpadError):
 
 
 class TrustUnusable(NetworkError):
-    """What should be trusted cannot be read: no key, no certificate, or an empty store."""
+    """What should be trusted cannot be read: no key, no certificate, an empty store. Nobody was asked for a proof."""
 
+    side = Side.CONFIG
     remedy = Remedy.ASK_PERSON
     default_hint = "Correct trustedPublicKeyDataTls in the eUICC (updateEim) or the trust configured for this eIM."

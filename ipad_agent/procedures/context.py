@@ -14,6 +14,7 @@ from ipad_agent.policy.switching.switch_settings import SwitchSettings
 from ipad_agent.procedures.records.local_switch_record import LocalSwitchRecord
 from ipad_agent.procedures.records.owed_work import WorkList
 from ipad_agent.procedures.records.receiver_backoff import Receivers
+from ipad_agent.procedures.records.redeliveries import Redeliveries
 from ipad_agent.procedures.records.replay_counters import Counters
 from ipad_agent.procedures.records.state_changes import StateChanges
 from ipad_agent.procedures.records.switch_record import Switch, Switches
@@ -61,6 +62,7 @@ class Context:
     max_packages: int
     clock: Clock
     receivers: Receivers
+    redeliveries: Redeliveries
     switches: Switches
     local_switch_record: LocalSwitchRecord
     counters: Counters | None = None

@@ -141,8 +141,9 @@ RESULT_NOT_ACKNOWLEDGED = define(
 RESULT_REFUSED = define(
     "IPA-4032",
     WARNING,
-    "{eim} refused a result with {code} ({meaning}); it stays owed and is sent again at the next poll.",
-    "The eIM does not accept results of this eUICC at the moment.",
+    "{eim} refused a result with {code} ({meaning}); it stays owed.",
+    "The eIM does not accept this result at the moment; IPA-4340 says when it is offered again. Whoever runs the eIM "
+    "can see there why it refuses.",
 )
 REMOVED = define(
     "IPA-4033",
@@ -192,7 +193,8 @@ ORDER_AGAIN = define(
     "IPA-4037",
     WARNING,
     "{eim} hands out an order again whose result it has refused; it is not executed a second time.",
-    "The result stays owed and is brought again at the next poll. Whoever runs the eIM can see there why it refuses.",
+    "The result that is recorded is offered again instead, once in a poll. Whoever runs the eIM can see there why it "
+    "refuses.",
 )
 NOT_TAKEN = define(
     "IPA-4045",
@@ -342,13 +344,6 @@ FEATURE_NOT_DONE = define(
     "ipa.features names {feature}, which this agent does not do{why}; it is not announced.",
     "An eIM acts on what is announced. Take it out of the configuration, or change `download.way`.",
 )
-PROFILES_UNREADABLE = define(
-    "IPA-4351",
-    WARNING,
-    "The card's list of profiles cannot be read ({reason}); the order is carried out without it.",
-    "It is asked for to see whether the emergency profile is enabled. Record the exchange and report it to the maker "
-    "of the card.",
-)
 ITEM_LEFT_OUT = define(
     "IPA-4352",
     WARNING,
@@ -391,4 +386,56 @@ IPAE_KEEPS_CARD = define(
     WARNING,
     "The card {eid} is in IPAe mode and cannot be managed from here: {reason}",
     "The card's own IPAe has it. Nothing was changed on it.",
+)
+RESULT_WAITS = define(
+    "IPA-4340",
+    WARNING,
+    "{eim} has not taken a result: {reason} ({attempts} so far). All else goes on; the next try is in {wait}.",
+    "The result stays owed and is offered again after an hour, two, four, and at last once a day, until the eIM takes "
+    "it. Other results, notifications and new orders do not wait for it. `ipactl owed` shows it; whoever runs the eIM "
+    "can see there why it refuses.",
+)
+REMOVAL_UNREADABLE = define(
+    "IPA-4341",
+    INFO,
+    "The card's answer to the removal of number {seq} cannot be used ({reason}); it was delivered, so it is settled.",
+    "RemoveNotificationFromList was answered, only not as specified. If the number is still on the card it is offered "
+    "again at the next poll, and an eIM that has it acknowledges it again.",
+)
+TOO_MANY_REFUSED = define(
+    "IPA-4342",
+    WARNING,
+    "{eim} has refused {count} results; no new work is fetched from it until it takes some of them.",
+    "Each is offered again by its own pauses. The limit leaves room in the journal for other eIMs.",
+)
+CHANGE_NOT_TOLD = define(
+    "IPA-4343",
+    INFO,
+    "{eim} has not shown that it read of the changed profile state ({cause}); it is told again.",
+    "Only a package, or the answer that there is none, shows that the eIM has read the question that said so.",
+)
+FETCH_REFUSED = define(
+    "IPA-4344",
+    INFO,
+    "{eim} did not answer the request for work with anything usable: {reason}. The rest of the poll goes on.",
+    "Notifications are delivered all the same; the eIM is asked again after a back-off.",
+)
+PROFILES_UNREADABLE = define(
+    "IPA-4346",
+    WARNING,
+    "The card answers, but its list of profiles cannot be used: {reason}. Going on without it.",
+    "What needs the list is not done; everything else is, and the list is asked for again. An unreadable list is never "
+    "taken for an empty one. Record the exchange and report it to the card's maker.",
+)
+ORDER_STUCK = define(
+    "IPA-4347",
+    WARNING,
+    "The card answers, but not with what an order of {eim} needs ({reason}); the order goes on at the next poll.",
+    "The rest of the poll is made all the same, and the card is not reset. What was ordered is in the journal.",
+)
+QUESTION_GIVEN_UP = define(
+    "IPA-4345",
+    WARNING,
+    "An order of {eim} was cut off in {attempts} attempts; it is answered with undefinedError.",
+    "The card failed each time while the answer was collected. Other orders do not wait any longer.",
 )

@@ -50,3 +50,12 @@ def eim_package_error(code: int) -> str:
         return EimPackageError(code).name.lower().replace("_", " ")
     except ValueError:
         return "a number without a name"
+
+
+def refusal(code: int) -> str:
+    """A provideEimPackageResultError by its name in the specification and its number: ``undefinedError (127)``."""
+    try:
+        first, *rest = EimPackageError(code).name.lower().split("_")
+    except ValueError:
+        return f"error {code}"
+    return f"{first}{''.join(word.capitalize() for word in rest)} ({code})"

@@ -134,6 +134,11 @@ class EimLink(Protocol):
     def traffic_bytes(self) -> int:
         """Payload bytes of the transport since the link was made, both directions."""
 
+    @property
+    def change_untold(self) -> bool:
+        """Whether the state change given with the last question has to be told again: the answer was to a question
+        without it."""
+
     async def reach(self) -> None:
         """Make the secured association and say nothing over it."""
 

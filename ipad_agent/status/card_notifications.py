@@ -16,8 +16,11 @@ async def notifications_of(context: Context) -> tuple[Owed, ...]:
     for notification in waiting:
         newest[notification.address] = max(newest.get(notification.address, 0), notification.seq_number or 0)
     now_s = context.clock.wall()
-    pauses = []
+    pauses: list[tuple[Time, int, str | None] | None] = []
     for notification in waiting:
-        wait_s = context.receivers.wait_s(notification.address, newest[notification.address])
-        pauses.append(Time(round(now_s + wait_s), -wait_s) if wait_s > 0 else None)
+        tried = context.receivers.tried(notification.address, newest[notification.address])
+        if tried is None:
+            pauses.append(None)
+        else:
+            pauses.append((Time(round(now_s + tried.wait_s), -tried.wait_s), tried.failures, tried.reason))
     return owed_notifications(waiting, pauses)

@@ -92,30 +92,25 @@ def modem_of(identity: ModemIdentity, *, port: str | None, transport: str | None
     )
 
 
-def owed_work(works: Iterable[Work]) -> tuple[Owed, ...]:
-    """Orders of the journal whose result no eIM has taken yet."""
-    return tuple(
-        Owed(
-            "result",
-            work.eim_id,
-            _WORKS[work.kind],
-            reason="not finished yet" if work.result is None else None,
-        )
-        for work in works
-    )
+def what_of(work: Work) -> str:
+    """What is owed for this order, in words."""
+    return _WORKS[work.kind]
 
 
 def owed_notifications(
-    notifications: Iterable[PendingNotification], next_attempts: Iterable[Time | None]
+    notifications: Iterable[PendingNotification], pauses: Iterable[tuple[Time, int, str | None] | None]
 ) -> tuple[Owed, ...]:
-    """Notifications in the card's list, each with when its receiver is tried next."""
+    """Notifications in the card's list, each with when its receiver is tried next, how often that was in vain, and why
+    the last time; None for one that may be tried at any time."""
     return tuple(
         Owed(
             "notification",
             notification.address or "the eIM",
             "what the card did" if notification.event is None else notification.event.name.lower().replace("_", " "),
             seq_number=notification.seq_number,
-            next_attempt=next_attempt,
+            next_attempt=None if pause is None else pause[0],
+            attempts=0 if pause is None else pause[1],
+            reason=None if pause is None else pause[2],
         )
-        for notification, next_attempt in zip(notifications, next_attempts, strict=True)
+        for notification, pause in zip(notifications, pauses, strict=True)
     )

@@ -25,6 +25,7 @@ from ipad_agent.policy.instant import UNSET_BEFORE_S, Instant
 from ipad_agent.policy.polling.hold_reason import Held
 from ipad_agent.policy.polling.poll_outcome import Outcome
 from ipad_agent.policy.polling.poll_schedule import EimSchedule
+from ipad_agent.policy.polling.redelivery import Redelivery
 from ipad_agent.policy.switching.proof_stage import Finding
 from ipad_agent.policy.switching.switch_table import Happening
 from ipad_agent.procedures.records.owed_work import Work
@@ -39,6 +40,7 @@ from .status_parts import (
     EimPart,
     GuardianPart,
     OperationPart,
+    OwedPart,
     SwitchPart,
     TrafficPart,
     TroublePart,
@@ -70,7 +72,7 @@ class _Facts:
     switch: SwitchPart | None = None
     guardian: GuardianPart | None = None
     held: tuple[Held, ...] = ()
-    owed_work: tuple[Owed, ...] = ()
+    owed_work: tuple[OwedPart, ...] = ()
     owed_notifications: tuple[Owed, ...] = ()
     modem: status_model.Modem | None = None
     radio: Radio | None = None
@@ -126,12 +128,15 @@ class Board:
             version=self._version,
             card=facts.card,
             profiles=self._profiles(now),
-            eims=tuple(eim.at(now) for eim in facts.eims.values()),
+            eims=tuple(
+                eim.at(now, (item for item in facts.owed_work if item.receiver == eim.eim_id))
+                for eim in facts.eims.values()
+            ),
             operation=facts.operations[-1].at(now) if facts.operations else None,
             switch=None if facts.switch is None else facts.switch.at(now),
             guardian=None if facts.guardian is None else facts.guardian.at(now),
             held_by=tuple(status_model.Condition(held.name, held.sentence) for held in facts.held),
-            owed=(*facts.owed_work, *facts.owed_notifications),
+            owed=(*(item.at(now) for item in facts.owed_work), *facts.owed_notifications),
             modem=facts.modem,
             radio=facts.radio,
             traffic=self._traffic.at(now),
@@ -181,7 +186,7 @@ class Board:
         self._facts.card = model_conversion.card_of(facts, emergency_supported=emergency)
         self._facts.trouble = None
         self._facts.next_look_s = None
-        if facts.profiles or self._facts.profiles:
+        if facts.profiles_known and (facts.profiles or self._facts.profiles):
             self._learn(facts.profiles, None)
         self._changed()
 
@@ -386,9 +391,22 @@ class Board:
 
     # -- what is owed, and warnings ----------------------------------------------------------------------------------
 
-    def owed(self, works: Iterable[Work], notifications: tuple[Owed, ...] | None = None) -> None:
-        """The open work of the journal, and what the card's list holds where that was read (None: as before)."""
-        self._facts.owed_work = model_conversion.owed_work(works)
+    def owed(
+        self,
+        works: Iterable[Work],
+        notifications: tuple[Owed, ...] | None = None,
+        *,
+        stored: Iterable[tuple[str, int, Redelivery]] = (),
+    ) -> None:
+        """The open work of the journal, and what the card's list holds where that was read (None: as before).
+        ``stored``: eIM, number and attempts of results that only the card keeps and that were not taken."""
+        self._facts.owed_work = (
+            *(
+                OwedPart(work.eim_id, model_conversion.what_of(work), work.result is not None, state=work.redelivery)
+                for work in works
+            ),
+            *(OwedPart(eim_id, "result of a package", seq=seq, state=state) for eim_id, seq, state in stored),
+        )
         if notifications is not None:
             self._facts.owed_notifications = notifications
         self._changed()

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final
 
 from ipad_agent.local import status_model
 from ipad_agent.local.status_verdict import ROLLED_BACK, ROLLING_BACK, UNPROVED
+from ipad_agent.policy.duration_text import spell_duration
 from ipad_agent.policy.guardian.guardian_rules import Decision, Kind, Watch
 from ipad_agent.policy.instant import Instant
 from ipad_agent.policy.polling.poll_outcome import Outcome
+from ipad_agent.policy.polling.redelivery import Redelivery, due_in_s, sentence
 from ipad_agent.policy.switching.proof_stage import Finding
 from ipad_agent.policy.switching.switch_table import Happening, Phase
 from ipad_agent.procedures.records.switch_record import Switch
@@ -69,6 +71,40 @@ class OperationPart:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class OwedPart:
+    """A result that its eIM has not got. ``state``: what was tried in vain."""
+
+    receiver: str
+    what: str
+    finished: bool = True
+    seq: int | None = None
+    state: Redelivery | None = None
+
+    def at(self, now: Instant) -> status_model.Owed:
+        reason = None if self.finished else "not finished yet"
+        if self.state is None:
+            return status_model.Owed("result", self.receiver, self.what, seq_number=self.seq, reason=reason)
+        wait_s = due_in_s(self.state, now)
+        return status_model.Owed(
+            "result",
+            self.receiver,
+            self.what,
+            seq_number=self.seq,
+            next_attempt=time_to_come(now.monotonic_s + wait_s, now) if wait_s > 0 else None,
+            attempts=self.state.attempts,
+            reason=self.state.reason,
+        )
+
+    def refusal(self, now: Instant) -> str | None:
+        """How the eIM behaves towards it, in words; None when it was not tried in vain."""
+        if self.state is None:
+            return None
+        wait_s = due_in_s(self.state, now)
+        when = "at the next poll" if wait_s <= 0 else f"in {spell_duration(wait_s)}"
+        return f"{sentence(self.state)}; next try {when}"
+
+
 @dataclass(slots=True)
 class EimPart:
     """One eIM; ``said`` and ``results`` are of the poll under way."""
@@ -86,6 +122,7 @@ class EimPart:
     results: int = 0
     last_poll_at: Instant | None = None
     last_success_at: Instant | None = None
+    answered: bool | None = None
     _last: Callable[[status_model.Time], status_model.Poll] | None = None
 
     def begin(self, now: Instant) -> None:
@@ -99,10 +136,13 @@ class EimPart:
         results, ok = self.results, not outcome.failed
         self._last = lambda time: status_model.Poll(time, ok, outcome.value, packages, results, cost_bytes, duration_s)
         self.last_poll_at, self.began = at, None
+        self.answered = outcome.answered
         if ok:
             self.last_success_at = at
 
-    def at(self, now: Instant) -> status_model.Eim:
+    def at(self, now: Instant, owed: Iterable[OwedPart] = ()) -> status_model.Eim:
+        """``owed``: what it has not got; the first that it does not take is told where nothing worse is."""
+        refused = next((item.refusal(now) for item in owed if item.state is not None), None)
         last = None
         if self._last is not None and self.last_poll_at is not None:
             last = self._last(time_of(self.last_poll_at, now))
@@ -116,7 +156,8 @@ class EimPart:
             next_poll=None if self.next_due_s is None else time_to_come(self.next_due_s, now),
             next_reason=self.next_reason,
             failures=self.failures,
-            trouble=self.trouble,
+            trouble=self.trouble or refused,
+            answered=self.answered,
         )
 
 

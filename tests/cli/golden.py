@@ -87,7 +87,7 @@ WATCHED: Final[dict[str, Callable[[], list[dict[str, Any]]]]] = {
 
 TOLD: Final = (
     *("fresh", "ready", "ready-with-debts", "downloading", "switch-armed", "rolled-back", "no-card", "no-modem"),
-    *("no-coverage", "eim-unreachable", "clock-unset", "consumer-card", "port-held", "held", "fallback"),
+    *("no-coverage", "eim-unreachable", "eim-refuses", "clock-unset", "consumer-card", "port-held", "held", "fallback"),
 )
 """What a person on site may find; each shown by ``status``, ``watch`` and ``owed``."""
 
@@ -121,6 +121,8 @@ def screens() -> dict[str, list[str]]:
         "eims": list(eim_lines(ready, WIDE)),
         "eims-none": list(eim_lines(SITUATIONS["fresh"], WIDE)),
         "eims-unreachable": list(eim_lines(SITUATIONS["eim-unreachable"], WIDE)),
+        "eims-refuses": list(eim_lines(SITUATIONS["eim-refuses"], WIDE)),
+        "eims-errs": list(eim_lines(SITUATIONS["eim-errs"], WIDE)),
         "budget": list(budget_lines(ready, WIDE)),
         "label": list(label_lines(ready, WIDE)),
         "log": [line for event in HAPPENINGS for line in event_lines(event, WIDE, with_date=True)],

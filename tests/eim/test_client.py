@@ -11,7 +11,7 @@ from ipad_agent.codec.identifiers import Eid, Plmn
 from ipad_agent.eim.errors import UnreadableAnswer
 from ipad_agent.eim.esipa_client import EimClient
 from ipad_agent.errors import EimError
-from ipad_agent.net import PeerBusy, PeerStatus, Unreachable
+from ipad_agent.net import ConnectionLost, PeerBusy, PeerStatus, TransferTimeout, Unreachable
 
 # The EID of SGP.02's examples; GetEimPackage with EID only is BF4F 12 5A 10 <EID>.
 EID_HEX = "89049032123451234512345678901235"
@@ -111,6 +111,33 @@ async def test_eim_that_refuses_the_plain_form_too_is_not_taken_for_old() -> Non
         await eim.get_eim_package(rplmn=Plmn.parse("26201"))
     await eim.get_eim_package(rplmn=Plmn.parse("26201"))
     assert carrier.asked[2][1] != MINIMAL
+
+
+async def test_a_state_change_offered_again_by_the_caller_is_given_up_after_three_refusals_and_not_before() -> None:
+    refused: list[bytes | Exception] = [UNDEFINED, NOTHING]
+    eim, carrier = client(*refused * 3)
+    untold = []
+    for _ in range(3):
+        await eim.get_eim_package(state_change=StateChangeCause.FALLBACK, rplmn=Plmn.parse("26201"))
+        untold.append(eim.change_untold)
+    assert untold == [True, True, False]
+    assert [body for _, body in carrier.asked] == [FULL, MINIMAL] * 3
+
+
+async def test_a_state_change_that_was_taken_is_told() -> None:
+    eim, _ = client(NOTHING)
+    await eim.get_eim_package(state_change=StateChangeCause.FALLBACK, rplmn=Plmn.parse("26201"))
+    assert not eim.change_untold
+
+
+@pytest.mark.parametrize("trouble", [ConnectionLost("closed"), TransferTimeout("silence"), Unreachable("gone")])
+async def test_an_eim_that_answers_one_question_only_has_answered(trouble: Exception) -> None:
+    eim, carrier = client(UNDEFINED, trouble)
+    assert await eim.get_eim_package(rplmn=Plmn.parse("26201")) == NoPackage(127)
+    eim, carrier = client(PeerStatus("5.00", "first"), trouble)
+    with pytest.raises(PeerStatus, match="first"):
+        await eim.get_eim_package(rplmn=Plmn.parse("26201"))
+    assert len(carrier.asked) == 2
 
 
 async def test_undefined_error_to_both_forms_is_the_answer() -> None:

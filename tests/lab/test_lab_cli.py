@@ -108,6 +108,8 @@ async def test_every_order_works_or_says_how_it_is_typed() -> None:
             ["eim", "queue", "list-profiles"],
             ["eim", "results"],
             ["eim", "fault", "get", "busy", "60"],
+            ["eim", "refuse", "500", "list-profiles", "--again"],
+            ["eim", "take"],
             ["eim", "well"],
             ["eim", "restart"],
             ["modem", "status"],

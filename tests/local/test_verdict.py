@@ -112,3 +112,31 @@ def test_a_disk_that_refuses_outweighs_what_goes_well_and_no_switch() -> None:
     assert state(warnings=(DISK_FULL,)) is State.TROUBLE
     assert state(warnings=(DISK_FULL,), switch=SWITCH) is State.SWITCHING
     assert state(warnings=(DISK_FULL,), trouble=GONE) is State.NO_MODEM
+
+
+REFUSED = "refused our result: undefinedError (127), 3 times; next try in 2 h"
+
+
+def test_a_refused_result_is_said_in_its_own_words_and_outweighs_only_that_all_is_well() -> None:
+    eims = (replace(READY.eims[0], trouble=REFUSED, answered=True),)
+    verdict = verdict_of(replace(READY, eims=eims))
+    assert (verdict.state, verdict.severity) == (State.EIM_REFUSES, Severity.WAITING)
+    assert f"The manager {eims[0].eim_id} {REFUSED}. Everything else goes on." == verdict.sentence
+    assert state(eims=eims, radio=Radio(registered=False)) is State.EIM_REFUSES  # it was reached, by whatever way
+    assert state(eims=eims, held_by=(Condition("x", "x"),)) is State.HELD
+
+
+def test_a_manager_that_answers_with_errors_is_not_called_unreachable_and_a_silent_one_is() -> None:
+    failing = replace(READY.eims[0], failures=5, trouble="the server answered 500", answered=True)
+    assert state(eims=(failing,)) is State.EIM_REFUSES
+    assert (
+        state(eims=(failing, Eim("other", failures=9, trouble="nobody answers", answered=False))) is State.EIM_REFUSES
+    )
+    assert state(eims=(replace(failing, answered=False),)) is State.EIM_UNREACHABLE
+
+
+def test_one_manager_that_answers_with_errors_among_others_is_not_said_to_be_out_of_reach() -> None:
+    eims = (READY.eims[0], Eim("other", failures=9, trouble="the server answered 500", answered=True))
+    verdict = verdict_of(replace(READY, eims=eims))
+    assert "Answered with an error at the last attempt: other." in verdict.sentence
+    assert "Not reached" not in verdict.sentence

@@ -36,7 +36,7 @@ from ipad_agent.net import (
 )
 from ipad_agent.net.dns_lookup import Address
 from ipad_agent.net.https import tls_client
-from ipad_agent.net.https.https_carrier import HttpsCarrier
+from ipad_agent.net.https.https_carrier import SILENT_CONNECTIONS, HttpsCarrier
 from ipad_agent.net.https.https_connection import Progress
 from ipad_agent.net.https.tls_client import TlsClient
 from ipad_agent.net.trust.client_certificate import ClientCertificate
@@ -799,6 +799,75 @@ async def test_answer_with_another_one_behind_it_ends_the_connection(identity: I
         assert await eim.exchange(b"x", function=ONE) == b"a"
         assert await eim.exchange(b"y", function=ONE) == b"y"
         await eim.close()
+
+
+async def one_then_silence(client: Client) -> None:
+    """Answer once, take whatever comes then, and neither answer nor close."""
+    request = await client.request()
+    if request is not None:
+        await client.answer(request.partition(b"\r\n\r\n")[2])
+        while await client.request() is not None:
+            pass
+
+
+async def test_server_that_answers_one_request_a_connection_is_found_out_and_then_costs_no_waiting(
+    identity: Identity,
+) -> None:
+    async with Server(identity, one_then_silence) as server:
+        eim = carrier(server, Trust.spki(identity.spki), exchange_timeout_s=0.8)
+        for body in (b"1", b"2", b"3"):
+            assert await eim.exchange(body, function=ONE) == body
+        unanswered = sum(len(heard.requests) - 1 for heard in server.connections)
+        assert unanswered == SILENT_CONNECTIONS
+        for body in (b"4", b"5"):
+            assert await eim.exchange(body, function=NOT_REPEATABLE) == body
+        await eim.close()
+        assert [len(heard.requests) for heard in server.connections] == [2, 2, 1, 1, 1]
+
+
+async def test_server_that_is_slow_once_keeps_its_connection(identity: Identity) -> None:
+    slow = asyncio.Event()
+
+    async def slow_once(client: Client) -> None:
+        for count in range(9):
+            if await client.request() is None:
+                return
+            if count == 1 and not slow.is_set():
+                slow.set()
+                await client.request()
+                return
+            await client.answer(b"ok")
+
+    async with Server(identity, slow_once) as server:
+        eim = carrier(server, Trust.spki(identity.spki), exchange_timeout_s=0.8)
+        for _ in range(4):
+            await eim.exchange(b"x", function=ONE)
+        await eim.close()
+    assert [len(heard.requests) for heard in server.connections] == [2, 3]
+
+
+async def test_request_that_may_have_had_an_effect_waits_on_a_silent_connection_to_the_end(identity: Identity) -> None:
+    async with Server(identity, one_then_silence) as server:
+        eim = carrier(server, Trust.spki(identity.spki), exchange_timeout_s=0.4)
+        await eim.exchange(b"x", function=ONE)
+        with pytest.raises(TransferTimeout):
+            await eim.exchange(b"once", function=NOT_REPEATABLE)
+        assert len(server.connections) == 1
+
+
+async def test_server_of_http_1_0_gets_a_connection_for_each_request(identity: Identity) -> None:
+    async def one(client: Client) -> None:
+        if await client.request() is not None:
+            await client.send(b"HTTP/1.0 200 OK\r\nContent-Length: 1\r\n\r\na")
+            await client.request()
+
+    async with Server(identity, one) as server:
+        eim = carrier(server, Trust.spki(identity.spki))
+        for _ in range(3):
+            assert await eim.exchange(b"x", function=NOT_REPEATABLE) == b"a"
+        await eim.close()
+        await server.ended()
+    assert [len(heard.requests) for heard in server.connections] == [1, 1, 1]
 
 
 async def test_server_that_says_close_gets_a_new_connection(identity: Identity) -> None:

@@ -130,7 +130,15 @@ def test_registration_alone_ends_no_loss_of_the_eim() -> None:
 
 
 @pytest.mark.parametrize(
-    "outcome", [Outcome.IDLE, Outcome.MORE_WAITING, Outcome.BUSY, Outcome.EID_UNKNOWN, Outcome.EIM_ERROR]
+    "outcome",
+    [
+        Outcome.IDLE,
+        Outcome.MORE_WAITING,
+        Outcome.BUSY,
+        Outcome.EID_UNKNOWN,
+        Outcome.EIM_ERROR,
+        Outcome.RESULT_REFUSED,
+    ],
 )
 def test_one_answer_of_an_eim_ends_the_loss_whatever_it_says(outcome: Outcome) -> None:
     device = Device()
@@ -140,7 +148,7 @@ def test_one_answer_of_an_eim_ends_the_loss_whatever_it_says(outcome: Outcome) -
     assert device.run(23.5 * HOUR_S, CUT_OFF) is Kind.LOST
 
 
-@pytest.mark.parametrize("outcome", [Outcome.MODEM_TROUBLE, Outcome.CARD_TROUBLE, Outcome.INTERRUPTED])
+@pytest.mark.parametrize("outcome", [Outcome.MODEM_TROUBLE, Outcome.CARD_TROUBLE, Outcome.INTERRUPTED, Outcome.NO_WAY])
 def test_trouble_on_this_side_is_neither_contact_nor_a_failed_poll(outcome: Outcome) -> None:
     device = Device()
     device.poll()

@@ -446,6 +446,51 @@ def test_a_schedule_survives_the_way_to_disk_and_back(outcome: Outcome) -> None:
         assert from_document(to_document(woken)) == woken
 
 
+# Results that the eIM did not take.
+
+REFUSED = "refused our result: undefinedError (127), 3 times"
+
+
+@pytest.mark.parametrize("outcome", [Outcome.IDLE, Outcome.RESULT_REFUSED])
+def test_the_next_poll_comes_when_a_refused_result_may_be_offered_again(outcome: Outcome) -> None:
+    state = finish(begin(started(), at(100)), at(110), outcome, CALM, chance=0.5, owed=(7200.0, REFUSED))
+    assert state.failures == 0
+    assert not decide(state, at(110 + 7199)).poll_now
+    decision = decide(state, at(110 + 7200))
+    assert (decision.poll_now, decision.reason) == (True, Reason.RESULT_OWED)
+    assert decide(state, at(110)).sentence == f"next poll in 2 h: the eIM {REFUSED}"
+    assert from_document(to_document(state)) == state
+
+
+def test_a_refused_result_never_puts_a_poll_off_and_never_makes_it_come_for_nothing() -> None:
+    running = begin(started(NORMAL), at(100))
+    later = finish(running, at(110), Outcome.IDLE, NORMAL, chance=0.0, owed=(30 * 86_400.0, REFUSED))
+    assert later.reason is not Reason.RESULT_OWED
+    soon = finish(begin(started(), at(100)), at(110), Outcome.IDLE, CALM, chance=0.0, owed=(1.0, REFUSED))
+    assert decide(soon, at(110)).wait_s == CALM.pause_s
+    spread = finish(
+        begin(started(), at(100)), at(110), Outcome.IDLE, replace(CALM, jitter=0.1), chance=0.9, owed=(3600.0, REFUSED)
+    )
+    assert decide(spread, at(110)).wait_s == pytest.approx(3600 * 1.09)
+
+
+@pytest.mark.parametrize("outcome", [Outcome.UNREACHABLE, Outcome.EIM_ERROR, Outcome.BUSY])
+def test_a_refused_result_does_not_shorten_a_back_off(outcome: Outcome) -> None:
+    alone = after(outcome, retry_after_s=9000)
+    state = finish(
+        begin(started(), at(100)), at(110), outcome, CALM, chance=0.5, retry_after_s=9000, owed=(60.0, REFUSED)
+    )
+    assert state == alone
+
+
+def test_a_refusal_is_an_answer_and_no_failure_and_a_missing_way_is_neither_answer_nor_a_stranger() -> None:
+    assert Outcome.RESULT_REFUSED.answered
+    assert not Outcome.RESULT_REFUSED.failed
+    assert Outcome.NO_WAY.failed
+    answered = {outcome for outcome in Outcome if outcome.answered}
+    assert not answered & {Outcome.UNREACHABLE, Outcome.TRUST_REFUSED, Outcome.NO_WAY, Outcome.INTERRUPTED}
+
+
 JUNK = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=3) | st.lists(st.floats(), max_size=3)
 
 

@@ -44,6 +44,7 @@ from ipad_agent.procedures.ports import SmdpConnector
 from ipad_agent.procedures.records.local_switch_record import LocalSwitchRecord
 from ipad_agent.procedures.records.owed_work import WorkList
 from ipad_agent.procedures.records.receiver_backoff import Receivers
+from ipad_agent.procedures.records.redeliveries import Redeliveries
 from ipad_agent.procedures.records.state_changes import StateChanges
 from ipad_agent.procedures.records.switch_record import Switches
 
@@ -291,6 +292,7 @@ class FakeLink:
     host: str | None = None
     carrier: str | None = None
     traffic_bytes: int = 0
+    change_untold: bool = False
 
     async def reach(self) -> None:
         return None
@@ -427,15 +429,22 @@ class FakeDevice:
 class FakeClock:
     wall_s: float = 1.8e9
     """2027-01-15."""
+    monotonic_s: float = 100.0
+    boot: str = "boot"
 
     def wall(self) -> float:
         return self.wall_s
 
     def monotonic(self) -> float:
-        return 100.0
+        return self.monotonic_s
 
     def boot_id(self) -> str:
-        return "boot"
+        return self.boot
+
+    def passes(self, seconds: float) -> None:
+        """Time goes on by all clocks."""
+        self.wall_s += seconds
+        self.monotonic_s += seconds
 
 
 @dataclass
@@ -469,6 +478,7 @@ class Bench:
             max_packages=self.max_packages,
             clock=self.clock,
             receivers=Receivers(self.memory, self.clock),
+            redeliveries=Redeliveries(self.memory, self.clock),
             switches=Switches(self.journal, self.clock),
             switching=self.switching,
             local_switch_record=LocalSwitchRecord(self.memory),

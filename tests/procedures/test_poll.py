@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import NoReturn
 
 import pytest
@@ -150,6 +151,7 @@ async def test_a_refused_result_stays_owed_and_does_not_hold_up_new_work() -> No
     assert await run(bench) is PollEnd.RESULT_REFUSED
     (work,) = WorkList(bench.journal).open()
     assert work.result == signed_result(7)
+    bench.clock.passes(3600.0)
     assert await run(bench) is PollEnd.NO_MORE_WORK
     assert bench.link.results[-1] == signed_result(7)
     assert bench.journal.entries() == []
@@ -465,16 +467,50 @@ async def test_a_notification_the_eim_does_not_take_stays_and_does_not_block_the
     assert set(bench.card.pending) == {8}
 
 
-async def test_a_state_change_is_told_until_the_eim_answered_anything() -> None:
+@pytest.mark.parametrize(
+    "trouble",
+    [
+        NetworkError("silence"),
+        NoPackage(127),
+        NoPackage(2),
+        MalformedPackage(b"<html>", None, "no TLV"),
+        EimError("500"),
+    ],
+)
+async def test_a_state_change_is_told_until_the_eim_answers_as_one_that_has_read_it(
+    trouble: EimPackage | BaseException,
+) -> None:
     bench = Bench()
     bench.context.changes.note(["eim1"], StateChangeCause.FALLBACK)
-    bench.link.packages = [NetworkError("silence")]
-    with pytest.raises(NetworkError):
+    bench.link.packages = [trouble]
+    with contextlib.suppress(NetworkError, EimError):
         await run(bench)
-    bench.link.packages = [NoPackage(127)]
+    bench.link.packages = []
     await run(bench)
     await run(bench)
-    assert [cause for cause, _ in bench.link.asked] == [StateChangeCause.FALLBACK, StateChangeCause.FALLBACK, None]
+    causes = [cause for cause, _ in bench.link.asked]
+    assert causes[:2] == [StateChangeCause.FALLBACK] * 2
+    assert causes[-1] is None
+    assert bench.context.changes.pending("eim1") is None
+
+
+async def test_a_state_change_is_told_again_when_only_the_question_without_it_was_answered() -> None:
+    bench = Bench()
+    bench.context.changes.note(["eim1"], StateChangeCause.FALLBACK)
+    bench.link.change_untold = True
+    await run(bench)
+    assert bench.context.changes.pending("eim1") is StateChangeCause.FALLBACK
+    bench.link.change_untold = False
+    await run(bench)
+    assert bench.context.changes.pending("eim1") is None
+
+
+async def test_a_package_shows_that_the_state_change_was_read() -> None:
+    bench = Bench()
+    bench.context.changes.note(["eim1"], StateChangeCause.FALLBACK)
+    bench.link.packages = [order(bytes.fromhex("BF5903810101"))]
+    await run(bench)
+    assert [cause for cause, _ in bench.link.asked] == [StateChangeCause.FALLBACK, None]
 
 
 async def test_other_eims_are_told_when_this_one_changed_the_profiles() -> None:

@@ -66,6 +66,7 @@ NAMED = {
     "stranger-v1-eim",
     "sim-busy-at-start",
     "start-disk-read-only",
+    "stranger-refuses-results",
     "switch-6985-until-reset",
     "switch-agent-killed-in-window",
     "switch-cable-proves-nothing",

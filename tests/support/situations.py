@@ -342,6 +342,34 @@ SITUATIONS: Final[dict[str, Status]] = {
             owed=(_RESULT,),
             guardian=Guardian(enabled=True, lost_for_s=2 * DAY_S, acts_at=ahead(22 * HOUR_S), failed_cycles=5),
         ),
+        "eim-refuses": replace(
+            _CALM,
+            eims=(
+                replace(
+                    EIM,
+                    trouble="refused our result: undefinedError (127), 3 times; next try in 2 h",
+                    answered=True,
+                    next_poll=ahead(2 * HOUR_S),
+                    next_reason="the eIM refused our result: undefinedError (127), 3 times",
+                ),
+            ),
+            owed=(
+                replace(
+                    _RESULT, next_attempt=ahead(2 * HOUR_S), attempts=3, reason="undefinedError (127)", seq_number=None
+                ),
+            ),
+        ),
+        "eim-errs": replace(
+            _CALM,
+            eims=(
+                replace(
+                    _FAILING_EIM,
+                    last_poll=replace(_NO_ANSWER, outcome="the eIM answered with an error"),
+                    trouble="the server answered 500",
+                    answered=True,
+                ),
+            ),
+        ),
         "clock-unset": replace(
             _CALM,
             taken_at_s=151,

@@ -318,6 +318,14 @@ class AgentBench:
         eim = self.network.eims[eim_id or self.identity.eim_id]
         return eim.enqueue(self.card.eid, build_order(list(words)))
 
+    def refuse_results_of(self, order: Order, answer: str = "127", *, again: bool = False) -> None:
+        """The first eIM takes no result of this order."""
+        self.eim.refuse_results(order, answer, again=again)
+
+    def take_results_again(self) -> None:
+        """The first eIM is well."""
+        self.eim.take_results()
+
     @property
     def results(self) -> list[Mapping[str, object]]:
         """What the first eIM accepted as results."""
@@ -358,7 +366,7 @@ class AgentBench:
         """SIGTERM: the task is cancelled and ends by itself."""
         self.task.cancel()
         await asyncio.wait([self.task])
-        assert self.task.cancelled() or isinstance(self.task.exception(), asyncio.CancelledError)
+        assert self.task.cancelled() or isinstance(self.task.exception(), asyncio.CancelledError), self.task
         self.journal.detach()
 
     async def kill(self) -> None:

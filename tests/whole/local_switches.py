@@ -11,6 +11,7 @@ from ipad_agent.procedures.context import Context
 from ipad_agent.procedures.records.local_switch_record import LocalSwitchRecord
 from ipad_agent.procedures.records.owed_work import WorkList
 from ipad_agent.procedures.records.receiver_backoff import Receivers
+from ipad_agent.procedures.records.redeliveries import Redeliveries
 from ipad_agent.procedures.records.state_changes import StateChanges
 from ipad_agent.procedures.records.switch_record import Switches
 from ipad_agent.procedures.startup import device_start, euicc_memory_reset
@@ -62,6 +63,7 @@ class Bench:
             max_packages=16,
             clock=world.clock,
             receivers=Receivers(world.documents, world.clock),
+            redeliveries=Redeliveries(world.documents, world.clock),
             switches=Switches(world.journal, world.clock),
             local_switch_record=self.local_switch_record,
         )

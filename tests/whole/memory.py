@@ -23,12 +23,14 @@ from ipad_agent.errors import NetworkError
 from ipad_agent.lab.eim import EimIdentity, Order, VirtualEim, build_order
 from ipad_agent.lab.euicc import PowerLostError, Quirks, VirtualEuicc, default_card, tbcd
 from ipad_agent.lab.pki import Pki
+from ipad_agent.net.errors import ConnectionLost, PeerBusy, PeerStatus
 from ipad_agent.policy.switching.switch_settings import SwitchSettings
 from ipad_agent.procedures.context import Association, Context, DownloadRules
 from ipad_agent.procedures.ports import SmdpConnector
 from ipad_agent.procedures.records.local_switch_record import LocalSwitchRecord
 from ipad_agent.procedures.records.owed_work import WorkList
 from ipad_agent.procedures.records.receiver_backoff import Receivers
+from ipad_agent.procedures.records.redeliveries import Redeliveries
 from ipad_agent.procedures.records.state_changes import StateChanges
 from ipad_agent.procedures.records.switch_record import Switches
 from ipad_agent.procedures.retrieval.eim_package_retrieval import PollReport, poll
@@ -156,10 +158,19 @@ class DirectCarrier:
         self.functions.append(function)
         if self.cut("before", function):
             raise NetworkError("the request was lost")
-        answer = self._eim.handle(body)
+        answer = self._answer(body)
         if self.cut("after", function):
             raise NetworkError("the answer was lost")
         return answer
+
+    def _answer(self, body: bytes) -> bytes:
+        """As the carriers say what an eIM answers otherwise than with a message."""
+        reply = self._eim.exchange(body)
+        if reply.lost is not None:
+            raise ConnectionLost("the server closed the connection instead of answering")
+        if reply.code is not None and not reply.code.startswith("2"):
+            raise PeerStatus(reply.code) if reply.max_age_s is None else PeerBusy(reply.max_age_s)
+        return reply.body
 
     async def close(self) -> None:
         return None
@@ -248,6 +259,7 @@ class World:
             max_packages=16,
             clock=self.clock,
             receivers=Receivers(self.documents, self.clock),
+            redeliveries=Redeliveries(self.documents, self.clock),
             switches=Switches(self.journal, self.clock),
             switching=self.switching,
             local_switch_record=LocalSwitchRecord(self.documents),

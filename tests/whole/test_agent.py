@@ -15,11 +15,14 @@ from ipad_agent.agent.main_loop import LONGEST_PAUSE_S, LOOK_AGAIN_S, PROVISION_
 from ipad_agent.card.apdu_channel import RecoveryPlan
 from ipad_agent.card.errors import CardNotReady
 from ipad_agent.codec.esipa.eim_package import StateChangeCause
-from ipad_agent.errors import ModemError, NetworkError
+from ipad_agent.errors import CardError, ModemError, NetworkError
 from ipad_agent.lab.eim import add_initial_eim
 from ipad_agent.lab.eim.eim_faults import Fault
-from ipad_agent.lab.euicc import OPERATOR_A, OPERATOR_B, Quirks
+from ipad_agent.lab.euicc import OPERATOR_A, OPERATOR_B, Quirks, StatusError
+from ipad_agent.lab.euicc.state.isdr_state import Isdr
+from ipad_agent.net import BackendLacks
 from ipad_agent.policy import Wake
+from ipad_agent.procedures.context import Context
 from ipad_agent.procedures.records.owed_work import WorkKind, WorkList
 from ipad_agent.procedures.startup.silent_card_resets import GAPS_S
 from virtual_time import run
@@ -767,6 +770,150 @@ def test_a_card_that_stays_silent_is_reset_but_ever_more_seldom_also_over_restar
         bench.access.trouble = None
         await bench.until(7 * 3600)
         assert bench.network.polls()
+        await bench.stop()
+
+    run(story())
+
+
+# -- a card that answers, only not as it should ------------------------------------------------------------------------
+GET_PROFILES, GET_INFO2, REMOVE, ADD_INITIAL = 0xBF2D, 0xBF22, 0xBF30, 0xBF57
+
+
+def _error(isdr: Isdr, raw: bytes) -> bytes:
+    raise StatusError(0x6F00)
+
+
+def test_a_card_whose_list_of_profiles_cannot_be_used_is_served_all_the_same_and_not_reset(
+    pki_folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def story() -> None:
+        bench = AgentBench(pki_folder)
+        bench.card.es10.register(GET_PROFILES, _error)
+        orders = [bench.order("get-rat"), bench.order("set-default-dp", "smdp.example")]
+        bench.start()
+        await bench.until(DAY_S)
+        assert [order.state for order in orders] == ["done", "done"]
+        assert bench.access.generation == 0
+        assert "IPA-1004" not in said(caplog)  # nor was the card ever called lost
+        await bench.stop()
+
+    run(story())
+
+
+def test_a_card_that_answers_with_errors_is_asked_again_but_never_reset(
+    pki_folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def story() -> None:
+        bench = AgentBench(pki_folder)
+        own = bench.card.es10.handler(GET_INFO2)
+        bench.card.es10.register(GET_INFO2, _error)
+        bench.start()
+        await bench.until(DAY_S)
+        assert bench.access.generation == 0
+        assert set(said(caplog)) & {"IPA-1010", "IPA-1013"} == {"IPA-1013"}
+        bench.card.es10.register(GET_INFO2, own)
+        order = bench.order("get-rat")
+        await bench.until(2 * DAY_S)
+        assert order.state == "done"
+        await bench.stop()
+
+    run(story())
+
+
+@pytest.mark.parametrize("answer", ["", "BF3000"], ids=["9000 alone", "BF30 without a status"])
+def test_a_card_that_removes_and_does_not_say_so_readably_costs_nothing(
+    pki_folder: Path, caplog: pytest.LogCaptureFixture, answer: str
+) -> None:
+    async def story() -> None:
+        bench = AgentBench(pki_folder)
+        own = bench.card.es10.handler(REMOVE)
+
+        def mute(isdr: Isdr, raw: bytes) -> bytes:
+            own(isdr, raw)
+            return bytes.fromhex(answer)
+
+        bench.card.es10.register(REMOVE, mute)
+        orders = [bench.order("get-rat") for _ in range(3)]
+        bench.start()
+        await bench.until(DAY_S)
+        assert [order.state for order in orders] == ["done"] * 3
+        assert len(bench.results) == 3
+        assert not bench.agent.journal.entries()
+        assert "IPA-1004" not in said(caplog)
+        await bench.stop()
+
+    run(story())
+
+
+def test_a_card_that_answers_the_provisioning_with_an_error_is_not_asked_without_end(
+    pki_folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def story() -> None:
+        other = AgentBench(pki_folder, associated=False)
+        request = add_initial_eim(other.identity.configuration(fqdn="localhost"))
+        bench = AgentBench(pki_folder, associated=False, initial_eims=request)
+        own, asked = bench.card.es10.handler(ADD_INITIAL), []
+
+        def odd(isdr: Isdr, raw: bytes) -> bytes:
+            asked.append(now_s())
+            raise StatusError(0x6F00)
+
+        bench.card.es10.register(ADD_INITIAL, odd)
+        bench.start()
+        await bench.until(DAY_S)
+        assert 2 < len(asked) <= DAY_S / PROVISION_GAP_S
+        assert bench.access.generation == 0
+        assert "IPA-1004" not in said(caplog)
+        bench.card.es10.register(ADD_INITIAL, own)
+        await bench.until(DAY_S + 2 * PROVISION_GAP_S)
+        assert bench.card.state.eims
+        await bench.stop()
+
+    run(story())
+
+
+def test_what_the_card_says_to_a_person_in_vain_is_no_trouble_for_the_agent(
+    pki_folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def story() -> None:
+        bench = AgentBench(pki_folder)
+        agent = bench.start()
+        await bench.until(2 * CALM.first_s)
+        bench.card.es10.register(GET_PROFILES, _error)
+
+        async def job(context: Context, eims: tuple[str, ...]) -> object:
+            return await context.card.get_profiles()
+
+        with pytest.raises(CardError):
+            await agent.card_requests.ask(job)
+        await bench.until(3 * CALM.first_s)
+        assert "IPA-1004" not in said(caplog)
+        await bench.stop()
+
+    run(story())
+
+
+def test_a_library_that_lacks_what_one_eim_needs_is_no_unexpected_error_and_the_other_is_served(
+    pki_folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def story() -> None:
+        bench = AgentBench(pki_folder)
+        bench.add_second_eim()
+
+        def lacking(when: str, function: str) -> bool:
+            if bench.network.requests[-1][1] == SECOND_EIM:
+                raise BackendLacks("the TLS library does not know this curve")
+            return False
+
+        bench.network.cut = lacking
+        order = bench.order("get-rat")
+        bench.start()
+        await bench.until(2 * DAY_S)
+        assert order.state == "done"
+        assert "IPA-1006" not in said(caplog)
+        (second,) = [eim for eim in bench.agent.board.snapshot().eims if eim.eim_id == SECOND_EIM]
+        assert second.last_poll is not None
+        assert second.last_poll.outcome == "card and configuration lead to no way to the eIM"
         await bench.stop()
 
     run(story())

@@ -275,3 +275,38 @@ async def test_a_dead_smdp_gets_its_notification_when_it_is_back(pki_folder: Pat
     later(world)
     await world.poll()
     assert_settled(world, order, installed=True)
+
+
+# -- an eIM that does not take the result ------------------------------------------------------------------------------
+
+
+@BOTH_WAYS
+@pytest.mark.parametrize("answer", ["127", "5.00", "garbage"])
+async def test_a_download_whose_good_result_is_refused_is_never_carried_out_again_and_ends_in_the_truth(
+    pki_folder: Path, direct: bool, answer: str
+) -> None:
+    world = DownloadWorld.with_servers(pki_folder, direct=direct)
+    order = world.order("trigger", CODE)
+    world.eim.refuse_results(order, answer, again=True)
+    for _ in range(4):
+        await world.poll()  # each time it is handed out again
+    assert world.installed
+    assert world.profile.bindings == 1
+    assert order.state == "handed out"
+    world.eim.take_results()
+    await until_quiet(world)
+    assert world.journal.entries() == ()
+    assert world.card.state.notifications == []
+    assert order.state == "done"
+    assert world.profile.bindings == 1
+    failures = [item for item in world.eim.history if item["kind"] == "result" and not item["ok"]]
+    assert failures == []
+
+
+@BOTH_WAYS
+async def test_other_orders_are_done_while_the_result_of_a_download_is_refused(pki_folder: Path, direct: bool) -> None:
+    world = DownloadWorld.with_servers(pki_folder, direct=direct)
+    world.eim.refuse_results(world.order("trigger", CODE), "5.00")
+    others = [world.order("list-profiles") for _ in range(3)]
+    await world.poll()
+    assert [order.state for order in others] == ["done"] * 3

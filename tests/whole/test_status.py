@@ -12,6 +12,7 @@ import pytest
 
 from ipad_agent import events
 from ipad_agent.errors import ModemError
+from ipad_agent.lab.eim.eim_faults import Fault
 from ipad_agent.lab.euicc import BOOTSTRAP, OPERATOR_A
 from ipad_agent.local.status_model import Severity, State, Status, to_plain
 from ipad_agent.local.varlink.idl_types import Field, fields_of, name_of, reachable
@@ -222,3 +223,89 @@ def _misfits(value: object, wanted: str, place: str = "") -> list[str]:
     return [
         bad for field in RECORDS[wanted] for bad in _misfits(value[field.name], field.type, f"{place}.{field.name}")
     ]
+
+
+# -- an eIM that answers is not out of reach --------------------------------------------------------------------------
+
+
+def test_a_result_that_is_never_taken_is_shown_with_its_reason_and_count_and_nothing_is_called_unreachable(
+    pki_folder: Path,
+) -> None:
+    async def tell(bench: AgentBench, watch: Callable[[], Watcher]) -> None:
+        refused = bench.order("list-profiles")
+        bench.refuse_results_of(refused)
+        bench.eim.settings.strict_sequence = False  # its number is below those that the eIM takes meanwhile
+        watcher = watch()
+        await bench.until(FIRST_POLL_S)
+        polls = len(bench.network.polls())
+        (owed,) = watcher.now.owed
+        assert (owed.attempts, owed.reason) == (1, "undefinedError (127)")
+        assert owed.next_attempt is not None
+        others = [bench.order("list-profiles") for _ in range(3)]
+        await bench.until(FIRST_POLL_S + 4 * 3600)
+        assert [order.state for order in others] == ["done"] * 3
+        status = watcher.now
+        (eim,) = status.eims
+        (owed,) = status.owed
+        assert (owed.attempts, owed.reason, owed.receiver) == (3, "undefinedError (127)", bench.identity.eim_id)
+        assert eim.trouble is not None
+        assert eim.trouble.startswith("refused our result: undefinedError (127), 3 times; next try in ")
+        assert (eim.failures, eim.answered) == (0, True)
+        assert eim.next_reason == "the eIM refused our result: undefinedError (127), 3 times"
+        assert status.verdict.state is State.EIM_REFUSES
+        assert eim.trouble in status.verdict.sentence
+        assert State.EIM_UNREACHABLE not in watcher.states
+        assert "IPA-1005" not in [event.id for event in watcher.agent.board.recent(200)]
+        assert len(bench.network.polls()) > polls
+        bench.take_results_again()
+        await bench.until(FIRST_POLL_S + 86_400)
+        assert watcher.now.owed == ()
+        assert refused.state == "done"
+        assert watcher.now.verdict.state is State.READY
+
+    story(pki_folder, tell)
+
+
+def test_a_refused_result_keeps_its_count_and_its_pause_over_a_restart(pki_folder: Path) -> None:
+    async def tell(bench: AgentBench, watch: Callable[[], Watcher]) -> None:
+        bench.refuse_results_of(bench.order("list-profiles"))
+        watch()
+        await bench.until(FIRST_POLL_S)
+        await bench.stop()
+        results = sum(function == "ProvideEimPackageResult" for _, _, function, _ in bench.network.requests)
+        watcher = watch()
+        await bench.until(FIRST_POLL_S + 1800)
+        (owed,) = watcher.now.owed
+        assert (owed.attempts, owed.reason) == (1, "undefinedError (127)")
+        assert sum(function == "ProvideEimPackageResult" for _, _, function, _ in bench.network.requests) == results
+
+    story(pki_folder, tell)
+
+
+def test_an_eim_that_answers_with_errors_only_is_told_as_one_that_answers(pki_folder: Path) -> None:
+    async def tell(bench: AgentBench, watch: Callable[[], Watcher]) -> None:
+        bench.eim.faults.arm(Fault("get", "status", "5.00", times=-1))
+        watcher = watch()
+        await bench.until(3 * 86_400)
+        verdict = watcher.now.verdict
+        (eim,) = watcher.now.eims
+        assert (verdict.state, verdict.severity) == (State.EIM_REFUSES, Severity.BAD)
+        assert "answers, but gives no work" in verdict.sentence
+        assert eim.answered is True
+        assert State.EIM_UNREACHABLE not in watcher.states
+
+    story(pki_folder, tell)
+
+
+def test_an_eim_to_which_no_way_is_configured_is_not_said_to_have_failed_to_prove_who_it_is(pki_folder: Path) -> None:
+    async def tell(bench: AgentBench, watch: Callable[[], Watcher]) -> None:
+        del bench.network.eims[bench.identity.eim_id]
+        watcher = watch()
+        await bench.until(FIRST_POLL_S)
+        (eim,) = watcher.now.eims
+        assert eim.last_poll is not None
+        assert eim.last_poll.outcome == "card and configuration lead to no way to the eIM"
+        assert "prove" not in str(eim.next_reason)
+        assert eim.answered is False
+
+    story(pki_folder, tell)

@@ -15,7 +15,7 @@ from ipad_agent.card.errors import ChannelLost, LossReason
 from ipad_agent.errors import NetworkError
 from ipad_agent.lab.eim import build_order
 from ipad_agent.lab.eim.eim_faults import Fault
-from ipad_agent.lab.euicc import BOOTSTRAP, OPERATOR_A
+from ipad_agent.lab.euicc import BOOTSTRAP, OPERATOR_A, OPERATOR_B
 from ipad_agent.policy import Wake
 from ipad_agent.policy.polling.hold_reason import Held
 from ipad_agent.policy.switching.switch_settings import SwitchSettings
@@ -192,6 +192,71 @@ def test_an_eim_that_refuses_the_result_gets_the_old_profile_back(pki_folder: Pa
         assert bench.card.enabled_iccid == BOOTSTRAP
         assert said(bench)[-1] == ["enable ok", "rollback ok"]
         assert clean(bench)
+        await bench.stop()
+
+    run(story())
+
+
+def test_an_eim_that_answers_a_result_with_a_status_twice_is_asked_again_before_anything_is_given_up(
+    pki_folder: Path,
+) -> None:
+    async def story() -> None:
+        bench = AgentBench(pki_folder)
+        bench.eim.faults.arm(Fault("result", "status", "5.00", times=4))  # two attempts, each in two forms
+        bench.order("enable", OPERATOR_A, "--rollback")
+        bench.start()
+        await bench.until(CALM.first_s + bench.phase_s + 300)
+        assert bench.card.enabled_iccid == OPERATOR_A
+        assert said(bench) == [["enable ok"]]
+        assert clean(bench)
+        await bench.stop()
+
+    run(story())
+
+
+@pytest.mark.parametrize("answer", ["5.00", "garbage"])
+def test_an_eim_that_never_takes_the_result_of_a_switch_gets_the_old_profile_back_and_other_orders_are_done(
+    pki_folder: Path, answer: str
+) -> None:
+    async def story() -> None:
+        bench = AgentBench(pki_folder)
+        bench.eim.settings.strict_sequence = False
+        switch = bench.order("enable", OPERATOR_A, "--rollback")
+        bench.refuse_results_of(switch, answer)
+        later = [bench.order("unset-fallback"), bench.order("disable", OPERATOR_B), bench.order("unset-fallback")]
+        bench.start()
+        await bench.until(CALM.first_s + bench.phase_s + bench.switching.confirm_s + 120)
+        assert bench.card.enabled_iccid == BOOTSTRAP
+        assert bench.agent.switches.open() is None
+        assert all(order.state in ("done", "failed") for order in later)
+        bench.take_results_again()
+        await bench.until(2 * DAY_S)
+        assert clean(bench)
+        assert ["enable ok", "rollback ok"] in said(bench)  # the truth
+        await bench.stop()
+
+    run(story())
+
+
+@pytest.mark.parametrize("answer", ["127", "5.00", "garbage"])
+def test_a_switch_without_a_way_back_is_proved_by_an_eim_that_answers_though_it_does_not_take_the_result(
+    pki_folder: Path, answer: str
+) -> None:
+    async def story() -> None:
+        bench = AgentBench(pki_folder)
+        bench.eim.settings.strict_sequence = False
+        switch = bench.order("enable", OPERATOR_A)
+        bench.refuse_results_of(switch, answer)
+        later = bench.order("get-rat")
+        bench.start()
+        await bench.until(CALM.first_s + bench.phase_s + 30)
+        assert bench.card.enabled_iccid == OPERATOR_A
+        assert bench.agent.switches.open() is None
+        assert later.state == "done"
+        bench.take_results_again()
+        await bench.until(2 * DAY_S)
+        assert clean(bench)
+        assert switch.state == "done"
         await bench.stop()
 
     run(story())

@@ -20,6 +20,7 @@ _OF_STATE: Final = {
     State.EMERGENCY: Exit.WAITING,
     State.NO_COVERAGE: Exit.FAILED,
     State.EIM_UNREACHABLE: Exit.NO_EIM,
+    State.EIM_REFUSES: Exit.WAITING,
     State.UNMANAGED: Exit.NO_EIM,
     State.HELD: Exit.WAITING,
     State.CONSUMER_CARD: Exit.NO_CARD,

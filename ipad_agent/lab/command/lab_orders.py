@@ -83,6 +83,19 @@ def _eim_fault(bench: Bench, words: Words) -> Answer:
     return Answer(f"the next {times} request(s) of {function}: {action}")
 
 
+def _eim_refuse(bench: Bench, words: Words) -> Answer:
+    answer, *verb = words
+    again = "--again" in verb
+    order = bench.order(*(word for word in verb if word != "--again"))
+    bench.eim.eim.refuse_results(order, answer, again=again)
+    return Answer(f"queued, and no result of it will be taken: {order.label}", {"order": order.label})
+
+
+def _eim_take(bench: Bench, words: Words) -> Answer:
+    bench.eim.eim.take_results()
+    return Answer("the results of every order are taken again")
+
+
 def _eim_well(bench: Bench, words: Words) -> Answer:
     bench.eim.eim.faults.clear()
     return Answer("no faults armed")
@@ -330,6 +343,12 @@ ORDERS: dict[str, dict[str, OrderWord]] = {
         "queue": OrderWord("VERB ...", "queue an order for the card (verbs below)", _eim_queue),
         "results": OrderWord("", "devices, orders and everything that happened", _eim_results),
         "fault": OrderWord("FUNCTION ACTION [VALUE|-] [TIMES]", "misbehave on coming requests", _eim_fault),
+        "refuse": OrderWord(
+            "ERROR|STATUS|garbage|crash VERB ... [--again]",
+            "queue an order whose result is never taken; --again hands it out again when no other waits",
+            _eim_refuse,
+        ),
+        "take": OrderWord("", "take the results of every order again", _eim_take),
         "well": OrderWord("", "drop every armed fault", _eim_well),
         "restart": OrderWord("", "forget all DTLS sessions, as after a crash", _eim_restart),
     },

@@ -99,6 +99,14 @@ class Device:
             raise OrderError("the eUICC certificate has no elliptic curve key")
         self.euicc_spki = key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
 
+    @property
+    def next_order(self) -> Order | None:
+        """What is handed out next. One whose results are not taken on purpose lets the others pass."""
+        aside = [order for order in self.queue if order.faults.result is not None and order.state == HANDED_OUT]
+        waiting = [order for order in self.queue if all(order is not one for one in aside)]
+        again = [order for order in aside if order.faults.again]
+        return next(iter([*waiting, *again]), None)
+
     def finish(self, order: Order, *, ok: bool) -> None:
         """An order's result is here; a late result of a finished order changes its verdict."""
         order.state = DONE if ok else FAILED

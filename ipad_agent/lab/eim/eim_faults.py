@@ -51,6 +51,10 @@ class PackageFaults:
     """How a package is wrong on purpose. ``signature`` as in ``package_signing.sign_package``.
 
     ``counter_offset`` is added to the right counter (0 becomes a replay with -1); ``counter`` replaces it.
+
+    ``result`` is what every result of this order gets instead of being taken: an error number (``127``), a status
+    (``5.00``, ``500``), ``garbage``, or ``crash`` (no answer, connection forgotten). Such an order is set aside once it
+    was handed out, so that others go on; with ``again`` it is handed out again when no other waits.
     """
 
     signature: str = "raw"
@@ -59,6 +63,13 @@ class PackageFaults:
     counter: int | None = None
     counter_offset: int = 0
     no_transaction_id: bool = False
+    result: str | None = None
+    again: bool = False
+
+    def __post_init__(self) -> None:
+        known = ("garbage", "crash")
+        if self.result is not None and self.result not in known and not self.result.replace(".", "", 1).isdecimal():
+            raise OrderError(f"{self.result!r} is neither an error number, nor a status, nor {' or '.join(known)}")
 
 
 class FaultQueue:

@@ -175,6 +175,9 @@ class VirtualEim:
             case GetPackage():
                 return Reply(self._get_package(message, now_s, peer))
             case ProvideResult():
+                refusal = self._refusal_of(message, now_s, peer)
+                if refusal is not None:
+                    return refusal
                 if self.settings.only_v1_0:
                     device = self._connections.of_result(peer, message.result)
                     if device is None:
@@ -240,7 +243,7 @@ class VirtualEim:
         if message.dialect is not None:
             device.dialect = message.dialect
         dialect = self._dialect(message.dialect or device.dialect)
-        order = device.queue[0] if device.queue else None
+        order = device.next_order
         if self.settings.only_v1_0:
             stuck = self._connections.abort(peer)
             if stuck is not None:
@@ -326,6 +329,34 @@ class VirtualEim:
             self._note(now_s, device.eid, "acknowledged", numbers=numbers)
         return esipa_messages.acknowledgement(numbers, dialect)
 
+    def _refusal_of(self, message: ProvideResult, now_s: float, peer: str) -> Reply | None:
+        """What a result gets whose order has ``eim_faults.result``; None for all others."""
+        device, _ = self._device_of(message, peer)
+        order = None if device is None else result_judgement.order_of(device, message.result)
+        if device is None or order is None or order.faults.result is None:
+            return None
+        answer = order.faults.result
+        self._note(now_s, device.eid, "result refused", order=order.label, answer=answer, raw=_shown(message.result))
+        if answer == "garbage":
+            return Reply(GARBAGE)
+        if answer == "crash":
+            return Reply(lost="crash")
+        if "." in answer or int(answer) >= 400:
+            return Reply(code=answer)
+        return Reply(esipa_messages.result_error(int(answer), self._dialect(device.dialect)))
+
+    def refuse_results(self, order: Order, answer: str = "127", *, again: bool = False) -> None:
+        """Take no result of this order from now on; see ``PackageFaults.result``."""
+        order.faults = replace(order.faults, result=answer, again=again)
+        self._save()
+
+    def take_results(self) -> None:
+        """Take the results of every order again."""
+        for device in self.devices.values():
+            for order in device.queue:
+                order.faults = replace(order.faults, result=None, again=False)
+        self._save()
+
     def _device_of(self, message: ProvideResult, peer: str) -> tuple[Device | None, int]:
         if message.eid is None:
             eid = self._peers.get(peer)  # v1.0 has no EID here: the connection tells
@@ -383,6 +414,9 @@ class VirtualEim:
             known = None if session is None else session.device.eid
             eid = known or result_judgement.certificate_eid(node) or self._peers.get(peer)
             device = None if eid is None else self.devices.get(eid)
+            if device is not None and node.tag == 0xBF37 and _refuses_downloads(device):
+                self._note(now_s, eid, "result refused", answer="5.00", raw=_shown(node))
+                return Reply(code="5.00")
             self._note(
                 now_s,
                 eid,
@@ -491,6 +525,12 @@ class VirtualEim:
     def _save(self) -> None:
         if self._state_path is not None:
             device_records.save(self._state_path, self.devices, list(self.history))
+
+
+def _refuses_downloads(device: Device) -> bool:
+    """Whether the download that is under way is one whose result is not taken, on whatever way it comes."""
+    handed_out = [order for order in device.queue if order.kind == "trigger" and order.state == HANDED_OUT]
+    return any(order.faults.result is not None for order in handed_out)
 
 
 def _shown(node: Node) -> str:

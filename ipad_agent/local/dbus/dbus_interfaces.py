@@ -172,6 +172,7 @@ EIM: Final = Interface(
         "LastSuccess": "t",
         "Failures": "u",
         "Trouble": "s",
+        "Answered": "b",
         "LastPollAt": "t",
         "LastPollOk": "b",
         "LastPollOutcome": "s",

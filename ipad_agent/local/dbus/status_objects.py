@@ -280,6 +280,7 @@ def _eim(eim: Eim) -> Properties:
             "LastSuccess": moment(eim.last_success),
             "Failures": count(eim.failures, "u"),
             "Trouble": text(eim.trouble),
+            "Answered": bool(eim.answered),
             "LastPollAt": moment(None if last is None else last.at),
             "LastPollOk": last is not None and last.ok,
             "LastPollOutcome": text(None if last is None else last.outcome),

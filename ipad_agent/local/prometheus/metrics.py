@@ -76,7 +76,7 @@ RULES: Final[tuple[Rule | Amount, ...]] = (
     Rule("IPA-2016", "failures_total", ("modem", "silence")),
     Rule("IPA-4022", "failures_total", ("eIM", "package")),
     Rule("IPA-4023", "failures_total", ("eUICC", "package")),
-    Rule("IPA-4032", "failures_total", ("eIM", "result")),
+    Rule("IPA-4340", "failures_total", ("eIM", "result")),
     Rule("IPA-4056", "failures_total", ("eUICC", "download")),
     Rule("IPA-4057", "failures_total", ("SM-DP+", "download")),
     Rule("IPA-4067", "failures_total", ("SM-DP+", "notification")),

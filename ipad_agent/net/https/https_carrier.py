@@ -34,6 +34,11 @@ REPEATABLE: Final = frozenset(
     {"GetEimPackage", "ProvideEimPackageResult", "HandleNotification", "InitiateAuthentication"}
 )
 MAX_RETRY_AFTER_S: Final = 30 * 86400.0
+SECOND_ANSWER_S: Final = 15.0
+"""So long a repeatable request waits for the first byte on a connection that was used before. Some servers answer one
+request per connection and leave it open."""
+SILENT_CONNECTIONS: Final = 2
+"""So many kept connections in a row have to fall silent before each request gets a connection of its own."""
 _TEXT_CHARACTERS: Final = 200
 
 
@@ -51,6 +56,7 @@ class HttpsCarrier:
         self._dialler = Dialler(endpoint.host, endpoint.port, resolver, public_only=endpoint.public_only)
         self._lock = asyncio.Lock()
         self._connection: HttpsConnection | None = None
+        self._silent = 0
         self._reported: set[tuple[str, str]] = set()
         self._peer_protocol: str | None = None
         self.traffic = Traffic()
@@ -80,7 +86,8 @@ class HttpsCarrier:
             except TimeoutError:
                 raise TransferTimeout(f"{function} with {self._endpoint.host} took over {limit_s:g} s") from None
             finally:
-                if self._connection is not None and not self._connection.reusable:
+                once = self._silent >= SILENT_CONNECTIONS
+                if self._connection is not None and (once or not self._connection.reusable):
                     connection, self._connection = self._connection, None
                     connection.abort()
         return self._content(response)
@@ -115,12 +122,17 @@ class HttpsCarrier:
         kept = self._connection
         if kept is not None:
             if await kept.still_open():
+                patience_s = min(SECOND_ANSWER_S, self._endpoint.exchange_timeout_s / 4) if repeatable else None
                 try:
-                    return await kept.request(request)
+                    answer = await kept.request(request, begins_within_s=patience_s)
                 except ConnectionLost as error:
                     if kept.answering or not repeatable:
                         raise
                     problem = error.message
+                    self._silent += 1
+                else:
+                    self._silent = 0
+                    return answer
             else:
                 problem = "it is closed"
             self._connection = None

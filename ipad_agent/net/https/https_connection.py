@@ -68,10 +68,11 @@ class Progress:
         self._least_bytes = least_bytes
         self.reset()
 
-    def reset(self) -> None:
-        """An answer is awaited, which may take its time."""
+    def reset(self, begins_by_s: float | None = None) -> None:
+        """An answer is awaited, which may take its time, or has to begin by then."""
         self._since: float | None = None
         self._count = 0
+        self._begins_by_s = begins_by_s
 
     def arrived(self, size_bytes: int, now_s: float) -> None:
         """Bytes of the answer came."""
@@ -81,8 +82,8 @@ class Progress:
 
     @property
     def due_at_s(self) -> float | None:
-        """When too little will have come; None before the answer has begun."""
-        return None if self._since is None else self._since + self._window_s
+        """When too little will have come; None before an answer that may take its time has begun."""
+        return self._begins_by_s if self._since is None else self._since + self._window_s
 
 
 class HttpsConnection:
@@ -190,11 +191,13 @@ class HttpsConnection:
             return False
         return False
 
-    async def request(self, request: HttpRequest) -> HttpResponse:
+    async def request(self, request: HttpRequest, *, begins_within_s: float | None = None) -> HttpResponse:
         """Raises ``ConnectionLost``, ``TransferTimeout``, ``ProtocolViolation`` and ``ResponseTooLarge``, and
-        ``CertificateWanted`` where the server went for the lack of our certificate."""
+        ``CertificateWanted`` where the server went for the lack of our certificate. An answer of which nothing has come
+        ``begins_within_s`` counts as a lost connection."""
         self.answering = False
-        self._progress.reset()
+        begins_by_s = None if begins_within_s is None else asyncio.get_running_loop().time() + begins_within_s
+        self._progress.reset(begins_by_s)
         try:
             await self._send(request)
             return await self._answer(request.progress)
@@ -269,6 +272,8 @@ class HttpsConnection:
             except TimeoutError:
                 if not watch.expired():
                     raise  # the system's own, about the connection
+                if not self.answering:
+                    raise ConnectionLost("the server says nothing more on a connection that it left open") from None
                 raise TransferTimeout("the server's answer comes too slowly; it was not waited for") from None
         if data:
             self.answering = self._served = True

@@ -168,7 +168,7 @@ def look(state: Watch, now: Instant, found: Findings, settings: GuardianSettings
 
 def cycle(state: Watch, outcome: Outcome) -> Watch:
     """A poll ended. Any answer of an eIM ends the loss; what failed on this side of the network says nothing."""
-    if outcome in _ANSWERED:
+    if outcome.answered:
         return replace(_connected(state), sign=Sign.CONNECTED)
     if outcome not in (Outcome.UNREACHABLE, Outcome.TRUST_REFUSED):
         return state
@@ -245,8 +245,6 @@ def no_return(state: Watch) -> Watch:
 
 
 # -- inside ------------------------------------------------------------------------------------------------------------
-
-_ANSWERED: Final = frozenset({Outcome.IDLE, Outcome.MORE_WAITING, Outcome.BUSY, Outcome.EID_UNKNOWN, Outcome.EIM_ERROR})
 
 
 def _sign(state: Watch, found: Findings) -> Sign:

@@ -36,11 +36,31 @@ class Outcome(Enum):
     CARD_TROUBLE = "the eUICC failed"
     INTERRUPTED = "the last run was cut off by a crash or power loss"
     HELD = "the conditions of this site hold work back"
+    RESULT_REFUSED = "the eIM did not take a result"
+    NO_WAY = "card and configuration lead to no way to the eIM"
 
     @property
     def failed(self) -> bool:
-        """Whether it counts towards the back-off."""
-        return self not in (Outcome.IDLE, Outcome.MORE_WAITING, Outcome.HELD)
+        """Whether it counts towards the back-off. A refused result does not: it has a pause of its own, and the eIM was
+        asked for work."""
+        return self not in (Outcome.IDLE, Outcome.MORE_WAITING, Outcome.HELD, Outcome.RESULT_REFUSED)
+
+    @property
+    def answered(self) -> bool:
+        """Whether the eIM answered, if only with an error: then it is not out of reach."""
+        return self in _ANSWERED
+
+
+_ANSWERED: Final = frozenset(
+    {
+        Outcome.IDLE,
+        Outcome.MORE_WAITING,
+        Outcome.BUSY,
+        Outcome.EID_UNKNOWN,
+        Outcome.EIM_ERROR,
+        Outcome.RESULT_REFUSED,
+    }
+)
 
 
 # eimPackageError of GetEimPackageResponse (SGP.32 v1.2, ESipa).
@@ -89,6 +109,7 @@ BACK_OFFS: Final[Mapping[Outcome, BackOff]] = MappingProxyType(
         Outcome.BUSY: BackOff(_first, _interval, 0.5),
         # A new key or certificate has to reach the card or the configuration first.
         Outcome.TRUST_REFUSED: BackOff(lambda settings: settings.backoff_trust_s, _interval, 0.5),
+        Outcome.NO_WAY: BackOff(lambda settings: settings.backoff_trust_s, _interval, 0.5),
         # Somebody has to enter the EID at the eIM first.
         Outcome.EID_UNKNOWN: BackOff(lambda settings: settings.backoff_unknown_s, _interval, 0.5),
         Outcome.MODEM_TROUBLE: BackOff(lambda settings: settings.backoff_local_s, lambda _: LOCAL_CAP_S, 0.5),

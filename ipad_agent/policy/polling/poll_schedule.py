@@ -41,6 +41,7 @@ class Reason(Enum):
     BACK_OFF = "back-off"
     TOLD_TO_WAIT = "the eIM asked to come back later"
     HELD = "the conditions of this site hold work back"
+    RESULT_OWED = "a result that was not taken is offered again"
     WOKEN = "woken"
     RUNNING = "a run is under way"
 
@@ -69,6 +70,8 @@ class EimSchedule:
     """Runs in a row that ended because of ``max_packages``."""
     fast_since: Instant | None = None
     """Begin of the fast phase."""
+    owed: str | None = None
+    """What became of the result so far, for ``RESULT_OWED``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,9 +143,11 @@ def finish(
     *,
     chance: float,
     retry_after_s: float | None = None,
+    owed: tuple[float, str] | None = None,
 ) -> EimSchedule:
     """A run ended: when is the next? ``retry_after_s`` is what a busy eIM asked for (CoAP 5.03 with Max-Age,
-    RFC 7252 §5.9.3.4, or Retry-After), honoured up to ``busy_cap_s``; for ``HELD`` when to look again."""
+    RFC 7252 §5.9.3.4, or Retry-After), honoured up to ``busy_cap_s``; for ``HELD`` when to look again. ``owed``: in how
+    many seconds a result that was not taken may be offered again, and what became of it so far."""
     failures = (state.failures + 1 if state.outcome is outcome else 1) if outcome.failed else 0
     full_runs = state.full_runs + 1 if outcome is Outcome.MORE_WAITING else 0
     fast = _in_fast_phase(state, now, settings)
@@ -159,7 +164,7 @@ def finish(
         reason = Reason.HELD
         again_s = settings.backoff_local_s if retry_after_s is None else retry_after_s
         delay_s = _jittered(max(again_s, settings.backoff_first_s / 10), settings, chance)
-    elif fast and outcome in (Outcome.IDLE, Outcome.EID_UNKNOWN):
+    elif fast and outcome in (Outcome.IDLE, Outcome.EID_UNKNOWN, Outcome.RESULT_REFUSED):
         # A new device is often powered before its EID is entered at the eIM.
         reason = Reason.FAST_PHASE
         delay_s = _jittered(min(settings.fast_interval_s, settings.interval_s), settings, chance)
@@ -169,6 +174,12 @@ def finish(
     else:
         reason = Reason.INTERVAL
         delay_s = _jittered(settings.interval_s, settings, chance)
+    said = None
+    if owed is not None and reason in (Reason.INTERVAL, Reason.FAST_PHASE):
+        # Only later than the pause, never earlier, or the poll would come for nothing.
+        again_s = max(owed[0], settings.pause_s) * (1 + settings.jitter * chance)
+        if again_s < delay_s:
+            reason, delay_s, said = Reason.RESULT_OWED, again_s, owed[1]
     return replace(
         settle(state, now),
         since=now,
@@ -180,6 +191,7 @@ def finish(
         running=False,
         full_runs=full_runs,
         fast_since=state.fast_since if fast else None,
+        owed=said,
     )
 
 
@@ -296,4 +308,6 @@ def _because(state: EimSchedule) -> str:
     if state.reason is Reason.BACK_OFF and state.outcome is not None:
         times = "" if state.failures <= 1 else f" ({state.failures} times in a row)"
         return f"{state.reason.value}, {state.outcome.value}{times}"
+    if state.reason is Reason.RESULT_OWED and state.owed is not None:
+        return f"the eIM {state.owed}"
     return state.reason.value

@@ -36,6 +36,7 @@ def to_document(state: EimSchedule) -> dict[str, object]:
         "running": state.running,
         "full_runs": state.full_runs,
         "fast_since": _pack(state.fast_since) if state.fast_since else None,
+        "owed": state.owed,
     }
 
 
@@ -60,6 +61,7 @@ def from_document(document: object) -> EimSchedule | None:
             running=document.get("running") is True,
             full_runs=_count(document.get("full_runs")),
             fast_since=_instant(document.get("fast_since")),
+            owed=_optional_text(document.get("owed")),
         )
     except _UnusableError:
         return None
@@ -86,6 +88,12 @@ def _number(value: object, most: float = 1e12) -> float:
 
 def _count(value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= _MOST:
+        raise _UnusableError
+    return value
+
+
+def _optional_text(value: object) -> str | None:
+    if value is not None and not isinstance(value, str):
         raise _UnusableError
     return value
 

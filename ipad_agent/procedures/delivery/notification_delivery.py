@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from ipad_agent.codec.es10.notifications import PendingNotification
-from ipad_agent.errors import EimError, IpadError, NetworkError
+from ipad_agent.errors import CardError, EimError, IpadError, NetworkError
 from ipad_agent.procedures import events
 from ipad_agent.procedures.context import Association, Context
 from ipad_agent.procedures.ports import SmdpConnector, SmdpLink
@@ -17,6 +17,10 @@ from ipad_agent.procedures.rsp.rsp_servers import of_smdp
 
 from .result_delivery import direct_way, in_order, listed
 from .result_removal import remove
+
+
+class NoTrust(NetworkError):
+    """It cannot be told which server to believe, so none is asked."""
 
 
 @dataclass(slots=True)
@@ -43,12 +47,18 @@ class _Failure:
 
 
 async def deliver_notifications(
-    context: Context, eim: Association, *, only: str | None = None, through_eim: bool = False
+    context: Context,
+    eim: Association,
+    *,
+    only: str | None = None,
+    through_eim: bool = False,
+    only_direct: bool = False,
 ) -> frozenset[int]:
     """Deliver what is in the card's notification list; the numbers that were taken.
 
     ``only`` is the address of one receiver, which is then tried whatever happened before, and ``through_eim`` the way
-    of a download through the eIM. Raises ``NetworkError`` when the eIM itself is out of reach.
+    of a download through the eIM; ``only_direct`` leaves out what would need the eIM, which is in trouble. Raises
+    ``NetworkError`` when the eIM itself is out of reach.
     """
     retrieved = await listed(context.card)
     kept = context.work.kept(str(context.eid))
@@ -59,6 +69,8 @@ async def deliver_notifications(
         if only is not None and notification.address != only:
             continue
         connector = None if through_eim else direct_way(context, eim, notification.address)
+        if connector is None and only_direct:
+            continue
         key = f"{eim.eim_id} for {notification.address}" if connector is None else notification.address
         queues.setdefault(key, _Queue(key, notification.address, connector)).waiting.append(notification)
     taken: set[int] = set()
@@ -87,7 +99,9 @@ async def _deliver(context: Context, eim: Association, queue: _Queue) -> set[int
     finally:
         await sender.close()
     if failure is not None:
-        pause_s = context.receivers.failed(queue.key, queue.newest, retry_after_s=failure.retry_after_s)
+        pause_s = context.receivers.failed(
+            queue.key, queue.newest, reason=failure.reason, retry_after_s=failure.retry_after_s
+        )
         events.RECEIVER_PAUSED.emit(
             address=queue.address or eim.eim_id, reason=failure.reason, count=kept, pause_s=pause_s
         )
@@ -121,18 +135,33 @@ class _Sender:
         except EimError as refusal:
             events.NOTIFICATION_KEPT.emit(eim=self._eim.eim_id, seq=notification.seq_number, reason=refusal.message)
             return _Failure(refusal.message, refusal.retry_after_s is not None, refusal.retry_after_s)
+        except NetworkError as cut:
+            if not cut.reached:
+                raise
+            # It answered until now: whatever it does with notifications, it is not out of reach.
+            events.NOTIFICATION_KEPT.emit(eim=self._eim.eim_id, seq=notification.seq_number, reason=cut.message)
+            return _Failure(cut.message, dead=True)
         return None
 
     async def _directly(self, connector: SmdpConnector, notification: PendingNotification) -> _Failure | None:
         try:
             if self._link is None:
-                pkids = (await self._context.card.get_euicc_info1()).ci_pkids_for_verification
+                pkids = await self._ci_pkids()
                 self._link = connector.connect(self._queue.address, ci_pkids=pkids)
             await self._link.handle_notification(notification.raw)
         except IpadError as error:
             trouble = of_smdp(error)
             return _Failure(trouble.sentence, not trouble.refused, error.retry_after_s)
         return None
+
+    async def _ci_pkids(self) -> tuple[bytes, ...]:
+        """Raises ``NoTrust`` where the card answers but does not say whom it trusts: then this receiver waits."""
+        try:
+            return (await self._context.card.get_euicc_info1()).ci_pkids_for_verification
+        except CardError as failure:
+            if not failure.alive:
+                raise
+            raise NoTrust(f"the card does not say whom to trust: {failure.message}") from failure
 
     async def close(self) -> None:
         if self._link is not None:

@@ -6,8 +6,9 @@ eIM took the result.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Final
 
 from ipad_agent.codec.ber import tlv
@@ -19,7 +20,10 @@ from ipad_agent.codec.es10.notifications import (
     RetrievedNotifications,
 )
 from ipad_agent.codec.esipa import eim_package
-from ipad_agent.errors import CardError, CodecError
+from ipad_agent.errors import CardError, CodecError, EimError, NetworkError
+from ipad_agent.policy.duration_text import spell_duration
+from ipad_agent.policy.polling import redelivery
+from ipad_agent.policy.polling.redelivery import Answer, Redelivery
 from ipad_agent.procedures import events, package_sentences
 from ipad_agent.procedures.context import Association, Context
 from ipad_agent.procedures.ports import Card, SmdpConnector
@@ -33,11 +37,17 @@ EMPTY_LIST: Final = bytes.fromhex("BF2B02A000")
 @dataclass(frozen=True, slots=True)
 class Delivery:
     """What the eIM said to one result. ``refused`` is a provideEimPackageResultError code, ``seq`` the number of the
-    signed result on the card (None when the card keeps none)."""
+    signed result on the card (None when the card keeps none). ``reason``: why it was not taken, None when it was."""
 
     acknowledged: tuple[int, ...]
     refused: int | None = None
     seq: int | None = None
+    reason: str | None = None
+
+    @property
+    def accepted(self) -> bool:
+        """Whether the eIM took it."""
+        return self.reason is None and self.refused is None
 
     @property
     def done(self) -> bool:
@@ -45,28 +55,135 @@ class Delivery:
         return self.seq is None or self.seq in self.acknowledged
 
 
-async def deliver_owed(context: Context, eim: Association) -> bool:
-    """Deliver everything that is owed to this eIM: finished work first, then results only the card remembers.
+@dataclass(slots=True)
+class Deliveries:
+    """What was offered in one poll: ``accepted`` unless the eIM did not take one; ``offered`` are the ids of works."""
 
-    Returns False when the eIM refused one of them; it stays owed. Network errors are raised, with nothing lost.
+    accepted: bool = True
+    offered: set[int] = field(default_factory=set)
+
+
+async def deliver_owed(context: Context, eim: Association) -> Deliveries:
+    """Deliver what is owed to this eIM and may be offered now: finished work first, then results only the card
+    remembers. What the eIM does not take stays owed, and keeps nothing else waiting.
+
+    Raises ``NetworkError``, and ``EimError`` of a server that is busy, with nothing lost.
     """
-    accepted = True
     await remove_kept(context)
-    delivered = set(context.work.kept(str(context.eid)))
+    done = Deliveries()
+    known = set(context.work.kept(str(context.eid)))
+    now = context.redeliveries.now()
     for work in context.work.open(eim.eim_id):
-        if work.result is not None:
-            delivery = await deliver_work(context, eim, work)
-            accepted = accepted and delivery.refused is None
-            if delivery.seq is not None:
-                delivered.add(delivery.seq)
-    for result in await stored_results(context.card, eim.eim_id):
-        if result.seq_number is None or result.seq_number in delivered:
+        if work.result is None:
             continue
-        events.RECOVERED_RESULT.emit(eim=eim.eim_id, seq=result.seq_number)
-        combined = await with_notifications(context.card, result)
-        delivery = await _deliver(context, eim, combined, seq=result.seq_number)
-        accepted = accepted and delivery.refused is None
-    return accepted
+        seq = _sequence_number(work.result)
+        if redelivery.due_in_s(work.redelivery, now) <= 0:
+            delivery = await offer(context, eim, work)
+            done.offered.add(work.id)
+            done.accepted = done.accepted and delivery.accepted
+        if seq is not None:
+            known.add(seq)
+    tried = context.redeliveries.of(str(context.eid), eim.eim_id)
+    stored = await stored_results(context.card, eim.eim_id)
+    for gone in set(tried) - {result.seq_number for result in stored} if stored else ():
+        context.redeliveries.ended(str(context.eid), eim.eim_id, gone)
+    for result in stored:
+        seq = result.seq_number
+        if seq is None or seq in known or redelivery.due_in_s(tried.get(seq), now) > 0:
+            continue
+        events.RECOVERED_RESULT.emit(eim=eim.eim_id, seq=seq)
+        done.accepted = await _offer_stored(context, eim, result, seq, tried.get(seq)) and done.accepted
+    return done
+
+
+async def offer(context: Context, eim: Association, work: Work) -> Delivery:
+    """Bring the result of one order; one that the eIM does not take costs this delivery and nothing else.
+
+    Raises as ``deliver_owed``.
+    """
+    return await _attempt(
+        context,
+        eim,
+        work.redelivery,
+        partial(deliver_work, context, eim, work),
+        lambda state: context.work.failed(work, state),
+    )
+
+
+async def _offer_stored(
+    context: Context, eim: Association, result: EuiccPackageResult, seq: int, before: Redelivery | None
+) -> bool:
+    """Bring a result that only the card remembers; whether the eIM took it."""
+    eid = str(context.eid)
+    combined = await with_notifications(context.card, result)
+    delivery = await _attempt(
+        context,
+        eim,
+        before,
+        lambda: _deliver(context, eim, combined, seq=seq),
+        lambda state: context.redeliveries.failed(eid, eim.eim_id, seq, state),
+    )
+    if delivery.accepted:
+        context.redeliveries.ended(eid, eim.eim_id, seq)
+    return delivery.accepted
+
+
+async def _attempt(
+    context: Context,
+    eim: Association,
+    before: Redelivery | None,
+    deliver: Callable[[], Awaitable[Delivery]],
+    note: Callable[[Redelivery], object],
+) -> Delivery:
+    """One attempt, and what it means for the next (``policy.polling.redelivery``)."""
+    trouble: EimError | NetworkError | None = None
+    delivery = Delivery(())
+    try:
+        delivery = await deliver()
+    except EimError as error:
+        answer = Answer.REFUSED if error.retry_after_s is None else Answer.BUSY
+        trouble, reason = error, error.message
+    except NetworkError as error:
+        if not error.reached:
+            raise
+        answer, trouble, reason = Answer.SILENT, error, error.message
+    else:
+        if delivery.refused is None:
+            return delivery
+        answer, reason = Answer.REFUSED, package_sentences.refusal(delivery.refused)
+    retry_after_s = None if trouble is None else trouble.retry_after_s
+    state = redelivery.failed(before, context.redeliveries.now(), answer, reason, retry_after_s=retry_after_s)
+    note(state)
+    if trouble is not None and state.ends_poll:
+        raise trouble
+    _say_waits(eim, state)
+    return Delivery((), refused=delivery.refused, seq=delivery.seq, reason=reason)
+
+
+def refused(context: Context, eim: Association, work: Work, reason: str) -> None:
+    """Note that the eIM did not take a result that was brought outside of ``offer``: the proof of a switch has a pace
+    of its own."""
+    state = redelivery.failed(work.redelivery, context.redeliveries.now(), Answer.REFUSED, reason)
+    context.work.failed(work, state)
+    _say_waits(eim, state)
+
+
+def next_try(context: Context, eim_id: str) -> tuple[float, str] | None:
+    """In how many seconds the first of the results that this eIM did not take may be offered again, and what became of
+    it so far; None when nothing waits like that."""
+    tried = [work.redelivery for work in context.work.open(eim_id)]
+    tried += context.redeliveries.of(str(context.eid), eim_id).values()
+    now = context.redeliveries.now()
+    waits = [(redelivery.due_in_s(state, now), state) for state in tried if state is not None]
+    first_s, first = min(
+        ((wait_s, state) for wait_s, state in waits if wait_s > 0), key=lambda wait: wait[0], default=(0.0, None)
+    )
+    return None if first is None else (first_s, redelivery.sentence(first))
+
+
+def _say_waits(eim: Association, state: Redelivery) -> None:
+    times = f"{state.attempts} time{'' if state.attempts == 1 else 's'}"
+    events.RESULT_WAITS.emit(eim=eim.eim_id, reason=state.reason, attempts=times, wait=spell_duration(state.wait_s))
 
 
 async def stored_results(card: Card, eim_id: str | None = None) -> list[EuiccPackageResult]:
@@ -124,7 +241,13 @@ async def deliver_work(
 async def _associated(context: Context, eim: Association) -> bool:
     """Whether the card still names this eIM. One that it names is polled, and gets what the card keeps for it again;
     of one that is gone only the journal knows."""
-    return any(config.eim_id == eim.eim_id for config in await context.card.get_eim_configuration())
+    try:
+        configs = await context.card.get_eim_configuration()
+    except CardError as failure:
+        if not failure.alive:
+            raise
+        return False  # not to be told, so the journal keeps it
+    return any(config.eim_id == eim.eim_id for config in configs)
 
 
 async def _deliver(

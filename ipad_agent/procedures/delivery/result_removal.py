@@ -16,7 +16,7 @@ from ipad_agent.procedures.context import Context
 
 async def remove(context: Context, numbers: Iterable[int]) -> None:
     """Remove acknowledged numbers, results and notifications alike; unknown numbers are no error, nor is an answer that
-    says nothing: what is still there is offered again. Raises ``CardError`` or ``ModemError``."""
+    nobody can read: the receiver has what it was sent. Raises ``CardError`` or ``ModemError``."""
     eid, wanted = str(context.eid), tuple(dict.fromkeys(numbers))
     if context.work.unwritten:
         if wanted:
@@ -24,14 +24,14 @@ async def remove(context: Context, numbers: Iterable[int]) -> None:
             events.KEPT_ON_CARD.emit(numbers=", ".join(map(str, wanted)))
         return
     for seq in wanted:
-        status: object
         try:
             status = await context.card.remove_notification(seq)
         except CardError as failure:
-            if not failure.final:
+            if not failure.alive:
                 raise
-            status = failure.message
-        events.REMOVED.emit(seq=seq, status=status)
+            events.REMOVAL_UNREADABLE.emit(seq=seq, reason=failure.message)
+        else:
+            events.REMOVED.emit(seq=seq, status=status)
         context.work.removed(eid, (seq,))
 
 

@@ -22,6 +22,7 @@ from ipad_agent.errors import CardError, CodecError, ModemError, Remedy
 from ipad_agent.procedures import events
 from ipad_agent.procedures.context import Association, Context
 from ipad_agent.procedures.delivery import notification_delivery
+from ipad_agent.procedures.records.known_profiles import usable_profiles
 from ipad_agent.procedures.records.owed_work import MAX_LOADS, Stage, Work
 from ipad_agent.procedures.records.state_changes import snapshot
 from ipad_agent.procedures.records.switch_record import UNKNOWN
@@ -59,6 +60,23 @@ Outcome = Work | Told
 
 async def carry_out(context: Context, eim: Association, work: Work, trigger: DownloadTrigger) -> Outcome:
     """Do what the trigger says. Raises as ``poll`` does; the work then goes on with ``resume``."""
+    try:
+        begun = await _begin(context, eim, work, trigger)
+    except CardError as failure:
+        if not failure.alive:
+            raise
+        # Nothing was begun, and the same question would get the same answer at every poll.
+        return _failed(context, work, DownloadStop(failure.message))
+    if not isinstance(begun, tuple):
+        return begun
+    run, goal = begun
+    return await run.to_the_end(goal)
+
+
+async def _begin(
+    context: Context, eim: Association, work: Work, trigger: DownloadTrigger
+) -> Outcome | tuple[_Run, Goal]:
+    """An attempt and where it leads, or how it ended where there is nothing to attempt."""
     if await emergency_enabled(context.card):
         return _failed(context, work, DownloadStop("the emergency profile is enabled", reason=ECALL_ACTIVE))
     way = _way(context, eim, trigger)
@@ -78,14 +96,8 @@ async def carry_out(context: Context, eim: Association, work: Work, trigger: Dow
         return _failed(context, work, stop)
     if way is None:
         return _failed(context, work, DownloadStop("this IPA has no way to the SM-DP+ for this order"))
-    try:
-        server = await _server(context, eim, work, way)
-    except CardError as failure:
-        if not failure.final:
-            raise
-        return _failed(context, work, DownloadStop(failure.message))
-    run = _Run(context, eim, context.work.attempt(work), server)
-    return await run.to_the_end(goal)
+    server = await _server(context, eim, work, way)
+    return _Run(context, eim, context.work.attempt(work), server), goal
 
 
 async def resume(context: Context, eim: Association, work: Work, trigger: DownloadTrigger) -> Outcome:
@@ -149,7 +161,7 @@ class _Run:
                 return self.work
             return _failed(context, self.work, stop)
         except CardError as failure:
-            if not failure.final:
+            if not failure.alive:
                 raise
             return _failed(context, self.work, DownloadStop(failure.message))
         except ModemError as failure:
@@ -269,7 +281,14 @@ def _success(result: bytes) -> bool:
 async def _note_change(context: Context, eim: Association, *, enabled: bool) -> None:
     """The profiles are others now: the other eIMs are told, and every eIM if the new one was enabled at once."""
     known = context.changes.known_profiles()
-    now = snapshot(await context.card.get_profiles())
+    profiles = await usable_profiles(context.card)
+    if profiles is None:
+        others = (eim.eim_id, *eim.others) if enabled else eim.others
+        context.changes.note(
+            others, StateChangeCause.IMMEDIATE_ENABLE_PROFILE if enabled else StateChangeCause.OTHER_EIM
+        )
+        return
+    now = snapshot(profiles)
     if not context.changes.learn(str(context.eid), now) and not enabled:
         return
     if enabled or (known is not None and _enabled(known) != _enabled(now)):

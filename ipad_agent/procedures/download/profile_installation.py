@@ -11,7 +11,7 @@ from ipad_agent.codec.es10.rules_authorisation_table import RulesAuthorisationTa
 from ipad_agent.codec.esipa.device_info import IpaFeature
 from ipad_agent.codec.esipa.esipa_download import AuthenticateClientOk
 from ipad_agent.codec.rsp.bpp_contents import read_bound_package
-from ipad_agent.errors import CardError, CodecError, EimError, IpadError, ModemError, NetworkError, Remedy, Side
+from ipad_agent.errors import CardError, CodecError, EimError, IpadError, ModemError, NetworkError, Side
 from ipad_agent.procedures import events
 from ipad_agent.procedures.context import Context
 from ipad_agent.procedures.delivery.result_delivery import listed
@@ -77,7 +77,7 @@ class Installation:
         try:
             return await self._context.card.get_rat()
         except CardError as error:
-            if error.remedy is not Remedy.GIVE_UP and error.answer is None:
+            if not error.alive:
                 raise
             return None  # a card without the table, or with one that cannot be read, authorises nothing
 

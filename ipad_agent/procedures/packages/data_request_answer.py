@@ -105,7 +105,7 @@ class _Answer:
         try:
             found = await get()
         except CardError as failure:
-            if not failure.final:
+            if not failure.alive:
                 raise
             self._leave_out(item, failure.message)
             return None

@@ -17,6 +17,7 @@ from ipad_agent.procedures import events, package_sentences
 from ipad_agent.procedures.context import Association, Context
 from ipad_agent.procedures.delivery.result_delivery import with_notifications
 from ipad_agent.procedures.delivery.stored_result import stored_result_of
+from ipad_agent.procedures.records.known_profiles import usable_profiles
 from ipad_agent.procedures.records.owed_work import MAX_LOADS, Work
 from ipad_agent.procedures.records.state_changes import snapshot
 from ipad_agent.procedures.switching import switch_transaction
@@ -101,8 +102,12 @@ async def _unreadable(context: Context, eim: Association, work: Work, failure: C
         work = context.work.answered(work, answer)
         await context.card.recover()  # whether a profile was switched is just as unreadable
         await _settle(context, work)
-        profiles = await context.card.get_profiles()
-        context.changes.learn(str(context.eid), snapshot(profiles), tell=eim.others, cause=StateChangeCause.OTHER_EIM)
+        profiles = await usable_profiles(context.card)
+        cause = StateChangeCause.OTHER_EIM
+        if profiles is not None:
+            context.changes.learn(str(context.eid), snapshot(profiles), tell=eim.others, cause=cause)
+        else:
+            context.changes.note(eim.others, cause)  # perhaps for nothing; the others ask and see
         return work
     events.OUTCOME_UNKNOWN.emit(reason=failure.message)
     await context.card.recover()
@@ -118,8 +123,10 @@ def _is_package_result(answer: bytes) -> bool:
 
 
 async def _note_change(context: Context, eim: Association, *, switched: bool) -> None:
-    profiles = await context.card.get_profiles()
+    profiles = await usable_profiles(context.card)
     context.changes.note(eim.others, StateChangeCause.OTHER_EIM)
+    if profiles is None:
+        return
     context.changes.learn(str(context.eid), snapshot(profiles))
     if switched:
         enabled = enabled_iccid(profiles)

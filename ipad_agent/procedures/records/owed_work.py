@@ -12,6 +12,8 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import cast
 
+from ipad_agent.policy.polling import redelivery
+from ipad_agent.policy.polling.redelivery import Redelivery
 from ipad_agent.procedures.ports import EntryView, Journal
 
 ENTRY_KIND = "package"
@@ -45,6 +47,7 @@ class Work:
     ``stage``, ``session`` (the SM-DP+'s transactionId) and ``installation`` (the card's BF37) are of downloads only.
     ``eim_config`` is the card's entry for the eIM (BF55 element): an order may delete the very eIM that gave it, and
     the result must reach it all the same. ``loads`` counts how often the card was about to get the order.
+    ``redelivery``: how often the eIM did not take the result, and when it may be offered again.
     """
 
     id: int
@@ -58,6 +61,7 @@ class Work:
     stage: Stage = Stage.STORED
     session: bytes | None = None
     installation: bytes | None = field(default=None, repr=False)
+    redelivery: Redelivery | None = None
 
 
 class WorkList:
@@ -121,6 +125,11 @@ class WorkList:
         self._journal.note(work.id, result=result)
         return replace(work, result=result)
 
+    def failed(self, work: Work, state: Redelivery) -> Work:
+        """The eIM did not take the result; it stays owed. A disk that does not take this costs the pause only."""
+        self._journal.note(work.id, redelivery=redelivery.to_document(state))
+        return replace(work, redelivery=state)
+
     def settled(self, work: Work, outcome: str) -> None:
         """The eIM took the result: nothing is owed for this order any more."""
         self._journal.close(work.id, outcome)
@@ -183,6 +192,7 @@ def _from_entry(entry: EntryView) -> Work | None:
             stage=Stage(cast(str, facts.get("stage", Stage.STORED.value))),
             session=cast("bytes | None", facts.get("session")),
             installation=cast("bytes | None", facts.get("installation")),
+            redelivery=redelivery.from_document(facts.get("redelivery")),
         )
     except (KeyError, ValueError):
         return None

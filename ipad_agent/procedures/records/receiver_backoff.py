@@ -18,6 +18,7 @@ DOCUMENT: Final = "notifications"
 FIRST_PAUSE_S: Final = 600.0
 LONGEST_PAUSE_S: Final = 86_400.0
 MAX_RECEIVERS: Final = 64
+MAX_REASON_CHARACTERS: Final = 160
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,16 @@ class _Pause:
     failures: int
     until_s: float
     newest: int
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """What a paused receiver did: ``failures`` in a row, ``reason`` of the last, to be left alone for ``wait_s``."""
+
+    failures: int
+    reason: str | None
+    wait_s: float
 
 
 class Receivers:
@@ -43,13 +54,24 @@ class Receivers:
         left_s = pause.until_s - self._clock.wall()
         return left_s if 0 < left_s <= LONGEST_PAUSE_S else 0.0
 
-    def failed(self, receiver: str, newest: int, *, retry_after_s: float | None = None) -> float:
+    def tried(self, address: str, newest: int) -> Tried | None:
+        """The longest pause of this receiver, on the direct way or through an eIM; None when it may be tried now."""
+        found = None
+        for name, pause in self._all().items():
+            wait_s = self.wait_s(name, newest) if name == address or name.endswith(f" for {address}") else 0.0
+            if wait_s > (0.0 if found is None else found.wait_s):
+                found = Tried(pause.failures, pause.reason, wait_s)
+        return found
+
+    def failed(self, receiver: str, newest: int, *, reason: str = "", retry_after_s: float | None = None) -> float:
         """It took none; returns the pause, which is longer if the receiver itself asked for more."""
         pauses = self._all()
         before = pauses.pop(receiver, None)
         failures = (before.failures if before is not None else 0) + 1
         pause_s = min(max(FIRST_PAUSE_S * 2.0 ** min(failures - 1, 16), retry_after_s or 0.0), LONGEST_PAUSE_S)
-        pauses[receiver] = _Pause(failures, self._clock.wall() + pause_s, newest)
+        pauses[receiver] = _Pause(
+            failures, self._clock.wall() + pause_s, newest, reason[:MAX_REASON_CHARACTERS] or None
+        )
         while len(pauses) > MAX_RECEIVERS:
             del pauses[next(iter(pauses))]
         self._save(pauses)
@@ -66,10 +88,13 @@ class Receivers:
         pauses: dict[str, _Pause] = {}
         for receiver, entry in found.items() if isinstance(found, Mapping) else ():
             match entry:
-                case (int() as failures, float() | int() as until_s, int() as newest):
-                    pauses[receiver] = _Pause(failures, until_s, newest)
+                case (int() as failures, float() | int() as until_s, int() as newest, *rest):
+                    reason = rest[0] if rest and isinstance(rest[0], str) else None
+                    pauses[receiver] = _Pause(failures, until_s, newest, reason)
         return pauses
 
     def _save(self, pauses: Mapping[str, _Pause]) -> None:
-        kept = {receiver: (pause.failures, pause.until_s, pause.newest) for receiver, pause in pauses.items()}
+        kept = {
+            receiver: (pause.failures, pause.until_s, pause.newest, pause.reason) for receiver, pause in pauses.items()
+        }
         self._memory.save(DOCUMENT, {"receivers": kept})

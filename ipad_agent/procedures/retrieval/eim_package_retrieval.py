@@ -21,18 +21,20 @@ from ipad_agent.codec.esipa.eim_package import (
     UnknownPackage,
 )
 from ipad_agent.codec.identifiers import Plmn, short_iccid
-from ipad_agent.errors import CodecError, EimError, ModemError, NetworkError, StoreError
+from ipad_agent.errors import CardError, CodecError, EimError, ModemError, NetworkError, StoreError
 from ipad_agent.policy.switching.switch_table import Happening, Phase, Way
 from ipad_agent.procedures import events, package_sentences
 from ipad_agent.procedures.context import Association, Context
 from ipad_agent.procedures.delivery import notification_delivery, result_delivery
 from ipad_agent.procedures.download import profile_download
 from ipad_agent.procedures.packages import data_request_answer, euicc_package_execution
-from ipad_agent.procedures.records.owed_work import Work, WorkKind
+from ipad_agent.procedures.records.owed_work import MAX_LOADS, Work, WorkKind
 from ipad_agent.procedures.records.switch_record import RETURN, Switch
 from ipad_agent.procedures.switching import events as events_switch
 from ipad_agent.procedures.switching import profile_proof, switch_transaction
 
+MAX_REFUSED: Final = 24
+"""So many refused results of one eIM are kept before it is asked for no more work: the journal is for all eIMs."""
 MALFORMED_KEPT_BYTES: Final = 256
 """So much of a package that cannot be read goes into the journal: it is only good for telling what came."""
 
@@ -65,18 +67,21 @@ class PollReport:
 async def poll(context: Context, eim: Association, *, fetch: bool = True) -> PollReport:
     """One poll of one eIM over one association. Without ``fetch`` only what is owed is delivered.
 
-    Raises ``NetworkError`` or ``EimError`` when the eIM cannot be reached, ``CardError`` or ``ModemError`` when the
-    card cannot; whatever was taken on stays in the journal and goes on at the next poll. An order that the disk lets
-    nobody write down waits, and nothing else.
+    What one of its peers answers and nobody can use costs the step that it belongs to; the others are made all the
+    same. Raises ``NetworkError`` when the eIM cannot be reached, ``EimError`` when it is busy or, at the end, when the
+    request for work itself had no usable answer, ``CardError`` or ``ModemError`` when the card cannot be reached;
+    whatever was taken on stays in the journal and goes on at the next poll. An order that the disk lets nobody write
+    down waits, and nothing else.
     """
     events.POLLING.emit(eim=eim.eim_id)
     ended: dict[bytes, bytes] = {}
     waits = await _resume_switch(context, eim)
     waits = await _resume_unfinished(context, eim, ended) or waits
-    accepted = await result_delivery.deliver_owed(context, eim)
-    await _look_again(context, eim, accepted=accepted)
+    owed = await result_delivery.deliver_owed(context, eim)
+    await _look_again(context, eim, accepted=owed.accepted)
     packages, eims_changed = 0, False
     told: set[bytes | None] = set()
+    trouble: EimError | NetworkError | None = None
     while True:
         if not fetch:
             end = PollEnd.HELD
@@ -85,9 +90,21 @@ async def poll(context: Context, eim: Association, *, fetch: bool = True) -> Pol
             events.NO_ROOM.emit()
             end = PollEnd.JOURNAL_FULL
             break
-        package = await _fetch(context, eim)
+        refused = sum(work.redelivery is not None for work in context.work.open(eim.eim_id))
+        if refused >= MAX_REFUSED:
+            events.TOO_MANY_REFUSED.emit(eim=eim.eim_id, count=refused)
+            end = PollEnd.RESULT_REFUSED
+            break
+        try:
+            package = await _fetch(context, eim)
+        except (EimError, NetworkError) as error:
+            if isinstance(error, NetworkError) and not error.reached:
+                raise
+            events.FETCH_REFUSED.emit(eim=eim.eim_id, reason=error.message)
+            trouble, end = error, PollEnd.EIM_TROUBLE
+            break
         if isinstance(package, NoPackage):
-            end = _end_of(package, eim, accepted=accepted)
+            end = _end_of(package, eim, accepted=owed.accepted)
             break
         if isinstance(package, MalformedPackage):
             # Told once, an eIM may do better; told for ever, both sides only burn traffic.
@@ -96,30 +113,46 @@ async def poll(context: Context, eim: Association, *, fetch: bool = True) -> Pol
                 end = PollEnd.EIM_TROUBLE
                 break
             told.add(package.eim_transaction_id)
-        if isinstance(package, EuiccPackageOrder) and _result_is_owed(context, eim, package):
-            # Its result was refused and it is handed out again: loaded once more, the card could only say replay.
+        known = _known(context, eim, package)
+        if known is not None and known.result is None:
+            # It goes on with the next poll; begun beside itself it would be carried out twice.
+            end = PollEnd.MORE_WORK
+            break
+        carried_out = known is not None and known.kind in (WorkKind.PACKAGE, WorkKind.TRIGGER)
+        if carried_out:
+            # Its result was refused and it is handed out again. Carried out once more, the answer could only be a lie.
             events.ORDER_AGAIN.emit(eim=eim.eim_id)
+        if known is not None and known.id in owed.offered:
             end = PollEnd.RESULT_REFUSED
             break
         if waits and any(work.order == package.raw for work in context.work.open(eim.eim_id)):
             end = PollEnd.JOURNAL_FULL  # it is written down already, and goes on when the disk works
             break
         try:
-            work = _take(context, eim, package)
-        except StoreError as refused:
+            work = _take(context, eim, package) if known is None else known
+        except StoreError as refusal:
             # Not written down, not begun: the eIM keeps the order and hands it out again.
-            events.NOT_TAKEN.emit(eim=eim.eim_id, reason=refused.message)
+            events.NOT_TAKEN.emit(eim=eim.eim_id, reason=refusal.message)
             end = PollEnd.JOURNAL_FULL
             break
-        if package.raw in ended:
+        outcome: profile_download.Outcome
+        if carried_out:
+            outcome = work
+        elif package.raw in ended:
             events.TRIGGER_AGAIN.emit(eim=eim.eim_id)
-            outcome: profile_download.Outcome = context.work.answered(work, ended[package.raw])
+            outcome = context.work.answered(work, ended[package.raw])
         else:
             try:
                 outcome = await _do(context, eim, work, package)
             except StoreError as refused:
                 events.WAITS_FOR_DISK.emit(eim=eim.eim_id, reason=refused.message)
                 end = PollEnd.JOURNAL_FULL
+                break
+            except CardError as failure:
+                if not failure.alive:
+                    raise
+                events.ORDER_STUCK.emit(eim=eim.eim_id, reason=failure.message)
+                end = PollEnd.MORE_WORK
                 break
         packages += 1
         if isinstance(outcome, profile_download.Told):
@@ -128,7 +161,8 @@ async def poll(context: Context, eim: Association, *, fetch: bool = True) -> Pol
             end = PollEnd.MORE_WORK
             break
         else:
-            accepted = await _bring(context, eim, outcome) and accepted
+            owed.offered.add(outcome.id)
+            owed.accepted = await _bring(context, eim, outcome) and owed.accepted
         eims_changed = eims_changed or isinstance(package, EuiccPackageOrder)
         if isinstance(package, EuiccPackageOrder) and package.request.kind == "eco" and not await _same(context, eim):
             end = PollEnd.EIM_CHANGED
@@ -137,7 +171,11 @@ async def poll(context: Context, eim: Association, *, fetch: bool = True) -> Pol
             events.ROUNDS_CAPPED.emit(eim=eim.eim_id, count=packages)
             end = PollEnd.MORE_WORK
             break
-    await notification_delivery.deliver_notifications(context, eim)
+    # An eIM that is busy or fell silent is left alone; one that has no usable answer to one question may have others.
+    alone = trouble is not None and (isinstance(trouble, NetworkError) or trouble.retry_after_s is not None)
+    await notification_delivery.deliver_notifications(context, eim, only_direct=alone)
+    if trouble is not None:
+        raise trouble
     return PollReport(end, packages, eims_changed)
 
 
@@ -233,11 +271,20 @@ async def _bring(context: Context, eim: Association, work: Work) -> bool:
         if accepted is not None:
             return accepted
         work = context.work.get(work.id)
-    return (await result_delivery.deliver_work(context, eim, work)).refused is None
+    return (await result_delivery.offer(context, eim, work)).accepted
 
 
-def _result_is_owed(context: Context, eim: Association, package: EuiccPackageOrder) -> bool:
-    return any(work.order == package.raw and work.result is not None for work in context.work.open(eim.eim_id))
+def _known(context: Context, eim: Association, package: _Order) -> Work | None:
+    """The open work of this very order, if it was taken on before: by its bytes, and a download also by its
+    transaction, which no other has."""
+    kind, order = _kind_of(package), _kept(package)
+    for work in context.work.open(eim.eim_id):
+        if work.kind is not kind:
+            continue
+        same_download = kind is WorkKind.TRIGGER and work.transaction_id == package.eim_transaction_id is not None
+        if work.order == order or same_download:
+            return work
+    return None
 
 
 async def _same(context: Context, eim: Association) -> bool:
@@ -261,14 +308,18 @@ async def _resume_unfinished(context: Context, eim: Association, ended: dict[byt
         if work.result is not None:
             continue
         try:
-            await _resume(context, eim, work, ended)
+            await _resume_one(context, eim, work, ended)
+        except CardError as failure:
+            if not failure.alive:
+                raise
+            events.ORDER_STUCK.emit(eim=eim.eim_id, reason=failure.message)
         except StoreError as refused:
             events.WAITS_FOR_DISK.emit(eim=eim.eim_id, reason=refused.message)
             waits = True
     return waits
 
 
-async def _resume(context: Context, eim: Association, work: Work, ended: dict[bytes, bytes]) -> None:
+async def _resume_one(context: Context, eim: Association, work: Work, ended: dict[bytes, bytes]) -> None:
     package = _package_of(work)
     if work.kind is WorkKind.PACKAGE:
         await euicc_package_execution.resume(context, eim, work)
@@ -276,8 +327,13 @@ async def _resume(context: Context, eim: Association, work: Work, ended: dict[by
         outcome = await profile_download.resume(context, eim, work, package.trigger)
         if isinstance(outcome, profile_download.Told):
             _remember(ended, work, outcome)
+    elif work.loads >= MAX_LOADS:
+        events.QUESTION_GIVEN_UP.emit(eim=eim.eim_id, attempts=work.loads + 1)
+        refusal = eim_package.encode_result_error(work.transaction_id, ResultErrorCode.UNDEFINED_ERROR)
+        context.work.answered(work, refusal)
     else:
-        # Answering a question again costs nothing and is always true.
+        # Answering a question again costs nothing and is always true; but not again and again for nothing.
+        context.work.about_to_load(work)
         await _do(context, eim, work, package)
 
 
@@ -292,11 +348,21 @@ def _package_of(work: Work) -> _Order:
 
 
 async def _fetch(context: Context, eim: Association) -> EimPackage:
-    package = await eim.link.get_eim_package(
-        state_change=context.changes.pending(eim.eim_id), rplmn=await _registered_plmn(context)
-    )
-    context.changes.told(eim.eim_id)
+    cause = context.changes.pending(eim.eim_id)
+    package = await eim.link.get_eim_package(state_change=cause, rplmn=await _registered_plmn(context))
+    if cause is not None:
+        if _understood(package) and not eim.link.change_untold:
+            context.changes.told(eim.eim_id)
+        else:
+            events.CHANGE_NOT_TOLD.emit(eim=eim.eim_id, cause=cause.name.lower())
     return package
+
+
+def _understood(package: EimPackage) -> bool:
+    """Whether the answer shows that the eIM has read the question: an error, or what nobody can read, does not."""
+    if isinstance(package, NoPackage):
+        return package.code == EimPackageError.NO_EIM_PACKAGE_AVAILABLE
+    return not isinstance(package, MalformedPackage)
 
 
 async def _registered_plmn(context: Context) -> Plmn | None:
@@ -319,17 +385,25 @@ def _end_of(package: NoPackage, eim: Association, *, accepted: bool) -> PollEnd:
 
 
 def _take(context: Context, eim: Association, package: _Order) -> Work:
+    order = _kept(package)
+    return context.work.take(eim.eim_id, eim.config.raw, _kind_of(package), order, package.eim_transaction_id)
+
+
+def _kind_of(package: _Order) -> WorkKind:
     match package:
         case EuiccPackageOrder():
-            kind = WorkKind.PACKAGE
+            return WorkKind.PACKAGE
         case DataRequestOrder():
-            kind = WorkKind.DATA
+            return WorkKind.DATA
         case DownloadTriggerOrder():
-            kind = WorkKind.TRIGGER
+            return WorkKind.TRIGGER
         case _:
-            kind = WorkKind.OTHER
-    order = package.raw[:MALFORMED_KEPT_BYTES] if isinstance(package, MalformedPackage) else package.raw
-    return context.work.take(eim.eim_id, eim.config.raw, kind, order, package.eim_transaction_id)
+            return WorkKind.OTHER
+
+
+def _kept(package: _Order) -> bytes:
+    """What of it goes into the journal."""
+    return package.raw[:MALFORMED_KEPT_BYTES] if isinstance(package, MalformedPackage) else package.raw
 
 
 async def _do(context: Context, eim: Association, work: Work, package: _Order) -> profile_download.Outcome:

@@ -21,6 +21,7 @@ class UnreachableEim:
     host: str | None = None
     carrier: str | None = None
     traffic_bytes = 0
+    change_untold = False
 
     def __init__(self, reason: str) -> None:
         self._reason = reason

@@ -83,6 +83,6 @@ async def _configured(card: Card) -> ConfiguredAddresses:
     try:
         return await card.get_configured_addresses()
     except CardError as failure:
-        if not failure.final:
+        if not failure.alive:
             raise
         raise DownloadStop(failure.message) from failure

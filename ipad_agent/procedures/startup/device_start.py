@@ -15,6 +15,7 @@ from ipad_agent.codec.identifiers import Eid, Plmn
 from ipad_agent.errors import CodecError
 from ipad_agent.procedures import events
 from ipad_agent.procedures.ports import Card, Memory
+from ipad_agent.procedures.records.known_profiles import usable_profiles
 from ipad_agent.procedures.records.state_changes import StateChanges, snapshot
 
 
@@ -29,7 +30,8 @@ class CardKind(StrEnum):
 @dataclass(frozen=True, slots=True)
 class CardFacts:
     """What start-up learned; ``eims`` is empty on a card that was never provisioned. ``taken``: the card says that its
-    own IPAe is active, and the owner wants it managed all the same."""
+    own IPAe is active, and the owner wants it managed all the same. Without ``profiles_known`` the card gave no list of
+    profiles that could be used."""
 
     eid: Eid
     kind: CardKind
@@ -37,6 +39,7 @@ class CardFacts:
     profiles: tuple[ProfileInfo, ...] = ()
     eims: tuple[EimConfigurationData, ...] = ()
     taken: bool = False
+    profiles_known: bool = True
 
     @property
     def manageable(self) -> bool:
@@ -56,9 +59,9 @@ async def read_card(card: Card, *, taken: Eid | None = None) -> CardFacts:
     insisted = kind is CardKind.IPAE and eid == taken
     if kind is not CardKind.IOT and not insisted:
         return CardFacts(eid, kind, info2)
-    profiles = await card.get_profiles()
+    profiles = await usable_profiles(card)
     eims = await card.get_eim_configuration()
-    return CardFacts(eid, kind, info2, profiles, eims, insisted)
+    return CardFacts(eid, kind, info2, profiles or (), eims, insisted, profiles is not None)
 
 
 def kind_of(info2: EuiccInfo2) -> CardKind:
@@ -70,6 +73,8 @@ def kind_of(info2: EuiccInfo2) -> CardKind:
 
 def note_changes(facts: CardFacts, changes: StateChanges) -> None:
     """Compare the profiles with what was last known; if nobody ordered the difference, every eIM is to be told."""
+    if not facts.profiles_known:
+        return
     cause = StateChangeCause.UNDEFINED
     if changes.learn(str(facts.eid), snapshot(facts.profiles), tell=(eim.eim_id for eim in facts.eims), cause=cause):
         events.STATE_CHANGED.emit(cause=cause.name.lower())
@@ -81,6 +86,8 @@ NETWORKS: Final = "networks"
 
 def note_networks(facts: CardFacts, memory: Memory) -> None:
     """Remember whose profiles these are, for the site's table of APNs. Raises ``StoreError``."""
+    if not facts.profiles_known:
+        return
     networks = {}
     for profile in facts.profiles:
         if profile.owner is not None:

@@ -41,7 +41,7 @@ async def emergency_enabled(card: Card) -> bool:
     try:
         return emergency_active(await card.get_profiles())
     except CardError as failure:
-        if not failure.final:
+        if not failure.alive:
             raise
         events.PROFILES_UNREADABLE.emit(reason=failure.message)
         return False

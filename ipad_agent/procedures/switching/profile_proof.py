@@ -15,6 +15,7 @@ from ipad_agent.codec.identifiers import short_iccid
 from ipad_agent.errors import CardError, EimError, ModemError, NetworkError, Remedy
 from ipad_agent.policy.switching.proof_stage import Finding, Stage
 from ipad_agent.policy.switching.switch_table import Happening, Phase, Way, pause_s, time_over
+from ipad_agent.procedures import package_sentences
 from ipad_agent.procedures.context import Association, Context
 from ipad_agent.procedures.delivery import result_delivery
 from ipad_agent.procedures.delivery.stored_result import stored_result_of
@@ -89,6 +90,7 @@ class _Window:
         self._resumed = resumed
         self._trouble: NetworkError | EimError | None = None
         self._accepted: bool | None = None
+        self._refusal = "no usable answer"
         self._failing = _Failing(context)
         open_switch = context.switches.open()
         self._work_id = None if open_switch is None else open_switch.work
@@ -113,7 +115,12 @@ class _Window:
                 case _:
                     break
         if self._accepted is None and self._trouble is not None:
-            raise self._trouble
+            if not _is_refusal(self._trouble):
+                raise self._trouble
+            self._accepted = False  # it is there and answers: the rest of the poll goes on
+        work = self._work
+        if self._accepted is False and work is not None and self._eim is not None:
+            result_delivery.refused(context, self._eim, work, self._refusal)
         return self._accepted
 
     # -- proving -----------------------------------------------------------------------------------------------------
@@ -168,6 +175,10 @@ class _Window:
         except (NetworkError, EimError) as trouble:
             if ready:
                 self._failing.note(Finding(Stage.EIM, False, trouble.message), current)
+            if ready and current.way is Way.NONE and _is_refusal(trouble):
+                # As with a refusal by a number: it answered, and that is all a profile can be asked for.
+                await _committed(self._context, current, Happening.PROVED, "the eIM answered")
+                return True
             return False
         except (CardError, ModemError):
             if ready and self._context.switches.open() is None:  # the eIM took it before the card failed
@@ -223,10 +234,12 @@ class _Window:
             self._trouble = NetworkError(f"the eIM did not take the result within {limit_s:.0f} s")
             raise self._trouble from None
         except (NetworkError, EimError) as trouble:
-            self._trouble = trouble
+            self._trouble, self._refusal = trouble, trouble.message
             raise
         self._trouble = None
         self._accepted = answer.refused is None
+        if answer.refused is not None:
+            self._refusal = package_sentences.refusal(answer.refused)
         return self._accepted
 
     async def _wait(self, current: Switch, looks: int) -> bool:
@@ -322,6 +335,9 @@ class _Window:
                 await self._deliver(current, committing=False)
             except (NetworkError, EimError) as trouble:
                 reason = trouble.message
+                if _is_refusal(trouble):  # it was told, and does not want to hear it now; the result stays owed
+                    switch_transaction.end(context, current, Happening.TOLD)
+                    return
             else:
                 switch_transaction.end(context, current, Happening.TOLD)
                 return
@@ -335,6 +351,11 @@ class _Window:
                 looks, first_s=settings.probe_first_s, first_count=settings.probe_first_count, then_s=settings.probe_s
             )
             await context.person_decision.wait(min(left_s, pause))
+
+
+def _is_refusal(trouble: NetworkError | EimError) -> bool:
+    """Whether the eIM answered, if only with a status or with something that nobody can read; not when it is busy."""
+    return isinstance(trouble, EimError) and trouble.retry_after_s is None
 
 
 # -- steps -------------------------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from __future__ import annotations
 from ipad_agent.codec.es10.connectivity_parameters import apn_of
 from ipad_agent.codec.es10.euicc_package import EuiccPackageRequest, EuiccPackageResult, Operation
 from ipad_agent.codec.identifiers import short_iccid
-from ipad_agent.errors import CardError, CodecError, Remedy
+from ipad_agent.errors import CardError, CodecError
 from ipad_agent.policy.switching.switch_table import Happening, Phase, Way
 from ipad_agent.procedures.context import Association, Context
 from ipad_agent.procedures.records.owed_work import Work
@@ -144,7 +144,7 @@ async def _post_switch(context: Context, moved: Switch) -> None:
         try:
             parameters = await context.card.get_connectivity_parameters()
         except CardError as error:
-            if error.remedy is not Remedy.GIVE_UP and error.answer is None:
+            if not error.alive:
                 raise
         else:
             apn = None if parameters.http_params is None else apn_of(parameters.http_params)

@@ -194,6 +194,9 @@ def eim_sentence(eim: Eim, later_s: float) -> str:
     poll = eim.last_poll
     if poll is None:
         return f"{name}; not asked yet"
+    if not poll.ok and eim.answered:
+        count = f", {eim.failures} times in a row" if eim.failures > 1 else ""
+        return f"{name}; answered {when(poll.at, later_s)}: {clean(eim.trouble or poll.outcome)}{count}"
     if not poll.ok:
         answered = (
             f"last answered {when(eim.last_success, later_s)}" if eim.last_success is not None else "never answered"
@@ -201,7 +204,8 @@ def eim_sentence(eim: Eim, later_s: float) -> str:
         return f"{name}; failed {when(poll.at, later_s)}: {clean(eim.trouble or poll.outcome)}; {answered}"
     cost = [size(poll.cost_bytes)] if poll.cost_bytes is not None else []
     cost += [f"{poll.duration_s:.1f}{GLUE}s"] if poll.duration_s is not None else []
-    return f"{name}; answered {when(poll.at, later_s)}: {', '.join([clean(poll.outcome), *cost])}"
+    refused = f"; {clean(eim.trouble)}" if eim.trouble is not None else ""
+    return f"{name}; answered {when(poll.at, later_s)}: {', '.join([clean(poll.outcome), *cost])}{refused}"
 
 
 def _guardian(status: Status, output: TerminalOutput, later_s: float) -> Iterator[str]:

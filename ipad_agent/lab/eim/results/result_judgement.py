@@ -69,6 +69,24 @@ def judge(device: Device, result: Node, rules: Rules) -> Judgement:
         return Judgement({"raw": result.raw.hex().upper()}, discarded=f"not readable: {error}", ok=False)
 
 
+def order_of(device: Device, result: Node) -> Order | None:
+    """The order that an EimPackageResult belongs to; nothing is learned from it and nothing taken."""
+    try:
+        match result.tag:
+            case 0xBF52:
+                return _find_order(device, result_description.euicc_data(result), kind="data")
+            case 0xBF54:
+                return _find_order(device, result_description.trigger_result(result), kind="trigger")
+            case 0x30:
+                return _find_order(device, result_description.package_result(result.children[0]))
+            case 0xA0 | 0x02 | 0x80 if result.find(SIGNATURE) is None:
+                return _not_processed(device, result).order
+            case _:
+                return _find_order(device, result_description.package_result(result))
+    except (DerError, IndexError):
+        return None
+
+
 def judge_notification(device: Device | None, node: Node) -> dict[str, Any]:
     """The facts of a PendingNotification, with what its signature is worth."""
     facts = result_description.notification(node)
