@@ -33,7 +33,12 @@ def normalise(value: object, *, depth: int = 0) -> Value:
     """
     if depth > _MAX_DEPTH:
         raise UnstorableValueError(f"a value of over {_MAX_DEPTH} levels")
-    if value is None or isinstance(value, bool | str):
+    kind = type(value)
+    if kind is str or kind is int or kind is bytes or kind is bool or value is None:
+        return value  # type: ignore[return-value]  # the very types; most values are one of these
+    if kind is dict:
+        return _normalised(value, depth)  # type: ignore[arg-type]
+    if isinstance(value, str):
         return value
     if isinstance(value, int):
         return int(value)
@@ -46,13 +51,17 @@ def normalise(value: object, *, depth: int = 0) -> Value:
     if isinstance(value, list | tuple):
         return tuple(normalise(item, depth=depth + 1) for item in value)
     if isinstance(value, Mapping):
-        result: dict[str, Value] = {}
-        for key, item in value.items():
-            if not isinstance(key, str):
-                raise UnstorableValueError(f"the key {key!r}")
-            result[key] = normalise(item, depth=depth + 1)
-        return result
+        return _normalised(value, depth)
     raise UnstorableValueError(f"a {type(value).__name__}")
+
+
+def _normalised(value: Mapping[object, object], depth: int) -> dict[str, Value]:
+    result: dict[str, Value] = {}
+    for key, item in value.items():
+        if not isinstance(key, str):
+            raise UnstorableValueError(f"the key {key!r}")
+        result[key] = normalise(item, depth=depth + 1)
+    return result
 
 
 def _to_json(value: Value) -> object:

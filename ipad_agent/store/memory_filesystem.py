@@ -34,10 +34,11 @@ class _MemoryFile:
 
     def write(self, data: bytes) -> None:
         self._check()
-        for byte in data:
+        fits = self._disk.room(len(data))
+        self._node.data += data[:fits]
+        if fits < len(data):
             self._disk.spend()
             self._disk.take_space()
-            self._node.data.append(byte)
 
     def sync(self) -> None:
         self._check()
@@ -155,6 +156,16 @@ class MemoryFilesystem:
             if self.allowance <= 0:
                 raise PowerCut
             self.allowance -= 1
+
+    def room(self, count: int) -> int:
+        """Use up so many units of allowance and bytes of free space, or as many as there are; how many there were."""
+        limits = [limit for limit in (self.allowance, self.free_bytes) if limit is not None]
+        taken = min(count, *(max(0, limit) for limit in limits)) if limits else count
+        if self.allowance is not None:
+            self.allowance -= taken
+        if self.free_bytes is not None:
+            self.free_bytes -= taken
+        return taken
 
     def take_space(self) -> None:
         """Use up one byte of free space."""
