@@ -11,7 +11,7 @@ import base64
 import binascii
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
 from .errors import UnstorableValueError
@@ -97,8 +97,22 @@ def _from_json(value: object, *, depth: int = 0) -> Value:
 
 def dumps(value: Mapping[str, Value]) -> bytes:
     """One line of ASCII JSON without line breaks. Raises ``UnstorableValueError``."""
-    encoded = json.dumps(_to_json(normalise(value)), separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+    plain, byte_strings = normalise(value), 0
+
+    def byte_string(item: object) -> object:
+        nonlocal byte_strings
+        byte_strings += 1
+        return _to_json(bytes(item))  # type: ignore[call-overload]  # nothing else is left over by normalise
+
+    encoded = _encode(plain, byte_string)
+    if encoded.count('"$') != byte_strings:
+        # Some text begins with "$"; it may be a key.
+        encoded = _encode(_to_json(plain), None)
     return encoded.encode("ascii")
+
+
+def _encode(value: object, default: Callable[[object], object] | None) -> str:
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=True, allow_nan=False, default=default)
 
 
 def loads(data: bytes) -> dict[str, Value]:

@@ -13,6 +13,7 @@ import json
 import os
 import types
 import typing
+from collections.abc import Hashable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -270,7 +271,7 @@ def _names(kind: type[Any]) -> tuple[str, ...]:
 
 
 @functools.cache
-def _hints(kind: type[Any]) -> dict[str, Any]:
+def _hints(kind: Hashable) -> dict[str, Any]:
     return typing.get_type_hints(kind)
 
 
@@ -292,7 +293,7 @@ def _convert(kind: Any, value: Any) -> Any:
     if dataclasses.is_dataclass(kind):
         if not isinstance(value, dict):
             raise TypeError(f"an object, not {value!r}")
-        hints = _hints(kind)
+        hints = _hints(typing.cast("Hashable", kind))
         return typing.cast("Any", kind)(**{name: _convert(hints[name], item) for name, item in value.items()})
     if kind is bytes:
         return bytes.fromhex(value)
