@@ -184,6 +184,9 @@ class Agent:
         if not eims:
             self.board.looks_again(LOOK_AGAIN_S)
             await self.card_requests.take(self._context(facts), ())
+            with _Step(self, POLL_LIMIT_S):
+                # No poll will ever come to decide a switch that is still to be proved.
+                await profile_proof.look_again(self._context(facts))
             procedure_events.NO_EIM.emit(retry_s=LOOK_AGAIN_S)
             await self._pause(LOOK_AGAIN_S, "no eIM manages this card yet")
             return

@@ -1,7 +1,7 @@
 """Which eIM still has to be told that the profiles changed, and why (stateChangeCause, SGP.32 v1.2 §5.14.5).
 
 An eIM is told about changes it did not order itself. The pending cause is kept per eIM until that eIM has answered
-anything at all, also an error.
+the question that carried it with a package, or with "no package available".
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class StateChanges:
         self._store(pending=self._pending() | dict.fromkeys(eim_ids, cause.value))
 
     def told(self, eim_id: str) -> None:
-        """This eIM answered: it knows."""
+        """This eIM took the question that carried the cause: it knows."""
         pending = self._pending()
         if pending.pop(eim_id, None) is not None:
             self._store(pending=pending)

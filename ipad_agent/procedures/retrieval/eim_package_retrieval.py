@@ -230,8 +230,17 @@ async def _fetch(context: Context, eim: Association) -> EimPackage:
     package = await eim.link.get_eim_package(
         state_change=context.changes.pending(eim.eim_id), rplmn=await _registered_plmn(context)
     )
-    context.changes.told(eim.eim_id)
+    if _was_taken(package):
+        context.changes.told(eim.eim_id)
     return package
+
+
+def _was_taken(package: EimPackage) -> bool:
+    """Whether the question was understood, and with it what it told: an error may have had any reason, and something
+    that is no message says nothing."""
+    if isinstance(package, NoPackage):
+        return package.code == EimPackageError.NO_EIM_PACKAGE_AVAILABLE
+    return not isinstance(package, MalformedPackage)
 
 
 async def _registered_plmn(context: Context) -> Plmn | None:
