@@ -34,6 +34,7 @@ class _MemoryFile:
 
     def write(self, data: bytes) -> None:
         self._check()
+        self._disk.change()
         fits = self._disk.room(len(data))
         self._node.data += data[:fits]
         if fits < len(data):
@@ -43,6 +44,7 @@ class _MemoryFile:
     def sync(self) -> None:
         self._check()
         self._disk.spend()
+        self._disk.change()
         if self._disk.sync_error is not None:
             raise OSError(self._disk.sync_error, os.strerror(self._disk.sync_error))
         if self._disk.honest_sync:
@@ -61,6 +63,7 @@ class MemoryFilesystem:
 
     ``allowance``: bytes and operations until ``PowerCut`` is raised (None: no limit).
     ``free_bytes``: writes beyond it raise ``OSError(ENOSPC)``, like a full disk, after a partial write.
+    ``refuses``: an errno every change raises, like a disk that was remounted read-only; what is there can be read.
     ``sync_error``: an errno every ``sync`` of a file raises, like a broken disk.
     ``sync_directory_error``: the same for directories.
     ``honest_sync``: False makes every sync do nothing, like a disk that lies; shows that a test notices.
@@ -69,6 +72,7 @@ class MemoryFilesystem:
     def __init__(self, *, allowance: int | None = None) -> None:
         self.allowance = allowance
         self.free_bytes: int | None = None
+        self.refuses: int | None = None
         self.sync_error: int | None = None
         self.sync_directory_error: int | None = None
         self.honest_sync = True
@@ -86,6 +90,7 @@ class MemoryFilesystem:
 
     def create(self, path: str) -> File:
         self.spend()
+        self.change()
         # Truncation keeps the node: its old content may come back after a cut, like that of a real inode.
         node = self._names.get(path)
         if node is None:
@@ -96,15 +101,18 @@ class MemoryFilesystem:
 
     def append(self, path: str) -> File:
         self.spend()
+        self.change()
         return _MemoryFile(self, self._names.get(path) or self._add(path))
 
     def rename(self, source: str, target: str) -> None:
         self.spend()
+        self.change()
         node = self._node(source)
         self._change(source, {source: None, target: node})
 
     def remove(self, path: str) -> None:
         self.spend()
+        self.change()
         if path in self._names:
             self._change(path, {path: None})
 
@@ -149,6 +157,11 @@ class MemoryFilesystem:
     def names(self) -> frozenset[str]:
         """The paths of all files there are."""
         return frozenset(self._names)
+
+    def change(self) -> None:
+        """Called before anything is changed."""
+        if self.refuses is not None:
+            raise OSError(self.refuses, os.strerror(self.refuses))
 
     def spend(self) -> None:
         """Use up one unit of the allowance."""

@@ -14,7 +14,9 @@ from typing import Final
 from ipad_agent import events
 from ipad_agent.policy.polling.poll_outcome import Wake
 from ipad_agent.torture.faults.fault_effects import do, heal
-from ipad_agent.torture.history.fault_history import History, write
+from ipad_agent.torture.history.fault_history import History
+from ipad_agent.torture.history.feature_faults import write_with
+from ipad_agent.torture.history.features import NONE
 from ipad_agent.torture.history.history_log import CHECK, HistoryLog
 from ipad_agent.torture.promises.promise_checks import audited, check, connected, owed, permitted_way
 from ipad_agent.torture.world.torture_world import START_S, Violation, World
@@ -63,9 +65,9 @@ class Ended:
         }
 
 
-def run_seed(seed: int, *, coverage: bool = True) -> Ended:
+def run_seed(seed: int, *, coverage: bool = True, features: frozenset[str] = NONE) -> Ended:
     """Write the history of a seed and live through it."""
-    return live_through(write(seed, coverage=coverage))
+    return live_through(write_with(seed, features, coverage=coverage))
 
 
 def live_through(history: History) -> Ended:
