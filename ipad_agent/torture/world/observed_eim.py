@@ -108,7 +108,7 @@ class ObservedEim:
         self._log.tell(EIM, f"{self.eim_id}: {_sentence(item)}")
 
     def _result(self, item: Mapping[str, Any]) -> None:
-        if item.get("discarded"):
+        if item.get("discarded") or "facts" not in item:
             return
         facts = item["facts"]
         found = [facts, *(one for one in facts.get("packageResults", ()) if "discarded" not in one)]
@@ -136,6 +136,8 @@ def _sentence(item: Mapping[str, Any]) -> str:
         case "handed out":
             again = " again" if item.get("again") else ""
             return f"hands out{again}: {_short(str(item['order']))}"
+        case "result" | "result by notification" if "facts" not in item:
+            return f"does not know whose result that is [{item.get('error')}]"
         case "result" | "result by notification":
             verdict = "discards" if item.get("discarded") else "takes"
             why = f" ({item['discarded']})" if item.get("discarded") else ""
