@@ -42,6 +42,7 @@ from .agent_toml import Table, merged, to_toml
 from .boot_simulation import PowerSupply
 from .card_slot import CardSlot
 from .impaired_network import ImpairedLink, Impairments, UdpProxy
+from .real_time_limits import MOVES
 from .rsp_servers_on_bench import RspOptions, RspSite
 from .second_eim import CARRIERS, EimSite, EimSpot
 from .tcp_gate import TcpGate
@@ -171,10 +172,21 @@ class Bench:
         except BaseException:
             await self._stack.aclose()
             raise
+        MOVES.set(self.moves)
         return self
 
     async def __aexit__(self, *_: object) -> None:
         await self._stack.aclose()
+
+    def moves(self) -> dict[str, float]:
+        """What can be seen to move while something is waited for."""
+        counters = self.proxy.link.counters
+        return {
+            **self.agent.moves(),
+            "commands to the modem": self.modem.engine.command_count,
+            "datagrams": counters["up"].offered + counters["down"].offered,
+            "requests to the eIM": len(self.eim.entries),
+        }
 
     # What people do with it
 
@@ -212,6 +224,11 @@ class Bench:
             self.set_link_up(True)
         if start_agent:
             await self.agent.start()
+
+    def reconfigure(self, config: Mapping[str, Table]) -> None:
+        """Lay this over the agent's configuration, from its next start on."""
+        self.options = replace(self.options, config=merged(dict(self.options.config), dict(config)))
+        self._write_config()
 
     def plug_ethernet(self, plugged: bool) -> None:
         """Give the device a way to the servers that does not depend on the modem, or take it."""
