@@ -25,7 +25,7 @@ def write_with(seed: int, features: Iterable[str], *, coverage: bool = True) -> 
 
 def _moments(history: History, dice: random.Random, count: int) -> list[float]:
     """Times at which something is going on: shortly after a deed."""
-    faults = [fault for fault in history.faults if fault.kind in ("order", "poll now")]
+    faults = [fault for fault in history.faults if fault.kind in ("order", "poll now")] or list(history.faults)
     return [dice.choice(faults).at_s + dice.choice((0.5, 10.0, 60.0, 200.0, 600.0)) for _ in range(count)]
 
 
