@@ -16,7 +16,7 @@ from ipad_agent.torture.run.history_run import live_through, run_seed
 from ipad_agent.torture.run.many_seeds import shortest
 
 SEEDS = 300
-WIDENED_SEEDS = 100
+WIDENED_SEEDS = 50
 BLOCK = 25
 ALL = frozenset(FEATURES)
 

@@ -27,6 +27,9 @@ PATIENCE_S: Final = 6 * 86_400.0
 NO_WAY_S: Final = 43_200.0
 """So long a device is watched that has neither coverage nor a permitted way to it: whatever the agent tries by itself
 it has tried by then, and the card offers nothing new."""
+FAILING_S: Final = 7200.0
+"""So long a program is watched that fails or ends again and again, which is broken promise enough."""
+_FAILING: Final = frozenset({"agent-ended", "unexpected-error"})
 AUDIT_S: Final = 2 * 86_400.0
 _LOOKS_S: Final = (60.0, 300.0, 900.0, 3600.0)
 
@@ -134,7 +137,7 @@ async def _rest(world: World) -> list[str]:
             hoped_s = world.loop.time()
         elif world.loop.time() - hoped_s >= NO_WAY_S or _hopeless(world):
             return remaining
-        if world.loop.time() - begun_s >= PATIENCE_S:
+        if world.loop.time() - begun_s >= (FAILING_S if _FAILING & world.violations.keys() else PATIENCE_S):
             return remaining
 
 
