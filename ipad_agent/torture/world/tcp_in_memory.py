@@ -124,8 +124,11 @@ class _Listener:
     def accept(self, tcp: Tcp, peer: Peer) -> _End:
         protocol: Any = self._factory()
         if self.context is not None:
+            shaken = self._loop.create_future()
+            # A handshake that fails is told to the device; the server has nobody to tell.
+            shaken.add_done_callback(lambda done: done.cancelled() or done.exception())
             protocol = sslproto.SSLProtocol(
-                self._loop, protocol, self.context, self._loop.create_future(), server_side=True, **self._limits
+                self._loop, protocol, self.context, shaken, server_side=True, **self._limits
             )
         return _End(tcp, protocol, WORLD, None, peer, None)
 
