@@ -10,7 +10,7 @@ help:
 	@echo "make test    set everything up and run every check and test"
 	@echo "make check   only ruff and mypy"
 	@echo "make fuzz    damaged input for every parser, SECONDS=n TARGET=name; make wander: other property tests, ROUNDS=n"
-	@echo "make torture random histories of the whole agent with faults, SEEDS=n"
+	@echo "make torture random histories of the whole agent with faults, SEEDS=n WITH=features"
 	@echo "make format  let ruff format the code"
 
 setup: $(VENV)/.done
@@ -20,7 +20,7 @@ $(VENV)/.done: pyproject.toml
 	@touch $@
 
 system-packages:
-	@sh tools/system-packages.sh
+	@PYTHON=$(PYTHON) sh tools/system-packages.sh
 
 demo: setup
 	$(BIN)/ipad-agent demo --carrier $(CARRIER)
@@ -30,13 +30,9 @@ check: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# Scenarios mostly wait for real time to pass, so they run beside everything else.
-test: setup system-packages check
-	$(BIN)/pytest -q tests/scenarios > .scenarios.log 2>&1 & scenarios=$$!; \
-	$(BIN)/pytest -q --ignore tests/scenarios; others=$$?; \
-	wait $$scenarios; scenarios=$$?; \
-	echo "The scenarios:"; cat .scenarios.log; \
-	exit $$((others | scenarios))
+# In several parts side by side, checks included; their logs are in .test/.
+test: system-packages setup
+	@sh tools/run-tests.sh $(BIN)
 
 # Damaged input for every parser, other each time: make fuzz SECONDS=600 TARGET=tlv
 SECONDS ?= 60
@@ -49,14 +45,15 @@ ROUNDS ?= 1
 wander: setup system-packages
 	for round in $$(seq $(ROUNDS)); do HYPOTHESIS_PROFILE=wander $(BIN)/pytest -q -k "mutat or any or robust or damaged" --ignore tests/scenarios || exit 1; done
 
-# Random histories of the whole agent with faults, in memory: make torture SEEDS=10000
+# Random histories of the whole agent with faults, in memory: make torture SEEDS=10000 WITH=all
 SEEDS ?= 10000
+WITH ?=
 torture: setup
-	$(BIN)/ipad-agent lab torture --seeds $(SEEDS)
+	$(BIN)/ipad-agent lab torture --seeds $(SEEDS) $(if $(WITH),--with $(WITH))
 
 format: setup
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf $(VENV) .scenarios.log build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .lab
+	rm -rf $(VENV) .test build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .lab

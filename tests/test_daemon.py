@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-LIMIT_S = 30.0
+LIMIT_S = 60.0
 STARTED, STOPPED, CARD_LOST = "IPA-1001", "IPA-1002", "IPA-1004"
 
 

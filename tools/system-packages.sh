@@ -3,6 +3,8 @@
 set -eu
 missing=""
 need() { command -v "$1" >/dev/null 2>&1 || missing="$missing $2"; }
+# Debian's python3 comes without what `python3 -m venv` needs.
+"${PYTHON:-python3}" -c "import ensurepip" 2>/dev/null || missing="$missing python3-venv"
 need openssl openssl
 need curl curl
 need coap-client-openssl libcoap3-bin

@@ -11,7 +11,7 @@ import base64
 import binascii
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
 from .errors import UnstorableValueError
@@ -33,7 +33,12 @@ def normalise(value: object, *, depth: int = 0) -> Value:
     """
     if depth > _MAX_DEPTH:
         raise UnstorableValueError(f"a value of over {_MAX_DEPTH} levels")
-    if value is None or isinstance(value, bool | str):
+    kind = type(value)
+    if kind is str or kind is int or kind is bytes or kind is bool or value is None:
+        return value  # type: ignore[return-value]  # the very types; most values are one of these
+    if kind is dict:
+        return _normalised(value, depth)  # type: ignore[arg-type]
+    if isinstance(value, str):
         return value
     if isinstance(value, int):
         return int(value)
@@ -46,13 +51,17 @@ def normalise(value: object, *, depth: int = 0) -> Value:
     if isinstance(value, list | tuple):
         return tuple(normalise(item, depth=depth + 1) for item in value)
     if isinstance(value, Mapping):
-        result: dict[str, Value] = {}
-        for key, item in value.items():
-            if not isinstance(key, str):
-                raise UnstorableValueError(f"the key {key!r}")
-            result[key] = normalise(item, depth=depth + 1)
-        return result
+        return _normalised(value, depth)
     raise UnstorableValueError(f"a {type(value).__name__}")
+
+
+def _normalised(value: Mapping[object, object], depth: int) -> dict[str, Value]:
+    result: dict[str, Value] = {}
+    for key, item in value.items():
+        if not isinstance(key, str):
+            raise UnstorableValueError(f"the key {key!r}")
+        result[key] = normalise(item, depth=depth + 1)
+    return result
 
 
 def _to_json(value: Value) -> object:
@@ -88,8 +97,22 @@ def _from_json(value: object, *, depth: int = 0) -> Value:
 
 def dumps(value: Mapping[str, Value]) -> bytes:
     """One line of ASCII JSON without line breaks. Raises ``UnstorableValueError``."""
-    encoded = json.dumps(_to_json(normalise(value)), separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+    plain, byte_strings = normalise(value), 0
+
+    def byte_string(item: object) -> object:
+        nonlocal byte_strings
+        byte_strings += 1
+        return _to_json(bytes(item))  # type: ignore[call-overload]  # nothing else is left over by normalise
+
+    encoded = _encode(plain, byte_string)
+    if encoded.count('"$') != byte_strings:
+        # Some text begins with "$"; it may be a key.
+        encoded = _encode(_to_json(plain), None)
     return encoded.encode("ascii")
+
+
+def _encode(value: object, default: Callable[[object], object] | None) -> str:
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=True, allow_nan=False, default=default)
 
 
 def loads(data: bytes) -> dict[str, Value]:

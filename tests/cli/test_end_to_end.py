@@ -27,7 +27,7 @@ async def service(tmp_path: Path) -> AsyncIterator[Service]:
     path = tmp_path / "socket"
     server = Server(made, path, UnixAuthority(read_group="", control_group=""), version="0.1.0")
     task = asyncio.create_task(server.run())
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not path.is_socket():  # noqa: ASYNC110 - what is waited for tells nobody
             await asyncio.sleep(0.001)
     yield made

@@ -109,10 +109,10 @@ def test_a_type_nobody_defined_is_refused() -> None:
 def test_a_flood_of_elements_is_refused_soon() -> None:
     inner = tlv.encode(0x30, b"\x05\x00" * 8000)
     data = tlv.encode(0xBF55, tlv.encode(0xA0, *[inner] * 8))
-    started = time.perf_counter()
+    started = time.process_time()
     with pytest.raises(CodecError, match=f"more than {MAX_NODES} elements"):
         describe(data)
-    assert time.perf_counter() - started < 5
+    assert time.process_time() - started < 5
 
 
 def test_every_type_of_the_modules_can_be_described_from_nothing() -> None:

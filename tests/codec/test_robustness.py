@@ -89,7 +89,7 @@ def bombs() -> dict[str, bytes]:
 @pytest.mark.parametrize(("name", "data"), bombs().items(), ids=bombs())
 def test_no_parser_takes_long_over_a_bomb(name: str, data: bytes) -> None:
     for parser, read in PARSERS.items():
-        started = time.perf_counter()
+        started = time.process_time()
         run(read, data, parser)
-        took = time.perf_counter() - started
+        took = time.process_time() - started
         assert took < 5, f"{parser} took {took:.1f} s over {name}"

@@ -81,10 +81,10 @@ def test_a_list_of_too_many_elements_is_refused() -> None:
 
 def test_data_beyond_the_size_limit_is_refused_without_reading_it() -> None:
     data = tlv.encode(0x04, bytes(tlv.MAX_SIZE_BYTES))
-    started = time.perf_counter()
+    started = time.process_time()
     with pytest.raises(CodecError, match="larger than the limit"):
         tlv.parse(data)
-    assert time.perf_counter() - started < 0.1
+    assert time.process_time() - started < 0.1
 
 
 def test_the_offset_of_an_error_counts_from_the_start_of_the_buffer() -> None:

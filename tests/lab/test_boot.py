@@ -41,7 +41,7 @@ def look(supply: PowerSupply) -> tuple[str, str, list[float], list[str]]:
         start = "import sys; from ipad_agent.lab.bench import boot_simulation as boot; "
         start += "boot.PROGRAM = 'looker'; boot.main(sys.argv)"
         command = [sys.executable, "-c", start, *command[at + 1 :]]
-    shown = subprocess.run(command, capture_output=True, text=True, check=True, timeout=30)
+    shown = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
     by_open, by_path, clocks, arguments = json.loads(shown.stdout)
     return by_open, by_path, clocks, arguments
 

@@ -52,13 +52,13 @@ async def plain(
 
 
 async def everything(reader: asyncio.StreamReader) -> bytes:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         return await reader.read(-1)
 
 
 async def one(reader: asyncio.StreamReader) -> tuple[bytes, bytes]:
     """Head and body of a response with Content-Length."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         head = await reader.readuntil(b"\r\n\r\n")
         size = next(int(line[15:]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length:"))
         return head, await reader.readexactly(size)
@@ -123,10 +123,10 @@ async def test_keep_alive_can_be_refused_or_limited() -> None:
 async def test_a_204_has_no_body_and_no_length() -> None:
     async with plain(lambda _: Response(204)) as (_, reader, writer):
         writer.write(POST)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             assert await reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 204 No Content\r\n\r\n"
         writer.write(POST)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 204")
 
 
@@ -141,7 +141,7 @@ async def test_head_gets_no_body() -> None:
 async def test_a_client_that_asks_is_told_to_continue() -> None:
     async with plain() as (_, reader, writer):
         writer.write(b"POST / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n")
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             assert await reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
         writer.write(b"ab")
         assert (await one(reader))[1] == b"ab"
@@ -230,7 +230,7 @@ async def test_a_body_can_drip() -> None:
     times: list[float] = []
     async with plain(lambda _: Response(200, b"abcdef", drip_bytes=2, drip_s=0.02)) as (_, reader, writer):
         writer.write(POST)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await reader.readuntil(b"\r\n\r\n")
             for part in (b"ab", b"cd", b"ef"):
                 assert await reader.readexactly(2) == part
@@ -335,9 +335,9 @@ def client_context(pki: Pki) -> ssl.SSLContext:
 
 def exchange(pki: Pki, port: int, bodies: list[bytes]) -> tuple[list[bytes], str | None, str | None]:
     """Some POSTs on one connection of the standard library's client, which checks chain and name."""
-    connection = http.client.HTTPSConnection("127.0.0.1", port, timeout=10)
+    connection = http.client.HTTPSConnection("127.0.0.1", port, timeout=60)
     connection.sock = client_context(pki).wrap_socket(
-        socket.create_connection(("127.0.0.1", port), timeout=10), server_hostname="smdp.lab.example"
+        socket.create_connection(("127.0.0.1", port), timeout=60), server_hostname="smdp.lab.example"
     )
     answers = []
     for body in bodies:
@@ -361,7 +361,7 @@ async def test_a_foreign_client_verifies_chain_and_name_on_both_curves(pki: Pki)
 
 async def test_a_client_without_goodbye_is_counted(p256: Pki) -> None:
     def client(port: int) -> None:
-        raw = socket.create_connection(("127.0.0.1", port), timeout=10)
+        raw = socket.create_connection(("127.0.0.1", port), timeout=60)
         tls = client_context(p256).wrap_socket(raw, server_hostname="smdp.lab.example")
         tls.sendall(POST)
         assert tls.recv(1000).endswith(b"\r\n\r\nab")
@@ -397,7 +397,7 @@ async def test_the_end_of_tls_is_said_or_not(p256: Pki, ending: Ending) -> None:
         process = await asyncio.create_subprocess_exec(
             *command, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
         )
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             out, err = await process.communicate(POST)
         if ending is Ending.CLOSE:
             assert out.endswith(b"\r\n\r\nab")
@@ -418,7 +418,7 @@ async def test_curl_speaks_with_it(p256: Pki) -> None:
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
         )
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             out, err = await process.communicate(b"z" * 100_000)
         assert (process.returncode, err) == (0, b"")
         assert out == b"z" * 100_000 * 2

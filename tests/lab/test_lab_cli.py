@@ -89,7 +89,7 @@ def test_lab_says_how_to_reach_it_takes_orders_and_ends_when_asked(
     assert lab_command.run(parse("eim", "--dir", str(folder), "queue", "enable", "12")) == 2
     assert "ICCID" in capsys.readouterr().err
     assert lab_command.run(parse("down", "--dir", str(folder))) == 0
-    assert process.wait(timeout=20) == 0
+    assert process.wait(timeout=60) == 0
     assert not Path(str(facts["control"])).exists()
     assert lab_command.run(parse("card", "--dir", str(folder), "profiles")) == 2
     assert "lab up" in capsys.readouterr().err
@@ -98,7 +98,7 @@ def test_lab_says_how_to_reach_it_takes_orders_and_ends_when_asked(
 def test_lab_ends_cleanly_on_a_signal(lab: tuple[Path, dict[str, object], subprocess.Popen[str]]) -> None:
     folder, _, process = lab
     process.send_signal(signal.SIGTERM)
-    assert process.wait(timeout=20) == 0
+    assert process.wait(timeout=60) == 0
     assert not (folder / "modem").is_symlink()
 
 

@@ -115,7 +115,7 @@ class Peer(asyncio.DatagramProtocol):
             self.transport.sendto(b"re:" + data, addr)
 
     async def next(self) -> tuple[bytes, tuple[str, int]]:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             return await self.received.get()
 
 
@@ -163,7 +163,7 @@ async def offered(path: Path, count: int) -> None:
     """Wait until ``count`` more datagrams have come in from the client."""
     seen: asyncio.Queue[Direction] = asyncio.Queue()
     path.proxy.link.observer = lambda datagram: seen.put_nowait(datagram.direction)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while count:
             count -= await seen.get() == "up"
 

@@ -182,6 +182,18 @@ def test_the_prompt_is_seen_although_no_line_end_follows() -> None:
     assert parser.feed(b" ") == [Prompt()]
 
 
+@pytest.mark.parametrize(
+    ("pieces", "prompts", "others"),
+    [([b"> "], 1, 0), ([b">", b" > ab\r\n"], 2, 1), ([b"> > > x\r\n"], 3, 1), ([b"a> \r\n"], 0, 1)],
+)
+def test_a_prompt_is_a_prompt_in_whatever_pieces_it_comes(pieces: list[bytes], prompts: int, others: int) -> None:
+    parser = AtParser()
+    events = [event for piece in pieces for event in parser.feed(piece)]
+    assert events[:prompts] == [Prompt()] * prompts
+    assert len(events) == prompts + others
+    assert Prompt() not in events[prompts:]
+
+
 def test_the_longest_answer_of_a_card_fits_into_one_line() -> None:
     whole = b"5A" * 0x10000 + b"9000"
     line = b'+CSIM: %d,"%s"' % (len(whole), whole)

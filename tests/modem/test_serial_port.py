@@ -76,7 +76,7 @@ async def test_a_hang_up_is_a_lost_port_and_not_silence(line: Line) -> None:
     await asyncio.sleep(0)
     line.hang_up()
     with pytest.raises(PortLost):
-        await asyncio.wait_for(task, 10)
+        await asyncio.wait_for(task, 60)
 
 
 async def test_a_lost_port_gives_its_locks_back(line: Line) -> None:
@@ -84,7 +84,7 @@ async def test_a_lost_port_gives_its_locks_back(line: Line) -> None:
     lost: asyncio.Future[ModemError] = asyncio.get_running_loop().create_future()
     stream.start(lambda data: None, lost.set_result)
     line.hang_up()
-    assert isinstance(await asyncio.wait_for(lost, 10), PortLost)
+    assert isinstance(await asyncio.wait_for(lost, 60), PortLost)
     with pytest.raises(PortLost):
         await stream.write(b"AT\r")
     PortLock(line.device, line.settings.lock_folder).acquire()
@@ -106,8 +106,8 @@ async def test_a_write_that_does_not_fit_waits_for_room_and_arrives_whole(line: 
     await asyncio.sleep(0)
     assert not task.done()
     asyncio.get_running_loop().add_reader(line.master, read)
-    await asyncio.wait_for(task, 10)
-    await asyncio.wait_for(done.wait(), 10)
+    await asyncio.wait_for(task, 60)
+    await asyncio.wait_for(done.wait(), 60)
     asyncio.get_running_loop().remove_reader(line.master)
     assert bytes(received) == data
     await stream.close()
@@ -120,7 +120,7 @@ async def test_a_write_that_waits_for_room_ends_when_the_port_is_lost(line: Line
     await asyncio.sleep(0)
     line.hang_up()
     with pytest.raises(PortLost):
-        await asyncio.wait_for(task, 10)
+        await asyncio.wait_for(task, 60)
 
 
 async def test_one_port_under_two_names_is_opened_once(line: Line) -> None:

@@ -13,7 +13,7 @@ from ipad_agent.modem.at.at_session import AtSession
 from ipad_agent.modem.errors import PortLost, PortUnavailable
 from ipad_agent.modem.port.tcp_port import SocketOpener, SocketStream, parse_url
 
-LIMIT_S = 10.0
+LIMIT_S = 60.0
 
 
 class Server:

@@ -117,7 +117,7 @@ class Server:
 
     async def ended(self, count: int = 1) -> None:
         """Wait until so many connections have come and every one is over."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while len(self.connections) < count:
                 self._news.clear()
                 await self._news.wait()

@@ -322,7 +322,7 @@ def test_signature_with_sha1_is_refused(tmp_path: Path) -> None:
 
 
 def openssl(*arguments: str, folder: Path) -> None:
-    subprocess.run(["openssl", *arguments], cwd=folder, check=True, capture_output=True, timeout=30)
+    subprocess.run(["openssl", *arguments], cwd=folder, check=True, capture_output=True, timeout=60)
 
 
 def test_certificate_for_clients_only_is_refused_behind_a_ca(root: Identity) -> None:

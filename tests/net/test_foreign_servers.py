@@ -63,7 +63,7 @@ class Process:
 
     async def says(self, words: bytes) -> None:
         """Wait until the output holds ``words``, at most ten seconds."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while words not in self.output:
                 self._grown.clear()
                 await self._grown.wait()

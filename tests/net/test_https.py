@@ -767,7 +767,7 @@ async def test_connection_that_the_server_closed_is_noticed_before_anything_is_s
     async with Server(identity, one_then_close, echo) as server:
         eim = carrier(server, Trust.spki(identity.spki))
         await eim.exchange(b"x", function=NOT_REPEATABLE)
-        await asyncio.wait_for(closed.wait(), 5)
+        await asyncio.wait_for(closed.wait(), 60)
         assert await eim.exchange(b"y", function=NOT_REPEATABLE) == b"y"
         await eim.close()
     assert [len(heard.requests) for heard in server.connections] == [1, 1]
@@ -787,7 +787,7 @@ async def test_unasked_answer_is_never_taken_for_that_of_the_next_request(identi
     async with Server(identity, chatty, echo) as server:
         eim = carrier(server, Trust.spki(identity.spki))
         assert await eim.exchange(b"x", function=ONE) == b"first"
-        await asyncio.wait_for(sent.wait(), 5)
+        await asyncio.wait_for(sent.wait(), 60)
         assert await eim.exchange(b"y", function=ONE) == b"y"
         await eim.close()
 
@@ -910,7 +910,7 @@ async def test_cancelled_exchange_leaves_no_connection_behind(identity: Identity
     async with Server(identity, silent, echo) as server:
         eim = carrier(server, Trust.spki(identity.spki))
         task = asyncio.create_task(eim.exchange(b"x", function=ONE))
-        await asyncio.wait_for(arrived.wait(), 5)
+        await asyncio.wait_for(arrived.wait(), 60)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task

@@ -8,6 +8,8 @@ import time
 
 import pytest
 
+from ipad_agent.lab.bench.real_time_limits import LONGEST_FACTOR, scaled
+
 LIMIT_S = 60.0
 PATIENCE_S = 20.0
 
@@ -16,9 +18,9 @@ PATIENCE_S = 20.0
 def test_the_demo_downloads_a_profile_switches_to_it_and_proves_it(carrier: str, says: str) -> None:
     began_s = time.monotonic()
     command = [sys.executable, "-m", "ipad_agent", "demo", "--carrier", carrier]
-    shown = subprocess.run(command, capture_output=True, text=True, check=False, timeout=LIMIT_S)
+    shown = subprocess.run(command, capture_output=True, text=True, check=False, timeout=LIMIT_S * LONGEST_FACTOR)
     assert shown.returncode == 0, shown.stdout + shown.stderr
-    assert time.monotonic() - began_s < PATIENCE_S
+    assert time.monotonic() - began_s < scaled(PATIENCE_S)
     _, _, proved = shown.stdout.partition("What was proved:")
     assert proved.count("✓") == 8
     assert "$ ipactl status\n● ready" in shown.stdout

@@ -13,7 +13,8 @@ from ipad_agent.site import script_runner
 from .conftest import Heard
 from .places import script
 
-QUICK_S = 0.2
+QUICK_S = 1.0
+"""Long enough for a shell to begin, on a busy machine too."""
 
 
 async def gone(pid: int) -> bool:
@@ -77,7 +78,7 @@ async def test_output_without_end_is_thrown_away_and_holds_nobody_up(tmp_path: P
 async def test_a_script_that_hangs_is_killed_with_its_children(tmp_path: Path) -> None:
     path = script(tmp_path / "d", "10", f"trap '' TERM; sleep 60 & echo $! > {tmp_path}/child; wait; wait")
     ran = await script_runner.run(path, (), {}, timeout_s=QUICK_S)
-    assert (ran.status, ran.reason, ran.started) == (None, "did not answer in 0.2 s", True)
+    assert (ran.status, ran.reason, ran.started) == (None, "did not answer in 1 s", True)
     assert await gone(int((tmp_path / "child").read_text()))
 
 
@@ -89,11 +90,11 @@ async def test_what_a_script_leaves_behind_ends_with_it(tmp_path: Path) -> None:
 
 
 async def test_a_daemon_that_keeps_the_output_open_holds_nobody_up(tmp_path: Path) -> None:
-    path = script(tmp_path / "d", "10", f"setsid sleep 5 & echo $! > {tmp_path}/child; sleep 0.05; echo ready")
+    path = script(tmp_path / "d", "10", f"setsid sleep 60 & echo $! > {tmp_path}/child; sleep 0.05; echo ready")
     started_s = time.monotonic()
     ran = await script_runner.run(path, (), {}, timeout_s=30)
     assert (ran.ok, ran.last_line) == (True, "ready")
-    assert time.monotonic() - started_s < 4
+    assert time.monotonic() - started_s < 30
     os.kill(int((tmp_path / "child").read_text()), 9)
 
 
@@ -122,7 +123,7 @@ async def test_no_descriptor_is_left_open(tmp_path: Path) -> None:
     good = script(tmp_path / "d", "10", "echo")
     bad = script(tmp_path / "d", "20", "echo", shell="#!/nowhere/sh\n")
     hangs = script(tmp_path / "d", "30", "sleep 60")
-    daemon = script(tmp_path / "d", "40", f"setsid sleep 5 & echo $! > {tmp_path}/child; sleep 0.05")
+    daemon = script(tmp_path / "d", "40", f"setsid sleep 60 & echo $! > {tmp_path}/child; sleep 0.05")
     await script_runner.run(good, (), {}, timeout_s=10)
     before = sorted(os.listdir("/proc/self/fd"))
     for path, timeout_s in ((good, 10), (bad, 10), (hangs, 0.05), (daemon, 10)):

@@ -8,12 +8,17 @@ import sys
 
 import pytest
 
+from ipad_agent.torture.faults.fault_effects import KINDS
 from ipad_agent.torture.history.fault_history import write
+from ipad_agent.torture.history.feature_faults import write_with
+from ipad_agent.torture.history.features import DEFAULT, FEATURES
 from ipad_agent.torture.run.history_run import live_through, run_seed
 from ipad_agent.torture.run.many_seeds import shortest
 
 SEEDS = 300
+WIDENED_SEEDS = 50
 BLOCK = 25
+ALL = frozenset(FEATURES)
 
 
 @pytest.mark.parametrize("first", range(0, SEEDS, BLOCK))
@@ -58,9 +63,34 @@ def test_histories_differ_and_reach_every_way_and_every_fault() -> None:
         ("reader", "coap"),
         ("reader", "straight"),
     }
-    from ipad_agent.torture.faults.fault_effects import KINDS
+    widened = [write_with(seed, FEATURES) for seed in range(SEEDS)]
+    assert {fault.kind for history in (*histories, *widened) for fault in history.faults} == KINDS
 
-    assert {fault.kind for history in histories for fault in history.faults} == KINDS
+
+@pytest.mark.parametrize("first", range(0, WIDENED_SEEDS, BLOCK))
+def test_every_promise_is_kept_in_a_wider_world(first: int) -> None:
+    broken = {
+        seed: sorted(ended.names)
+        for seed in range(first, first + BLOCK)
+        if (ended := run_seed(seed, features=DEFAULT)).violations
+    }
+    assert not broken, f"see the story with: ipad-agent lab torture --seed {min(broken)} ({broken})"
+
+
+@pytest.mark.parametrize("feature", FEATURES)
+def test_a_feature_changes_histories_and_leaves_the_deeds_of_the_others(feature: str) -> None:
+    plain, widened = [write(seed) for seed in range(40)], [write_with(seed, [feature]) for seed in range(40)]
+    assert plain != widened
+    for before, after in zip(plain, widened, strict=True):
+        assert set(before.faults) <= set(after.faults)
+        assert list(after.faults) == sorted(after.faults, key=lambda fault: fault.at_s)
+        assert after.heal_at_s >= before.heal_at_s
+    assert [write_with(seed, []) for seed in range(40)] == plain
+
+
+def test_a_wide_seed_tells_the_same_story_every_time() -> None:
+    for seed in (0, 3):
+        assert run_seed(seed, features=ALL).log.digest == run_seed(seed, features=ALL).log.digest
 
 
 def test_a_broken_promise_is_told_with_the_deeds_that_matter(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,6 +16,8 @@ from typing import Any
 
 from ipad_agent.lab.errors import AgentEndedError, NothingHappenedError
 
+from .real_time_limits import scaled, stuck_after
+
 __all__ = ["AgentEvent", "AgentProcess"]
 
 LOG = logging.getLogger("ipad_agent.lab")
@@ -141,10 +143,10 @@ class AgentProcess:
         if process is None:
             raise AgentEndedError("the agent was never started")
         try:
-            async with asyncio.timeout(deadline_s):
+            async with stuck_after(deadline_s) as waiting:
                 await process.wait()
         except TimeoutError:
-            raise NothingHappenedError(f"the agent still runs after {deadline_s:g} s\n{self.tail()}") from None
+            raise NothingHappenedError(f"the agent still runs after {waiting.sentence}\n{self.tail()}") from None
         await self._reap()
         return int(process.returncode or 0)
 
@@ -160,7 +162,7 @@ class AgentProcess:
         """
         wanted = f"{' or '.join(ids) or 'a message'}"
         try:
-            async with asyncio.timeout(deadline_s), self._news:
+            async with stuck_after(deadline_s) as waiting, self._news:
                 while True:
                     while self._cursor < len(self.events):
                         event = self.events[self._cursor]
@@ -173,7 +175,20 @@ class AgentProcess:
                         )
                     await self._news.wait()
         except TimeoutError:
-            raise NothingHappenedError(f"no {wanted} within {deadline_s:g} s\n{self.tail()}") from None
+            raise NothingHappenedError(f"no {wanted} within {waiting.sentence}\n{self.tail()}") from None
+
+    def moves(self) -> dict[str, float]:
+        """What of the agent can be seen to move."""
+        return {"the agent's log": len(self.events), "the agent's CPU time": self._cpu_ticks()}
+
+    def _cpu_ticks(self) -> int:
+        """CPU time of the process, in clock ticks; 0 where there is none to be seen. A start without byte code says
+        nothing for many seconds, and is not stuck."""
+        try:
+            fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+            return int(fields[11]) + int(fields[12])
+        except (OSError, ValueError, IndexError):
+            return 0
 
     async def stream(self) -> AsyncIterator[AgentEvent]:
         """Every message from the first one on, until the process ends."""
@@ -214,7 +229,8 @@ class AgentProcess:
         with contextlib.suppress(ProcessLookupError):
             process.send_signal(number)
         try:
-            async with asyncio.timeout(deadline_s):
+            # What is to end is not allowed to go on for as long as it keeps busy.
+            async with asyncio.timeout(scaled(deadline_s)):
                 await process.wait()
         except TimeoutError:
             with contextlib.suppress(ProcessLookupError):

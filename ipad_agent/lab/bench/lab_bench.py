@@ -43,6 +43,7 @@ from .boot_simulation import PowerSupply
 from .card_slot import CardSlot
 from .device_certificate import DeviceCertificate
 from .impaired_network import ImpairedLink, Impairments, UdpProxy
+from .real_time_limits import MOVES
 from .rsp_servers_on_bench import RspOptions, RspSite
 from .second_eim import CARRIERS, EimSite, EimSpot
 from .tcp_gate import TcpGate
@@ -180,10 +181,21 @@ class Bench:
         except BaseException:
             await self._stack.aclose()
             raise
+        MOVES.set(self.moves)
         return self
 
     async def __aexit__(self, *_: object) -> None:
         await self._stack.aclose()
+
+    def moves(self) -> dict[str, float]:
+        """What can be seen to move while something is waited for."""
+        counters = self.proxy.link.counters
+        return {
+            **self.agent.moves(),
+            "commands to the modem": self.modem.engine.command_count,
+            "datagrams": counters["up"].offered + counters["down"].offered,
+            "requests to the eIM": len(self.eim.entries),
+        }
 
     # What people do with it
 
@@ -221,6 +233,11 @@ class Bench:
             self.set_link_up(True)
         if start_agent:
             await self.agent.start()
+
+    def reconfigure(self, config: Mapping[str, Table]) -> None:
+        """Lay this over the agent's configuration, from its next start on."""
+        self.options = replace(self.options, config=merged(dict(self.options.config), dict(config)))
+        self._write_config()
 
     def plug_ethernet(self, plugged: bool) -> None:
         """Give the device a way to the servers that does not depend on the modem, or take it."""

@@ -9,6 +9,8 @@ from typing import Any
 
 from ipad_agent.lab.errors import BenchError
 
+from .real_time_limits import scaled
+
 __all__ = ["LocalCallError", "local_call"]
 
 INTERFACE = "io.github.ipadagent"
@@ -27,7 +29,7 @@ async def local_call(path: Path, method: str, *, deadline_s: float = 20.0, **par
     """Call ``method`` of the agent's interface; the parameters of its answer. Raises ``LocalCallError``."""
     request = {"method": f"{INTERFACE}.{method}", "parameters": parameters}
     try:
-        async with asyncio.timeout(deadline_s):
+        async with asyncio.timeout(scaled(deadline_s)):
             reader, writer = await asyncio.open_unix_connection(str(path), limit=_MAX_ANSWER_BYTES)
             try:
                 writer.write(json.dumps(request).encode() + b"\0")

@@ -11,6 +11,8 @@ from ipad_agent.lab.eim.esipa_application import Reply
 from ipad_agent.lab.eim.virtual_eim import VirtualEim
 from ipad_agent.lab.errors import NothingHappenedError
 
+from .real_time_limits import stuck_after
+
 __all__ = ["WatchedEim"]
 
 Entry = dict[str, Any]
@@ -50,7 +52,7 @@ class WatchedEim:
         The search begins behind the last one found. Raises ``NothingHappenedError`` at the deadline.
         """
         try:
-            async with asyncio.timeout(deadline_s):
+            async with stuck_after(deadline_s) as waiting:
                 while True:
                     while self._cursor < len(self.entries):
                         entry = self.entries[self._cursor]
@@ -61,7 +63,7 @@ class WatchedEim:
                     await self._news.wait()
         except TimeoutError:
             seen = ", ".join(str(entry["kind"]) for entry in self.entries[-15:]) or "nothing"
-            raise NothingHappenedError(f"the eIM saw no {kind!r} within {deadline_s:g} s, but: {seen}") from None
+            raise NothingHappenedError(f"the eIM saw no {kind!r} within {waiting.sentence}, but: {seen}") from None
 
     def seen(self, kind: str) -> list[Entry]:
         """Everything of this kind so far."""

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import TextIO
 
 from ipad_agent.lab.bench.lab_bench import Bench, BenchOptions
+from ipad_agent.lab.bench.real_time_limits import MOVES, Waiting, stuck_after
 from ipad_agent.lab.eim.errors import EimLabError
 from ipad_agent.lab.errors import BenchError
 from ipad_agent.lab.euicc import CardError
@@ -108,6 +109,11 @@ class Run:
         finally:
             step.t_s = self.elapsed_s
 
+    def moves(self) -> dict[str, float]:
+        """What of the story can be seen to move: its steps, and whatever is on the bench in use."""
+        bench = MOVES.get()
+        return {"steps": len(self.steps), **({} if bench is None else bench())}
+
     def check(self, name: str, good: bool, detail: str = "") -> None:
         """Record a comparison as a step; ``CheckFailedError`` ends the story when it is not ``good``."""
         self.steps.append(Step(name, good, detail, self.elapsed_s))
@@ -165,16 +171,17 @@ async def run_scenario(story: Scenario, *, keep: bool = False) -> Report:
     folder = Path(tempfile.mkdtemp(prefix=f"ipad-lab-{story.name}-"))
     run = Run(folder)
     why: str | None = None
-    limit = asyncio.timeout(story.deadline_s)
+    limit: Waiting | None = None
     try:
-        async with limit:
+        async with stuck_after(story.deadline_s, run.moves) as limit:
             await story.body(run)
         if not run.steps:
             why = "the story has no steps"
     except (BenchError, CardError, EimLabError, PkiError) as error:
         why = str(error)
     except OSError as error:  # a TimeoutError is one too
-        why = f"not over after {story.deadline_s:g} s" if limit.expired() else f"{type(error).__name__}: {error}"
+        over = limit is not None and limit.over
+        why = f"not over after {limit.sentence}" if limit and over else f"{type(error).__name__}: {error}"
     finally:
         if not keep:
             shutil.rmtree(folder, ignore_errors=True)

@@ -129,6 +129,8 @@ class LinkStats:
 
 _ERROR_WITH_CODE: Final = re.compile(r"\+CM([ES])\s+ERROR(?:(?:\s*:\s*|\s+)(.*))?", re.IGNORECASE)
 _NUMERIC_FINALS: Final = {"0": ResultKind.OK, "3": ResultKind.NO_CARRIER, "4": ResultKind.ERROR}
+_PIECES: Final = re.compile(rb"[\x20-\x7e\t]+|.", re.DOTALL)
+"""Text of a line as far as it goes, or one byte of another kind."""
 _NAME: Final = re.compile(r"([+^%#$!&*][A-Z][A-Z0-9_]*)")
 _NAMED_LINE: Final = re.compile(r"([+^%#$!&*][A-Z][A-Z0-9_]*)(?=\s*:)", re.IGNORECASE)
 _COMMAND_INSIDE: Final = re.compile(r"AT([+^%#$!&*][A-Z][A-Z0-9_]*)", re.IGNORECASE)
@@ -189,21 +191,21 @@ class AtParser:
         """Take received bytes, return what they complete."""
         found: list[AtEvent] = []
         self.stats.bytes_received += len(data)
-        for byte in data:
+        for piece in _PIECES.finditer(data):
+            text = piece[0]
+            byte = text[0]
             if byte in (0x0D, 0x0A):
                 self._end_line(found)
             elif byte == 0:
                 self.stats.nul_bytes += 1
             elif not (0x20 <= byte <= 0x7E or byte == 0x09):
                 self.stats.garbage_bytes += 1
-            elif self._skipping:
-                pass
-            else:
-                self._line.append(byte)
-                if self._line == b"> ":
-                    self._line.clear()
+            elif not self._skipping:
+                self._line += text
+                while self._line.startswith(b"> "):
+                    del self._line[:2]
                     found.append(Prompt())
-                elif len(self._line) > MAX_LINE_BYTES:
+                if len(self._line) > MAX_LINE_BYTES:
                     self._line.clear()
                     self._skipping = True
         return found

@@ -8,7 +8,7 @@ the search is made again at every opening, and what is opened is a name that ude
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -83,6 +83,7 @@ def _nothing(ttys: Sequence[Tty], profiles: Sequence[ModuleProfile], usb_devices
 class DiscoveringOpener:
     """Opens the AT port of the one known modem, wherever it is by now.
 
+    ``look`` tells the serial ports and USB devices there are, and is sysfs below ``root`` if nothing else is given.
     ``forced`` narrows the search to the ids of a profile, if it has any. A port that opens but stays silent is
     followed by the modem's other AT port, and that one, should it be in other hands, by the first again.
 
@@ -97,10 +98,12 @@ class DiscoveringOpener:
         *,
         forced: ModuleProfile | None = None,
         root: Path = Path("/"),
+        look: Callable[[], tuple[Sequence[Tty], Sequence[UsbDevice]]] | None = None,
     ) -> None:
         self._settings = settings
         self._profiles = [forced] if forced is not None and forced.usb_ports else list(profiles)
         self._root = root
+        self._look = look if look is not None else lambda: (read_ttys(root), read_usb_devices(root))
         self._silences = 0
         self._said: Path | None = None
         self._link_seen = False
@@ -131,7 +134,8 @@ class DiscoveringOpener:
                 raise ModemNotFound(f"{link} is gone")
             return link
         try:
-            modem = choose(read_ttys(self._root), self._profiles, read_usb_devices(self._root))
+            ttys, usb_devices = self._look()
+            modem = choose(ttys, self._profiles, usb_devices)
         except ModemNotFound:
             self._note_away(now_s)
             raise

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
 from ipad_agent.lab.eim import Fault as EimFault
 from ipad_agent.lab.modem import Fault as ModemFault
+from ipad_agent.lab.smdp.smdp_faults import Fault as SmdpFault
 from ipad_agent.policy.polling.poll_outcome import Wake
 from ipad_agent.torture.history.fault_history import EIM_IDS, FaultStep
 from ipad_agent.torture.history.history_log import FATE
+from ipad_agent.torture.world.eim_refusals import Refusals
 from ipad_agent.torture.world.simulated_network import FAIR, Weather
 from ipad_agent.torture.world.torture_world import World
 
@@ -43,10 +46,18 @@ def heal(world: World) -> None:
     world.network.weather, world.network.blackout = FAIR, False
     world.disk.free_bytes = None
     world.disk.allowance = None
+    world.disk.refuses = None
+    world.proof_refused = None
+    world.held.until_s = 0.0
+    world.smdp.faults.clear()
+    world.tcp.stalled_until_s = 0.0
     world.clock.error_s = 0.0
     for observed_eim in world.observed_eims.values():
         observed_eim.eim.faults.clear()
-        observed_eim.gate.impostor = False
+        observed_eim.refusals = None
+        if observed_eim.gate.impostor:
+            observed_eim.gate.impostor = False
+            observed_eim.gate.forget()
         entry = world.card.state.eim(observed_eim.eim_id)
         if entry is not None:
             observed_eim.eim.device(world.card.eid).token = entry.token
@@ -80,7 +91,9 @@ def _order(world: World, values: tuple[Value, ...]) -> None:
 def _add_eim(world: World, values: tuple[Value, ...]) -> None:
     orderer, added = (world.observed_eims[EIM_IDS[_number(value)]] for value in values)
     identity = replace(world.identity, eim_id=added.eim_id)
-    data = identity.configuration(fqdn=added.eim_id, ask_for_token=False, indirect_download=True)
+    data = identity.configuration(
+        fqdn=added.eim_id, ask_for_token=False, indirect_download=not world.history.setting.direct
+    )
     orderer.order(f"add-eim {data.hex()}", f"add-eim {added.eim_id}")
     added.eim.device(world.card.eid).token = None
 
@@ -90,7 +103,11 @@ def _update_eim(world: World, values: tuple[Value, ...]) -> None:
     orderer, updated = (world.observed_eims[EIM_IDS[_number(value)]] for value in values)
     identity = replace(world.identity, eim_id=updated.eim_id)
     data = identity.configuration(
-        fqdn=updated.eim_id, ask_for_token=False, counter=None, signing="none", indirect_download=True
+        fqdn=updated.eim_id,
+        ask_for_token=False,
+        counter=None,
+        signing="none",
+        indirect_download=not world.history.setting.direct,
     )
     orderer.order(f"update-eim {data.hex()}", f"update-eim {updated.eim_id}")
 
@@ -237,6 +254,47 @@ def _reader_away(world: World, values: tuple[Value, ...]) -> None:
         world.later(_seconds(away_s), back)
 
     _strike(world, steps, away)
+
+
+@_fault_effect("disk refuses")
+def _disk_refuses(world: World, values: tuple[Value, ...]) -> None:
+    world.refuse_disk(_number(values[0]), _seconds(values[1]))
+
+
+@_fault_effect("disk refuses a proof")
+def _disk_refuses_a_proof(world: World, values: tuple[Value, ...]) -> None:
+    world.proof_refused = _number(values[0]), _seconds(values[1])
+
+
+@_fault_effect("SM-DP+ fault")
+def _smdp_fault(world: World, values: tuple[Value, ...]) -> None:
+    on, action, times = values
+    value = "8.1/4.2" if action == "status" else None
+    world.smdp.faults.arm(SmdpFault(str(on), str(action), value, _number(times)))
+
+
+@_fault_effect("hang up")
+def _hang_up(world: World, values: tuple[Value, ...]) -> None:
+    gate = world.observed_eims[EIM_IDS[_number(values[0])]].gate
+    _strike(world, values[1], gate.forget)
+
+
+@_fault_effect("TCP stall")
+def _tcp_stall(world: World, values: tuple[Value, ...]) -> None:
+    world.tcp.stalled_until_s = world.loop.time() + _seconds(values[0])
+
+
+@_fault_effect("site holds")
+def _site_holds(world: World, values: tuple[Value, ...]) -> None:
+    world.held.until_s = world.loop.time() + _seconds(values[0])
+
+
+@_fault_effect("eIM errors")
+def _eim_errors(world: World, values: tuple[Value, ...]) -> None:
+    eim, on, what, chance, lasts_s = values
+    until_s = world.loop.time() + _seconds(lasts_s)
+    dice = random.Random(f"eIM errors {world.history.seed} {world.loop.time():.6f}")
+    world.observed_eims[EIM_IDS[_number(eim)]].refusals = Refusals(str(on), str(what), _seconds(chance), until_s, dice)
 
 
 KINDS: Final = frozenset(_DEEDS)

@@ -16,7 +16,7 @@ LETTERS: Final = "898602B012345678927"
 """The second operator numbers its profiles as some do in China."""
 PROFILES: Final = (BOOTSTRAP, OPERATOR_A, LETTERS)
 AT, READER = "at", "reader"
-COAP, STRAIGHT = "coap", "straight"
+COAP, HTTPS, STRAIGHT = "coap", "https", "straight"
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,9 +24,13 @@ class Setting:
     """The world before anything happens.
 
     ``way`` is how the card is reached (``at``: the modem room and the lab's modem, ``reader``: straight), ``carrier``
-    how eIMs are (``coap``: the CoAP carrier over datagrams, ``straight``). ``eims`` are associated with the card from
-    the beginning, the others may be added. ``uncovered`` are profiles that no network serves, now and for ever.
-    ``quirk`` and ``modem`` name habits of the card and of the module.
+    how eIMs are (``coap``: the CoAP carrier over datagrams, ``https``: TLS over a TCP in memory, ``straight``).
+    ``eims`` are associated with the card from the beginning, the others may be added. ``uncovered`` are profiles that
+    no network serves, now and for ever. ``quirk`` and ``modem`` name habits of the card and of the module.
+
+    A card that is not ``managed`` knows no eIM yet; ``provisioned`` puts a file with the first eIM on the device.
+    ``direct``: downloads do not go through the eIM. ``scripts`` names habits of the site's scripts. ``renames``: the
+    modem's port has another name whenever it comes back.
     """
 
     way: str = READER
@@ -36,13 +40,24 @@ class Setting:
     quirk: str = ""
     modem: str = "generic"
     preset: str = "normal"
+    managed: bool = True
+    provisioned: bool = False
+    direct: bool = False
+    scripts: str = ""
+    renames: bool = False
 
     def __str__(self) -> str:
         uncovered = ", ".join(f"…{iccid[-6:]}" for iccid in sorted(self.uncovered)) or "none"
         habits = " ".join(filter(None, (self.quirk, self.modem)))
+        more = (
+            ("" if self.managed else "; no eIM on the card yet" + (", but in a file" if self.provisioned else ""))
+            + ("; direct downloads" if self.direct else "")
+            + (f"; {self.scripts} scripts" if self.scripts else "")
+            + ("; the port changes its name" if self.renames else "")
+        )
         return (
             f"card by {self.way}, eIMs by {self.carrier}, {self.eims} associated, without coverage: {uncovered}"
-            f"{'; ' + habits if habits else ''}; schedule {self.preset}"
+            f"{'; ' + habits if habits else ''}; schedule {self.preset}{more}"
         )
 
 

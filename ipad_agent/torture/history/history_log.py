@@ -14,6 +14,8 @@ CARD: Final = "card"
 EIM: Final = "eIM"
 FATE: Final = "fate"
 CHECK: Final = "check"
+SMDP: Final = "SMDP"
+SITE: Final = "site"
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,14 +14,22 @@ from typing import Final
 from ipad_agent import events
 from ipad_agent.policy.polling.poll_outcome import Wake
 from ipad_agent.torture.faults.fault_effects import do, heal
-from ipad_agent.torture.history.fault_history import History, write
+from ipad_agent.torture.history.fault_history import History
+from ipad_agent.torture.history.feature_faults import write_with
+from ipad_agent.torture.history.features import NONE
 from ipad_agent.torture.history.history_log import CHECK, HistoryLog
-from ipad_agent.torture.promises.promise_checks import audited, check, connected, owed
+from ipad_agent.torture.promises.promise_checks import audited, check, connected, owed, permitted_way
 from ipad_agent.torture.world.torture_world import START_S, Violation, World
 from ipad_agent.torture.world.virtual_time_loop import EverythingWaits, TortureLoop, run
 
 PATIENCE_S: Final = 6 * 86_400.0
 """So long the agent may take to bring everything home once nothing goes wrong any more."""
+NO_WAY_S: Final = 43_200.0
+"""So long a device is watched that has neither coverage nor a permitted way to it: whatever the agent tries by itself
+it has tried by then, and the card offers nothing new."""
+FAILING_S: Final = 7200.0
+"""So long a program is watched that fails or ends again and again, which is broken promise enough."""
+_FAILING: Final = frozenset({"agent-ended", "unexpected-error"})
 AUDIT_S: Final = 2 * 86_400.0
 _LOOKS_S: Final = (60.0, 300.0, 900.0, 3600.0)
 
@@ -60,9 +68,9 @@ class Ended:
         }
 
 
-def run_seed(seed: int, *, coverage: bool = True) -> Ended:
+def run_seed(seed: int, *, coverage: bool = True, features: frozenset[str] = NONE) -> Ended:
     """Write the history of a seed and live through it."""
-    return live_through(write(seed, coverage=coverage))
+    return live_through(write_with(seed, features, coverage=coverage))
 
 
 def live_through(history: History) -> Ended:
@@ -116,6 +124,7 @@ async def _until(at_s: float) -> None:
 async def _rest(world: World) -> list[str]:
     """Wait until nothing is owed any more, or until patience ends; what is owed then."""
     begun_s = world.loop.time()
+    hoped_s = begun_s
     looks = iter(_LOOKS_S)
     pause_s = next(looks)
     while True:
@@ -124,7 +133,11 @@ async def _rest(world: World) -> list[str]:
         remaining = owed(world)
         if not remaining and connected(world):
             return []
-        if world.loop.time() - begun_s >= PATIENCE_S or (not connected(world) and _hopeless(world)):
+        if connected(world) or permitted_way(world) is not None:
+            hoped_s = world.loop.time()
+        elif world.loop.time() - hoped_s >= NO_WAY_S or _hopeless(world):
+            return remaining
+        if world.loop.time() - begun_s >= (FAILING_S if _FAILING & world.violations.keys() else PATIENCE_S):
             return remaining
 
 

@@ -9,7 +9,9 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from ipad_agent.torture.history.fault_history import History, write
+from ipad_agent.torture.history.fault_history import History
+from ipad_agent.torture.history.feature_faults import write_with
+from ipad_agent.torture.history.features import NONE
 
 from .history_run import Ended, live_through
 
@@ -41,9 +43,11 @@ class Tally:
         self.runs += _int(summary["runs"])
 
 
-def summaries(seeds: Iterable[int], *, jobs: int = 1, coverage: bool = True) -> Iterator[dict[str, object]]:
+def summaries(
+    seeds: Iterable[int], *, jobs: int = 1, coverage: bool = True, features: frozenset[str] = NONE
+) -> Iterator[dict[str, object]]:
     """How each seed ended, in the order of the seeds; ``jobs`` processes share the work."""
-    work = [(seed, coverage) for seed in seeds]
+    work = [(seed, coverage, features) for seed in seeds]
     if jobs <= 1:
         yield from map(_summary, work)
         return
@@ -68,9 +72,9 @@ def _prepare() -> None:
     gc.freeze()
 
 
-def _summary(work: tuple[int, bool]) -> dict[str, object]:
-    seed, coverage = work
-    return live_through(write(seed, coverage=coverage)).summary()
+def _summary(work: tuple[int, bool, frozenset[str]]) -> dict[str, object]:
+    seed, coverage, features = work
+    return live_through(write_with(seed, features, coverage=coverage)).summary()
 
 
 def _int(value: object) -> int:

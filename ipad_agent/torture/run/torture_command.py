@@ -9,6 +9,8 @@ import sys
 import time
 from typing import Final
 
+from ipad_agent.torture.history.features import DEFAULT, FEATURES, parse
+
 DEFAULT_SEEDS: Final = 1000
 
 
@@ -20,6 +22,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--shrink", action="store_true", help="with --seed: leave out every deed that does not matter")
     parser.add_argument("--json", action="store_true", help="one JSON object per seed")
     parser.add_argument("--jobs", type=_count, default=os.cpu_count() or 1, metavar="J", help="processes to use")
+    listed = "; ".join(f"{name}: {about}" for name, about in FEATURES.items())
+    parser.add_argument(
+        "--with",
+        dest="features",
+        type=_features,
+        default=DEFAULT,
+        metavar="NAME,...",
+        help=f"what histories may have besides the usual; all; none ({listed}; default: {','.join(sorted(DEFAULT))})",
+    )
     parser.add_argument("--all-covered", action="store_true", help="no profile is without coverage")
 
 
@@ -31,12 +42,12 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _one(arguments: argparse.Namespace) -> int:
-    from ipad_agent.torture.history.fault_history import write
+    from ipad_agent.torture.history.feature_faults import write_with
 
     from .history_run import live_through
     from .many_seeds import shortest
 
-    history = write(arguments.seed, coverage=not arguments.all_covered)
+    history = write_with(arguments.seed, arguments.features, coverage=not arguments.all_covered)
     ended = live_through(history)
     if arguments.shrink and ended.violations:
         ended = shortest(history, ended.names)
@@ -54,7 +65,8 @@ def _many(arguments: argparse.Namespace) -> int:
 
     tally, begun_s = Tally(), time.monotonic()
     seeds = range(arguments.first, arguments.first + arguments.seeds)
-    for summary in summaries(seeds, jobs=arguments.jobs, coverage=not arguments.all_covered):
+    coverage, features = not arguments.all_covered, arguments.features
+    for summary in summaries(seeds, jobs=arguments.jobs, coverage=coverage, features=features):
         tally.add(summary)
         if arguments.json:
             print(json.dumps(summary, ensure_ascii=False), flush=True)
@@ -79,6 +91,13 @@ def _verdict(summary: dict[str, object]) -> str:
     if not isinstance(violations, dict) or not violations:
         return "every promise was kept"
     return "; ".join(f"{name}: {str(sentence).strip().splitlines()[-1]}" for name, sentence in violations.items())
+
+
+def _features(text: str) -> frozenset[str]:
+    try:
+        return parse(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _count(text: str) -> int:

@@ -10,6 +10,7 @@ import random
 import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 from ipad_agent.agent.main_loop import Agent, Dependencies
@@ -24,24 +25,33 @@ from ipad_agent.codec.es10.euicc_info import Version
 from ipad_agent.codec.esipa.device_info import IpaCapabilities, IpaFeature, Release
 from ipad_agent.codec.identifiers import Eid
 from ipad_agent.eim import EimClient, EndpointOverrides, FailoverCarrier, PeerDialect, Way, endpoint_for
+from ipad_agent.eim.carrier_choice import WayOverrides, endpoints_for
 from ipad_agent.errors import EimError
 from ipad_agent.modem.module_profile import ProfileSet, load, search_path
+from ipad_agent.modem.port.port_discovery import DiscoveringOpener
+from ipad_agent.modem.port.serial_port import SerialSettings
 from ipad_agent.modem.uicc.modem_card_access import ModemCardAccess
-from ipad_agent.net import Carrier, CoapsEndpoint
+from ipad_agent.net import Carrier, HttpsCarrier, HttpsEndpoint
 from ipad_agent.net.coap.coaps_carrier import CoapsCarrier
 from ipad_agent.net.dns_lookup import Address
 from ipad_agent.policy import ScheduleSettings
+from ipad_agent.policy.switching.switch_settings import SwitchSettings
+from ipad_agent.procedures.default_ports import NO_SITE
 from ipad_agent.store import Journal, Memory, StateDirectory
 from ipad_agent.store.filesystem import Filesystem
+from ipad_agent.torture.history.fault_history import COAP, HTTPS, Setting
+from ipad_agent.torture.history.history_log import HistoryLog
 from ipad_agent.wiring.real_rooms import Schedules
 
 from .connectivity_view import ConnectivityView
 from .direct_channels import Reader, ReaderAccess, StraightCarrier
+from .direct_smdp import DirectConnector, SmdpDesk
 from .dtls_stand_in import StandInBackend
 from .memory_serial_line import MemoryModem, MemoryOpener
 from .observed_eim import ObservedEim
 from .process_fence import FencedDisk, ProcessFence
 from .simulated_network import SimulatedNetwork
+from .site_in_memory import PROVING, HeldUntil, SiteInMemory
 from .virtual_time_loop import OWNER, TortureLoop
 
 STATE_DIR: Final = "/var/lib/ipad-agent"
@@ -77,9 +87,13 @@ class DeviceParts:
     settings: ScheduleSettings
     seed: int
     look: Callable[[], None]
+    setting: Setting
+    log: HistoryLog
+    smdp: SmdpDesk
+    held: HeldUntil
     modem: MemoryModem | None = None
     reader: Reader | None = None
-    coap: bool = False
+    initial_eims: bytes | None = None
 
 
 class Process:
@@ -114,6 +128,16 @@ class Process:
         session = IsdrSession(
             access, aids=(apdu.ISD_R_AID,), deadlines=ApduDeadlines(), block_sizes=_BlockSizes(self.memory)
         )
+        setting, features = around.setting, {IpaFeature.INDIRECT_RSP_SERVER_COMMUNICATION}
+        connector: DirectConnector | None = None
+        if setting.direct:
+            features.add(IpaFeature.DIRECT_RSP_SERVER_COMMUNICATION)
+            dice = random.Random(f"direct {around.seed} {self.owner.number}")
+            connector = DirectConnector(around.smdp, around.network, self.owner, dice)
+        site: SiteInMemory | None = None
+        if setting.scripts or around.held.used:
+            site = SiteInMemory(around.loop, setting.scripts, around.held, self.owner, around.log)
+        switching = SwitchSettings(success="application-probe") if setting.scripts == PROVING else SwitchSettings()
         return Dependencies(
             card=Euicc(session),
             device=_Device(access),
@@ -124,11 +148,16 @@ class Process:
             schedules=Schedules(self.memory),
             clock=around.clock,
             settings=around.settings,
-            capabilities=IpaCapabilities(frozenset({IpaFeature.INDIRECT_RSP_SERVER_COMMUNICATION})),
+            capabilities=IpaCapabilities(frozenset(features)),
             notifier=_Notifier(),
             idle=self.journal.idle,
             state=StateDirectory(self.journal, self.memory),
-            network=ConnectivityView(access, around.network),
+            network=ConnectivityView(access, around.network, application=setting.scripts == PROVING),
+            connector=connector,
+            site=NO_SITE if site is None else site,
+            switching=switching,
+            initial_eims=around.initial_eims,
+            initial_eims_source="the file",
         )
 
     def _access(self) -> Any:
@@ -136,15 +165,27 @@ class Process:
         if around.reader is not None:
             return ReaderAccess(around.reader, self.owner, around.look)
         assert around.modem is not None
-        return ModemCardAccess(MemoryOpener(around.modem, self.owner), _profiles(), boot_id=around.clock.boot_id())
+        search: DiscoveringOpener | None = None
+        if around.setting.renames:
+            modem, settings = around.modem, SerialSettings(Path("auto"))
+            # The udev link that the search looks for must not be this machine's own.
+            search = DiscoveringOpener(
+                settings, _profiles().profiles, root=Path("/nonexistent"), look=lambda: (modem.ttys, ())
+            )
+        opener = MemoryOpener(around.modem, self.owner, search)
+        return ModemCardAccess(opener, _profiles(), boot_id=around.clock.boot_id())
 
     def _carrier(self, config: EimConfigurationData) -> Carrier:
         around = self._around
         observed_eim = around.observed_eims.get(config.eim_id)
         if observed_eim is None:
             raise EimError(f"there is no way to {config.eim_id}")
+        if around.setting.carrier == HTTPS:
+            (web,) = endpoints_for(config, ways=WayOverrides(carrier="https"))
+            assert isinstance(web, HttpsEndpoint)
+            return HttpsCarrier(web, clock=around.clock, resolver=self._name)
         endpoint = endpoint_for(config, EndpointOverrides(nat_timeout_s=60.0))
-        if not around.coap:
+        if around.setting.carrier != COAP:
             return StraightCarrier(
                 observed_eim, around.network, self.owner, random.Random(f"{around.seed} {self.owner.number}")
             )
@@ -152,7 +193,7 @@ class Process:
             endpoint,
             backend=self._veil,
             clock=around.clock,
-            resolver=functools.partial(self._resolve, endpoint),
+            resolver=self._name,
             random_bytes=random.Random(around.seed).randbytes,
         )
 
@@ -160,7 +201,7 @@ class Process:
     def _veil(self) -> StandInBackend:
         return StandInBackend()
 
-    async def _resolve(self, endpoint: CoapsEndpoint, host: str, port: int) -> list[Address]:
+    async def _name(self, host: str, port: int) -> list[Address]:
         await asyncio.sleep(0)
         return [Address(socket.AF_INET, (host, port))]
 

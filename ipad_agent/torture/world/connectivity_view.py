@@ -17,9 +17,11 @@ _LIMIT_S: Final = 30.0
 
 
 class ConnectivityView:
-    """``network`` tells what an address and a name server would: whether the packet service passes data."""
+    """``network`` tells what an address and a name server would: whether the packet service passes data; with
+    ``application`` the site's own check tells the same."""
 
-    def __init__(self, access: CardAccess, network: SimulatedNetwork) -> None:
+    def __init__(self, access: CardAccess, network: SimulatedNetwork, *, application: bool = False) -> None:
+        self._application = application
         self._access = access
         self._network = network
 
@@ -55,6 +57,9 @@ class ConnectivityView:
         return None
 
     async def application(self) -> Finding:
+        if self._application:
+            await asyncio.sleep(1.0)
+            return self._look(Stage.APPLICATION)
         return Finding(Stage.APPLICATION, None, "nothing is configured")
 
     def _look(self, stage: Stage) -> Finding:

@@ -170,6 +170,8 @@ class StandInServer:
     impostor: bool = False
     on_betrayal: Callable[[], None] = lambda: None
     """Data arrived at an impostor."""
+    on_forget: Callable[[], None] = lambda: None
+    """Sessions are gone, and with them whatever else hangs on the server's life."""
     _sessions: dict[Peer, tuple[bytes, bytes]] = field(default_factory=dict)
     _tickets: set[bytes] = field(default_factory=set)
     _numbers: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
@@ -199,6 +201,7 @@ class StandInServer:
         """Sessions and tickets are gone, as after a restart; nobody is told."""
         self._sessions.clear()
         self._tickets.clear()
+        self.on_forget()
 
     def _hello(self, nonce: bytes, ticket: bytes, peer: Peer) -> bytes:
         resumed = ticket in self._tickets and not self.impostor

@@ -5,16 +5,23 @@ from __future__ import annotations
 import asyncio
 import contextvars
 from collections.abc import Callable
+from pathlib import Path
+from typing import Final
 
 from ipad_agent.errors import ModemError
 from ipad_agent.lab.modem import AtEngine, Fault
 from ipad_agent.lab.modem.virtual_module import LinkChanged, Module, Output, PortBack, PortLost, Send
 from ipad_agent.modem.errors import PortLost as LineLost
 from ipad_agent.modem.errors import PortUnavailable
+from ipad_agent.modem.port.port_discovery import DiscoveringOpener
+from ipad_agent.modem.port.usb_sysfs import Tty
 
 from .process_fence import ProcessFence
 from .simulated_network import WORLD
 from .virtual_time_loop import TortureLoop
+
+USB_ID: Final = "2c7c:0125"
+"""A module that the agent knows: interfaces 2 and 3 are its AT ports, and the second of them is preferred."""
 
 
 class MemoryModem:
@@ -26,11 +33,27 @@ class MemoryModem:
         self._timer: asyncio.TimerHandle | None = None
         self._stream: _Stream | None = None
         self.serves = engine.module.radio.passes_data
+        self._number = 2
 
     @property
     def module(self) -> Module:
         """The module, for looking at; change it through ``order``."""
         return self.engine.module
+
+    @property
+    def path(self) -> Path:
+        """The name of the port, which is another one after it was away."""
+        return Path(f"/dev/ttyUSB{self._number + 1}")
+
+    @property
+    def ttys(self) -> tuple[Tty, ...]:
+        """The serial ports that the kernel tells of."""
+        other = Tty(Path("/dev/ttyS4"), driver="serial8250")
+        if self.module.away:
+            return (other,)
+        first = Path(f"/dev/ttyUSB{self._number}")
+        ports = (Tty(path, (), "option", USB_ID, at, "1-1.2", "LABMODEM") for path, at in ((first, 2), (self.path, 3)))
+        return (other, *ports)
 
     def order(self, action: Callable[[Module], None]) -> None:
         """Do something to the module now."""
@@ -75,7 +98,7 @@ class MemoryModem:
             elif isinstance(output, LinkChanged):
                 self.serves = self.module.radio.passes_data
             elif isinstance(output, PortBack):
-                pass  # the next opening finds it
+                self._number = (self._number + 3) % 10
         self._schedule()
 
     def _schedule(self) -> None:
@@ -88,14 +111,20 @@ class MemoryModem:
 
 
 class MemoryOpener:
-    """Implements ``PortOpener`` for one process."""
+    """Implements ``PortOpener`` for one process. With ``search`` the port is found as on a device whose ports change
+    their names; without, its name is known and stays."""
 
-    def __init__(self, modem: MemoryModem, owner: ProcessFence) -> None:
+    def __init__(self, modem: MemoryModem, owner: ProcessFence, search: DiscoveringOpener | None = None) -> None:
         self._modem = modem
         self._owner = owner
+        self._search = search
 
     async def open(self) -> _Stream:
         self._owner.check()
+        if self._search is not None:
+            path = self._search.find(asyncio.get_running_loop().time())
+            if path != self._modem.path:
+                raise PortUnavailable(f"{path} is not there")
         if self._modem.module.away:
             raise PortUnavailable("the port is not there")
         stream = _Stream(self._modem, self._owner)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ipad_agent.lab.eim import Order, Reply, VirtualEim, build_order
+from ipad_agent.lab.eim import Fault, Order, Reply, VirtualEim, build_order
 from ipad_agent.torture.history.history_log import EIM, HistoryLog
 
 from .dtls_stand_in import StandInServer
+from .eim_refusals import STATUS, STATUS_AFTER, UNDEFINED_ERROR, Refusals
 from .ground_truth import GroundTruth, name_of
 
 
@@ -33,6 +34,8 @@ class ObservedEim:
         self.accepted: dict[int, tuple[Order | None, Mapping[str, Any]]] = {}
         """By number: signed results with the order they belong to and what they say."""
         self.polls = 0
+        self.refusals: Refusals | None = None
+        """How it refuses requests at the moment."""
         self._eid = eid
         self._ground_truth = ground_truth
         self._log = log
@@ -64,7 +67,16 @@ class ObservedEim:
         """See ``Application``."""
         history = self.eim.history
         before = len(history)
+        refused = None if self.refusals is None else self.refusals.draw(body, self._now_s())
+        if self.refusals is not None and refused == STATUS:
+            reply = self.refusals.reply()
+            self._log.tell(EIM, f"{self.eim_id} answers {reply.code}")
+            return reply
+        if refused == UNDEFINED_ERROR:
+            self.eim.faults.arm(Fault("any", "refuse", 127))
         reply = self.eim.exchange(body, now_s=self._now_s(), peer=peer)
+        if self.refusals is not None and refused == STATUS_AFTER and reply.later is None:
+            reply = self.refusals.reply()
         for item in list(history)[before:]:
             self._note(item)
         history.clear()
@@ -96,7 +108,7 @@ class ObservedEim:
         self._log.tell(EIM, f"{self.eim_id}: {_sentence(item)}")
 
     def _result(self, item: Mapping[str, Any]) -> None:
-        if item.get("discarded"):
+        if item.get("discarded") or "facts" not in item:
             return
         facts = item["facts"]
         found = [facts, *(one for one in facts.get("packageResults", ()) if "discarded" not in one)]
@@ -124,6 +136,8 @@ def _sentence(item: Mapping[str, Any]) -> str:
         case "handed out":
             again = " again" if item.get("again") else ""
             return f"hands out{again}: {_short(str(item['order']))}"
+        case "result" | "result by notification" if "facts" not in item:
+            return f"does not know whose result that is [{item.get('error')}]"
         case "result" | "result by notification":
             verdict = "discards" if item.get("discarded") else "takes"
             why = f" ({item['discarded']})" if item.get("discarded") else ""

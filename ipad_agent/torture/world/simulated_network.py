@@ -57,6 +57,10 @@ class SimulatedNetwork:
         """Whether anything gets through at this moment."""
         return not self.blackout and self.covered()
 
+    def rolls(self) -> float:
+        """A chance between 0 and 1."""
+        return self._dice.random()
+
     def rebind(self) -> None:
         """The NAT forgets everybody: what the device sends from now on comes from other ports."""
         for socket in list(self._devices.values()):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 import sys
 import traceback
@@ -19,17 +20,22 @@ from ipad_agent.lab.euicc.quirks import ResponseMode
 from ipad_agent.lab.modem import AtEngine, Coverage, ModemOptions, personality
 from ipad_agent.lab.smdp import Metadata, Order, ProfilePackage, ServerIdentity, VirtualSmdp, with_notifications
 from ipad_agent.policy import NBIOT, NORMAL, ScheduleSettings
+from ipad_agent.procedures.startup.initial_eim_provisioning import read_initial_eims
 from ipad_agent.store.memory_filesystem import MemoryFilesystem, PowerCut
-from ipad_agent.torture.history.fault_history import AT, COAP, DOWNLOADED, EIM_IDS, LETTERS, MATCHING_ID, History
+from ipad_agent.torture.history.fault_history import AT, COAP, DOWNLOADED, EIM_IDS, HTTPS, LETTERS, MATCHING_ID, History
 from ipad_agent.torture.history.history_log import FATE, HistoryLog
 
 from .agent_incarnation import DeviceParts, Process
 from .direct_channels import Reader
+from .direct_smdp import SmdpDesk
 from .dtls_stand_in import StandInServer
+from .eim_https import WebServer
 from .ground_truth import GroundTruth
 from .memory_serial_line import MemoryModem
 from .observed_eim import ObservedEim
 from .simulated_network import WORLD, SimulatedNetwork
+from .site_in_memory import HeldUntil
+from .tcp_in_memory import Tcp
 from .torture_pki import torture_pki
 from .virtual_time_loop import TortureLoop
 
@@ -58,6 +64,7 @@ MODEMS: Final[Mapping[str, ModemOptions]] = {
     "deaf": personality("generic", refresh="ignored"),
 }
 UNEXPECTED: Final = "IPA-1006"
+SWITCHED: Final = "IPA-4202"
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,9 +116,13 @@ class World:
         self.smdp = self._make_smdp()
         self.ground_truth = GroundTruth(self.card, self.log)
         self.network = SimulatedNetwork(loop, self.dice, lambda: self.serves)
-        loop.sockets = self.network
+        self.tcp = Tcp(loop, self.network)
+        loop.sockets, loop.streams = self.network, self.tcp
+        self.held = HeldUntil(used=any(fault.kind == "site holds" for fault in history.faults))
+        self.proof_refused: tuple[int, float] | None = None
+        """What the disk will do, and for how long, as soon as a profile has to prove itself."""
         self.observed_eims = {eim_id: self._make_desk(eim_id) for eim_id in EIM_IDS}
-        for eim_id in EIM_IDS[: setting.eims]:
+        for eim_id in EIM_IDS[: setting.eims] if setting.managed else ():
             self._associate(eim_id)
         self.modem: MemoryModem | None = None
         self.reader: Reader | None = None
@@ -123,6 +134,7 @@ class World:
             self.reader = Reader(loop, slot, self.covers, refreshes=setting.modem != "deaf")
         self.process: Process | None = None
         self._servers: list[CoapsServer] = []
+        self._web: list[WebServer] = []
         self._ending: tuple[str, float] | None = None
         self._supervisor: asyncio.Task[None] | None = None
         self._runs = 0
@@ -176,11 +188,15 @@ class World:
         """Start the servers and the agent."""
         self.loop.set_exception_handler(self._unhandled)
         self.loop.set_idle(self._idle)
-        if self.history.setting.carrier == COAP:
-            for observed_eim in self.observed_eims.values():
+        for observed_eim in self.observed_eims.values():
+            if self.history.setting.carrier == COAP:
                 server = CoapsServer(observed_eim, dtls=None, host=observed_eim.eim_id, port=COAP_PORT)
                 await server.start()
                 self._servers.append(server)
+            elif self.history.setting.carrier == HTTPS:
+                web = WebServer(observed_eim, self.tcp)
+                await web.start()
+                self._web.append(web)
         self._supervisor = asyncio.create_task(self._supervise())
 
     async def end(self) -> None:
@@ -192,6 +208,8 @@ class World:
             await self.process.kill()
         for server in self._servers:
             await server.stop()
+        for web in self._web:
+            await web.stop()
 
     def heard(self, event: Event, facts: Mapping[str, object]) -> None:
         """The agent said something; to be given to ``events.listen``."""
@@ -199,6 +217,19 @@ class World:
         if event.id == UNEXPECTED:
             trace = "".join(traceback.format_exception(sys.exception()))
             self.note("unexpected-error", trace)
+        if event.id == SWITCHED and self.proof_refused is not None:
+            self.refuse_disk(*self.proof_refused)
+            self.proof_refused = None
+
+    def refuse_disk(self, error: int, lasts_s: float) -> None:
+        """The disk takes nothing for a while."""
+        self.log.tell(FATE, f"the disk refuses: {os.strerror(error)}")
+        self.disk.refuses = error
+
+        def over(_: World) -> None:
+            self.disk.refuses = None
+
+        self.later(lasts_s, over)
 
     def fell(self, how: str, pause_s: float = RESTART_S) -> None:
         """Kill the agent now: ``kill`` leaves what was written, ``outage`` cuts the power of the whole gateway."""
@@ -230,9 +261,13 @@ class World:
             settings=PRESETS[self.history.setting.preset],
             seed=self.history.seed,
             look=self.ground_truth.look,
+            setting=self.history.setting,
+            log=self.log,
+            smdp=SmdpDesk(self.smdp, self.ground_truth, self.log),
+            held=self.held,
             modem=self.modem,
             reader=self.reader,
-            coap=self.history.setting.carrier == COAP,
+            initial_eims=self._initial_eims(),
         )
         while True:
             self._runs += 1
@@ -320,6 +355,16 @@ class World:
         self.network.gates[eim_id] = gate
         return ObservedEim(eim, self.card.eid, gate, self.ground_truth, self.log, self.loop.time)
 
+    def _initial_eims(self) -> bytes | None:
+        """The provisioning file."""
+        if not self.history.setting.provisioned:
+            return None
+        identity = replace(self.identity, eim_id=EIM_IDS[0])
+        data = identity.configuration(
+            fqdn=EIM_IDS[0], ask_for_token=False, indirect_download=not self.history.setting.direct
+        )
+        return read_initial_eims(data, "the file")
+
     def _associate(self, eim_id: str) -> None:
         pki = torture_pki()
         token = self.card.associate_eim(
@@ -328,7 +373,7 @@ class World:
             token=-1,
             fqdn=eim_id,
             tls=pki["eim-tls-self"].spki_der,
-            indirect_download=True,
+            indirect_download=not self.history.setting.direct,
         )
         self.observed_eims[eim_id].eim.device(self.card.eid).token = token
 

@@ -6,6 +6,8 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import selectors
+import socket
+import ssl
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, Protocol, TypeVar, TypeVarTuple, Unpack
 
@@ -35,6 +37,27 @@ class Sockets(Protocol):
         self, factory: Callable[[], asyncio.DatagramProtocol], local: tuple[str, int]
     ) -> tuple[asyncio.DatagramTransport, asyncio.DatagramProtocol]:
         """A socket of a server."""
+
+
+class Streams(Protocol):
+    """Where TCP connections come from."""
+
+    async def dial(self, remote: tuple[str, int]) -> None:
+        """Come through to ``remote``; raises ``OSError``."""
+
+    def connect(
+        self, factory: Callable[[], asyncio.BaseProtocol], remote: tuple[str, int], sock: socket.socket
+    ) -> tuple[asyncio.Transport, asyncio.BaseProtocol]:
+        """A connection of the device. ``sock`` is what the device takes for its socket; it is closed at the end."""
+
+    def listen(
+        self,
+        factory: Callable[[], asyncio.BaseProtocol],
+        local: tuple[str, int],
+        context: ssl.SSLContext | None,
+        limits: Any,
+    ) -> asyncio.AbstractServer:
+        """A server, with TLS if there is a ``context``."""
 
 
 class _JumpingSelector(selectors.BaseSelector):
@@ -82,6 +105,8 @@ class TortureLoop(asyncio.SelectorEventLoop):
         self._timers: list[asyncio.TimerHandle] = []
         self.steps = 0
         self.sockets: Sockets | None = None
+        self.streams: Streams | None = None
+        self._dialled: dict[int, tuple[str, int]] = {}
 
     def time(self) -> float:
         return self._jumping.now_s
@@ -140,6 +165,38 @@ class TortureLoop(asyncio.SelectorEventLoop):
         if remote_addr is not None:
             return self.sockets.connect(protocol_factory, remote_addr)
         return self.sockets.bind(protocol_factory, local_addr or ("", 0))
+
+    async def sock_connect(self, sock: socket.socket, address: Any) -> None:
+        if self.streams is None:
+            raise OSError("there is no network here")
+        await self.streams.dial(address)
+        self._dialled[sock.fileno()] = address
+
+    async def create_connection(  # type: ignore[override]  # the few arguments that are used here
+        self,
+        protocol_factory: Callable[[], asyncio.BaseProtocol],
+        host: str | None = None,
+        port: int | None = None,
+        *,
+        sock: socket.socket,
+        **_: object,
+    ) -> tuple[asyncio.Transport, asyncio.BaseProtocol]:
+        if self.streams is None:
+            raise OSError("there is no network here")
+        return self.streams.connect(protocol_factory, self._dialled.pop(sock.fileno()), sock)
+
+    async def create_server(  # type: ignore[override]
+        self,
+        protocol_factory: Callable[[], asyncio.BaseProtocol],
+        host: str,
+        port: int,
+        *,
+        ssl: ssl.SSLContext | None = None,
+        **limits: object,
+    ) -> asyncio.AbstractServer:
+        if self.streams is None:
+            raise OSError("there is no network here")
+        return self.streams.listen(protocol_factory, (host, port), ssl, limits)
 
 
 def run(log: Callable[[TortureLoop], Coroutine[Any, Any, T]], *, now_s: float = 1000.0) -> T:

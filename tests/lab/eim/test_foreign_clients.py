@@ -20,7 +20,7 @@ from ipad_agent.lab.pki import Pki
 
 from .world import EID, NO_PACKAGE, POLL, certificate_der, make_eim, new_key, self_signed
 
-TIMEOUT_S = 30.0
+TIMEOUT_S = 60.0
 
 
 @dataclass(frozen=True)

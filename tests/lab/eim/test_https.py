@@ -232,7 +232,7 @@ async def test_work_is_free_again_when_its_connection_ends(pki: Pki) -> None:
         await connection.post(POLL)
         assert site.server.front.connections_with_work == 1
         await connection.close()
-        await asyncio.wait_for(over.wait(), 5)
+        await asyncio.wait_for(over.wait(), 60)
         assert site.server.front.connections_with_work == 0
 
 
@@ -264,7 +264,7 @@ async def test_a_client_that_just_hangs_up_is_complained_about(pki: Pki, polite:
                 socket.socket.shutdown(sock, socket.SHUT_WR)
 
         await asyncio.to_thread(leave)
-        await asyncio.wait_for(over.wait(), 5)
+        await asyncio.wait_for(over.wait(), 60)
         assert len(site.server.front.complaints) == complaints
 
 
@@ -510,7 +510,7 @@ async def test_an_answer_can_come_late_while_others_are_served(site: Site) -> No
 
     site.server.http.handler = handler
     late = asyncio.ensure_future(site.connect().post(POLL))
-    await asyncio.wait_for(came.wait(), 5)
+    await asyncio.wait_for(came.wait(), 60)
     assert (await site.connect().post(POLL))[2] == NO_PACKAGE
     assert not late.done()
     assert (await late)[2] == NO_PACKAGE
@@ -529,7 +529,7 @@ async def test_a_relay_that_waits_for_its_server_leaves_the_others_alone(pki: Pk
     eim.relay = Relay(Servers({"smdp.example": slow}, blocking=True))
     async with site_with(pki, eim=eim) as site:
         waiting = asyncio.ensure_future(site.connect().post(INITIATE))
-        await asyncio.wait_for(asked.wait(), 5)
+        await asyncio.wait_for(asked.wait(), 60)
         assert (await site.connect().post(POLL))[0] == 200
         assert not waiting.done()
         go_on.set()
@@ -579,7 +579,7 @@ async def test_openssl_s_client_gets_an_answer(pki: Pki) -> None:
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL,
         )
-        answer, _ = await asyncio.wait_for(process.communicate(head.encode() + b"\r\n" + POLL), 10)
+        answer, _ = await asyncio.wait_for(process.communicate(head.encode() + b"\r\n" + POLL), 60)
         assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
         assert answer.endswith(b"\r\n\r\n" + NO_PACKAGE)
 

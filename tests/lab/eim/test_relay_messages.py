@@ -415,7 +415,7 @@ async def test_a_blocking_server_is_asked_beside_the_event_loop() -> None:
     reply = eim.exchange(INITIATE)
     assert reply.later is not None
     assert eim.handle(POLL) != b""
-    done = await asyncio.wait_for(reply.later(), 5)
+    done = await asyncio.wait_for(reply.later(), 60)
     assert done.body.startswith(bytes.fromhex("BF39 819D A0"))
     assert done.later is None
 

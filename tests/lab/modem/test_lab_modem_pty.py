@@ -19,13 +19,13 @@ T = TypeVar("T")
 
 
 async def in_thread(call: Callable[[], T]) -> T:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         return await asyncio.to_thread(call)
 
 
 def converse(path: Path, commands: list[str]) -> list[bytes]:
     answers = []
-    with serial.Serial(str(path), 115200, timeout=5, exclusive=True) as port:
+    with serial.Serial(str(path), 115200, timeout=60, exclusive=True) as port:
         for command in commands:
             port.write(command.encode() + b"\r")
             answers.append(port.read_until(b"OK\r\n"))
@@ -51,7 +51,7 @@ async def test_port_that_vanishes_hangs_up_and_is_back_behind_the_same_path(tmp_
         modem.on_link = lambda cell: gone.set() if cell is None else None
 
         def restart_and_read() -> bytes:
-            with serial.Serial(str(modem.path), timeout=5) as port:
+            with serial.Serial(str(modem.path), timeout=60) as port:
                 port.write(b"AT+CFUN=1,1\r")
                 received = b""
                 while True:
@@ -64,7 +64,7 @@ async def test_port_that_vanishes_hangs_up_and_is_back_behind_the_same_path(tmp_
             await in_thread(restart_and_read)
         assert not isinstance(caught.value, TimeoutError)
         assert gone.is_set()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             await modem.present.wait()
         assert modem.ports_opened == 2
         assert (await in_thread(lambda: converse(modem.path, ["AT"])))[0].endswith(b"\r\nOK\r\n")
@@ -80,7 +80,7 @@ async def test_link_follows_the_enabled_profile(tmp_path: Path) -> None:
     async with PtyModem(engine, tmp_path / "modem", on_link=links.put_nowait) as modem:
         commands = [f'AT+CCHO="{ISDR.hex()}"', 'AT+CGLA=1,16,"80E2910003BF5100"']
         await in_thread(lambda: converse(modem.path, commands))
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             assert [await links.get() for _ in range(3)] == [Cell(), None, abroad]
 
 

@@ -58,8 +58,8 @@ class HttpsClient:
             context.maximum_version = ssl.TLSVersion.TLSv1_2
         if not self.verify:
             context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-        self.connection = http.client.HTTPSConnection(self.host, self.port, timeout=10)
-        raw = socket.create_connection(("127.0.0.1", self.port), timeout=10)
+        self.connection = http.client.HTTPSConnection(self.host, self.port, timeout=60)
+        raw = socket.create_connection(("127.0.0.1", self.port), timeout=60)
         self.connection.sock = context.wrap_socket(raw, server_hostname=self.host)
         return self
 
@@ -193,7 +193,7 @@ async def test_everything_about_tls_can_be_said(p256: Pki) -> None:
 
 async def test_without_tls_it_is_plain_http(p256: Pki) -> None:
     def ask(port: int) -> int:
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
         body = json.dumps(Card(p256).initiate())
         connection.request("POST", "/gsma/rsp2/es9plus/initiateAuthentication", body, USUAL_HEADERS)
         status = connection.getresponse().status
@@ -252,7 +252,7 @@ async def test_openssl_sees_chain_and_name(p256: Pki) -> None:
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
         )
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             out, _ = await process.communicate()
     assert b"Verification: OK" in out
     assert b"Verified peername: smdp.lab.example" in out

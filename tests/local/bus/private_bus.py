@@ -20,7 +20,7 @@ from ipad_agent.local.dbus.dbus_interfaces import BUS_NAME, MANAGER, ROOT
 POLICY = Path(__file__).parents[3] / "systemd" / f"{BUS_NAME}.conf"
 NOBODY = 65_534
 ROOT_RUNS_THIS = os.geteuid() == 0
-LIMIT_S = 20.0
+LIMIT_S = 60.0
 
 _CONFIG = """<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-BUS Bus Configuration 1.0//EN"
  "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">

@@ -66,7 +66,7 @@ class Bench:
 
     async def until(self, holds: Callable[[], object]) -> None:
         """Let the loop run until this holds."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not holds():  # noqa: ASYNC110 - what is waited for tells nobody
                 await asyncio.sleep(0.001)
 

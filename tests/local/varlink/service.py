@@ -169,7 +169,7 @@ class Client:
 
     async def receive(self) -> dict[str, Any]:
         """One reply as it is."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             found: dict[str, Any] = json.loads((await self.reader.readuntil(b"\0"))[:-1])
             return found
 
@@ -184,7 +184,7 @@ class Client:
 
     async def closed(self) -> bytes:
         """What still comes until the other side closes."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             try:
                 return await self.reader.read()
             except ConnectionError:

@@ -56,7 +56,7 @@ async def foreign(*arguments: str, given: str = "") -> str:
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-I", *arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         output, errors = await process.communicate(given.encode())
     assert process.returncode == 0, errors.decode()
     return output.decode()

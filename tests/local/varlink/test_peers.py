@@ -147,7 +147,7 @@ async def test_a_process_of_another_user_gets_what_its_group_may(public_folder: 
     server = Server(service, path, chosen, version="1")
     task = asyncio.create_task(server.run())
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not path.is_socket():  # noqa: ASYNC110 - a file tells nobody that it is there
                 await asyncio.sleep(0)
             process = await asyncio.create_subprocess_exec(

@@ -8,10 +8,12 @@ power, not a host. Without a path the committed text lives in memory, with the s
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import os
 import types
 import typing
+from collections.abc import Hashable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -226,7 +228,7 @@ class StateStore:
 
     def commit(self) -> None:
         """Make the state in memory the one that survives."""
-        self._text = dumps(self.state)
+        self._text = dumps(self.state, indent=None if self._path is None else 1)
         if self._path is not None:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             temporary = self._path.with_name(self._path.name + ".new")
@@ -238,9 +240,9 @@ class StateStore:
         self.state = loads(self._text)
 
 
-def dumps(state: CardState) -> str:
-    """The text of a state."""
-    return json.dumps(_plain(state), indent=1)
+def dumps(state: CardState, *, indent: int | None = 1) -> str:
+    """The text of a state; without ``indent`` nobody is meant to read it, and it is made in a fraction of the time."""
+    return json.dumps(_plain(state), indent=indent)
 
 
 def loads(text: str) -> CardState:
@@ -255,13 +257,25 @@ def loads(text: str) -> CardState:
 
 
 def _plain(value: Any) -> Any:
+    if value is None or isinstance(value, str | int):
+        return value
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {f.name: _plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+        return {name: _plain(getattr(value, name)) for name in _names(type(value))}
     if isinstance(value, bytes):
         return value.hex().upper()
     if isinstance(value, list):
         return [_plain(item) for item in value]
     return value
+
+
+@functools.cache
+def _names(kind: type[Any]) -> tuple[str, ...]:
+    return tuple(field.name for field in dataclasses.fields(kind))
+
+
+@functools.cache
+def _hints(kind: Hashable) -> dict[str, Any]:
+    return typing.get_type_hints(kind)
 
 
 def _typed(kind: type[_T], value: Any) -> _T:
@@ -282,7 +296,7 @@ def _convert(kind: Any, value: Any) -> Any:
     if dataclasses.is_dataclass(kind):
         if not isinstance(value, dict):
             raise TypeError(f"an object, not {value!r}")
-        hints = typing.get_type_hints(kind)
+        hints = _hints(typing.cast("Hashable", kind))
         return typing.cast("Any", kind)(**{name: _convert(hints[name], item) for name, item in value.items()})
     if kind is bytes:
         return bytes.fromhex(value)

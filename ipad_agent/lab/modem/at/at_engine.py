@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -20,6 +21,7 @@ __all__ = ["AtEngine"]
 LOG = logging.getLogger("ipad_agent.lab")
 
 _TYPE_AHEAD_BYTES = 4096
+_PLAIN = re.compile(rb"[\x20-\x7e]+")
 _GARBAGE = bytes.fromhex("00fffe8041b3547f0d0aff1b5b324a03")
 
 
@@ -72,9 +74,15 @@ class AtEngine:
     def feed(self, data: bytes, now_s: float | None = None) -> list[Output]:
         """Bytes from the host."""
         self._timers.run_until(self._now(now_s))
-        for byte in data:
+        at = 0
+        while at < len(data):
             if self.module.away:
                 break
+            if not self._busy and (plain := _PLAIN.match(data, at)) and self._take_text(plain[0]):
+                at = plain.end()
+                continue
+            byte = data[at]
+            at += 1
             if not self._busy:
                 self._take(byte)
             elif self.options.type_ahead == "queue" and len(self._type_ahead) < _TYPE_AHEAD_BYTES:
@@ -139,6 +147,15 @@ class AtEngine:
         self._flush()
         outputs, self._outputs = self._outputs, []
         return outputs
+
+    def _take_text(self, text: bytes) -> bool:
+        """Take a piece of a line that nothing happens to; False when it has to be taken byte by byte."""
+        if self._damage_echo or not self._reader.push_text(text):
+            return False
+        if self.module.settings.echo:
+            self._echo_count += len(text)
+            self._sending += text
+        return True
 
     def _take(self, byte: int) -> None:
         if self.module.settings.echo and (byte != 0x0A or self.options.lf_is_data):

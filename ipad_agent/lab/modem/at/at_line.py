@@ -87,6 +87,14 @@ class LineReader:
             self._buffer.append(byte)
         return None
 
+    def push_text(self, text: bytes) -> bool:
+        """Take bytes of which none is a control character, if they all fit; whether they were taken."""
+        if len(self._buffer) + len(text) > self._max_line_bytes:
+            return False
+        self._buffer += text
+        self._last = text[-1]
+        return True
+
     def clear(self) -> None:
         """Forget a half-typed line (the port was lost)."""
         self._buffer.clear()

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 
 from ipad_agent.lab.bench.lab_bench import Bench
+from ipad_agent.lab.bench.real_time_limits import stuck_after
 from ipad_agent.lab.bench.rsp_servers_on_bench import Offer
 from ipad_agent.lab.eim import Fault as EimFault
 from ipad_agent.lab.scenarios.scenario_runner import Run, scenario
@@ -105,7 +105,7 @@ async def _is_cut(run: Run, bench: Bench, moment: _Moment, wanted: Offer, way: s
     bench.rsp.smdp.faults.clear()
     bench.eim.eim.faults.clear()
     await bench.power_back(start_agent=False)
-    async with asyncio.timeout(20):
+    async with stuck_after(20):
         await bench.modem.present.wait()  # sooner the agent would only wait longer for it
     await bench.agent.start()
     await carried_out(run, bench, order, "with power again the agent finishes it")

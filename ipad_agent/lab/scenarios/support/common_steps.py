@@ -11,6 +11,7 @@ from typing import Any
 from ipad_agent.lab.bench.agent_toml import Table, merged
 from ipad_agent.lab.bench.impaired_network import Datagram
 from ipad_agent.lab.bench.lab_bench import Bench, BenchOptions
+from ipad_agent.lab.bench.real_time_limits import stuck_after
 from ipad_agent.lab.bench.watched_eim import Entry
 from ipad_agent.lab.eim import CoapsServer, DtlsSettings, Order, TlsIdentity, build_order
 from ipad_agent.lab.errors import NothingHappenedError
@@ -164,11 +165,11 @@ def spare_profile(number: int, **fields: Any) -> Profile:
 async def until(happened: Callable[[], bool], what: str, *, deadline_s: float) -> None:
     """Wait for something that wakes nobody; ``NothingHappenedError`` at the deadline."""
     try:
-        async with asyncio.timeout(deadline_s):
+        async with stuck_after(deadline_s) as waiting:
             while not happened():  # noqa: ASYNC110 - parts without an event of their own
                 await asyncio.sleep(LOOK_EVERY_S)
     except TimeoutError:
-        raise NothingHappenedError(f"no {what} within {deadline_s:g} s") from None
+        raise NothingHappenedError(f"no {what} within {waiting.sentence}") from None
 
 
 @contextlib.asynccontextmanager

@@ -10,6 +10,7 @@ from ipad_agent.lab.bench.agent_process import AgentEvent
 from ipad_agent.lab.bench.agent_toml import Table, merged
 from ipad_agent.lab.bench.journal_view import owed
 from ipad_agent.lab.bench.lab_bench import Bench, BenchOptions
+from ipad_agent.lab.bench.real_time_limits import scaled
 from ipad_agent.lab.bench.watched_eim import Entry
 from ipad_agent.lab.crypto import der
 from ipad_agent.lab.eim import Order
@@ -26,8 +27,9 @@ CHAPTERS = (ARMED, SWITCHED, COMMITTED, GOING_BACK, WENT_BACK, NO_WAY_BACK, UNPR
 """The events that tell how a switch goes; what is said in between depends on the speed of the machine."""
 
 SHORT_S, LONG_S = 5.0, 30.0
-"""Time to prove a profile: the least that there is for one that must fail, plenty for one that must not."""
-PROVE_FAST: dict[str, Table] = {
+"""Time to prove a profile on a quiet machine: the least that there is for one that must fail, plenty for one that must
+not."""
+PROVE_FAST: dict[str, dict[str, float]] = {
     "switch": {"registration_s": 2, "ip_s": 1, "dns_s": 1, "eim_s": 2},
     "coap": {"ack_timeout_s": 0.3, "flight_timeout_s": 0.3, "exchange_timeout_s": 3, "handshake_timeout_s": 3},
 }
@@ -46,8 +48,12 @@ def proving(
     config: dict[str, Table] | None = None,
     **more: Any,
 ) -> BenchOptions:
-    """A quick bench whose card has its eIM and whose agent gives a new profile ``confirm_s``."""
-    tables = merged(merged(PROVE_FAST, {"switch": {"confirm_s": confirm_s}}), config or {})
+    """A quick bench whose card has its eIM and whose agent gives a new profile ``confirm_s``, or more on a machine that
+    is slow."""
+    fast: dict[str, Table] = {
+        name: {key: round(scaled(value), 1) for key, value in table.items()} for name, table in PROVE_FAST.items()
+    }
+    tables = merged(merged(fast, {"switch": {"confirm_s": round(scaled(confirm_s), 1)}}), config or {})
     return quick(personality, config=tables, provision="card", **more)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ipad_agent.lab.bench.agent_toml import Table
 from ipad_agent.lab.bench.lab_bench import Bench
+from ipad_agent.lab.bench.real_time_limits import scaled
 from ipad_agent.lab.bench.varlink_call import LocalCallError, local_call
 from ipad_agent.lab.euicc import (
     BOOTSTRAP,
@@ -38,8 +39,12 @@ from ipad_agent.lab.scenarios.support.switch_steps import (
 CHANGED = "IPA-4302"
 IMPATIENT: dict[str, Table] = {
     "guardian": {"loss_s": 600, "unproven_loss_s": 2, "failed_cycles": 1, "check_s": 1, "return_after_s": 3},
-    "coap": {"exchange_timeout_s": 1, "handshake_timeout_s": 1},
 }
+
+
+def impatient() -> dict[str, Table]:
+    """``IMPATIENT``, and no more patience with the eIM than this machine needs."""
+    return {**IMPATIENT, "coap": {"exchange_timeout_s": scaled(1), "handshake_timeout_s": scaled(1)}}
 
 
 @scenario(
@@ -49,7 +54,7 @@ IMPATIENT: dict[str, Table] = {
 )
 async def fallback_and_return(run: Run) -> None:
     """The result of the switch goes over the fallback profile; the return has to prove itself as a switch does."""
-    options = proving(cells={OPERATOR_A: None}, confirm_s=SHORT_S, config=IMPATIENT)
+    options = proving(cells={OPERATOR_A: None}, confirm_s=SHORT_S, config=impatient())
     async with run.bench(options) as bench:
         hooks, asked = Hooks(bench), count_calls(bench, FALLBACK, RETURN)
         order = bench.order("enable", OPERATOR_A)

@@ -8,6 +8,7 @@ from typing import Any
 
 from ipad_agent.lab.bench.journal_view import boots
 from ipad_agent.lab.bench.lab_bench import Bench
+from ipad_agent.lab.bench.real_time_limits import scaled
 from ipad_agent.lab.eim import Fault, Order
 from ipad_agent.lab.euicc import BOOTSTRAP, OPERATOR_A, Quirks
 from ipad_agent.lab.scenarios.scenario_runner import Run, scenario
@@ -231,7 +232,7 @@ async def switch_power_cut_in_window(run: Run) -> None:
             await bench.power_back()
         resumed = await said(run, bench, "the agent goes on with the switch", RESUMED)
         whole_s = float(resumed.facts["left_s"]) + (resumed.t_s or 0.0) - (began.t_s or 0.0)
-        run.check("the boot gave it no new time", whole_s < SHORT_S + TOLERANCE_S, f"{whole_s:.1f} s in all")
+        run.check("the boot gave it no new time", whole_s < scaled(SHORT_S + TOLERANCE_S), f"{whole_s:.1f} s in all")
         await said(run, bench, "its time is over", GOING_BACK)
         await told(run, bench, order, "enable ok", "rollback ok")
         await check_end(run, bench, BOOTSTRAP, [order], chapters=BACK)

@@ -1,0 +1,104 @@
+"""What a wider world has in it does what it says."""
+
+from __future__ import annotations
+
+import errno
+
+import pytest
+
+from ipad_agent.lab.euicc.state.profile_list import OPERATOR_A, OPERATOR_B
+from ipad_agent.torture.history.fault_history import AT, CODE, HTTPS, FaultStep, History, Setting
+from ipad_agent.torture.history.features import FEATURES, parse
+from ipad_agent.torture.run.history_run import Ended, live_through
+
+ORDER = FaultStep(700.0, "order", (0, f"enable {OPERATOR_A} --rollback"))
+POLL = FaultStep(701.0, "poll now")
+
+
+def lived(setting: Setting, *faults: FaultStep, heal_at_s: float = 1500.0) -> Ended:
+    return live_through(History(1, setting, tuple(sorted(faults, key=lambda fault: fault.at_s)), heal_at_s))
+
+
+def told(ended: Ended) -> str:
+    return str(ended.log)
+
+
+def test_a_direct_download_goes_past_the_eim() -> None:
+    ended = lived(Setting(direct=True), FaultStep(700.0, "order", (0, f"trigger {CODE}")), POLL)
+    assert ended.violations == ()
+    assert "SMDP   getBoundProfilePackage: 200" in told(ended)
+    assert "SMDP   handleNotification: 204" in told(ended)
+
+
+def test_https_goes_through_real_tls() -> None:
+    ended = lived(Setting(carrier=HTTPS), ORDER, POLL)
+    assert ended.violations == ()
+    assert "IPA-3009 Connected to eim.lab.example:443 (TLSv1." in told(ended)
+    assert ended.executed == 2
+
+
+def test_an_impostor_behind_https_gets_nothing() -> None:
+    ended = lived(Setting(carrier=HTTPS), ORDER, FaultStep(690.0, "impostor", (0, 300.0)), POLL)
+    assert ended.violations == ()
+    assert "is not trusted" in told(ended)
+
+
+def test_scripts_take_their_time_while_a_profile_proves_itself() -> None:
+    ended = lived(Setting(scripts="slow"), ORDER, POLL)
+    assert ended.violations == ()
+    assert "site   runs its scripts for pre-switch" in told(ended)
+    assert "site   runs its scripts for committed" in told(ended)
+
+
+def test_work_that_the_site_holds_back_waits() -> None:
+    faults = FaultStep(600.0, "site holds", (7200.0,)), FaultStep(700.0, "order", (0, "list-profiles"))
+    ended = lived(Setting(preset="eager"), *faults, heal_at_s=20_000.0)
+    assert ended.violations == ()
+    log = told(ended).splitlines()
+    handed = next(line for line in log if "hands out: list-profiles" in line)
+    assert int(handed.split(":")[0]) >= 2
+
+
+def test_a_disk_refuses_as_soon_as_a_profile_has_to_prove_itself() -> None:
+    ended = lived(Setting(), FaultStep(600.0, "disk refuses a proof", (errno.EROFS, 5.0)), ORDER, POLL)
+    assert "the disk refuses: Read-only file system" in told(ended)
+    assert "IPA-1208" in told(ended)
+
+
+@pytest.mark.parametrize(("provisioned", "polls"), [(True, True), (False, False)])
+def test_a_card_without_an_eim_is_provisioned_from_a_file(provisioned: bool, polls: bool) -> None:
+    ended = lived(
+        Setting(managed=False, provisioned=provisioned), FaultStep(700.0, "order", (0, "list-profiles")), POLL
+    )
+    assert ended.violations == ()
+    assert bool(ended.polls) is polls
+    assert ("no eIM on the card yet" in told(ended).splitlines()[0]) is True
+
+
+def test_a_port_is_found_again_under_another_name() -> None:
+    ended = lived(Setting(way=AT, renames=True), FaultStep(650.0, "drop port", (10.0, 1)), ORDER, POLL)
+    assert ended.violations == ()
+    assert "/dev/ttyUSB3" in told(ended)
+    assert "/dev/ttyUSB6" in told(ended)
+
+
+@pytest.mark.parametrize("what", ["status", "status after", "undefined error"])
+def test_an_eim_answers_with_errors_for_a_while(what: str) -> None:
+    ended = lived(Setting(), FaultStep(600.0, "eIM errors", (0, "get", what, 1.0, 3000.0)), POLL)
+    assert "127" in told(ended) if what == "undefined error" else "eim.lab.example answers " in told(ended)
+
+
+def test_names_of_features_are_parsed() -> None:
+    assert parse("all") == frozenset(FEATURES)
+    assert parse("none") == frozenset()
+    assert parse("https, no-eim") == {"https", "no-eim"}
+    with pytest.raises(ValueError, match="weather"):
+        parse("https,weather")
+
+
+def test_a_profile_without_coverage_is_left_again_over_every_carrier() -> None:
+    for carrier in (HTTPS, "coap"):
+        faults = FaultStep(700.0, "order", (0, f"enable {OPERATOR_B} --rollback")), POLL
+        ended = lived(Setting(carrier=carrier, uncovered=frozenset({OPERATOR_B})), *faults)
+        assert ended.violations == ()
+        assert "IPA-4207" in told(ended)

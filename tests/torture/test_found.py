@@ -1,0 +1,42 @@
+"""Histories that once ended badly, as short as they can be."""
+
+from __future__ import annotations
+
+import pytest
+
+from ipad_agent.lab.euicc.state.profile_list import OPERATOR_A, OPERATOR_B
+from ipad_agent.torture.history.fault_history import AT, COAP, FaultStep, History, Setting
+from ipad_agent.torture.run.history_run import live_through
+
+DECIDED_WITHOUT_EIM = History(
+    982451838,
+    Setting(way=AT, carrier=COAP, modem="deaf", preset="nbiot"),
+    (
+        FaultStep(163.05573512755475, "order", (0, f"enable {OPERATOR_A} --rollback")),
+        FaultStep(163.05573512755475, "order", (0, f"enable {OPERATOR_B}")),
+        FaultStep(163.05573512755475, "order", (0, "delete-eim eim.lab.example")),
+        FaultStep(229.24821492666715, "disk full", (3610,)),
+    ),
+    heal_at_s=4483.412820811178,
+)
+"""The disk refuses the commit, the next order takes the only eIM off the card, and no poll is left to decide it."""
+TOLD_WITH_AN_ERROR = History(
+    982452851,
+    Setting(eims=3, uncovered=frozenset({OPERATOR_B}), modem="sara-r5"),
+    (
+        FaultStep(8412.58691727618, "order", (1, f"enable {OPERATOR_B}")),
+        FaultStep(8452.58691727618, "blackout", (60.0,)),
+        FaultStep(13079.639582286658, "poll now", ()),
+        FaultStep(13118.639582286658, "outage", (19,)),
+        FaultStep(13118.639582286658, "kill", (1342,)),
+        FaultStep(19021.42550778318, "eIM fault", (0, "any", "refuse", 2, 127)),
+        FaultStep(19022.42550778318, "poll now", ()),
+    ),
+    heal_at_s=19086.42550778318,
+)
+"""The eIM answers "undefined error" to the question that tells of the change, and the agent is killed after it."""
+
+
+@pytest.mark.parametrize("history", [DECIDED_WITHOUT_EIM, TOLD_WITH_AN_ERROR], ids=["no-eim-left", "told-by-error"])
+def test_a_history_that_ended_badly_ends_well_now(history: History) -> None:
+    assert live_through(history).violations == ()
