@@ -40,7 +40,7 @@ PROCESSES = frozenset({"subprocess", "threading", "multiprocessing", "signal"})
 DISK = frozenset({"tempfile", "shutil", "sqlite3"})
 PURE = CLOCKS | WIRES | PROCESSES | DISK | {"asyncio"}
 
-MODEM_GROUND = ("modem.errors", "modem.events", "modem.module_profile")
+MODEM_GROUND = ("codec.identifiers", "modem.errors", "modem.events", "modem.module_profile")
 NET_GROUND = (
     "net.carrier",
     "net.dialler",
@@ -48,6 +48,8 @@ NET_GROUND = (
     "net.errors",
     "net.events",
     "net.host_address",
+    "net.openssl_context",
+    "net.public_networks",
 )
 PROCEDURES_GROUND = (
     "procedures.cat_busy",
@@ -57,6 +59,7 @@ PROCEDURES_GROUND = (
     "procedures.package_sentences",
     "procedures.person_decision",
     "procedures.ports",
+    "procedures.usable_profiles",
 )
 
 RULES: dict[str, Rule] = {
@@ -87,7 +90,8 @@ RULES: dict[str, Rule] = {
         "modem.at",
         "modem.port",
         "card.apdu_channel",
-        reason="a modem carries APDUs; it does not know what they mean",
+        "codec.identifiers",
+        reason="a modem carries APDUs; it does not know what they mean, but the ICCID is its own knowledge too",
         outside=WIRES - {"serial", "termios", "fcntl"},
     ),
     "modem.at": rule(*MODEM_GROUND, "modem.modem_link", "modem.port.byte_stream", reason="AT commands, not APDUs"),
@@ -224,6 +228,7 @@ RULES: dict[str, Rule] = {
         "cli.ipactl.errors",
         "cli.ipactl.exit_codes",
         "cli.ipactl.status_exit_code",
+        "codec.identifiers",
         reason="from a value to lines, without asking anybody anything",
     ),
     "cli.ipactl.commands": rule(
@@ -283,7 +288,7 @@ RULES: dict[str, Rule] = {
     "lab.command": rule("lab", common=False, reason="the lab for a person at a terminal"),
     "lab.scenarios": rule("lab", common=False, reason="uses the whole lab"),
     "torture": rule(
-        *(ROOMS - {"local", "smdp"}),
+        *(ROOMS - {"local"}),
         *COMPOSITION,
         "lab",
         "torture",
@@ -292,7 +297,9 @@ RULES: dict[str, Rule] = {
     "torture.history": rule("lab", reason="plain values and a log; it touches nothing"),
 }
 
-LIKE_THE_ROOM_AROUND = frozenset({"torture.faults", "torture.promises", "torture.run", "torture.world"})
+LIKE_THE_ROOM_AROUND = frozenset(
+    {"torture.faults", "torture.peers", "torture.promises", "torture.run", "torture.world"}
+)
 """Inner rooms that sort files only: what the room around them may import, they may."""
 
 # Ways of asyncio to a socket; a room that may use asyncio need not be one that may use these.
@@ -552,6 +559,7 @@ PLANTED = [
     ("config.planted", "from ipad_agent.net.trust import pinned_trust"),
     ("errors", "from . import events"),
     ("events", "from . import errors"),
+    ("printable", "from . import errors"),
     ("clock", "from . import errors"),
     ("__main__", "from .agent.main_loop import Agent"),
     ("codec.es10.planted", "from ipad_agent.card import apdu"),

@@ -8,10 +8,10 @@ from ipad_agent.codec.es10.eim_configuration import EimConfigurationData
 from ipad_agent.errors import IpadError
 from ipad_agent.policy.polling.redelivery import Redelivery
 from ipad_agent.policy.switching.switch_table import Happening
-from ipad_agent.procedures.records.known_profiles import usable_profiles
 from ipad_agent.procedures.records.owed_work import WorkList
 from ipad_agent.procedures.records.switch_record import Switch
 from ipad_agent.procedures.startup.device_start import CardFacts
+from ipad_agent.procedures.usable_profiles import usable_profiles
 from ipad_agent.status import Board
 
 from .dependencies import Links, ManagedCard

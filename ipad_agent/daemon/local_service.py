@@ -18,7 +18,7 @@ from ipad_agent.doctor.bundle.support_bundle import build
 from ipad_agent.errors import CardError, CodecError, IpadError, ModemError
 from ipad_agent.local import local_verbs
 from ipad_agent.local.flight_recorder import Recorder
-from ipad_agent.local.iccid import no_iccid
+from ipad_agent.local.iccid_parameter import no_iccid
 from ipad_agent.local.local_verbs import Refused
 from ipad_agent.local.prometheus.metrics import Metrics
 from ipad_agent.local.status_model import Happening, Owed, Plan, PlanLine, Status

@@ -11,7 +11,8 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from OpenSSL import SSL
 
 from ipad_agent.errors import IpadError
-from ipad_agent.net.dtls import openssl_backend, openssl_client, openssl_context
+from ipad_agent.net import openssl_context
+from ipad_agent.net.dtls import openssl_backend, openssl_client
 from ipad_agent.net.dtls.dtls_backend import DtlsClient, DtlsEvent, DtlsSettings, Ended, Established, Psk, Received
 from ipad_agent.net.dtls.openssl_backend import OpenSslBackend
 from ipad_agent.net.errors import BackendLacks, HandshakeFailed, Refusal, TrustRefused, Unreachable

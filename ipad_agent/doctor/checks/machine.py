@@ -127,7 +127,7 @@ def _lacking_in_dtls() -> tuple[str, ...]:
 def _lacking_in_tls() -> tuple[str, ...]:
     from OpenSSL import SSL
 
-    from ipad_agent.net.dtls.openssl_context import set_groups
+    from ipad_agent.net.openssl_context import set_groups
 
     missing = []
     for curve in CURVES:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final, cast
 
-from ipad_agent.local.iccid import checked
+from ipad_agent.local.iccid_parameter import checked
 from ipad_agent.local.local_verbs import Refused, Service
 from ipad_agent.local.status_model import Happening, Plan, to_plain
 

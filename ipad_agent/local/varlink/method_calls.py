@@ -13,7 +13,7 @@ from typing import Final, NoReturn, Protocol, cast
 
 from ipad_agent import events as catalogue
 from ipad_agent.local import local_verbs
-from ipad_agent.local.iccid import checked
+from ipad_agent.local.iccid_parameter import checked
 from ipad_agent.local.local_verbs import Refused, Service
 from ipad_agent.local.status_model import DoctorItem, Happening, to_plain
 from ipad_agent.printable import is_printable

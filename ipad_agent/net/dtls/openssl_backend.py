@@ -9,10 +9,10 @@ from OpenSSL import SSL
 
 from ipad_agent.net import events
 from ipad_agent.net.errors import BackendLacks
+from ipad_agent.net.openssl_context import FFI, LIB, hear, set_groups, set_signatures, use_client_certificate
 
 from .dtls_backend import DEFAULT_GROUPS, DtlsClient, DtlsSettings, Judge, Psk
 from .openssl_client import OpenSslClient
-from .openssl_context import FFI, LIB, hear, set_groups, set_signatures, use_client_certificate
 
 _DTLS_1_2 = 0xFEFD
 

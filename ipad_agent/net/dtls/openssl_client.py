@@ -18,11 +18,11 @@ from ipad_agent.net.errors import (
     TrustRefused,
     Unreachable,
 )
+from ipad_agent.net.openssl_context import Heard, words
 from ipad_agent.net.trust.certificate_chain import Verdict
 
 from . import dtls_records, tls_alerts
 from .dtls_backend import DtlsEvent, DtlsSettings, Ended, Established, Judge, Received
-from .openssl_context import Heard, words
 
 _LIB: Any = SSL._lib  # type: ignore[attr-defined]  # only for the flag that a session was resumed
 

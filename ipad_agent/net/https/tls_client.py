@@ -14,7 +14,8 @@ from OpenSSL import SSL, crypto
 
 from ipad_agent.net import events
 from ipad_agent.net.dtls import tls_alerts
-from ipad_agent.net.dtls.openssl_context import (
+from ipad_agent.net.errors import BackendLacks, CertificateWanted, HandshakeFailed
+from ipad_agent.net.openssl_context import (
     Heard,
     forget_errors,
     hear,
@@ -23,7 +24,6 @@ from ipad_agent.net.dtls.openssl_context import (
     use_client_certificate,
     words,
 )
-from ipad_agent.net.errors import BackendLacks, CertificateWanted, HandshakeFailed
 from ipad_agent.net.trust.client_certificate import ClientCertificate
 
 READ_BYTES: Final = 65536

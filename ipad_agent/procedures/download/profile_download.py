@@ -22,7 +22,6 @@ from ipad_agent.errors import CardError, CodecError, ModemError, Remedy
 from ipad_agent.procedures import events
 from ipad_agent.procedures.context import Association, Context
 from ipad_agent.procedures.delivery import notification_delivery
-from ipad_agent.procedures.records.known_profiles import usable_profiles
 from ipad_agent.procedures.records.owed_work import MAX_LOADS, Stage, Work
 from ipad_agent.procedures.records.state_changes import snapshot
 from ipad_agent.procedures.records.switch_record import UNKNOWN
@@ -30,6 +29,7 @@ from ipad_agent.procedures.rsp.download_stop import DownloadStop
 from ipad_agent.procedures.rsp.download_way import Goal, NoData, Way, choose_way, goal_of
 from ipad_agent.procedures.rsp.rsp_servers import Direct, RspServer, ThroughEim
 from ipad_agent.procedures.switching.emergency_profile import emergency_enabled
+from ipad_agent.procedures.usable_profiles import usable_profiles
 
 from . import immediate_enable
 from .cancel_session import cancel

@@ -17,11 +17,11 @@ from ipad_agent.procedures import events, package_sentences
 from ipad_agent.procedures.context import Association, Context
 from ipad_agent.procedures.delivery.result_delivery import with_notifications
 from ipad_agent.procedures.delivery.stored_result import stored_result_of
-from ipad_agent.procedures.records.known_profiles import usable_profiles
 from ipad_agent.procedures.records.owed_work import MAX_LOADS, Work
 from ipad_agent.procedures.records.state_changes import snapshot
 from ipad_agent.procedures.switching import switch_transaction
 from ipad_agent.procedures.switching.local_switch import enabled_iccid
+from ipad_agent.procedures.usable_profiles import usable_profiles
 
 
 async def execute(context: Context, eim: Association, work: Work) -> Work:

@@ -15,8 +15,8 @@ from ipad_agent.codec.identifiers import Eid, Plmn
 from ipad_agent.errors import CodecError
 from ipad_agent.procedures import events
 from ipad_agent.procedures.ports import Card, Memory
-from ipad_agent.procedures.records.known_profiles import usable_profiles
 from ipad_agent.procedures.records.state_changes import StateChanges, snapshot
+from ipad_agent.procedures.usable_profiles import usable_profiles
 
 
 class CardKind(StrEnum):

@@ -13,7 +13,7 @@ from ipad_agent.lab.smdp.smdp_faults import Fault as SmdpFault
 from ipad_agent.policy.polling.poll_outcome import Wake
 from ipad_agent.torture.history.fault_history import EIM_IDS, FaultStep
 from ipad_agent.torture.history.history_log import FATE
-from ipad_agent.torture.world.eim_refusals import Refusals
+from ipad_agent.torture.peers.eim_refusals import Refusals
 from ipad_agent.torture.world.simulated_network import FAIR, Weather
 from ipad_agent.torture.world.torture_world import World
 

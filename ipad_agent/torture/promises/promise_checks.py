@@ -25,8 +25,8 @@ from __future__ import annotations
 from ipad_agent.lab.crypto import der
 from ipad_agent.lab.eim.device_records import DONE
 from ipad_agent.lab.eim.orders.package_bytes import iccid_text
+from ipad_agent.torture.peers.observed_eim import ObservedEim
 from ipad_agent.torture.world.ground_truth import name_of
-from ipad_agent.torture.world.observed_eim import ObservedEim
 from ipad_agent.torture.world.torture_world import World
 
 _ENABLE, _DISABLE, _DELETE = 0xA3, 0xA4, 0xA5

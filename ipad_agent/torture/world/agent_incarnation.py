@@ -41,14 +41,14 @@ from ipad_agent.store import Journal, Memory, StateDirectory
 from ipad_agent.store.filesystem import Filesystem
 from ipad_agent.torture.history.fault_history import COAP, HTTPS, Setting
 from ipad_agent.torture.history.history_log import HistoryLog
+from ipad_agent.torture.peers.direct_smdp import DirectConnector, SmdpDesk
+from ipad_agent.torture.peers.observed_eim import ObservedEim
 from ipad_agent.wiring.real_rooms import Schedules
 
 from .connectivity_view import ConnectivityView
 from .direct_channels import Reader, ReaderAccess, StraightCarrier
-from .direct_smdp import DirectConnector, SmdpDesk
 from .dtls_stand_in import StandInBackend
 from .memory_serial_line import MemoryModem, MemoryOpener
-from .observed_eim import ObservedEim
 from .process_fence import FencedDisk, ProcessFence
 from .simulated_network import SimulatedNetwork
 from .site_in_memory import PROVING, HeldUntil, SiteInMemory

@@ -24,8 +24,8 @@ from ipad_agent.lab.eim.errors import RequestRefusedError
 from ipad_agent.lab.euicc import PowerLostError
 from ipad_agent.modem.errors import PortUnavailable
 from ipad_agent.net.errors import PeerBusy, PeerStatus, TransferTimeout, Unreachable
+from ipad_agent.torture.peers.observed_eim import ObservedEim
 
-from .observed_eim import ObservedEim
 from .process_fence import ProcessFence
 from .simulated_network import SimulatedNetwork
 from .virtual_time_loop import TortureLoop

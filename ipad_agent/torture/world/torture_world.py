@@ -24,19 +24,19 @@ from ipad_agent.procedures.startup.initial_eim_provisioning import read_initial_
 from ipad_agent.store.memory_filesystem import MemoryFilesystem, PowerCut
 from ipad_agent.torture.history.fault_history import AT, COAP, DOWNLOADED, EIM_IDS, HTTPS, LETTERS, MATCHING_ID, History
 from ipad_agent.torture.history.history_log import FATE, HistoryLog
+from ipad_agent.torture.peers.direct_smdp import SmdpDesk
+from ipad_agent.torture.peers.eim_https import WebServer
+from ipad_agent.torture.peers.observed_eim import ObservedEim
+from ipad_agent.torture.peers.torture_pki import torture_pki
 
 from .agent_incarnation import DeviceParts, Process
 from .direct_channels import Reader
-from .direct_smdp import SmdpDesk
 from .dtls_stand_in import StandInServer
-from .eim_https import WebServer
 from .ground_truth import GroundTruth
 from .memory_serial_line import MemoryModem
-from .observed_eim import ObservedEim
 from .simulated_network import WORLD, SimulatedNetwork
 from .site_in_memory import HeldUntil
 from .tcp_in_memory import Tcp
-from .torture_pki import torture_pki
 from .virtual_time_loop import TortureLoop
 
 WALL_S: Final = 1.8e9

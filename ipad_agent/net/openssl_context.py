@@ -13,8 +13,9 @@ from typing import Any, Final
 
 from OpenSSL import SSL
 
-from ipad_agent.net.errors import BackendLacks
 from ipad_agent.net.trust.client_certificate import ClientCertificate
+
+from .errors import BackendLacks
 
 LIB: Any = SSL._lib  # type: ignore[attr-defined]  # the binding below pyOpenSSL, see the module's first words
 FFI: Any = SSL._ffi  # type: ignore[attr-defined]

@@ -8,9 +8,9 @@ from typing import Final
 
 from ipad_agent.lab.eim import HttpsPort, HttpsServer
 from ipad_agent.lab.http import Ending, Request, Response, TlsSettings
+from ipad_agent.torture.world.tcp_in_memory import Tcp
 
 from .observed_eim import ObservedEim
-from .tcp_in_memory import Tcp
 from .torture_pki import torture_pki
 
 PORT: Final = 443

@@ -21,10 +21,9 @@ from ipad_agent.lab.smdp.smdp_https import PATH, Front
 from ipad_agent.net import PeerStatus, ProgressCallback, TransferTimeout, Unreachable
 from ipad_agent.smdp import SmdpClient
 from ipad_agent.torture.history.history_log import SMDP, HistoryLog
-
-from .ground_truth import GroundTruth
-from .process_fence import ProcessFence
-from .simulated_network import SimulatedNetwork
+from ipad_agent.torture.world.ground_truth import GroundTruth
+from ipad_agent.torture.world.process_fence import ProcessFence
+from ipad_agent.torture.world.simulated_network import SimulatedNetwork
 
 HOST: Final = "smdp.lab.example"
 _ROUND_TRIP_S: Final = 0.1

@@ -6,7 +6,8 @@ from typing import Protocol
 
 from ipad_agent.codec.es10.profile_info import ProfileInfo
 from ipad_agent.errors import CardError
-from ipad_agent.procedures import events
+
+from . import events
 
 
 class _HasProfiles(Protocol):

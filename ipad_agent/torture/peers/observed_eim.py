@@ -7,10 +7,10 @@ from typing import Any
 
 from ipad_agent.lab.eim import Fault, Order, Reply, VirtualEim, build_order
 from ipad_agent.torture.history.history_log import EIM, HistoryLog
+from ipad_agent.torture.world.dtls_stand_in import StandInServer
+from ipad_agent.torture.world.ground_truth import GroundTruth, name_of
 
-from .dtls_stand_in import StandInServer
 from .eim_refusals import STATUS, STATUS_AFTER, UNDEFINED_ERROR, Refusals
-from .ground_truth import GroundTruth, name_of
 
 
 class ObservedEim:

@@ -7,6 +7,7 @@ from ipad_agent.lab.bench.agent_toml import Table
 from ipad_agent.lab.bench.lab_bench import Bench, BenchOptions
 from ipad_agent.lab.bench.varlink_call import local_call
 from ipad_agent.lab.euicc import BOOTSTRAP, OPERATOR_A, Profile, default_profiles
+from ipad_agent.lab.scenarios.scenario_runner import Run, scenario
 from ipad_agent.lab.scenarios.support.common_steps import until
 from ipad_agent.lab.scenarios.support.switch_steps import (
     ARMED,
@@ -29,8 +30,6 @@ from ipad_agent.lab.scenarios.support.switch_steps import (
     told,
     works_with,
 )
-
-from .scenario_runner import Run, scenario
 
 SOURCE, TARGET = "898602B012345678927", "898600B5012345678901"
 """As operators in China number their cards; the first has 19 characters, so that there is a filler."""
