@@ -2,8 +2,13 @@
 
 A room keeps its messages in its own ``events.py``::
 
-    PORT_LOST = define("IPA-2003", WARNING, "The port {port} vanished; waiting for it to come back.", "…")
+    @define("IPA-2003", WARNING, "The port {port} vanished; waiting for it to come back.", "…")
+    def PORT_LOST(*, port: Path) -> None: ...
+
     PORT_LOST.emit(port=path)
+
+The parameters are the event's facts with their types, units in their names; mypy checks every ``emit`` and everything
+that reacts to one. ``docs/events.md`` is made from all of them.
 
 ``emit`` logs the sentence to the logger ``ipad_agent`` with the id and the facts attached, for journald, for the
 JSON log that the demo and the lab read, and for ``explain``. Facts must never hold secrets; EID and ICCID go in
@@ -19,7 +24,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from logging import DEBUG, ERROR, INFO, WARNING
-from typing import Final, TextIO
+from typing import Any, Final, Generic, ParamSpec, TextIO
 
 from .printable import printable, printable_data, printable_lines
 
@@ -29,21 +34,40 @@ LOGGER: Final = logging.getLogger("ipad_agent")
 _MARK: Final = "?"
 """For what is not printable: a log may be read on a console that has ASCII only."""
 
-CATALOGUE: Final[dict[str, Event]] = {}
+P = ParamSpec("P")
+_PLAIN: Final[Mapping[str, type | tuple[type, ...]]] = {"str": str, "int": int, "bool": bool, "float": (int, float)}
+
+CATALOGUE: Final[dict[str, Event[...]]] = {}
 _LISTENERS: Final[list[Listener]] = []
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
+class Event(Generic[P]):
     """One thing the agent can say. ``sentence`` is a format string over the facts; ``explanation`` says what it
-    means, what happens next and what a person can do."""
+    means, what happens next and what a person can do; ``fields`` are the names of the facts with their types."""
 
     id: str
     level: int
     sentence: str
     explanation: str
+    fields: Mapping[str, str]
 
-    def emit(self, **facts: object) -> None:
+    def text(self, facts: Mapping[str, object]) -> str:
+        """The sentence with these facts; the bare sentence when one is missing, which is a defect of the speaker and
+        no reason to be silent."""
+        try:
+            return self.sentence.format_map(facts)
+        except (KeyError, ValueError, TypeError, IndexError, AttributeError):
+            return self.sentence
+
+    def fits(self, facts: Mapping[str, object]) -> bool:
+        """Whether the event's fields are there, with their plain types. Events of this program always fit, by mypy; a
+        listener that must not fail asks all the same."""
+        return self.fields.keys() <= facts.keys() and all(
+            isinstance(facts[name], _PLAIN[kind]) for name, kind in self.fields.items() if kind in _PLAIN
+        )
+
+    def emit(self, *_: P.args, **facts: P.kwargs) -> None:
         """Log the sentence, filled with the facts, and tell the listeners."""
         for listener in tuple(_LISTENERS):
             listener(self, facts)
@@ -52,7 +76,7 @@ class Event:
             LOGGER.log(self.level, "%s", message, extra={"event": self, "facts": facts})
 
 
-Listener = Callable[[Event, Mapping[str, object]], None]
+Listener = Callable[[Event[...], Mapping[str, Any]], None]
 
 
 def listen(listener: Listener) -> Callable[[], None]:
@@ -67,12 +91,19 @@ def trace(error: BaseException) -> None:
     LOGGER.error("%s", error, exc_info=error)
 
 
-def define(id: str, level: int, sentence: str, explanation: str) -> Event:
-    """Add a message to the catalogue; an id may be used once only."""
-    if id in CATALOGUE:
-        raise ValueError(f"event id {id} is defined twice")
-    event = CATALOGUE[id] = Event(id, level, sentence, explanation)
-    return event
+def define(id: str, level: int, sentence: str, explanation: str) -> Callable[[Callable[P, None]], Event[P]]:
+    """Add a message to the catalogue; an id may be used once only. What is decorated is never called: its parameters
+    are the facts."""
+
+    def made(facts: Callable[P, None]) -> Event[P]:
+        if id in CATALOGUE:
+            raise ValueError(f"event id {id} is defined twice")
+        fields = {name: kind for name, kind in facts.__annotations__.items() if name != "return"}
+        event: Event[P] = Event(id, level, sentence, explanation, fields)
+        CATALOGUE[id] = event
+        return event
+
+    return made
 
 
 _PRIORITY: Final = {DEBUG: 7, INFO: 6, WARNING: 4, ERROR: 3}

@@ -73,7 +73,7 @@ def fact_for(spec: str) -> object:
 
 
 @pytest.mark.parametrize("event", CATALOGUE.values(), ids=list(CATALOGUE))
-def test_a_message_is_complete_and_in_the_range_of_its_room(event: Event) -> None:
+def test_a_message_is_complete_and_in_the_range_of_its_room(event: Event[...]) -> None:
     assert re.fullmatch(r"IPA-[0-9]{4}", event.id)
     assert event.level in (DEBUG, INFO, WARNING, ERROR)
     assert event.sentence.strip() == event.sentence
@@ -84,7 +84,7 @@ def test_a_message_is_complete_and_in_the_range_of_its_room(event: Event) -> Non
 
 
 @pytest.mark.parametrize("event", CATALOGUE.values(), ids=list(CATALOGUE))
-def test_a_sentence_can_be_filled_with_its_facts(event: Event) -> None:
+def test_a_sentence_can_be_filled_with_its_facts(event: Event[...]) -> None:
     fields = fields_of(event.sentence)
     assert all(name.isidentifier() for name in fields), "plain names only"
     text = event.sentence.format_map({name: fact_for(spec) for name, spec in fields.items()})
@@ -119,7 +119,7 @@ def without_their_facts(source: str, names: Mapping[str, object]) -> list[str]:
     return found
 
 
-def messages_named(source: str, names: Mapping[str, object]) -> list[Event]:
+def messages_named(source: str, names: Mapping[str, object]) -> list[Event[...]]:
     """Every message that the source names outside of its definition."""
     resolved = (_resolve(node, names) for node in ast.walk(ast.parse(source)) if isinstance(node, ast.expr))
     return [event for event in resolved if isinstance(event, Event)]
@@ -149,7 +149,7 @@ def test_every_message_is_said_somewhere() -> None:
 
 
 def test_a_planted_emission_without_its_facts_is_caught() -> None:
-    names = {"SAID": Event("IPA-9999", INFO, "The port {port} is {state}.", "x")}
+    names: dict[str, object] = {"SAID": Event("IPA-9999", INFO, "The port {port} is {state}.", "x", {})}
     assert without_their_facts("SAID.emit(port=1, state=2)\nSAID.emit(**facts)\nother.emit()", names) == []
     planted = "def f():\n    SAID.emit(port=1)\n"
     assert without_their_facts(planted, names) == ["line 2 emits IPA-9999 without ['state']"]
@@ -169,5 +169,6 @@ def test_what_a_peer_calls_itself_cannot_forge_a_line_of_the_log(
     name: str, shown: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "ipad_agent")
-    Event("IPA-9999", INFO, "{name} answers.", "x").emit(name=name)
+    event: Event[...] = Event("IPA-9999", INFO, "{name} answers.", "x", {})
+    event.emit(name=name)
     assert caplog.messages == [f"{shown} answers."]

@@ -95,7 +95,8 @@ def log(style: str) -> str:
     root, before = logging.getLogger(), (logging.getLogger().handlers[:], logging.getLogger().level, logger.level)
     try:
         events.configure(level=INFO, style=style, stream=stream)
-        Event("IPA-9998", INFO, "{name} answers.", "x").emit(name=HOSTILE, more={"a": [HOSTILE], "b": Path(HOSTILE)})
+        event: Event[...] = Event("IPA-9998", INFO, "{name} answers.", "x", {})
+        event.emit(name=HOSTILE, more={"a": [HOSTILE], "b": Path(HOSTILE)})
         logging.getLogger("a.library").warning("the peer said %s", HOSTILE)
         try:
             raise ValueError(HOSTILE)

@@ -333,7 +333,10 @@ class Agent:
                 reason = f"{due.eim_id} {due.decision.reason.value}"
                 if reason != announced:
                     announced = reason
-                    events.NEXT_POLL.emit(eim=due.eim_id, sentence=due.decision.sentence, wait_s=due.decision.wait_s)
+                    decision = due.decision
+                    events.NEXT_POLL.emit(
+                        eim=due.eim_id, sentence=decision.sentence, wait_s=decision.wait_s, reason=decision.because
+                    )
                 self._rooms.idle()
                 await self._rest(facts, due, timetable)
                 continue

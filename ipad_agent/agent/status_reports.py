@@ -57,6 +57,6 @@ class StatusReports:
     def outlook(self, timetable: Timetable, work: WorkList, stored: Iterable[tuple[str, int, Redelivery]] = ()) -> None:
         """What comes when, and what is owed; ``stored`` as in ``Board.owed``."""
         for item in timetable.all():
-            self._board.next_poll(item.eim_id, item.decision.wait_s, item.decision.sentence.partition(": ")[2])
+            self._board.next_poll(item.eim_id, item.decision.wait_s, item.decision.because)
         self._board.owed(work.open(), stored=stored)
         self._board.guardian(self._guardian_actions.guardian.watch, self._guardian_actions.guardian.decision)

@@ -4,138 +4,200 @@ from __future__ import annotations
 
 from ipad_agent.events import DEBUG, INFO, WARNING, define
 
-CARD_OPENED = define(
+
+@define(
     "IPA-2101",
     INFO,
     "eUICC {eid} reached over {way}.",
     "The ISD-R was selected and told its EID. From here on the card can be asked anything.",
 )
-BLOCK_SIZE_STEPPED_DOWN = define(
+def CARD_OPENED(*, eid: str, way: str) -> None: ...
+
+
+@define(
     "IPA-2102",
     WARNING,
     "STORE DATA blocks of {old} bytes fail over {way} ({evidence}); from now on {new} bytes.",
     "Modem or card did not take blocks of the old size. The smaller size is remembered for this module and firmware. "
     "If this repeats down to 60 bytes, look at the modem's firmware and at the line.",
 )
-CARD_WARNING = define(
+def BLOCK_SIZE_STEPPED_DOWN(*, old: int, way: str, evidence: str, new: int) -> None: ...
+
+
+@define(
     "IPA-2103",
     WARNING,
     "The card did it, with a warning ({status}).",
     "A status word 62xx or 63xx: the answer is used. Seen often, report it to the card's maker.",
 )
-CARD_CHANGED = define(
+def CARD_WARNING(*, status: str) -> None: ...
+
+
+@define(
     "IPA-2104",
     WARNING,
     "Another eUICC answers: {old} before, {new} now.",
     "The card was swapped, or the modem switched to another slot. All knowledge about the old card is dropped.",
 )
-TERMINAL_CAPABILITY_SENT = define(
+def CARD_CHANGED(*, old: str, new: str) -> None: ...
+
+
+@define(
     "IPA-2105",
     INFO,
     "TERMINAL CAPABILITY {form} sent, card answered {status}.",
     "Some eUICCs open their ISD-R only after the device said that it holds an IPAd (SGP.32 v1.2 §3.8.2). A refusal "
     "is harmless.",
 )
-RECOVERING = define(
+def TERMINAL_CAPABILITY_SENT(*, form: str, status: str) -> None: ...
+
+
+@define(
     "IPA-2106",
     INFO,
     "Card recovery: rung {rung} of the reset ladder.",
     "After a profile change, or when the card stays silent, the agent resets it, in steps from waiting (0) to "
     "restarting the modem (5). Each step is followed by attempts to reach the ISD-R.",
 )
-RECOVERED = define(
+def RECOVERING(*, rung: int) -> None: ...
+
+
+@define(
     "IPA-2107",
     INFO,
     "The card answers again after {seconds} s (rung {rung}).",
     "ISD-R selected and EID read.",
 )
-RUNG_FAILED = define(
+def RECOVERED(*, seconds: float, rung: str | int) -> None: ...
+
+
+@define(
     "IPA-2108",
     WARNING,
     "Rung {rung} of the reset ladder was not possible: {reason}",
     "The agent goes on with the next rung.",
 )
-NOT_SUPPORTED = define(
+def RUNG_FAILED(*, rung: int, reason: str) -> None: ...
+
+
+@define(
     "IPA-2109",
     DEBUG,
     "This eUICC does not have {function} ({answer}).",
     "An older or consumer eUICC. The procedure goes on without the function.",
 )
-OLD_FORM_USED = define(
+def NOT_SUPPORTED(*, function: str, answer: str) -> None: ...
+
+
+@define(
     "IPA-9021",
     INFO,
     "{function}: the card refused the v1.2 form and took the v1.0 form.",
     "SGP.32 v1.0 wrote this function differently; both forms mean the same.",
 )
-READ_REPEATED = define(
+def OLD_FORM_USED(*, function: str) -> None: ...
+
+
+@define(
     "IPA-2110",
     INFO,
     "{function} is asked again on a new channel: {reason}",
     "The channel was lost while only reading, or before the card could have seen the whole command.",
 )
-EARLY_ANSWER = define(
+def READ_REPEATED(*, function: str, reason: str) -> None: ...
+
+
+@define(
     "IPA-9022",
     INFO,
     "The card answered block {block} of {blocks} with data already; the rest is not sent.",
     "The answer to a chain normally comes after its last block. An early one is the card's final word, "
     "usually an error.",
 )
-GET_RESPONSE_CLASS = define(
+def EARLY_ANSWER(*, block: int, blocks: int) -> None: ...
+
+
+@define(
     "IPA-9023",
     INFO,
     "The card wants GET RESPONSE with class 00.",
     "Class 80 was refused with 6E00 or 6D00. Both classes are seen on real cards.",
 )
-LISTS_SEARCHED = define(
+def GET_RESPONSE_CLASS() -> None: ...
+
+
+@define(
     "IPA-9024",
     INFO,
     "RetrieveNotificationsList by number {seq_number} found nothing; the full lists are searched.",
     "Older cards do not search package results by sequence number.",
 )
-NOT_YET_SWITCHED = define(
+def LISTS_SEARCHED(*, seq_number: int) -> None: ...
+
+
+@define(
     "IPA-2111",
     WARNING,
     "The card's enabled profile is {card}, the modem still sees {modem} after rung {rung}.",
     "The profile was switched on the card but the modem did not notice; the next rung of the reset ladder follows. If "
     "this was the last one, the connection stays on the old profile until the modem is restarted.",
 )
-DEFAULT_TAGS_USED = define(
+def NOT_YET_SWITCHED(*, card: str, modem: str, rung: int) -> None: ...
+
+
+@define(
     "IPA-9025",
     INFO,
     "GetProfilesInfo: the card refused the list of fields; its own choice of fields is read.",
     "Older cards do not know the SGP.32 fields (fallback, emergency) and refuse the whole list.",
 )
-EMPTY_LIST_TAKEN = define(
+def DEFAULT_TAGS_USED() -> None: ...
+
+
+@define(
     "IPA-9026",
     INFO,
     "RetrieveNotificationsList was answered with nothing; taken as an empty list.",
     "Status 9000 without data. The specification wants an empty list there.",
 )
-MESSAGE_TOLERATED = define(
+def EMPTY_LIST_TAKEN() -> None: ...
+
+
+@define(
     "IPA-9010",
     INFO,
     "Tolerated from the card in {function}: {what} ({tolerance})",
     "The card's answer bends a rule but has one meaning only, so it was read. Said once for each card, however often "
     "it happens.",
 )
-IOT_TEMPLATE_READ = define(
+def MESSAGE_TOLERATED(*, function: str, what: str, tolerance: str) -> None: ...
+
+
+@define(
     "IPA-2112",
     INFO,
     "The card's IoT template (E1) says: {what}.",
     "Part of the answer to SELECT of the ISD-R (SGP.32 v1.2 §3.8). 'IPAe supported' does not say that the card's own "
     "IPAe is active; that is ipaMode. Only some ways to the card show this answer (AT+CSIM does, AT+CCHO does not).",
 )
-LE_WANTED = define(
+def IOT_TEMPLATE_READ(*, what: str) -> None: ...
+
+
+@define(
     "IPA-2114",
     INFO,
     "The card gives data only to commands with an Le byte; they carry one from now on.",
     "GetEID was answered with 9000 and nothing, and with the EID when an Le byte was added. Cards, or the modem in "
     "front of them, differ in that.",
 )
-IPAD_DECLARED = define(
+def LE_WANTED() -> None: ...
+
+
+@define(
     "IPA-2113",
     INFO,
     "The card says that its own IPAe is active; it is told once more that this device holds an IPAd.",
     "The last TERMINAL CAPABILITY counts, and that of a modem may hide the IPAd (SGP.32 v1.2 §3.8.2, §3.8.4). The card "
     "is looked at again before it is left alone.",
 )
+def IPAD_DECLARED() -> None: ...

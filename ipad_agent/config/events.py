@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from ipad_agent.events import WARNING, define
 
-SECRET_READABLE = define(
+
+@define(
     "IPA-1103",
     WARNING,
     "The key file {path} can be read by other users of this machine.",
     "A pre-shared key should be readable by the agent's user alone: `chmod 600`, or hand it over as a systemd "
     "credential. The key is used all the same.",
 )
+def SECRET_READABLE(*, path: str) -> None: ...

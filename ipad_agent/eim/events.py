@@ -4,46 +4,65 @@ from __future__ import annotations
 
 from ipad_agent.events import DEBUG, INFO, WARNING, define
 
-EXCHANGED = define(
+
+@define(
     "IPA-3101",
     DEBUG,
     "{function} with {eim}: {sent_bytes} bytes out, {received_bytes} back.",
     "One ESipa function was carried out.",
 )
-TRUST_OVERRIDDEN = define(
+def EXCHANGED(*, function: str, eim: str, sent_bytes: int, received_bytes: int) -> None: ...
+
+
+@define(
     "IPA-3102",
     INFO,
     "{eim} is recognised by the configured trust; trustedPublicKeyDataTls of the eUICC is not used.",
     "The configuration names trust or a pre-shared key for this eIM, and what the device's owner configures goes "
     "before what the eUICC holds. Remove it to follow updates the eIM makes in the eUICC.",
 )
-STATUS = define(
+def TRUST_OVERRIDDEN(*, eim: str) -> None: ...
+
+
+@define(
     "IPA-3103",
     DEBUG,
     "{eim} refuses {function}: {status}.",
     "The status of a JSON answer in the server's words. The agent acts on the error number that stands for it.",
 )
-CARRIER_CHANGED = define(
+def STATUS(*, eim: str, function: str, status: str) -> None: ...
+
+
+@define(
     "IPA-3104",
     INFO,
     "{eim}: the next attempt goes by {carrier} ({problem}).",
     "This eIM can be reached in two ways. The other one is tried after one had no connection; the preferred one is "
     "tried again later. A server that is not trusted is no reason to change.",
 )
-DIALECT_LEARNED = define(
+def CARRIER_CHANGED(*, eim: str, carrier: str, problem: str) -> None: ...
+
+
+@define(
     "IPA-3105",
     INFO,
     "{eim} speaks the dialect of SGP.32 v{release}: {why}.",
     "Releases write some messages differently; v1.2 stands for v1.1 too. What an eIM showed is remembered; `dialect` "
     "in its [[eim]] table overrules it.",
 )
-TAKEN_SILENTLY = define(
+def DIALECT_LEARNED(*, eim: str, release: str, why: str) -> None: ...
+
+
+@define(
     "IPA-3106",
     DEBUG,
     "{eim} has result {seq}: an empty success acknowledges it in SGP.32 v1.0.",
     "That release acknowledges no numbers. The result is removed from the card and not sent again.",
 )
-RESULT_CLOSED = define(
+def TAKEN_SILENTLY(*, eim: str, seq: int) -> None: ...
+
+
+@define(
     "IPA-3107",
     WARNING,
     "{eim} refused a result {count} times and answers everything else: it has no order for it any more, and the result "
@@ -51,36 +70,51 @@ RESULT_CLOSED = define(
     "An eIM of SGP.32 v1.0 closes an order when the connection is lost, and has no way to say so. The result was "
     "offered in the form that this eIM reads, over days. Ask it for the state of the card with a new order.",
 )
-CANCEL_NESTED = define(
+def RESULT_CLOSED(*, eim: str, count: int, what: str) -> None: ...
+
+
+@define(
     "IPA-3108",
     INFO,
     "{eim} refuses CancelSession with the card's answer as X.680 wants it ({problem}) and takes it with its own tag.",
     "Some ASN.1 compilers keep the tag BF41 of the card's answer inside the field (X.680 §31.2.7 replaces it). The "
     "form that this eIM took is used from now on.",
 )
+def CANCEL_NESTED(*, eim: str, problem: object) -> None: ...
 
-MESSAGE_TOLERATED = define(
+
+@define(
     "IPA-9050",
     INFO,
     "Tolerated from {eim} in {function}: {what} ({tolerance})",
     "The eIM's message bends a rule but has one meaning only, so it was read. Its maker may want to know.",
 )
-PLAIN_REQUEST = define(
+def MESSAGE_TOLERATED(*, eim: str, function: str, what: str, tolerance: str) -> None: ...
+
+
+@define(
     "IPA-9051",
     INFO,
     "Tolerated: {eim} refuses {function} with optional fields ({problem}) and takes it without.",
     "The eIM speaks an older release of SGP.32. The plain form is used from now on.",
 )
-ADDRESS_AS_URL = define(
+def PLAIN_REQUEST(*, eim: str, function: str, problem: object) -> None: ...
+
+
+@define(
     "IPA-9052",
     INFO,
     "Tolerated: the address of {eim} in the eUICC is written as {text}; {host} is used.",
     "eimFqdn should be a host name, with or without a port.",
 )
-PROTOCOL_NOT_NAMED = define(
+def ADDRESS_AS_URL(*, eim: str, text: str, host: str) -> None: ...
+
+
+@define(
     "IPA-9053",
     INFO,
     "Tolerated: the eUICC does not say that {eim} speaks {carrier}; trying it.",
     "eimSupportedProtocol is absent (which means a proprietary protocol) or names others, and the configuration "
     "asks for it.",
 )
+def PROTOCOL_NOT_NAMED(*, eim: str, carrier: str) -> None: ...

@@ -2,34 +2,48 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from ipad_agent.events import INFO, WARNING, define
 
-TEXTFILE_FAILED = define(
+
+@define(
     "IPA-1360",
     WARNING,
     "The metrics could not be written to {path}: {reason}.",
     "Said once until it works again. The agent is not disturbed; check the folder and its permissions, or unset "
     "metrics.textfile.",
 )
-TEXTFILE_WORKS = define(
-    "IPA-1361", INFO, "The metrics are written to {path} again.", "The trouble told before is over."
-)
-LED_FAILED = define(
+def TEXTFILE_FAILED(*, path: Path, reason: object) -> None: ...
+
+
+@define("IPA-1361", INFO, "The metrics are written to {path} again.", "The trouble told before is over.")
+def TEXTFILE_WORKS(*, path: Path) -> None: ...
+
+
+@define(
     "IPA-1362",
     WARNING,
     "The LED {name} cannot be used: {reason}.",
     "Said once. The names are those in /sys/class/leds; the agent's user must be allowed to write there.",
 )
-RECORDING = define(
+def LED_FAILED(*, name: str, reason: object) -> None: ...
+
+
+@define(
     "IPA-1363",
     INFO,
     "Recording the traffic to {path} for {seconds:.0f} s.",
     "APDUs, AT lines and ESipa messages with their times. The file holds identifiers and must not be given away "
     "unread; it is never part of a support bundle.",
 )
-RECORDED = define(
+def RECORDING(*, path: Path, seconds: float) -> None: ...
+
+
+@define(
     "IPA-1364",
     INFO,
     "The recording {path} ended: {why}, {size_bytes} bytes.",
     "It ends when its time is over, when it is as large as it may be, or when the agent stops.",
 )
+def RECORDED(*, path: Path, why: str, size_bytes: int) -> None: ...

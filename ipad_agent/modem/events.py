@@ -2,160 +2,236 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from ipad_agent.events import DEBUG, INFO, WARNING, define
 
-PORT_OPENED = define("IPA-2001", INFO, "Port {port} opened.", "The serial line is open and locked for this agent.")
-MODULE_FOUND = define(
+
+@define("IPA-2001", INFO, "Port {port} opened.", "The serial line is open and locked for this agent.")
+def PORT_OPENED(*, port: str) -> None: ...
+
+
+@define(
     "IPA-2002",
     INFO,
     "Module {manufacturer} {model} ({revision}), profile {profile}.",
     "The module was identified by AT+CGMI, +CGMM and +CGMR. The profile tells its ways and quirks; 'generic-3gpp' "
     "means that none fits: the agent then uses standard commands only. See hw/README.md for adding one.",
 )
-PORT_LOST = define(
+def MODULE_FOUND(*, manufacturer: str, model: str, revision: str, profile: str) -> None: ...
+
+
+@define(
     "IPA-2003",
     WARNING,
     "Port {port} is lost: {reason}",
     "Normal while a modem restarts. The agent opens the port again by its stable path and initialises the modem.",
 )
-LINK_RESYNC = define(
+def PORT_LOST(*, port: str, reason: str) -> None: ...
+
+
+@define(
     "IPA-2004",
     WARNING,
     "The line is out of step ({reason}); waiting for silence and asking AT.",
     "An answer came too late or not at all. No later answer is taken for that of the next command.",
 )
-CONTENTION = define(
+def LINK_RESYNC(*, reason: str) -> None: ...
+
+
+@define(
     "IPA-2005",
     WARNING,
     "Another program talks on this port: {evidence}",
     "An answer arrived to a command that the agent did not send. Give the agent a port of its own; usually "
     "ModemManager has to be told to ignore it (hw/99-ipad-agent.rules).",
 )
-CHANNEL_OPENED = define(
-    "IPA-2006", DEBUG, "Logical channel opened over {way}.", "The modem selected the application on a channel."
-)
-WAY_REFUSED = define(
+def CONTENTION(*, evidence: str) -> None: ...
+
+
+@define("IPA-2006", DEBUG, "Logical channel opened over {way}.", "The modem selected the application on a channel.")
+def CHANNEL_OPENED(*, way: str) -> None: ...
+
+
+@define(
     "IPA-2007",
     INFO,
     "No channel over {way}: {reason}",
     "The next way of the module's profile is tried.",
 )
-WAY_DEMOTED = define(
+def WAY_REFUSED(*, way: str, reason: str) -> None: ...
+
+
+@define(
     "IPA-2008",
     WARNING,
     "{way} damages what it carries ({reason}); another way is tried first from now on.",
     "The modem opened a channel but cut or refused the traffic on it.",
 )
-STALE_CHANNEL_CLOSED = define(
+def WAY_DEMOTED(*, way: str, reason: str) -> None: ...
+
+
+@define(
     "IPA-2009",
     INFO,
     "A channel left open by an earlier run was closed ({way}).",
     "The agent ended without closing it, after a crash or a kill.",
 )
-CHANNELS_SWEPT = define(
+def STALE_CHANNEL_CLOSED(*, way: str) -> None: ...
+
+
+@define(
     "IPA-2010",
     WARNING,
     "No free logical channel: the channels 1 to 3 were closed.",
     "Channels were leaked, by a crash or by another program. A channel of the modem's own may be hit; it opens "
     "another.",
 )
-RESET_STEP = define(
+def CHANNELS_SWEPT() -> None: ...
+
+
+@define(
     "IPA-2011",
     INFO,
     "Card reset, rung {rung}: {commands}",
     "A step of the module's reset ladder. The connection may drop for some seconds.",
 )
-FUNCTION_RESTORED = define(
+def RESET_STEP(*, rung: int, commands: str) -> None: ...
+
+
+@define(
     "IPA-2012",
     WARNING,
     "The modem was in AT+CFUN={level}; full function is switched on again.",
     "A card reset was interrupted half-way, or somebody switched the radio off. Set modem.restore_function to false "
     "if the latter is wanted.",
 )
-INIT_REFUSED = define(
+def FUNCTION_RESTORED(*, level: int) -> None: ...
+
+
+@define(
     "IPA-2013",
     DEBUG,
     "Initialisation: {command} was refused ({reason}).",
     "Optional commands are skipped when a module does not know them.",
 )
-ECHO_RETURNED = define(
+def INIT_REFUSED(*, command: str, reason: str) -> None: ...
+
+
+@define(
     "IPA-2014",
     DEBUG,
     "The modem echoes again; switching it off.",
     "A modem restarted or another program reset it. Echo costs time only.",
 )
-PROFILE_PROBLEM = define(
+def ECHO_RETURNED() -> None: ...
+
+
+@define(
     "IPA-2015",
     WARNING,
     "Module profile left out: {problem}",
     "A file in the modems folder is wrong. The other profiles are used.",
 )
-PORT_SILENT = define(
+def PROFILE_PROBLEM(*, problem: str) -> None: ...
+
+
+@define(
     "IPA-2016",
     WARNING,
     "Port {port} does not answer AT.",
     "Wrong port (the diagnostic one?), wrong speed of a UART, or a modem that hangs. The agent opens it again.",
 )
-SIM_READY_TIMEOUT = define(
+def PORT_SILENT(*, port: str) -> None: ...
+
+
+@define(
     "IPA-2017",
     INFO,
     "No sign of a ready SIM within {seconds} s after the reset; trying the card all the same.",
     "Expected for an eUICC without an enabled profile: the modem then sees no SIM, but the ISD-R is reachable.",
 )
-LOCK_BESIDE = define(
+def SIM_READY_TIMEOUT(*, seconds: float) -> None: ...
+
+
+@define(
     "IPA-2018",
     DEBUG,
     "The UUCP lock {path} could not be written: {reason}",
     "Only the lock that older serial programs honour is missing; the agent's own lock holds.",
 )
-LINK_CHECKED = define(
+def LOCK_BESIDE(*, path: Path, reason: str | None) -> None: ...
+
+
+@define(
     "IPA-2019",
     DEBUG,
     "A fresh line: waiting for silence and asking AT.",
     "Nobody knows what an earlier user of the port left in it, so every opening begins like this.",
 )
-PORT_FOUND = define(
+def LINK_CHECKED() -> None: ...
+
+
+@define(
     "IPA-2020",
     INFO,
     "Found {title} (USB {usb}): using {port}, interface {interface}.",
     "modem.port is auto, and this is the AT port of the one known modem; the second one where there are two, because "
     "the first belongs to whoever makes the data connection.",
 )
-APN_SET = define(
+def PORT_FOUND(*, title: str, usb: str | None, port: Path, interface: int | None) -> None: ...
+
+
+@define(
     "IPA-2021",
     INFO,
     "Context {number} of the modem has the APN {apn} now.",
     "Written before the new profile is used for the first time (modem.apn_context).",
 )
-APN_NOT_SET = define(
+def APN_SET(*, number: int, apn: str) -> None: ...
+
+
+@define(
     "IPA-2022",
     WARNING,
     "The APN of the new profile was not written into context {number}: {reason}.",
     "The connection is made with the APN that was there before. If the new profile needs another one it will get no "
     "address, and the switch goes back where the eIM allows that. Writing needs modem.allow_nvm_writes.",
 )
-LOCK_NOT_HEEDED = define(
+def APN_NOT_SET(*, number: int, reason: str) -> None: ...
+
+
+@define(
     "IPA-2035",
     WARNING,
     "The lock file {path} of user {uid} is not heeded: {reason}.",
     "Every user may put files into the folder of port locks. A lock counts when whoever made it could use the port; "
     "this one would only keep the agent from its work. It is left where it is: find out who put it there.",
 )
-STALE_LOCK_REMOVED = define(
+def LOCK_NOT_HEEDED(*, path: Path, uid: int, reason: str) -> None: ...
+
+
+@define(
     "IPA-2036",
     INFO,
     "The lock file {path} was removed: process {pid}, which made it, has ended.",
     "Left behind by a program that was killed. A lock is removed only when the kernel says that there is no such "
     "process; one that merely cannot be seen is taken for alive.",
 )
-OWN_LOCK_MISSING = define(
+def STALE_LOCK_REMOVED(*, path: Path, pid: int) -> None: ...
+
+
+@define(
     "IPA-2037",
     WARNING,
     "The agent's own lock file {path} cannot be used: {reason}. The port itself is locked all the same.",
     "Two agents on one port are kept apart by the lock on the device. Make store.runtime_dir a folder that belongs to "
     "the agent's user and that nobody else can write to.",
 )
-ICCID_AS_IN_FILE = define(
+def OWN_LOCK_MISSING(*, path: Path, reason: str | None) -> None: ...
+
+
+@define(
     "IPA-9011",
     INFO,
     "Tolerated: this modem answers {query} with the ICCID as it stands in the card's file; it is read with exchanged "
@@ -163,24 +239,34 @@ ICCID_AS_IN_FILE = define(
     "3GPP TS 27.007 leaves the form to the maker, and nearly all print 89…; 98… is the same with the nibbles of each "
     "byte exchanged. Remembered for this module and firmware.",
 )
-QUERY_HANGS = define(
+def ICCID_AS_IN_FILE(*, query: str) -> None: ...
+
+
+@define(
     "IPA-2023",
     INFO,
     "{command} is not answered by this module; it is left out while another command tells the same.",
     "A command that hangs costs its whole deadline each time, a minute in all during a switch. It is asked again when "
     "nothing else answers, or after another module or firmware was found.",
 )
-ASKED_LATER = define(
+def QUERY_HANGS(*, command: str) -> None: ...
+
+
+@define(
     "IPA-2024",
     INFO,
     "The modem says that its SIM is busy; sent again when the card is there: {commands}.",
     "Some modules refuse everything while the card starts. Without this the module would stay unknown, or its "
     "settings would be missing, until the port is opened again.",
 )
-BASIC_CHANNEL_HANGS = define(
+def ASKED_LATER(*, commands: str) -> None: ...
+
+
+@define(
     "IPA-2025",
     INFO,
     "This module does not answer AT+CSIM; TERMINAL CAPABILITY is not sent over it any more.",
     "It would cost its whole deadline after every reset of the card. It is tried again after another module or "
     "firmware was found. Most modules send a TERMINAL CAPABILITY of their own.",
 )
+def BASIC_CHANNEL_HANGS() -> None: ...

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from ipad_agent.events import DEBUG, INFO, WARNING, define
 
-CONNECTED = define(
+
+@define(
     "IPA-3001",
     INFO,
     "Connected to {host}:{port} ({cipher}, {kind} handshake; {trusted}).",
     "A DTLS session stands and the server's identity was checked. A resumed handshake costs about half the bytes.",
 )
-REFUSED = define(
+def CONNECTED(*, host: str, port: int, cipher: str, kind: str, trusted: str) -> None: ...
+
+
+@define(
     "IPA-3002",
     WARNING,
     "{host}:{port} is not trusted: {problem}. Nothing was sent to it.",
@@ -18,139 +24,205 @@ REFUSED = define(
     "key, trustedPublicKeyDataTls must be updated (updateEim) or the trust configured by hand. The agent tries "
     "again by its schedule.",
 )
-RECONNECTING = define(
+def REFUSED(*, host: str, port: int, problem: Exception) -> None: ...
+
+
+@define(
     "IPA-3003",
     INFO,
     "{host}:{port} no longer answers on the old session ({problem}); making a new one.",
     "The server restarted or a NAT on the way forgot the connection. One new session is tried at once.",
 )
-NOISE = define(
+def RECONNECTING(*, host: str, port: int, problem: Exception) -> None: ...
+
+
+@define(
     "IPA-3004",
     DEBUG,
     "Ignored a message from {host}:{port}: {problem}.",
     "A datagram that is no valid CoAP message or answers nothing that was asked. Harmless when rare.",
 )
-ADDRESS_FAILED = define(
+def NOISE(*, host: str, port: int, problem: str) -> None: ...
+
+
+@define(
     "IPA-3005",
     INFO,
     "{host} at {address}: {problem}",
     "One of the addresses of the server's name did not work; the next one is tried.",
 )
-LIBRARY = define(
+def ADDRESS_FAILED(*, host: str, address: object, problem: object) -> None: ...
+
+
+@define(
     "IPA-3006",
     DEBUG,
     "CoAP library: {text}",
     "A remark of the CoAP library, of interest only for its developers.",
 )
-DATES_NOT_JUDGED = define(
+def LIBRARY(*, text: str) -> None: ...
+
+
+@define(
     "IPA-3007",
     WARNING,
     "The clock of this device is not set, so the certificate dates of {host} were not checked.",
     "Everything else about the server's certificate was checked. Set the clock (NTP, modem time).",
 )
-NO_BRAINPOOL = define(
+def DATES_NOT_JUDGED(*, host: str) -> None: ...
+
+
+@define(
     "IPA-3008",
     INFO,
     "This build of the TLS library offers its own choice of curves; brainpoolP256r1 is not among them.",
     "eIMs with a P-256 key are not affected. For brainpool install cryptography 47 or later, or the package of the "
     "Linux distribution.",
 )
-HTTPS_CONNECTED = define(
+def NO_BRAINPOOL() -> None: ...
+
+
+@define(
     "IPA-3009",
     INFO,
     "Connected to {host}:{port} ({cipher}; {trusted}).",
     "A TLS session stands and the server's identity was checked; nothing was sent before that.",
 )
-HTTPS_RECONNECTING = define(
+def HTTPS_CONNECTED(*, host: str, port: int, cipher: str, trusted: str) -> None: ...
+
+
+@define(
     "IPA-3010",
     INFO,
     "The connection to {host}:{port} ended between two requests ({problem}); making a new one.",
     "Servers close connections that are idle for long. A request that may not be repeated is only sent again when the "
     "end was noticed before it was sent.",
 )
-ANCHOR_UNREADABLE = define(
+def HTTPS_RECONNECTING(*, host: str, port: int, problem: str) -> None: ...
+
+
+@define(
     "IPA-3012",
     WARNING,
     "{path} holds no certificate that can be used: {problem}.",
     "A file in a folder of trusted certificates was left out; the others are used. PEM and DER are read.",
 )
-OLD_PARSER = define(
+def ANCHOR_UNREADABLE(*, path: Path, problem: Exception) -> None: ...
+
+
+@define(
     "IPA-3013",
     WARNING,
     "The installed h11 {version} does not check the end of chunks (CVE-2025-43859).",
     "Answers in chunks that are delimited wrongly pass for right ones. No request of this agent shares a connection "
     "with those of others, so nothing can be smuggled. Install h11 0.16, or the repaired 0.14 of a distribution.",
 )
+def OLD_PARSER(*, version: object) -> None: ...
 
-SAME_KEY = define(
+
+@define(
     "IPA-9030",
     INFO,
     "Tolerated: {host} shows another certificate than the pinned one, with the same key.",
     "The eIM renewed its certificate and kept the key. The key is what proves the identity, so the session goes on.",
 )
-EXPIRED_ACCEPTED = define(
+def SAME_KEY(*, host: str) -> None: ...
+
+
+@define(
     "IPA-9031",
     WARNING,
     "Tolerated: the certificate of {host} is out of date; allow_expired is set for it.",
     "The configuration says so. Renew the certificate and remove the setting.",
 )
-SKEW_ACCEPTED = define(
+def EXPIRED_ACCEPTED(*, host: str) -> None: ...
+
+
+@define(
     "IPA-9032",
     INFO,
     "Tolerated: the certificate of {host} becomes valid within the next day.",
     "The clock of this device runs behind, or the certificate was issued minutes ago in another time zone.",
 )
-NO_BLOCK1 = define(
+def SKEW_ACCEPTED(*, host: str) -> None: ...
+
+
+@define(
     "IPA-9033",
     INFO,
     "Tolerated: {host} does not take requests in blocks ({problem}); sending {size_bytes} bytes in one datagram.",
     "RFC 7959 Block1 is missing in the server. Large datagrams may be lost on the way; ask the eIM's maker for Block1.",
 )
-SESSION_REFUSED = define(
+def NO_BLOCK1(*, host: str, problem: str, size_bytes: int) -> None: ...
+
+
+@define(
     "IPA-9034",
     INFO,
     "Tolerated: {host} broke off the abbreviated handshake ({problem}); making a full one.",
     "A server that lost the session should fall back by itself; this one sent an alert.",
 )
-CONTINUE_WITHOUT_231 = define(
+def SESSION_REFUSED(*, host: str, problem: Exception) -> None: ...
+
+
+@define(
     "IPA-9035",
     INFO,
     "Tolerated: {host} acknowledged a block with {code} instead of 2.31.",
     "Older servers do so. The transfer goes on.",
 )
-SMALLER_BLOCKS = define(
+def CONTINUE_WITHOUT_231(*, host: str, code: str) -> None: ...
+
+
+@define(
     "IPA-9036",
     INFO,
     "Tolerated: {host} finds the request too large; trying blocks of {size_bytes} bytes.",
     "The server answered 4.13 (RFC 7959 §2.9.3). The smaller size is kept for this server.",
 )
-TRANSFER_RESTARTED = define(
+def SMALLER_BLOCKS(*, host: str, size_bytes: int) -> None: ...
+
+
+@define(
     "IPA-9037",
     INFO,
     "Tolerated: {host} lost track of the block-wise transfer ({problem}); starting it again.",
     "The server answered 4.08 or its answer changed while it was fetched (RFC 7959 §2.9.2).",
 )
-SOME_ETAGS = define(
+def TRANSFER_RESTARTED(*, host: str, problem: str) -> None: ...
+
+
+@define(
     "IPA-9038",
     INFO,
     "Tolerated: {host} puts an ETag on some blocks of its answer only; it differs from {place} on.",
     "An ETag belongs on every block (RFC 7959 §2.4). Those that are there are compared, the others say nothing.",
 )
-ODD_CONTENT_TYPE = define(
+def SOME_ETAGS(*, host: str, place: str) -> None: ...
+
+
+@define(
     "IPA-9040",
     INFO,
     "Tolerated: {host} calls its answer {value}.",
     "The Content-Type should be that of the request (SGP.32 v1.2 §6.1). The content is read all the same.",
 )
-ODD_ADMIN_PROTOCOL = define(
+def ODD_CONTENT_TYPE(*, host: str, value: str) -> None: ...
+
+
+@define(
     "IPA-9041",
     INFO,
     "Tolerated: {host} answers with X-Admin-Protocol {value}.",
     "It should be gsma/rsp/v2 and some release of it (SGP.32 v1.2 §6.1.1). The content is read all the same.",
 )
-ODD_STATUS = define(
+def ODD_ADMIN_PROTOCOL(*, host: str, value: str) -> None: ...
+
+
+@define(
     "IPA-9042",
     INFO,
     "Tolerated: {host} answers with HTTP status {status} instead of 200 or 204.",
     "The status says success, so the answer is read.",
 )
+def ODD_STATUS(*, host: str, status: str) -> None: ...

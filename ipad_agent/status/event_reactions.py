@@ -1,207 +1,175 @@
-"""What the agent's events tell about its state, so that nobody has to say the same thing twice."""
+"""What the agent's events tell about its state, so that nobody has to say the same thing twice.
+
+A reaction takes the event's own fields, so mypy compares both ends; nothing is read out of a sentence.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable
+from typing import Concatenate, ParamSpec
 
-from ipad_agent.agent import events as daemon
+from ipad_agent.agent import events as agent
 from ipad_agent.events import Event
 from ipad_agent.local.status_verdict import DOWNLOAD
 from ipad_agent.procedures import events as procedures
 from ipad_agent.procedures.switching import events as switches
-from ipad_agent.procedures.switching import local_events as guardian
+from ipad_agent.procedures.switching import local_events as local
 from ipad_agent.store import events as store
 
-if TYPE_CHECKING:
-    from .status_board import Board
+from .status_board import DISK_ADVICE, REACTIONS, Board
 
-Facts = Mapping[str, object]
-Reaction = Callable[["Board", Facts], None]
-
-CLOCK_UNSET: Final = procedures.DATES_NOT_JUDGED
-DISK_ADVICE: Final = "Check free space, mount options and permissions of the state directory, and the storage itself."
-CLOCK_UNSET_ADVICE: Final = "Give the device the time: NTP, or from the mobile network."
+P = ParamSpec("P")
 
 
-def text_of(event: Event, facts: Facts) -> str:
-    """The event's sentence with its facts; the bare sentence when one is missing, which is a defect of the speaker
-    and no reason to be silent."""
-    try:
-        return event.sentence.format_map(facts)
-    except (KeyError, ValueError, TypeError, IndexError, AttributeError):
-        return event.sentence
+def _on(event: Event[P], reaction: Callable[Concatenate[Board, P], None]) -> None:
+    """From now on ``reaction`` is called with the board and the fields whenever this event is said."""
+    REACTIONS.setdefault(event.id, []).append(reaction)
 
 
-def _text(facts: Facts, name: str) -> str:
-    return str(facts.get(name, ""))
+def _card_lost(board: Board, *, side: str, reason: str, wait_s: float, hint: str) -> None:
+    board.card_lost(side, reason, hint, wait_s)
 
 
-def _number(facts: Facts, name: str) -> int | None:
-    value = facts.get(name)
-    return int(value) if isinstance(value, int | float) else None
+def _bug(board: Board, *, reason: str, wait_s: float) -> None:
+    hint = "Report it together with `ipactl bundle`; what is owed is safe."
+    board.card_lost("agent", f"an error nobody expected, {reason}", hint, wait_s)
 
 
-def _seconds(facts: Facts, name: str) -> float:
-    value = facts.get(name)
-    return float(value) if isinstance(value, int | float) else 0.0
+def _not_an_iot_card(board: Board, *, eid: str, kind: str, retry_s: float) -> None:
+    board.looks_again(retry_s)
 
 
-def _card_lost(board: Board, facts: Facts) -> None:
-    board.card_lost(_text(facts, "side"), _text(facts, "reason"), _text(facts, "hint"), _seconds(facts, "wait_s"))
+def _no_eim(board: Board, *, retry_s: float) -> None:
+    board.looks_again(retry_s)
 
 
-def _bug(board: Board, facts: Facts) -> None:
-    board.card_lost(
-        "agent",
-        f"an error nobody expected, {_text(facts, 'reason')}",
-        "Report it together with `ipactl bundle`; what is owed is safe.",
-        _seconds(facts, "wait_s"),
-    )
+def _next_poll(board: Board, *, eim: str, sentence: str, wait_s: float, reason: str) -> None:
+    board.next_poll(eim, wait_s, reason)
 
 
-def _look_again(board: Board, facts: Facts) -> None:
-    board.looks_again(_seconds(facts, "retry_s"))
+def _poll_failed(board: Board, *, eim: str, side: str, reason: str, hint: str) -> None:
+    board.poll_trouble(eim, f"{reason} (side: {side})")
 
 
-def _next_poll(board: Board, facts: Facts) -> None:
-    # "next poll in 5 h: regular interval" - the skins spell the time themselves
-    _, _, reason = _text(facts, "sentence").rpartition(": ")
-    board.next_poll(_text(facts, "eim"), _seconds(facts, "wait_s"), reason)
+def _no_way(board: Board, *, eim: str, reason: str) -> None:
+    board.poll_trouble(eim, reason)
 
 
-def _poll_failed(board: Board, facts: Facts) -> None:
-    side = _text(facts, "side")
-    reason = _text(facts, "reason")
-    board.poll_trouble(_text(facts, "eim"), f"{reason} (side: {side})" if side else reason)
+def _polling(board: Board, *, eim: str) -> None:
+    board.poll_began(eim)
 
 
-def _eim_error(board: Board, facts: Facts) -> None:
-    board.poll_trouble(_text(facts, "eim"), f"it answered: {_text(facts, 'meaning')}")
+def _eim_error(board: Board, *, eim: str, code: int, meaning: str) -> None:
+    board.poll_trouble(eim, f"it answered: {meaning}")
 
 
-def _polling(board: Board, facts: Facts) -> None:
-    board.poll_began(_text(facts, "eim"))
+def _delivered(board: Board, *, eim: str, size_bytes: int, acknowledged: str) -> None:
+    board.result_delivered(eim)
 
 
-def _delivered(board: Board, facts: Facts) -> None:
-    board.result_delivered(_text(facts, "eim"))
-
-
-def _download(board: Board, facts: Facts) -> None:
+def _download(board: Board, *, eim: str, way: str) -> None:
     board.operation(DOWNLOAD)
 
 
-def _received(board: Board, facts: Facts) -> None:
-    board.operation(DOWNLOAD, done=_number(facts, "done"), total=_number(facts, "total"), unit="bytes")
+def _received(board: Board, *, done: int, total: int | str) -> None:
+    board.operation(DOWNLOAD, done=done, total=total if isinstance(total, int) else None, unit="bytes")
 
 
-def _loaded(board: Board, facts: Facts) -> None:
-    board.operation(DOWNLOAD, done=_number(facts, "done"), total=_number(facts, "total"), unit="segments")
+def _loaded(board: Board, *, done: int, total: int | None) -> None:
+    board.operation(DOWNLOAD, done=done, total=total, unit="segments")
 
 
-def _download_over(board: Board, facts: Facts) -> None:
+def _installed(board: Board, *, iccid: str, seq: int) -> None:
     board.operation_ended(DOWNLOAD)
 
 
-def _warns(event: Event, advice: str | None, *, key: str = "", until: tuple[Event, ...]) -> dict[Event, Reaction]:
-    """``event`` is a warning until one of ``until`` is said; ``key`` is the fact that tells several apart, which the
+def _not_installed(board: Board, *, reason: str, seq: str | int) -> None:
+    board.operation_ended(DOWNLOAD)
+
+
+def _download_over(board: Board, *, reason: str) -> None:
+    board.operation_ended(DOWNLOAD)
+
+
+def _warns(event: Event[...], advice: str | None, *, key: str = "", until: tuple[Event[...], ...]) -> None:
+    """``event`` is a warning until one of ``until`` is said; ``key`` is the field that tells several apart, which the
     ending events have too."""
+    for one in (event, *until):
+        if key and key not in one.fields:
+            raise ValueError(f"{one.id} has no field {key!r}")
 
-    def warn(board: Board, facts: Facts) -> None:
-        board.warn(event.id, text_of(event, facts), advice, key=_text(facts, key) if key else "")
+    def warn(board: Board, **facts: object) -> None:
+        board.warn(event.id, event.text(facts), advice, key=str(facts[key]) if key else "")
 
-    def clear(board: Board, facts: Facts) -> None:
-        board.clear(event.id, key=_text(facts, key) if key else "")
+    def clear(board: Board, **facts: object) -> None:
+        board.clear(event.id, key=str(facts[key]) if key else "")
 
-    return {event: warn, **dict.fromkeys(until, clear)}
+    _on(event, warn)
+    for ending in until:
+        _on(ending, clear)
 
 
-_SOURCES: Final[tuple[dict[Event, Reaction], ...]] = (
-    {
-        daemon.CARD_LOST: _card_lost,
-        daemon.BUG: _bug,
-        daemon.NEXT_POLL: _next_poll,
-        daemon.POLL_FAILED: _poll_failed,
-        daemon.NO_WAY_TO_EIM: _poll_failed,
-        procedures.NOT_AN_IOT_CARD: _look_again,
-        procedures.NO_EIM: _look_again,
-        procedures.POLLING: _polling,
-        procedures.EIM_ERROR: _eim_error,
-        procedures.RESULT_SENT: _delivered,
-        procedures.DOWNLOAD_ORDERED: _download,
-        procedures.PACKAGE_BYTES: _received,
-        procedures.SEGMENTS: _loaded,
-        procedures.INSTALLED: _download_over,
-        procedures.NOT_INSTALLED: _download_over,
-        procedures.DOWNLOAD_FAILED: _download_over,
-        procedures.DOWNLOAD_LATER: _download_over,
-    },
-    _warns(
-        procedures.NO_ROOM,
-        "Find out why results are not accepted: `ipactl owed`.",
-        until=(procedures.RESULT_SENT, procedures.PACKAGE_RECEIVED),
-    ),
-    _warns(
-        procedures.NOT_TAKEN,
-        DISK_ADVICE,
-        until=(procedures.PACKAGE_RECEIVED,),
-    ),
-    _warns(store.DISK_REFUSED, DISK_ADVICE, until=(store.DISK_ACCEPTS,)),
-    _warns(store.JOURNAL_HEADLESS, "The storage returns wrong data; plan to replace it.", until=()),
-    _warns(store.JOURNAL_NEARLY_FULL, "Find out why results are not accepted: `ipactl owed`.", until=()),
-    _warns(store.JOURNAL_RECORD_DAMAGED, "The storage returns wrong data; plan to replace it.", until=()),
-    _warns(
-        procedures.PROVISIONING_REFUSED,
-        "Correct the file and restart the agent.",
-        until=(procedures.PROVISIONED,),
-    ),
-    _warns(
-        switches.UNPROVED,
-        "Look at the coverage and the APN of the new profile; `ipactl confirm` if it works all the same.",
-        until=(switches.COMMITTED, switches.ARMED),
-    ),
-    _warns(switches.NO_WAY_BACK, None, until=(switches.COMMITTED, switches.ARMED)),
-    _warns(
-        switches.NOTHING_ENABLED,
-        "If this device has no other network, only a person on site can help.",
-        until=(switches.SWITCHED,),
-    ),
-    _warns(
-        guardian.LOST,
-        "Antenna, coverage, contract; `ipactl doctor`.",
-        until=(guardian.REGAINED,),
-    ),
-    _warns(
-        procedures.RECEIVER_PAUSED,
-        "Nothing is lost; `ipactl owed` shows what waits.",
-        key="address",
-        until=(procedures.NOTIFICATION_DELIVERED, procedures.NOTIFICATION_SENT),
-    ),
-    _warns(
-        procedures.RESULT_NOT_ACKNOWLEDGED,
-        "Look at the eIM's log: it discards results whose signature or number it does not accept.",
-        key="eim",
-        until=(procedures.RESULT_SENT,),
-    ),
+_on(agent.CARD_LOST, _card_lost)
+_on(agent.BUG, _bug)
+_on(agent.NEXT_POLL, _next_poll)
+_on(agent.POLL_FAILED, _poll_failed)
+_on(agent.NO_WAY_TO_EIM, _no_way)
+_on(procedures.NOT_AN_IOT_CARD, _not_an_iot_card)
+_on(procedures.NO_EIM, _no_eim)
+_on(procedures.POLLING, _polling)
+_on(procedures.EIM_ERROR, _eim_error)
+_on(procedures.RESULT_SENT, _delivered)
+_on(procedures.DOWNLOAD_ORDERED, _download)
+_on(procedures.PACKAGE_BYTES, _received)
+_on(procedures.SEGMENTS, _loaded)
+_on(procedures.INSTALLED, _installed)
+_on(procedures.NOT_INSTALLED, _not_installed)
+_on(procedures.DOWNLOAD_FAILED, _download_over)
+_on(procedures.DOWNLOAD_LATER, _download_over)
+_warns(
+    procedures.NO_ROOM,
+    "Find out why results are not accepted: `ipactl owed`.",
+    until=(procedures.RESULT_SENT, procedures.PACKAGE_RECEIVED),
 )
-
-
-def _merged() -> dict[str, Reaction]:
-    """One reaction per event id; where several sources want one event, all of theirs in order."""
-    merged: dict[str, list[Reaction]] = {}
-    for source in _SOURCES:
-        for event, reaction in source.items():
-            merged.setdefault(event.id, []).append(reaction)
-    return {id: _all(reactions) for id, reactions in merged.items()}
-
-
-def _all(reactions: list[Reaction]) -> Reaction:
-    def react(board: Board, facts: Facts) -> None:
-        for reaction in reactions:
-            reaction(board, facts)
-
-    return react
-
-
-REACTIONS: Final[Mapping[str, Reaction]] = _merged()
+_warns(
+    procedures.NOT_TAKEN,
+    DISK_ADVICE,
+    until=(procedures.PACKAGE_RECEIVED,),
+)
+_warns(store.DISK_REFUSED, DISK_ADVICE, until=(store.DISK_ACCEPTS,))
+_warns(store.JOURNAL_HEADLESS, "The storage returns wrong data; plan to replace it.", until=())
+_warns(store.JOURNAL_NEARLY_FULL, "Find out why results are not accepted: `ipactl owed`.", until=())
+_warns(store.JOURNAL_RECORD_DAMAGED, "The storage returns wrong data; plan to replace it.", until=())
+_warns(
+    procedures.PROVISIONING_REFUSED,
+    "Correct the file and restart the agent.",
+    until=(procedures.PROVISIONED,),
+)
+_warns(
+    switches.UNPROVED,
+    "Look at the coverage and the APN of the new profile; `ipactl confirm` if it works all the same.",
+    until=(switches.COMMITTED, switches.ARMED),
+)
+_warns(switches.NO_WAY_BACK, None, until=(switches.COMMITTED, switches.ARMED))
+_warns(
+    switches.NOTHING_ENABLED,
+    "If this device has no other network, only a person on site can help.",
+    until=(switches.SWITCHED,),
+)
+_warns(
+    local.LOST,
+    "Antenna, coverage, contract; `ipactl doctor`.",
+    until=(local.REGAINED,),
+)
+_warns(
+    procedures.RECEIVER_PAUSED,
+    "Nothing is lost; `ipactl owed` shows what waits.",
+    key="address",
+    until=(procedures.NOTIFICATION_DELIVERED, procedures.NOTIFICATION_SENT),
+)
+_warns(
+    procedures.RESULT_NOT_ACKNOWLEDGED,
+    "Look at the eIM's log: it discards results whose signature or number it does not accept.",
+    key="eim",
+    until=(procedures.RESULT_SENT,),
+)

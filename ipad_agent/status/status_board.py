@@ -28,12 +28,12 @@ from ipad_agent.policy.polling.poll_schedule import EimSchedule
 from ipad_agent.policy.polling.redelivery import Redelivery
 from ipad_agent.policy.switching.proof_stage import Finding
 from ipad_agent.policy.switching.switch_table import Happening
+from ipad_agent.procedures.events import DATES_NOT_JUDGED
 from ipad_agent.procedures.records.owed_work import Work
 from ipad_agent.procedures.records.switch_record import Switch
 from ipad_agent.procedures.startup.device_start import CardFacts
 
 from . import model_conversion
-from .event_reactions import CLOCK_UNSET, CLOCK_UNSET_ADVICE, DISK_ADVICE, REACTIONS, text_of
 from .status_parts import (
     ARMED,
     ENDINGS,
@@ -47,6 +47,11 @@ from .status_parts import (
 )
 from .traffic_budget import Budget, BudgetWatch
 
+REACTIONS: Final[dict[str, list[Callable[..., None]]]] = {}
+"""What the board makes of an event, by its id: called with the board and the event's fields. ``event_reactions`` fills
+it, which imports the board and is loaded with the room."""
+DISK_ADVICE: Final = "Check free space, mount options and permissions of the state directory, and the storage itself."
+CLOCK_UNSET_ADVICE: Final = "Give the device the time: NTP, or from the mobile network."
 RECENT: Final = 200
 """Events that are kept for those who come later."""
 _STARTING: Final = status_model.Verdict(State.STARTING, status_model.Severity.BUSY, "")
@@ -117,7 +122,7 @@ class Board:
         warnings = [*facts.warnings.values()]
         if not clock_set:
             warnings.append(
-                status_model.Warning(CLOCK_UNSET.id, "The clock of this device is not set.", CLOCK_UNSET_ADVICE)
+                status_model.Warning(DATES_NOT_JUDGED.id, "The clock of this device is not set.", CLOCK_UNSET_ADVICE)
             )
         warnings += self._budget.warnings(self._traffic.at(now))
         picture = Status(
@@ -160,17 +165,16 @@ class Board:
 
     # -- events ------------------------------------------------------------------------------------------------------
 
-    def happened(self, event: Event, facts: Mapping[str, object]) -> None:
+    def happened(self, event: Event[...], facts: Mapping[str, object]) -> None:
         """Made for ``events.listen``: keep it, pass it on, and take from it what it tells about the state."""
-        reaction = REACTIONS.get(event.id)
-        if reaction is not None:
-            reaction(self, facts)
+        for react in REACTIONS.get(event.id, ()) if event.fits(facts) else ():
+            react(self, **{name: facts[name] for name in event.fields})
         if event.level < INFO:
             return
         happening = status_model.Happening(
             event.id,
             getLevelName(event.level).lower(),
-            text_of(event, facts),
+            event.text(facts),
             round(self._clock.wall()),
             tuple((name, str(value)) for name, value in facts.items()),
         )

@@ -16,12 +16,12 @@ from ipad_agent.errors import CodecError
 from .target import Kind, Reader, Target
 
 GROUPS: Final = {
-    "tlv": ("tlv", "describe", "oid", "schema"),
-    "card-answers": ("es10", "es10_control", "euicc_info", "rat", "eim_config"),
-    "card-lists": ("notifications", "profiles"),
-    "packages": ("esipa", "euicc_package", "data_request", "trigger"),
-    "download": ("es10_rsp", "esipa_rsp", "bound_package", "certificate"),
-    "rsp-json": ("rsp_json", "es9"),
+    "tlv": ("tlv", "describe_message", "object_identifier", "asn1_schema"),
+    "card-answers": ("es10_requests", "es10_control", "euicc_info", "rules_authorisation_table", "eim_configuration"),
+    "card-lists": ("notifications", "profile_info"),
+    "packages": ("eim_package", "euicc_package", "ipa_euicc_data", "download_trigger"),
+    "download": ("es10_download", "esipa_download", "bpp_contents", "certificate"),
+    "rsp-json": ("rsp_json", "es9_messages"),
     "identifiers": ("identifiers", "activation_code"),
 }
 """Modules of the codec by target."""

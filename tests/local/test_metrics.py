@@ -274,5 +274,6 @@ def test_a_status_without_anything_makes_a_text_too() -> None:
 def test_messages_nobody_counts_cost_nothing() -> None:
     metrics = Metrics(rss_bytes=lambda: None)
     before = metrics.text(READY)
-    metrics.note(Event("IPA-0000", 20, "x", "x"), {})
+    event: Event[...] = Event("IPA-0000", 20, "x", "x", {})
+    metrics.note(event, {})
     assert metrics.text(READY) == before

@@ -361,7 +361,7 @@ def outcome(result: bytes) -> Tlv:
 _SAID: list[str] = []
 
 
-def _note(event: Event, facts: Mapping[str, object]) -> None:
+def _note(event: Event[...], facts: Mapping[str, object]) -> None:
     if event is procedure_events.DOWNLOAD_FAILED:
         _SAID.append(str(facts["reason"]))
 

@@ -251,7 +251,7 @@ async def test_an_eims_switch_begins_a_new_watch_and_an_unproven_one_a_short_one
 async def test_people_hear_of_a_loss_once_and_of_its_end_once() -> None:
     said: list[str] = []
 
-    def heard(event: Event, facts: Mapping[str, object]) -> None:
+    def heard(event: Event[...], facts: Mapping[str, object]) -> None:
         said.append(event.id)
 
     device = Device()

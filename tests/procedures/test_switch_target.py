@@ -30,7 +30,7 @@ def told() -> Iterator[Told]:
     """What was said meanwhile, as ids and facts."""
     said: Told = []
 
-    def note(event: Event, facts: Mapping[str, object]) -> None:
+    def note(event: Event[...], facts: Mapping[str, object]) -> None:
         said.append((event.id, facts))
 
     end = listen(note)
@@ -38,7 +38,7 @@ def told() -> Iterator[Told]:
     end()
 
 
-def facts_of(told: Told, event: Event) -> list[Mapping[str, object]]:
+def facts_of(told: Told, event: Event[...]) -> list[Mapping[str, object]]:
     return [facts for id, facts in told if id == event.id]
 
 

@@ -6,7 +6,7 @@ import asyncio
 import json
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, ParamSpec
 
 import pytest
 
@@ -31,7 +31,7 @@ from ipad_agent.procedures.records.owed_work import Work, WorkKind
 from ipad_agent.procedures.records.switch_record import Switch
 from ipad_agent.procedures.startup.device_start import CardFacts, CardKind
 from ipad_agent.procedures.switching import events as switches
-from ipad_agent.status import Board, event_reactions
+from ipad_agent.status import Board, status_board
 from ipad_agent.status.status_board import RECENT
 from ipad_agent.store import events as store
 
@@ -39,6 +39,8 @@ from ipad_agent.store import events as store
 # iotSpecificInfo { versions { 1.2.0 }, fallbackSupported } }: SGP.32 v1.2 §5.9.2, by hand.
 INFO2 = bytes.fromhex("BF2223 8203020500 8303010203 840C810101820301000083020400 B409A00504030102008200")
 FIRST, SECOND = "8949000000000000047", "8949000000000000112"
+
+P = ParamSpec("P")
 
 
 class Clock:
@@ -98,7 +100,7 @@ def served(board: Board) -> Board:
     return board
 
 
-def happened(board: Board, event: Event, **facts: object) -> None:
+def happened(board: Board, event: Event[P], *_: P.args, **facts: P.kwargs) -> None:
     board.happened(event, facts)
 
 
@@ -111,7 +113,14 @@ def test_a_new_board_is_starting(board: Board) -> None:
 
 def test_a_board_with_card_and_manager_is_ready_and_knows_the_next_poll(board: Board, clock: Clock) -> None:
     served(board)
-    happened(board, daemon.NEXT_POLL, eim="eim.one", sentence="next poll in 5 h: regular interval", wait_s=18_000.0)
+    happened(
+        board,
+        daemon.NEXT_POLL,
+        eim="eim.one",
+        sentence="next poll in 5 h: regular interval",
+        wait_s=18_000.0,
+        reason="regular interval",
+    )
     clock.pass_s(1000)
     status = board.snapshot()
     assert status.verdict.state is State.READY
@@ -217,7 +226,7 @@ def test_a_download_shows_its_progress_and_gives_way_to_the_poll(board: Board) -
 
 def test_a_download_of_unknown_size_has_no_share(board: Board) -> None:
     served(board)
-    happened(board, procedures.PACKAGE_BYTES, done=300, total=None)
+    happened(board, procedures.PACKAGE_BYTES, done=300, total="an unknown number of")
     assert "%" not in board.snapshot().verdict.sentence
 
 
@@ -592,7 +601,7 @@ async def test_who_has_left_is_not_told_any_more(board: Board) -> None:
     assert calls == []
 
 
-@pytest.mark.parametrize("id", event_reactions.REACTIONS)
+@pytest.mark.parametrize("id", status_board.REACTIONS)
 @pytest.mark.parametrize("facts", [{}, {"wait_s": "soon", "done": None, "eim": 3, "retry_s": None}])
 def test_no_event_can_break_the_board_whatever_its_facts_are(
     board: Board, id: str, facts: Mapping[str, object]

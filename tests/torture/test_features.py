@@ -6,8 +6,8 @@ import errno
 
 import pytest
 
-from ipad_agent.lab.euicc.state.profile_list import OPERATOR_A, OPERATOR_B
-from ipad_agent.torture.history.fault_history import AT, CODE, HTTPS, FaultStep, History, Setting
+from ipad_agent.lab.euicc.state.profile_list import OPERATOR_A
+from ipad_agent.torture.history.fault_history import AT, CODE, HTTPS, LETTERS, FaultStep, History, Setting
 from ipad_agent.torture.history.features import FEATURES, parse
 from ipad_agent.torture.run.history_run import Ended, live_through
 
@@ -98,7 +98,7 @@ def test_names_of_features_are_parsed() -> None:
 
 def test_a_profile_without_coverage_is_left_again_over_every_carrier() -> None:
     for carrier in (HTTPS, "coap"):
-        faults = FaultStep(700.0, "order", (0, f"enable {OPERATOR_B} --rollback")), POLL
-        ended = lived(Setting(carrier=carrier, uncovered=frozenset({OPERATOR_B})), *faults)
+        faults = FaultStep(700.0, "order", (0, f"enable {LETTERS} --rollback")), POLL
+        ended = lived(Setting(carrier=carrier, uncovered=frozenset({LETTERS})), *faults)
         assert ended.violations == ()
         assert "IPA-4207" in told(ended)

@@ -9,7 +9,7 @@ from collections import Counter, deque
 from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypedDict
 
 from ipad_agent.events import trace
 from ipad_agent.local.access_rights import Right
@@ -246,7 +246,7 @@ class Session:
         if now_s - self._turned_away_s >= TURNED_AWAY_GAP_S:
             self._turned_away_s = now_s
             reader = self._readers.known(call.sender)
-            said.TURNED_AWAY.emit(**(_who(reader.caller) if reader else {"uid": "unknown", "pid": "unknown"}))
+            said.TURNED_AWAY.emit(**_who(reader.caller if reader else None))
 
     async def _serve(self, call: Call, *, known: bool) -> Answer | Failure:
         try:
@@ -339,8 +339,14 @@ class Session:
             self._link.answer(call, manager_methods.failure("Failed", "The agent could not do that; its log says why."))
 
 
-def _who(caller: Caller) -> dict[str, object]:
-    return {name: "unknown" if value is None else value for name, value in (("uid", caller.uid), ("pid", caller.pid))}
+class _Who(TypedDict):
+    uid: int | str
+    pid: int | str
+
+
+def _who(caller: Caller | None) -> _Who:
+    uid, pid = (None, None) if caller is None else (caller.uid, caller.pid)
+    return {"uid": "unknown" if uid is None else uid, "pid": "unknown" if pid is None else pid}
 
 
 def _event(event: Happening) -> Signal:

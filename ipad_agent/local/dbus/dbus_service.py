@@ -73,7 +73,7 @@ class Bus:
         self._pace = pace
         self._retry = retry
         self._picture = Picture(service, EimNumbers())
-        self._said: Event | None = None
+        self._said: Event[...] | None = None
         self._verbs: set[asyncio.Task[Answer | Failure]] = set()
 
     async def run(self) -> None:
@@ -123,7 +123,7 @@ class Bus:
     def _tell(self, error: BaseException | None) -> None:
         """Log why we are not on the bus: each reason once, until we were on it again."""
         if isinstance(error, BusError):
-            event = said.NO_BUS
+            event: Event[...] = said.NO_BUS
             if isinstance(error, NameTaken):
                 event = said.NAME_TAKEN
             elif isinstance(error, NameRefused):

@@ -146,7 +146,7 @@ class Metrics:
         """Count from now on; returns the way to end that."""
         return listen(self.note)
 
-    def note(self, event: Event, facts: Mapping[str, object]) -> None:
+    def note(self, event: Event[...], facts: Mapping[str, object]) -> None:
         """Count one message. Never raises: a fact that is missing is left out as a word."""
         for rule in _CAUSES.get(event.id, ()):
             values = tuple(_filled(label, facts) for label in rule.labels)

@@ -172,7 +172,7 @@ class HttpsCarrier:
             self._tolerate(events.ODD_CONTENT_TYPE, "value", kind or "nothing")
         return response.body
 
-    def _tolerate(self, event: Event, name: str, value: str) -> None:
+    def _tolerate(self, event: Event[...], name: str, value: str) -> None:
         """Say it once per carrier and value; a server does the same with every answer."""
         value = summary(value, 60)
         if (event.id, value) not in self._reported and len(self._reported) < 32:

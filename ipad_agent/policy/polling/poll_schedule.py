@@ -76,12 +76,20 @@ class EimSchedule:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What to do now: poll, or wait ``wait_s`` and ask again. ``sentence`` is for people."""
+    """What to do now: poll, or wait ``wait_s`` and ask again. ``because`` says why, for people; ``sentence`` says when
+    and why."""
 
     poll_now: bool
     wait_s: float
     reason: Reason
-    sentence: str
+    because: str
+
+    @property
+    def sentence(self) -> str:
+        if self.reason is Reason.RUNNING:
+            return self.because
+        when = "the next poll is due now" if self.poll_now else f"next poll in {spell_duration(self.wait_s)}"
+        return f"{when}: {self.because}"
 
 
 def phase_s(eid: bytes, window_s: float) -> float:
@@ -209,8 +217,7 @@ def decide(state: EimSchedule, now: Instant) -> Decision:
         if passed_s is not None and passed_s < RUN_LIMIT_S:
             return Decision(False, RUN_LIMIT_S - passed_s, Reason.RUNNING, "a poll is under way")
     wait_s = _wait_s(state, now)
-    when = "the next poll is due now" if wait_s <= 0 else f"next poll in {spell_duration(wait_s)}"
-    return Decision(wait_s <= 0, wait_s, state.reason, f"{when}: {_because(state)}")
+    return Decision(wait_s <= 0, wait_s, state.reason, _because(state))
 
 
 def _boot(now: Instant, settings: ScheduleSettings, phase_s: float, *, boots: int) -> EimSchedule:

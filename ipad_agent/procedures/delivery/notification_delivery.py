@@ -121,12 +121,15 @@ class _Sender:
 
     async def send(self, notification: PendingNotification) -> _Failure | None:
         connector = self._queue.connector
+        seq, address = notification.seq_number, notification.address or "the SM-DP+"
         if connector is None:
-            failure, said = await self._by_eim(notification), events.NOTIFICATION_SENT
+            failure = await self._by_eim(notification)
+            if failure is None:
+                events.NOTIFICATION_SENT.emit(eim=self._eim.eim_id, seq=seq, address=address)
         else:
-            failure, said = await self._directly(connector, notification), events.NOTIFICATION_DELIVERED
-        if failure is None:
-            said.emit(eim=self._eim.eim_id, seq=notification.seq_number, address=notification.address or "the SM-DP+")
+            failure = await self._directly(connector, notification)
+            if failure is None:
+                events.NOTIFICATION_DELIVERED.emit(seq=seq, address=address)
         return failure
 
     async def _by_eim(self, notification: PendingNotification) -> _Failure | None:

@@ -48,7 +48,7 @@ class HistoryLog:
         """Add a sentence."""
         self.lines.append(Line(self.now_s, who, lambda: sentence))
 
-    def said(self, event: Event, facts: Mapping[str, object]) -> None:
+    def said(self, event: Event[...], facts: Mapping[str, object]) -> None:
         """The agent said something."""
         kept = dict(facts)
         self.lines.append(Line(self.now_s, AGENT, lambda: f"{event.id} {event.sentence.format_map(kept)}"))

@@ -211,7 +211,7 @@ class World:
         for web in self._web:
             await web.stop()
 
-    def heard(self, event: Event, facts: Mapping[str, object]) -> None:
+    def heard(self, event: Event[...], facts: Mapping[str, object]) -> None:
         """The agent said something; to be given to ``events.listen``."""
         self.log.said(event, facts)
         if event.id == UNEXPECTED:

@@ -63,17 +63,17 @@ class Log:
         self.said: list[tuple[str, dict[str, object]]] = []
         self._more = asyncio.Event()
 
-    def __call__(self, event: events.Event, facts: Any) -> None:
+    def __call__(self, event: events.Event[...], facts: Any) -> None:
         self.said.append((event.id, dict(facts)))
         self._more.set()
 
-    def count(self, event: events.Event) -> int:
+    def count(self, event: events.Event[...]) -> int:
         return sum(id == event.id for id, _ in self.said)
 
-    def facts(self, event: events.Event) -> dict[str, object]:
+    def facts(self, event: events.Event[...]) -> dict[str, object]:
         return next(facts for id, facts in self.said if id == event.id)
 
-    async def until(self, event: events.Event, times: int = 1) -> None:
+    async def until(self, event: events.Event[...], times: int = 1) -> None:
         async with asyncio.timeout(LIMIT_S):
             while self.count(event) < times:
                 self._more.clear()
