@@ -16,7 +16,7 @@ from typing import Final
 from ipad_agent import __version__
 from ipad_agent.codec.es10.eim_configuration import EimConfigurationData
 from ipad_agent.codec.identifiers import Eid
-from ipad_agent.errors import CardError, CodecError, EimError, IpadError, ModemError, NetworkError, StoreError
+from ipad_agent.errors import CardError, CodecError, EimError, IpadError, ModemError, NetworkError, Remedy, StoreError
 from ipad_agent.events import trace
 from ipad_agent.policy.instant import Instant
 from ipad_agent.policy.polling.poll_outcome import Outcome, Wake
@@ -453,6 +453,7 @@ class Agent:
         except IpadError as error:
             events.NO_WAY_TO_EIM.emit(eim=eim_id, reason=error.message)
             if self._pressing(facts, eims) is None:
+                self._rooms.card.ask_anew()
                 timetable.finish(eim_id, Outcome.NO_WAY)
                 self.board.poll_trouble(eim_id, error.message)
                 self.board.poll_ended(eim_id, Outcome.NO_WAY)
@@ -472,6 +473,8 @@ class Agent:
         except IpadError as error:
             if not isinstance(error, StoreError):  # that is no word on the eIM: the poll counts as interrupted
                 outcome, retry_after_s = outcome_of(error), error.retry_after_s
+            if error.remedy is not Remedy.RETRY:
+                self._rooms.card.ask_anew()  # another key or address in the card's entry may be the cure
             events.POLL_FAILED.emit(eim=eim_id, side=error.side.value, reason=error.message, hint=error.hint)
             self.board.poll_trouble(eim_id, error.message)
             return None

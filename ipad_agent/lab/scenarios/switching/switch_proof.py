@@ -250,7 +250,7 @@ async def switch_power_cut_in_window(run: Run) -> None:
 )
 async def switch_agent_killed_in_window(run: Run) -> None:
     """Twice: killed before there is coverage, and killed between the arrival of the result and its acknowledgement."""
-    async with run.bench(proving(cells=NOT_COVERED)) as bench:
+    async with run.bench(proving(cells=NOT_COVERED, config={"eim": {"dialect": "1.2"}})) as bench:
         hooks, asked = Hooks(bench), count_calls(bench, ROLLBACK)
         await ready(bench)
         order = bench.order("enable", OPERATOR_A, "--rollback")
