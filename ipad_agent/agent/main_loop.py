@@ -207,6 +207,7 @@ class Agent:
         device_start.announce(facts)
         told_later = self._pending(eim.eim_id for eim in facts.eims) if self._served else set()
         self._note_card(facts)
+        self._status_reports.eims(facts, self._with_owed(facts.eims))
         if self._rooms.state is not None and self._rooms.state.lost and not self._taken_up:
             await lost_switch.take_up(self._context(facts), facts.eims)
             self._taken_up = True

@@ -14,7 +14,7 @@ OUTCOMES: Final = {
     PollEnd.UNKNOWN_EUICC: Outcome.EID_UNKNOWN,
     PollEnd.EIM_TROUBLE: Outcome.EIM_ERROR,
     PollEnd.RESULT_REFUSED: Outcome.RESULT_REFUSED,
-    PollEnd.JOURNAL_FULL: Outcome.EIM_ERROR,
+    PollEnd.JOURNAL_FULL: Outcome.NOT_WRITTEN,
     PollEnd.HELD: Outcome.HELD,
     PollEnd.EIM_CHANGED: Outcome.IDLE,
 }

@@ -287,7 +287,8 @@ def _eim_unreachable(status: Status) -> _Words | None:
 
 def _eim_refuses(status: Status) -> _Words | None:
     """Somebody answers, so nothing is wrong with this device or its network."""
-    failing = [eim for eim in _all_failing(status) if eim.answered]
+    disk = any(warning.id == DISK for warning in status.warnings)  # then it is not the eIM that refuses
+    failing = [] if disk else [eim for eim in _all_failing(status) if eim.answered]
     if failing:
         worst = max(failing, key=lambda eim: eim.failures)
         count = f", {worst.failures} times in a row" if worst.failures > 1 else ""

@@ -448,13 +448,13 @@ async def _odd_async(*_: object, **__: object) -> NoReturn:
 async def test_a_download_order_for_which_the_card_has_no_answer_is_told_to_the_eim_and_not_begun_for_ever() -> None:
     bench = Bench(features=frozenset({IpaFeature.INDIRECT_RSP_SERVER_COMMUNICATION}), indirect=True)
     bench.card.configs = (bench.eim.config,)
-    bench.card.get_profiles = _odd_async  # type: ignore[method-assign]
-    bench.link.packages = [order(TRIGGER), order(listing(1))]
+    bench.card.get_euicc_info1 = _odd_async  # type: ignore[method-assign]
+    code = tlv.encode(0xA0, tlv.encode(0x80, b"1$smdp.example$M"))
+    bench.link.packages = [order(tlv.encode(0xBF54, code, bytes.fromhex("820101"))), order(listing(1))]
     bench.card.script = [listed(1, 1)]
     assert await run(bench) is PollEnd.NO_MORE_WORK
     told, done = bench.link.results
     assert tlv.parse(told).tag == 0xBF54
-    assert b"6F00" in told
     assert done == listed(1, 1)
 
 

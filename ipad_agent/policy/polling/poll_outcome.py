@@ -38,6 +38,7 @@ class Outcome(Enum):
     HELD = "the conditions of this site hold work back"
     RESULT_REFUSED = "the eIM did not take a result"
     NO_WAY = "card and configuration lead to no way to the eIM"
+    NOT_WRITTEN = "what the eIM ordered could not be written down"
 
     @property
     def failed(self) -> bool:
@@ -59,6 +60,7 @@ _ANSWERED: Final = frozenset(
         Outcome.EID_UNKNOWN,
         Outcome.EIM_ERROR,
         Outcome.RESULT_REFUSED,
+        Outcome.NOT_WRITTEN,
     }
 )
 
@@ -105,6 +107,7 @@ BACK_OFFS: Final[Mapping[Outcome, BackOff]] = MappingProxyType(
         Outcome.UNREACHABLE: BackOff(_first, _interval, 0.1),
         Outcome.INTERRUPTED: BackOff(_first, _interval, 0.1),
         Outcome.EIM_ERROR: BackOff(_first, _interval, 0.1),
+        Outcome.NOT_WRITTEN: BackOff(_first, _interval, 0.1),
         # Without a time from the eIM; with one, that time counts.
         Outcome.BUSY: BackOff(_first, _interval, 0.5),
         # A new key or certificate has to reach the card or the configuration first.
