@@ -206,7 +206,12 @@ class Es10Transport:
         collected = bytearray(answer.data)
         wanted = answer.sw2
         for _ in range(MAX_ROUNDS):
-            answer = await self._get_response(wanted)
+            try:
+                answer = await self._get_response(wanted)
+            except ChannelLost as error:
+                # The command itself was answered: however surely GET RESPONSE did not arrive, the order did.
+                error.may_have_executed = True
+                raise
             collected += answer.data
             if len(collected) > MAX_ANSWER_BYTES:
                 raise AnswerTooLong(f"the card sent over {MAX_ANSWER_BYTES} bytes as one answer")

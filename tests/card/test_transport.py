@@ -285,6 +285,13 @@ def test_an_order_whose_last_block_was_sent_is_never_sent_again() -> None:
     assert lost.value.may_have_executed
 
 
+def test_an_order_whose_answer_could_not_be_fetched_was_executed_though_the_channel_was_gone_by_then() -> None:
+    gone = ChannelLost("the channel is gone", reason=LossReason.CLOSED, may_have_executed=False)
+    with pytest.raises(ChannelLost) as lost:
+        es10(FakeChannel("6110", gone), bytes(100))
+    assert lost.value.may_have_executed
+
+
 def test_an_order_that_failed_before_its_last_block_was_certainly_not_executed() -> None:
     with pytest.raises(ChannelLost) as lost:
         es10(FakeChannel("9000", ChannelLost("gone", reason=LossReason.TIMEOUT)), bytes(700))

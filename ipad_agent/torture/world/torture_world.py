@@ -14,7 +14,7 @@ from typing import Any, Final
 from ipad_agent.errors import StoreError
 from ipad_agent.events import Event
 from ipad_agent.lab.bench.card_slot import CardSlot
-from ipad_agent.lab.eim import CoapsServer, EimIdentity, MemoryEs9, Relay, Servers, VirtualEim
+from ipad_agent.lab.eim import CoapsServer, EimIdentity, EimSettings, MemoryEs9, Relay, Servers, VirtualEim
 from ipad_agent.lab.euicc import OPERATOR_B, Quirks, VirtualEuicc, default_card
 from ipad_agent.lab.euicc.quirks import ResponseMode
 from ipad_agent.lab.modem import AtEngine, Coverage, ModemOptions, personality
@@ -65,6 +65,9 @@ MODEMS: Final[Mapping[str, ModemOptions]] = {
 }
 UNEXPECTED: Final = "IPA-1006"
 SWITCHED: Final = "IPA-4202"
+
+REFUSING: Final = frozenset({"eIM errors", "eIM fault"})
+"""Faults by which an eIM may refuse a result."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -346,6 +349,8 @@ class World:
         pki = torture_pki()
         eim = VirtualEim(
             replace(self.identity, eim_id=eim_id),
+            # A result that was refused comes after later ones: an eIM that wants rising numbers could never take it.
+            settings=EimSettings(strict_sequence=all(step.kind not in REFUSING for step in self.history.faults)),
             random_bytes=self.dice.randbytes,
             relay=Relay(Servers({"smdp.lab.example": MemoryEs9(self.smdp)})),
         )
