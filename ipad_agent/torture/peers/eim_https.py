@@ -29,10 +29,12 @@ class WebServer:
         def handler(request: Request) -> Response:
             if not observed_eim.gate.impostor:
                 return front(request)
-            observed_eim.gate.on_betrayal()
+            if self._server.http.counters.connections > self._opened_before:
+                observed_eim.gate.on_betrayal()  # else it was sent to the eIM itself, and the connection is torn down
             return Response(answer=False, ending=Ending.ABORT)
 
         self._server.http.handler = handler
+        self._opened_before = 0
 
     async def start(self) -> None:
         """Listen."""
@@ -48,6 +50,7 @@ class WebServer:
         """All connections are torn down; new ones see the certificate of who answers now."""
         self._tcp.present(self._observed_eim.eim_id, _context(impostor=self._observed_eim.gate.impostor))
         self._server.http.drop_connections()
+        self._opened_before = self._server.http.counters.connections
 
 
 @functools.cache
