@@ -29,12 +29,13 @@ class WebServer:
         def handler(request: Request) -> Response:
             if not observed_eim.gate.impostor:
                 return front(request)
-            if self._server.http.counters.connections > self._opened_before:
-                observed_eim.gate.on_betrayal()  # else it was sent to the eIM itself, and the connection is torn down
+            if self._greeted:
+                observed_eim.gate.on_betrayal()  # else it was on its way to the eIM itself
             return Response(answer=False, ending=Ending.ABORT)
 
         self._server.http.handler = handler
-        self._opened_before = 0
+        self._greeted = False
+        """Whether a handshake with the impostor has begun."""
 
     async def start(self) -> None:
         """Listen."""
@@ -48,11 +49,21 @@ class WebServer:
 
     def _forget(self) -> None:
         """All connections are torn down; new ones see the certificate of who answers now."""
-        self._tcp.present(self._observed_eim.eim_id, _context(impostor=self._observed_eim.gate.impostor))
+        self._greeted = False
+        self._tcp.present(
+            self._observed_eim.eim_id, self._impostor() if self._observed_eim.gate.impostor else _context()
+        )
         self._server.http.drop_connections()
-        self._opened_before = self._server.http.counters.connections
+
+    def _impostor(self) -> ssl.SSLContext:
+        def greeted(*_: object) -> None:
+            self._greeted = True
+
+        context = TlsSettings(torture_pki()["eim-tls-self-foreign"]).context()
+        context.sni_callback = greeted
+        return context
 
 
 @functools.cache
-def _context(*, impostor: bool) -> ssl.SSLContext:
-    return TlsSettings(torture_pki()["eim-tls-self-foreign" if impostor else "eim-tls-self"]).context()
+def _context() -> ssl.SSLContext:
+    return TlsSettings(torture_pki()["eim-tls-self"]).context()
