@@ -95,6 +95,7 @@ class ObservedEim:
                 self.polls += 1
                 if item.get("stateChange") is not None:
                     self.told_changes.append(str(item["stateChange"]))
+                if item.get("stateChange") is not None or item.get("notifyStateChange"):
                     self.told_at_s.append(self._log.now_s)
             case "result" | "result by notification":
                 self._result(item)
@@ -131,7 +132,9 @@ def _short(label: str) -> str:
 def _sentence(item: Mapping[str, Any]) -> str:
     match item["kind"]:
         case "request":
-            told = f", told of {item['stateChange']}" if item.get("stateChange") else ""
+            # In v1.0 the flag alone says it; the cause came with v1.1.
+            change = item.get("stateChange") or ("a change" if item.get("notifyStateChange") else None)
+            told = f", told of {change}" if change else ""
             return f"asked for work{told}"
         case "handed out":
             again = " again" if item.get("again") else ""
