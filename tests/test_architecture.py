@@ -27,6 +27,11 @@ def test_the_picture_of_the_rooms_is_drawn_from_the_imports() -> None:
     assert current == _tool("gen_architecture").picture(), "run python tools/gen_architecture.py"
 
 
+def test_the_page_of_events_is_made_from_the_catalogue() -> None:
+    current = (ROOT / "docs" / "events.md").read_text(encoding="utf-8")
+    assert current == _tool("gen_events").page(), "run python tools/gen_events.py"
+
+
 def test_a_new_room_changes_the_picture(monkeypatch: pytest.MonkeyPatch) -> None:
     tool = _tool("gen_architecture")
     monkeypatch.setitem(tool.ABOUT, "cellar", "new")

@@ -40,7 +40,7 @@ PROCESSES = frozenset({"subprocess", "threading", "multiprocessing", "signal"})
 DISK = frozenset({"tempfile", "shutil", "sqlite3"})
 PURE = CLOCKS | WIRES | PROCESSES | DISK | {"asyncio"}
 
-MODEM_GROUND = ("codec.identifiers", "modem.errors", "modem.events", "modem.module_profile")
+MODEM_GROUND = ("codec.identifiers", "modem.commands", "modem.errors", "modem.events", "modem.module_profile")
 NET_GROUND = (
     "net.carrier",
     "net.dialler",
@@ -431,12 +431,13 @@ def test_every_inner_room_has_walls_of_its_own() -> None:
 
 
 def test_no_two_files_import_each_other_in_a_circle() -> None:
-    """Imports for types alone may point back; what is run may not."""
+    """Neither for what is run nor for types alone; only a room's own ``__init__`` may load what loads the room."""
     arrows = {}
     for module, path in MODULES.items():
+        if path.name == "__init__.py":
+            continue
         tree = ast.parse(path.read_text(encoding="utf-8"))
-        top = ast.Module([node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)], [])
-        found = imported(top, module, package=path.name == "__init__.py", modules=NAMES)
+        found = imported(tree, module, package=path.name == "__init__.py", modules=NAMES)
         arrows[module] = {name.removeprefix("ipad_agent.") for _, name in found if name.startswith("ipad_agent.")}
     assert _circle(arrows) == []
 

@@ -9,7 +9,7 @@ from ipad_agent.card.apdu_channel import ModemIdentity
 from ipad_agent.clock import Clock
 from ipad_agent.codec.es10.eim_configuration import EimConfigurationData
 from ipad_agent.config import Config
-from ipad_agent.modem.at import at_commands
+from ipad_agent.modem import commands
 from ipad_agent.modem.at.network_registration import Registration
 from ipad_agent.modem.at.signal_quality import Signal
 from ipad_agent.modem.errors import CommandRefused
@@ -40,7 +40,7 @@ class AccessModem:
         times = []
         for _ in range(_PINGS):
             began = loop.time()
-            await self._link.run(at_commands.ping(deadline_s=5.0))
+            await self._link.run(commands.ping(deadline_s=5.0))
             times.append(loop.time() - began)
         return min(times)
 
@@ -49,16 +49,16 @@ class AccessModem:
 
     async def function_level(self) -> int | None:
         try:
-            return at_commands.read_number(await self._link.run(at_commands.FUNCTION_LEVEL))
+            return commands.read_number(await self._link.run(commands.FUNCTION_LEVEL))
         except CommandRefused:
             return None
 
     async def sim_state(self) -> str:
         try:
-            answer = await self._link.run(at_commands.SIM_STATE)
+            answer = await self._link.run(commands.SIM_STATE)
         except CommandRefused as error:
-            return at_commands.CME_MEANINGS.get(error.cme, error.final) if error.cme is not None else error.final
-        return at_commands.read_text(at_commands.SIM_STATE, answer)
+            return commands.CME_MEANINGS.get(error.cme, error.final) if error.cme is not None else error.final
+        return commands.read_text(commands.SIM_STATE, answer)
 
     async def registration(self) -> Registration | None:
         return await self._access.registration()

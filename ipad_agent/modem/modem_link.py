@@ -8,12 +8,11 @@ from typing import Final
 
 from ipad_agent.card.apdu_channel import ModemIdentity
 from ipad_agent.errors import ModemError
-from ipad_agent.modem.at import at_commands
-from ipad_agent.modem.at.at_commands import Command
 from ipad_agent.modem.at.at_session import AtSession, LinkTiming
 from ipad_agent.modem.port.byte_stream import PortOpener
 
-from . import events
+from . import commands, events
+from .commands import Command
 from .errors import CommandRefused, CommandTimeout, LineDamaged, LinkDead
 from .module_profile import GENERIC, ModuleProfile, ProfileSet
 
@@ -132,7 +131,7 @@ class ModemLink:
         attempt = 0
         while True:
             try:
-                await self.run(at_commands.ping(deadline_s=5.0))
+                await self.run(commands.ping(deadline_s=5.0))
                 return
             except ModemError:
                 if loop.time() >= limit:
@@ -156,7 +155,7 @@ class ModemLink:
         await session.resync()
         self._later, self._asks_left = [], MAX_IDENTITY_ASKS
         for text in ("ATE0", "ATV1", "ATQ0", "AT+CMEE=1", 'AT+CSCS="IRA"'):
-            await self._try(session, at_commands.plain(text), repeat=True)
+            await self._try(session, commands.plain(text), repeat=True)
         await self._identify(session)
         events.PORT_OPENED.emit(port=session.description)
         await self._restore_level(session)
@@ -174,9 +173,9 @@ class ModemLink:
         if not again or profile is not self.profile:
             session.add_urcs((*profile.events.sim_ready, *profile.events.other))
             for text in profile.init.commands:
-                await self._try(session, at_commands.plain(text), repeat=True)
+                await self._try(session, commands.plain(text), repeat=True)
         self.profile = profile
-        imei = at_commands.read_digits(await self._try(session, at_commands.imei()), 14, 16)
+        imei = commands.read_digits(await self._try(session, commands.imei()), 14, 16)
         identity = ModemIdentity(manufacturer, model, revision, imei, profile.name)
         if identity != self._identity:
             self._identity = identity
@@ -185,15 +184,15 @@ class ModemLink:
     async def _restore_level(self, session: AtSession) -> None:
         """Switch a modem on that was left in AT+CFUN=0 or 4."""
         busy_before = self._busy_count
-        level = at_commands.read_number(await self._try(session, at_commands.FUNCTION_LEVEL))
+        level = commands.read_number(await self._try(session, commands.FUNCTION_LEVEL))
         self._level_untold = self._busy_count > busy_before
         if level in (0, 4) and self._restore_function:
             events.FUNCTION_RESTORED.emit(level=level)
-            await self._try(session, at_commands.plain("AT+CFUN=1", deadline_s=15.0), repeat=True)
+            await self._try(session, commands.plain("AT+CFUN=1", deadline_s=15.0), repeat=True)
 
     async def _ask(self, session: AtSession, text: str) -> str:
-        command = at_commands.text_query(text)
-        return at_commands.read_text(command, await self._try(session, command))[:80]
+        command = commands.text_query(text)
+        return commands.read_text(command, await self._try(session, command))[:80]
 
     async def _try(self, session: AtSession, command: Command, *, repeat: bool = False) -> tuple[str, ...]:
         """Run a command whose failure is not fatal; the loss of the port is. With ``repeat`` one that is refused
@@ -201,7 +200,7 @@ class ModemLink:
         try:
             return await session.run(command)
         except (CommandRefused, CommandTimeout, LineDamaged) as error:
-            if isinstance(error, CommandRefused) and error.cme in at_commands.CME_BUSY:
+            if isinstance(error, CommandRefused) and error.cme in commands.CME_BUSY:
                 self._busy_count += 1
                 self._asks_left = MAX_IDENTITY_ASKS  # that was no answer
                 if repeat:

@@ -1,5 +1,6 @@
 """What one says to an SM-DP+ (ES9+) or an SM-DS (ES11), and by what they are recognised."""
 
+from .connector import SmdpConnector, SmdpSettings
 from .errors import (
     AddressUnusable,
     AnswerUnreadable,
@@ -11,7 +12,6 @@ from .errors import (
 )
 from .es9_client import SmdpClient
 from .es9_status_codes import MEANINGS, refusal
-from .smdp_connector import SmdpConnector, SmdpSettings
 
 __all__ = [
     "MEANINGS",

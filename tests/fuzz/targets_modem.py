@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 from ipad_agent.card import apdu
-from ipad_agent.modem import module_profile
-from ipad_agent.modem.at import at_commands, at_parser, signal_quality
+from ipad_agent.modem import commands, module_profile
+from ipad_agent.modem.at import at_parser, signal_quality
 from ipad_agent.modem.errors import LineDamaged, ProfileError
 
 from .target import Kind, Reader, Target
@@ -15,33 +15,33 @@ from .target import Kind, Reader, Target
 _AID: Final = bytes.fromhex("A0000005591010FFFFFFFF8900000100")
 _COMMANDS: Final = {
     "nothing": None,
-    "AT": at_commands.ping(),
-    "AT+CCHO": at_commands.open_channel(_AID, deadline_s=1),
-    "AT+CGLA": at_commands.generic_access("1", b"\x81\xca\x00\x5a\x00", deadline_s=1),
-    "AT+CSIM": at_commands.sim_access(b"\x01\xc0\x00\x00\x1a", deadline_s=1),
-    "AT+CGMI": at_commands.text_query("AT+CGMI", deadline_s=1),
-    "AT+CGSN": at_commands.imei(),
-    "AT+QCCID": at_commands.iccid("AT+QCCID", deadline_s=1),
-    "AT+CEREG?": at_commands.registration("CEREG"),
-    "AT+CESQ": at_commands.query("AT+CESQ", "+CESQ"),
+    "AT": commands.ping(),
+    "AT+CCHO": commands.open_channel(_AID, deadline_s=1),
+    "AT+CGLA": commands.generic_access("1", b"\x81\xca\x00\x5a\x00", deadline_s=1),
+    "AT+CSIM": commands.sim_access(b"\x01\xc0\x00\x00\x1a", deadline_s=1),
+    "AT+CGMI": commands.text_query("AT+CGMI", deadline_s=1),
+    "AT+CGSN": commands.imei(),
+    "AT+QCCID": commands.iccid("AT+QCCID", deadline_s=1),
+    "AT+CEREG?": commands.registration("CEREG"),
+    "AT+CESQ": commands.query("AT+CESQ", "+CESQ"),
 }
 _READERS: Final[tuple[Callable[[Sequence[str]], object], ...]] = (
-    at_commands.read_session_id,
-    at_commands.read_apdu,
-    at_commands.read_iccid,
-    at_commands.read_ef_iccid,
-    at_commands.read_number,
-    at_commands.read_registration,
-    at_commands.read_plmn,
-    at_commands.read_technology,
+    commands.read_session_id,
+    commands.read_apdu,
+    commands.read_iccid,
+    commands.read_ef_iccid,
+    commands.read_number,
+    commands.read_registration,
+    commands.read_plmn,
+    commands.read_technology,
     signal_quality.read_extended,
     signal_quality.read_plain,
-    lambda lines: at_commands.read_digits(lines, 14, 16),
-    lambda lines: at_commands.read_text(at_commands.text_query("AT+CGMI"), lines),
+    lambda lines: commands.read_digits(lines, 14, 16),
+    lambda lines: commands.read_text(commands.text_query("AT+CGMI"), lines),
 )
 
 
-def _parser(command: at_commands.Command | None) -> Reader:
+def _parser(command: commands.Command | None) -> Reader:
     """The line parser with this command in flight; fed at once and byte by byte, which must make no difference."""
 
     def read(data: bytes) -> object:
@@ -55,7 +55,7 @@ def _parser(command: at_commands.Command | None) -> Reader:
                 raise AssertionError("it depends on where the bytes are cut")
         for event in events:
             if isinstance(event, at_parser.Result):
-                at_commands.cme_code(event)
+                commands.cme_code(event)
         return events
 
     return read

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ipad_agent.modem.at import at_commands
+from ipad_agent.modem import commands
 from ipad_agent.modem.at.at_parser import (
     MAX_LINE_BYTES,
     AtEvent,
@@ -23,9 +23,9 @@ from ipad_agent.modem.at.at_parser import (
 )
 
 AID = bytes.fromhex("A0000005591010FFFFFFFF8900000100")
-CCHO = at_commands.open_channel(AID, deadline_s=30).expectation
-CGLA = at_commands.generic_access("1", bytes.fromhex("80E2910006BF3E035C015A"), deadline_s=60).expectation
-CSIM = at_commands.sim_access(bytes.fromhex("0070000001"), deadline_s=60).expectation
+CCHO = commands.open_channel(AID, deadline_s=30).expectation
+CGLA = commands.generic_access("1", bytes.fromhex("80E2910006BF3E035C015A"), deadline_s=60).expectation
+CSIM = commands.sim_access(bytes.fromhex("0070000001"), deadline_s=60).expectation
 OK = Result(ResultKind.OK, "OK")
 
 
@@ -167,7 +167,7 @@ def test_an_answer_to_our_own_earlier_command_is_late_and_not_foreign() -> None:
 
 
 def test_a_registration_report_is_not_taken_for_the_answer_to_the_question() -> None:
-    question = at_commands.registration("CEREG").expectation
+    question = commands.registration("CEREG").expectation
     assert feed(b'\r\n+CEREG: 5,"00C3","0127A28B",7\r\n\r\n+CEREG: 2,1,"00C3"\r\n\r\nOK\r\n', question) == [
         Urc('+CEREG: 5,"00C3","0127A28B",7'),
         Data('+CEREG: 2,1,"00C3"'),
@@ -228,5 +228,5 @@ def test_a_mutated_exchange_raises_nothing_and_still_finds_a_later_ok(
     parser = AtParser()
     parser.expect(recorded[1])
     parser.feed(bytes(received))
-    parser.expect(at_commands.ping().expectation)
+    parser.expect(commands.ping().expectation)
     assert parser.feed(b"\r\r\nOK\r\n")[-1] == OK

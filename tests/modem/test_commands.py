@@ -6,22 +6,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ipad_agent.modem.at import at_commands
+from ipad_agent.modem import commands
 from ipad_agent.modem.at.at_parser import AtParser, Data, Result, ResultKind
 from ipad_agent.modem.errors import LineDamaged
 
 
 def test_commands_are_written_in_upper_case_and_quotes_with_the_length_in_digits() -> None:
     apdu = bytes.fromhex("80e2910006bf3e035c015a")
-    assert at_commands.open_channel(bytes.fromhex("a0000005591010ffffffff8900000100"), deadline_s=1).text == (
+    assert commands.open_channel(bytes.fromhex("a0000005591010ffffffff8900000100"), deadline_s=1).text == (
         'AT+CCHO="A0000005591010FFFFFFFF8900000100"'
     )
-    assert at_commands.generic_access("000000000385a7cf", apdu, deadline_s=1).text == (
+    assert commands.generic_access("000000000385a7cf", apdu, deadline_s=1).text == (
         'AT+CGLA=000000000385a7cf,22,"80E2910006BF3E035C015A"'
     )
-    assert at_commands.sim_access(apdu, deadline_s=1).text == 'AT+CSIM=22,"80E2910006BF3E035C015A"'
-    assert at_commands.sim_access(apdu, deadline_s=1, quoted=False).text == "AT+CSIM=22,80E2910006BF3E035C015A"
-    assert at_commands.close_channel("1465853795", deadline_s=1).text == "AT+CCHC=1465853795"
+    assert commands.sim_access(apdu, deadline_s=1).text == 'AT+CSIM=22,"80E2910006BF3E035C015A"'
+    assert commands.sim_access(apdu, deadline_s=1, quoted=False).text == "AT+CSIM=22,80E2910006BF3E035C015A"
+    assert commands.close_channel("1465853795", deadline_s=1).text == "AT+CCHC=1465853795"
 
 
 @pytest.mark.parametrize(
@@ -37,13 +37,13 @@ def test_commands_are_written_in_upper_case_and_quotes_with_the_length_in_digits
     ],
 )
 def test_a_session_id_is_kept_as_it_came(line: str, session_id: str) -> None:
-    assert at_commands.read_session_id([line]) == session_id
+    assert commands.read_session_id([line]) == session_id
 
 
 @pytest.mark.parametrize("lines", [[], ["1", "2"], ["+CCHO: "], ["+CCHO: 1,2"], ['+CCHO: "'], ["+CCHO: 1;AT"]])
 def test_what_is_no_session_id_is_never_guessed(lines: list[str]) -> None:
     with pytest.raises(LineDamaged):
-        at_commands.read_session_id(lines)
+        commands.read_session_id(lines)
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,7 @@ def test_what_is_no_session_id_is_never_guessed(lines: list[str]) -> None:
     ],
 )
 def test_apdu_answers_are_read_in_all_spellings(line: str, answer: str) -> None:
-    assert at_commands.read_apdu([line]) == bytes.fromhex(answer)
+    assert commands.read_apdu([line]) == bytes.fromhex(answer)
 
 
 @pytest.mark.parametrize(
@@ -81,21 +81,21 @@ def test_apdu_answers_are_read_in_all_spellings(line: str, answer: str) -> None:
 )
 def test_a_damaged_apdu_answer_is_refused(lines: list[str]) -> None:
     with pytest.raises(LineDamaged):
-        at_commands.read_apdu(lines)
+        commands.read_apdu(lines)
 
 
 @given(st.lists(st.text(max_size=60), max_size=3))
 def test_readers_raise_nothing_but_their_own_error(lines: list[str]) -> None:
-    for reader in (at_commands.read_session_id, at_commands.read_apdu):
+    for reader in (commands.read_session_id, commands.read_apdu):
         with contextlib.suppress(LineDamaged):
             reader(lines)
-    at_commands.read_iccid(lines)
-    at_commands.read_ef_iccid(lines)
-    at_commands.read_registration(lines)
-    at_commands.read_plmn(lines)
-    at_commands.read_technology(lines)
-    at_commands.read_number(lines)
-    at_commands.read_digits(lines, 14, 16)
+    commands.read_iccid(lines)
+    commands.read_ef_iccid(lines)
+    commands.read_registration(lines)
+    commands.read_plmn(lines)
+    commands.read_technology(lines)
+    commands.read_number(lines)
+    commands.read_digits(lines, 14, 16)
 
 
 @pytest.mark.parametrize(
@@ -118,27 +118,27 @@ def test_readers_raise_nothing_but_their_own_error(lines: list[str]) -> None:
     ],
 )
 def test_an_iccid_is_found_in_every_makers_answer(line: str, iccid: str | None) -> None:
-    read = at_commands.read_iccid([line])
+    read = commands.read_iccid([line])
     assert (None if read is None else str(read)) == iccid
 
 
 def test_the_iccid_file_is_read_with_its_nibbles_swapped() -> None:
-    assert str(at_commands.read_ef_iccid(['+CRSM: 144,0,"98940000000000001082"'])) == "89490000000000000128"
-    assert str(at_commands.read_ef_iccid(["+CRSM: 144,0,989400000000001032F4"])) == "8949000000000001234"
-    assert str(at_commands.read_ef_iccid(['+CRSM: 144,0,"9868005B103254769810"'])) == "898600B5012345678901"
-    assert str(at_commands.read_ef_iccid(['+CRSM: 144,0,"98F40000000000001082"'])) == "0x98F40000000000001082"
-    assert at_commands.read_ef_iccid(["+CRSM: 106,130"]) is None
-    assert at_commands.read_ef_iccid(['+CRSM: 144,0,"FFFFFFFFFFFFFFFFFFFF"']) is None
+    assert str(commands.read_ef_iccid(['+CRSM: 144,0,"98940000000000001082"'])) == "89490000000000000128"
+    assert str(commands.read_ef_iccid(["+CRSM: 144,0,989400000000001032F4"])) == "8949000000000001234"
+    assert str(commands.read_ef_iccid(['+CRSM: 144,0,"9868005B103254769810"'])) == "898600B5012345678901"
+    assert str(commands.read_ef_iccid(['+CRSM: 144,0,"98F40000000000001082"'])) == "0x98F40000000000001082"
+    assert commands.read_ef_iccid(["+CRSM: 106,130"]) is None
+    assert commands.read_ef_iccid(['+CRSM: 144,0,"FFFFFFFFFFFFFFFFFFFF"']) is None
 
 
 def test_registration_and_network_are_read() -> None:
-    assert at_commands.read_registration(['+CEREG: 2,5,"00C3","0127A28B",7']) == 5
-    assert at_commands.read_registration(["+CREG: 0,1"]) == 1
-    assert at_commands.read_registration(["+CEREG: 0,90"]) == 90
-    assert at_commands.read_plmn(['+COPS: 0,2,"26201",7']) == "26201"
-    assert at_commands.read_plmn(['+COPS: 0,2,"310410"']) == "310410"
-    assert at_commands.read_plmn(['+COPS: 0,0,"Some Network",7']) is None
-    assert at_commands.read_plmn(["+COPS: 0"]) is None
+    assert commands.read_registration(['+CEREG: 2,5,"00C3","0127A28B",7']) == 5
+    assert commands.read_registration(["+CREG: 0,1"]) == 1
+    assert commands.read_registration(["+CEREG: 0,90"]) == 90
+    assert commands.read_plmn(['+COPS: 0,2,"26201",7']) == "26201"
+    assert commands.read_plmn(['+COPS: 0,2,"310410"']) == "310410"
+    assert commands.read_plmn(['+COPS: 0,0,"Some Network",7']) is None
+    assert commands.read_plmn(["+COPS: 0"]) is None
 
 
 @pytest.mark.parametrize(
@@ -153,7 +153,7 @@ def test_registration_and_network_are_read() -> None:
     ],
 )
 def test_the_access_technology_is_read_behind_any_name_of_the_network(line: str, number: int | None) -> None:
-    assert at_commands.read_technology([line]) == number
+    assert commands.read_technology([line]) == number
 
 
 @pytest.mark.parametrize(
@@ -168,7 +168,7 @@ def test_the_access_technology_is_read_behind_any_name_of_the_network(line: str,
     ],
 )
 def test_equipment_errors_are_understood_as_number_and_as_text(result: Result, code: int | None) -> None:
-    assert at_commands.cme_code(result) == code
+    assert commands.cme_code(result) == code
 
 
 @pytest.mark.parametrize(
@@ -189,8 +189,8 @@ def test_equipment_errors_are_understood_as_number_and_as_text(result: Result, c
 def test_a_registration_that_changes_meanwhile_is_not_taken_for_the_answer(
     name: str, lines: list[str], state: int | None
 ) -> None:
-    command, parser = at_commands.registration(name), AtParser()
+    command, parser = commands.registration(name), AtParser()
     parser.expect(command.expectation)
     said = b"".join(b"\r\n" + line.encode() + b"\r\n" for line in (*lines, "OK"))
     data = [event.text for event in parser.feed(said) if isinstance(event, Data)]
-    assert at_commands.read_registration(data) == state
+    assert commands.read_registration(data) == state

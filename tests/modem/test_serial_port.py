@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from ipad_agent.errors import ModemError
-from ipad_agent.modem.at import at_commands
+from ipad_agent.modem import commands
 from ipad_agent.modem.at.at_session import AtSession
 from ipad_agent.modem.errors import PortBusy, PortLost, PortUnavailable
 from ipad_agent.modem.port.port_lock import PortLock, holders
@@ -64,7 +64,7 @@ async def test_a_command_goes_through_a_real_tty(line: Line) -> None:
 
     loop.add_reader(line.master, serve)
     session = AtSession(await SerialPortOpener(line.settings).open())
-    assert await session.run(at_commands.text_query("AT+CGMI")) == ("ACME",)
+    assert await session.run(commands.text_query("AT+CGMI")) == ("ACME",)
     assert bytes(received) == b"AT+CGMI\r"
     loop.remove_reader(line.master)
     await session.close()
@@ -72,7 +72,7 @@ async def test_a_command_goes_through_a_real_tty(line: Line) -> None:
 
 async def test_a_hang_up_is_a_lost_port_and_not_silence(line: Line) -> None:
     session = AtSession(await SerialPortOpener(line.settings).open())
-    task = asyncio.ensure_future(session.run(at_commands.ping(deadline_s=60)))
+    task = asyncio.ensure_future(session.run(commands.ping(deadline_s=60)))
     await asyncio.sleep(0)
     line.hang_up()
     with pytest.raises(PortLost):

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ipad_agent.modem.at import at_commands
+from ipad_agent.modem import commands
 from ipad_agent.modem.at.at_parser import MAX_LINE_BYTES
 from ipad_agent.modem.at.at_session import AtSession
 from ipad_agent.modem.errors import CommandRefused, CommandTimeout, LineDamaged, LinkDead, PortContention, PortLost
@@ -18,8 +18,8 @@ from virtual_time import run
 from .fakes import FakeModem, Later, framed
 
 APDU = bytes.fromhex("80E2910006BF3E035C015A")
-CGLA = at_commands.generic_access("1", APDU, deadline_s=60)
-CSIM = at_commands.sim_access(APDU, deadline_s=60)
+CGLA = commands.generic_access("1", APDU, deadline_s=60)
+CSIM = commands.sim_access(APDU, deadline_s=60)
 
 
 async def opened(modem: FakeModem) -> AtSession:
@@ -308,7 +308,7 @@ def test_a_port_in_data_mode_is_brought_back() -> None:
         modem.on("ATQ0V1", in_command_mode)
         session = await opened(modem)
         await session.resync()
-        assert await session.run(at_commands.ping()) == ()
+        assert await session.run(commands.ping()) == ()
 
     run(scene())
 
@@ -321,7 +321,7 @@ def test_a_modem_that_wants_a_line_feed_gets_it() -> None:
             modem.on(command, lambda _: "OK" if modem.raw_writes[-1].endswith(b"\n") else None)
         session = await opened(modem)
         await session.resync()
-        await session.run(at_commands.text_query("AT+CGMI"))
+        await session.run(commands.text_query("AT+CGMI"))
         assert modem.raw_writes[-1] == b"AT+CGMI\r\n"
 
     run(scene())
@@ -388,7 +388,7 @@ def test_bringing_a_fresh_line_into_step_is_no_warning_but_losing_step_is(caplog
         modem.on("AT+CGLA", None)
         with pytest.raises(CommandTimeout):
             await session.run(CGLA, deadline_s=1)
-        await session.run(at_commands.ping())
+        await session.run(commands.ping())
         warnings = [record for record in caplog.records if record.levelno >= logging.WARNING]
         assert [record.getMessage() for record in warnings if "no answer to AT+CGLA" in record.getMessage()]
 

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from ipad_agent.errors import ModemError
-from ipad_agent.modem.at import at_commands
+from ipad_agent.modem import commands
 from ipad_agent.modem.at.at_session import AtSession
 from ipad_agent.modem.errors import PortLost, PortUnavailable
 from ipad_agent.modem.port.tcp_port import SocketOpener, SocketStream, parse_url
@@ -64,7 +64,7 @@ def test_a_url_names_host_and_port(text: str, expected: tuple[str, int] | None) 
 async def test_a_command_goes_through(server: Server) -> None:
     stream, reader, writer = await server.connect()
     session = AtSession(stream)
-    task = asyncio.create_task(session.run(at_commands.text_query("AT+CGMI")))
+    task = asyncio.create_task(session.run(commands.text_query("AT+CGMI")))
     assert await asyncio.wait_for(reader.readuntil(b"\r"), LIMIT_S) == b"AT+CGMI\r"
     writer.write(b"\r\nACME\r\n\r\nOK\r\n")
     assert await asyncio.wait_for(task, LIMIT_S) == ("ACME",)

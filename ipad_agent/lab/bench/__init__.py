@@ -1,4 +1,20 @@
 """The bench: the lab's parts put together, and the real agent between them.
 
-It may import the whole lab. ``lab_bench.Bench`` leaves it.
+It may import the whole lab. ``Bench`` and ``BenchOptions`` leave it; they are loaded when they are asked for.
 """
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .lab_bench import Bench, BenchOptions
+else:
+
+    def __getattr__(name: str) -> object:
+        if name not in __all__:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from . import lab_bench
+
+        return getattr(lab_bench, name)
+
+
+__all__ = ["Bench", "BenchOptions"]

@@ -21,9 +21,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from ipad_agent.lab.eim.coap.coap_resource import CoapSettings
 from ipad_agent.lab.eim.coap.coaps_server import CoapsServer
 from ipad_agent.lab.eim.coap.dtls_context import DtlsSettings
+from ipad_agent.lab.eim.coap_resource import CoapSettings
 from ipad_agent.lab.eim.device_records import Order
 from ipad_agent.lab.eim.eim_identity import EimIdentity, add_initial_eim
 from ipad_agent.lab.eim.https.esipa_https import FrontSettings, HttpsPort, HttpsServer

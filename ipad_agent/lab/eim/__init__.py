@@ -14,7 +14,6 @@ indirect downloads on to an SM-DP+::
 
 from __future__ import annotations
 
-from ipad_agent.lab.eim.coap.coap_resource import CoapSettings
 from ipad_agent.lab.eim.coap.coaps_server import CoapsServer
 from ipad_agent.lab.eim.coap.dtls_context import DtlsSettings, TlsIdentity
 from ipad_agent.lab.eim.https.esipa_https import FrontSettings, HttpsPort, HttpsServer
@@ -25,6 +24,7 @@ from ipad_agent.lab.eim.relay.es9_calls import MemoryEs9, Servers
 from ipad_agent.lab.eim.relay.es9_over_https import HttpsEs9, trusting
 from ipad_agent.lab.eim.results.result_report import results_json, results_text
 
+from .coap_resource import CoapSettings
 from .device_records import Device, Order
 from .eim_faults import Fault, PackageFaults
 from .eim_identity import EimIdentity, add_initial_eim

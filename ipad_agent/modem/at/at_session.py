@@ -15,12 +15,12 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from ipad_agent.errors import ModemError
-from ipad_agent.modem import events
+from ipad_agent.modem import commands, events
+from ipad_agent.modem.commands import Command
 from ipad_agent.modem.errors import CommandRefused, CommandTimeout, LineDamaged, LinkDead, PortContention, PortLost
 from ipad_agent.modem.port.byte_stream import ByteStream
 
-from . import at_commands, at_parser
-from .at_commands import Command
+from . import at_parser
 
 ESCAPE: Final = b"\x1b"
 _TICK_S: Final = 0.001  # sums of times are not exact; less than this is no time
@@ -154,7 +154,7 @@ class AtSession:
         self._echo_offs += 1
         events.ECHO_RETURNED.emit()
         try:
-            await self._exchange(at_commands.plain("ATE0", deadline_s=2.0))
+            await self._exchange(commands.plain("ATE0", deadline_s=2.0))
         except (CommandRefused, CommandTimeout, LineDamaged):
             if self._quiet_due_s:
                 await self._resync_because()
@@ -198,8 +198,8 @@ class AtSession:
             if flight.done.done() and not flight.done.cancelled():
                 flight.done.exception()  # taken note of, whoever raised first
         if final.kind is not at_parser.ResultKind.OK:
-            code = at_commands.cme_code(final)
-            meaning = at_commands.CME_MEANINGS.get(code, "") if code is not None else ""
+            code = commands.cme_code(final)
+            meaning = commands.CME_MEANINGS.get(code, "") if code is not None else ""
             raise CommandRefused(command.name, final.text, cme=code, meaning=meaning)
         return tuple(flight.lines)
 
@@ -308,7 +308,7 @@ class AtSession:
         self._quiet_due_s, self._dirty_reason = 0.0, ""
         self._echoed = False
         with contextlib.suppress(CommandRefused):
-            await self._exchange(at_commands.plain("ATE0V1", deadline_s=2.0))
+            await self._exchange(commands.plain("ATE0V1", deadline_s=2.0))
         self._echoed = False
         self._contention = None
 
@@ -322,7 +322,7 @@ class AtSession:
         for _ in range(timing.pings):
             self._stray_since_ping = 0
             try:
-                await self._exchange(at_commands.ping(deadline_s=timing.ping_s))
+                await self._exchange(commands.ping(deadline_s=timing.ping_s))
             except CommandRefused:
                 pass  # the rest of a broken command got its ERROR; that is an answer too
             except (CommandTimeout, LineDamaged):

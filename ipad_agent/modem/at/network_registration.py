@@ -7,10 +7,10 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
+from ipad_agent.modem import commands
 from ipad_agent.modem.errors import CommandRefused, CommandTimeout
 from ipad_agent.modem.modem_link import ModemLink
 
-from . import at_commands
 from .hanging_commands import HangingQueries
 
 _STATES: Final = {
@@ -73,7 +73,7 @@ async def read(link: ModemLink, queries: HangingQueries | None = None) -> Regist
     await link.ready()
     for name in queries.worth_asking(link.profile.queries.registration):
         try:
-            state = at_commands.read_registration(await link.run(at_commands.registration(name)))
+            state = commands.read_registration(await link.run(commands.registration(name)))
         except CommandTimeout as error:
             queries.hung(name)
             hang = hang or error
@@ -106,20 +106,20 @@ class Operator:
         """The registered network's MCC and MNC as 5 or 6 digits, for ESipa rPLMN; None when unknown. Raises errors of
         the modem side."""
         lines = await self._ask()
-        if at_commands.names_network(lines) and at_commands.read_plmn(lines) is None:
+        if commands.names_network(lines) and commands.read_plmn(lines) is None:
             # By its name: the format was never set, or the modem restarted since.
             try:
-                await self._link.run(at_commands.OPERATOR_FORMAT_NUMERIC)
+                await self._link.run(commands.OPERATOR_FORMAT_NUMERIC)
             except CommandRefused:
                 return None
             self._until_s = 0.0
             lines = await self._ask()
-        return at_commands.read_plmn(lines)
+        return commands.read_plmn(lines)
 
     async def technology(self) -> str | None:
         """The radio access in words; None when the modem does not tell, or is not registered. Raises errors of the
         modem side."""
-        number = at_commands.read_technology(await self._ask())
+        number = commands.read_technology(await self._ask())
         return None if number is None else _TECHNOLOGIES.get(number, f"access technology {number}")
 
     async def _ask(self) -> tuple[str, ...]:
@@ -130,11 +130,11 @@ class Operator:
             return self._lines
         self._generation, self._until_s = self._link.generation, now_s + OPERATOR_KEPT_S
         try:
-            lines = await self._link.run(at_commands.OPERATOR)
+            lines = await self._link.run(commands.OPERATOR)
         except CommandRefused:
             lines = ()
         self._lines = lines
-        if not at_commands.names_network(lines):
+        if not commands.names_network(lines):
             self._until_s = 0.0
         return lines
 

@@ -7,13 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from ipad_agent.modem import commands
 from ipad_agent.modem.errors import CommandRefused
 from ipad_agent.modem.modem_link import ModemLink
 
-from . import at_commands
-
-_EXTENDED: Final = at_commands.query("AT+CESQ", "+CESQ")
-_PLAIN: Final = at_commands.query("AT+CSQ", "+CSQ")
+_EXTENDED: Final = commands.query("AT+CESQ", "+CESQ")
+_PLAIN: Final = commands.query("AT+CSQ", "+CSQ")
 
 
 @dataclass(frozen=True, slots=True)

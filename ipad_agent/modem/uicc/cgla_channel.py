@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ipad_agent.modem.at import at_commands
+from ipad_agent.modem import commands
 from ipad_agent.modem.modem_link import ModemLink
 
 from .logical_channel import LogicalChannel, class_on_channel
@@ -19,8 +19,8 @@ class CglaChannel(LogicalChannel):
         uicc = self._link.profile.uicc
         if uicc.cla_on_cgla == "session" and self.handle.isdecimal() and int(self.handle) <= 19:
             apdu = class_on_channel(apdu, int(self.handle))
-        command = at_commands.generic_access(self.handle, apdu, deadline_s=deadline_s, quoted=uicc.quote_hex)
-        return at_commands.read_apdu(await self._link.run(command))
+        command = commands.generic_access(self.handle, apdu, deadline_s=deadline_s, quoted=uicc.quote_hex)
+        return commands.read_apdu(await self._link.run(command))
 
     async def _shut(self) -> None:
         await close_session(self._link, self.handle)
@@ -30,11 +30,11 @@ async def open_cgla(
     link: ModemLink, aid: bytes, *, on_unusable: Callable[[str], None], on_closed: Callable[[], None]
 ) -> CglaChannel:
     """Open a channel with ``aid`` selected; raises errors of the modem side."""
-    command = at_commands.open_channel(aid, deadline_s=link.profile.deadlines.open_s)
-    session_id = at_commands.read_session_id(await link.run(command))
+    command = commands.open_channel(aid, deadline_s=link.profile.deadlines.open_s)
+    session_id = commands.read_session_id(await link.run(command))
     return CglaChannel(link, session_id, on_unusable=on_unusable, on_closed=on_closed)
 
 
 async def close_session(link: ModemLink, session_id: str) -> None:
     """AT+CCHC; raises errors of the modem side (``CommandRefused`` for an unknown session is normal)."""
-    await link.run(at_commands.close_channel(session_id, deadline_s=link.profile.deadlines.close_s))
+    await link.run(commands.close_channel(session_id, deadline_s=link.profile.deadlines.close_s))

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Final
 
 from ipad_agent.card.apdu_channel import AidNotFound, ChannelRefused
-from ipad_agent.modem.at import at_commands
+from ipad_agent.modem import commands
 from ipad_agent.modem.errors import CommandRefused
 from ipad_agent.modem.modem_link import ModemLink
 
@@ -75,8 +75,8 @@ async def open_csim(
 
 async def transmit(link: ModemLink, apdu: bytes, *, deadline_s: float) -> bytes:
     """One APDU as it is over AT+CSIM; raises errors of the modem side."""
-    command = at_commands.sim_access(apdu, deadline_s=deadline_s, quoted=link.profile.uicc.quote_hex)
-    return at_commands.read_apdu(await link.run(command))
+    command = commands.sim_access(apdu, deadline_s=deadline_s, quoted=link.profile.uicc.quote_hex)
+    return commands.read_apdu(await link.run(command))
 
 
 async def open_number(link: ModemLink) -> int:

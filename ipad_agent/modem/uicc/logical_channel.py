@@ -8,8 +8,7 @@ from typing import ClassVar, Final
 
 from ipad_agent.card.apdu_channel import ChannelLost, ChannelRefused, LossReason
 from ipad_agent.errors import ModemError
-from ipad_agent.modem import events
-from ipad_agent.modem.at import at_commands
+from ipad_agent.modem import commands, events
 from ipad_agent.modem.errors import CommandRefused, CommandTimeout, LineDamaged, PortContention
 from ipad_agent.modem.modem_link import ModemLink
 
@@ -79,7 +78,7 @@ class LogicalChannel(ABC):
         self._on_closed()
         for text in self._link.profile.uicc.unlock:
             try:
-                await self._link.run(at_commands.plain(text))
+                await self._link.run(commands.plain(text))
             except ModemError as error:
                 events.INIT_REFUSED.emit(command=text, reason=error.message)
 

@@ -18,8 +18,7 @@ from ipad_agent.card.apdu_channel import (
 )
 from ipad_agent.codec.identifiers import Iccid
 from ipad_agent.errors import CardError, ModemError
-from ipad_agent.modem import events
-from ipad_agent.modem.at import at_commands
+from ipad_agent.modem import commands, events
 from ipad_agent.modem.at import network_registration as registration
 from ipad_agent.modem.at import signal_quality as signal
 from ipad_agent.modem.at.at_session import LinkTiming
@@ -124,12 +123,10 @@ class ModemCardAccess:
         await self._link.ready()
         profile, queries = self._link.profile, self._iccid_queries
         own = sorted(profile.queries.iccid, key=lambda candidate: candidate != self._iccid_query)
-        for text in queries.worth_asking((*own, at_commands.READ_EF_ICCID.text)):
-            from_file = text == at_commands.READ_EF_ICCID.text
-            command = (
-                at_commands.READ_EF_ICCID if from_file else at_commands.iccid(text, deadline_s=profile.deadlines.line_s)
-            )
-            read = at_commands.read_ef_iccid if from_file else at_commands.read_iccid
+        for text in queries.worth_asking((*own, commands.READ_EF_ICCID.text)):
+            from_file = text == commands.READ_EF_ICCID.text
+            command = commands.READ_EF_ICCID if from_file else commands.iccid(text, deadline_s=profile.deadlines.line_s)
+            read = commands.read_ef_iccid if from_file else commands.read_iccid
             try:
                 iccid = read(await self._link.run(command))
             except CommandTimeout:
@@ -145,7 +142,7 @@ class ModemCardAccess:
 
     async def _iccid_file(self) -> Iccid | None:
         try:
-            return at_commands.read_ef_iccid(await self._link.run(at_commands.READ_EF_ICCID))
+            return commands.read_ef_iccid(await self._link.run(commands.READ_EF_ICCID))
         except (CommandRefused, CommandTimeout, LineDamaged):
             return None
 
@@ -196,7 +193,7 @@ class ModemCardAccess:
     async def define_context(self, number: int, apn: str) -> None:
         """Set the APN of a PDP context (3GPP TS 27.007 §10.1.1). Never raises: what goes wrong is reported, and the
         proof of the profile shows what it matters."""
-        command = at_commands.define_context(number, apn)
+        command = commands.define_context(number, apn)
         if command is None or not self._consent_nvm_writes:
             forbidden = "the configuration does not allow writes to the module's memory"
             events.APN_NOT_SET.emit(number=number, reason="it is none" if command is None else forbidden)
@@ -244,9 +241,9 @@ class ModemCardAccess:
             try:
                 return await csim_channel.transmit(self._link, apdu, deadline_s=deadline_s)
             except CommandRefused as error:
-                if error.cme in at_commands.CME_NO_SIM:
+                if error.cme in commands.CME_NO_SIM:
                     raise CardNotReady(error.message) from error
-                if error.cme not in at_commands.CME_BUSY:
+                if error.cme not in commands.CME_BUSY:
                     raise ChannelRefused(f"no way to the basic channel: {error.message}") from error
                 if delay_s is None:
                     raise SimBusy(f"the SIM stays busy: {error.message}") from error
@@ -303,7 +300,7 @@ class ModemCardAccess:
             try:
                 return await opener(self._link, aid, on_unusable=demote, on_closed=self._memory.clear)
             except CommandRefused as error:
-                if error.cme not in at_commands.CME_BUSY:
+                if error.cme not in commands.CME_BUSY:
                     raise _refusal(error) from error
                 if delay_s is None:
                     raise SimBusy(f"the SIM stays busy: {error.message}") from error
@@ -324,7 +321,7 @@ class ModemCardAccess:
     async def _run_all(self, texts: tuple[str, ...]) -> None:
         for text in texts:
             try:
-                await self._link.run(at_commands.plain(text))
+                await self._link.run(commands.plain(text))
             except (CommandRefused, CommandTimeout, LineDamaged) as error:
                 events.INIT_REFUSED.emit(command=text, reason=error.message)
 
@@ -384,11 +381,11 @@ class _Opened:
 
 def _refusal(error: CommandRefused) -> CardError:
     """What a refusal to open a channel means (3GPP TS 27.007 §9.2)."""
-    if error.cme == at_commands.CME_NO_FREE_CHANNEL:
+    if error.cme == commands.CME_NO_FREE_CHANNEL:
         return NoFreeChannel(error.message)
-    if error.cme == at_commands.CME_NOT_FOUND:
+    if error.cme == commands.CME_NOT_FOUND:
         return AidNotFound(error.message)
-    if error.cme in at_commands.CME_NO_SIM:
+    if error.cme in commands.CME_NO_SIM:
         return CardNotReady(error.message)
     return ChannelRefused(error.message)
 

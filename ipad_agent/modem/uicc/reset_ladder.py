@@ -11,8 +11,7 @@ import re
 from collections.abc import Awaitable, Callable
 
 from ipad_agent.errors import ModemError
-from ipad_agent.modem import events
-from ipad_agent.modem.at import at_commands
+from ipad_agent.modem import commands, events
 from ipad_agent.modem.errors import ResetNotPossible
 from ipad_agent.modem.modem_link import ModemLink
 from ipad_agent.modem.module_profile import ModuleProfile, Rung
@@ -101,7 +100,7 @@ class ResetLadder:
         try:
             for text in rung.commands:
                 try:
-                    await self._link.run(at_commands.plain(text, deadline_s=_RADIO_DEADLINE_S))
+                    await self._link.run(commands.plain(text, deadline_s=_RADIO_DEADLINE_S))
                 except ModemError:
                     if not rung.port_may_vanish:
                         raise
@@ -116,7 +115,7 @@ class ResetLadder:
         limit = loop.time() + limit_s
         while True:
             try:
-                await self._link.run(at_commands.plain(text, deadline_s=_RADIO_DEADLINE_S))
+                await self._link.run(commands.plain(text, deadline_s=_RADIO_DEADLINE_S))
                 return
             except ModemError:
                 if loop.time() >= limit:

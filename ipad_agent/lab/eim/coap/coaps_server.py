@@ -9,9 +9,9 @@ import aiocoap
 from aiocoap.messagemanager import MessageManager
 from aiocoap.tokenmanager import TokenManager
 
+from ipad_agent.lab.eim.coap_resource import CoapSettings, EsipaResource
 from ipad_agent.lab.eim.esipa_application import Application
 
-from .coap_resource import CoapSettings, EsipaResource
 from .dtls_context import DtlsSettings
 from .dtls_server import DtlsServer
 from .server_transport import CoapTransport, DtlsTransport

@@ -15,37 +15,14 @@ from ipad_agent.lab.euicc.state.isdr_state import parse
 from . import installation_result
 
 if TYPE_CHECKING:
-    from cryptography.hazmat.primitives.asymmetric import ec
-
-    from ipad_agent.lab.euicc.state.card_state import OneTimeKey
-    from ipad_agent.lab.euicc.state.euicc_identity import CiIdentity
     from ipad_agent.lab.euicc.state.isdr_state import Isdr
 
-    from .rsp_certificate import ServerCertificate
     from .rsp_install import Installation
+    from .session_steps import Authenticated, Prepared
 
 GET_CHALLENGE = 0xBF2E
 CHALLENGE_BYTES = 16
 _MAX_TRANSACTION_ID_BYTES = 16
-
-
-@dataclass(frozen=True, slots=True)
-class Authenticated:
-    """The server has proved who it is. ``address`` is its own word, signed."""
-
-    transaction_id: bytes
-    ci: CiIdentity
-    certificate: ServerCertificate
-    address: str
-    euicc_signature1: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Prepared:
-    """The SM-DP+ may bind a profile to this one-time key and sign the beginning of it with ``binding_key``."""
-
-    binding_key: ec.EllipticCurvePublicKey
-    one_time_key: OneTimeKey
 
 
 @dataclass(slots=True)

@@ -10,8 +10,9 @@ from ipad_agent.lab.euicc.es10 import card_information
 from ipad_agent.lab.euicc.state.isdr_state import parse
 from ipad_agent.lab.pki import verify_raw
 
-from .card_rsp_session import CHALLENGE_BYTES, Authenticated, canonical, session_of, transaction_id_of
+from .card_rsp_session import CHALLENGE_BYTES, canonical, session_of, transaction_id_of
 from .rsp_certificate import DP_AUTH, DS_AUTH, CertificateError, CurveError, OidError, read_server_certificate
+from .session_steps import Authenticated
 
 if TYPE_CHECKING:
     from ipad_agent.lab.euicc.state.isdr_state import Isdr

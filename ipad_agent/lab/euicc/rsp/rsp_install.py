@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ipad_agent.lab.euicc.state.card_state import Installing, Profile
     from ipad_agent.lab.euicc.state.isdr_state import Isdr
 
-    from .card_rsp_session import Authenticated, Prepared
+    from .session_steps import Authenticated, Prepared
 
 INITIALISE, CONFIGURE_ISDP, STORE_METADATA, STORE_METADATA_2, REPLACE_KEYS, LOAD_ELEMENTS = range(6)
 """BppCommandId."""

@@ -24,7 +24,8 @@ from .rsp_install import COMMANDS, STORE_METADATA, STORE_METADATA_2, Installatio
 if TYPE_CHECKING:
     from ipad_agent.lab.euicc.state.isdr_state import Isdr
 
-    from .card_rsp_session import Authenticated, Prepared, RspSession
+    from .card_rsp_session import RspSession
+    from .session_steps import Authenticated, Prepared
 
 log = logging.getLogger("ipad_agent.lab")
 

@@ -9,14 +9,15 @@ from ipad_agent.lab.crypto import der
 from ipad_agent.lab.euicc.state.isdr_state import parse
 from ipad_agent.lab.pki import verify_raw
 
-from .card_rsp_session import Prepared, session_of, transaction_id_of
+from .card_rsp_session import session_of, transaction_id_of
 from .one_time_keys import one_time_key
 from .rsp_certificate import DP_AUTH, DP_PB, CertificateError, CurveError, ServerCertificate, read_server_certificate
+from .session_steps import Prepared
 
 if TYPE_CHECKING:
     from ipad_agent.lab.euicc.state.isdr_state import Isdr
 
-    from .card_rsp_session import Authenticated
+    from .session_steps import Authenticated
 
 log = logging.getLogger("ipad_agent.lab")
 

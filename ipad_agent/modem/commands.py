@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from ipad_agent.codec.identifiers import Iccid
-from ipad_agent.modem.errors import LineDamaged
+from ipad_agent.modem.at.at_parser import Expectation, Result, ResultKind
 
-from .at_parser import Expectation, Result, ResultKind
+from .errors import LineDamaged
 
 _HEX_BARE: Final = re.compile(r'("?)[0-9A-Fa-f]{1,20}\1')
 _DIGITS_BARE: Final = re.compile(r'("?)[0-9]{14,22}[Ff]{0,2}\1')

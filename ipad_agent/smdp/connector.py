@@ -27,8 +27,9 @@ class SmdpSettings:
     """``ci_dir`` holds certificates of CIs; ``web_pki`` trusts the system's store besides. Times as in
     ``HttpsEndpoint``; ``max_bpp_bytes`` limits a profile package, which in JSON is a third longer.
 
-    Addresses of servers come from eIMs, SM-DSs and profiles, so they must be on the public Internet unless
-    ``allow_private_servers`` says that they may lead into the device's own networks."""
+    Addresses of servers come from eIMs, SM-DSs and profiles: without ``allow_private_servers`` they must be on the
+    public Internet, not in the device's own networks. An agent gets it from ``download.allow_private_servers``, which
+    is off unless the owner says otherwise."""
 
     ci_dir: Path | None = None
     web_pki: bool = False
@@ -38,7 +39,7 @@ class SmdpSettings:
     connect_timeout_s: float = 30.0
     exchange_timeout_s: float = 120.0
     max_bpp_bytes: int = MAX_BPP_BYTES
-    allow_private_servers: bool = False
+    allow_private_servers: bool = True
 
 
 class SmdpConnector:

@@ -15,10 +15,7 @@ from aiocoap import Code
 from aiocoap.message import Message
 from aiocoap.pipe import Pipe
 
-from ipad_agent.lab.eim.errors import RequestRefusedError
-from ipad_agent.lab.eim.esipa_application import Application, Reply
-
-from .server_blockwise import (
+from ipad_agent.lab.eim.coap.server_blockwise import (
     BadBlock,
     Block,
     Block1Assembler,
@@ -30,7 +27,10 @@ from .server_blockwise import (
     TooLarge,
     Verdict,
 )
-from .server_transport import Remote
+from ipad_agent.lab.eim.coap.server_transport import Remote
+
+from .errors import RequestRefusedError
+from .esipa_application import Application, Reply
 
 log = logging.getLogger("ipad_agent.lab")
 
