@@ -60,3 +60,12 @@ def test_no_two_rooms_have_a_file_of_the_same_name() -> None:
         if path.name not in ("__init__.py", "__main__.py", "errors.py", "events.py"):
             seen.setdefault(path.name, []).append(str(path.relative_to(ROOT)))
     assert [paths for paths in seen.values() if len(paths) > 1] == []
+
+
+def test_a_test_file_of_over_500_lines_says_why() -> None:
+    silent = []
+    for path in sorted((ROOT / "tests").rglob("*.py")):
+        text = path.read_text(encoding="utf-8")
+        if text.count("\n") > 500 and "\nLong: " not in text:
+            silent.append(str(path.relative_to(ROOT)))
+    assert silent == []

@@ -1,4 +1,7 @@
-"""Who may import whom. The rooms stay exchangeable, and testable one by one, only while this holds."""
+"""Who may import whom. The rooms stay exchangeable, and testable one by one, only while this holds.
+
+Long: one table of walls and one of ways to break them.
+"""
 
 from __future__ import annotations
 

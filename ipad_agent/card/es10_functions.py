@@ -211,7 +211,7 @@ class Euicc:
             return await self._search(criterion.seq_number) or found
 
     async def list_notifications(self, event_kinds: Iterable[NotificationEvent] | None = None) -> ListedNotifications:
-        """ListNotification, SGP.22 §5.7.9."""
+        """ListNotification, SGP.22 §5.7.9. No caller yet: for cards whose RetrieveNotificationsList is refused."""
         request = es10_requests.list_notifications_request(event_kinds)
         return await self._read("ListNotification", request, es10_requests.parse_list_notifications)
 
@@ -248,7 +248,7 @@ class Euicc:
         return await self._change("AddInitialEim", request, es10_requests.parse_add_initial_eim)
 
     async def set_default_dp(self, address: str) -> ResultCode:
-        """SetDefaultDpAddress, §5.9.25."""
+        """SetDefaultDpAddress, §5.9.25. No caller yet: for a maker's local functions."""
         return await self._change(
             "SetDefaultDpAddress", es10_requests.set_default_dp_request(address), es10_requests.parse_set_default_dp
         )
@@ -278,7 +278,7 @@ class Euicc:
     async def configure_immediate_enabling(
         self, *, enable: bool, smdp_oid: bytes | None = None, smdp_address: str | None = None
     ) -> ResultCode:
-        """ConfigureImmediateProfileEnabling, §5.9.17."""
+        """ConfigureImmediateProfileEnabling, §5.9.17. No caller yet: for a maker's local functions."""
         request = es10_requests.configure_immediate_enabling_request(
             enable=enable, smdp_oid=smdp_oid, smdp_address=smdp_address
         )

@@ -1,4 +1,7 @@
-"""Every command as a person or a script meets it, against an agent that a test plays."""
+"""Every command as a person or a script meets it, against an agent that a test plays.
+
+Long: every command of one program, on one fake agent.
+"""
 
 from __future__ import annotations
 

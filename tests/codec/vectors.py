@@ -3,6 +3,8 @@
 SGP.32 v1.2 and SGP.22 v2.5 where nothing else is said, names ending in V10 in the tagging of SGP.32 v1.0. None was
 made by the code under test. The indentation in the literals shows the nesting; ``H`` joins hexadecimal text and
 vectors. Keys, certificates and signatures are of the right shape only.
+
+Long: data, one literal after the other.
 """
 
 from __future__ import annotations

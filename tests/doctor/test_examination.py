@@ -1,4 +1,7 @@
-"""The doctor layer by layer, on a machine, a modem and a card of our own."""
+"""The doctor layer by layer, on a machine, a modem and a card of our own.
+
+Long: one layer after the other, each on the same machine that tests make up.
+"""
 
 from __future__ import annotations
 

@@ -1,3 +1,8 @@
+"""The card access over AT: channels, resets, what modules call an application that is not there.
+
+Long: one class with one scripted modem.
+"""
+
 from __future__ import annotations
 
 import asyncio

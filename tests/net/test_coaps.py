@@ -1,4 +1,7 @@
-"""The carrier over real UDP sockets, against a server whose misbehaviour is scripted. Timers are short, not slept."""
+"""The carrier over real UDP sockets, against a server whose misbehaviour is scripted. Timers are short, not slept.
+
+Long: one carrier, one scripted server for all its misbehaviour.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The HTTPS carrier against scripted servers: what it sends, whom it trusts, and what it makes of hostile answers."""
+"""The HTTPS carrier against scripted servers: what it sends, whom it trusts, and what it makes of hostile answers.
+
+Long: one carrier, one scripted server for all its misbehaviour.
+"""
 
 from __future__ import annotations
 

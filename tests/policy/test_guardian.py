@@ -1,4 +1,7 @@
-"""When a device changes to the fallback profile and back: never for a clock, a power cut or an eIM that is out."""
+"""When a device changes to the fallback profile and back: never for a clock, a power cut or an eIM that is out.
+
+Long: one table of histories for one decision.
+"""
 
 from __future__ import annotations
 

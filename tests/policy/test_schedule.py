@@ -1,3 +1,8 @@
+"""When to poll one eIM: intervals, back-offs, boots, what each end of a poll leads to.
+
+Long: one table of histories for one decision.
+"""
+
 from __future__ import annotations
 
 import math

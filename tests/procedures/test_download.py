@@ -1,5 +1,8 @@
 """Profile downloads, directly and through the eIM: what the card gets, what the server and the eIM are told
-(SGP.32 v1.2 §3.2.3, SGP.22 v2.5 §3.0.1, §3.1.3)."""
+(SGP.32 v1.2 §3.2.3, SGP.22 v2.5 §3.0.1, §3.1.3).
+
+Long: one procedure, cut off and refused at each of its steps.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""eIM package retrieval: what is fetched, done, delivered and removed, in which order (SGP.32 v1.2 §3.1.1.1)."""
+"""eIM package retrieval: what is fetched, done, delivered and removed, in which order (SGP.32 v1.2 §3.1.1.1).
+
+Long: one procedure, whose order of steps is the subject.
+"""
 
 from __future__ import annotations
 

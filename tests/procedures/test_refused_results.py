@@ -1,4 +1,7 @@
-"""One answer that cannot be used costs one step: never the rest of the poll, the eIM or the card."""
+"""One answer that cannot be used costs one step: never the rest of the poll, the eIM or the card.
+
+Long: one rule at every place where it could be broken.
+"""
 
 from __future__ import annotations
 

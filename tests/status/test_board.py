@@ -1,4 +1,7 @@
-"""The board: what it was told, and what it took from events, is in the next picture."""
+"""The board: what it was told, and what it took from events, is in the next picture.
+
+Long: one test for each thing the board can be told.
+"""
 
 from __future__ import annotations
 

@@ -1,3 +1,8 @@
+"""The journal: what is on the disk after each step, and after a cut or damage at any byte.
+
+Long: one format, damaged in every way.
+"""
+
 from __future__ import annotations
 
 import errno

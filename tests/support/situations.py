@@ -2,6 +2,8 @@
 
 Each is a complete ``Status`` as the agent would make it, with the verdict of the real table, so that screens, socket,
 D-Bus, metrics and doctor are all tried with the same devices. Times are fixed: it is 2026-11-20 14:02:11 UTC.
+
+Long: data, one situation after the other.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""The whole agent over days: when it asks whom, what trouble does to that, and that nothing is lost at any moment."""
+"""The whole agent over days: when it asks whom, what trouble does to that, and that nothing is lost at any moment.
+
+Long: days in the life of one agent, all on one bench.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,8 @@
 """A switch as a transaction, with the whole agent on the lab's card and eIM in virtual time: whatever happens, the
-device ends with a profile that works if there is one, and the eIM learns what is so."""
+device ends with a profile that works if there is one, and the eIM learns what is so.
+
+Long: one transaction, interrupted at each of its moments.
+"""
 
 from __future__ import annotations
 

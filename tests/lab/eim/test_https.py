@@ -1,4 +1,7 @@
-"""The eIM over HTTPS, seen by clients that know nothing of it: http.client, bare sockets, openssl s_client."""
+"""The eIM over HTTPS, seen by clients that know nothing of it: http.client, bare sockets, openssl s_client.
+
+Long: three kinds of foreign client ask the same server the same questions.
+"""
 
 from __future__ import annotations
 

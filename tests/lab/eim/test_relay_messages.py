@@ -2,6 +2,8 @@
 
 The bytes are written by hand from the schema of SGP.32 v1.2 (annex A) and the JSON fields of SGP.22 §6.5; nobody's
 signature is looked at here.
+
+Long: literal messages of one table.
 """
 
 from __future__ import annotations

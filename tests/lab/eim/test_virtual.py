@@ -1,4 +1,7 @@
-"""What the eIM answers, by SGP.32 v1.2 §5.14 and §6.3; literal bytes are hand-written from the schema."""
+"""What the eIM answers, by SGP.32 v1.2 §5.14 and §6.3; literal bytes are hand-written from the schema.
+
+Long: literal messages, one function of ESipa after the other.
+"""
 
 from __future__ import annotations
 

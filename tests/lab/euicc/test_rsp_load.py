@@ -1,4 +1,7 @@
-"""LoadBoundProfilePackage: segments, protection, the commands inside and the signed result (SGP.22 §2.5.5, §5.5)."""
+"""LoadBoundProfilePackage: segments, protection, the commands inside and the signed result (SGP.22 §2.5.5, §5.5).
+
+Long: one function with twenty kinds of wrong packages.
+"""
 
 from __future__ import annotations
 

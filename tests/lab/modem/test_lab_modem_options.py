@@ -1,4 +1,7 @@
-"""Every manner of the modem that an option switches on, seen from the host's end of the line."""
+"""Every manner of the modem that an option switches on, seen from the host's end of the line.
+
+Long: one test for each option of one table.
+"""
 
 from __future__ import annotations
 

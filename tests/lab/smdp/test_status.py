@@ -1,4 +1,7 @@
-"""Every status code of ES9+, by its natural cause, and what becomes of session and order."""
+"""Every status code of ES9+, by its natural cause, and what becomes of session and order.
+
+Long: one test for each row of one table of status codes.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The service on a real bus, seen by clients that nobody here wrote, over both D-Bus libraries."""
+"""The service on a real bus, seen by clients that nobody here wrote, over both D-Bus libraries.
+
+Long: all share one bus, whose start is the dear part.
+"""
 
 from __future__ import annotations
 
