@@ -194,7 +194,9 @@ class EimClient:
         self._note(HANDLE_NOTIFICATION, eim_package.parse_handle_notification_response(answer))
 
     async def handle_result(self, result: bytes) -> None:
-        """Bring a result as a notification (§3.1.2): delivered without an acknowledgement for the eUICC. No caller yet."""
+        """Bring a result as a notification (§3.1.2): delivered without an acknowledgement for the eUICC.
+
+        No caller yet."""
         provided = eim_package.encode_provide_result(self._eid, result)
         request = eim_package.encode_handle_notification_result(provided, dialect=self._codec_dialect)
         answer = await self._exchange(HANDLE_NOTIFICATION, request)
