@@ -332,7 +332,11 @@ class EimClient:
                 raise
             return await self._offer_again(new, refusal)
         self._learn_from(answer)
-        if answer.error not in _ABOUT_THE_EID or self._dialect.configured:
+        if answer.error not in _ABOUT_THE_EID:
+            return answer
+        if PROVIDE_RESULT in self._plain:
+            self._plain.discard(PROVIDE_RESULT)  # what it once refused with the EID, it refused for another reason
+        elif self._dialect.configured:
             return answer
         return await self._offer_again(new, answer)
 
@@ -357,6 +361,8 @@ class EimClient:
                 second = await self._once(PROVIDE_RESULT, old, eim_package.parse_provide_result_response)
             except PeerStatus:
                 raise refusal from None  # the eIM's trouble is another one than the fields
+            if second.error in _ABOUT_THE_EID:
+                raise refusal
             self._plain.add(PROVIDE_RESULT)
             events.PLAIN_REQUEST.emit(eim=self._eim_id, function=PROVIDE_RESULT, problem=refusal)
             self._dialect.learn(_WITHOUT_EID)

@@ -152,6 +152,24 @@ async def test_an_eim_that_misses_the_eid_gets_it_at_once_and_from_then_on(refus
     assert results(carrier) == [ALONE, WITH_EID, WITH_EID]
 
 
+async def test_a_form_without_the_eid_that_once_went_better_is_left_again_when_the_eid_is_missed() -> None:
+    trouble = PeerStatus("4.00", "not now")
+    eim, carrier = client(trouble, EMPTY_V1_2, MISSING_EID, ACKNOWLEDGED, ACKNOWLEDGED, dialect="1.2")
+    for _ in range(3):
+        answer = await eim.provide_eim_package_result(SIGNED)
+    assert results(carrier) == [WITH_EID, ALONE, ALONE, WITH_EID, WITH_EID]
+    assert answer.acknowledged == (5,)
+
+
+async def test_a_form_without_the_eid_is_not_taken_up_when_just_that_is_what_the_eim_refuses() -> None:
+    trouble = PeerStatus("4.00", "not now")
+    eim, carrier = client(trouble, MISSING_EID, ACKNOWLEDGED, dialect="1.2")
+    with pytest.raises(PeerStatus):
+        await eim.provide_eim_package_result(SIGNED)
+    await eim.provide_eim_package_result(SIGNED)
+    assert results(carrier) == [WITH_EID, ALONE, WITH_EID]
+
+
 async def test_a_result_that_is_refused_in_both_forms_is_refused() -> None:
     eim, _ = client(PeerStatus("500", "first"), PeerStatus("500", "second"), MISSING_EID, UNDEFINED)
     with pytest.raises(PeerStatus, match="first"):
