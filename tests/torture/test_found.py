@@ -36,7 +36,22 @@ TOLD_WITH_AN_ERROR = History(
 )
 """The eIM answers "undefined error" to the question that tells of the change, and the agent is killed after it."""
 
+ADDED_AGAIN_AFTER_THE_END = History(
+    0,
+    Setting(eims=3),
+    (
+        FaultStep(1000.0, "add eIM", (1, 2)),
+        FaultStep(1000.0, "order", (2, "delete-eim third.lab.example")),
+    ),
+    heal_at_s=1001.0,
+)
+"""An eIM leaves the card and comes back without association token when everything has healed already."""
 
-@pytest.mark.parametrize("history", [DECIDED_WITHOUT_EIM, TOLD_WITH_AN_ERROR], ids=["no-eim-left", "told-by-error"])
+
+@pytest.mark.parametrize(
+    "history",
+    [DECIDED_WITHOUT_EIM, TOLD_WITH_AN_ERROR, ADDED_AGAIN_AFTER_THE_END],
+    ids=["no-eim-left", "told-by-error", "added-again"],
+)
 def test_a_history_that_ended_badly_ends_well_now(history: History) -> None:
     assert live_through(history).violations == ()

@@ -58,9 +58,7 @@ def heal(world: World) -> None:
         if observed_eim.gate.impostor:
             observed_eim.gate.impostor = False
             observed_eim.gate.forget()
-        entry = world.card.state.eim(observed_eim.eim_id)
-        if entry is not None:
-            observed_eim.eim.device(world.card.eid).token = entry.token
+    world.tell_tokens()
     if world.modem is not None:
         world.modem.heal()
     if world.reader is not None:

@@ -149,6 +149,8 @@ def _hopeless(world: World) -> bool:
 
 async def _audit(world: World) -> None:
     """Every eIM that manages the card has it list its profiles: the device can still be managed."""
+    # An eIM may have been taken off the card and put on it again after everything had healed.
+    world.tell_tokens()
     observed_eims = world.associated
     asked = {id(observed_eim.order("list-profiles")) for observed_eim in observed_eims}
     if world.process is not None and observed_eims:

@@ -169,6 +169,13 @@ class World:
             self.observed_eims[entry.eim_id] for entry in self.card.state.eims if entry.eim_id in self.observed_eims
         ]
 
+    def tell_tokens(self) -> None:
+        """Every eIM learns the association token that the card has for it, as its operator would be told of it."""
+        for observed_eim in self.associated:
+            entry = self.card.state.eim(observed_eim.eim_id)
+            if entry is not None:
+                observed_eim.eim.device(self.card.eid).token = entry.token
+
     @property
     def runs(self) -> int:
         """How often the agent was started."""
