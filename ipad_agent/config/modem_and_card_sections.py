@@ -67,6 +67,12 @@ class ModemConfig:
         "The PDP context that gets the APN of a new profile (AT+CGDCONT), for devices without a connection manager "
         "that a hook could tell. Modules keep it in their flash, so `allow_nvm_writes` must be set too.",
     )
+    apn_authentication: str = key(
+        choices(("chap", "pap")),
+        "chap",
+        "How user name and password are given to the network (AT+CGAUTH), where a profile's connectivity parameters "
+        "name them and `apn_context` is set.",
+    )
     allow_nvm_writes: bool = key(
         Flag(),
         False,

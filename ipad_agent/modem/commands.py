@@ -9,8 +9,9 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
+from ipad_agent.codec.es10.connectivity_parameters import PdpType
 from ipad_agent.codec.identifiers import Iccid
 from ipad_agent.modem.at.at_parser import Expectation, Result, ResultKind
 
@@ -240,12 +241,26 @@ def names_network(lines: Sequence[str]) -> bool:
 
 
 _APN: Final = re.compile(r"[A-Za-z0-9._-]{0,100}")
+_CREDENTIAL: Final = re.compile(r"[ !#-~]{1,64}")
+"""What stands between the quotes of a command: ASCII without the quote itself."""
+AuthenticationProtocol = Literal["pap", "chap"]
+_PROTOCOL_NUMBERS: Final[dict[AuthenticationProtocol, int]] = {"pap": 1, "chap": 2}
 
 
-def define_context(number: int, apn: str) -> Command | None:
+def define_context(number: int, apn: str, pdp_type: PdpType | None = None) -> Command | None:
     """``AT+CGDCONT=1,"IP","iot.example"`` (3GPP TS 27.007 §10.1.1); None for what cannot be an APN (TS 23.003 §9.1):
-    nothing that a table says may become a command."""
-    return plain(f'AT+CGDCONT={number},"IP","{apn}"') if _APN.fullmatch(apn) else None
+    nothing that a table or a card says may become a command. Without a type it is IP."""
+    return plain(f'AT+CGDCONT={number},"{pdp_type or "IP"}","{apn}"') if _APN.fullmatch(apn) else None
+
+
+def authenticate_context(number: int, user: str, password: str, protocol: AuthenticationProtocol) -> Command | None:
+    """``AT+CGAUTH=1,2,"user","password"``, or ``AT+CGAUTH=1,0`` without a user (§10.1.31); None for what cannot stand
+    in a command."""
+    if not user:
+        return plain(f"AT+CGAUTH={number},0")
+    if not _CREDENTIAL.fullmatch(user) or not (_CREDENTIAL.fullmatch(password) or not password):
+        return None
+    return plain(f'AT+CGAUTH={number},{_PROTOCOL_NUMBERS[protocol]},"{user}","{password}"')
 
 
 def read_plmn(lines: Sequence[str]) -> str | None:

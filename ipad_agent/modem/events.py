@@ -202,6 +202,25 @@ def APN_NOT_SET(*, number: int, reason: str) -> None: ...
 
 
 @define(
+    "IPA-2026",
+    INFO,
+    "Context {number} of the modem has the new profile's user name and password now.",
+    "The profile's connectivity parameters name them (SGP.32 §5.9.24). They are written beside the APN, never shown.",
+)
+def APN_USER_SET(*, number: int) -> None: ...
+
+
+@define(
+    "IPA-2027",
+    WARNING,
+    "User name and password of the new profile were not written into context {number}: {reason}.",
+    "The profile's connectivity parameters name them. Many networks take a connection without; if this one does not, "
+    "have the connection made by a script (docs/site.md), which is told both.",
+)
+def APN_USER_NOT_SET(*, number: int, reason: str) -> None: ...
+
+
+@define(
     "IPA-2035",
     WARNING,
     "The lock file {path} of user {uid} is not heeded: {reason}.",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from ipad_agent.codec.es10.connectivity_parameters import PacketConnection
 from ipad_agent.policy.polling.hold_reason import Held
 from ipad_agent.policy.switching.proof_stage import Finding, Stage
 
@@ -24,7 +25,7 @@ class _UnknownNetwork:
     async def dns(self, host: str) -> Finding:
         return Finding(Stage.DNS, None, "not looked at")
 
-    async def use(self, apn: str) -> None:
+    async def use(self, connection: PacketConnection) -> None:
         return None
 
     async def application(self) -> Finding:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
 from ipad_agent.codec.ber.tlv_fields import ResultCode
+from ipad_agent.codec.es10.connectivity_parameters import PacketConnection
 from ipad_agent.codec.es10.eim_configuration import EimConfigurationData
 from ipad_agent.codec.es10.es10_requests import (
     AddInitialEimResult,
@@ -284,8 +285,8 @@ class Network(Protocol):
     async def dns(self, host: str) -> Finding:
         """Whether the name has an address; ok for what is no name."""
 
-    async def use(self, apn: str) -> None:
-        """The connection is to be made with this APN from now on. Whoever makes it is told here, and by the hooks;
+    async def use(self, connection: PacketConnection) -> None:
+        """The connection is to be made in this way from now on. Whoever makes it is told here, and by the hooks;
         failures are reported and change nothing."""
 
     async def application(self) -> Finding:

@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from ipad_agent.clock import Clock
+from ipad_agent.codec.es10.connectivity_parameters import PacketConnection
 from ipad_agent.codec.identifiers import same_iccid, short_iccid
 from ipad_agent.config import Config
 from ipad_agent.errors import CardError, ModemError
 from ipad_agent.local.status_model import Radio
+from ipad_agent.modem.commands import AuthenticationProtocol
 from ipad_agent.modem.uicc.modem_card_access import ModemCardAccess
 from ipad_agent.policy.switching.proof_stage import Finding, Stage
 from ipad_agent.procedures.startup.device_start import NETWORKS
@@ -27,6 +29,7 @@ class DeviceNetwork:
     access: ModemCardAccess
     checks: NetworkChecks
     apn_context: int | None = None
+    authentication: AuthenticationProtocol = "chap"
 
     async def card(self, iccid: str) -> Finding:
         """Whether the modem has read this profile from the card."""
@@ -49,10 +52,10 @@ class DeviceNetwork:
             return Finding(Stage.REGISTRATION, None, _SILENT)
         return Finding(Stage.REGISTRATION, found.registered, str(found))
 
-    async def use(self, apn: str) -> None:
+    async def use(self, connection: PacketConnection) -> None:
         """Write it into the modem's context, where the configuration names one."""
         if self.apn_context is not None:
-            await self.access.define_context(self.apn_context, apn)
+            await self.access.define_context(self.apn_context, connection, self.authentication)
 
     async def ip(self, host: str | None) -> Finding:
         """See ``NetworkChecks``."""
@@ -75,7 +78,12 @@ def device_network(config: Config, access: ModemCardAccess) -> DeviceNetwork:
         dns_timeout_s=config.switch.dns_s,
         application_timeout_s=config.switch.application_s,
     )
-    return DeviceNetwork(access, checks, config.modem.apn_context)
+    return DeviceNetwork(
+        access,
+        checks,
+        config.modem.apn_context,
+        "pap" if config.modem.apn_authentication == "pap" else "chap",
+    )
 
 
 def site(config: Config, access: ModemCardAccess, clock: Clock, memory: Memory) -> SiteRules:

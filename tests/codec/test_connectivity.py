@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ipad_agent.codec.es10.connectivity_parameters import apn_of
+from ipad_agent.codec.es10.connectivity_parameters import PacketConnection, apn_of, connection_of
 
 NAN = "470C 03 696F74 07 6578616D706C65"  # iot.example
 BARE = f"3507 02000003000002 3902 0578 {NAN} 3C03 0201BB 3E05 217F000001"
@@ -88,3 +88,51 @@ def test_one_damaged_byte_never_raises(place: int, value: int) -> None:
     params[place] = value
     found = apn_of(bytes(params))
     assert found is None or re.fullmatch(r"[A-Za-z0-9._-]{1,100}", found)
+
+
+@pytest.mark.parametrize(
+    ("bearer", "pdp_type"),
+    [
+        ("3507 02000003000002", "IP"),
+        ("3507 02000003000007", "Non-IP"),
+        ("3507 02000003000099", "IPV4V6"),
+        ("3502 0921", "IP"),
+        ("B503 090157", "IPV6"),
+        ("3504 0B01028D", "IPV4V6"),
+        ("3502 0C01", "IP"),
+        ("3502 0CFA", "IPV6"),
+        ("3502 0C05", "Ethernet"),
+        ("3501 03", "IPV4V6"),
+        ("3500", "IPV4V6"),
+        ("", "IPV4V6"),
+    ],
+)
+def test_the_pdp_type_follows_the_bearer_description(bearer: str, pdp_type: str) -> None:
+    # ETSI TS 102 223 §8.52: the first byte is the bearer type, its parameters follow
+    found = connection_of(bytes.fromhex(bearer + NAN))
+    assert found is not None
+    assert found.pdp_type == pdp_type
+
+
+@pytest.mark.parametrize(
+    ("texts", "user", "password"),
+    [
+        ("", "", None),
+        ("0D06 04 6D65746572 0D04 04 315E32", "meter", "1^2"),
+        ("8D06 04 6D65746572 8D00", "meter", ""),
+        ("0D06 04 6D65746572", "meter", ""),
+        ("0D06 00 ED32BD2C07 0D08 00 31D98C56B3DD70", "meter", "12345678"),  # 7 bits packed
+        ("0D00 0D00", "", None),
+        ("0D0B 08 006D0065007400650072 0D03 08 00E4", "meter", "ä"),  # UCS2
+        ("0D03 04 0A07", "", None),  # no text
+        ("0D81 06 04 6D65746572 0D81 04 04 315E32", "meter", "1^2"),
+    ],
+)
+def test_user_and_password_are_the_two_text_strings(texts: str, user: str, password: str | None) -> None:
+    for params in (NAN + texts, f"A1 81 {len(bytes.fromhex(NAN + texts)):02X} {NAN + texts}"):
+        found = connection_of(bytes.fromhex(params))
+        assert found == PacketConnection("iot.example", "IPV4V6", user, password)
+
+
+def test_a_password_is_not_shown() -> None:
+    assert "s3cret" not in repr(PacketConnection("iot.example", "IP", "meter", "s3cret"))

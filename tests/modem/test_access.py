@@ -6,6 +6,7 @@ Long: one class with one scripted modem.
 from __future__ import annotations
 
 import asyncio
+import logging
 
 import pytest
 
@@ -18,6 +19,7 @@ from ipad_agent.card.apdu_channel import (
     LossReason,
     SimBusy,
 )
+from ipad_agent.codec.es10.connectivity_parameters import PacketConnection
 from ipad_agent.modem import events
 from ipad_agent.modem.errors import CommandTimeout, LinkDead, PortUnavailable
 from ipad_agent.modem.module_profile import Init, Match, ModuleProfile, ProfileSet, Uicc
@@ -567,11 +569,11 @@ def test_an_apn_is_written_where_that_is_allowed_and_never_becomes_a_command() -
     async def scene() -> None:
         modem = FakeModem()
         modem.on('AT+CGDCONT=2,"IP","iot.example"', "OK")
-        await access_to(modem, consent_nvm_writes=True).define_context(2, "iot.example")
+        await access_to(modem, consent_nvm_writes=True).define_context(2, PacketConnection("iot.example"))
         assert modem.commands[-1] == 'AT+CGDCONT=2,"IP","iot.example"'
         sent = len(modem.commands)
-        await access_to(modem, consent_nvm_writes=True).define_context(2, 'x";+CFUN=0')
-        await access_to(modem).define_context(2, "iot.example")
+        await access_to(modem, consent_nvm_writes=True).define_context(2, PacketConnection('x";+CFUN=0'))
+        await access_to(modem).define_context(2, PacketConnection("iot.example"))
         assert len(modem.commands) == sent
 
     run(scene())
@@ -581,7 +583,49 @@ def test_a_modem_that_refuses_the_apn_is_no_failure() -> None:
     async def scene() -> None:
         modem = FakeModem()
         modem.on('AT+CGDCONT=1,"IP",""', "ERROR")
-        await access_to(modem, consent_nvm_writes=True).define_context(1, "")
+        await access_to(modem, consent_nvm_writes=True).define_context(1, PacketConnection(""))
+
+    run(scene())
+
+
+def test_user_and_password_of_a_profile_are_written_beside_its_apn_and_never_said(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    connection = PacketConnection("iot.example", "IPV4V6", "meter 7", "s3cret!")
+
+    async def scene() -> None:
+        modem = FakeModem()
+        modem.on('AT+CGDCONT=2,"IPV4V6","iot.example"', "OK")
+        modem.on('AT+CGAUTH=2,2,"meter 7","s3cret!"', "OK")
+        modem.on('AT+CGAUTH=2,1,"meter 7","s3cret!"', "+CME ERROR: 3")
+        access = access_to(modem, consent_nvm_writes=True)
+        await access.define_context(2, connection)
+        await access.define_context(2, connection, "pap")
+        assert modem.commands[-3:] == [
+            'AT+CGAUTH=2,2,"meter 7","s3cret!"',
+            'AT+CGDCONT=2,"IPV4V6","iot.example"',
+            'AT+CGAUTH=2,1,"meter 7","s3cret!"',
+        ]
+
+    with caplog.at_level(logging.DEBUG):
+        run(scene())
+    said = "\n".join(record.getMessage() for record in caplog.records)
+    assert "has the new profile's user name and password now" in said
+    assert "were not written into context 2" in said
+    assert "s3cret" not in said + repr(connection)
+
+
+def test_a_profile_without_user_clears_what_the_former_one_left_and_a_quote_becomes_no_command() -> None:
+    async def scene() -> None:
+        modem = FakeModem()
+        modem.on('AT+CGDCONT=1,"IP","iot.example"', "OK")
+        modem.on("AT+CGAUTH=1,0", "ERROR")
+        access = access_to(modem, consent_nvm_writes=True)
+        await access.define_context(1, PacketConnection("iot.example", "IP", "", None))
+        assert modem.commands[-1] == "AT+CGAUTH=1,0"
+        sent = len(modem.commands)
+        await access.define_context(1, PacketConnection("iot.example", "IP", 'x",""', "y"))
+        assert modem.commands[sent:] == ['AT+CGDCONT=1,"IP","iot.example"']
 
     run(scene())
 

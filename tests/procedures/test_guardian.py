@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from ipad_agent.codec.es10.connectivity_parameters import PacketConnection
 from ipad_agent.errors import StoreError
 from ipad_agent.events import Event, listen
 from ipad_agent.policy.guardian.guardian_rules import Kind
@@ -54,7 +55,7 @@ class FakeNetwork:
     async def dns(self, host: str) -> Finding:
         return self._finding(Stage.DNS, host)
 
-    async def use(self, apn: str) -> None:
+    async def use(self, connection: PacketConnection) -> None:
         raise AssertionError("a look changes nothing")
 
     async def application(self) -> Finding:

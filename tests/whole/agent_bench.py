@@ -12,6 +12,7 @@ from ipad_agent.agent.main_loop import Agent, Dependencies
 from ipad_agent.card.apdu_channel import ApduChannel
 from ipad_agent.card.es10_functions import Euicc
 from ipad_agent.card.isdr_session import IsdrSession
+from ipad_agent.codec.es10.connectivity_parameters import PacketConnection
 from ipad_agent.codec.es10.eim_configuration import EimConfigurationData
 from ipad_agent.codec.esipa.device_info import IpaCapabilities
 from ipad_agent.codec.identifiers import Eid
@@ -139,8 +140,8 @@ class Radio:
         self.stuck: str | None = None
         self.mute = False
         self.works: bool | None = None
-        self.apns: list[str] = []
-        """Which APNs the connection was to be made with, one after the other."""
+        self.connections: list[PacketConnection] = []
+        """How the connection was to be made, one way after the other."""
 
     @property
     def used(self) -> str | None:
@@ -164,8 +165,8 @@ class Radio:
     async def dns(self, host: str) -> Finding:
         return Finding(Stage.DNS, None, "not looked at")
 
-    async def use(self, apn: str) -> None:
-        self.apns.append(apn)
+    async def use(self, connection: PacketConnection) -> None:
+        self.connections.append(connection)
 
     async def application(self) -> Finding:
         return Finding(Stage.APPLICATION, self.works, "tried")
@@ -176,6 +177,7 @@ class Hooks:
 
     def __init__(self) -> None:
         self.told: list[tuple[str, Mapping[str, str]]] = []
+        self.known_apn: str | None = "iot.example"
         self.held: tuple[Held, ...] = ()
 
     @property
@@ -189,7 +191,7 @@ class Hooks:
         return self.held
 
     def apn(self, iccid: str) -> str | None:
-        return "iot.example"
+        return self.known_apn
 
 
 class SteppingCarrier(DirectCarrier):

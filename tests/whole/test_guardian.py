@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ipad_agent.codec.es10.connectivity_parameters import PacketConnection
 from ipad_agent.codec.esipa.eim_package import StateChangeCause
 from ipad_agent.lab.euicc import BOOTSTRAP, OPERATOR_A
 from ipad_agent.policy.guardian.guardian_rules import Kind
@@ -43,7 +44,7 @@ class Coverage:
     async def dns(self, host: str) -> Finding:
         return Finding(Stage.DNS, self.now(), "")
 
-    async def use(self, apn: str) -> None:
+    async def use(self, connection: PacketConnection) -> None:
         return None
 
     async def application(self) -> Finding:

@@ -7,6 +7,7 @@ Long: one transaction, interrupted at each of its moments.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Any
 import pytest
 
 from ipad_agent.card.errors import ChannelLost, LossReason
+from ipad_agent.codec.es10.connectivity_parameters import PacketConnection
 from ipad_agent.errors import NetworkError
 from ipad_agent.lab.eim import build_order
 from ipad_agent.lab.eim.eim_faults import Fault
@@ -68,10 +70,35 @@ def test_a_profile_that_proves_itself_is_committed_with_the_acknowledged_result(
         assert bench.site.told[0][1]["ICCID"] == OPERATOR_A
         assert bench.site.told[0][1]["PREVIOUS_ICCID"] == BOOTSTRAP
         assert bench.site.told[0][1]["APN"] == "iot.example"
-        assert bench.radio.apns == ["iot.example"]  # told before the UICC was reset
+        assert bench.radio.connections == [PacketConnection("iot.example")]  # told before the UICC was reset
         await bench.stop()
 
     run(story())
+
+
+def test_what_the_card_says_about_its_connection_reaches_scripts_and_modem_and_nobody_else(
+    pki_folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def story() -> None:
+        bench = AgentBench(pki_folder)
+        bench.site.known_apn = None
+        # Bearer description of EPS with IPv4v6, the name, user and password (ETSI TS 102 223).
+        told = bytes.fromhex("3502098D 470403696F74 0D06046D65746572 0D0704733363726574")
+        next(one for one in bench.card.state.profiles if one.iccid == OPERATOR_A).http_params = told
+        bench.order("enable", OPERATOR_A)
+        bench.start()
+        await first_poll(bench)
+        await bench.until(600)
+        assert bench.radio.connections == [PacketConnection("iot", "IPV4V6", "meter", "s3cret")]
+        facts = dict(bench.site.told)["post-switch"]
+        wanted = {"APN": "iot", "PDP_TYPE": "IPV4V6", "APN_USER": "meter", "APN_PASSWORD": "s3cret"}
+        assert facts | wanted == facts
+        await bench.stop()
+        assert all(b"s3cret" not in bench.disk.read(name) for name in bench.disk.names())
+
+    with caplog.at_level(logging.DEBUG):
+        run(story())
+    assert "s3cret" not in caplog.text
 
 
 def test_the_result_waits_until_the_new_profile_is_registered(pki_folder: Path) -> None:

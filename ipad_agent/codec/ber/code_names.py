@@ -137,6 +137,9 @@ BPP_ERROR: Final[Names] = {
     13: "installFailedDueToDataMismatch",
     14: "testProfileInstallFailedDueToInvalidNaaKey",
     15: "pprNotAllowed",
+    # Both since SGP.22 v2.7.
+    31: "installFailedDueToInsufficientMinimumSecurityLevel",
+    32: "testProfileInstallFailedDueToServerNotAllowed",
     127: "installFailedDueToUnknownError",
 }
 INITIATE_AUTHENTICATION: Final[Names] = {

@@ -1,25 +1,77 @@
-"""The APN in the connectivity parameters of a profile.
+"""How a profile's packet connection is made, from its connectivity parameters.
 
-``httpParams`` of GetConnectivityParameters (SGP.32 v1.2 §5.9.24) holds connection parameters in the way of
-ETSI TS 102 226: COMPREHENSION-TLVs (ETSI TS 102 223), bare or in envelopes. Of these only the Network Access Name is
-of interest here, so this is a search and no parser: what it cannot make sense of, it passes over.
+``httpParams`` of GetConnectivityParameters (SGP.32 v1.2 §2.4.4, §5.9.24) holds connection parameters in the way of
+ETSI TS 102 226: COMPREHENSION-TLVs (ETSI TS 102 223), bare or in envelopes. Of these the bearer description, the
+Network Access Name and two text strings, user name and password, are of interest here, so this is a search and no
+parser: what it cannot make sense of, it passes over.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from typing import Final
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Final, Literal, TypeVar
 
+PdpType = Literal["IP", "IPV6", "IPV4V6", "Non-IP", "Ethernet", "Unstructured"]
+"""As 3GPP TS 27.007 §10.1.1 writes them."""
+
+_BEARER_DESCRIPTION: Final = 0x35
 _NETWORK_ACCESS_NAME: Final = 0x47
+_TEXT_STRING: Final = 0x0D
 # Bit 8 of a COMPREHENSION-TLV's tag is its "comprehension required" flag (ETSI TS 101 220 §7.1.1).
 _FLAG: Final = 0x80
-# Leaves beside the name: alpha identifier, text string, bearer, buffer size, transport level, other address.
-_LEAVES: Final = frozenset({0x05, 0x0D, 0x35, 0x39, 0x3C, 0x3E})
+# What holds no elements: alpha identifier, text string, bearer description, buffer size, transport level, other
+# address, network access name.
+_LEAVES: Final = frozenset({0x05, 0x0D, 0x35, 0x39, 0x3C, 0x3E, 0x47})
 _PADDING: Final = b"\x00\xff"
 _MAX_DEPTH: Final = 6
 _LONGEST_APN: Final = 100  # 3GPP TS 23.003 §9.1
 _LABEL: Final = re.compile(rb"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
+_LONGEST_TEXT: Final = 64
+_ANY_IP: Final = "IPV4V6"
+# Bearer types of a bearer description (ETSI TS 102 223 §8.52).
+_GPRS: Final = 0x02
+_EPS: Final = frozenset({0x09, 0x0B})
+_NG_RAN: Final = 0x0C
+_GPRS_TYPES: Final[dict[int, PdpType]] = {0x02: "IP", 0x07: "Non-IP"}
+_EPS_TYPES: Final[dict[int, PdpType]] = {0x21: "IP", 0x57: "IPV6", 0x8D: "IPV4V6"}
+_NG_RAN_TYPES: Final[dict[int, PdpType]] = {1: "IP", 2: "IPV6", 3: "IPV4V6", 4: "Unstructured", 5: "Ethernet"}
+_DEFAULT_ALPHABET: Final = (
+    "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞ\x1bÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?"
+    "¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà"
+)
+"""3GPP TS 23.038 §6.2.1."""
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class PacketConnection:
+    """What a connection manager, or AT+CGDCONT and AT+CGAUTH, need to know.
+
+    ``apn`` is empty where none is needed. ``pdp_type``, ``user`` and ``password`` are None where nobody has said
+    anything about them; ``user`` is empty where the profile says that there is none. The password is never shown.
+    """
+
+    apn: str
+    pdp_type: PdpType | None = None
+    user: str | None = None
+    password: str | None = field(default=None, repr=False)
+
+
+def connection_of(http_params: bytes) -> PacketConnection | None:
+    """The connection that these parameters describe; None without an APN, or with two that differ.
+
+    Raises nothing, whatever the bytes are. Without a bearer description that says more, the PDP type is IPV4V6.
+    """
+    elements = list(_search(http_params, 0))
+    apn = _only(elements, _NETWORK_ACCESS_NAME, _name)
+    if apn is None:
+        return None
+    pdp_type: PdpType | None = _only(elements, _BEARER_DESCRIPTION, _pdp_type)
+    texts = [_text(value) for tag, value in elements if tag == _TEXT_STRING][:2]
+    user, password = (*texts, "", "")[:2]
+    return PacketConnection(apn, pdp_type or _ANY_IP, user or "", (password or "") if user else None)
 
 
 def apn_of(http_params: bytes) -> str | None:
@@ -28,21 +80,71 @@ def apn_of(http_params: bytes) -> str | None:
     Raises nothing, whatever the bytes are. A name that is written as plain text instead of labels with their lengths
     (3GPP TS 23.003 §9.1) is taken as well.
     """
-    found = {apn.lower(): apn for apn in _search(http_params, 0)}
+    found = connection_of(http_params)
+    return None if found is None else found.apn
+
+
+def _only(
+    elements: list[tuple[int, bytes]],
+    wanted: int,
+    read: Callable[[bytes], _T | None],
+) -> _T | None:
+    """What all readable elements with this tag agree on, capitals or not."""
+    values = (read(data) for tag, data in elements if tag == wanted)
+    found = {str(value).lower(): value for value in values if value is not None}
     return next(iter(found.values())) if len(found) == 1 else None
 
 
-def _search(data: bytes, depth: int) -> Iterator[str]:
+def _search(data: bytes, depth: int) -> Iterator[tuple[int, bytes]]:
+    """All leaves with their tags, the flag taken off."""
     elements = _elements(data)
     if elements is None or depth > _MAX_DEPTH:
         return
     for tag, value in elements:
-        if tag & ~_FLAG == _NETWORK_ACCESS_NAME:
-            apn = _name(value)
-            if apn is not None:
-                yield apn
-        elif tag & ~_FLAG not in _LEAVES:
+        if tag & ~_FLAG in _LEAVES:
+            yield tag & ~_FLAG, value
+        else:
             yield from _search(value, depth + 1)
+
+
+def _pdp_type(value: bytes) -> PdpType | None:
+    """From a bearer description: its first byte is the bearer type, the others are that type's parameters."""
+    if not value:
+        return None
+    if value[0] == _GPRS:
+        return _GPRS_TYPES.get(value[6]) if len(value) > 6 else None
+    if value[0] in _EPS:
+        return _EPS_TYPES.get(value[-1]) if len(value) > 1 else None
+    if value[0] == _NG_RAN:
+        return _NG_RAN_TYPES.get(value[1] & 0x07) if len(value) > 1 else None
+    return None
+
+
+def _text(value: bytes) -> str | None:
+    """A text string (ETSI TS 102 223 §8.15): a data coding scheme, then the text. None for what is no printable text of
+    sensible length."""
+    if not value:
+        return ""
+    coding, data = value[0] & 0x0C, value[1:]
+    if coding == 0x00:
+        text = _unpacked(data)
+    elif coding == 0x04:
+        text = data.decode("latin-1")
+    elif coding == 0x08 and len(data) % 2 == 0:
+        text = data.decode("utf-16-be", "replace")
+    else:
+        return None
+    return text if len(text) <= _LONGEST_TEXT and text.isprintable() and "\ufffd" not in text else None
+
+
+def _unpacked(data: bytes) -> str:
+    """Seven bits to a character, the first in the lowest bits (3GPP TS 23.038 §6.1.2.1). Eight characters end on a
+    whole byte, so a CR or seven zero bits (``@``) in the last place are padding."""
+    bits = int.from_bytes(data, "little")
+    text = "".join(_DEFAULT_ALPHABET[bits >> 7 * at & 0x7F] for at in range(len(data) * 8 // 7))
+    if len(text) % 8 == 0 and text.endswith(("\r", "@")):
+        return text[:-1]
+    return text
 
 
 def _elements(data: bytes) -> list[tuple[int, bytes]] | None:

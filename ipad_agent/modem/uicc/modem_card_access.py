@@ -16,6 +16,7 @@ from ipad_agent.card.apdu_channel import (
     RecoveryPlan,
     SimBusy,
 )
+from ipad_agent.codec.es10.connectivity_parameters import PacketConnection
 from ipad_agent.codec.identifiers import Iccid
 from ipad_agent.errors import CardError, ModemError
 from ipad_agent.modem import commands, events
@@ -190,10 +191,15 @@ class ModemCardAccess:
         """The port, opened if it is not."""
         return (await self._link.ready()).description
 
-    async def define_context(self, number: int, apn: str) -> None:
-        """Set the APN of a PDP context (3GPP TS 27.007 §10.1.1). Never raises: what goes wrong is reported, and the
-        proof of the profile shows what it matters."""
-        command = commands.define_context(number, apn)
+    async def define_context(
+        self,
+        number: int,
+        connection: PacketConnection,
+        protocol: commands.AuthenticationProtocol = "chap",
+    ) -> None:
+        """Set APN, PDP type and, where they are known, user and password of a PDP context (3GPP TS 27.007 §10.1.1,
+        §10.1.31). Never raises: what goes wrong is reported, and the proof of the profile shows what it matters."""
+        command = commands.define_context(number, connection.apn, connection.pdp_type)
         if command is None or not self._consent_nvm_writes:
             forbidden = "the configuration does not allow writes to the module's memory"
             events.APN_NOT_SET.emit(number=number, reason="it is none" if command is None else forbidden)
@@ -204,7 +210,26 @@ class ModemCardAccess:
         except ModemError as error:
             events.APN_NOT_SET.emit(number=number, reason=error.message)
             return
-        events.APN_SET.emit(number=number, apn=apn or "none")
+        events.APN_SET.emit(number=number, apn=connection.apn or "none")
+        if connection.user is not None:
+            await self._authenticate_context(number, connection.user, connection.password or "", protocol)
+
+    async def _authenticate_context(
+        self, number: int, user: str, password: str, protocol: commands.AuthenticationProtocol
+    ) -> None:
+        """Many modules do not know AT+CGAUTH: a profile without user, the usual one, then misses nothing."""
+        command = commands.authenticate_context(number, user, password, protocol)
+        if command is None:
+            events.APN_USER_NOT_SET.emit(number=number, reason="they cannot stand in an AT command")
+            return
+        try:
+            await self._link.run(command)
+        except ModemError as error:
+            if user:
+                events.APN_USER_NOT_SET.emit(number=number, reason=error.message)
+            return
+        if user:
+            events.APN_USER_SET.emit(number=number)
 
     async def technology(self) -> str | None:
         """The radio access in words (``LTE``, ``NB-IoT``), or None. Raises errors of the modem side."""

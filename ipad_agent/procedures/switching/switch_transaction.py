@@ -7,7 +7,7 @@ profile or takes the way back. What may follow what is the table in ``policy.swi
 
 from __future__ import annotations
 
-from ipad_agent.codec.es10.connectivity_parameters import apn_of
+from ipad_agent.codec.es10.connectivity_parameters import PacketConnection, connection_of
 from ipad_agent.codec.es10.euicc_package import EuiccPackageRequest, EuiccPackageResult, Operation
 from ipad_agent.codec.identifiers import short_iccid
 from ipad_agent.errors import CardError, CodecError
@@ -137,8 +137,9 @@ async def switched_locally(context: Context, armed: Switch) -> None:
 
 
 async def _post_switch(context: Context, moved: Switch) -> None:
-    """The moment before the first attach: now the card tells the APN of the profile that is enabled, if anybody has
-    put it there (GetConnectivityParameters, SGP.32 v1.2 §5.9.24); the site's own table goes first."""
+    """The moment before the first attach: now the card tells the APN of the profile that is enabled, with PDP type,
+    user and password, if anybody has put them there (GetConnectivityParameters, SGP.32 v1.2 §5.9.24); the site's own
+    table goes first."""
     facts = hook_facts(context, moved)
     if "APN" not in facts:
         try:
@@ -147,18 +148,29 @@ async def _post_switch(context: Context, moved: Switch) -> None:
             if not error.alive:
                 raise
         else:
-            apn = None if parameters.http_params is None else apn_of(parameters.http_params)
-            if apn is not None:
-                facts["APN"] = apn
-                await context.network.use(apn)
+            told = None if parameters.http_params is None else connection_of(parameters.http_params)
+            if told is not None:
+                facts |= _connection_facts(told)
+                await context.network.use(told)
     await context.site.hook("post-switch", facts)
+
+
+def _connection_facts(connection: PacketConnection) -> dict[str, str]:
+    """For the scripts alone: the password stands in no record, event or message."""
+    facts = {
+        "APN": connection.apn,
+        "PDP_TYPE": connection.pdp_type,
+        "APN_USER": connection.user,
+        "APN_PASSWORD": connection.password,
+    }
+    return {name: value for name, value in facts.items() if value is not None}
 
 
 async def use_apn(context: Context, iccid: str | None) -> None:
     """Before the reset: the first attach of this profile is to be made with the APN that the site has for it."""
     apn = None if iccid is None or iccid == UNKNOWN else context.site.apn(iccid)
     if apn is not None:
-        await context.network.use(apn)
+        await context.network.use(PacketConnection(apn))
 
 
 async def complete_reset(context: Context, switch: Switch) -> Switch:

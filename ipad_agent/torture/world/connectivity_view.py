@@ -6,6 +6,7 @@ import asyncio
 from typing import Final
 
 from ipad_agent.card.apdu_channel import CardAccess
+from ipad_agent.codec.es10.connectivity_parameters import PacketConnection
 from ipad_agent.codec.identifiers import same_iccid
 from ipad_agent.errors import CardError, ModemError
 from ipad_agent.modem.uicc.modem_card_access import ModemCardAccess
@@ -53,7 +54,7 @@ class ConnectivityView:
     async def dns(self, host: str) -> Finding:
         return self._look(Stage.DNS)
 
-    async def use(self, apn: str) -> None:
+    async def use(self, connection: PacketConnection) -> None:
         return None
 
     async def application(self) -> Finding:
