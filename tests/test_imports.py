@@ -43,7 +43,14 @@ PROCESSES = frozenset({"subprocess", "threading", "multiprocessing", "signal"})
 DISK = frozenset({"tempfile", "shutil", "sqlite3"})
 PURE = CLOCKS | WIRES | PROCESSES | DISK | {"asyncio"}
 
-MODEM_GROUND = ("codec.identifiers", "modem.commands", "modem.errors", "modem.events", "modem.module_profile")
+MODEM_GROUND = (
+    "codec.identifiers",
+    "codec.packet_connection",
+    "modem.commands",
+    "modem.errors",
+    "modem.events",
+    "modem.module_profile",
+)
 NET_GROUND = (
     "net.carrier",
     "net.dialler",
@@ -94,6 +101,7 @@ RULES: dict[str, Rule] = {
         "modem.port",
         "card.apdu_channel",
         "codec.identifiers",
+        "codec.packet_connection",
         reason="a modem carries APDUs; it does not know what they mean, but the ICCID is its own knowledge too",
         outside=WIRES - {"serial", "termios", "fcntl"},
     ),

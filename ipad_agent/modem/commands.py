@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from ipad_agent.codec.es10.connectivity_parameters import PdpType
 from ipad_agent.codec.identifiers import Iccid
+from ipad_agent.codec.packet_connection import PdpType
 from ipad_agent.modem.at.at_parser import Expectation, Result, ResultKind
 
 from .errors import LineDamaged

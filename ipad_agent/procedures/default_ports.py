@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from ipad_agent.codec.es10.connectivity_parameters import PacketConnection
+from ipad_agent.codec.packet_connection import PacketConnection
 from ipad_agent.policy.polling.hold_reason import Held
 from ipad_agent.policy.switching.proof_stage import Finding, Stage
 

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
 from ipad_agent.codec.ber.tlv_fields import ResultCode
-from ipad_agent.codec.es10.connectivity_parameters import PacketConnection
 from ipad_agent.codec.es10.eim_configuration import EimConfigurationData
 from ipad_agent.codec.es10.es10_requests import (
     AddInitialEimResult,
@@ -39,6 +38,7 @@ from ipad_agent.codec.esipa.esipa_download import (
     InitiateAuthenticationOk,
 )
 from ipad_agent.codec.identifiers import Eid, Plmn
+from ipad_agent.codec.packet_connection import PacketConnection
 from ipad_agent.codec.rsp.es9_messages import EventEntries
 from ipad_agent.policy.polling.hold_reason import Held
 from ipad_agent.policy.switching.proof_stage import Finding

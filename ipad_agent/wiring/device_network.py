@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from ipad_agent.clock import Clock
-from ipad_agent.codec.es10.connectivity_parameters import PacketConnection
 from ipad_agent.codec.identifiers import same_iccid, short_iccid
+from ipad_agent.codec.packet_connection import PacketConnection
 from ipad_agent.config import Config
 from ipad_agent.errors import CardError, ModemError
 from ipad_agent.local.status_model import Radio

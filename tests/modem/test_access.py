@@ -19,7 +19,7 @@ from ipad_agent.card.apdu_channel import (
     LossReason,
     SimBusy,
 )
-from ipad_agent.codec.es10.connectivity_parameters import PacketConnection
+from ipad_agent.codec.packet_connection import PacketConnection
 from ipad_agent.modem import events
 from ipad_agent.modem.errors import CommandTimeout, LinkDead, PortUnavailable
 from ipad_agent.modem.module_profile import Init, Match, ModuleProfile, ProfileSet, Uicc

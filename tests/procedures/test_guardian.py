@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from ipad_agent.codec.es10.connectivity_parameters import PacketConnection
+from ipad_agent.codec.packet_connection import PacketConnection
 from ipad_agent.errors import StoreError
 from ipad_agent.events import Event, listen
 from ipad_agent.policy.guardian.guardian_rules import Kind

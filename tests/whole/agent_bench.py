@@ -12,10 +12,10 @@ from ipad_agent.agent.main_loop import Agent, Dependencies
 from ipad_agent.card.apdu_channel import ApduChannel
 from ipad_agent.card.es10_functions import Euicc
 from ipad_agent.card.isdr_session import IsdrSession
-from ipad_agent.codec.es10.connectivity_parameters import PacketConnection
 from ipad_agent.codec.es10.eim_configuration import EimConfigurationData
 from ipad_agent.codec.esipa.device_info import IpaCapabilities
 from ipad_agent.codec.identifiers import Eid
+from ipad_agent.codec.packet_connection import PacketConnection
 from ipad_agent.eim.esipa_client import EimClient
 from ipad_agent.errors import EimError, ModemError, NetworkError
 from ipad_agent.lab.eim import EimIdentity, Order, VirtualEim, build_order

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ipad_agent.codec.es10.connectivity_parameters import PacketConnection
 from ipad_agent.codec.esipa.eim_package import StateChangeCause
+from ipad_agent.codec.packet_connection import PacketConnection
 from ipad_agent.lab.euicc import BOOTSTRAP, OPERATOR_A
 from ipad_agent.policy.guardian.guardian_rules import Kind
 from ipad_agent.policy.guardian.guardian_settings import NORMAL

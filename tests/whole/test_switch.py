@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from ipad_agent.card.errors import ChannelLost, LossReason
-from ipad_agent.codec.es10.connectivity_parameters import PacketConnection
+from ipad_agent.codec.packet_connection import PacketConnection
 from ipad_agent.errors import NetworkError
 from ipad_agent.lab.eim import build_order
 from ipad_agent.lab.eim.eim_faults import Fault
@@ -92,7 +92,7 @@ def test_what_the_card_says_about_its_connection_reaches_scripts_and_modem_and_n
         assert bench.radio.connections == [PacketConnection("iot", "IPV4V6", "meter", "s3cret")]
         facts = dict(bench.site.told)["post-switch"]
         wanted = {"APN": "iot", "PDP_TYPE": "IPV4V6", "APN_USER": "meter", "APN_PASSWORD": "s3cret"}
-        assert facts | wanted == facts
+        assert dict(facts) | wanted == dict(facts)
         await bench.stop()
         assert all(b"s3cret" not in bench.disk.read(name) for name in bench.disk.names())
 

@@ -10,11 +10,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from typing import Final, Literal, TypeVar
+from typing import Final, TypeVar
 
-PdpType = Literal["IP", "IPV6", "IPV4V6", "Non-IP", "Ethernet", "Unstructured"]
-"""As 3GPP TS 27.007 §10.1.1 writes them."""
+from ipad_agent.codec.packet_connection import PacketConnection, PdpType
 
 _BEARER_DESCRIPTION: Final = 0x35
 _NETWORK_ACCESS_NAME: Final = 0x47
@@ -43,20 +41,6 @@ _DEFAULT_ALPHABET: Final = (
 )
 """3GPP TS 23.038 §6.2.1."""
 _T = TypeVar("_T")
-
-
-@dataclass(frozen=True, slots=True)
-class PacketConnection:
-    """What a connection manager, or AT+CGDCONT and AT+CGAUTH, need to know.
-
-    ``apn`` is empty where none is needed. ``pdp_type``, ``user`` and ``password`` are None where nobody has said
-    anything about them; ``user`` is empty where the profile says that there is none. The password is never shown.
-    """
-
-    apn: str
-    pdp_type: PdpType | None = None
-    user: str | None = None
-    password: str | None = field(default=None, repr=False)
 
 
 def connection_of(http_params: bytes) -> PacketConnection | None:

@@ -16,8 +16,8 @@ from ipad_agent.card.apdu_channel import (
     RecoveryPlan,
     SimBusy,
 )
-from ipad_agent.codec.es10.connectivity_parameters import PacketConnection
 from ipad_agent.codec.identifiers import Iccid
+from ipad_agent.codec.packet_connection import PacketConnection
 from ipad_agent.errors import CardError, ModemError
 from ipad_agent.modem import commands, events
 from ipad_agent.modem.at import network_registration as registration

@@ -6,8 +6,8 @@ import asyncio
 from typing import Final
 
 from ipad_agent.card.apdu_channel import CardAccess
-from ipad_agent.codec.es10.connectivity_parameters import PacketConnection
 from ipad_agent.codec.identifiers import same_iccid
+from ipad_agent.codec.packet_connection import PacketConnection
 from ipad_agent.errors import CardError, ModemError
 from ipad_agent.modem.uicc.modem_card_access import ModemCardAccess
 from ipad_agent.policy.switching.proof_stage import Finding, Stage
