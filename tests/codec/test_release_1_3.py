@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from ipad_agent.codec.ber import asn1_schema, code_names
+from ipad_agent.codec.ber import asn1_schema, code_names, tlv
 from ipad_agent.codec.ber.describe_message import describe, render
+from ipad_agent.codec.es10.eim_configuration import EimConfigurations
+from ipad_agent.codec.es10.euicc_info import EuiccInfo2
+from ipad_agent.codec.es10.profile_info import ProfileList, ProfileMetadata
+from ipad_agent.codec.esipa import eim_package
+from ipad_agent.codec.esipa.eim_package import ResultErrorCode
+from ipad_agent.codec.identifiers import Eid
 
 from .vectors import H
 
@@ -115,6 +121,60 @@ def test_the_schema_gives_the_bytes_back(type_name: str, data: str, lines: list[
 def test_a_field_inside_another_has_its_name_too(type_name: str, data: str, lines: list[str]) -> None:
     shown = [line.strip() for line in render(H(data), type_name).splitlines()]
     assert [line for line in lines if line not in shown] == []
+
+
+def test_an_injected_package_is_answered_with_its_correlation() -> None:
+    transaction, eid = H("0A0B0C0D"), Eid.parse("89049032123451234512345678901235")
+    received, refused = eim_package.encode_package_received_with_cid, eim_package.encode_transfer_error_with_cid
+    assert received(transaction, eid) == H("BF4E0BBF6008A00680040A0B0C0D")
+    assert received(None, eid) == H("BF4E17BF6014A0125A1089049032123451234512345678901235")
+    assert received() == H("BF4E03BF6000")
+    assert refused(ResultErrorCode.UNKNOWN_PACKAGE, transaction) == H("BF4E0EBF610BA00680040A0B0C0D810102")
+    assert refused(ResultErrorCode.INVALID_PACKAGE_FORMAT) == H("BF4E06BF6103810101")
+
+
+ENTRY = "800B65696D2E6578616D706C65 8103652E78"
+AHEAD = "AA0D 300B 80042B060104 A103 020107"
+
+
+@pytest.mark.parametrize("more", [AHEAD, "AB00", "AC020500", f"{AHEAD} AD03020101 AE00 AF00"])
+def test_an_entry_of_a_card_keeps_the_fields_of_releases_to_come(more: str) -> None:
+    entry = tlv.encode(0x30, H(ENTRY, more))
+    (read,) = EimConfigurations.parse(tlv.encode(0xBF55, tlv.encode(0xA0, entry))).configs
+    assert (read.raw, read.eim_id, read.fqdn) == (entry, "eim.example", "e.x")
+    # counterValue is never given back by a card: it is not known, and not 0
+    assert read.counter is None
+
+
+@pytest.mark.parametrize("more", ["BF6400", "BF64 05 800102 9900", "9F6701FF BF6400"])
+def test_a_profile_with_iot_specific_information_is_a_profile_like_any_other(more: str) -> None:
+    element = tlv.encode(0xE3, H("5A0A98941000000000000032 9F700101", more))
+    listed = ProfileList.parse(tlv.encode(0xBF2D, tlv.encode(0xA0, element)))
+    assert [(profile.raw, profile.enabled) for profile in listed.profiles] == [(element, True)]
+
+
+def test_metadata_with_iot_specific_information_is_read_and_kept() -> None:
+    raw = H("BF25 19 5A0A98941000000000000032 910141 920142 9F6701FF BF6400")
+    read = ProfileMetadata.parse(raw)
+    assert (read.raw, read.fallback_allowed) == (raw, True)
+
+
+@pytest.mark.parametrize(
+    ("versions", "told"),
+    [
+        ("0403010300 0403010200", ("1.3.0", "1.2.0")),
+        ("0403010400", ("1.4.0",)),
+        ("0403020000", ("2.0.0",)),
+    ],
+)
+def test_a_card_of_any_release_is_an_iot_card(versions: str, told: tuple[str, ...]) -> None:
+    listed = tlv.encode(0xA0, H(versions))
+    info = EuiccInfo2.parse(
+        tlv.encode(0xBF22, H("8203020500 900100"), tlv.encode(0xB4, listed, H("82008300")), H("950102"))
+    )
+    assert info.iot is not None
+    assert tuple(map(str, info.iot.versions)) == told
+    assert info.iot.fallback
 
 
 @pytest.mark.parametrize(

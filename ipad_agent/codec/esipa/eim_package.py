@@ -41,9 +41,11 @@ __all__ = [
     "encode_handle_notification",
     "encode_handle_notification_result",
     "encode_package_received",
+    "encode_package_received_with_cid",
     "encode_provide_result",
     "encode_result_error",
     "encode_transfer_error",
+    "encode_transfer_error_with_cid",
     "encode_transfer_response",
     "encode_trigger_error",
     "encode_trigger_result",
@@ -399,3 +401,22 @@ def encode_package_received() -> bytes:
 def encode_transfer_error(code: ResultErrorCode | int) -> bytes:
     """``BF4E { 02 }``: the transferred package could not be processed."""
     return tlv.encode(0xBF4E, tlv.encode_integer(0x02, code))
+
+
+def encode_package_received_with_cid(transaction_id: bytes | None = None, eid: Eid | None = None) -> bytes:
+    """``BF4E { BF60 { A0? } }``: the same since v1.3, with the package's transaction (1 to 16 bytes) or, where it had
+    none, the EID. An eIM of an older release cannot read it."""
+    return tlv.encode(0xBF4E, tlv.encode(0xBF60, _correlation(transaction_id, eid)))
+
+
+def encode_transfer_error_with_cid(
+    code: ResultErrorCode | int, transaction_id: bytes | None = None, eid: Eid | None = None
+) -> bytes:
+    """``BF4E { BF61 { A0?, 81 } }``: the refusal since v1.3."""
+    return tlv.encode(0xBF4E, tlv.encode(0xBF61, _correlation(transaction_id, eid), tlv.encode_integer(0x81, code)))
+
+
+def _correlation(transaction_id: bytes | None, eid: Eid | None) -> bytes:
+    if transaction_id is not None:
+        return tlv.encode(0xA0, tlv.encode(0x80, transaction_id))
+    return b"" if eid is None else tlv.encode(0xA0, tlv.encode(0x5A, eid.bytes))
