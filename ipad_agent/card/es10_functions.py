@@ -37,7 +37,7 @@ from ipad_agent.codec.es10.notifications import (
     NotificationEvent,
     RetrievedNotifications,
 )
-from ipad_agent.codec.es10.profile_info import ProfileInfo, ProfileList
+from ipad_agent.codec.es10.profile_info import IOT_TAG_LIST, SGP22_TAG_LIST, ProfileInfo, ProfileList
 from ipad_agent.codec.es10.rules_authorisation_table import RulesAuthorisationTable
 from ipad_agent.codec.identifiers import Eid
 from ipad_agent.errors import CodecError
@@ -63,6 +63,9 @@ from .reset_recovery import Recovery
 
 T = TypeVar("T")
 
+_TAG_LISTS: Final = (IOT_TAG_LIST, SGP22_TAG_LIST, None)
+"""What a card is asked to tell of each profile, until it does; at last it chooses itself."""
+_INCORRECT_INPUT: Final = 1
 _LACKING: Final = frozenset({0x6A80, 0x6A86, 0x6A88, 0x6D00, 0x6E00})
 _EMPTY_LIST: Final = bytes.fromhex("BF2B00")
 _NOTICE_GAP_S: Final = 30.0
@@ -83,7 +86,8 @@ class Euicc:
         self._recovery = Recovery(isdr, self._enabled_iccid)
         self._known = Known(lambda: isdr.access.epoch, lambda: isdr.eid, lambda: asyncio.get_running_loop().time())
         self._noticed_s: float | None = None
-        self._without_tag_list: Eid | None = None  # the card that refuses the list of fields
+        self._tag_list_refused: tuple[Eid | None, int] = (None, 0)
+        """The card that refused so many of ``_TAG_LISTS``, which are not asked for again."""
 
     @property
     def reset_due(self) -> bool:
@@ -171,8 +175,9 @@ class Euicc:
         return answer.configs
 
     async def get_profiles(self) -> tuple[ProfileInfo, ...]:
-        """The profiles on the card (GetProfilesInfo); cards that refuse the list of SGP.32 fields choose themselves."""
-        return (await self._kept(Fact.PROFILES, lambda: self._profile_list(None))).profiles
+        """The profiles on the card (GetProfilesInfo); a card that refuses the list of fields gets a shorter one, and
+        at last chooses itself."""
+        return (await self._kept(Fact.PROFILES, self._profile_list)).profiles
 
     async def get_rat(self) -> RulesAuthorisationTable:
         """GetRAT, SGP.22 §5.7.22."""
@@ -512,31 +517,30 @@ class Euicc:
             self._reset_due = self._reset_due or (transport.proactive_pending and not idempotent)
         return answer
 
-    async def _profile_list(self, tag_list: bytes | None) -> ProfileList:
-        request = (
-            es10_requests.get_profiles_request()
-            if tag_list is None
-            else es10_requests.get_profiles_request(tag_list=tag_list)
-        )
-        refused: ResultCode | None = None
-        answer: ProfileList | None = None
-        try:
-            if self._without_tag_list is None or self._without_tag_list != self.isdr.eid:
+    async def _profile_list(self) -> ProfileList:
+        eid, begin = self._tag_list_refused
+        for number, tag_list in enumerate(_TAG_LISTS):
+            if number < begin and eid == self.isdr.eid:
+                continue
+            request = es10_requests.get_profiles_request(tag_list=tag_list)
+            try:
                 answer = await self._read_locked("GetProfilesInfo", request, es10_requests.parse_get_profiles)
-                refused = answer.error
-        except NotSupportedByCard:
-            answer = None
-        if answer is not None and refused is None:
-            return answer
-        answer = await self._read_locked(
-            "GetProfilesInfo", es10_requests.get_profiles_request(tag_list=None), es10_requests.parse_get_profiles
-        )
-        if answer.error is not None:
-            raise FunctionFailed("GetProfilesInfo", int(answer.error), answer.error.name)
-        if self._without_tag_list is None or self._without_tag_list != self.isdr.eid:
-            self._without_tag_list = self.isdr.eid
-            events.DEFAULT_TAGS_USED.emit()
-        return answer
+            except NotSupportedByCard:
+                if tag_list is None:
+                    raise
+                self._refuses_tag_list(number)
+                continue
+            if answer.error is None:
+                return answer
+            if tag_list is None:
+                raise FunctionFailed("GetProfilesInfo", int(answer.error), answer.error.name)
+            if answer.error == _INCORRECT_INPUT:  # any other code is about this moment, not about the list
+                self._refuses_tag_list(number)
+        raise AssertionError("the last list is none")
+
+    def _refuses_tag_list(self, number: int) -> None:
+        self._tag_list_refused = self.isdr.eid, number + 1
+        events.SHORTER_TAG_LIST.emit(left_out="the fields of SGP.32" if number == 0 else "the list of fields")
 
     async def _enabled_iccid(self) -> str | None:
         """For the recovery, which holds the lock already; asks without repeating anything."""

@@ -148,10 +148,11 @@ def NOT_YET_SWITCHED(*, card: str, modem: str, rung: int) -> None: ...
 @define(
     "IPA-9025",
     INFO,
-    "GetProfilesInfo: the card refused the list of fields; its own choice of fields is read.",
-    "Older cards do not know the SGP.32 fields (fallback, emergency) and refuse the whole list.",
+    "GetProfilesInfo: the card refused the list of fields; it is asked without {left_out}.",
+    "Consumer cards and older ones do not know the SGP.32 fields (fallback, emergency) and refuse a list that has "
+    "them, and some refuse any list; their own choice of fields is read then.",
 )
-def DEFAULT_TAGS_USED() -> None: ...
+def SHORTER_TAG_LIST(*, left_out: str) -> None: ...
 
 
 @define(

@@ -18,6 +18,7 @@ from ipad_agent.card.es10_functions import Euicc
 from ipad_agent.card.isdr_session import IsdrSession
 from ipad_agent.codec.es10.es10_requests import ResetOption
 from ipad_agent.codec.es10.notifications import AllPackageResults, BySeqNumber
+from ipad_agent.codec.identifiers import Eid
 from ipad_agent.errors import Remedy
 from virtual_time import run
 
@@ -215,13 +216,60 @@ def test_an_empty_answer_is_an_empty_list_of_results() -> None:
 PROFILE = "E3105A0A989400000000000010929F700101"
 
 
-def test_profiles_are_read_with_the_cards_own_choice_of_fields_when_it_refuses_ours() -> None:
-    for refusal in ("BF2D038101019000", "6A80"):
+WITH_SGP32, WITH_SGP22, WITHOUT = (
+    "BF2D135C115A4F9F7090919295B6B7999F269F679F7B",
+    "BF2D0D5C0B5A4F9F7090919295B6B799",
+    "BF2D00",
+)
+
+
+@pytest.mark.parametrize("refusal", ["BF2D038101019000", "6A80"])
+@pytest.mark.parametrize("lists", [[WITH_SGP32, WITH_SGP22], [WITH_SGP32, WITH_SGP22, WITHOUT]])
+def test_a_card_that_refuses_fields_is_asked_for_fewer_and_not_again_for_more(refusal: str, lists: list[str]) -> None:
+    async def scene() -> None:
         card = FakeCard()
-        card.answers["BF2D00"] = "BF2D14A012" + PROFILE + "9000"
-        card.answers["BF2D155C135A4F9F7090919295B6B7999F269F679F7B"] = refusal
-        (profile,) = run(euicc_of(card).get_profiles())
-        assert profile.enabled
+        card.answers |= dict.fromkeys(lists, refusal) | {lists[-1]: "BF2D14A012" + PROFILE + "9000"}
+        euicc = euicc_of(card)
+        for asked in (lists, lists[-1:]):
+            before = len(card.requests)
+            euicc.ask_anew()
+            (profile,) = await euicc.get_profiles()
+            assert profile.enabled
+            assert [one for one in card.requests[before:] if one.startswith("BF2D")] == asked
+
+    run(scene())
+
+
+@pytest.mark.parametrize("trouble", ["BF2D0381010B9000", "BF2D0381017F9000"])  # profileChangeOngoing, undefinedError
+def test_what_goes_wrong_for_a_moment_says_nothing_about_the_list_of_fields(trouble: str) -> None:
+    async def scene() -> None:
+        card = FakeCard()
+        card.answers |= dict.fromkeys((WITH_SGP32, WITH_SGP22, WITHOUT), trouble)
+        euicc = euicc_of(card)
+        with pytest.raises(FunctionFailed):
+            await euicc.get_profiles()
+        card.answers[WITH_SGP32] = "BF2D14A012" + PROFILE + "9000"
+        before = len(card.requests)
+        assert len(await euicc.get_profiles()) == 1
+        assert card.requests[before:] == [WITH_SGP32]
+
+    run(scene())
+
+
+def test_another_card_is_asked_for_everything_again() -> None:
+    async def scene() -> None:
+        card = FakeCard()
+        card.answers |= {WITH_SGP32: "6A80", WITH_SGP22: "BF2D14A012" + PROFILE + "9000"}
+        euicc = euicc_of(card)
+        await euicc.get_profiles()
+        euicc._tag_list_refused = (Eid.parse("89049032000000000000000000000124"), 1)
+        card.answers[WITH_SGP32] = card.answers[WITH_SGP22]
+        before = len(card.requests)
+        euicc.ask_anew()
+        await euicc.get_profiles()
+        assert card.requests[before:] == [WITH_SGP32]
+
+    run(scene())
 
 
 def test_a_profile_list_that_is_refused_altogether_is_an_error() -> None:

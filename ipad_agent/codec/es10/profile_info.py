@@ -20,7 +20,9 @@ from .notifications import NotificationEvent
 from .rules_authorisation_table import OperatorId
 
 IOT_TAG_LIST: Final = bytes.fromhex("5A 4F 9F70 90 91 92 95 B6 B7 99 9F26 9F67 9F7B")
-"""What an IoT agent wants to know of each profile; without a list the eUICC leaves out policy and fallback."""
+"""What an IoT agent wants to know of each profile; without a list the eUICC leaves out policy."""
+SGP22_TAG_LIST: Final = bytes.fromhex("5A 4F 9F70 90 91 92 95 B6 B7 99")
+"""The same without the fields of SGP.32, which some cards refuse."""
 
 
 class ProfileState(IntEnum):

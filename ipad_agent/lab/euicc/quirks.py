@@ -84,6 +84,8 @@ class Quirks:
     immediate_enable_reset_supported: bool = True
     notify_emergency_end: bool = False
     """DisableEmergencyProfile makes notifications (SGP.32 §5.9.23 leaves it open)."""
+    refuses_sgp32_tags: bool = False
+    """A tagList with fields of SGP.32 is answered with incorrectInputValues, as consumer cards do."""
     old_state_until_reset: bool = False
     """Profile lists show the states from before a profile change until the card is reset."""
 

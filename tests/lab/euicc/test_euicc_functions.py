@@ -41,8 +41,9 @@ from .euicc_bench import (
 )
 
 BOOTSTRAP_INFO = (
-    "E33F5A0A" + ICCID_BOOTSTRAP + "4F10A0000005591010FFFFFFFF8900001000" + "9F700101"
+    "E3475A0A" + ICCID_BOOTSTRAP + "4F10A0000005591010FFFFFFFF8900001000" + "9F700101"
     "910D" + b"Lab Bootstrap".hex().upper() + "9209" + b"Bootstrap".hex().upper() + "950101"
+    "9F2601FF9F6701FF"
 )
 
 
@@ -102,10 +103,23 @@ def test_consumer_and_v1_cards_say_so() -> None:
 
 
 def test_profile_list_with_the_default_tags() -> None:
-    answer = bench().terminal.hex("BF2D00")
-    assert answer.startswith("BF2D81CAA081C7" + BOOTSTRAP_INFO)
+    b = bench()
+    b.card.update_profile(OPERATOR_A, ecall=True, nickname="N", icon=b"\xff", icon_type=1, ppr=[1])
+    answer = b.terminal.hex("BF2D00")
+    assert answer.startswith("BF2D81DEA081DB" + BOOTSTRAP_INFO)
     assert answer.count("9F7001") == 3
-    assert "9F7B" not in answer
+    assert "9F7B01FF" in answer
+    # neither nickname nor icon nor policy (SGP.32 §5.9.14); a consumer card tells the first two (SGP.22 §5.7.15)
+    assert not any(field in answer for field in ("90014E", "9401FF", "9902"))
+    consumer = bench(Quirks(consumer=True)).terminal.hex("BF2D00")
+    assert "9F67" not in consumer
+
+
+def test_a_card_may_refuse_the_fields_of_sgp32() -> None:
+    b = bench(Quirks(refuses_sgp32_tags=True))
+    assert b.terminal.hex("BF2D055C035A9F67") == "BF2D03810101"
+    assert b.terminal.hex("BF2D045C025A99").startswith("BF2D")
+    assert b.terminal.hex("BF2D00").startswith("BF2D81DA")
 
 
 def test_profile_list_shows_what_the_tag_list_asks_for() -> None:

@@ -192,7 +192,7 @@ def test_the_profile_to_return_to_from_fallback_cannot_be_deleted() -> None:
 def test_list_profile_info_inside_a_package_and_not_after_a_change() -> None:
     b = bench()
     listed = b.run(LIST)
-    assert listed.startswith("BF2D81CAA081C7E33F5A0A" + ICCID_BOOTSTRAP)
+    assert listed.startswith("BF2D81DAA081D7E3475A0A" + ICCID_BOOTSTRAP)
     assert bench().run(disable(ICCID_BOOTSTRAP), LIST, LIST) == "840100" + "BF2D0381010B"
     assert bench().run(delete(ICCID_A), LIST) == "850100" + "BF2D0381010B"
     assert bench().run(bytes.fromhex("BF2D045C029F70"), LIST).count("9F70") == 6

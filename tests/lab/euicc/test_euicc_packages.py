@@ -256,7 +256,7 @@ def test_a_result_that_would_be_too_big_is_left_out() -> None:
 def test_a_big_list_comes_back_whole() -> None:
     card = default_card(pki(), bulky=True)
     terminal = Terminal(card).open()
-    answer = terminal.es10(Eim(pki()).package(b"\xbf\x2d\x00"))
+    answer = terminal.es10(Eim(pki()).package(bytes.fromhex("BF2D065C045A939495")))
     assert 19_000 < len(answer) < 25_000
     listed = verify_result(answer).path(0x30, 0xBF2D, 0xA0).children
     assert len(listed) == 21

@@ -14,8 +14,11 @@ if TYPE_CHECKING:
 
     from .isdr_state import Isdr
 
-DEFAULT_TAGS = (0x5A, 0x4F, 0x9F70, 0x90, 0x91, 0x92, 0x93, 0x94, 0x95)
-"""What a list without tagList shows (SGP.22 §5.7.15)."""
+DEFAULT_TAGS = (0x5A, 0x4F, 0x9F70, 0x91, 0x92, 0x95, 0x9F7B, 0x9F26, 0x9F67)
+"""What a list without tagList shows (SGP.32 §2.11.1.1.3, §5.9.14)."""
+CONSUMER_DEFAULT_TAGS = (0x5A, 0x4F, 0x9F70, 0x90, 0x91, 0x92, 0x93, 0x94, 0x95)
+"""The same of a consumer card (SGP.22 §5.7.15)."""
+SGP32_TAGS = frozenset({0x9F7B, 0x9F26, 0x9F67, 0xBF64})
 LIST = 0xBF2D
 INCORRECT_INPUT, CHANGE_ONGOING = 1, 11
 MAX_PROFILES = 256
@@ -128,7 +131,10 @@ def list_profiles(isdr: Isdr, request: der.Node) -> bytes:
     try:
         chosen = _search(isdr.state.profiles, request.find(0xA0))
         tag_list = request.find(0x5C)
-        tags = DEFAULT_TAGS if tag_list is None else _tags(tag_list.value)
+        default = CONSUMER_DEFAULT_TAGS if isdr.quirks.consumer else DEFAULT_TAGS
+        tags = default if tag_list is None else _tags(tag_list.value)
+        if isdr.quirks.refuses_sgp32_tags and not SGP32_TAGS.isdisjoint(tags) and tag_list is not None:
+            return list_error(isdr, INCORRECT_INPUT)
     except der.DerError:
         return list_error(isdr, INCORRECT_INPUT)
     infos = b"".join(profile_info(isdr, profile, tags) for profile in chosen)
