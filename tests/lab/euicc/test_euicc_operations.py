@@ -327,6 +327,11 @@ def test_delete_eim() -> None:
     assert b.terminal.hex("BF5500") == "BF5502A000"
 
 
+def test_the_last_eim_may_delete_itself_and_still_list_nobody_in_the_same_package() -> None:
+    b = bench()
+    assert b.run(bytes.fromhex("A906800465696D31"), bytes.fromhex("AB00"), eco=True) == "890102" + "AB02A000"
+
+
 def test_update_eim_replaces_what_is_there() -> None:
     b = bench(token=True)
     # counter 5 >= the stored 1 (this package), the FQDN changes, all else stays

@@ -50,6 +50,15 @@ def test_rollback_goes_back_once_and_replaces_the_result() -> None:
     assert b.terminal.hex(ROLLBACK) == NO_ROLLBACK
 
 
+def test_rollback_of_a_disable_and_an_enable_in_one_package_goes_back_to_the_first() -> None:
+    b = bench()
+    assert b.run(disable(ICCID_BOOTSTRAP), enable(ICCID_A, rollback=True)) == "840100" + "830100"
+    assert b.card.enabled_iccid == OPERATOR_A
+    b.reset()
+    assert b.terminal.hex(ROLLBACK).startswith("BF58")
+    assert b.card.enabled_iccid == BOOTSTRAP
+
+
 def test_rollback_without_refresh_shows_after_the_terminals_own_reset() -> None:
     b = switched_with_rollback()
     b.terminal.es10(ROLLBACK_QUIET)
