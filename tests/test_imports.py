@@ -225,9 +225,17 @@ RULES: dict[str, Rule] = {
     ),
     "doctor.checks": rule(*ROOMS, "config", "=doctor", reason="one layer each; nothing of the bundle"),
     "doctor.bundle": rule(*ROOMS, "config", "doctor", reason="one file for the support"),
+    "conformance": rule(common=False, reason="a statement about the code, which it does not run"),
     "daemon": rule(*ROOMS, *COMPOSITION, "config", reason="the process; never the lab, never the command line"),
     "cli": rule(
-        *(ROOMS - {"procedures"}), *COMPOSITION, "config", "lab", "torture", "cli.ipactl", reason="the front door"
+        *(ROOMS - {"procedures"}),
+        *COMPOSITION,
+        "config",
+        "conformance",
+        "lab",
+        "torture",
+        "cli.ipactl",
+        reason="the front door",
     ),
     "cli.ipactl": rule("local", "config", "cli.ipactl.output", reason="a client of the socket; it holds no agent"),
     "cli.ipactl.output": rule(
@@ -255,7 +263,9 @@ RULES: dict[str, Rule] = {
     "lab.modem": rule("lab.modem.at", "lab.modem.line", common=False, reason="a modem; any card may be in it"),
     "lab.modem.at": rule("lab.modem", common=False, reason="what the AT line says"),
     "lab.modem.line": rule("lab.modem", common=False, reason="how the line is reached"),
-    "lab.euicc": rule("lab.crypto", "lab.pki", "lab.euicc", common=False, reason="a card; any modem may hold it"),
+    "lab.euicc": rule(
+        "lab.crypto", "lab.pki", "lab.euicc", "lab.message_record", common=False, reason="a card; any modem may hold it"
+    ),
     "lab.euicc.state": rule(
         "lab.crypto",
         "lab.pki",
@@ -292,8 +302,12 @@ RULES: dict[str, Rule] = {
         common=False,
         reason="runs a signed package with the functions of ES10",
     ),
-    "lab.euicc.apdu": rule("lab.crypto", "lab.euicc", common=False, reason="the card's contacts, above all functions"),
-    "lab.eim": rule("lab.crypto", "lab.pki", "lab.eim", "lab.http", common=False, reason="an eIM for any IPA"),
+    "lab.euicc.apdu": rule(
+        "lab.crypto", "lab.euicc", "lab.message_record", common=False, reason="the card's contacts, above all functions"
+    ),
+    "lab.eim": rule(
+        "lab.crypto", "lab.pki", "lab.eim", "lab.http", "lab.message_record", common=False, reason="an eIM for any IPA"
+    ),
     "lab.smdp": rule("lab.crypto", "lab.pki", "lab.http", "lab.smdp", common=False, reason="an SM-DP+ for any LPA"),
     "lab.bench": rule("lab", common=False, reason="puts the parts of the lab together"),
     "lab.command": rule("lab", common=False, reason="the lab for a person at a terminal"),
@@ -567,6 +581,7 @@ PLANTED = [
     ("doctor.planted", "from ipad_agent.daemon import process"),
     ("doctor.checks.planted", "from ipad_agent.doctor.bundle import redaction"),
     ("doctor.bundle.planted", "from ipad_agent.wiring import real_rooms"),
+    ("conformance.planted", "from ipad_agent.store import Journal"),
     ("daemon.planted", "from ipad_agent.lab.bench import lab_bench"),
     ("config.planted", "from ipad_agent.net.trust import pinned_trust"),
     ("errors", "from . import events"),

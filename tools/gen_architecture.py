@@ -36,6 +36,7 @@ ABOUT = {
     "agent": "the running loop",
     "wiring": "the real rooms",
     "doctor": "examination, bundle",
+    "conformance": "what is implemented",
     "daemon": "the process",
     "cli": "ipad-agent, ipactl",
     "lab": "card, modem, eIM, SM-DP+",

@@ -1,4 +1,4 @@
-"""The ``ipad-agent`` command: ``run``, ``check-config``, ``demo`` and ``lab``.
+"""The ``ipad-agent`` command: ``run``, ``check-config``, ``ics``, ``demo`` and ``lab``.
 
 Each subcommand imports what it needs only when it is chosen, so that ``check-config`` works on a box where a library
 is broken and the daemon never loads the lab.
@@ -56,6 +56,9 @@ def _parser() -> argparse.ArgumentParser:
     check = commands.add_parser("check-config", help="check a configuration file and name everything wrong with it")
     check.add_argument("file", type=Path, metavar="FILE")
 
+    ics = commands.add_parser("ics", help="what of SGP.32 is implemented, where, and which tests show it")
+    ics.add_argument("--json", action="store_true", help="as one JSON document, for a test house")
+
     demo = commands.add_parser("demo", help="watch the agent do its main job against the lab; no hardware needed")
     demo.add_argument("--plain", action="store_true", help="no colours and no bars, also on a terminal")
     demo.add_argument("--carrier", choices=("coaps", "https"), default="coaps", help="how the eIM is reached")
@@ -89,6 +92,15 @@ def _check_config(arguments: argparse.Namespace) -> int:
     return EXIT_OK
 
 
+def _ics(arguments: argparse.Namespace) -> int:
+    from ipad_agent.conformance import implementation_statement
+
+    functions = implementation_statement.load()
+    form = implementation_statement.as_json if arguments.json else implementation_statement.as_markdown
+    print(form(functions).rstrip())
+    return EXIT_OK
+
+
 def _demo(arguments: argparse.Namespace) -> int:
     from .demo import play
 
@@ -105,4 +117,4 @@ def _lab(arguments: argparse.Namespace) -> int:
     return lab_command.run(arguments)
 
 
-_HANDLERS = {"run": _run_daemon, "check-config": _check_config, "demo": _demo, "lab": _lab}
+_HANDLERS = {"run": _run_daemon, "check-config": _check_config, "ics": _ics, "demo": _demo, "lab": _lab}

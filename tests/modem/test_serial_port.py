@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import pty
+import stat
 import subprocess
 import sys
 import tty
@@ -17,7 +18,7 @@ from ipad_agent.errors import ModemError
 from ipad_agent.modem import commands
 from ipad_agent.modem.at.at_session import AtSession
 from ipad_agent.modem.errors import PortBusy, PortLost, PortUnavailable
-from ipad_agent.modem.port.port_lock import PortLock, holders
+from ipad_agent.modem.port.port_lock import PortLock, holders, is_same_device
 from ipad_agent.modem.port.serial_port import SerialPortOpener, SerialSettings, SerialStream
 
 
@@ -195,3 +196,17 @@ def test_who_else_holds_the_port_is_found(line: Line) -> None:
         finally:
             child.kill()
             child.communicate()
+
+
+def _node(major: int, minor: int, *, device: int, mode: int = stat.S_IFCHR | 0o660) -> os.stat_result:
+    return os.stat_result((mode, 7, device, 1, 0, 5, 0, 0, 0, 0), {"st_rdev": os.makedev(major, minor)})
+
+
+def test_a_port_is_known_by_its_device_and_not_by_its_name() -> None:
+    modem = _node(188, 2, device=5)
+    assert is_same_device(modem, _node(188, 2, device=99))  # a container's node for the same port
+    assert not is_same_device(modem, _node(188, 3, device=5))
+    # /dev/pts/5 of a container is another terminal than /dev/pts/5 outside
+    assert is_same_device(_node(136, 5, device=24), _node(136, 5, device=24))
+    assert not is_same_device(_node(136, 5, device=24), _node(136, 5, device=77))
+    assert not is_same_device(modem, _node(188, 2, device=5, mode=stat.S_IFREG | 0o600))

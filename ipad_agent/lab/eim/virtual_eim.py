@@ -6,11 +6,12 @@ import functools
 import logging
 import secrets
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from ipad_agent.lab import message_record
 from ipad_agent.lab.crypto.der import Node
 from ipad_agent.lab.eim.orders.package_bytes import PackageHead, download_trigger, eid_bytes, euicc_package
 from ipad_agent.lab.eim.relay.download_relay import FUNCTION_NAMES, Caller, Relay
@@ -127,6 +128,14 @@ class VirtualEim:
 
         ``now_s`` only dates the history; ``peer`` names the connection.
         """
+        message_record.note("eim-request", body)
+        reply = self._exchange(body, now_s, peer)
+        if reply.later is None:
+            message_record.note("eim-answer", reply.body)
+            return reply
+        return replace(reply, later=functools.partial(_noted, reply.later))
+
+    def _exchange(self, body: bytes, now_s: float, peer: str) -> Reply:
         try:
             message = esipa_messages.read_request(body)
         except RequestRefusedError as error:
@@ -548,3 +557,9 @@ def _function_name(message: esipa_messages.Message) -> str:
             return "notification"
         case OtherFunction(node):
             return FUNCTION_OF_TAG.get(node.tag, f"{node.tag:X}")
+
+
+async def _noted(later: Callable[[], Awaitable[Reply]]) -> Reply:
+    reply = await later()
+    message_record.note("eim-answer", reply.body)
+    return reply

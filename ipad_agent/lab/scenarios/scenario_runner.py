@@ -23,6 +23,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TextIO
 
+from ipad_agent.lab import message_record
 from ipad_agent.lab.bench.lab_bench import Bench, BenchOptions
 from ipad_agent.lab.bench.real_time_limits import MOVES, Waiting, stuck_after
 from ipad_agent.lab.eim.errors import EimLabError
@@ -170,6 +171,7 @@ async def run_scenario(story: Scenario, *, keep: bool = False) -> Report:
     """
     folder = Path(tempfile.mkdtemp(prefix=f"ipad-lab-{story.name}-"))
     run = Run(folder)
+    message_record.SCENARIO.set(story.name)
     why: str | None = None
     limit: Waiting | None = None
     try:

@@ -28,6 +28,8 @@ FIRST_PID_NAMESPACE: Final = "pid:[4026531836]"
 """Of the machine itself (PROC_PID_INIT_INO, linux/proc_ns.h). In another one the numbers mean other processes."""
 _LARGEST_PID: Final = 1 << 31
 _UUCP_BYTES: Final = 64
+_PSEUDO_TERMINALS: Final = range(136, 144)
+"""Major numbers of pseudo-terminals' slaves (UNIX98_PTY_SLAVE_MAJOR): each devpts counts its own."""
 
 
 class PortLock:
@@ -231,12 +233,31 @@ def sees_every_process(proc: Path = PROC) -> bool:
 
 
 def _holders(device: str) -> Iterator[tuple[int, str]]:
+    try:
+        node = os.stat(device)
+    except OSError:
+        return
     for process in PROC.iterdir():
         if not process.name.isdigit() or int(process.name) == os.getpid():
             continue
         with contextlib.suppress(OSError):
-            if any(os.readlink(descriptor) == device for descriptor in (process / "fd").iterdir()):
+            if any(_is_open_as(descriptor, node) for descriptor in (process / "fd").iterdir()):
                 yield int(process.name), _command_name(int(process.name), PROC)
+
+
+def _is_open_as(descriptor: Path, node: os.stat_result) -> bool:
+    try:
+        return is_same_device(node, descriptor.stat())
+    except OSError:
+        return False
+
+
+def is_same_device(one: os.stat_result, other: os.stat_result) -> bool:
+    """Whether two nodes lead to one character device. Names tell nothing: a container has names of its own for the
+    same port, and its ``/dev/pts/5`` is another pseudo-terminal than the one outside, with the same number."""
+    if not stat.S_ISCHR(one.st_mode) or not stat.S_ISCHR(other.st_mode) or one.st_rdev != other.st_rdev:
+        return False
+    return os.major(one.st_rdev) not in _PSEUDO_TERMINALS or one.st_dev == other.st_dev
 
 
 def _shown(found: tuple[tuple[int, str], ...]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from ipad_agent.lab import message_record
 from ipad_agent.lab.crypto import der
 from ipad_agent.lab.euicc.errors import StatusError
 from ipad_agent.lab.euicc.es10 import (
@@ -116,6 +117,8 @@ class Es10:
             if tag not in self._fragments:
                 parse(command)
             answer = handler(self._isdr, command)
+            message_record.note("card-command", command)
+            message_record.note("card-answer", answer)
             return der.tlv(tag) if tag in self._isdr.quirks.empty_content else answer
         except der.DerError as error:
             self._isdr.roll_back()

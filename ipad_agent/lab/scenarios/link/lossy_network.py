@@ -12,6 +12,7 @@ from ipad_agent.lab.euicc import OPERATOR_A, bulk_profiles, default_profiles
 from ipad_agent.lab.scenarios.scenario_runner import Run, scenario
 from ipad_agent.lab.scenarios.support.common_steps import (
     APPLICATION_DATA,
+    LIST_WITH_ICONS,
     UNKNOWN_ICCID,
     carries,
     case,
@@ -54,7 +55,7 @@ async def block_wise(run: Run) -> None:
         _check_blocks(run, bench, before, size_bytes + len(bench.eim.bodies[-2]))
 
         before = _datagrams(bench)
-        await play(run, bench, [case("list-profiles", "listProfileInfo ok", name="a big result")])
+        await play(run, bench, [case(LIST_WITH_ICONS, "listProfileInfo ok", name="a big result")])
         size_bytes = len(bench.eim.bodies[-2])
         run.check("the result is big", size_bytes > 20_000, f"{size_bytes} bytes")
         _check_blocks(run, bench, before, size_bytes)

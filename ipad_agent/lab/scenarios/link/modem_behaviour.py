@@ -5,6 +5,7 @@ from __future__ import annotations
 from ipad_agent.lab.euicc import OPERATOR_A, Quirks, ResponseMode, bulk_profiles, default_profiles
 from ipad_agent.lab.scenarios.scenario_runner import Run, scenario
 from ipad_agent.lab.scenarios.support.common_steps import (
+    LIST_WITH_ICONS,
     NO_MORE_WORK,
     case,
     check_enabled,
@@ -63,7 +64,7 @@ async def modem_61xx_or_auto_fetch(run: Run) -> None:
         options = quick("generic", provision="card", modem=modem, quirks=quirks, profiles=profiles)
         async with run.bench(options) as bench:
             await bench.agent.start()
-            (entry,) = await play(run, bench, [case("list-profiles", "listProfileInfo ok", name=name)])
+            (entry,) = await play(run, bench, [case(LIST_WITH_ICONS, "listProfileInfo ok", name=name)])
             size_bytes = len(entry["raw"]) // 2
             listed = len(entry["facts"]["operations"][0]["profiles"])
             run.check(f"{name}: the list is whole", listed == len(profiles), f"{listed} profiles, {size_bytes} bytes")

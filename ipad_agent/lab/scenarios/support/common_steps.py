@@ -26,6 +26,8 @@ LOOK_EVERY_S = 0.02
 MAX_SHOWN = 4
 
 UNKNOWN_ICCID = with_check_digit("8949020000999999999")
+LIST_WITH_ICONS = "list-profiles 5A 4F 9F70 90 91 92 93 94 95"
+"""The order whose result is as big as the profiles' icons."""
 NO_MORE_WORK = "IPA-4011"
 WAITING = "IPA-1003"
 
@@ -138,10 +140,21 @@ def seen_in(entry: Entry) -> list[str]:
     return [str(facts.get("name", "ok" if facts.get("ok") else "unread"))]
 
 
+def _left_on_card(bench: Bench) -> list[int]:
+    state = bench.card.state
+    return [result.seq for result in state.results] + [notification.seq for notification in state.notifications]
+
+
+async def check_nothing_left_soon(run: Run, bench: Bench) -> None:
+    """The same as ``check_nothing_left`` while the agent may still be at it."""
+    with contextlib.suppress(NothingHappenedError):
+        await until(lambda: not _left_on_card(bench), "card with nothing left", deadline_s=20)
+    check_nothing_left(run, bench)
+
+
 def check_nothing_left(run: Run, bench: Bench) -> None:
     """Everything that was acknowledged is gone from the card."""
-    state = bench.card.state
-    left = [r.seq for r in state.results] + [n.seq for n in state.notifications]
+    left = _left_on_card(bench)
     run.check("nothing is left on the card", not left, f"left: {left or 'nothing'}")
 
 

@@ -18,7 +18,7 @@ from ipad_agent.lab.euicc.apdu.es10_dispatch import Handler
 from ipad_agent.lab.euicc.state.isdr_state import Isdr
 from ipad_agent.lab.scenarios.scenario_runner import Run
 
-from .common_steps import NO_MORE_WORK, check_enabled, check_nothing_left, check_result, quick, result_of, until
+from .common_steps import NO_MORE_WORK, check_enabled, check_nothing_left_soon, check_result, quick, result_of, until
 
 ARMED, SWITCHED, STAGE, COMMITTED = "IPA-4201", "IPA-4202", "IPA-4203", "IPA-4205"
 GOING_BACK, WENT_BACK, NO_WAY_BACK, UNPROVED = "IPA-4206", "IPA-4207", "IPA-4208", "IPA-4209"
@@ -135,7 +135,7 @@ async def check_end(
         bench.agent.skip()
         await bench.agent.event(NO_MORE_WORK, deadline_s=20)
     check_enabled(run, bench, iccid)
-    check_nothing_left(run, bench)
+    await check_nothing_left_soon(run, bench)
     run.check("the journal is empty", not _owed(bench), ", ".join(_owed(bench)))
     run.check("the card keeps no way back", bench.card.state.rollback is None)
     for order in orders:

@@ -1,0 +1,1 @@
+"""What of the specifications this IPA implements, and where that is written and tested."""
