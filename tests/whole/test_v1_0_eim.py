@@ -128,6 +128,7 @@ async def interrupted(folder: Path, at: int) -> None:
     bench.check(at)
 
 
+@pytest.mark.usefixtures("disk_is_looked_after_hourly")
 def test_after_a_power_cut_at_any_moment_it_hears_every_result_once(pki_folder: Path) -> None:
     steps = run(undisturbed(pki_folder))
     assert steps > 40
