@@ -10,8 +10,8 @@ import os
 
 from hypothesis import settings
 
-# What the terminal, or the service manager, of whoever runs the tests says is no part of them: with COLUMNS=80 lines
-# break elsewhere, with JOURNAL_STREAM the daemon writes its log in another style. Processes that tests start inherit it.
+# What the terminal, or the service manager, of whoever runs the tests says is no part of them, nor of the processes
+# that they start: with COLUMNS=80 lines break elsewhere, with JOURNAL_STREAM the daemon's log has another style.
 for _name in (
     *("COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR", "JOURNAL_STREAM"),
     *("NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC", "CREDENTIALS_DIRECTORY"),

@@ -62,7 +62,7 @@ class DocumentFile:
         self._current: _Current | None = None
         self._trouble: str | None = None
         self._found_intact: bytes | None = None
-        """What was in the file when it was found intact after a refusal: while the disk refuses, that is asked often."""
+        """What was in the file when it was found intact after a refusal, which is asked at every further one."""
 
     @property
     def path(self) -> str:

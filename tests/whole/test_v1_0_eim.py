@@ -6,6 +6,8 @@ import asyncio
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from ipad_agent.codec.es10.eim_configuration import EimConfigurationData
 from ipad_agent.codec.identifiers import Eid
 from ipad_agent.eim import EimClient, PeerDialect

@@ -23,7 +23,9 @@ class WebServer:
     def __init__(self, observed_eim: ObservedEim, tcp: Tcp) -> None:
         self._observed_eim = observed_eim
         self._tcp = tcp
-        self._server = HttpsServer(observed_eim, _KeptTls(torture_pki()["eim-tls-self"]), listen=HttpsPort(observed_eim.eim_id, PORT))
+        self._server = HttpsServer(
+            observed_eim, _KeptTls(torture_pki()["eim-tls-self"]), listen=HttpsPort(observed_eim.eim_id, PORT)
+        )
         front = self._server.http.handler
 
         def handler(request: Request) -> Response:
