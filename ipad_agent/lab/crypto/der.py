@@ -163,6 +163,8 @@ def announced_size(data: bytes) -> int | None:
 def tlv(tag: int, *parts: bytes) -> bytes:
     """One TLV with the shortest length form; ``tag`` as in ``Node.tag``."""
     value = b"".join(parts)
+    if tag < 0x100 and len(value) < 0x80:
+        return bytes((tag, len(value))) + value
     head = tag.to_bytes((tag.bit_length() + 7) // 8 or 1, "big")
     if len(value) < 0x80:
         return head + bytes([len(value)]) + value
@@ -250,8 +252,12 @@ def read_tag(data: bytes, offset: int = 0) -> tuple[int, int]:
 
 def _bounds(data: bytes, offset: int, *, ber: bool) -> tuple[int, int, int]:
     """Tag of the TLV at ``offset``, where its content begins and where it ends; ``DerError`` when it is not whole."""
-    tag, content = read_tag(data, offset)
-    length, content = _read_length(data, content, ber=ber)
+    header = data[offset : offset + 2]
+    if len(header) == 2 and header[0] & 0x1F != 0x1F and header[1] < 0x80:  # as most are: one byte each
+        tag, length, content = header[0], header[1], offset + 2
+    else:
+        tag, content = read_tag(data, offset)
+        length, content = _read_length(data, content, ber=ber)
     end = content + length
     if end > len(data):
         raise DerError(f"{tag:X} announces {length} bytes, {len(data) - content} are there")
