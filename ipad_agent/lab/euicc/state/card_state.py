@@ -260,12 +260,12 @@ def _plain(value: Any) -> Any:
     """What JSON itself does not know."""
     if isinstance(value, bytes):
         return value.hex().upper()
-    return {name: getattr(value, name) for name in _names(type(value))}
+    return {name: getattr(value, name) for name in _names(typing.cast("Hashable", type(value)))}
 
 
 @functools.cache
-def _names(kind: type[Any]) -> tuple[str, ...]:
-    return tuple(field.name for field in dataclasses.fields(kind))
+def _names(kind: Hashable) -> tuple[str, ...]:
+    return tuple(field.name for field in dataclasses.fields(typing.cast("Any", kind)))
 
 
 @functools.cache
