@@ -4,10 +4,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 CARRIER ?= coaps
 
-.PHONY: help setup system-packages demo test check fuzz wander torture format clean
+.PHONY: help setup system-packages demo test test-long check fuzz wander torture format clean
 help:
 	@echo "make demo    watch the agent do its main job against the lab, no hardware needed (CARRIER=https: over HTTPS)"
 	@echo "make test    set everything up and run every check and test"
+	@echo "make test-long  the same, with all of what make test takes a sample of"
 	@echo "make check   only ruff and mypy"
 	@echo "make fuzz    damaged input for every parser, SECONDS=n TARGET=name; make wander: other property tests, ROUNDS=n"
 	@echo "make torture random histories of the whole agent with faults, SEEDS=n WITH=features"
@@ -33,6 +34,10 @@ check: setup
 # In several parts side by side, checks included; their logs are in .test/.
 test: system-packages setup
 	@sh tools/run-tests.sh $(BIN)
+
+# The same with everything that `make test` takes a sample of: random histories by the hundred.
+test-long: export TEST_LONG = 1
+test-long: test
 
 # Damaged input for every parser, other each time: make fuzz SECONDS=600 TARGET=tlv
 SECONDS ?= 60

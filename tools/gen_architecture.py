@@ -8,6 +8,7 @@ says (its ``events``); tests/test_imports.py knows every one.
 from __future__ import annotations
 
 import ast
+import functools
 import sys
 from collections import defaultdict
 from html import escape
@@ -49,6 +50,7 @@ MARKER = (
 WIDTH, BOX_W, BOX_H, GAP_X, GAP_Y, MARGIN = 1080, 158, 46, 18, 52, 24
 
 
+@functools.cache
 def arrows() -> dict[str, set[str]]:
     """Which room imports which, imports for types included."""
     found: dict[str, set[str]] = defaultdict(set)

@@ -22,6 +22,7 @@ _ICCID_TEXT: Final = re.compile(r"[0-9A-E]{18,20}")
 _RAW_TEXT: Final = re.compile(r"0[xX]((?:[0-9A-Fa-f]{2})*)")
 _SHORT_ENOUGH: Final = 10
 _EID_TEXT: Final = re.compile(r"[0-9A-Fa-f]{32}")
+_NIBBLES_SWAPPED: Final = bytes((byte & 0x0F) << 4 | byte >> 4 for byte in range(256))
 
 
 def _digits(text: str, lengths: tuple[int, ...], what: str) -> str:
@@ -34,13 +35,11 @@ def _digits(text: str, lengths: tuple[int, ...], what: str) -> str:
 
 def _swapped(data: bytes) -> str:
     """Bytes as hex with the nibbles of each byte exchanged (TBCD reading order)."""
-    text = data.hex()
-    return "".join(text[i + 1] + text[i] for i in range(0, len(text), 2))
+    return data.translate(_NIBBLES_SWAPPED).hex()
 
 
 def _to_tbcd(digits: str, size_bytes: int) -> bytes:
-    padded = digits.ljust(size_bytes * 2, "f")
-    return bytes.fromhex("".join(padded[i + 1] + padded[i] for i in range(0, len(padded), 2)))
+    return bytes.fromhex(digits.ljust(size_bytes * 2, "f")).translate(_NIBBLES_SWAPPED)
 
 
 def _luhn_digit(digits: str) -> int:

@@ -21,7 +21,7 @@ from dataclasses import dataclass, replace
 from . import events
 from .errors import DiskError
 from .filesystem import Filesystem
-from .json_values import UnreadableValueError, Value, dumps, loads, normalise
+from .json_values import UnreadableValueError, Value, loads, normalise, text_of
 
 _ENVELOPE = re.compile(rb'\{"schema":([0-9]{1,6}),"crc32":"([0-9a-f]{8})","data":(\{.*\})\}\n?', re.DOTALL)
 
@@ -40,6 +40,12 @@ class _Current:
     intact: bool  # whether the file itself, not only its backup, passed its checksum
     written: bool = True  # whether the disk has what the memory has
     unread: bool = False  # whether there is a file that the disk would not give
+    text: bytes | None = None  # ``data`` as it is written, once somebody has asked
+
+    def as_text(self) -> bytes:
+        if self.text is None:
+            self.text = text_of(self.data)
+        return self.text
 
 
 class DocumentFile:
@@ -55,6 +61,8 @@ class DocumentFile:
         self._schema = schema
         self._current: _Current | None = None
         self._trouble: str | None = None
+        self._found_intact: bytes | None = None
+        """What was in the file when it was found intact after a refusal, which is asked at every further one."""
 
     @property
     def path(self) -> str:
@@ -73,10 +81,11 @@ class DocumentFile:
         """Replace the document; durable when this returns, unless the disk refuses: then ``retry`` goes on. Nothing is
         written when nothing changed. Raises ``UnstorableValueError``."""
         new = normalise_document(data)
+        text = text_of(new)
         current = self._loaded()
-        if current.intact and current.written and dumps(current.data) == dumps(new):
+        if current.intact and current.written and current.as_text() == text:
             return
-        self._current = replace(current, data=new, written=False)
+        self._current = replace(current, data=new, written=False, text=text)
         self._write()
 
     def retry(self, *, lost: bool = False) -> None:
@@ -98,10 +107,10 @@ class DocumentFile:
         if current.unread:
             # What the memory does not know must not be lost by writing what it knows.
             with contextlib.suppress(FileNotFoundError, _UnusableError, _UnreadError):
-                current.data = self._read(self._path) | current.data
+                current.data, current.text = self._read(self._path) | current.data, None
         try:
             self._filesystem.make_directory(os.path.dirname(self._path))
-            self._replace(_seal(self._schema, current.data), keep_previous=current.intact)
+            self._replace(_seal(self._schema, current.as_text()), keep_previous=current.intact)
         except OSError as error:
             refused = DiskError(f"{self._path} could not be written", error)
             if self._trouble is None:  # every further attempt would only say it again
@@ -110,15 +119,18 @@ class DocumentFile:
             # It may have failed at any step: the disk says what is there now.
             self._current = replace(current, intact=self._is_intact())
             return
-        self._current = _Current(current.data, intact=True)
+        self._current = _Current(current.data, intact=True, text=current.text)
         if self._trouble is not None:
             self._trouble = None
             events.DISK_ACCEPTS.emit(path=self._path)
 
     def _is_intact(self) -> bool:
         try:
-            self._read(self._path)
-        except (FileNotFoundError, _UnusableError, _UnreadError):
+            sealed = self._filesystem.read(self._path)
+            if sealed != self._found_intact:
+                _unseal(self._schema, sealed)
+                self._found_intact = sealed
+        except (OSError, _UnusableError):
             return False
         return True
 
@@ -185,8 +197,7 @@ def normalise_document(data: Mapping[str, object]) -> dict[str, Value]:
     return {key: normalise(value) for key, value in data.items()}
 
 
-def _seal(schema: int, data: dict[str, Value]) -> bytes:
-    text = dumps(data)
+def _seal(schema: int, text: bytes) -> bytes:
     return b'{"schema":%d,"crc32":"%08x","data":%s}\n' % (schema, zlib.crc32(text), text)
 
 

@@ -97,7 +97,12 @@ def _from_json(value: object, *, depth: int = 0) -> Value:
 
 def dumps(value: Mapping[str, Value]) -> bytes:
     """One line of ASCII JSON without line breaks. Raises ``UnstorableValueError``."""
-    plain, byte_strings = normalise(value), 0
+    return text_of(normalise(value))
+
+
+def text_of(plain: Value) -> bytes:
+    """``dumps`` for what ``normalise`` returned; nothing is looked at a second time."""
+    byte_strings = 0
 
     def byte_string(item: object) -> object:
         nonlocal byte_strings
@@ -112,7 +117,9 @@ def dumps(value: Mapping[str, Value]) -> bytes:
 
 
 def _encode(value: object, default: Callable[[object], object] | None) -> str:
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=True, allow_nan=False, default=default)
+    return json.JSONEncoder(
+        separators=(",", ":"), ensure_ascii=True, allow_nan=False, check_circular=False, default=default
+    ).encode(value)
 
 
 def loads(data: bytes) -> dict[str, Value]:

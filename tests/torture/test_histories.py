@@ -9,24 +9,33 @@ import sys
 import pytest
 
 from ipad_agent.torture.faults.fault_effects import KINDS
-from ipad_agent.torture.history.fault_history import write
+from ipad_agent.torture.history.fault_history import History, write
 from ipad_agent.torture.history.feature_faults import write_with
 from ipad_agent.torture.history.features import DEFAULT, FEATURES
 from ipad_agent.torture.run.history_run import live_through, run_seed
 from ipad_agent.torture.run.many_seeds import shortest
 
+from .seed_sample import lived, sample
+
 SEEDS = 300
-WIDENED_SEEDS = 50
-BLOCK = 25
+BLOCK = 20
 ALL = frozenset(FEATURES)
+PLAIN = lived([write(seed) for seed in range(SEEDS)], times=3)
+WIDENED = lived([write_with(seed, DEFAULT) for seed in range(SEEDS)], times=1)
 
 
-@pytest.mark.parametrize("first", range(0, SEEDS, BLOCK))
-def test_every_promise_is_kept_whatever_happens(first: int) -> None:
+def blocks(histories: list[History]) -> list[object]:
+    """Parameters of some histories each, named by the first seed."""
+    starts = range(0, len(histories), BLOCK)
+    return [pytest.param(histories[start : start + BLOCK], id=str(histories[start].seed)) for start in starts]
+
+
+@pytest.mark.parametrize("histories", blocks(PLAIN))
+def test_every_promise_is_kept_whatever_happens(histories: list[History]) -> None:
     broken = {
-        seed: {violation.name: violation.sentence for violation in ended.violations}
-        for seed in range(first, first + BLOCK)
-        if (ended := run_seed(seed)).violations
+        history.seed: {violation.name: violation.sentence for violation in ended.violations}
+        for history in histories
+        if (ended := live_through(history)).violations
     }
     assert not broken, f"see the story with: ipad-agent lab torture --seed {min(broken)} ({broken})"
 
@@ -67,14 +76,23 @@ def test_histories_differ_and_reach_every_way_and_every_fault() -> None:
     assert {fault.kind for history in (*histories, *widened) for fault in history.faults} == KINDS
 
 
-@pytest.mark.parametrize("first", range(0, WIDENED_SEEDS, BLOCK))
-def test_every_promise_is_kept_in_a_wider_world(first: int) -> None:
-    broken = {
-        seed: sorted(ended.names)
-        for seed in range(first, first + BLOCK)
-        if (ended := run_seed(seed, features=DEFAULT)).violations
-    }
-    assert not broken, f"see the story with: ipad-agent lab torture --seed {min(broken)} ({broken})"
+@pytest.mark.parametrize("histories", blocks(WIDENED))
+def test_every_promise_is_kept_in_a_wider_world(histories: list[History]) -> None:
+    broken = {history.seed: sorted(ended.names) for history in histories if (ended := live_through(history)).violations}
+    features = ",".join(sorted(DEFAULT))
+    assert not broken, f"see: ipad-agent lab torture --seed {min(broken)} --with {features} ({broken})"
+
+
+def test_the_histories_lived_through_have_every_fault_over_every_way_and_carrier_of_all() -> None:
+    histories = [write(seed) for seed in range(SEEDS)]
+    chosen = sample(histories, times=1)
+
+    def met(of: list[History]) -> set[tuple[str, str, str]]:
+        return {(one.setting.way, one.setting.carrier, fault.kind) for one in of for fault in one.faults}
+
+    assert met(chosen) == met(histories)
+    assert len(chosen) < SEEDS / 4
+    assert met(chosen[:-1]) != met(histories)
 
 
 @pytest.mark.parametrize("feature", FEATURES)

@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import pytest
+
 from ipad_agent.agent.main_loop import Agent, Dependencies
 from ipad_agent.card.apdu_channel import ApduChannel
 from ipad_agent.card.es10_functions import Euicc
@@ -368,7 +370,9 @@ class AgentBench:
         """SIGTERM: the task is cancelled and ends by itself."""
         self.task.cancel()
         await asyncio.wait([self.task])
-        assert self.task.cancelled() or isinstance(self.task.exception(), asyncio.CancelledError), self.task
+        if not self.task.cancelled() and (error := self.task.exception()) is not None:
+            raise error  # a time limit of the test may strike inside the task and then looks like its end
+        assert self.task.cancelled(), self.task
         self.journal.detach()
 
     async def kill(self) -> None:
@@ -376,8 +380,9 @@ class AgentBench:
         self.disk.allowance = 0
         self.task.cancel()
         await asyncio.wait([self.task])
-        if not self.task.cancelled():
-            self.task.exception()
+        error = None if self.task.cancelled() else self.task.exception()
+        if isinstance(error, pytest.fail.Exception):
+            raise error  # the time limit of the test, not an end of the agent
         self.disk.power_cut()
 
     async def until(self, at_s: float) -> None:

@@ -373,6 +373,7 @@ def test_a_lost_answer_to_the_rollback_costs_neither_the_way_back_nor_the_truth(
     run(story())
 
 
+@pytest.mark.usefixtures("disk_is_looked_after_hourly")
 @pytest.mark.parametrize("dark", [False, True])
 @pytest.mark.parametrize("off_s", [15.0, 3600.0])
 def test_a_power_cut_at_any_moment_of_a_switch_ends_with_a_working_profile_and_the_truth(

@@ -6,6 +6,8 @@ import asyncio
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from ipad_agent.codec.es10.eim_configuration import EimConfigurationData
 from ipad_agent.codec.identifiers import Eid
 from ipad_agent.eim import EimClient, PeerDialect
@@ -128,6 +130,7 @@ async def interrupted(folder: Path, at: int) -> None:
     bench.check(at)
 
 
+@pytest.mark.usefixtures("disk_is_looked_after_hourly")
 def test_after_a_power_cut_at_any_moment_it_hears_every_result_once(pki_folder: Path) -> None:
     steps = run(undisturbed(pki_folder))
     assert steps > 40

@@ -66,7 +66,10 @@ class Fields:
 
     def first(self, *tags: int) -> Tlv | None:
         """The first child with one of these tags, or None."""
-        return next((item for item in self.items if item.tag in tags), None)
+        for item in self.items:
+            if item.tag in tags:
+                return item
+        return None
 
     def all(self, *tags: int) -> tuple[Tlv, ...]:
         """All children with one of these tags."""

@@ -49,11 +49,16 @@ class Node:
         return parse_all(self.value, ber=self.ber, depth=self.depth + 1)
 
     def find(self, *tags: int) -> Node | None:
-        """The first child that has one of these tags."""
-        for child in self.children:
-            if child.tag in tags:
-                return child
-        return None
+        """The first child that has one of these tags; ``DerError`` as for ``children``."""
+        if self.depth >= MAX_DEPTH:
+            raise DerError(f"nested deeper than {MAX_DEPTH}")
+        data, offset, found = self.value, 0, None
+        while offset < len(data):
+            tag, content, end = _bounds(data, offset, ber=self.ber)
+            if found is None and tag in tags:
+                found = Node(tag, data[offset:end], data[content:end], self.ber, self.depth + 1)
+            offset = end
+        return found
 
     def get(self, tag: int) -> Node:
         """The first child with this tag; ``DerError`` when there is none."""
@@ -116,13 +121,8 @@ class Node:
 
 def read(data: bytes, offset: int = 0, *, ber: bool = False, depth: int = 0) -> tuple[Node, int]:
     """The TLV at ``offset`` and the offset behind it; ``DerError`` when it is not whole."""
-    start = offset
-    tag, offset = read_tag(data, offset)
-    length, offset = _read_length(data, offset, ber=ber)
-    end = offset + length
-    if end > len(data):
-        raise DerError(f"{tag:X} announces {length} bytes, {len(data) - offset} are there")
-    return Node(tag, bytes(data[start:end]), bytes(data[offset:end]), ber, depth), end
+    tag, content, end = _bounds(data, offset, ber=ber)
+    return Node(tag, bytes(data[offset:end]), bytes(data[content:end]), ber, depth), end
 
 
 def parse(data: bytes, *, ber: bool = False) -> Node:
@@ -163,6 +163,8 @@ def announced_size(data: bytes) -> int | None:
 def tlv(tag: int, *parts: bytes) -> bytes:
     """One TLV with the shortest length form; ``tag`` as in ``Node.tag``."""
     value = b"".join(parts)
+    if tag < 0x100 and len(value) < 0x80:
+        return bytes((tag, len(value))) + value
     head = tag.to_bytes((tag.bit_length() + 7) // 8 or 1, "big")
     if len(value) < 0x80:
         return head + bytes([len(value)]) + value
@@ -246,6 +248,20 @@ def read_tag(data: bytes, offset: int = 0) -> tuple[int, int]:
         if not byte & 0x80:
             return tag, offset
     raise DerError(f"a tag of more than {MAX_TAG_BYTES} bytes")
+
+
+def _bounds(data: bytes, offset: int, *, ber: bool) -> tuple[int, int, int]:
+    """Tag of the TLV at ``offset``, where its content begins and where it ends; ``DerError`` when it is not whole."""
+    header = data[offset : offset + 2]
+    if len(header) == 2 and header[0] & 0x1F != 0x1F and header[1] < 0x80:  # as most are: one byte each
+        tag, length, content = header[0], header[1], offset + 2
+    else:
+        tag, content = read_tag(data, offset)
+        length, content = _read_length(data, content, ber=ber)
+    end = content + length
+    if end > len(data):
+        raise DerError(f"{tag:X} announces {length} bytes, {len(data) - content} are there")
+    return tag, content, end
 
 
 def _read_length(data: bytes, offset: int, *, ber: bool) -> tuple[int, int]:

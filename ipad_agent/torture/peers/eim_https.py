@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import ssl
+from dataclasses import dataclass
 from typing import Final
 
 from ipad_agent.lab.eim import HttpsPort, HttpsServer
@@ -22,8 +23,9 @@ class WebServer:
     def __init__(self, observed_eim: ObservedEim, tcp: Tcp) -> None:
         self._observed_eim = observed_eim
         self._tcp = tcp
-        settings = TlsSettings(torture_pki()["eim-tls-self"])
-        self._server = HttpsServer(observed_eim, settings, listen=HttpsPort(observed_eim.eim_id, PORT))
+        self._server = HttpsServer(
+            observed_eim, _KeptTls(torture_pki()["eim-tls-self"]), listen=HttpsPort(observed_eim.eim_id, PORT)
+        )
         front = self._server.http.handler
 
         def handler(request: Request) -> Response:
@@ -59,11 +61,25 @@ class WebServer:
         def greeted(*_: object) -> None:
             self._greeted = True
 
-        context = TlsSettings(torture_pki()["eim-tls-self-foreign"]).context()
+        context = _impostor_context(self._observed_eim.eim_id)
         context.sni_callback = greeted
         return context
+
+
+@dataclass(frozen=True, slots=True)
+class _KeptTls(TlsSettings):
+    """Loading key and certificate takes longer than many a history: done once in a process."""
+
+    def context(self) -> ssl.SSLContext:
+        return _context()
 
 
 @functools.cache
 def _context() -> ssl.SSLContext:
     return TlsSettings(torture_pki()["eim-tls-self"]).context()
+
+
+@functools.cache
+def _impostor_context(eim_id: str) -> ssl.SSLContext:
+    """One for each host: it tells its own server of a handshake."""
+    return TlsSettings(torture_pki()["eim-tls-self-foreign"]).context()
