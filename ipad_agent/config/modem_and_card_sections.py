@@ -45,7 +45,10 @@ class ModemConfig:
         "Which module profile to use; `auto` asks the module who it is.",
     )
     profiles_dir: Path | None = key(
-        FilePath("a folder"), None, "More module profiles (`*.toml`), looked at before those that come with the agent."
+        FilePath("a folder"),
+        None,
+        "More module profiles (`*.toml`), looked at before those that come with the agent. Without it, those in "
+        "`/etc/ipad-agent/modems` are.",
     )
     transport: str = key(
         choices(("auto", "cgla", "csim")),

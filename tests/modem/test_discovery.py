@@ -143,6 +143,18 @@ def test_no_usb_id_is_described_twice_in_the_shipped_profiles() -> None:
     assert len(ids) > 40
 
 
+def test_ports_of_a_module_of_which_nobody_knows_the_at_port_are_all_asked_in_turn(tree: SysTree) -> None:
+    tree.usb_device("1-1", "0e8d:7127")  # FM350
+    for interface in (6, 2, 4):
+        tree.port("1-1", interface, f"ttyUSB{interface}")
+    port = opener(tree)
+    names = []
+    for _ in range(4):
+        names.append(port.find(0.0).resolve().name)
+        port.note_silence()
+    assert names == ["ttyUSB2", "ttyUSB4", "ttyUSB6", "ttyUSB2"]
+
+
 def test_a_modem_whose_ports_are_not_at_ports_is_none() -> None:
     assert match([usb_tty("2c7c:0125", 0), usb_tty("2c7c:0125", 1)], SHIPPED) == ()
 

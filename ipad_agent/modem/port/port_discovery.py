@@ -28,7 +28,8 @@ _SHOWN: Final = 8  # more ports than that make no readable sentence
 @dataclass(frozen=True, slots=True)
 class Candidate:
     """One modem: its AT ports, the preferred one first. ``place`` is where in the USB tree it is; ``complete`` tells
-    whether the port that its profile prefers is among them."""
+    whether the port that its profile prefers is among them. Where its profile knows no AT port (``probe``) it is all
+    ports, to be asked one after the other."""
 
     place: str
     title: str
@@ -50,9 +51,10 @@ def match(ttys: Iterable[Tty], profiles: Iterable[ModuleProfile]) -> tuple[Candi
     found: list[Candidate] = []
     for (place, usb_id), here in sorted(devices.items()):
         for title, ports in known:
-            at_ports = tuple(here[number] for number in ports.interfaces if number in here)
+            numbers = sorted(here) if ports.probe else ports.interfaces
+            at_ports = tuple(here[number] for number in numbers if number in here)
             if usb_id in ports.ids and at_ports:
-                complete = at_ports[0].interface == ports.interfaces[0]
+                complete = ports.probe or at_ports[0].interface == ports.interfaces[0]
                 found.append(Candidate(place, at_ports[0].product or title, at_ports, complete))
                 break  # files that share an id agree, or the more particular one is meant, which comes first
     return tuple(found)
