@@ -58,6 +58,13 @@ class ModemConfig:
     lock_dir: Path = key(
         FilePath("a folder"), Path("/run/lock"), "Where port locks are kept that other programs respect."
     )
+    inhibit_modem_manager: bool = key(
+        Flag(),
+        False,
+        "Whether ModemManager is asked to let go of the modem while the agent uses its port, for modems with one AT "
+        "port. The data connection of the modem ends each time, so it is for devices that reach their eIM another way "
+        "too (see docs/modemmanager.md). The port is given back after each piece of work.",
+    )
     restore_function: bool = key(
         Flag(),
         True,

@@ -270,3 +270,40 @@ def ASKED_LATER(*, commands: str) -> None: ...
     "firmware was found. Most modules send a TERMINAL CAPABILITY of their own.",
 )
 def BASIC_CHANNEL_HANGS() -> None: ...
+
+
+@define(
+    "IPA-2094",
+    INFO,
+    "ModemManager lets go of the modem at {device} while the agent uses {port}.",
+    "The data connection of this modem ends meanwhile (modem.inhibit_modem_manager).",
+)
+def MODEM_MANAGER_INHIBITED(*, device: str, port: Path) -> None: ...
+
+
+@define(
+    "IPA-2095",
+    WARNING,
+    "ModemManager could not be asked to let go of {port}: {reason}.",
+    "It may use the same port as the agent. As another user than root the agent needs two files of hw/modemmanager: "
+    "one for the bus, one for polkit. Or let ModemManager ignore the port (hw/99-ipad-agent.rules).",
+)
+def MODEM_MANAGER_STAYS(*, port: Path, reason: str) -> None: ...
+
+
+@define(
+    "IPA-2096",
+    INFO,
+    "ModemManager has the modem at {device} again.",
+    "It looks at the modem anew and connects again, which takes 10 to 60 seconds.",
+)
+def MODEM_MANAGER_BACK(*, device: str) -> None: ...
+
+
+@define(
+    "IPA-2097",
+    WARNING,
+    "ModemManager is not kept away from the modem any more: {reason}",
+    "The connection to the bus ended. ModemManager may use the port now; it is asked again when the port is opened.",
+)
+def MODEM_MANAGER_FREE(*, reason: str) -> None: ...
