@@ -284,9 +284,10 @@ def MODEM_MANAGER_INHIBITED(*, device: str, port: Path) -> None: ...
 @define(
     "IPA-2095",
     WARNING,
-    "ModemManager could not be asked to let go of {port}: {reason}.",
-    "It may use the same port as the agent. As another user than root the agent needs two files of hw/modemmanager: "
-    "one for the bus, one for polkit. Or let ModemManager ignore the port (hw/99-ipad-agent.rules).",
+    "ModemManager is not kept away from {port}: {reason}.",
+    "It may use the same port as the agent, and is asked again when the port is opened. As another user than root the "
+    "agent needs two files of hw/modemmanager: one for the bus, one for polkit. Or let ModemManager ignore the port "
+    "(hw/99-ipad-agent.rules).",
 )
 def MODEM_MANAGER_STAYS(*, port: Path, reason: str) -> None: ...
 
@@ -303,7 +304,8 @@ def MODEM_MANAGER_BACK(*, device: str) -> None: ...
 @define(
     "IPA-2097",
     WARNING,
-    "ModemManager is not kept away from the modem any more: {reason}",
-    "The connection to the bus ended. ModemManager may use the port now; it is asked again when the port is opened.",
+    "The port {port} is open in another program too: {others}. {advice}",
+    "An exclusive open does not bind root, so nothing but good manners keeps programs of root apart. Each may get the "
+    "answers that belong to the other.",
 )
-def MODEM_MANAGER_FREE(*, reason: str) -> None: ...
+def PORT_SHARED(*, port: str, others: str, advice: str) -> None: ...

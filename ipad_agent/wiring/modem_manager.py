@@ -42,6 +42,7 @@ class Inhibition:
         self._make_link = make_link if make_link is not None else _link
         self._link: Link | None = None
         self._device: str | None = None
+        self._port = Path()
         self._watching: asyncio.Task[None] | None = None
 
     async def begin(self, port: Path) -> None:
@@ -50,11 +51,12 @@ class Inhibition:
         if self._link is not None and not self._link.is_lost:
             return
         await self.end()
+        self._port = port
         try:
             link = self._make_link()
             await link.open(system_bus())
         except BusError as error:
-            events.MODEM_MANAGER_STAYS.emit(port=port, reason=error.message)
+            events.MODEM_MANAGER_STAYS.emit(port=port, reason=error.message.rstrip("."))
             return
         try:
             device = await self._device_of(link, port)
@@ -66,7 +68,7 @@ class Inhibition:
             link.close()
             if not (isinstance(error, RemoteFailure) and error.name == NOT_FOUND):
                 reason = error.message if isinstance(error, BusError) else "it does not answer"
-                events.MODEM_MANAGER_STAYS.emit(port=port, reason=reason)
+                events.MODEM_MANAGER_STAYS.emit(port=port, reason=reason.rstrip("."))
             return
         self._link, self._device = link, device
         self._watching = asyncio.create_task(self._watch(link))
@@ -98,7 +100,7 @@ class Inhibition:
         try:
             await link.lost()
         except BusError as error:
-            events.MODEM_MANAGER_FREE.emit(reason=error.message)
+            events.MODEM_MANAGER_STAYS.emit(port=self._port, reason=error.message.rstrip("."))
 
 
 def _kernel_name(port: Path) -> str:

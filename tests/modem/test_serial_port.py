@@ -18,7 +18,7 @@ from ipad_agent.modem import commands
 from ipad_agent.modem.at.at_session import AtSession
 from ipad_agent.modem.errors import PortBusy, PortLost, PortUnavailable
 from ipad_agent.modem.port.port_lock import PortLock, holders
-from ipad_agent.modem.port.serial_port import SerialPortOpener, SerialSettings, SerialStream
+from ipad_agent.modem.port.serial_port import SerialPortOpener, SerialSettings, SerialStream, tell_of_others
 
 
 class Line:
@@ -195,3 +195,16 @@ def test_who_else_holds_the_port_is_found(line: Line) -> None:
         finally:
             child.kill()
             child.communicate()
+
+
+def test_whoever_else_has_the_opened_port_is_named_with_what_to_do(caplog: pytest.LogCaptureFixture) -> None:
+    tell_of_others(Path("/dev/ttyUSB2"), Path("/dev/ttyUSB2"), lambda _: ((812, "ModemManager"), (913, "cat")))
+    (record,) = caplog.records
+    assert "ModemManager (process 812), cat (process 913)" in record.getMessage()
+    assert "hw/99-ipad-agent.rules" in record.getMessage()
+
+
+def test_nothing_is_said_of_a_port_for_oneself_or_of_a_pseudo_terminal(caplog: pytest.LogCaptureFixture) -> None:
+    tell_of_others(Path("/dev/ttyUSB2"), Path("/dev/ttyUSB2"), lambda _: ())
+    tell_of_others(Path("/tmp/modem"), Path("/dev/pts/3"), lambda _: ((812, "ModemManager"),))
+    assert caplog.records == []

@@ -148,6 +148,7 @@ async def test_without_a_bus_it_is_said_and_the_agent_goes_on(
     monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", "unix:path=/nowhere")
     await Inhibition().begin(port)
     assert len(said(caplog)) == 1
+    assert said(caplog)[0].startswith(f"ModemManager is not kept away from {port}: ")
 
 
 @pytest.mark.parametrize(
