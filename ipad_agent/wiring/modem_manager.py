@@ -1,8 +1,11 @@
 """ModemManager is asked to let go of the modem while the agent uses its port (``modem.inhibit_modem_manager``).
 
 ModemManager closes all ports of an inhibited modem, and with them the data connection; it takes the modem up again when
-the inhibition ends, which it also does when our connection to the bus ends, so that a crash leaves nothing behind. The
-inhibition holds over a restart of the modem: nobody gets at the port between its coming back and our opening it.
+the inhibition ends, which it also does when our connection to the bus ends, so that a crash leaves nothing behind.
+
+The inhibition holds over a restart of the modem: nobody gets at the port between its coming back and our opening it. It
+also outlasts the closing of the port for a while, because one piece of work often follows the other, and ModemManager
+lets nobody inhibit a modem that it is just looking at.
 """
 
 from __future__ import annotations
@@ -26,10 +29,16 @@ NAME: Final = "org.freedesktop.ModemManager1"
 PATH: Final = "/org/freedesktop/ModemManager1"
 MODEM: Final = f"{NAME}.Modem"
 NOT_FOUND: Final = f"{NAME}.Error.Core.NotFound"
+WRONG_STATE: Final = f"{NAME}.Error.Core.WrongState"
 _DBUS: Final = ("org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus")
 
 CALL_LIMIT_S: Final = 30.0
 """It disables the modem before it answers, which takes some commands."""
+LINGER_S: Final = 20.0
+"""So long after the port was closed the modem is given back."""
+SETTLE_S: Final = 60.0
+"""So long ModemManager may look at a new modem before it can be asked."""
+_SETTLE_STEP_S: Final = 1.0
 LET_GO_S: Final = 5.0
 _LET_GO_STEP_S: Final = 0.25
 
@@ -37,8 +46,19 @@ _LET_GO_STEP_S: Final = 0.25
 class Inhibition:
     """Keeps ModemManager away from one modem at a time."""
 
-    def __init__(self, *, root: Path = Path("/"), make_link: Callable[[], Link] | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        root: Path = Path("/"),
+        make_link: Callable[[], Link] | None = None,
+        linger_s: float = LINGER_S,
+        settle_s: float = SETTLE_S,
+    ) -> None:
         self._root = root
+        self._linger_s = linger_s
+        self._settle_s = settle_s
+        self._ending: asyncio.Task[None] | None = None
+        self._one_at_a_time = asyncio.Lock()
         self._make_link = make_link if make_link is not None else _link
         self._link: Link | None = None
         self._device: str | None = None
@@ -47,10 +67,16 @@ class Inhibition:
 
     async def begin(self, port: Path) -> None:
         """Ask ModemManager to let go of the modem of this port. Does nothing when it has none there, or is not
-        running. Never fails: what is wrong is said, and shows when the port is opened."""
-        if self._link is not None and not self._link.is_lost:
-            return
-        await self.end()
+        running. Raises ``PortBusy`` while it looks at a new modem; any other refusal is said, and shows when the port
+        is opened."""
+        self._stop_ending()
+        async with self._one_at_a_time:
+            if self._link is not None and not self._link.is_lost:
+                return
+            await self._end()
+            await self._begin(port)
+
+    async def _begin(self, port: Path) -> None:
         self._port = port
         try:
             link = self._make_link()
@@ -63,28 +89,66 @@ class Inhibition:
             if device is None:
                 link.close()
                 return
-            await link.call(NAME, PATH, NAME, "InhibitDevice", "sb", (device, True), deadline_s=CALL_LIMIT_S)
+            await self._inhibit(link, device)
         except (BusError, TimeoutError) as error:
             link.close()
             if not (isinstance(error, RemoteFailure) and error.name == NOT_FOUND):
                 reason = error.message if isinstance(error, BusError) else "it does not answer"
                 events.MODEM_MANAGER_STAYS.emit(port=port, reason=reason.rstrip("."))
             return
+        except BaseException:
+            link.close()
+            raise
         self._link, self._device = link, device
         self._watching = asyncio.create_task(self._watch(link))
         events.MODEM_MANAGER_INHIBITED.emit(device=device, port=port)
 
+    async def _inhibit(self, link: Link, device: str) -> None:
+        loop = asyncio.get_running_loop()
+        limit = loop.time() + self._settle_s
+        while True:
+            try:
+                await link.call(NAME, PATH, NAME, "InhibitDevice", "sb", (device, True), deadline_s=CALL_LIMIT_S)
+                return
+            except RemoteFailure as error:
+                if error.name != WRONG_STATE:
+                    raise
+                if loop.time() >= limit:
+                    raise PortBusy(f"ModemManager is still looking at the modem at {device}") from None
+            await asyncio.sleep(_SETTLE_STEP_S)
+
+    def end_soon(self) -> None:
+        """Let ModemManager have the modem again unless ``begin`` comes before."""
+        self._stop_ending()
+        self._ending = asyncio.create_task(self._end_after(self._linger_s))
+
+    def _stop_ending(self) -> None:
+        if self._ending is not None:
+            self._ending.cancel()
+            self._ending = None
+
+    async def _end_after(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+        self._ending = None  # what has begun is not stopped any more
+        await self.end()
+
     async def end(self) -> None:
         """Let ModemManager have the modem again."""
+        async with self._one_at_a_time:
+            await self._end()
+
+    async def _end(self) -> None:
         link, device, self._link, self._device = self._link, self._device, None, None
         if self._watching is not None:
             self._watching.cancel()
             self._watching = None
         if link is None or device is None or link.is_lost:
             return
-        with contextlib.suppress(BusError, TimeoutError):  # closing the connection says the same
-            await link.call(NAME, PATH, NAME, "InhibitDevice", "sb", (device, False), deadline_s=CALL_LIMIT_S)
-        link.close()
+        try:
+            with contextlib.suppress(BusError, TimeoutError):  # closing the connection says the same
+                await link.call(NAME, PATH, NAME, "InhibitDevice", "sb", (device, False), deadline_s=CALL_LIMIT_S)
+        finally:
+            link.close()
         events.MODEM_MANAGER_BACK.emit(device=device)
 
     async def _device_of(self, link: Link, port: Path) -> str | None:
@@ -194,7 +258,7 @@ class InhibitedStream:
         """See ``ByteStream``."""
         await self._stream.close()
         if not self.lost:
-            await self._inhibition.end()
+            self._inhibition.end_soon()
 
 
 def _link() -> Link:

@@ -10,6 +10,7 @@ import pytest
 
 from .gateway import DEVICE, IPAD, ROOT, Gateway, wait_for
 
+POLLED = "IPA-4011"  # no more work at the eIM
 FILES = ROOT / "hw" / "modemmanager"
 IPACTL = str(Path(sys.executable).with_name("ipactl"))
 
@@ -85,6 +86,8 @@ def test_with_inhibition_the_doctor_examines_modem_managers_own_port_and_gives_i
         found = " ".join(doctor(gateway, config).split())
         assert "which is asked to let go of it meanwhile" in found
         assert "AT is answered" in found
+        assert "profile quectel-eg25" in found
+        assert "Another program uses the port" not in found
         wait_for(lambda: gateway.holders("ttyUSB2") == ["ModemManager"], "ModemManager's return")
 
 
@@ -98,7 +101,9 @@ def test_an_agent_on_modem_managers_only_port_polls_under_inhibition_and_gives_t
         wait_for(lambda: "IPA-2096" in gateway.log("agent.log"), "the end of the work")
         log = gateway.log("agent.log")
         assert f"lets go of the modem at {DEVICE}" in log
-        assert "IPA-2005" not in log  # nobody talked in between
+        assert POLLED in log
+        for trouble in ("IPA-2005", "IPA-2003", "IPA-2095", "IPA-2097"):  # nobody talked in between
+            assert trouble not in log
         assert f"device inhibition setup for uid '{DEVICE}'" in gateway.log("mm.log")
         assert f"device inhibition teardown for uid '{DEVICE}'" in gateway.log("mm.log")
         wait_for(lambda: gateway.holders("ttyUSB2") == ["ModemManager"], "ModemManager's return")

@@ -8,7 +8,8 @@ import pytest
 
 from ipad_agent.agent.guardian_actions import _facts as fallback_facts
 from ipad_agent.procedures.context import Context
-from ipad_agent.procedures.switching.local_switch import End, LocalSwitch, What
+from ipad_agent.procedures.records.local_switch_record import What
+from ipad_agent.procedures.switching.local_switch import End, LocalSwitch
 from ipad_agent.site.hook_scripts import MOMENTS, Hooks
 
 from .conftest import Heard

@@ -36,6 +36,7 @@ class StandIn:
         self.log: list[tuple[str, bool]] = []
         self.modems = {f"{PATH}/Modem/0": ("ttyUSB2", DEVICE)}
         self.refusal: str | None = None
+        self.refusals = 1_000
 
     async def start(self) -> None:
         self._bus = await MessageBus(bus_address=self._address).connect()
@@ -58,7 +59,8 @@ class StandIn:
                 for path, (port, device) in self.modems.items()
             }
             return Message.new_method_return(message, "a{oa{sa{sv}}}", [shown])
-        if self.refusal is not None:
+        if self.refusal is not None and self.refusals > 0:
+            self.refusals -= 1
             return Message.new_error(message, self.refusal, "no")
         assert message.member == "InhibitDevice"
         self.log.append((message.body[0], message.body[1]))
@@ -183,6 +185,51 @@ async def test_a_bus_that_is_gone_is_said_and_asked_again_next_time(
     await inhibition.end()
 
 
+async def test_a_modem_that_modem_manager_looks_at_just_now_is_asked_for_again(
+    manager: StandIn, port: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(modem_manager, "_SETTLE_STEP_S", 0.0)
+    manager.refusal, manager.refusals = modem_manager.WRONG_STATE, 3
+    inhibition = Inhibition()
+    await inhibition.begin(port)
+    assert manager.log == [(DEVICE, True)]
+    assert not any("not kept away" in line for line in said(caplog))
+    await inhibition.end()
+
+
+async def test_a_port_is_not_shared_with_a_modem_manager_that_never_settles(manager: StandIn, port: Path) -> None:
+    manager.refusal = modem_manager.WRONG_STATE
+    with pytest.raises(PortBusy, match="still looking"):
+        await Inhibition(settle_s=0.0).begin(port)
+
+
+async def test_one_piece_of_work_after_the_other_is_one_inhibition(manager: StandIn, port: Path) -> None:
+    inhibition = Inhibition(linger_s=3600)
+    await inhibition.begin(port)
+    inhibition.end_soon()
+    await inhibition.begin(port)
+    assert inhibition._ending is None
+    assert manager.log == [(DEVICE, True)]
+    await inhibition.end()
+
+
+async def test_the_modem_is_given_back_when_no_work_follows(manager: StandIn, port: Path) -> None:
+    inhibition = Inhibition(linger_s=0.0)
+    await inhibition.begin(port)
+    inhibition.end_soon()
+    assert inhibition._ending is not None
+    await asyncio.wait_for(inhibition._ending, LIMIT_S)
+    assert manager.log == [(DEVICE, True), (DEVICE, False)]
+
+
+async def test_work_that_begins_while_the_modem_is_given_back_waits_for_that(manager: StandIn, port: Path) -> None:
+    inhibition = Inhibition()
+    await inhibition.begin(port)
+    await asyncio.gather(inhibition.end(), inhibition.begin(port))
+    assert manager.log == [(DEVICE, True), (DEVICE, False), (DEVICE, True)]
+    await inhibition.end()
+
+
 # -- the port ----------------------------------------------------------------------------------------------------------
 class Noted:
     """An inhibition that only notes."""
@@ -195,6 +242,9 @@ class Noted:
 
     async def end(self) -> None:
         self.log.append("end")
+
+    def end_soon(self) -> None:
+        self.log.append("end soon")
 
 
 class Stream:
@@ -236,7 +286,7 @@ async def test_modem_manager_gets_the_modem_back_when_the_port_is_closed() -> No
     stream = await opener.open()
     assert noted.log == ["begin /dev/x"]
     await stream.close()
-    assert noted.log == ["begin /dev/x", "end"]
+    assert noted.log == ["begin /dev/x", "end soon"]
 
 
 async def test_a_modem_that_restarts_stays_inhibited() -> None:
