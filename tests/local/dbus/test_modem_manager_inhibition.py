@@ -37,8 +37,11 @@ class StandIn:
         self.modems = {f"{PATH}/Modem/0": ("ttyUSB2", DEVICE)}
         self.refusal: str | None = None
         self.refusals = 1_000
+        self.inhibited: set[str] = set()
+        self._turns = 0
 
     async def start(self) -> None:
+        self.inhibited.clear()
         self._bus = await MessageBus(bus_address=self._address).connect()
         self._bus.add_message_handler(self._asked)
         await self._bus.request_name(NAME)
@@ -63,8 +66,24 @@ class StandIn:
             self.refusals -= 1
             return Message.new_error(message, self.refusal, "no")
         assert message.member == "InhibitDevice"
-        self.log.append((message.body[0], message.body[1]))
+        device, inhibit = message.body
+        if inhibit and device in self.inhibited:
+            return Message.new_error(message, f"{NAME}.Error.Core.Connected", f"Device '{device}' is already inhibited")
+        self.log.append((device, inhibit))
+        if inhibit:
+            self.inhibited.add(device)
+        else:  # it has to look for the ports first
+            asyncio.get_running_loop().call_soon(self._free, message)
+            return True
         return Message.new_method_return(message)
+
+    def _free(self, message: Message) -> None:
+        self._turns += 1
+        if self._turns % 50:
+            asyncio.get_running_loop().call_later(0.001, self._free, message)
+            return
+        self.inhibited.discard(message.body[0])
+        self._bus.send(Message.new_method_return(message))
 
 
 @pytest_asyncio.fixture
