@@ -175,11 +175,11 @@ def LINK_CHECKED() -> None: ...
 @define(
     "IPA-2020",
     INFO,
-    "Found {title} (USB {usb}): using {port}, interface {interface}.",
+    "Found {title} ({where}): using {port}, interface {interface}.",
     "modem.port is auto, and this is the AT port of the one known modem; the second one where there are two, because "
     "the first belongs to whoever makes the data connection.",
 )
-def PORT_FOUND(*, title: str, usb: str | None, port: Path, interface: int | None) -> None: ...
+def PORT_FOUND(*, title: str, where: str, port: Path, interface: int | None) -> None: ...
 
 
 @define(

@@ -38,7 +38,7 @@ async def usb(parts: DoctorParts, seen: Seen) -> list[Item]:
     except (ModemNotFound, SeveralModems) as error:
         return [Item(Layer.USB, False, as_sentence(error.message), error.hint)]
     seen.device = modem.port.stable
-    return [Item(Layer.USB, True, f"{modem.title} at USB {modem.place}: {modem.port.described}.")]
+    return [Item(Layer.USB, True, f"{modem.title}, {modem.where}: {modem.port.described}.")]
 
 
 def _configured(port: str, known: dict[Path, str]) -> Item:
