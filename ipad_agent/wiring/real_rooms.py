@@ -40,6 +40,7 @@ from ipad_agent.errors import ConfigError, EimError, StoreError
 from ipad_agent.modem import events as modem_events
 from ipad_agent.modem.module_profile import ModuleProfile, ProfileSet, load, search_path
 from ipad_agent.modem.port.byte_stream import PortOpener
+from ipad_agent.modem.port.gsmctl_port import PROGRAM, GsmctlOpener
 from ipad_agent.modem.port.port_discovery import DiscoveringOpener
 from ipad_agent.modem.port.serial_port import SerialPortOpener, SerialSettings
 from ipad_agent.modem.port.tcp_port import SocketOpener, parse_url
@@ -140,6 +141,8 @@ def _opener(modem: ModemConfig, runtime_dir: Path, profiles: ProfileSet, forced:
     if modem.port == "auto":
         finder = DiscoveringOpener(settings, profiles.profiles, forced=forced)
         return _inhibiting(modem, finder, lambda: finder.find(asyncio.get_running_loop().time()))
+    if modem.port == PROGRAM:
+        return GsmctlOpener()
     if modem.port.startswith("socket://"):
         address = parse_url(modem.port)
         if address is None:

@@ -11,6 +11,7 @@ from ipad_agent.doctor.examined_rooms import DoctorParts
 from ipad_agent.errors import CardError, ModemError
 from ipad_agent.modem.errors import ModemNotFound, PortUnavailable, SeveralModems
 from ipad_agent.modem.module_profile import load, search_path
+from ipad_agent.modem.port.gsmctl_port import PROGRAM
 from ipad_agent.modem.port.port_discovery import choose
 from ipad_agent.modem.port.port_owners import MODEM_MANAGER, advice
 from ipad_agent.modem.port.usb_sysfs import OPERATOR_LINK
@@ -22,6 +23,8 @@ _NOT_NOW: Final = "Ask the running agent (ipactl doctor) or stop it first; witho
 async def usb(parts: DoctorParts, seen: Seen) -> list[Item]:
     """What the kernel sees."""
     port = parts.config.modem.port
+    if port == PROGRAM:
+        return [Item(Layer.USB, None, f"The modem is reached through the program {PROGRAM}; no USB is looked at.")]
     if port.startswith("socket://"):
         return [Item(Layer.USB, None, f"The modem is behind {port}; no USB is looked at.")]
     ttys = parts.machine.ttys()

@@ -43,8 +43,8 @@ OWNERS: Final = {
     ),
     "gsmd": PortOwner(
         "the modem service of Teltonika's RutOS",
-        "It keeps all AT ports for itself, and starts again when it is stopped: give the agent a port that it does not "
-        "use, or a modem of its own.",
+        'It keeps all AT ports for itself: let the agent send its commands through it (modem.port = "gsmctl"), or give '
+        "it a modem of its own.",
     ),
     "pppd": _DIALLER,
     "wvdial": _DIALLER,
