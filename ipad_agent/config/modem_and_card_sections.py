@@ -64,7 +64,8 @@ class ModemConfig:
         False,
         "Whether ModemManager is asked to let go of the modem while the agent uses its port, for modems with one AT "
         "port. The data connection of the modem ends each time, so it is for devices that reach their eIM another way "
-        "too, and without `site.interface` (see docs/modemmanager.md). The port is given back after each piece of work.",
+        "too, and that leave `site.interface` unset (see docs/modemmanager.md). The port is given back after each "
+        "piece of work.",
     )
     restore_function: bool = key(
         Flag(),
