@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 CARRIER ?= coaps
 
-.PHONY: help setup system-packages demo test test-long check fuzz wander torture format clean
+.PHONY: help setup system-packages demo test test-long test-modemmanager check fuzz wander torture format clean
 help:
 	@echo "make demo    watch the agent do its main job against the lab, no hardware needed (CARRIER=https: over HTTPS)"
 	@echo "make test    set everything up and run every check and test"
@@ -12,6 +12,7 @@ help:
 	@echo "make check   only ruff and mypy"
 	@echo "make fuzz    damaged input for every parser, SECONDS=n TARGET=name; make wander: other property tests, ROUNDS=n"
 	@echo "make torture random histories of the whole agent with faults, SEEDS=n WITH=features"
+	@echo "make test-modemmanager  the agent beside Debian's ModemManager and NetworkManager, as root, 3 minutes"
 	@echo "make format  let ruff format the code"
 
 setup: $(VENV)/.done
@@ -38,6 +39,11 @@ test: system-packages setup
 # The same with everything that `make test` takes a sample of: random histories by the hundred.
 test-long: export TEST_LONG = 1
 test-long: test
+
+# The real ModemManager, NetworkManager, udev and polkit on a machine of their own in namespaces; only root can make one.
+test-modemmanager: setup
+	@PYTHON=$(PYTHON) WITH=modemmanager sh tools/system-packages.sh
+	unshare --mount --net --pid --fork --mount-proc $(BIN)/python -m pytest -q tests/modemmanager/real_modem_manager.py
 
 # Damaged input for every parser, other each time: make fuzz SECONDS=600 TARGET=tlv
 SECONDS ?= 60

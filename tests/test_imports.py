@@ -113,6 +113,12 @@ RULES: dict[str, Rule] = {
         reason="the one way to a modem that is no device of this machine",
         outside=WIRES - {"socket"},
     ),
+    "modem.port.gsmctl_port": rule(
+        *MODEM_GROUND,
+        "modem.port",
+        reason="the one way to a modem whose ports another program keeps: that program",
+        outside=WIRES - {"socket"},
+    ),
     "modem.uicc": rule(
         *MODEM_GROUND,
         "modem.at",
@@ -520,6 +526,7 @@ PLANTED = [
     ("card.planted", "loop.add_reader(1, f)"),
     ("modem.planted", "loop.create_connection(Protocol)"),
     ("modem.port.tcp_port", "import serial"),
+    ("modem.port.gsmctl_port", "from ipad_agent.modem.uicc import cgla_channel"),
     ("eim.planted", "async def f():\n    import asyncio\n    await asyncio.open_connection('a', 1)"),
     ("procedures.planted", "from ipad_agent.store import Journal"),
     ("procedures.planted", "from ipad_agent.card.errors import CardNotReady"),

@@ -7,6 +7,7 @@ GOTO and LABEL.
 from __future__ import annotations
 
 import configparser
+import importlib.util
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,6 +15,8 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 import pytest
+
+from ipad_agent.modem.module_profile import load
 
 ROOT = Path(__file__).parent.parent
 RULES = (ROOT / "hw" / "99-ipad-agent.rules").read_text()
@@ -76,12 +79,13 @@ def _holds(facts: Mapping[str, str], key: str, attribute: str, operator: str, va
     return matches if operator == "==" else not matches
 
 
-def quectel(name: str, interface: str) -> dict[str, str]:
+def usb_port(name: str, usb_id: str, interface: str) -> dict[str, str]:
     return {
         "SUBSYSTEM": "tty",
         "KERNEL": name,
         "SUBSYSTEMS": "usb",
-        "ATTRS{idVendor}": "2c7c",
+        "ATTRS{idVendor}": usb_id[:4],
+        "ATTRS{idProduct}": usb_id[5:],
         "ENV{ID_USB_INTERFACE_NUM}": interface,
     }
 
@@ -112,12 +116,39 @@ def test_other_ports_of_a_pcie_modem_stay_with_root(name: str) -> None:
 
 
 def test_the_second_at_port_of_a_usb_modem_is_the_agents_and_no_other_is_touched() -> None:
-    node = apply(RULES, quectel("ttyUSB3", "03"))
+    node = apply(RULES, usb_port("ttyUSB3", "2c7c:0125", "03"))
     assert node.may_be_opened_by(unit_group())
     assert node.links == ["ipad-agent-modem"]
     assert node.facts["ENV{ID_MM_PORT_IGNORE}"] == "1"
-    other = apply(RULES, quectel("ttyUSB2", "02"))
+    other = apply(RULES, usb_port("ttyUSB2", "2c7c:0125", "02"))
     assert (other.group, other.links) == ("root", []), "left to systemd's own rules"
+
+
+def test_the_rules_are_those_of_the_module_profiles() -> None:
+    spec = importlib.util.spec_from_file_location("gen_udev_rules", ROOT / "tools" / "gen_udev_rules.py")
+    assert spec is not None
+    assert spec.loader is not None
+    tool = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(tool)
+    assert tool.updated(RULES) == RULES, "run tools/gen_udev_rules.py"
+
+
+def test_every_port_of_every_known_modem_is_given_away_only_where_its_profile_knows_a_second_at_port() -> None:
+    given = 0
+    for profile in load([ROOT / "hw" / "modems"]).profiles:
+        for ports in profile.usb_ports:
+            for usb_id in ports.ids:
+                for interface in range(16):
+                    node = apply(RULES, usb_port("ttyUSB0", usb_id, f"{interface:02x}"))
+                    if node.links:
+                        given += 1
+                        assert interface == ports.second_at_interface, usb_id
+    assert given >= 25
+
+
+@pytest.mark.parametrize("usb_id", ["2c7c:0128", "2c7c:0700", "2c7c:0901", "1199:9071", "1a86:7523"])
+def test_a_modem_with_one_at_port_or_of_which_it_is_not_known_gets_no_rule(usb_id: str) -> None:
+    assert not any(apply(RULES, usb_port("ttyUSB0", usb_id, f"{number:02x}")).links for number in range(16))
 
 
 def test_nothing_is_done_when_a_port_goes() -> None:

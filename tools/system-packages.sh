@@ -12,6 +12,11 @@ need systemd-analyze systemd
 need busctl systemd
 need dbus-daemon dbus-daemon
 need gdbus libglib2.0-bin
+if [ "${WITH-}" = modemmanager ]; then # for make test-modemmanager only
+    need ModemManager modemmanager
+    need nmcli network-manager
+    need udevadm udev
+fi
 [ -z "$missing" ] && exit 0
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
     echo "installing:$missing"

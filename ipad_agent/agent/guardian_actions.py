@@ -91,7 +91,7 @@ class GuardianActions:
             await switch_transaction.replaced(context)
             # Only good for telling where a return will lead.
             self._memory.save(DOCUMENT, {"eid": str(context.eid), "former": done.previous})
-            await context.site.hook("fallback", _facts(done))
+            await context.site.hook("fallback", _facts(context, done))
         return done
 
     async def go_back(self, context: Context, eims: tuple[str, ...]) -> LocalSwitch:
@@ -127,6 +127,11 @@ class GuardianActions:
         return former if isinstance(former, str) and document.get("eid") == str(context.eid) else None
 
 
-def _facts(done: LocalSwitch) -> dict[str, str]:
-    facts = {"ICCID": done.enabled, "PREVIOUS_ICCID": done.previous, "CAUSE": done.what.value}
+def _facts(context: Context, done: LocalSwitch) -> dict[str, str]:
+    facts = {
+        "ICCID": done.enabled,
+        "PREVIOUS_ICCID": done.previous,
+        "CAUSE": done.what.value,
+        "APN": None if done.enabled is None else context.site.apn(done.enabled),
+    }
     return {name: value for name, value in facts.items() if value is not None}

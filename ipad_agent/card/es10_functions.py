@@ -76,10 +76,12 @@ class Euicc:
     """One eUICC behind one way. Calls may come from several tasks; they are executed one after the other.
 
     All methods raise ``CardError`` or ``ModemError``; a code that the card gives as answer is a value.
+    ``give_port_back`` is for a way that others need too: ``release`` lets go of it and not only of the channel.
     """
 
-    def __init__(self, isdr: IsdrSession, *, recover_limit_s: float = 300.0) -> None:
+    def __init__(self, isdr: IsdrSession, *, recover_limit_s: float = 300.0, give_port_back: bool = False) -> None:
         self.isdr = isdr
+        self._give_port_back = give_port_back
         self._recover_limit_s = recover_limit_s
         self._lock = asyncio.Lock()
         self._reset_due = False
@@ -135,6 +137,8 @@ class Euicc:
         """Close the channel, so that others can use it; the next call opens one again."""
         async with self._lock:
             await self.isdr.drop()
+            if self._give_port_back and not self._reset_due:
+                await self.isdr.access.close()
 
     async def close(self) -> None:
         """Close the channel and give the port back."""

@@ -11,7 +11,7 @@ from typing import Final
 from .key_definition import PORT_NUMBER, key
 from .value_readers import Aid, FilePath, Flag, Integer, ListOf, Number, Text, choices
 
-_PORT: Final = rf"auto|/[^\x00-\x1f\x7f]+|socket://(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):{PORT_NUMBER}"
+_PORT: Final = rf"auto|gsmctl|/[^\x00-\x1f\x7f]+|socket://(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):{PORT_NUMBER}"
 
 _TECHNOLOGIES: Final = (
     "gsm|utran|cdma2000_onex|cdma2000_hrpd|cdma2000_ehrpd|eutran_epc|nr_epc|nr_5gc|eutran_5gc"  # as in module profiles
@@ -30,11 +30,12 @@ class ModemConfig:
     """The modem and the serial port to it."""
 
     port: str = key(
-        Text('"auto", a device such as "/dev/ttyUSB2", or "socket://host:port"', _PORT),
+        Text('"auto", a device such as "/dev/ttyUSB2", "socket://host:port", or "gsmctl"', _PORT),
         "auto",
         "Where AT commands go. `auto` takes the AT port of the one known modem on the USB (see hw/README.md), or "
         "`/dev/ipad-agent-modem` when udev made that link. `socket://` is a serial port behind a TCP server, for "
-        "benches: whoever reaches that server owns the modem.",
+        "benches: whoever reaches that server owns the modem. `gsmctl` is for Teltonika's RutOS, whose service keeps "
+        "all ports: each command goes through its program. Not tried on a router.",
     )
     baud: int = key(
         Integer(1200, 4_000_000), 115_200, "Speed of a real UART; USB ports ignore it, ports of most modules follow it."
@@ -45,7 +46,10 @@ class ModemConfig:
         "Which module profile to use; `auto` asks the module who it is.",
     )
     profiles_dir: Path | None = key(
-        FilePath("a folder"), None, "More module profiles (`*.toml`), looked at before those that come with the agent."
+        FilePath("a folder"),
+        None,
+        "More module profiles (`*.toml`), looked at before those that come with the agent. Without it, those in "
+        "`/etc/ipad-agent/modems` are.",
     )
     transport: str = key(
         choices(("auto", "cgla", "csim")),
@@ -54,6 +58,14 @@ class ModemConfig:
     )
     lock_dir: Path = key(
         FilePath("a folder"), Path("/run/lock"), "Where port locks are kept that other programs respect."
+    )
+    inhibit_modem_manager: bool = key(
+        Flag(),
+        False,
+        "Whether ModemManager is asked to let go of the modem while the agent uses its port, for modems with one AT "
+        "port. The data connection of the modem ends each time, so it is for devices that reach their eIM another way "
+        "too, and that leave `site.interface` unset (see docs/modemmanager.md). The port is given back after each "
+        "piece of work.",
     )
     restore_function: bool = key(
         Flag(),

@@ -175,11 +175,11 @@ def LINK_CHECKED() -> None: ...
 @define(
     "IPA-2020",
     INFO,
-    "Found {title} (USB {usb}): using {port}, interface {interface}.",
+    "Found {title} ({where}): using {port}, interface {interface}.",
     "modem.port is auto, and this is the AT port of the one known modem; the second one where there are two, because "
     "the first belongs to whoever makes the data connection.",
 )
-def PORT_FOUND(*, title: str, usb: str | None, port: Path, interface: int | None) -> None: ...
+def PORT_FOUND(*, title: str, where: str, port: Path, interface: int | None) -> None: ...
 
 
 @define(
@@ -289,3 +289,42 @@ def ASKED_LATER(*, commands: str) -> None: ...
     "firmware was found. Most modules send a TERMINAL CAPABILITY of their own.",
 )
 def BASIC_CHANNEL_HANGS() -> None: ...
+
+
+@define(
+    "IPA-2094",
+    INFO,
+    "ModemManager lets go of the modem at {device} while the agent uses {port}.",
+    "The data connection of this modem ends meanwhile (modem.inhibit_modem_manager).",
+)
+def MODEM_MANAGER_INHIBITED(*, device: str, port: Path) -> None: ...
+
+
+@define(
+    "IPA-2095",
+    WARNING,
+    "ModemManager is not kept away from {port}: {reason}.",
+    "It may use the same port as the agent, and is asked again when the port is opened. As another user than root the "
+    "agent needs two files of hw/modemmanager: one for the bus, one for polkit. Or let ModemManager ignore the port "
+    "(hw/99-ipad-agent.rules).",
+)
+def MODEM_MANAGER_STAYS(*, port: Path, reason: str) -> None: ...
+
+
+@define(
+    "IPA-2096",
+    INFO,
+    "ModemManager has the modem at {device} again.",
+    "It looks at the modem anew and connects again, which takes 10 to 60 seconds.",
+)
+def MODEM_MANAGER_BACK(*, device: str) -> None: ...
+
+
+@define(
+    "IPA-2097",
+    WARNING,
+    "The port {port} is open in another program too: {others}. {advice}",
+    "An exclusive open does not bind root, so nothing but good manners keeps programs of root apart. Each may get the "
+    "answers that belong to the other.",
+)
+def PORT_SHARED(*, port: str, others: str, advice: str) -> None: ...

@@ -10,172 +10,57 @@ import re
 import sys
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from enum import Enum
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
 from . import profile_value_checks as checks
 from .errors import ProfileError
+from .module_settings import (
+    TECHNOLOGIES,
+    Deadlines,
+    Events,
+    Evidence,
+    Grade,
+    Init,
+    Match,
+    Port,
+    Queries,
+    Refresh,
+    Releases,
+    Remark,
+    Rung,
+    Slots,
+    Uicc,
+    UsbPorts,
+    VendorLpa,
+)
 from .profile_value_checks import Check
+
+__all__ = [
+    "GENERIC",
+    "GENERIC_NAME",
+    "STANDARD_LADDER",
+    "Evidence",
+    "Grade",
+    "Init",
+    "Match",
+    "ModuleProfile",
+    "ProfileSet",
+    "Refresh",
+    "Rung",
+    "Uicc",
+    "UsbPorts",
+    "load",
+    "load_file",
+    "parse",
+    "search_path",
+]
 
 MAX_FILE_BYTES: Final = 65536
 GENERIC_NAME: Final = "generic-3gpp"
-
-
-class Grade(Enum):
-    """How well a value is known."""
-
-    CONFIRMED = "confirmed"  # measured by us, or stated by the maker
-    REPORTED = "reported"  # by a user or another program's source, see the link
-    GUESS = "guess"  # engineering judgement
-
-
-@dataclass(frozen=True, slots=True)
-class Evidence:
-    grade: Grade
-    source: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Match:
-    """Regular expressions for the whole answers of AT+CGMI, +CGMM and +CGMR, upper and lower case alike."""
-
-    manufacturer: str | None = None
-    model: str | None = None
-    revision: str | None = None
-    usb: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Port:
-    """Where the AT port is: USB interface numbers, and the speeds of a UART."""
-
-    at_interface: int | None = None
-    second_at_interface: int | None = None
-    baud: tuple[int, ...] = (115200,)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UsbPorts:
-    """Which USB interfaces of these modules are AT ports. The second is for the agent where there is one: the first
-    is left to whoever makes the data connection."""
-
-    ids: tuple[str, ...]
-    at_interface: int
-    second_at_interface: int | None = None
-
-    @property
-    def interfaces(self) -> tuple[int, ...]:
-        """The AT ports in the order of preference."""
-        second = () if self.second_at_interface is None else (self.second_at_interface,)
-        return (*second, self.at_interface)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Init:
-    """Extra commands after the standard ones; a refusal is not fatal."""
-
-    commands: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Uicc:
-    """How the card is reached. ``order`` lists the ways to try: cgla, csim."""
-
-    order: tuple[str, ...] = ("cgla", "csim")
-    quote_hex: bool = True
-    cla_on_cgla: str = "zero"
-    le_on_case4: bool = False
-    max_data_bytes: int = 255
-    small_session_ids: bool = True
-    lock: tuple[str, ...] = ()
-    unlock: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Deadlines:
-    """Seconds."""
-
-    line_s: float = 5.0
-    open_s: float = 30.0
-    close_s: float = 30.0
-    apdu_s: float = 60.0
-    last_block_s: float = 240.0
-    sim_ready_s: float = 30.0
-    refresh_wait_s: float = 15.0
-    port_return_s: float = 60.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Events:
-    """Whole-line regular expressions: ``sim_ready`` says that the SIM was (re)initialised, ``other`` is just known."""
-
-    sim_ready: tuple[str, ...] = (r"\+CPIN: ?READY",)
-    other: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Queries:
-    """Commands that tell the ICCID, in the order of trying, and the registration, best first."""
-
-    iccid: tuple[str, ...] = ("AT+CCID", "AT+ICCID")
-    registration: tuple[str, ...] = ("CEREG", "CGREG", "CREG")
-
-
-TECHNOLOGIES: Final = (
-    "gsm",
-    "utran",
-    "cdma2000_onex",
-    "cdma2000_hrpd",
-    "cdma2000_ehrpd",
-    "eutran_epc",
-    "nr_epc",
-    "nr_5gc",
-    "eutran_5gc",
-)
-"""What deviceCapabilities can name (SGP.22 v2.5 §4.2); ``eutran_epc`` is LTE, NB-IoT and LTE-M."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Releases:
-    """The 3GPP release up to which the module supports a technology; None says that it does not, or that nobody
-    knows."""
-
-    gsm: int | None = None
-    utran: int | None = None
-    cdma2000_onex: int | None = None
-    cdma2000_hrpd: int | None = None
-    cdma2000_ehrpd: int | None = None
-    eutran_epc: int | None = None
-    nr_epc: int | None = None
-    nr_5gc: int | None = None
-    eutran_5gc: int | None = None
-
-    def known(self) -> dict[str, int]:
-        """The technologies that are known to be supported."""
-        found = {name: getattr(self, name) for name in TECHNOLOGIES}
-        return {name: release for name, release in found.items() if release is not None}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Refresh:
-    """What a REFRESH of the card does here."""
-
-    modem_executes: bool | None = None
-    re_enumerates: bool | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rung:
-    """One rung of the reset ladder. ``restore`` is sent in any case, also when ``commands`` fail half-way."""
-
-    rung: int
-    commands: tuple[str, ...] = ()
-    pause_s: float = 2.0
-    restore: tuple[str, ...] = ()
-    writes_nvm: bool = False
-    port_may_vanish: bool = False
+OPERATOR_FOLDER: Final = Path("/etc/ipad-agent/modems")
+"""Beside the configuration file; what lies there goes before what comes with the agent."""
 
 
 STANDARD_LADDER: Final = {
@@ -202,13 +87,18 @@ class ModuleProfile:
     queries: Queries = field(default_factory=Queries)
     refresh: Refresh = field(default_factory=Refresh)
     releases: Releases = field(default_factory=Releases)
+    slots: Slots = field(default_factory=Slots)
+    vendor_lpa: VendorLpa = field(default_factory=VendorLpa)
     ladder: Mapping[int, Rung] = field(default_factory=lambda: dict(STANDARD_LADDER))
+    remarks: tuple[Remark, ...] = ()
     evidence: Mapping[str, Evidence] = field(default_factory=dict)
+    set_keys: frozenset[str] = frozenset()
+    base: str | None = None
 
     def matches(self, manufacturer: str, model: str, revision: str) -> int:
         """How well the profile fits: 0 does not fit, 1 fits anything, more is more specific."""
-        if self.usb and self.match == Match():
-            return 0  # a file that only says where ports are
+        if self.match == Match(usb=self.match.usb) and self.name != GENERIC_NAME:
+            return 0  # a file that only says where ports are, or one to be chosen by its name
         score = 1
         criteria = ((self.match.manufacturer, manufacturer), (self.match.model, model), (self.match.revision, revision))
         for weight, (pattern, answer) in zip((1, 2, 4), criteria, strict=True):
@@ -217,6 +107,10 @@ class ModuleProfile:
                     return 0
                 score += weight
         return score
+
+    def evidence_for(self, key: str) -> Evidence | None:
+        """How well ``section.key`` is known; None for what the file leaves as it is everywhere."""
+        return self.evidence.get(key) or self.evidence.get(key.split(".")[0])
 
     @property
     def usb_ports(self) -> tuple[UsbPorts, ...]:
@@ -258,7 +152,7 @@ _SCHEMA: Final[Mapping[str, tuple[type, Mapping[str, Check]]]] = {
     "uicc": (
         Uicc,
         {
-            "order": checks.nonempty(checks.list_of(checks.choice("cgla", "csim"))),
+            "order": checks.unique(checks.nonempty(checks.list_of(checks.choice("cgla", "csim")))),
             "quote_hex": checks.flag,
             "cla_on_cgla": checks.choice("zero", "session"),
             "le_on_case4": checks.flag,
@@ -294,6 +188,25 @@ _SCHEMA: Final[Mapping[str, tuple[type, Mapping[str, Check]]]] = {
     ),
     "releases": (Releases, {name: checks.integer(1, 99) for name in TECHNOLOGIES}),
     "refresh": (Refresh, {"modem_executes": checks.flag, "re_enumerates": checks.flag}),
+    "slots": (
+        Slots,
+        {
+            "query": checks.command,
+            "select": checks.at_least(2, checks.list_of(checks.command)),
+            "before": checks.list_of(checks.command),
+            "after": checks.list_of(checks.command),
+            "writes_nvm": checks.flag,
+        },
+    ),
+    "vendor_lpa": (
+        VendorLpa,
+        {
+            "query": checks.command,
+            "off": checks.nonempty(checks.list_of(checks.command)),
+            "reset_needed": checks.flag,
+            "writes_nvm": checks.flag,
+        },
+    ),
 }
 _RUNG_KEYS: Final[Mapping[str, Check]] = {
     "rung": checks.integer(0, 5),
@@ -307,9 +220,15 @@ _USB_KEYS: Final[Mapping[str, Check]] = {
     "ids": checks.nonempty(checks.list_of(_USB_ID)),
     "at_interface": checks.integer(0, 31),
     "second_at_interface": checks.integer(0, 31),
+    "probe": checks.flag,
 }
+_EVIDENCE_KEYS: Final[Mapping[str, Check]] = {
+    "grade": checks.choice(*(grade.value for grade in Grade)),
+    "source": checks.text,
+}
+_REMARK_KEYS: Final[Mapping[str, Check]] = {"text": checks.text, **_EVIDENCE_KEYS}
 _RADIO_OFF: Final = re.compile(r"AT\+CFUN=(0|4)(,0)?", re.IGNORECASE)
-_TOP_KEYS: Final = ("title", "evidence", "reset", "usb", *_SCHEMA)
+_TOP_KEYS: Final = ("title", "base", "evidence", "reset", "usb", "remark", *_SCHEMA)
 
 
 def parse(text: str, *, name: str, place: str) -> ModuleProfile:
@@ -337,9 +256,17 @@ def build(document: Mapping[str, Any], *, name: str, place: str) -> ModuleProfil
     if "usb" in document:
         sections["usb"] = _read_usb(document["usb"], place)
         set_keys += [f"usb.{usb_id}" for ports in sections["usb"] for usb_id in ports.ids]
+    if "remark" in document:
+        sections["remarks"] = _read_remarks(document["remark"], place)
     title = _checked(checks.text, document["title"], place, "title") if "title" in document else name
     evidence = _read_evidence(document.get("evidence", {}), set_keys, place)
-    return ModuleProfile(name=name, title=title, evidence=evidence, **sections)
+    base = _checked(checks.text, document["base"], place, "base") if "base" in document else None
+    profile = ModuleProfile(
+        name=name, title=title, evidence=evidence, set_keys=frozenset(set_keys), base=base, **sections
+    )
+    if base is None:
+        _refuse_contradictions(profile, place)
+    return profile
 
 
 def _read_table(table: object, keys: Mapping[str, Check], place: str, section: str) -> dict[str, Any]:
@@ -373,11 +300,14 @@ def _read_usb(entries: object, place: str) -> tuple[UsbPorts, ...]:
     known: set[str] = set()
     for number, entry in enumerate(entries, start=1):
         values = _read_table(entry, _USB_KEYS, place, f"usb[{number}]")
-        for name in ("ids", "at_interface"):
-            if name not in values:
-                raise ProfileError(f"{place}: usb[{number}].{name}", "is missing")
+        if "ids" not in values:
+            raise ProfileError(f"{place}: usb[{number}].ids", "is missing")
         ports = UsbPorts(**values)
-        if ports.second_at_interface == ports.at_interface:
+        if ports.probe and ports.interfaces:
+            raise ProfileError(f"{place}: usb[{number}].probe", "is for modules whose AT interfaces are not known")
+        if not ports.probe and ports.at_interface is None:
+            raise ProfileError(f"{place}: usb[{number}].at_interface", "is missing; probe = true where nobody knows it")
+        if ports.second_at_interface is not None and ports.second_at_interface == ports.at_interface:
             raise ProfileError(f"{place}: usb[{number}].second_at_interface", "is the first one again")
         if len(set(ports.ids)) < len(ports.ids) or known & set(ports.ids):
             raise ProfileError(f"{place}: usb[{number}].ids", "names a module twice")
@@ -386,14 +316,40 @@ def _read_usb(entries: object, place: str) -> tuple[UsbPorts, ...]:
     return tuple(found)
 
 
+def _read_remarks(entries: object, place: str) -> tuple[Remark, ...]:
+    if not isinstance(entries, list):
+        raise ProfileError(f"{place}: remark", "needs [[remark]] tables")
+    found: list[Remark] = []
+    for number, entry in enumerate(entries, start=1):
+        values = _read_table(entry, _REMARK_KEYS, place, f"remark[{number}]")
+        for key in _REMARK_KEYS:
+            if key not in values:
+                raise ProfileError(f"{place}: remark[{number}].{key}", "is missing")
+        found.append(Remark(values["text"], Evidence(Grade(values["grade"]), values["source"])))
+    return tuple(found)
+
+
+def _refuse_contradictions(profile: ModuleProfile, place: str) -> None:
+    """What no value is wrong in, and all of it cannot be meant."""
+    port, uicc, slots = profile.port, profile.uicc, profile.slots
+    if port.second_at_interface is not None and port.second_at_interface == port.at_interface:
+        raise ProfileError(f"{place}: port.second_at_interface", "is the first one again")
+    if port.second_at_interface is not None and port.at_interface is None:
+        raise ProfileError(f"{place}: port.at_interface", "is missing; the second one alone says too little")
+    if uicc.lock and not uicc.unlock:
+        raise ProfileError(f"{place}: uicc.unlock", "is missing; what locks the card must end")
+    if uicc.cla_on_cgla == "session" and not uicc.small_session_ids:
+        raise ProfileError(f"{place}: uicc.cla_on_cgla", "needs session ids that are channel numbers")
+    if (slots.before or slots.after) and not slots.select:
+        raise ProfileError(f"{place}: slots.select", "is missing; there is nothing that the other commands go around")
+
+
 def _read_evidence(table: object, set_keys: Iterable[str], place: str) -> dict[str, Evidence]:
     if not isinstance(table, dict):
         raise ProfileError(f"{place}: evidence", "needs a table")
     evidence: dict[str, Evidence] = {}
     for key, entry in table.items():
-        values = _read_table(
-            entry, {"grade": checks.choice(*(g.value for g in Grade)), "source": checks.text}, place, f"evidence.{key}"
-        )
+        values = _read_table(entry, _EVIDENCE_KEYS, place, f"evidence.{key}")
         if set(values) != {"grade", "source"}:
             raise ProfileError(f"{place}: evidence.{key}", "needs grade and source")
         evidence[key] = Evidence(Grade(values["grade"]), values["source"])
@@ -441,31 +397,70 @@ class ProfileSet:
 
 
 def search_path(configured: Path | None = None) -> tuple[Path, ...]:
-    """The folders that may hold profiles, the more particular first."""
+    """The folders that may hold profiles, the more particular first: the ``configured`` one, or ``OPERATOR_FOLDER``."""
     folders = [
         Path(sys.prefix) / "share" / "ipad-agent" / "modems",
         Path("/usr/share/ipad-agent/modems"),
         Path(__file__).resolve().parents[2] / "hw" / "modems",
     ]
-    return tuple(([configured] if configured is not None else []) + folders)
+    return (OPERATOR_FOLDER if configured is None else configured, *folders)
 
 
 def load(folders: Iterable[Path]) -> ProfileSet:
-    """Read all profiles. A file in an earlier folder hides one of the same name in a later folder.
+    """Read all profiles. A file in an earlier folder hides one of the same name in a later folder, or changes only
+    some values of it where it names it as its ``base``.
 
     A broken file is left out and reported: one bad file must not take the device's modem away.
     """
-    found: dict[str, ModuleProfile | None] = {}
-    problems: list[ProfileError] = []
+    paths: dict[str, list[Path]] = {}
     for folder in folders:
         for path in sorted(folder.glob("*.toml")):
-            if path.stem in found:
-                continue
+            paths.setdefault(path.stem, []).append(path)
+    found: list[ModuleProfile] = []
+    problems: list[ProfileError] = []
+    for candidates in paths.values():
+        for path in candidates:
             try:
-                found[path.stem] = load_file(path)
+                found.append(_with_base(path, paths, (path,)))
+                break
             except ProfileError as error:
                 problems.append(error)
-    return ProfileSet(tuple(profile for profile in found.values() if profile is not None), tuple(problems))
+    return ProfileSet(tuple(found), tuple(problems))
+
+
+def _with_base(path: Path, paths: Mapping[str, list[Path]], chain: tuple[Path, ...]) -> ModuleProfile:
+    """The profile of this file over that of the file it names as its base; ``chain`` are the files on the way here."""
+    own = load_file(path)
+    if own.base is None:
+        return own
+    below = next((candidate for candidate in paths.get(own.base, ()) if candidate not in chain), None)
+    if below is None:
+        raise ProfileError(f"{path}: base", f"names no other profile: {own.base}")
+    profile = override(_with_base(below, paths, (*chain, below)), own)
+    _refuse_contradictions(profile, str(path))
+    return profile
+
+
+def override(base: ModuleProfile, own: ModuleProfile) -> ModuleProfile:
+    """``base`` with everything that ``own`` sets; the ladder and the table of USB ports are replaced as a whole."""
+    changes: dict[str, Any] = {"name": own.name, "base": own.base, "set_keys": base.set_keys | own.set_keys}
+    if own.title != own.name:
+        changes["title"] = own.title
+    for section in _SCHEMA:
+        keys = [key.partition(".")[2] for key in own.set_keys if key.partition(".")[0] == section]
+        if keys:
+            values = {key: getattr(getattr(own, section), key) for key in keys}
+            changes[section] = replace(getattr(base, section), **values)
+    if any(key.startswith("reset.") for key in own.set_keys):
+        changes["ladder"] = own.ladder
+    if own.usb:
+        changes["usb"] = own.usb
+    evidence = {key: base.evidence_for(key) for key in base.set_keys} | {
+        key: own.evidence_for(key) for key in own.set_keys
+    }
+    changes["evidence"] = {key: known for key, known in evidence.items() if known is not None}
+    changes["remarks"] = (*own.remarks, *base.remarks)
+    return replace(base, **changes)
 
 
 def load_file(path: Path) -> ModuleProfile:

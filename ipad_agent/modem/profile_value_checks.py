@@ -93,3 +93,23 @@ def nonempty(check: Check) -> Check:
         return result
 
     return wrapped
+
+
+def at_least(count: int, check: Check) -> Check:
+    def wrapped(value: object) -> Any:
+        result = check(value)
+        if len(result) < count:
+            raise ValueError(f"needs at least {count} entries")
+        return result
+
+    return wrapped
+
+
+def unique(check: Check) -> Check:
+    def wrapped(value: object) -> Any:
+        result = check(value)
+        if len(set(result)) < len(result):
+            raise ValueError("names something twice")
+        return result
+
+    return wrapped

@@ -5,8 +5,9 @@ Together with ``main_loop.py`` and ``cli/`` this is the only place that knows mo
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -39,6 +40,7 @@ from ipad_agent.errors import ConfigError, EimError, StoreError
 from ipad_agent.modem import events as modem_events
 from ipad_agent.modem.module_profile import ModuleProfile, ProfileSet, load, search_path
 from ipad_agent.modem.port.byte_stream import PortOpener
+from ipad_agent.modem.port.gsmctl_port import PROGRAM, GsmctlOpener
 from ipad_agent.modem.port.port_discovery import DiscoveringOpener
 from ipad_agent.modem.port.serial_port import SerialPortOpener, SerialSettings
 from ipad_agent.modem.port.tcp_port import SocketOpener, parse_url
@@ -128,7 +130,7 @@ def open_card(config: Config, memory: Memory, clock: Clock) -> Card:
     )
     ipa = config.ipa
     releases = {name: int(release) for name, _, release in (text.partition("=") for text in ipa.releases)}
-    euicc = Euicc(session, recover_limit_s=card.recover_timeout_s)
+    euicc = Euicc(session, recover_limit_s=card.recover_timeout_s, give_port_back=modem.inhibit_modem_manager)
     return Card(euicc, access, ipa.imei, ipa.tac, releases)
 
 
@@ -137,13 +139,24 @@ def _opener(modem: ModemConfig, runtime_dir: Path, profiles: ProfileSet, forced:
         path=Path(modem.port), baud_rates=(modem.baud,), lock_folder=modem.lock_dir, own_lock_folder=runtime_dir
     )
     if modem.port == "auto":
-        return DiscoveringOpener(settings, profiles.profiles, forced=forced)
+        finder = DiscoveringOpener(settings, profiles.profiles, forced=forced)
+        return _inhibiting(modem, finder, lambda: finder.find(asyncio.get_running_loop().time()))
+    if modem.port == PROGRAM:
+        return GsmctlOpener()
     if modem.port.startswith("socket://"):
         address = parse_url(modem.port)
         if address is None:
             raise ConfigError("modem.port", f"{modem.port} has no usable port number", allowed="socket://host:port")
         return SocketOpener(*address)
-    return SerialPortOpener(settings)
+    return _inhibiting(modem, SerialPortOpener(settings), lambda: settings.path)
+
+
+def _inhibiting(modem: ModemConfig, opener: PortOpener, where: Callable[[], Path]) -> PortOpener:
+    if not modem.inhibit_modem_manager:
+        return opener
+    from .modem_manager import InhibitingOpener, Inhibition
+
+    return InhibitingOpener(opener, where, Inhibition())
 
 
 def initial_eims(config: Config) -> bytes | None:

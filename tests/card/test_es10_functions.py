@@ -362,3 +362,22 @@ def test_close_gives_channel_and_port_back() -> None:
         assert euicc.apdu_count == 1
 
     run(scene())
+
+
+def test_the_port_is_given_back_with_the_channel_only_where_others_need_it() -> None:
+    async def scene(*, give_port_back: bool) -> int:
+        card = FakeCard()
+        closings = 0
+
+        async def close() -> None:
+            nonlocal closings
+            closings += 1
+
+        card.close = close  # type: ignore[method-assign]
+        euicc = Euicc(IsdrSession(card), give_port_back=give_port_back)
+        await euicc.get_eid()
+        await euicc.release()
+        return closings
+
+    assert run(scene(give_port_back=True)) == 1
+    assert run(scene(give_port_back=False)) == 0

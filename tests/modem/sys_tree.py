@@ -61,6 +61,14 @@ class SysTree:
         self._link(self.root / "sys/class/tty" / name, folder)
         self._node(name, None)
 
+    def wwan_port(self, name: str, kind: str = "AT", *, below: str = "pci0000:00/0000:01:00.0/mhi0/wwan") -> None:
+        """A port of the kernel's wwan subsystem."""
+        folder = self.root / "sys/devices" / below / name.partition("at")[0].partition("qmi")[0] / name
+        folder.mkdir(parents=True)
+        self._attribute(folder / "type", kind)
+        self._link(self.root / "sys/class/wwan" / name, folder)
+        self._node(name, None)
+
     def console(self, name: str) -> None:
         """A terminal without hardware."""
         (self.root / "sys/class/tty" / name).mkdir()

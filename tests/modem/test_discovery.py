@@ -143,6 +143,49 @@ def test_no_usb_id_is_described_twice_in_the_shipped_profiles() -> None:
     assert len(ids) > 40
 
 
+def test_a_pcie_modem_is_found_by_the_at_ports_that_the_kernel_names(tree: SysTree) -> None:
+    for name, kind in (("wwan0at0", "AT"), ("wwan0qmi0", "QMI"), ("wwan0at1", "AT")):
+        tree.wwan_port(name, kind)
+    tree.uart("ttyS1")
+    port = opener(tree)
+    names = []
+    for _ in range(3):
+        names.append(port.find(0.0).name)
+        port.note_silence()
+    assert names == ["wwan0at1", "wwan0at0", "wwan0at1"]
+
+
+def test_two_pcie_modems_are_not_guessed_between(tree: SysTree) -> None:
+    tree.wwan_port("wwan0at0")
+    tree.wwan_port("wwan1at0", below="pci0000:00/0000:02:00.0/mhi1/wwan")
+    with pytest.raises(SeveralModems, match=r"wwan0at0 \(.*, PCIe\); .*wwan1at0"):
+        opener(tree).find(0.0)
+
+
+def test_a_known_modem_on_the_usb_goes_before_a_pcie_modem(tree: SysTree) -> None:
+    eg25(tree)
+    tree.wwan_port("wwan0at0")
+    assert opener(tree).find(0.0).resolve().name == "ttyUSB3"
+
+
+def test_a_wwan_port_of_a_usb_modem_is_found_by_its_serial_ports_only(tree: SysTree) -> None:
+    eg25(tree)
+    tree.wwan_port("wwan0at0", below="pci0000:00/0000:00:14.0/usb1/1-1.2/wwan")
+    assert [port.path.name for port in read_ttys(tree.root)] == ["ttyUSB0", "ttyUSB1", "ttyUSB2", "ttyUSB3"]
+
+
+def test_ports_of_a_module_of_which_nobody_knows_the_at_port_are_all_asked_in_turn(tree: SysTree) -> None:
+    tree.usb_device("1-1", "0e8d:7127")  # FM350
+    for interface in (6, 2, 4):
+        tree.port("1-1", interface, f"ttyUSB{interface}")
+    port = opener(tree)
+    names = []
+    for _ in range(4):
+        names.append(port.find(0.0).resolve().name)
+        port.note_silence()
+    assert names == ["ttyUSB2", "ttyUSB4", "ttyUSB6", "ttyUSB2"]
+
+
 def test_a_modem_whose_ports_are_not_at_ports_is_none() -> None:
     assert match([usb_tty("2c7c:0125", 0), usb_tty("2c7c:0125", 1)], SHIPPED) == ()
 

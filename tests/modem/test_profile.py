@@ -33,19 +33,33 @@ def test_every_shipped_profile_is_valid() -> None:
     found = module_profile.load([SHIPPED])
     assert found.problems == ()
     assert {entry.name for entry in found.profiles} == {
+        "cinterion",
+        "fibocom-fm150",
+        "fibocom-fm350",
         "generic-3gpp",
+        "nordic-nrf91",
+        "quectel-bg95",
+        "quectel-ec200",
         "quectel-eg25",
         "quectel-eg916q",
+        "quectel-em05",
+        "quectel-rm5g",
+        "sequans-monarch2",
+        "sierra-em",
+        "simcom-a7600",
+        "simcom-sim7080",
         "simcom-sim7600",
+        "tdtech-mt5700",
+        "telit-le910",
+        "ublox-lara-r6",
+        "ublox-lena-r8",
+        "ublox-sara-r10",
+        "ublox-sara-r4",
         "ublox-sara-r5",
         # where the ports of further modules are
-        "cinterion-ports",
         "fibocom-ports",
         "foxconn-ports",
         "quectel-ports",
-        "sierra-ports",
-        "simcom-ports",
-        "telit-ports",
     }
 
 
@@ -54,7 +68,31 @@ def test_every_shipped_profile_is_valid() -> None:
     [
         (("Quectel", "EG25", "EG25GGBR07A08M2G"), "quectel-eg25"),
         (("Quectel", "EG91-E", "1"), "quectel-eg25"),
-        (("Quectel", "EG915N", "1"), "generic-3gpp"),
+        (("Quectel", "EG915N", "1"), "quectel-ec200"),
+        (("Quectel", "EC200U", "1"), "quectel-ec200"),
+        (("Quectel", "EG800Q-EU", "1"), "quectel-ec200"),
+        (("Quectel", "BG95-M3", "1"), "quectel-bg95"),
+        (("Quectel", "BG96", "1"), "quectel-bg95"),
+        (("Quectel", "RM520N-GL", "1"), "quectel-rm5g"),
+        (("Quectel", "EM05-G", "1"), "quectel-em05"),
+        (("Quectel", "EM060K", "1"), "generic-3gpp"),
+        (("u-blox", "SARA-R410M-02B", "1"), "ublox-sara-r4"),
+        (("u-blox", "SARA-R10001DE", "1"), "ublox-sara-r10"),
+        (("u-blox", "LARA-R6001", "1"), "ublox-lara-r6"),
+        (("u-blox", "LENA-R8001", "1"), "ublox-lena-r8"),
+        (("SIMCOM INCORPORATED", "A7670E-FASE", "1"), "simcom-a7600"),
+        (("SIMCOM INCORPORATED", "SIMCOM_SIM7080", "1"), "simcom-sim7080"),
+        (("Telit", "LE910C1-EU", "1"), "telit-le910"),
+        (("Telit Cinterion", "ME910C1-E1", "1"), "telit-le910"),
+        (("Cinterion", "PLS83-W", "1"), "cinterion"),
+        (("Sierra Wireless, Incorporated", "EM7565", "1"), "sierra-em"),
+        (("Sierra Wireless, Incorporated", "MC7455", "1"), "sierra-em"),
+        (("Sierra Wireless, Incorporated", "RC7620", "1"), "sierra-em"),
+        (("Fibocom Wireless Inc.", "FM350-GL", "1"), "fibocom-fm350"),
+        (("Fibocom Wireless Inc.", "FM150-AE", "1"), "fibocom-fm150"),
+        (("Nordic Semiconductor ASA", "nRF9160-SICA", "1"), "nordic-nrf91"),
+        (("SEQUANS Communications", "GM02S", "1"), "sequans-monarch2"),
+        (("TD Tech Ltd", "MT5700M-CN", "1"), "tdtech-mt5700"),
         (("QUECTEL", "EG916Q-GL", "EG916QGLLGR01A01M08"), "quectel-eg916q"),
         (("SIMCOM INCORPORATED", "SIMCOM_SIM7600G-H", "LE20B03SIM7600M22"), "simcom-sim7600"),
         (("u-blox", "SARA-R510S", "02.06"), "ublox-sara-r5"),
@@ -126,6 +164,126 @@ def test_a_mistake_is_named_with_file_and_key(old: str, new: str, place: str) ->
     assert caught.value.place == place
 
 
+@pytest.mark.parametrize(
+    ("table", "place"),
+    [
+        ('[[usb]]\nids = ["2c7c:0125"]\nprobe = true\nat_interface = 2\n', "usb[1].probe"),
+        ('[[usb]]\nids = ["2c7c:0125"]\nprobe = 1\n', "usb[1].probe"),
+        ('[slots]\nselect = ["AT+QUIMSLOT=1"]\n', "slots.select"),
+        ('[slots]\nquery = "QUIMSLOT?"\n', "slots.query"),
+        ("[slots]\ncount = 2\n", "slots.count"),
+        ("[vendor_lpa]\noff = []\n", "vendor_lpa.off"),
+        ('[vendor_lpa]\nreset_needed = "yes"\n', "vendor_lpa.reset_needed"),
+        ('[[remark]]\ntext = "x"\ngrade = "guess"\n', "remark[1].source"),
+        ('[[remark]]\ntext = "x"\ngrade = "sure"\nsource = "y"\n', "remark[1].grade"),
+        ('[[remark]]\ntext = "x"\ngrade = "guess"\nsource = "y"\nlink = "z"\n', "remark[1].link"),
+        ('remark = "x"\n', "remark"),
+        ("base = 7\n", "base"),
+    ],
+)
+def test_a_mistake_in_ports_slots_lpa_or_remarks_is_named(table: str, place: str) -> None:
+    with pytest.raises(ProfileError) as caught:
+        parse(table)
+    assert caught.value.place == f"m1.toml: {place}"
+
+
+@pytest.mark.parametrize(
+    ("table", "values", "place"),
+    [
+        ("uicc", 'lock = ["AT+CSIM=1"]', "uicc.unlock"),
+        ("uicc", 'cla_on_cgla = "session"\nsmall_session_ids = false', "uicc.cla_on_cgla"),
+        ("uicc", 'order = ["csim", "csim"]', "uicc.order"),
+        ("port", "at_interface = 2\nsecond_at_interface = 2", "port.second_at_interface"),
+        ("port", "second_at_interface = 2", "port.at_interface"),
+        ("slots", 'before = ["AT+CFUN=4"]', "slots.select"),
+    ],
+)
+def test_values_that_contradict_each_other_are_named(table: str, values: str, place: str) -> None:
+    with pytest.raises(ProfileError) as caught:
+        parse(f'[{table}]\n{values}\n[evidence]\n"{table}" = {{ grade = "guess", source = "x" }}\n')
+    assert caught.value.place == f"m1.toml: {place}"
+
+
+def test_values_that_contradict_those_of_the_base_are_named(tmp_path: Path) -> None:
+    evidence = '[evidence]\n"uicc" = { grade = "guess", source = "x" }\n'
+    (tmp_path / "a.toml").write_text(f'base = "sierra-em"\n[uicc]\ncla_on_cgla = "session"\n{evidence}')
+    (problem,) = module_profile.load([tmp_path, SHIPPED]).problems
+    assert problem.place.endswith("a.toml: uicc.cla_on_cgla")
+
+
+def test_what_is_reported_in_a_shipped_profile_has_a_link() -> None:
+    for entry in module_profile.load([SHIPPED]).profiles:
+        for evidence in (*entry.evidence.values(), *(remark.evidence for remark in entry.remarks)):
+            if evidence.grade is module_profile.Grade.REPORTED:
+                assert "https://" in evidence.source, (entry.name, evidence.source)
+
+
+def test_a_profile_without_an_expression_fits_no_module_but_can_be_named() -> None:
+    text = '[uicc]\norder = ["csim"]\n[evidence]\n"uicc" = { grade = "guess", source = "x" }\n'
+    entry = parse(text)
+    assert module_profile.ProfileSet((entry,)).choose("ACME", "M1", "1") is module_profile.GENERIC
+    assert module_profile.ProfileSet((entry,)).named("m1") is entry
+
+
+OVERRIDE = """
+base = "quectel-eg25"
+[deadlines]
+refresh_wait_s = 40
+[uicc]
+quote_hex = false
+[evidence]
+"deadlines" = { grade = "confirmed", source = "our board" }
+"uicc" = { grade = "confirmed", source = "our firmware" }
+"""
+
+
+def test_an_operators_file_may_change_a_few_values_of_the_shipped_one(tmp_path: Path) -> None:
+    (tmp_path / "quectel-eg25.toml").write_text(OVERRIDE)
+    shipped = module_profile.load([SHIPPED]).choose("Quectel", "EG25", "")
+    found = module_profile.load([tmp_path, SHIPPED])
+    own = found.choose("Quectel", "EG25", "")
+    assert found.problems == ()
+    assert (own.deadlines.refresh_wait_s, own.uicc.quote_hex) == (40.0, False)
+    assert (own.title, own.match, own.init, own.ladder) == (shipped.title, shipped.match, shipped.init, shipped.ladder)
+    assert (own.uicc.order, own.usb_ports) == (shipped.uicc.order, shipped.usb_ports)
+    known = {key: own.evidence_for(key) for key in ("uicc.quote_hex", "uicc.order", "init.commands", "reset.3")}
+    assert {key: value.source for key, value in known.items() if value is not None} == {
+        "uicc.quote_hex": "our firmware",
+        **{key: shipped.evidence[key].source for key in ("uicc.order", "init.commands", "reset.3")},
+    }
+
+
+def test_a_file_of_another_name_stands_beside_its_base_for_the_firmware_it_names(tmp_path: Path) -> None:
+    (tmp_path / "eg25-r07.toml").write_text(
+        'base = "quectel-eg25"\n[match]\nrevision = ".*R07.*"\n[[reset]]\nrung = 0\n[evidence]\n'
+        '"match" = { grade = "guess", source = "x" }\n"reset" = { grade = "guess", source = "x" }\n'
+    )
+    found = module_profile.load([tmp_path, SHIPPED])
+    assert found.choose("Quectel", "EG25", "EG25GGBR07A08M2G").name == "eg25-r07"
+    assert list(found.choose("Quectel", "EG25", "EG25GGBR07A08M2G").ladder) == [0]
+    assert found.choose("Quectel", "EG25", "EG25GGBR05A01M2G").name == "quectel-eg25"
+
+
+@pytest.mark.parametrize("base", ["no-such", "a"])
+def test_a_base_that_is_not_there_or_is_the_file_itself_is_a_mistake(tmp_path: Path, base: str) -> None:
+    (tmp_path / "a.toml").write_text(f'base = "{base}"\n')
+    (problem,) = module_profile.load([tmp_path, SHIPPED]).problems
+    assert problem.place.endswith("a.toml: base")
+
+
+def test_bases_in_a_circle_are_a_mistake_and_no_endless_search(tmp_path: Path) -> None:
+    (tmp_path / "a.toml").write_text('base = "b"\n')
+    (tmp_path / "b.toml").write_text('base = "a"\n')
+    assert len(module_profile.load([tmp_path]).problems) == 2
+
+
+def test_a_broken_override_leaves_the_shipped_profile(tmp_path: Path) -> None:
+    (tmp_path / "quectel-eg25.toml").write_text(OVERRIDE.replace("40", "-1"))
+    found = module_profile.load([tmp_path, SHIPPED])
+    assert len(found.problems) == 1
+    assert found.choose("Quectel", "EG25", "").deadlines.refresh_wait_s == 15.0
+
+
 def test_evidence_for_nothing_is_a_mistake() -> None:
     with pytest.raises(ProfileError, match="does not set"):
         parse(MINIMAL + '"refresh" = { grade = "guess", source = "x" }\n')
@@ -159,6 +317,7 @@ def test_the_more_specific_profile_wins() -> None:
 def test_the_checkout_is_the_last_place_that_is_searched(tmp_path: Path) -> None:
     folders = module_profile.search_path(tmp_path)
     assert folders[0] == tmp_path
+    assert module_profile.search_path()[0] == Path("/etc/ipad-agent/modems")
     assert folders[-1] == SHIPPED
     assert Path("/usr/share/ipad-agent/modems") in folders
 

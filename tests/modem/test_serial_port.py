@@ -19,7 +19,7 @@ from ipad_agent.modem import commands
 from ipad_agent.modem.at.at_session import AtSession
 from ipad_agent.modem.errors import PortBusy, PortLost, PortUnavailable
 from ipad_agent.modem.port.port_lock import PortLock, holders, is_same_device
-from ipad_agent.modem.port.serial_port import SerialPortOpener, SerialSettings, SerialStream
+from ipad_agent.modem.port.serial_port import SerialPortOpener, SerialSettings, SerialStream, tell_of_others
 
 
 class Line:
@@ -210,3 +210,16 @@ def test_a_port_is_known_by_its_device_and_not_by_its_name() -> None:
     assert is_same_device(_node(136, 5, device=24), _node(136, 5, device=24))
     assert not is_same_device(_node(136, 5, device=24), _node(136, 5, device=77))
     assert not is_same_device(modem, _node(188, 2, device=5, mode=stat.S_IFREG | 0o600))
+
+
+def test_whoever_else_has_the_opened_port_is_named_with_what_to_do(caplog: pytest.LogCaptureFixture) -> None:
+    tell_of_others(Path("/dev/ttyUSB2"), Path("/dev/ttyUSB2"), lambda _: ((812, "ModemManager"), (913, "cat")))
+    (record,) = caplog.records
+    assert "ModemManager (process 812), cat (process 913)" in record.getMessage()
+    assert "hw/99-ipad-agent.rules" in record.getMessage()
+
+
+def test_nothing_is_said_of_a_port_for_oneself_or_of_a_pseudo_terminal(caplog: pytest.LogCaptureFixture) -> None:
+    tell_of_others(Path("/dev/ttyUSB2"), Path("/dev/ttyUSB2"), lambda _: ())
+    tell_of_others(Path("/tmp/modem"), Path("/dev/pts/3"), lambda _: ((812, "ModemManager"),))
+    assert caplog.records == []

@@ -1,9 +1,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
+from ipad_agent.agent.guardian_actions import _facts as fallback_facts
+from ipad_agent.procedures.context import Context
+from ipad_agent.procedures.records.local_switch_record import What
+from ipad_agent.procedures.switching.local_switch import End, LocalSwitch
 from ipad_agent.site.hook_scripts import MOMENTS, Hooks
 
 from .conftest import Heard
@@ -41,3 +47,14 @@ async def test_facts_cannot_change_how_a_hook_is_run(tmp_path: Path) -> None:
 async def test_without_a_folder_there_is_nobody_to_tell(tmp_path: Path, heard: Heard) -> None:
     await Hooks(tmp_path / "none", 10).run("committed", {})
     assert heard.all == []
+
+
+def test_the_hook_of_a_fallback_is_told_the_apn_of_the_fallback_profile() -> None:
+    site = SimpleNamespace(apn={"8949": "fallback.example"}.get)
+    done = LocalSwitch(What.FALLBACK, End.DONE, "8950", "8949")
+    assert fallback_facts(cast(Context, SimpleNamespace(site=site)), done) == {
+        "ICCID": "8949",
+        "PREVIOUS_ICCID": "8950",
+        "CAUSE": What.FALLBACK.value,
+        "APN": "fallback.example",
+    }

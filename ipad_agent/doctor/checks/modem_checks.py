@@ -11,7 +11,9 @@ from ipad_agent.doctor.examined_rooms import DoctorParts
 from ipad_agent.errors import CardError, ModemError
 from ipad_agent.modem.errors import ModemNotFound, PortUnavailable, SeveralModems
 from ipad_agent.modem.module_profile import load, search_path
+from ipad_agent.modem.port.gsmctl_port import PROGRAM
 from ipad_agent.modem.port.port_discovery import choose
+from ipad_agent.modem.port.port_owners import MODEM_MANAGER, advice
 from ipad_agent.modem.port.usb_sysfs import OPERATOR_LINK
 
 SLOW_S: Final = 1.0
@@ -21,6 +23,8 @@ _NOT_NOW: Final = "Ask the running agent (ipactl doctor) or stop it first; witho
 async def usb(parts: DoctorParts, seen: Seen) -> list[Item]:
     """What the kernel sees."""
     port = parts.config.modem.port
+    if port == PROGRAM:
+        return [Item(Layer.USB, None, f"The modem is reached through the program {PROGRAM}; no USB is looked at.")]
     if port.startswith("socket://"):
         return [Item(Layer.USB, None, f"The modem is behind {port}; no USB is looked at.")]
     ttys = parts.machine.ttys()
@@ -37,7 +41,7 @@ async def usb(parts: DoctorParts, seen: Seen) -> list[Item]:
     except (ModemNotFound, SeveralModems) as error:
         return [Item(Layer.USB, False, as_sentence(error.message), error.hint)]
     seen.device = modem.port.stable
-    return [Item(Layer.USB, True, f"{modem.title} at USB {modem.place}: {modem.port.described}.")]
+    return [Item(Layer.USB, True, f"{modem.title}, {modem.where}: {modem.port.described}.")]
 
 
 def _configured(port: str, known: dict[Path, str]) -> Item:
@@ -63,11 +67,18 @@ async def port(parts: DoctorParts, seen: Seen) -> list[Item]:
     remarks = []
     if others:
         listed = ", ".join(f"{name} (process {pid})" for pid, name in others)
-        fix = "Stop that program, or let it ignore this port; for ModemManager hw/99-ipad-agent.rules does."
-        if not parts.faces():
+        names = [name for _, name in others]
+        fix = advice(names)
+        lets_go = parts.config.modem.inhibit_modem_manager and names == [MODEM_MANAGER]
+        if not parts.faces() and not lets_go:
             return [Item(Layer.PORT, False, f"{seen.device} is also used by {listed}; it is not touched.", fix)]
-        # The agent has it open anyway: what the other one spoils shows in what follows.
-        remarks.append(Item(Layer.PORT, None, f"{seen.device} is also used by {listed}; answers may get lost.", fix))
+        if lets_go:
+            sentence = f"{seen.device} is used by {listed}, which is asked to let go of it meanwhile."
+            remarks.append(Item(Layer.PORT, None, sentence))
+        else:
+            # The agent has it open anyway: what the other one spoils shows in what follows.
+            sentence = f"{seen.device} is also used by {listed}; answers may get lost."
+            remarks.append(Item(Layer.PORT, None, sentence, fix))
     try:
         name = await parts.modem.port()
     except PortUnavailable as error:

@@ -82,6 +82,8 @@ class Module:
         self.uicc = Uicc(card, options, self._on_proactive)
         self.away = False
         self.busy_left = options.busy_answers
+        self.contexts: dict[int, tuple[str, str]] = {}
+        """Type and APN by number; kept over a restart."""
         self._when_back: list[Callable[[], None]] = []
         self.refresh_count = 0
         self._emit = emit

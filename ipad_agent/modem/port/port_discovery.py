@@ -18,7 +18,7 @@ from ipad_agent.modem.errors import ModemNotFound, PortUnavailable, SeveralModem
 from ipad_agent.modem.module_profile import ModuleProfile
 
 from .serial_port import SerialPortOpener, SerialSettings, SerialStream
-from .usb_sysfs import OPERATOR_LINK, Tty, UsbDevice, read_ttys, read_usb_devices
+from .usb_sysfs import OPERATOR_LINK, WWAN, Tty, UsbDevice, read_ttys, read_usb_devices
 
 RESTART_S: Final = 120.0
 """A modem that restarts is back within this time; only then another one is taken for it."""
@@ -28,7 +28,8 @@ _SHOWN: Final = 8  # more ports than that make no readable sentence
 @dataclass(frozen=True, slots=True)
 class Candidate:
     """One modem: its AT ports, the preferred one first. ``place`` is where in the USB tree it is; ``complete`` tells
-    whether the port that its profile prefers is among them."""
+    whether the port that its profile prefers is among them. Where its profile knows no AT port (``probe``) it is all
+    ports, to be asked one after the other."""
 
     place: str
     title: str
@@ -39,9 +40,16 @@ class Candidate:
     def port(self) -> Tty:
         return self.ports[0]
 
+    @property
+    def where(self) -> str:
+        """``USB 1-1.2``, for people."""
+        return "PCIe" if self.port.is_wwan else _shown(self.place)
+
 
 def match(ttys: Iterable[Tty], profiles: Iterable[ModuleProfile]) -> tuple[Candidate, ...]:
-    """The known modems among these ports, by their place. Only USB ports can be known: a UART tells nothing."""
+    """The known modems among these ports, by their place: those on the USB, else those of which the kernel says that
+    they are modems (wwan). A UART tells nothing."""
+    ttys = tuple(ttys)
     known = [(profile.title, ports) for profile in profiles for ports in profile.usb_ports]
     devices: dict[tuple[str, str], dict[int, Tty]] = {}
     for tty in ttys:
@@ -50,19 +58,40 @@ def match(ttys: Iterable[Tty], profiles: Iterable[ModuleProfile]) -> tuple[Candi
     found: list[Candidate] = []
     for (place, usb_id), here in sorted(devices.items()):
         for title, ports in known:
-            at_ports = tuple(here[number] for number in ports.interfaces if number in here)
+            numbers = sorted(here) if ports.probe else ports.interfaces
+            at_ports = tuple(here[number] for number in numbers if number in here)
             if usb_id in ports.ids and at_ports:
-                complete = at_ports[0].interface == ports.interfaces[0]
+                complete = ports.probe or at_ports[0].interface == ports.interfaces[0]
                 found.append(Candidate(place, at_ports[0].product or title, at_ports, complete))
                 break  # files that share an id agree, or the more particular one is meant, which comes first
-    return tuple(found)
+    return tuple(found) or _pcie_modems(ttys)
+
+
+def _pcie_modems(ttys: Iterable[Tty]) -> tuple[Candidate, ...]:
+    """The second AT port first, here too: a connection manager takes the first one, or none."""
+    places: dict[str, list[Tty]] = {}
+    for tty in ttys:
+        if tty.is_wwan:
+            places.setdefault(tty.place, []).append(tty)
+    return tuple(
+        Candidate(place, f"the PCIe modem {place}", tuple(sorted(ports, key=_second_first)))
+        for place, ports in sorted(places.items())
+    )
+
+
+def _shown(place: str | None) -> str:
+    return str(place) if str(place).startswith(WWAN) else f"USB {place}"
+
+
+def _second_first(tty: Tty) -> tuple[bool, int]:
+    return (tty.interface != 1, tty.interface or 0)
 
 
 def choose(ttys: Sequence[Tty], profiles: Sequence[ModuleProfile], usb_devices: Sequence[UsbDevice] = ()) -> Candidate:
     """The one known modem. Raises ``ModemNotFound`` or ``SeveralModems``; both say what was seen and what to do."""
     found = match(ttys, profiles)
     if len(found) > 1:
-        seen = "; ".join(f"{modem.port.stable} ({modem.title}, USB {modem.place})" for modem in found)
+        seen = "; ".join(f"{modem.port.stable} ({modem.title}, {modem.where})" for modem in found)
         raise SeveralModems(f"{len(found)} known modems: {seen}")
     if not found:
         raise ModemNotFound(_nothing(ttys, profiles, usb_devices))
@@ -144,7 +173,8 @@ class DiscoveringOpener:
         port = modem.ports[self._silences % len(modem.ports)]
         if port.stable != self._said:
             self._said = port.stable
-            events.PORT_FOUND.emit(port=port.stable, title=modem.title, usb=port.usb_id, interface=port.interface)
+            where = "PCIe" if port.usb_id is None else f"USB {port.usb_id}"
+            events.PORT_FOUND.emit(port=port.stable, title=modem.title, where=where, interface=port.interface)
         return port.stable
 
     def _note_away(self, now_s: float) -> float:
@@ -156,7 +186,7 @@ class DiscoveringOpener:
     def _wait_for_the_known_one(self, modem: Candidate, now_s: float) -> None:
         if self._place not in (None, modem.place) and self._note_away(now_s) < RESTART_S:
             raise ModemNotFound(
-                f"the modem at USB {self._place} is away; {modem.title} at {modem.place} is another one"
+                f"the modem at {_shown(self._place)} is away; {modem.title} at {modem.place} is another one"
             )
         self._place, self._away_since_s = modem.place, None
 

@@ -19,6 +19,7 @@ from ipad_agent.modem import events
 from ipad_agent.modem.errors import PortBusy, PortLost, PortUnavailable
 
 from .port_lock import DEFAULT_LOCK_FOLDER, PortLock, holders
+from .port_owners import advice
 
 _READ_BYTES: Final = 4096
 
@@ -86,6 +87,8 @@ class SerialStream:
         except (OSError, termios.error, ValueError) as error:  # SerialException is an OSError
             lock.release()
             raise _open_error(settings.path, device, error) from error
+        if os.geteuid() == 0:
+            tell_of_others(settings.path, device)
         return cls(port, lock, str(settings.path))
 
     def start(self, on_data: Callable[[bytes], None], on_lost: Callable[[ModemError], None]) -> None:
@@ -154,6 +157,15 @@ class SerialStream:
             events.PORT_LOST.emit(port=self._description, reason=reason)
             self._on_lost(error)
         return error
+
+
+def tell_of_others(path: Path, device: Path, look: Callable[[Path], tuple[tuple[int, str], ...]] = holders) -> None:
+    """Say who else has the port open that was just opened. Only root opens what another program holds exclusively, and
+    only root sees everybody. A pseudo-terminal is no modem's, and whoever plays the modem on it holds it too."""
+    others = () if device.parent == Path("/dev/pts") else look(device)
+    if others:
+        listed = ", ".join(f"{name} (process {pid})" for pid, name in others)
+        events.PORT_SHARED.emit(port=str(path), others=listed, advice=advice([name for _, name in others]))
 
 
 def _open_error(path: Path, device: Path, error: Exception) -> PortUnavailable:

@@ -20,6 +20,9 @@ OPERATOR_LINK: Final = Path("dev/ipad-agent-modem")
 _LINK_FOLDERS: Final = ("dev/serial/by-path", "dev/serial/by-id")  # a place is unique, an id need not be
 _MAX_DEPTH: Final = 8
 _USB_ID: Final = re.compile(r"[0-9a-f]{4}")
+_WWAN_AT: Final = re.compile(r"(wwan[0-9]+)at([0-9]+)")
+WWAN: Final = "wwan"
+"""The driver of an AT port of the kernel's wwan subsystem (PCIe modems)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +49,16 @@ class Tty:
     @property
     def described(self) -> str:
         """``ttyUSB2 (USB 2c7c:0125, interface 2)``, for people."""
+        if self.is_wwan:
+            return f"{self.path.name} (AT port of the PCIe modem {self.place})"
         if self.usb_id is None:
             return f"{self.path.name} ({self.driver or 'no USB'})"
         return f"{self.path.name} (USB {self.usb_id}, interface {self.interface})"
+
+    @property
+    def is_wwan(self) -> bool:
+        """Whether the kernel itself says that this is an AT port, of a modem that is not on the USB."""
+        return self.driver == WWAN and self.usb_id is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +70,10 @@ class UsbDevice:
 
 
 def read_ttys(root: Path = Path("/")) -> tuple[Tty, ...]:
-    """All serial ports behind which there is hardware, by name."""
+    """All serial ports behind which there is hardware, by name; then the AT ports of PCIe modems."""
     links = _links(root)
-    return tuple(_tty(folder, root, links) for folder in _entries(root / "sys/class/tty") if _is_real(folder))
+    ttys = tuple(_tty(folder, root, links) for folder in _entries(root / "sys/class/tty") if _is_real(folder))
+    return ttys + tuple(_wwan_ports(root))
 
 
 def read_usb_devices(root: Path = Path("/")) -> tuple[UsbDevice, ...]:
@@ -84,6 +95,19 @@ def _tty(folder: Path, root: Path, links: dict[str, tuple[Path, ...]]) -> Tty:
             product = _text(above / "product")
             return Tty(path, links.get(folder.name, ()), driver, usb_id, interface, above.name, product)
     return Tty(path, links.get(folder.name, ()), driver)
+
+
+def _wwan_ports(root: Path) -> Iterator[Tty]:
+    """``wwan0at1`` is the second AT port of the modem wwan0 (Linux, Documentation/ABI/testing/sysfs-class-wwan). One
+    that hangs on the USB has serial ports as well, and is found by them."""
+    for folder in _entries(root / "sys/class/wwan"):
+        name = _WWAN_AT.fullmatch(folder.name)
+        if name is None or _text(folder / "type") not in ("AT", None):
+            continue
+        device = Path(os.path.realpath(folder))
+        if any(_usb_id(above) is not None for above in (device, *device.parents[:_MAX_DEPTH])):
+            continue
+        yield Tty(root / "dev" / folder.name, driver=WWAN, interface=int(name[2]), place=name[1])
 
 
 def _is_real(folder: Path) -> bool:

@@ -79,6 +79,25 @@ def attached(module: Module, cmd: Command) -> Answer:
     return Answer((f"+CGATT: {1 if module.radio.cell else 0}",))
 
 
+@command("+CGDCONT")
+def contexts(module: Module, cmd: Command) -> Answer:
+    """Definitions of contexts, kept as a module keeps them; how many there may be differs."""
+    if cmd.form is Form.TEST:
+        return Answer(tuple(f'+CGDCONT: (1-16),"{kind}",,,(0-2),(0-4)' for kind in ("IP", "IPV6", "IPV4V6")))
+    if cmd.form is Form.READ:
+        kept = sorted(module.contexts.items())
+        return Answer(tuple(f'+CGDCONT: {cid},"{kind}","{apn}","0.0.0.0",0,0' for cid, (kind, apn) in kept))
+    if cmd.form is not Form.SET:
+        raise AtError
+    fields = [field.strip().strip('"') for field in cmd.text.split(",")]
+    cid = number(fields[0], low=1, high=16)
+    if len(fields) == 1:
+        module.contexts.pop(cid, None)
+    else:
+        module.contexts[cid] = (fields[1], fields[2] if len(fields) > 2 else "")
+    return Answer()
+
+
 @command("+CGPADDR")
 def address(module: Module, cmd: Command) -> Answer:
     """One context, number 1: its address while the packet service is there, without one nothing behind the number."""
