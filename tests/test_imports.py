@@ -237,6 +237,7 @@ RULES: dict[str, Rule] = {
     "cli.ipactl.commands": rule(
         "local", "config", "cli.ipactl", "doctor", "codec", reason="one command each; without an agent, the doctor"
     ),
+    "openwrt": rule("config", "cli.ipactl", reason="UCI as configuration, and ubus as one more client of the socket"),
     "__main__": rule("cli", common=False, reason="only the way to the front door"),
     "__init__": rule(common=False, reason="importing the package must cost nothing"),
     # -- the lab -------------------------------------------------------------------------------------------------------
@@ -561,6 +562,7 @@ PLANTED = [
     ("doctor.bundle.planted", "from ipad_agent.wiring import real_rooms"),
     ("daemon.planted", "from ipad_agent.lab.bench import lab_bench"),
     ("config.planted", "from ipad_agent.net.trust import pinned_trust"),
+    ("openwrt.planted", "from ipad_agent.daemon import process"),
     ("errors", "from . import events"),
     ("events", "from . import errors"),
     ("printable", "from . import errors"),

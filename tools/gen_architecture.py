@@ -38,6 +38,7 @@ ABOUT = {
     "doctor": "examination, bundle",
     "daemon": "the process",
     "cli": "ipad-agent, ipactl",
+    "openwrt": "UCI and ubus",
     "lab": "card, modem, eIM, SM-DP+",
     "torture": "agent and lab in memory",
 }
