@@ -4,10 +4,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 CARRIER ?= coaps
 
-.PHONY: help setup system-packages demo test check fuzz wander torture format clean
+.PHONY: help setup system-packages demo test test-luci check fuzz wander torture format clean
 help:
 	@echo "make demo    watch the agent do its main job against the lab, no hardware needed (CARRIER=https: over HTTPS)"
 	@echo "make test    set everything up and run every check and test"
+	@echo "make test-luci  the page for OpenWrt's LuCI in a headless Chromium"
 	@echo "make check   only ruff and mypy"
 	@echo "make fuzz    damaged input for every parser, SECONDS=n TARGET=name; make wander: other property tests, ROUNDS=n"
 	@echo "make torture random histories of the whole agent with faults, SEEDS=n WITH=features"
@@ -33,6 +34,11 @@ check: setup
 # In several parts side by side, checks included; their logs are in .test/.
 test: system-packages setup
 	@sh tools/run-tests.sh $(BIN)
+
+# The page for LuCI, which needs a browser: IPAD_PICTURES=folder for pictures of it.
+test-luci: setup
+	@PYTHON=$(PYTHON) sh tools/system-packages.sh chromium
+	$(BIN)/pytest -q tests/openwrt/luci_page.py
 
 # Damaged input for every parser, other each time: make fuzz SECONDS=600 TARGET=tlv
 SECONDS ?= 60

@@ -12,6 +12,10 @@ need systemd-analyze systemd
 need busctl systemd
 need dbus-daemon dbus-daemon
 need gdbus libglib2.0-bin
+need busybox busybox
+need shellcheck shellcheck
+# What only one target needs: its programs are named after this script.
+for program in "$@"; do need "$program" "$program"; done
 [ -z "$missing" ] && exit 0
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
     echo "installing:$missing"

@@ -16,7 +16,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 FILES = ROOT / "packaging" / "openwrt" / "ipad-agent" / "files"
 SCRIPTS = [FILES / f"ipad-agent.{kind}" for kind in ("init", "hotplug", "rpcd", "uci-defaults")]
-COMMANDS = "basename cat chmod grep head ln mkdir mv readlink rm sed".split()
+COMMANDS = ["basename", "cat", "chmod", "grep", "head", "ln", "mkdir", "mv", "readlink", "rm", "sed"]
 ME = pwd.getpwuid(os.geteuid()).pw_name
 
 # As /etc/rc.common and /lib/functions.sh do it: UCI's export is a shell text of calls.
