@@ -10,6 +10,7 @@ import argparse
 import asyncio
 import os
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 from ipad_agent import __version__
@@ -56,6 +57,14 @@ def _parser() -> argparse.ArgumentParser:
     check = commands.add_parser("check-config", help="check a configuration file and name everything wrong with it")
     check.add_argument("file", type=Path, metavar="FILE")
 
+    if not _lab_is_installed():
+        # Words of theirs are taken too, so that the answer is about the package and not about them.
+        for name in ("demo", "lab"):
+            absent = commands.add_parser(name, help="needs the lab, which is not installed here", prefix_chars="\0")
+            absent.add_argument("words", nargs="*")
+            absent.set_defaults(command="no-lab")
+        return parser
+
     demo = commands.add_parser("demo", help="watch the agent do its main job against the lab; no hardware needed")
     demo.add_argument("--plain", action="store_true", help="no colours and no bars, also on a terminal")
     demo.add_argument("--carrier", choices=("coaps", "https"), default="coaps", help="how the eIM is reached")
@@ -68,6 +77,25 @@ def _parser() -> argparse.ArgumentParser:
     parts = add_lab(lab)
     add_torture(parts.add_parser("torture", help="random histories of the whole agent in memory, with every fault"))
     return parser
+
+
+def _lab_is_installed() -> bool:
+    """Packages may leave the lab out: a gateway's flash is small."""
+    return all(find_spec(f"ipad_agent.{room}") is not None for room in ("lab", "torture"))
+
+
+def _no_lab(arguments: argparse.Namespace) -> int:
+    raise IpadError(
+        "The lab is not installed here, and the demo needs it.",
+        hint="It is a package of its own, for benches: ipad-agent-lab (on Debian: apt install ipad-agent-lab).",
+    )
+
+
+def _let_children_find_the_package() -> None:
+    """The lab and the demo start ``python -m ipad_agent``. An installed command runs isolated (-I) with the package in a
+    folder that Python does not know by itself, and a child inherits neither."""
+    if sys.flags.isolated:
+        os.environ["PYTHONPATH"] = str(Path(__file__).resolve().parents[2])
 
 
 def _run_daemon(arguments: argparse.Namespace) -> int:
@@ -90,12 +118,14 @@ def _check_config(arguments: argparse.Namespace) -> int:
 
 
 def _demo(arguments: argparse.Namespace) -> int:
+    _let_children_find_the_package()
     from .demo import play
 
     return asyncio.run(play(plain=arguments.plain, carrier=arguments.carrier))
 
 
 def _lab(arguments: argparse.Namespace) -> int:
+    _let_children_find_the_package()
     if arguments.lab_command == "torture":
         from ipad_agent.torture.run import torture_command
 
@@ -105,4 +135,4 @@ def _lab(arguments: argparse.Namespace) -> int:
     return lab_command.run(arguments)
 
 
-_HANDLERS = {"run": _run_daemon, "check-config": _check_config, "demo": _demo, "lab": _lab}
+_HANDLERS = {"run": _run_daemon, "check-config": _check_config, "demo": _demo, "lab": _lab, "no-lab": _no_lab}

@@ -124,7 +124,7 @@ def test_every_situation_of_the_agent_is_shown_without_a_gap(page: Page) -> None
         assert not re.search(r"\b(null|undefined|NaN)\b|\[object", text), name
 
 
-@pytest.mark.parametrize("name", ["ready", "switch-proving", "eim-unreachable"])
+@pytest.mark.parametrize("name", ["ready", "switch-armed", "eim-unreachable"])
 def test_the_page_can_be_looked_at(page: Page, name: str) -> None:
     assert page(answers_for(SITUATIONS[name]), picture=name)["text"].startswith("eSIM")
 

@@ -98,11 +98,11 @@ class Router:
             "PATH": str(self.bin),
             "STUB_LOG": str(self.log),
             "INIT": str(self.root / "init"),
-            "PYTHONPATH": str(ROOT),
         }
         result = subprocess.run(
             [self._busybox, "ash", str(self.bin / "rc.common"), *command],
             env=environment,
+            cwd=self.root / "tmp",
             capture_output=True,
             text=True,
             timeout=60,
@@ -243,6 +243,13 @@ def test_a_state_folder_that_does_not_last_is_named_in_the_log(router: Router) -
     (router.root / "etc/sysupgrade.conf").write_text(f"{elsewhere}\n")
     router.run("start_service")
     assert not router.said("log")
+
+
+def test_modules_in_the_working_directory_are_not_run_as_root(router: Router) -> None:
+    harm = router.root / "harm"
+    (router.root / "tmp" / "tomllib.py").write_text(f"open({str(harm)!r}, 'w')\n")
+    assert router.run("start_service") == 0
+    assert not harm.exists()
 
 
 def test_check_names_what_is_wrong_and_starts_nothing(router: Router) -> None:
