@@ -64,6 +64,18 @@ def shared_libssl() -> ctypes.CDLL | None:
     return library
 
 
+def session_reused(connection: SSL.Connection) -> bool:
+    """Whether the handshake that is complete resumed a session. Raises ``BackendLacks`` where that cannot be told."""
+    flag = getattr(LIB, "SSL_session_reused", None)
+    if flag is not None:
+        return bool(flag(connection._ssl))
+    # The bindings of cryptography 40 and 41 lack it.
+    library = shared_libssl()
+    if library is None:
+        raise BackendLacks("this build of pyOpenSSL and cryptography cannot tell resumed sessions")
+    return bool(library.SSL_session_reused(ctypes.c_void_p(int(FFI.cast("uintptr_t", connection._ssl)))))
+
+
 def set_signatures(context: SSL.Context, *lists: bytes) -> None:
     """Offer the first of these lists that the library knows. Raises ``BackendLacks`` when it knows none."""
     setter = getattr(LIB, "SSL_CTX_set1_sigalgs_list", None)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import Enum, auto
-from typing import Any
 
 from OpenSSL import SSL, crypto
 
@@ -18,13 +17,11 @@ from ipad_agent.net.errors import (
     TrustRefused,
     Unreachable,
 )
-from ipad_agent.net.openssl_context import Heard, words
+from ipad_agent.net.openssl_context import Heard, session_reused, words
 from ipad_agent.net.trust.certificate_chain import Verdict
 
 from . import dtls_records, tls_alerts
 from .dtls_backend import DtlsEvent, DtlsSettings, Ended, Established, Judge, Received
-
-_LIB: Any = SSL._lib  # type: ignore[attr-defined]  # only for the flag that a session was resumed
 
 _BUFFER_BYTES = 65536  # above the largest record, so that a datagram is read in one piece
 _OPENSSL_FIRST_TIMER_S = 1.0
@@ -151,10 +148,7 @@ class OpenSslClient:
 
     def _establish(self) -> Established:
         """The handshake is complete: only a trusting verdict makes the session usable."""
-        resumed_flag = getattr(_LIB, "SSL_session_reused", None)
-        if resumed_flag is None:
-            raise BackendLacks("this build of pyOpenSSL and cryptography cannot tell resumed sessions")
-        resumed = bool(resumed_flag(self._connection._ssl))
+        resumed = session_reused(self._connection)
         cipher = self._connection.get_cipher_name() or "?"
         verdict = self._verdict(cipher)
         self._state = _State.ESTABLISHED
