@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 CARRIER ?= coaps
 
-.PHONY: help install uninstall setup system-packages demo test check fuzz wander torture format clean
+.PHONY: help install uninstall deb test-packages setup system-packages demo test check fuzz wander torture format clean
 help:
 	@echo "make demo    watch the agent do its main job against the lab, no hardware needed (CARRIER=https: over HTTPS)"
 	@echo "make test    set everything up and run every check and test"
@@ -13,6 +13,7 @@ help:
 	@echo "make torture random histories of the whole agent with faults, SEEDS=n WITH=features"
 	@echo "make format  let ruff format the code"
 	@echo "make install everything in its place, for packagers too: DESTDIR= PREFIX= and more, see packaging/README.md; make uninstall"
+	@echo "make deb     Debian packages, SUITES=\"bookworm trixie\"; make test-packages installs and boots them (long, as root)"
 
 setup: $(VENV)/.done
 $(VENV)/.done: pyproject.toml
@@ -55,6 +56,17 @@ torture: setup
 # Everything that packaging/README.md lists, in its place. No network, no virtual environment. LAB=no leaves the lab out.
 install uninstall:
 	@sh packaging/install.sh $@
+
+# Debian packages of each suite, in chroots that are made once: dist/debian/*.deb. As root.
+SUITES ?= bookworm trixie
+CHROOTS ?= .chroots
+deb: setup
+	for suite in $(SUITES); do sh packaging/debian/build.sh $$suite $(CHROOTS)/$$suite-build dist/debian || exit 1; done
+
+# Builds, installs, boots, updates and removes them. As root, about an hour the first time; ARCHITECTURES="" leaves qemu out.
+ARCHITECTURES ?= arm64 armhf
+test-packages: setup
+	SUITES="$(SUITES)" CHROOTS=$(CHROOTS) ARCHITECTURES="$(ARCHITECTURES)" sh packaging/debian/test-packages.sh
 
 format: setup
 	$(BIN)/ruff check --fix .
