@@ -68,7 +68,7 @@ if [ ! -e "$folder/.made" ]; then
     cp /etc/resolv.conf "$folder/etc/resolv.conf" 2>/dev/null || true
     touch "$folder/.made"
 fi
-if [ $# -gt 0 ]; then
+if [ $# -gt 0 ] && [ "$(cat "$folder/.packages" 2>/dev/null)" != "$*" ]; then
     export DEBIAN_FRONTEND=noninteractive LC_ALL=C
     # shellcheck disable=SC2016  # the words are the inner shell's
     unshare --mount sh -ec '
@@ -79,4 +79,5 @@ if [ $# -gt 0 ]; then
         tail -n 15 "$folder.log" >&2
         exit 1
     }
+    echo "$*" >"$folder/.packages"
 fi

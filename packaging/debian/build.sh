@@ -33,7 +33,7 @@ maintainer=$(sed -n 's/^Maintainer: //p' packaging/debian/control)
 cat >"$tree/debian/changelog" <<CHANGELOG
 ipad-agent ($version~deb$release) $suite; urgency=medium
 
-  * Version $version; what is new in it is told in CHANGELOG.md (in ipad-agent-lab).
+  * Version $version.
 
  -- $maintainer  $(date -u -R -d "@$SOURCE_DATE_EPOCH")
 CHANGELOG
