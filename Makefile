@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 CARRIER ?= coaps
 
-.PHONY: help install uninstall setup system-packages demo test test-luci check fuzz wander torture format clean
+.PHONY: help install uninstall deb test-packages setup system-packages demo test check fuzz wander torture format clean
 help:
 	@echo "make demo    watch the agent do its main job against the lab, no hardware needed (CARRIER=https: over HTTPS)"
 	@echo "make test    set everything up and run every check and test"
@@ -14,6 +14,7 @@ help:
 	@echo "make torture random histories of the whole agent with faults, SEEDS=n WITH=features"
 	@echo "make format  let ruff format the code"
 	@echo "make install everything in its place, for packagers too: DESTDIR= PREFIX= and more, see packaging/README.md; make uninstall"
+	@echo "make deb     Debian packages, SUITES=\"bookworm trixie\"; make test-packages installs and boots them (long, as root)"
 
 setup: $(VENV)/.done
 $(VENV)/.done: pyproject.toml
@@ -37,6 +38,7 @@ test: system-packages setup
 	@sh tools/run-tests.sh $(BIN)
 
 # The page for LuCI, which needs a browser: IPAD_PICTURES=folder for pictures of it.
+.PHONY: test-luci
 test-luci: setup
 	@PYTHON=$(PYTHON) sh tools/system-packages.sh chromium
 	$(BIN)/pytest -q tests/openwrt/luci_page.py
@@ -61,6 +63,17 @@ torture: setup
 # Everything that packaging/README.md lists, in its place. No network, no virtual environment. LAB=no leaves the lab out.
 install uninstall:
 	@sh packaging/install.sh $@
+
+# Debian packages of each suite, in chroots that are made once: dist/debian/*.deb. As root.
+SUITES ?= bookworm trixie
+CHROOTS ?= .chroots
+deb: setup
+	for suite in $(SUITES); do sh packaging/debian/build.sh $$suite $(CHROOTS)/$$suite-build dist/debian || exit 1; done
+
+# Builds, installs, boots, updates and removes them. As root, about an hour the first time; ARCHITECTURES="" leaves qemu out.
+ARCHITECTURES ?= arm64 armhf
+test-packages: setup
+	SUITES="$(SUITES)" CHROOTS=$(CHROOTS) ARCHITECTURES="$(ARCHITECTURES)" sh packaging/debian/test-packages.sh
 
 format: setup
 	$(BIN)/ruff check --fix .

@@ -65,12 +65,21 @@ our_python() { PYTHONPATH=. PYTHONDONTWRITEBYTECODE=1 "$PYTHON" -B "$@"; }
 # The Python package, in a folder of its own: no site-packages, so that no other program can change its libraries.
 # The lab and what plays with it may stay at home.
 lab_part() { case "$1" in ipad_agent/lab/* | ipad_agent/torture/* | ipad_agent/cli/demo*.py) true ;; *) false ;; esac }
+list=$(mktemp)
+trap 'rm -f "$list"' EXIT
 find ipad_agent -type f ! -path '*/__pycache__/*' ! -name '*.pyc' | LC_ALL=C sort | while read -r file; do
-    if [ "$LAB" = no ] && [ "$action" = install ] && lab_part "$file"; then continue; fi
-    copy "$file" "$MODULEDIR/$file"
-done
-[ "$action" = install ] || find "$DESTDIR$MODULEDIR/ipad_agent" -depth \( -name '*.pyc' -o -type d \) \
-    -exec sh -c '[ -d "$1" ] && rmdir "$1" 2>/dev/null || rm -f "$1" 2>/dev/null' sh {} \; 2>/dev/null || true
+    if [ "$LAB" = no ] && lab_part "$file"; then continue; fi
+    echo "$file"
+done >"$list"
+if [ "$action" = install ]; then
+    # Nothing of another version may stay behind.
+    rm -rf "$DESTDIR$MODULEDIR/ipad_agent"
+    install -d "$DESTDIR$MODULEDIR"
+    tar -cf - -T "$list" | tar -xf - -C "$DESTDIR$MODULEDIR" --no-same-owner
+    find "$DESTDIR$MODULEDIR/ipad_agent" -type d -exec chmod 0755 {} + -o -exec chmod 0644 {} +
+else
+    rm -rf "$DESTDIR$MODULEDIR/ipad_agent"
+fi
 [ "$action" = install ] || rmdir_empty "$MODULEDIR"
 
 # The commands, as pyproject.toml lists them. -I: neither the environment nor the working directory nor a user's own

@@ -51,6 +51,7 @@ NET_GROUND = (
     "net.errors",
     "net.events",
     "net.host_address",
+    "net.older_pyopenssl",
     "net.openssl_context",
     "net.public_networks",
 )

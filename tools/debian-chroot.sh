@@ -46,18 +46,29 @@ if [ ! -e "$folder/.made" ]; then
     grep -q " $folder/" /proc/mounts && echo "$folder has something mounted in it" >&2 && exit 1
     rm -rf --one-file-system "$folder"
     mkdir -p "$folder"
-    # In a mount namespace of its own, so that nothing stays mounted whatever happens.
-    unshare --mount debootstrap --variant=minbase --arch="$architecture" "$suite" "$folder" "$MIRROR" >"$folder.log" 2>&1 || {
-        tail -n 5 "$folder.log" >&2
-        exit 1
-    }
-    # Neither services nor manuals are wanted in here, and flash is measured by what packages say.
-    printf '#!/bin/sh\nexit 101\n' >"$folder/usr/sbin/policy-rc.d"
-    chmod 755 "$folder/usr/sbin/policy-rc.d"
+    # The first one is kept beside it, for the next of the same kind.
+    base=$(dirname "$folder")/base-$suite-$architecture.tar
+    if [ -e "$base" ]; then
+        tar -C "$folder" --numeric-owner -xpf "$base"
+    else
+        # In a mount namespace of its own, so that nothing stays mounted whatever happens.
+        unshare --mount debootstrap --variant=minbase --arch="$architecture" "$suite" "$folder" "$MIRROR" \
+            >"$folder.log" 2>&1 || {
+            tail -n 5 "$folder.log" >&2
+            exit 1
+        }
+        # No service is started in there.
+        printf '#!/bin/sh\nexit 101\n' >"$folder/usr/sbin/policy-rc.d"
+        chmod 755 "$folder/usr/sbin/policy-rc.d"
+        # An installation that is interrupted is made anew: nothing needs to reach the disk at once.
+        echo force-unsafe-io >"$folder/etc/dpkg/dpkg.cfg.d/unsafe-io"
+        tar -C "$folder" --numeric-owner --one-file-system -cpf "$base.new" .
+        mv "$base.new" "$base"
+    fi
     cp /etc/resolv.conf "$folder/etc/resolv.conf" 2>/dev/null || true
     touch "$folder/.made"
 fi
-if [ $# -gt 0 ]; then
+if [ $# -gt 0 ] && [ "$(cat "$folder/.packages" 2>/dev/null)" != "$*" ]; then
     export DEBIAN_FRONTEND=noninteractive LC_ALL=C
     # shellcheck disable=SC2016  # the words are the inner shell's
     unshare --mount sh -ec '
@@ -68,4 +79,5 @@ if [ $# -gt 0 ]; then
         tail -n 15 "$folder.log" >&2
         exit 1
     }
+    echo "$*" >"$folder/.packages"
 fi

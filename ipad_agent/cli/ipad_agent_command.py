@@ -25,7 +25,7 @@ EXIT_USAGE = 2
 def run(argv: list[str]) -> int:
     """Parse the command line and do it; returns the exit status (0 done, 1 failed, 2 usage or configuration)."""
     arguments = _parser().parse_args(argv)
-    handler = _HANDLERS[arguments.command]
+    handler = _no_lab if "absent" in arguments else _HANDLERS[arguments.command]
     try:
         status = handler(arguments)
         sys.stdout.flush()
@@ -60,9 +60,10 @@ def _parser() -> argparse.ArgumentParser:
     if not _lab_is_installed():
         # Words of theirs are taken too, so that the answer is about the package and not about them.
         for name in ("demo", "lab"):
-            absent = commands.add_parser(name, help="needs the lab, which is not installed here", prefix_chars="\0")
-            absent.add_argument("words", nargs="*")
-            absent.set_defaults(command="no-lab")
+            absent = commands.add_parser(
+                name, help="needs the package ipad-agent-lab", prefix_chars="\0", add_help=False
+            )
+            absent.add_argument("absent", nargs="*")
         return parser
 
     demo = commands.add_parser("demo", help="watch the agent do its main job against the lab; no hardware needed")
@@ -92,8 +93,8 @@ def _no_lab(arguments: argparse.Namespace) -> int:
 
 
 def _let_children_find_the_package() -> None:
-    """The lab and the demo start ``python -m ipad_agent``. An installed command runs isolated (-I) with the package in a
-    folder that Python does not know by itself, and a child inherits neither."""
+    """The lab and the demo start ``python -m ipad_agent``. An installed command runs isolated (-I) with the package in
+    a folder that Python does not know by itself, and a child inherits neither."""
     if sys.flags.isolated:
         os.environ["PYTHONPATH"] = str(Path(__file__).resolve().parents[2])
 
@@ -135,4 +136,4 @@ def _lab(arguments: argparse.Namespace) -> int:
     return lab_command.run(arguments)
 
 
-_HANDLERS = {"run": _run_daemon, "check-config": _check_config, "demo": _demo, "lab": _lab, "no-lab": _no_lab}
+_HANDLERS = {"run": _run_daemon, "check-config": _check_config, "demo": _demo, "lab": _lab}

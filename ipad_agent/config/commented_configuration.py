@@ -1,7 +1,7 @@
 """The configuration file as packages install it: every key with its meaning and default, all commented out.
 
-``python -m ipad_agent.config.commented_configuration`` prints it. The file changes nothing until a key is uncommented, so an
-update of the agent that brings a better default brings it to every device that did not choose otherwise.
+``python -m ipad_agent.config.commented_configuration`` prints it. The file changes nothing until a key is uncommented,
+so an update of the agent that brings a better default brings it to every device that did not choose otherwise.
 """
 
 from __future__ import annotations

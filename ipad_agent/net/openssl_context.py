@@ -16,6 +16,7 @@ from OpenSSL import SSL
 from ipad_agent.net.trust.client_certificate import ClientCertificate
 
 from .errors import BackendLacks
+from .older_pyopenssl import use_certificate_and_key
 
 LIB: Any = SSL._lib  # type: ignore[attr-defined]  # the binding below pyOpenSSL, see the module's first words
 FFI: Any = SSL._ffi  # type: ignore[attr-defined]
@@ -90,11 +91,7 @@ def set_signatures(context: SSL.Context, *lists: bytes) -> None:
 def use_client_certificate(context: SSL.Context, own: ClientCertificate) -> None:
     """Show this certificate to a server that asks for one. Raises ``BackendLacks``, which holds nothing of the key."""
     try:
-        certificates = own.certificates()
-        context.use_certificate(certificates[0])
-        for certificate in certificates[1:]:
-            context.add_extra_chain_cert(certificate)
-        context.use_privatekey(own.private_key())
+        use_certificate_and_key(context, own.certificates(), own.private_key())
     except SSL.Error as error:
         raise BackendLacks(f"the TLS library does not take the client certificate or its key: {words(error)}") from None
 

@@ -17,6 +17,7 @@ from ipad_agent.net.errors import (
     TrustRefused,
     Unreachable,
 )
+from ipad_agent.net.older_pyopenssl import flight_timeout_s, send_flight_again
 from ipad_agent.net.openssl_context import Heard, session_reused, words
 from ipad_agent.net.trust.certificate_chain import Verdict
 
@@ -108,7 +109,7 @@ class OpenSslClient:
         if self._flight_at is None or now_s < self._flight_at or self._state is _State.OVER:
             return []
         try:
-            self._connection.DTLSv1_handle_timeout()
+            send_flight_again(self._connection)
         except SSL.Error as error:
             return self._over(self._failure(error))
         if self._drain():
@@ -212,7 +213,7 @@ class OpenSslClient:
 
     def _set_timer(self, now_s: float) -> None:
         """OpenSSL runs 1, 2, 4 ... 60 s; ours is that times the configured first wait, never earlier."""
-        left_s = self._connection.DTLSv1_get_timeout()
+        left_s = flight_timeout_s(self._connection)
         if left_s is None:
             self._flight_at = None
         elif self._flight_at is None or self._flight_at <= now_s:
