@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import io
 import json
+import socket
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,8 +15,8 @@ from ipad_agent.cli.ipactl.varlink_client import DEFAULT_SOCKET
 from ipad_agent.local.varlink.varlink_interface import METHODS as INTERFACE
 from ipad_agent.openwrt import rpcd_object
 from ipad_agent.openwrt.rpcd_object import METHODS, main
-from tests.cli.fake_agent import PREFIX, FakeAgent
 
+PREFIX = "io.github.ipadagent."
 ROOT = Path(__file__).parents[2]
 ACL = ROOT / "packaging" / "openwrt" / "luci-app-ipad-agent" / "root/usr/share/rpcd/acl.d/luci-app-ipad-agent.json"
 
@@ -90,20 +92,41 @@ def test_a_method_that_there_is_not_is_said_so(line: list[str]) -> None:
     assert json.loads(main(line, io.StringIO("{}"), Asked()))["error"]["name"] == "MethodNotFound"
 
 
+def _answer_calls(listener: socket.socket, answers: Mapping[str, list[dict[str, Any]]], asked: list[Any]) -> None:
+    """One connection for each of the answers: a request in, replies out."""
+    for _ in answers:
+        peer, _address = listener.accept()
+        with peer:
+            received = b""
+            while not received.endswith(b"\0"):
+                received += peer.recv(65_536)
+            request = json.loads(received[:-1])
+            asked.append((request["method"].removeprefix(PREFIX), request["parameters"]))
+            for reply in answers[asked[-1][0]]:
+                peer.sendall(json.dumps(reply).encode() + b"\0")
+
+
 def test_the_agent_is_asked_over_its_socket(tmp_path: Path) -> None:
     path = tmp_path / "socket"
     item = {"layer": "usb", "sentence": "fine", "ok": True, "fix": None}
-    answers: dict[str, Any] = {
+    answers: dict[str, list[dict[str, Any]]] = {
         "ListEvents": [{"parameters": {"events": []}}],
         "Doctor": [{"parameters": {"item": item}, "continues": True}, {"parameters": {"item": item}}],
         "Rollback": [{"error": f"{PREFIX}NotReady", "parameters": {"sentence": "No change is under way."}}],
     }
-    with FakeAgent(path, answers) as agent:
+    asked: list[Any] = []
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+        listener.listen()
+        listener.settimeout(30)
+        agent = threading.Thread(target=_answer_calls, args=(listener, answers, asked))
+        agent.start()
         results = {
             name: json.loads(main(["call", name], io.StringIO(given), None, str(path)))
             for name, given in (("events", '{"count": 5}'), ("doctor", "{}"), ("rollback", "{}"))
         }
-        assert agent.asked("ListEvents") == [{"count": 5}]
+        agent.join(30)
+    assert asked == [("ListEvents", {"count": 5}), ("Doctor", {}), ("Rollback", {})]
     assert results["events"] == {"events": []}
     assert results["doctor"] == {"items": [item, item]}
     assert results["rollback"]["error"]["name"] == "NotReady"
