@@ -43,6 +43,15 @@ test-luci: setup
 	@PYTHON=$(PYTHON) sh tools/system-packages.sh chromium
 	$(BIN)/pytest -q tests/openwrt/luci_page.py
 
+# The layer for Yocto by oelint-adv. There is no public address to name as HOMEPAGE and BUGTRACKER, and nothing in it is
+# for the building machine (BBCLASSEXTEND).
+.PHONY: lint-yocto
+lint-yocto: setup
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check oelint-adv
+	$(BIN)/oelint-adv --quiet --suppress oelint.var.mandatoryvar.HOMEPAGE --suppress oelint.vars.homepageping \
+		--suppress oelint.var.suggestedvar.BUGTRACKER --suppress oelint.var.bbclassextend \
+		$$(find packaging/yocto -name '*.bb' -o -name layer.conf)
+
 # Damaged input for every parser, other each time: make fuzz SECONDS=600 TARGET=tlv
 SECONDS ?= 60
 TARGET ?=
