@@ -1,4 +1,7 @@
-"""The DTLS client core against a server in memory: no sockets, and time is a number."""
+"""The DTLS client core against a server in memory: no sockets, and time is a number.
+
+Long: one client core, and every way in which a handshake can go.
+"""
 
 from __future__ import annotations
 

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from ipad_agent.openwrt.uci_configuration import DEFAULTS
+
 ROOT = Path(__file__).parents[2]
 FEED = ROOT / "packaging" / "openwrt"
 PYTHON = f"python{sys.version_info.major}.{sys.version_info.minor}"
@@ -86,6 +88,7 @@ def test_every_file_is_in_the_place_where_openwrt_looks_for_it(top: Path) -> Non
         "etc/config/ipad": 0o600,
         "etc/init.d/ipad-agent": 0o755,
         "etc/hotplug.d/tty/20-ipad-agent": 0o644,
+        "etc/profile.d/ipad-agent.sh": 0o644,
         "etc/uci-defaults/90-ipad-agent": 0o755,
         "lib/upgrade/keep.d/ipad-agent": 0o644,
         "usr/libexec/rpcd/ipad": 0o755,
@@ -196,6 +199,11 @@ def test_the_state_is_no_configuration_file_that_opkg_may_replace() -> None:
     conffiles = text.split("define Package/ipad-agent/conffiles\n")[1].split("endef")[0].split()
     assert conffiles == ["/etc/config/ipad"]
     assert (FEED / "ipad-agent/files/ipad-agent.keep").read_text().split() == ["/etc/ipad-agent/"]
+
+
+def test_ipactl_is_told_the_socket_of_the_default_configuration() -> None:
+    profile = (FEED / "ipad-agent/files/ipad-agent.profile").read_text()
+    assert f"export IPACTL_SOCKET={DEFAULTS['store']['runtime_dir']}/io.github.ipadagent\n" in profile
 
 
 def test_versions_of_the_feed_are_that_of_the_agent() -> None:
