@@ -182,14 +182,19 @@ def test_bad_uci_keeps_the_running_configuration_and_says_why(router: Router, br
     assert any("keeps the last configuration that was right" in line for line in errors)
 
 
-def test_a_uci_file_that_uci_cannot_read_keeps_the_running_configuration(router: Router) -> None:
+@pytest.mark.parametrize(
+    "failing",
+    ["echo 'uci: Parse error (invalid command) at line 3, byte 1' >&2; exit 1", "echo 'config poll cut_off'; exit 1"],
+    ids=["with a reason", "in the middle"],
+)
+def test_a_uci_file_that_uci_cannot_read_keeps_the_running_configuration(router: Router, failing: str) -> None:
     router.run("start_service")
     before = router.config.read_bytes()
-    router.program("uci", "echo 'uci: Parse error (invalid command) at line 3, byte 1' >&2; exit 1")
+    router.program("uci", failing)
     # config_load fails as well then, so nobody can say that the service is not wanted.
     router.run("start_service")
     assert router.config.read_bytes() == before
-    assert any("Parse error" in line for line in router.said("log -t ipad-agent -p daemon.err"))
+    assert any("uci export ipad" in line for line in router.said("log -t ipad-agent -p daemon.err"))
     assert router.said("open_instance")
 
 
