@@ -16,7 +16,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 FILES = ROOT / "packaging" / "openwrt" / "ipad-agent" / "files"
 SCRIPTS = [FILES / f"ipad-agent.{kind}" for kind in ("init", "hotplug", "rpcd", "uci-defaults")]
-COMMANDS = ["basename", "cat", "chmod", "grep", "head", "ln", "mkdir", "mv", "readlink", "rm", "sed"]
+COMMANDS = ["basename", "cat", "chmod", "grep", "head", "ln", "ls", "mkdir", "mv", "readlink", "rm", "sed"]
 ME = pwd.getpwuid(os.geteuid()).pw_name
 
 # As /etc/rc.common and /lib/functions.sh do it: UCI's export is a shell text of calls.
@@ -195,7 +195,7 @@ def test_a_uci_file_that_uci_cannot_read_keeps_the_running_configuration(router:
     router.run("start_service")
     assert router.config.read_bytes() == before
     assert any("uci export ipad" in line for line in router.said("log -t ipad-agent -p daemon.err"))
-    assert router.said("open_instance")
+    assert f"set_param user {ME}" in router.said("set_param"), "procd would restart it for another user"
 
 
 def test_without_any_right_configuration_so_far_the_agent_is_not_started(router: Router) -> None:
