@@ -4,16 +4,19 @@ VENV := .venv
 BIN := $(VENV)/bin
 CARRIER ?= coaps
 
-.PHONY: help setup system-packages demo test test-long test-modemmanager check fuzz wander torture format clean
+.PHONY: help setup system-packages demo test test-long test-modemmanager check fuzz wander torture format clean install uninstall deb test-packages
 help:
 	@echo "make demo    watch the agent do its main job against the lab, no hardware needed (CARRIER=https: over HTTPS)"
 	@echo "make test    set everything up and run every check and test"
 	@echo "make test-long  the same, with all of what make test takes a sample of"
+	@echo "make test-luci  the page for OpenWrt's LuCI in a headless Chromium"
 	@echo "make check   only ruff and mypy"
 	@echo "make fuzz    damaged input for every parser, SECONDS=n TARGET=name; make wander: other property tests, ROUNDS=n"
 	@echo "make torture random histories of the whole agent with faults, SEEDS=n WITH=features"
 	@echo "make test-modemmanager  the agent beside Debian's ModemManager and NetworkManager, as root, 3 minutes"
 	@echo "make format  let ruff format the code"
+	@echo "make install everything in its place, for packagers too: DESTDIR= PREFIX= and more, see packaging/README.md; make uninstall"
+	@echo "make deb     Debian packages, SUITES=\"bookworm trixie\"; make test-packages installs and boots them (long, as root)"
 
 setup: $(VENV)/.done
 $(VENV)/.done: pyproject.toml
@@ -45,6 +48,21 @@ test-modemmanager: setup
 	@PYTHON=$(PYTHON) WITH=modemmanager sh tools/system-packages.sh
 	unshare --mount --net --pid --fork --mount-proc $(BIN)/python -m pytest -q tests/modemmanager/real_modem_manager.py
 
+# The page for LuCI, which needs a browser: IPAD_PICTURES=folder for pictures of it.
+.PHONY: test-luci
+test-luci: setup
+	@PYTHON=$(PYTHON) sh tools/system-packages.sh chromium
+	$(BIN)/pytest -q tests/openwrt/luci_page.py
+
+# The layer for Yocto by oelint-adv. There is no public address to name as HOMEPAGE and BUGTRACKER, and nothing in it is
+# for the building machine (BBCLASSEXTEND).
+.PHONY: lint-yocto
+lint-yocto: setup
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check oelint-adv
+	$(BIN)/oelint-adv --quiet --suppress oelint.var.mandatoryvar.HOMEPAGE --suppress oelint.vars.homepageping \
+		--suppress oelint.var.suggestedvar.BUGTRACKER --suppress oelint.var.bbclassextend \
+		$$(find packaging/yocto -name '*.bb' -o -name layer.conf)
+
 # Damaged input for every parser, other each time: make fuzz SECONDS=600 TARGET=tlv
 SECONDS ?= 60
 TARGET ?=
@@ -61,6 +79,21 @@ SEEDS ?= 10000
 WITH ?=
 torture: setup
 	$(BIN)/ipad-agent lab torture --seeds $(SEEDS) $(if $(WITH),--with $(WITH))
+
+# Everything that packaging/README.md lists, in its place. No network, no virtual environment. LAB=no leaves the lab out.
+install uninstall:
+	@sh packaging/install.sh $@
+
+# Debian packages of each suite, in chroots that are made once: dist/debian/*.deb. As root.
+SUITES ?= bookworm trixie
+CHROOTS ?= .chroots
+deb: setup
+	for suite in $(SUITES); do sh packaging/debian/build.sh $$suite $(CHROOTS)/$$suite-build dist/debian || exit 1; done
+
+# Builds, installs, boots, updates and removes them. As root, about an hour the first time; ARCHITECTURES="" leaves qemu out.
+ARCHITECTURES ?= arm64 armhf
+test-packages: setup
+	SUITES="$(SUITES)" CHROOTS=$(CHROOTS) ARCHITECTURES="$(ARCHITECTURES)" sh packaging/debian/test-packages.sh
 
 format: setup
 	$(BIN)/ruff check --fix .

@@ -58,6 +58,7 @@ NET_GROUND = (
     "net.errors",
     "net.events",
     "net.host_address",
+    "net.older_pyopenssl",
     "net.openssl_context",
     "net.public_networks",
 )
@@ -259,6 +260,7 @@ RULES: dict[str, Rule] = {
     "cli.ipactl.commands": rule(
         "local", "config", "cli.ipactl", "doctor", "codec", reason="one command each; without an agent, the doctor"
     ),
+    "openwrt": rule("config", "cli.ipactl", reason="UCI as configuration, and ubus as one more client of the socket"),
     "__main__": rule("cli", common=False, reason="only the way to the front door"),
     "__init__": rule(common=False, reason="importing the package must cost nothing"),
     # -- the lab -------------------------------------------------------------------------------------------------------
@@ -591,6 +593,7 @@ PLANTED = [
     ("conformance.planted", "from ipad_agent.store import Journal"),
     ("daemon.planted", "from ipad_agent.lab.bench import lab_bench"),
     ("config.planted", "from ipad_agent.net.trust import pinned_trust"),
+    ("openwrt.planted", "from ipad_agent.daemon import process"),
     ("errors", "from . import events"),
     ("events", "from . import errors"),
     ("printable", "from . import errors"),

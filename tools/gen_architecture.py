@@ -40,6 +40,7 @@ ABOUT = {
     "conformance": "what is implemented",
     "daemon": "the process",
     "cli": "ipad-agent, ipactl",
+    "openwrt": "UCI and ubus",
     "lab": "card, modem, eIM, SM-DP+",
     "torture": "agent and lab in memory",
 }

@@ -17,6 +17,10 @@ if [ "${WITH-}" = modemmanager ]; then # for make test-modemmanager only
     need nmcli network-manager
     need udevadm udev
 fi
+need busybox busybox
+need shellcheck shellcheck
+# What only one target needs: its programs are named after this script.
+for program in "$@"; do need "$program" "$program"; done
 [ -z "$missing" ] && exit 0
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
     echo "installing:$missing"

@@ -10,6 +10,7 @@ import argparse
 import asyncio
 import os
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 from ipad_agent import __version__
@@ -24,7 +25,7 @@ EXIT_USAGE = 2
 def run(argv: list[str]) -> int:
     """Parse the command line and do it; returns the exit status (0 done, 1 failed, 2 usage or configuration)."""
     arguments = _parser().parse_args(argv)
-    handler = _HANDLERS[arguments.command]
+    handler = _no_lab if "absent" in arguments else _HANDLERS[arguments.command]
     try:
         status = handler(arguments)
         sys.stdout.flush()
@@ -59,6 +60,15 @@ def _parser() -> argparse.ArgumentParser:
     ics = commands.add_parser("ics", help="what of SGP.32 is implemented, where, and which tests show it")
     ics.add_argument("--json", action="store_true", help="as one JSON document, for a test house")
 
+    if not _lab_is_installed():
+        # Words of theirs are taken too, so that the answer is about the package and not about them.
+        for name in ("demo", "lab"):
+            absent = commands.add_parser(
+                name, help="needs the package ipad-agent-lab", prefix_chars="\0", add_help=False
+            )
+            absent.add_argument("absent", nargs="*")
+        return parser
+
     demo = commands.add_parser("demo", help="watch the agent do its main job against the lab; no hardware needed")
     demo.add_argument("--plain", action="store_true", help="no colours and no bars, also on a terminal")
     demo.add_argument("--carrier", choices=("coaps", "https"), default="coaps", help="how the eIM is reached")
@@ -71,6 +81,25 @@ def _parser() -> argparse.ArgumentParser:
     parts = add_lab(lab)
     add_torture(parts.add_parser("torture", help="random histories of the whole agent in memory, with every fault"))
     return parser
+
+
+def _lab_is_installed() -> bool:
+    """Packages may leave the lab out: a gateway's flash is small."""
+    return all(find_spec(f"ipad_agent.{room}") is not None for room in ("lab", "torture"))
+
+
+def _no_lab(arguments: argparse.Namespace) -> int:
+    raise IpadError(
+        "The lab is not installed here, and the demo needs it.",
+        hint="It is a package of its own, for benches: ipad-agent-lab (on Debian: apt install ipad-agent-lab).",
+    )
+
+
+def _let_children_find_the_package() -> None:
+    """The lab and the demo start ``python -m ipad_agent``. An installed command runs isolated (-I) with the package in
+    a folder that Python does not know by itself, and a child inherits neither."""
+    if sys.flags.isolated:
+        os.environ["PYTHONPATH"] = str(Path(__file__).resolve().parents[2])
 
 
 def _run_daemon(arguments: argparse.Namespace) -> int:
@@ -102,12 +131,14 @@ def _ics(arguments: argparse.Namespace) -> int:
 
 
 def _demo(arguments: argparse.Namespace) -> int:
+    _let_children_find_the_package()
     from .demo import play
 
     return asyncio.run(play(plain=arguments.plain, carrier=arguments.carrier))
 
 
 def _lab(arguments: argparse.Namespace) -> int:
+    _let_children_find_the_package()
     if arguments.lab_command == "torture":
         from ipad_agent.torture.run import torture_command
 

@@ -399,6 +399,8 @@ class ProfileSet:
 def search_path(configured: Path | None = None) -> tuple[Path, ...]:
     """The folders that may hold profiles, the more particular first: the ``configured`` one, or ``OPERATOR_FOLDER``."""
     folders = [
+        # `make install PREFIX=...`: the package is in PREFIX/lib/ipad-agent/ipad_agent.
+        *(prefix / "share" / "ipad-agent" / "modems" for prefix in Path(__file__).resolve().parents[4:5]),
         Path(sys.prefix) / "share" / "ipad-agent" / "modems",
         Path("/usr/share/ipad-agent/modems"),
         Path(__file__).resolve().parents[2] / "hw" / "modems",

@@ -16,6 +16,7 @@ from OpenSSL import SSL
 from ipad_agent.net.trust.client_certificate import ClientCertificate
 
 from .errors import BackendLacks
+from .older_pyopenssl import use_certificate_and_key
 
 LIB: Any = SSL._lib  # type: ignore[attr-defined]  # the binding below pyOpenSSL, see the module's first words
 FFI: Any = SSL._ffi  # type: ignore[attr-defined]
@@ -64,6 +65,18 @@ def shared_libssl() -> ctypes.CDLL | None:
     return library
 
 
+def session_reused(connection: SSL.Connection) -> bool:
+    """Whether the handshake that is complete resumed a session. Raises ``BackendLacks`` where that cannot be told."""
+    flag = getattr(LIB, "SSL_session_reused", None)
+    if flag is not None:
+        return bool(flag(connection._ssl))
+    # The bindings of cryptography 40 and 41 lack it.
+    library = shared_libssl()
+    if library is None:
+        raise BackendLacks("this build of pyOpenSSL and cryptography cannot tell resumed sessions")
+    return bool(library.SSL_session_reused(ctypes.c_void_p(int(FFI.cast("uintptr_t", connection._ssl)))))
+
+
 def set_signatures(context: SSL.Context, *lists: bytes) -> None:
     """Offer the first of these lists that the library knows. Raises ``BackendLacks`` when it knows none."""
     setter = getattr(LIB, "SSL_CTX_set1_sigalgs_list", None)
@@ -78,11 +91,7 @@ def set_signatures(context: SSL.Context, *lists: bytes) -> None:
 def use_client_certificate(context: SSL.Context, own: ClientCertificate) -> None:
     """Show this certificate to a server that asks for one. Raises ``BackendLacks``, which holds nothing of the key."""
     try:
-        certificates = own.certificates()
-        context.use_certificate(certificates[0])
-        for certificate in certificates[1:]:
-            context.add_extra_chain_cert(certificate)
-        context.use_privatekey(own.private_key())
+        use_certificate_and_key(context, own.certificates(), own.private_key())
     except SSL.Error as error:
         raise BackendLacks(f"the TLS library does not take the client certificate or its key: {words(error)}") from None
 

@@ -6,6 +6,8 @@ from typing import Any
 
 from OpenSSL import SSL, crypto
 
+from ipad_agent.net.older_pyopenssl import send_flight_again, use_certificate_and_key
+
 from .certs import Identity
 
 _LIB: Any = SSL._lib  # type: ignore[attr-defined]
@@ -30,10 +32,7 @@ def server_context(
     set_curves = getattr(_LIB, "SSL_CTX_set1_curves_list", None)  # old bindings have their own choice of curves
     assert set_curves is None or set_curves(context._context, groups) == 1
     if identity is not None:
-        context.use_certificate(identity.certificate)
-        context.use_privatekey(identity.key)
-        for certificate in identity.chain:
-            context.add_extra_chain_cert(certificate)
+        use_certificate_and_key(context, [identity.certificate, *identity.chain], identity.key)
     if client_ca is not None:
         context.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT)
         store = context.get_cert_store()
@@ -92,7 +91,7 @@ class ServerSide:
         self._connection.do_handshake()
 
     def timeout(self) -> None:
-        self._connection.DTLSv1_handle_timeout()
+        send_flight_again(self._connection)
 
     def take(self) -> list[bytes]:
         stream = b""

@@ -1,7 +1,11 @@
-"""The DTLS client core against a server in memory: no sockets, and time is a number."""
+"""The DTLS client core against a server in memory: no sockets, and time is a number.
+
+Long: one client core, and every way in which a handshake can go.
+"""
 
 from __future__ import annotations
 
+import ctypes
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -12,7 +16,7 @@ from OpenSSL import SSL
 
 from ipad_agent.errors import IpadError
 from ipad_agent.net import openssl_context
-from ipad_agent.net.dtls import openssl_backend, openssl_client
+from ipad_agent.net.dtls import openssl_backend
 from ipad_agent.net.dtls.dtls_backend import DtlsClient, DtlsEvent, DtlsSettings, Ended, Established, Psk, Received
 from ipad_agent.net.dtls.openssl_backend import OpenSslBackend
 from ipad_agent.net.errors import BackendLacks, HandshakeFailed, Refusal, TrustRefused, Unreachable
@@ -364,8 +368,32 @@ def test_library_that_lacks_what_is_needed_is_reported(
 def test_library_that_cannot_tell_resumed_sessions_is_not_used(
     monkeypatch: pytest.MonkeyPatch, server: Identity
 ) -> None:
-    monkeypatch.setattr(openssl_client, "_LIB", Binding("SSL_session_reused"))
+    monkeypatch.setattr(openssl_context, "LIB", Binding("SSL_session_reused"))
+    monkeypatch.setattr(openssl_context, "shared_libssl", lambda: None)
     assert isinstance(failure(connect(OpenSslBackend(), server_context(server), Trust.spki(server.spki))), BackendLacks)
+
+
+def test_resumed_sessions_are_told_by_the_shared_library_where_the_binding_lacks_it(
+    monkeypatch: pytest.MonkeyPatch, server: Identity
+) -> None:
+    """As with cryptography 40 and 41, which distributions build on their own libssl."""
+    asked: list[int] = []
+
+    class Shared:
+        def SSL_session_reused(self, connection: ctypes.c_void_p) -> int:  # noqa: N802 - OpenSSL's name
+            assert connection.value is not None
+            asked.append(connection.value)
+            ffi = openssl_context.FFI
+            return int(SSL._lib.SSL_session_reused(ffi.cast("SSL *", connection.value)))  # type: ignore[attr-defined]
+
+    monkeypatch.setattr(openssl_context, "LIB", Binding("SSL_session_reused"))
+    monkeypatch.setattr(openssl_context, "shared_libssl", Shared)
+    backend, context, trust = OpenSslBackend(), server_context(server), Trust.spki(server.spki)
+    first = connect(backend, context, trust)
+    assert not established(first).resumed
+    first.client.close()
+    assert established(connect(backend, context, trust)).resumed
+    assert len(asked) == 2
 
 
 def test_library_that_cannot_choose_curves_serves_p256_but_no_special_choice(

@@ -12,6 +12,7 @@ from OpenSSL import SSL
 from ipad_agent.net.dtls.dtls_backend import Received
 from ipad_agent.net.dtls.openssl_backend import OpenSslBackend
 from ipad_agent.net.https.tls_client import TlsClient
+from ipad_agent.net.older_pyopenssl import use_certificate_and_key
 from ipad_agent.net.trust.pinned_trust import Trust
 
 from .certs import Identity, issue
@@ -52,8 +53,7 @@ class TlsServer:
     def __init__(self, identity: Identity) -> None:
         context = SSL.Context(SSL.TLS_METHOD)
         context.set_max_proto_version(SSL.TLS1_2_VERSION)
-        context.use_certificate(identity.certificate)
-        context.use_privatekey(identity.key)
+        use_certificate_and_key(context, [identity.certificate], identity.key)
         self.connection = SSL.Connection(context, None)
         self.connection.set_accept_state()
 

@@ -38,6 +38,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
 
 from ipad_agent.lab.crypto.ecdsa import CURVES
+from ipad_agent.lab.crypto.issued_by import verify_directly_issued_by
 
 from . import certificates
 from .certificates import Issuer, Request
@@ -194,7 +195,7 @@ class Pki:
             if candidate.certificate.subject != credential.certificate.issuer:
                 continue
             try:
-                credential.certificate.verify_directly_issued_by(candidate.certificate)
+                verify_directly_issued_by(credential.certificate, candidate.certificate)
             except (InvalidSignature, ValueError, TypeError):
                 continue
             return key

@@ -5,13 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TypeVar
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+
+from ipad_agent.lab.crypto.issued_by import verify_directly_issued_by
 
 from . import status_words
 from .errors import RefusalError
@@ -142,7 +144,7 @@ def _permits(permitted: x509.Name, subject: x509.Name) -> bool:
 
 def _check_signature(certificate: x509.Certificate, issuer: x509.Certificate, invalid: Status) -> None:
     try:
-        certificate.verify_directly_issued_by(issuer)
+        verify_directly_issued_by(certificate, issuer)
     except (InvalidSignature, *UNREADABLE) as error:
         raise RefusalError(invalid, f"the chain is broken: {error or 'wrong signature'}") from error
 
@@ -156,14 +158,22 @@ def _check_policy(
         raise RefusalError(invalid, f"the certificate has not the policy {role.dotted_string}")
 
 
+def _utc(certificate: x509.Certificate, name: str) -> datetime:
+    """A date of it. cryptography before 42 has them without a time zone only, meaning UTC."""
+    told: datetime | None = getattr(certificate, f"{name}_utc", None)
+    if told is None:
+        told = getattr(certificate, name)
+    return told.replace(tzinfo=UTC)
+
+
 def _check_dates(
     certificate: x509.Certificate, now: datetime, rules: ChainRules, expired: Status, invalid: Status
 ) -> None:
     if not rules.check_dates:
         return
-    if now > certificate.not_valid_after_utc:
+    if now > _utc(certificate, "not_valid_after"):
         raise RefusalError(expired)
-    if now < certificate.not_valid_before_utc:
+    if now < _utc(certificate, "not_valid_before"):
         raise RefusalError(invalid, "the certificate is not valid yet")
 
 

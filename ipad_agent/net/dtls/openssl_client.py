@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import Enum, auto
-from typing import Any
 
 from OpenSSL import SSL, crypto
 
@@ -18,13 +17,12 @@ from ipad_agent.net.errors import (
     TrustRefused,
     Unreachable,
 )
-from ipad_agent.net.openssl_context import Heard, words
+from ipad_agent.net.older_pyopenssl import flight_timeout_s, send_flight_again
+from ipad_agent.net.openssl_context import Heard, session_reused, words
 from ipad_agent.net.trust.certificate_chain import Verdict
 
 from . import dtls_records, tls_alerts
 from .dtls_backend import DtlsEvent, DtlsSettings, Ended, Established, Judge, Received
-
-_LIB: Any = SSL._lib  # type: ignore[attr-defined]  # only for the flag that a session was resumed
 
 _BUFFER_BYTES = 65536  # above the largest record, so that a datagram is read in one piece
 _OPENSSL_FIRST_TIMER_S = 1.0
@@ -111,7 +109,7 @@ class OpenSslClient:
         if self._flight_at is None or now_s < self._flight_at or self._state is _State.OVER:
             return []
         try:
-            self._connection.DTLSv1_handle_timeout()
+            send_flight_again(self._connection)
         except SSL.Error as error:
             return self._over(self._failure(error))
         if self._drain():
@@ -151,10 +149,7 @@ class OpenSslClient:
 
     def _establish(self) -> Established:
         """The handshake is complete: only a trusting verdict makes the session usable."""
-        resumed_flag = getattr(_LIB, "SSL_session_reused", None)
-        if resumed_flag is None:
-            raise BackendLacks("this build of pyOpenSSL and cryptography cannot tell resumed sessions")
-        resumed = bool(resumed_flag(self._connection._ssl))
+        resumed = session_reused(self._connection)
         cipher = self._connection.get_cipher_name() or "?"
         verdict = self._verdict(cipher)
         self._state = _State.ESTABLISHED
@@ -218,7 +213,7 @@ class OpenSslClient:
 
     def _set_timer(self, now_s: float) -> None:
         """OpenSSL runs 1, 2, 4 ... 60 s; ours is that times the configured first wait, never earlier."""
-        left_s = self._connection.DTLSv1_get_timeout()
+        left_s = flight_timeout_s(self._connection)
         if left_s is None:
             self._flight_at = None
         elif self._flight_at is None or self._flight_at <= now_s:

@@ -16,12 +16,13 @@ from enum import Enum
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, padding, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID
 
 from ipad_agent.net.errors import Refusal, TrustRefused
 from ipad_agent.printable import printable
 
+from .older_cryptography import not_valid_after, not_valid_before, rsa_padding
 from .pinned_trust import UNREADABLE, NameCheck, Pinned, Trust
 
 MAX_CERTIFICATES = 10
@@ -160,8 +161,8 @@ class _Judge:
             if isinstance(key, ec.EllipticCurvePublicKey) and algorithm is not None:
                 key.verify(signature, signed, ec.ECDSA(algorithm))
             elif isinstance(key, rsa.RSAPublicKey) and algorithm is not None:
-                parameters = certificate.signature_algorithm_parameters
-                if not isinstance(parameters, padding.PKCS1v15 | padding.PSS):
+                parameters = rsa_padding(certificate)
+                if parameters is None:
                     return False
                 key.verify(signature, signed, parameters, algorithm)
             elif isinstance(key, ed25519.Ed25519PublicKey | ed448.Ed448PublicKey) and algorithm is None:
@@ -267,18 +268,18 @@ class _Judge:
             self._tolerances.add(Tolerance.DATES_NOT_JUDGED)
             return
         for certificate in path:
-            if self._now > certificate.not_valid_after_utc:
+            if self._now > not_valid_after(certificate):
                 if not self._trust.allow_expired:
                     raise TrustRefused(
-                        f"{_name(certificate)} expired on {certificate.not_valid_after_utc:%Y-%m-%d}",
+                        f"{_name(certificate)} expired on {not_valid_after(certificate):%Y-%m-%d}",
                         reason=Refusal.EXPIRED,
                         hint="Renew the certificate, check the device's clock, or set allow_expired for this eIM.",
                     )
                 self._tolerances.add(Tolerance.EXPIRED)
-            if self._now < certificate.not_valid_before_utc:
-                if self._now < certificate.not_valid_before_utc - NOT_BEFORE_SKEW and not self._trust.allow_expired:
+            if self._now < not_valid_before(certificate):
+                if self._now < not_valid_before(certificate) - NOT_BEFORE_SKEW and not self._trust.allow_expired:
                     raise TrustRefused(
-                        f"{_name(certificate)} is not valid before {certificate.not_valid_before_utc:%Y-%m-%d}",
+                        f"{_name(certificate)} is not valid before {not_valid_before(certificate):%Y-%m-%d}",
                         reason=Refusal.NOT_YET_VALID,
                         hint="Check the device's clock.",
                     )

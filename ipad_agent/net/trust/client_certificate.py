@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from ipad_agent.errors import ConfigError
 
+from .older_cryptography import certificates_of_pem
 from .pinned_trust import UNREADABLE
 
 PrivateKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey
@@ -33,7 +34,7 @@ class ClientCertificate:
         Raises ``ConfigError``, which never holds anything of the key.
         """
         try:
-            chain = x509.load_pem_x509_certificates(certificates)
+            chain = certificates_of_pem(certificates)
             shown = (
                 chain[0]
                 .public_key()

@@ -18,6 +18,8 @@ from OpenSSL._util import lib as _lib
 
 from ipad_agent.lab.eim.errors import ServerError
 
+from .openssl_binding import set_groups
+
 DTLS_1_2 = 0xFEFD
 COOKIE_BYTES = 16
 _OP_COOKIE_EXCHANGE = 0x2000  # not in every pyOpenSSL
@@ -99,7 +101,7 @@ def make_context(settings: DtlsSettings, cookie_secret: bytes) -> SSL.Context:
         # SECLEVEL=0: OpenSSL 3 counts the 8-byte tag of CCM_8 as too weak for every higher level.
         suites = [*(settings.suites if settings.identity else ()), *(PSK_SUITES if settings.psk else ())]
         context.set_cipher_list(":".join([*suites, "@SECLEVEL=0"]).encode())
-        _set_groups(context, settings.groups)
+        set_groups(context, settings.groups)
         if settings.identity is not None:
             _set_identity(context, settings.identity)
     except SSL.Error as error:
@@ -145,17 +147,6 @@ def _ask_for_client_certificate(context: SSL.Context, settings: DtlsSettings) ->
     if store is not None:
         for anchor in settings.client_anchors:
             store.add_cert(crypto.X509.from_cryptography(anchor))
-
-
-def _set_groups(context: SSL.Context, groups: str) -> None:
-    # OpenSSL leaves brainpool out of its default list, and pyOpenSSL has no public call to set it.
-    library: Any = _lib
-    try:
-        ok = library.SSL_CTX_set1_curves_list(context._context, groups.encode())
-    except AttributeError as error:
-        raise ServerError("this pyOpenSSL cannot set the group list") from error
-    if ok != 1:
-        raise ServerError(f"OpenSSL does not know all of the groups {groups}")
 
 
 def _set_psk(context: SSL.Context, settings: DtlsSettings) -> None:

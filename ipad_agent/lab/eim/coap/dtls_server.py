@@ -21,6 +21,7 @@ from OpenSSL._util import lib as _lib
 
 from . import record_sorting
 from .dtls_context import DtlsSettings, make_context
+from .openssl_binding import flight_due_s, repeat_flight
 from .record_sorting import Hello, Record
 
 log = logging.getLogger("ipad_agent.lab")
@@ -143,7 +144,7 @@ class DtlsServer:
             if connection is None:
                 continue
             try:
-                connection.DTLSv1_handle_timeout()
+                repeat_flight(connection)
             except SSL.Error as error:
                 outputs += self._drop(session, f"handshake retransmissions exhausted: {error}")
                 continue
@@ -158,7 +159,7 @@ class DtlsServer:
         due = []
         for session in self._handshakes.values():
             due.append(session.last_seen_s + self.settings.handshake_deadline_s)
-            timeout = None if session.connection is None else session.connection.DTLSv1_get_timeout()
+            timeout = None if session.connection is None else flight_due_s(session.connection)
             if timeout is not None:
                 due.append(now_s + timeout)
         due += [session.last_seen_s + self.settings.idle_expiry_s for session in self._sessions.values()]

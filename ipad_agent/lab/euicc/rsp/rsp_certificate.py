@@ -12,6 +12,7 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from ipad_agent.lab.crypto.issued_by import verify_directly_issued_by
 from ipad_agent.lab.pki import CURVES
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def read_server_certificate(raw: bytes, ci: CiIdentity, roles: Iterable[str]) ->
     """Check a DER certificate: issued by ``ci``, for one of ``roles``, for signing, on the CI's curve, with an OID."""
     try:
         certificate = x509.load_der_x509_certificate(raw)
-        certificate.verify_directly_issued_by(x509.load_der_x509_certificate(ci.ci_cert))
+        verify_directly_issued_by(certificate, x509.load_der_x509_certificate(ci.ci_cert))
         extensions = certificate.extensions
     except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm, *_X509_ERRORS) as error:
         raise CertificateError(f"not issued by the CI: {error}") from error
