@@ -4,11 +4,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 CARRIER ?= coaps
 
-.PHONY: help setup system-packages demo test check fuzz wander torture format clean
+.PHONY: help setup system-packages demo test test-web check fuzz wander torture format clean
 help:
 	@echo "make demo    watch the agent do its main job against the lab, no hardware needed (CARRIER=https: over HTTPS)"
 	@echo "make test    set everything up and run every check and test"
 	@echo "make check   only ruff and mypy"
+	@echo "make test-web the page of ipad-agent-web in a real browser, with pictures in SHOTS=folder"
 	@echo "make fuzz    damaged input for every parser, SECONDS=n TARGET=name; make wander: other property tests, ROUNDS=n"
 	@echo "make torture random histories of the whole agent with faults, SEEDS=n WITH=features"
 	@echo "make format  let ruff format the code"
@@ -33,6 +34,13 @@ check: setup
 # In several parts side by side, checks included; their logs are in .test/.
 test: system-packages setup
 	@sh tools/run-tests.sh $(BIN)
+
+# The web page in a headless Chromium while the real agent downloads a profile and has to go back; as root on Debian the
+# browser is installed. The pictures of the documents: make test-web SHOTS=docs/images
+SHOTS ?= .test/web
+test-web: setup
+	@sh tools/browser-packages.sh
+	SHOTS=$(SHOTS) $(BIN)/pytest -q tests/web/browser_page.py
 
 # Damaged input for every parser, other each time: make fuzz SECONDS=600 TARGET=tlv
 SECONDS ?= 60
