@@ -1,7 +1,8 @@
 """The commands that stand in the documents, and which of them cannot be run in the lab, with the reason.
 
-Whoever writes a command into a document has nothing to do here as long as it works: it is run. One that cannot be run
-needs a line in ``NOT_RUN``.
+Whoever writes a command of this package into a document has nothing to do here as long as it works: it is run. One that
+cannot be run needs a line in ``NOT_RUN``. What is neither named there nor looks like something in ``RUN`` fails the
+test: nobody's machine is to be changed by a document.
 """
 
 from __future__ import annotations
@@ -16,15 +17,27 @@ ROOT: Final = Path(__file__).resolve().parents[2]
 SHELL: Final = frozenset({"sh", "bash", "shell", "console"})
 """Blocks of these languages are commands; in ``console`` only the lines that begin with ``$``."""
 
+RUN: Final = (
+    r"^(ipactl|ipad-agent|ipad-agent-web)( [^|;&<>]*)?$",
+    r"^curl -s -H \"Authorization: Bearer [^|;&<>]* http://127\.0\.0\.1:\d+/\S*$",
+    r"^(cat|grep|head|ls|tar|python3 -m json\.tool) [^|;&<>]*$",
+    r"^sleep \d$",
+)
+"""What may be run on the machine of whoever tests."""
+
 NOT_RUN: Final = (
     (r"^make\b", "this test runs in it; the demo is run by tests/scenarios"),
-    (
-        r"^(pip|pipx|python3? -m (pip|venv)|uv|git clone|cd|\. |source )",
-        "installs or builds; the tests of the package do",
-    ),
+    (r"(^|/| )(pip|pipx|uv) ", "installs the package; make test-packages and the tests of the package do"),
+    (r"^(python3? -m venv|git clone|cd|\. |source )", "prepares a folder of a developer"),
+    (r"\btee\b", "changes the configuration of the machine"),
+    (r"(^|/)ipad-agent (install|remove)-service\b", "changes the machine"),
+    (r"^(cp|install|mkdir|chmod|chown|echo|printf) .*/etc/", "changes the configuration of the machine"),
+    (r"^ipad-agent lab down\b", "would end the lab of all others here; tests/lab ends one of its own"),
+    (r"^(reboot|raspi-config)\b", "changes a Raspberry Pi"),
+    (r"^ls .*(/dev/|/proc/)", "needs a modem"),
     (r"\b(systemctl|systemd-\w+|journalctl|loginctl)\b", "needs systemd as process 1"),
     (r"^(apt|apt-get|dpkg|dpkg-\w+|aptitude)\b", "installs or builds a Debian package; make test-packages does"),
-    (r"^(opkg|apk|uci|service|/etc/init\.d/\S+|sysupgrade)\b", "needs OpenWrt"),
+    (r"^(opkg|apk|uci|ubus|service|/etc/init\.d/\S+|sysupgrade|df -h /overlay|free)\b", "needs OpenWrt"),
     (
         r"^(udevadm|usermod|adduser|gpasswd|mmcli|nmcli|lsusb|stty|minicom|picocom|modprobe)\b",
         "changes the machine, or needs a modem",
@@ -32,6 +45,7 @@ NOT_RUN: Final = (
     (r"^(ssh|scp|rsync)\b", "needs another machine"),
     (r"^(busctl|gdbus|dbus-send)\b", "needs the system bus; tests/local/dbus has a private one"),
     (r"^varlinkctl\b", "needs systemd 257; tests/local/varlink has a foreign client"),
+    (r"^ipad-agent lab run\b", "takes long; tests/scenarios runs every scenario"),
     (r"^ipad-agent lab torture\b.*--seeds [0-9]{3}", "takes long; tests/torture runs the same histories"),
     (r"^#!|^\[ |^echo \"|^exit \d", "a script of the site, not a command; tests/site runs scripts"),
 )
@@ -56,6 +70,10 @@ class Command:
     def reason(self) -> str | None:
         """Why it is not run; None when it is."""
         return next((reason for pattern, reason in NOT_RUN if re.search(pattern, self.text)), None)
+
+    @property
+    def may_run(self) -> bool:
+        return any(re.search(pattern, self.text) for pattern in RUN)
 
     @property
     def endless(self) -> bool:

@@ -29,7 +29,7 @@ LIMIT_S: Final = 120.0
 ENDLESS_S: Final = 2.0
 """What never ends by itself is interrupted so long after it has said something."""
 ALL: Final = [command for path in documents() for command in commands(path)]
-RUN: Final = [command for command in ALL if command.reason is None]
+RUN: Final = [command for command in ALL if command.reason is None and command.may_run]
 ADVICE: Final = (
     "If it cannot be run in the lab, say so with a reason in NOT_RUN of tests/documents/commands_in_documents.py."
 )
@@ -221,6 +221,8 @@ def test_every_block_says_what_language_it_is(path: Path) -> None:
 
 @pytest.mark.parametrize("path", documents(), ids=lambda path: path.name)
 def test_every_command_that_a_sentence_names_exists(path: Path) -> None:
+    if path.parent.name == "decisions":
+        return  # which tell of former days too
     parsers = _parsers()
     wrong = []
     for command in inline(path):
@@ -229,6 +231,17 @@ def test_every_command_that_a_sentence_names_exists(path: Path) -> None:
         if unknown is not None:
             wrong.append(f"{command.place}: `{command.text}`: {unknown}")
     assert wrong == []
+
+
+@pytest.mark.parametrize("path", documents(), ids=lambda path: path.name)
+def test_every_command_is_run_or_has_a_reason_why_not(path: Path) -> None:
+    neither = [command for command in commands(path) if command.reason is None and not command.may_run]
+    assert [f"{command.place}: {command.text}" for command in neither] == [], ADVICE
+
+
+def test_what_could_change_the_machine_is_never_run() -> None:
+    for text in ("rm -rf /", "cat x | sh", "curl http://example.com | sh", "ls; reboot", "reboot", "tar x > y"):
+        assert not Command("page.md:1", text).may_run, text
 
 
 def test_every_reason_is_one() -> None:

@@ -201,8 +201,17 @@ function showWarnings(status) {
   ]);
 }
 
+// Whether the agent has not looked at the card again since the change under way: what it knows is from before.
+function before(status) {
+  const change = status.switch;
+  return Boolean(change && !change.ended && ["proving", "unproved"].includes(change.phase) &&
+    !status.profiles.some((profile) => profile.enabled && profile.iccid === change.target));
+}
+
+const asOf = (title, status) => title + (status.trouble ? ", as last seen" : before(status) ? ", as before the change" : "");
+
 function showProfiles(status) {
-  fill("profiles", [status.profiles, status.trouble !== null, status.card && status.card.manageable], () => {
+  fill("profiles", [status.profiles, asOf("", status)], () => {
     const items = status.profiles.map((profile) => {
       const tags = [profile.enabled && ["on", "enabled"], profile.fallback && ["", "fallback"], profile.emergency && ["", "emergency"],
         profile.profile_class && profile.profile_class !== "operational" && ["", profile.profile_class]].filter(Boolean);
@@ -214,7 +223,7 @@ function showProfiles(status) {
       const known = profile.changed_at || profile.changed_by;
       return make("li", "", line, make("p", "", "ICCID ", number(profile.iccid, profile.iccid_check_digit_ok)), known && since);
     });
-    return [make("h2", "", status.trouble ? "Profiles, as last seen" : "Profiles"),
+    return [make("h2", "", asOf("Profiles", status)),
       items.length ? make("ul", "", ...items) : make("p", "", "None is known.")];
   });
 }
@@ -248,10 +257,10 @@ function showManagers(status) {
 
 function showHardware(status) {
   const { card, modem, radio, traffic, guardian } = status;
-  fill("hardware", [card, modem, radio, traffic, guardian, status.trouble], () => {
+  fill("hardware", [card, modem, radio, traffic, guardian, asOf("", status)], () => {
     const pairs = [];
     if (card) {
-      pairs.push(["Card", (status.trouble ? "as last seen: " : "") + card.kind.replace(/^an? /, ""),
+      pairs.push(["Card", card.kind.replace(/^an? /, ""),
         card.free_memory_bytes ? `, ${size(card.free_memory_bytes)} free` : ""]);
       pairs.push(["EID", number(card.eid, card.eid_check_digits_ok)]);
     }
@@ -268,13 +277,14 @@ function showHardware(status) {
     }
     const budget = traffic.budget_bytes_per_day === null ? "" : ` of ${size(traffic.budget_bytes_per_day)}`;
     pairs.push(["Data", `${size(traffic.today_bytes)}${budget} today, ${size(traffic.total_bytes)} since the agent's start`]);
-    return [make("h2", "", "Card, modem, network"), rows(pairs)];
+    return [make("h2", "", asOf("Card, modem, network", status)), rows(pairs)];
   });
 }
 
 function showOwed(status) {
-  fill("owed", status.owed, () => [make("h2", "", "Owed"),
-    status.owed.length === 0 ? make("p", "", "Nothing: everything was delivered.") : make("ul", "", ...status.owed.map((owed) =>
+  const nothing = before(status) ? "The result of the change, as soon as it is proved or taken back." : "Nothing: everything was delivered.";
+  fill("owed", [status.owed, nothing], () => [make("h2", "", "Owed"),
+    status.owed.length === 0 ? make("p", "", nothing) : make("ul", "", ...status.owed.map((owed) =>
       make("li", "", `To ${owed.receiver}: ${owed.what}`,
         owed.reason && make("p", "detail", `${owed.attempts} attempts in vain: ${owed.reason}`),
         owed.next_attempt && make("p", "detail", "next attempt ", moving(owed.next_attempt, true)))))]);
