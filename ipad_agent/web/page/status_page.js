@@ -228,9 +228,9 @@ function showProfiles(status) {
   });
 }
 
-function lastPoll(eim) {
+function lastPoll(eim, asked) {
   const poll = eim.last_poll;
-  if (!poll) return make("p", "", "not asked yet");
+  if (!poll) return make("p", "", asked ? "being asked now" : "not asked yet");
   const cost = [poll.cost_bytes !== null && size(poll.cost_bytes),
     poll.duration_s !== null && `${poll.duration_s.toFixed(1)}${GLUE}s`].filter(Boolean);
   if (poll.ok) {
@@ -247,11 +247,12 @@ function lastPoll(eim) {
 }
 
 function showManagers(status) {
-  fill("managers", status.eims, () => [make("h2", "", "Managers (eIM)"),
+  const asked = status.operation && status.operation.eim_id;
+  fill("managers", [status.eims, asked], () => [make("h2", "", "Managers (eIM)"),
     status.eims.length === 0 ? make("p", "", "The card names none.") : make("ul", "", ...status.eims.map((eim) => {
       const how = [eim.carrier && (CARRIERS[eim.carrier] || eim.carrier), eim.host, !eim.on_card && "no longer on the card"];
       const next = eim.next_poll && make("p", "detail", "asked again ", moving(eim.next_poll, true), eim.next_reason && ` (${eim.next_reason})`);
-      return make("li", "", make("h3", "", eim.eim_id), make("p", "detail", how.filter(Boolean).join(", ")), lastPoll(eim), next);
+      return make("li", "", make("h3", "", eim.eim_id), make("p", "detail", how.filter(Boolean).join(", ")), lastPoll(eim, asked === eim.eim_id), next);
     }))]);
 }
 
