@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from ipad_agent.cli.ipactl.output.value_texts import size, span
 from ipad_agent.lab.bench.lab_bench import Bench, BenchOptions
 from ipad_agent.lab.bench.rsp_servers_on_bench import Offer, RspOptions
 from ipad_agent.lab.scenarios.support.common_steps import quick
@@ -123,6 +124,15 @@ async def arrived(folder: Path) -> None:
 
 def downloads(folder: Path) -> list[Path]:
     return list(folder.rglob("ipad-agent-*.tar.gz"))
+
+
+async def test_times_and_sizes_are_said_as_ipactl_says_them(agent: Agent, tmp_path: Path) -> None:
+    seconds = [0, 1, 59, 60, 61, 599, 600, 3599, 3600, 11_040, 172_799, 172_800, 863_999, 864_000, 9_999_999]
+    sizes = [0, 999, 1000, 9_949, 9_950, 99_999, 999_499, 999_500, 2_000_000, 12_345_678, 10**10]
+    async with web(agent.path, tmp_path) as page, chromium(tmp_path) as browser:
+        await browser.open(page.url)
+        assert await browser.run("return arguments[0].map(span);", seconds) == [span(value) for value in seconds]
+        assert await browser.run("return arguments[0].map(size);", sizes) == [size(value) for value in sizes]
 
 
 async def test_what_a_server_calls_itself_is_text_and_nothing_else(agent: Agent, tmp_path: Path) -> None:

@@ -426,7 +426,7 @@ function historyLine(entry) {
   if (entry.target || entry.previous) line.append(`, from ${titled(entry.previous, profiles)} to ${titled(entry.target, profiles)}`);
   const by = entry.by === "eim" && entry.eim_id ? `${entry.eim_id} (eIM)` : BY[entry.by] || entry.by;
   line.append(`, by ${by}; ${entry.outcome.replace("-", " ")}`);
-  if (entry.duration_s !== null) line.append(` after ${span(entry.duration_s)}`);
+  if (entry.duration_s !== null) line.append(entry.duration_s < 1 ? " at once" : ` after ${span(entry.duration_s)}`);
   if (entry.times > 1) line.append(`, ${entry.times} times in a row`);
   if (entry.reason) line.append(make("span", "detail", `: ${entry.reason}`));
   return make("li", "", entry.at ? make("time", "", moving(entry.at, false)) : make("time", "", "?"), line);
@@ -434,13 +434,14 @@ function historyLine(entry) {
 
 // Asked for again whenever something began or ended. An agent that keeps no history has no such section.
 async function showHistory(status) {
-  const now = JSON.stringify([status.operation && status.operation.name, status.switch && status.switch.phase, status.verdict.state]);
+  const names = status.profiles.map((one) => [one.iccid, named(one)]);
+  const now = JSON.stringify([status.operation && status.operation.name, status.switch && status.switch.phase, status.verdict.state, names]);
   if (historyStarted === now) return;
   historyStarted = now;
   const answer = await ask("/api/history");
   if (!Array.isArray(answer.history)) return;
   shownSince = Date.now();
-  fill("history", answer.history, () => [make("h2", "", "Orders and changes"), answer.history.length === 0 ? make("p", "", "Nothing yet.") :
+  fill("history", [answer.history, names], () => [make("h2", "", "Orders and changes"), answer.history.length === 0 ? make("p", "", "Nothing yet.") :
     make("ol", "", ...answer.history.map(historyLine).reverse())]);
 }
 
