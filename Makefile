@@ -4,13 +4,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 CARRIER ?= coaps
 
-.PHONY: help setup system-packages demo test test-long test-modemmanager check fuzz wander torture format clean install uninstall deb test-packages
+.PHONY: help setup system-packages demo test test-long test-modemmanager check fuzz wander torture format clean install uninstall deb test-packages test-web
 help:
 	@echo "make demo    watch the agent do its main job against the lab, no hardware needed (CARRIER=https: over HTTPS)"
 	@echo "make test    set everything up and run every check and test"
 	@echo "make test-long  the same, with all of what make test takes a sample of"
 	@echo "make test-luci  the page for OpenWrt's LuCI in a headless Chromium"
 	@echo "make check   only ruff and mypy"
+	@echo "make test-web the page of ipad-agent-web in a real browser, with pictures in SHOTS=folder"
 	@echo "make fuzz    damaged input for every parser, SECONDS=n TARGET=name; make wander: other property tests, ROUNDS=n"
 	@echo "make torture random histories of the whole agent with faults, SEEDS=n WITH=features"
 	@echo "make test-modemmanager  the agent beside Debian's ModemManager and NetworkManager, as root, 3 minutes"
@@ -62,6 +63,13 @@ lint-yocto: setup
 	$(BIN)/oelint-adv --quiet --suppress oelint.var.mandatoryvar.HOMEPAGE --suppress oelint.vars.homepageping \
 		--suppress oelint.var.suggestedvar.BUGTRACKER --suppress oelint.var.bbclassextend \
 		$$(find packaging/yocto -name '*.bb' -o -name layer.conf)
+
+# The web page in a headless Chromium while the real agent downloads a profile and has to go back; as root on Debian the
+# browser is installed. The pictures of the documents: make test-web SHOTS=docs/images
+SHOTS ?= .test/web
+test-web: setup
+	@sh tools/browser-packages.sh
+	SHOTS=$(SHOTS) $(BIN)/pytest -q tests/web/browser_page.py
 
 # Damaged input for every parser, other each time: make fuzz SECONDS=600 TARGET=tlv
 SECONDS ?= 60

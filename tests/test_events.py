@@ -28,6 +28,7 @@ RANGES = {
     "smdp": (32,),
     "procedures": (40, 42, 43),
     "local": (13,),
+    "web": (13,),
     "site": (14,),
 }
 DAEMON = (10,)

@@ -219,6 +219,10 @@ RULES: dict[str, Rule] = {
     "local.varlink": rule("=local", reason="Varlink, nothing of D-Bus"),
     "local.dbus": rule("=local", reason="D-Bus, nothing of Varlink"),
     "local.prometheus": rule("=local", reason="figures, nothing of sockets or buses"),
+    "web": rule(
+        reason="a client of the socket in a process of its own: it holds nothing of the agent",
+        outside=frozenset({"serial", "ssl", "OpenSSL", "aiocoap", "dbus_fast", "dbus_next", "subprocess", "termios"}),
+    ),
     # -- what puts the rooms together ----------------------------------------------------------------------------------
     "agent": rule(
         "codec", "policy", "procedures", "status", reason="the running loop; which rooms are real, others choose"
@@ -575,6 +579,9 @@ PLANTED = [
     ("local.dbus.planted", "from ipad_agent.local.varlink import client_limits"),
     ("local.varlink.planted", "from ipad_agent.local.dbus import dbus_values"),
     ("local.prometheus.planted", "from ipad_agent.local.varlink import client_limits"),
+    ("web.planted", "from ipad_agent.local.varlink import Server"),
+    ("web.planted", "from ipad_agent.status import Board"),
+    ("web.planted", "import subprocess"),
     ("site.planted", "from ipad_agent.card import apdu"),
     ("smdp.planted", "from ipad_agent.eim import esipa_client"),
     ("cli.planted", "from ipad_agent.procedures.retrieval import eim_package_retrieval"),

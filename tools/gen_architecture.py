@@ -32,6 +32,7 @@ ABOUT = {
     "procedures": "SGP.32 clause 3",
     "site": "scripts and network",
     "local": "socket, D-Bus, figures",
+    "web": "a page in a browser",
     "config": "the TOML file",
     "status": "the picture of it all",
     "agent": "the running loop",

@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[1]
 INTERFACE = ROOT / "ipad_agent" / "local" / "varlink" / f"{varlink_interface.NAME}.varlink"
 DOCUMENT = ROOT / "docs" / "local-api.md"
 BEGIN, END = "<!-- generated: begin -->", "<!-- generated: end -->"
-RIGHTS = {Right.NONE: "nothing", Right.READ: "look", Right.CONTROL: "act"}
+RIGHTS = {Right.NONE: "nothing", Right.READ: "look", Right.EXAMINE: "examine", Right.CONTROL: "act"}
 
 
 def generated() -> str:

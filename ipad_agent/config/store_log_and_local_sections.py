@@ -57,6 +57,12 @@ class LocalConfig:
         "Members may look, through the socket and on D-Bus alike. Where there is no such group, only root and the "
         "agent's own user may.",
     )
+    examine_group: str = key(
+        Text("the name of a group, or empty", _GROUP, longest=64),
+        "ipad-examine",
+        "Members may look, and have the device examined over the socket: the doctor and the support bundle, which "
+        "change nothing. The web page's process is in it.",
+    )
     control_group: str = key(
         Text("the name of a group, or empty", _GROUP, longest=64),
         "ipad-admin",

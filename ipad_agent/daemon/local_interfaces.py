@@ -66,7 +66,11 @@ class LocalInterfaces:
         if config.local.socket:
             with contextlib.suppress(OSError):  # the socket says what is wrong with its folder
                 self.socket_path.parent.mkdir(parents=True, exist_ok=True, mode=0o755)
-            authority = UnixAuthority(read_group=config.local.read_group, control_group=config.local.control_group)
+            authority = UnixAuthority(
+                read_group=config.local.read_group,
+                control_group=config.local.control_group,
+                examine_group=config.local.examine_group,
+            )
             server = Server(
                 self.service,
                 self.socket_path,
@@ -79,7 +83,12 @@ class LocalInterfaces:
             from ipad_agent.local.dbus import Bus  # a library of its own, for those who want it
 
             wanted.append(
-                Bus(self.service, read_group=config.local.read_group, control_group=config.local.control_group).run()
+                Bus(
+                    self.service,
+                    read_group=config.local.read_group,
+                    control_group=config.local.control_group,
+                    examine_group=config.local.examine_group,
+                ).run()
             )
         if config.metrics.textfile is not None:
             text = Textfile(config.metrics.textfile, self.service.metrics, interval_s=config.metrics.interval_s)

@@ -86,24 +86,32 @@ def groups_of(uid: int) -> frozenset[str]:
 
 @dataclass(frozen=True, slots=True)
 class LocalRule:
-    """The rule that needs nobody else. An empty ``group`` or ``read_group`` means that there is no such group. The user
-    database may have to be waited for."""
+    """The rule that needs nobody else. An empty name means that there is no such group. The user database may have to
+    be waited for."""
 
     group: str
     trusted: frozenset[int]
     groups: Callable[[int], frozenset[str]] = groups_of
     read_group: str = ""
+    examine_group: str = ""
 
     def right_of(self, uid: int) -> Right:
         """What this user may do without polkit."""
         if uid in self.trusted:
             return Right.CONTROL
-        return granted(self.groups(uid), read_group=self.read_group, control_group=self.group)
+        return granted(
+            self.groups(uid),
+            read_group=self.read_group,
+            control_group=self.group,
+            examine_group=self.examine_group,
+        )
 
     @property
     def needed(self) -> str:
         """Who may look, as a piece of a sentence."""
-        return needed_for(Right.READ, read_group=self.read_group, control_group=self.group)
+        return needed_for(
+            Right.READ, read_group=self.read_group, control_group=self.group, examine_group=self.examine_group
+        )
 
     def decide(self, caller: Caller) -> Decision:
         """Whether this caller may act."""

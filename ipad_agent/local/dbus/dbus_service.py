@@ -44,8 +44,8 @@ DEFAULT_RETRY: Final = Retry()
 class Bus:
     """Shows ``service`` on the system bus.
 
-    ``read_group``: members may look; ``control_group``: members may look, and act where there is no polkit; empty for
-    none. ``addresses``: the bus as D-Bus writes
+    ``read_group``, ``examine_group``: members may look; ``control_group``: members may look, and act where there is no
+    polkit; empty for none. ``addresses``: the bus as D-Bus writes
     addresses, None for the system bus. ``trusted`` may always act; None is root and this process's user. ``groups``
     gives the names of the groups of a user id.
     """
@@ -56,6 +56,7 @@ class Bus:
         *,
         read_group: str = "ipad-view",
         control_group: str = "ipad-admin",
+        examine_group: str = "",
         addresses: str | None = None,
         libraries: Iterable[str] = LIBRARIES,
         trusted: frozenset[int] | None = None,
@@ -67,7 +68,7 @@ class Bus:
         self._addresses = system_bus() if addresses is None else addresses
         self._libraries = tuple(libraries)
         own = frozenset({0, os.geteuid()}) if trusted is None else trusted
-        self._rule = LocalRule(control_group, own, groups, read_group)
+        self._rule = LocalRule(control_group, own, groups, read_group, examine_group)
         # A machine whose user database hangs must not take the threads that the agent resolves names with.
         self._lookups = ThreadPoolExecutor(max_workers=1, thread_name_prefix="bus-users")
         self._pace = pace

@@ -248,11 +248,11 @@ class Connection(asyncio.Protocol):
             await self._authorise(method)
             return message_framing.reply(await self._do(method, call))
         except Refused as no:
-            if method.right is Right.CONTROL and no.error != local_verbs.NOT_AUTHORIZED:
+            if method.right > Right.READ and no.error != local_verbs.NOT_AUTHORIZED:
                 events.NOT_DONE.emit(method=method.name, reason=no.sentence)
             return _refusal(no)
         except IpadError as trouble:
-            if method.right is Right.CONTROL:
+            if method.right > Right.READ:
                 events.NOT_DONE.emit(method=method.name, reason=trouble.message)
             name = local_verbs.CARD_ERROR if trouble.side is Side.CARD else local_verbs.NOT_READY
             return _refusal(Refused(name, trouble.message, hint=trouble.hint or None))
@@ -292,7 +292,7 @@ class Connection(asyncio.Protocol):
             raise Refused(
                 local_verbs.BUSY, "You ask for more than the card and the network can bear.", hint="Wait a little."
             )
-        if method.right is Right.CONTROL:
+        if method.right > Right.READ:
             events.ASKED.emit(uid=self.peer.uid, pid=self.peer.pid, method=method.name)
 
     # -- the end -----------------------------------------------------------------------------------------------------

@@ -38,7 +38,7 @@ def ASKED(*, uid: int, pid: int, method: str) -> None: ...
     "IPA-1323",
     WARNING,
     "User {uid} (process {pid}) asked for {method} and may not: that needs {needs}.",
-    "See local.read_group and local.control_group. Told once a minute for each user.",
+    "See local.read_group, local.examine_group and local.control_group. Told once a minute for each user.",
 )
 def NOT_ALLOWED(*, uid: int, pid: int, method: str, needs: str) -> None: ...
 

@@ -49,15 +49,17 @@ class Authority(Protocol):
 
 
 class UnixAuthority:
-    """root and the agent's own user may do everything; members of two groups may look, or look and act.
+    """root and the agent's own user may do everything; members of three groups may look, look and
+    have the device examined, or look, examine and act.
 
     A group that is empty or does not exist gives nobody anything. Groups count as the user database has them now, not
     as the calling process happens to have them.
     """
 
-    def __init__(self, *, read_group: str, control_group: str) -> None:
+    def __init__(self, *, read_group: str, control_group: str, examine_group: str = "") -> None:
         self._read_group = read_group
         self._control_group = control_group
+        self._examine_group = examine_group
         self._own_uid = os.geteuid()
 
     def trusted(self, peer: Credentials) -> bool:
@@ -69,11 +71,22 @@ class UnixAuthority:
         if peer.uid < 0:
             return Right.NONE
         numbers = _groups_of(peer)
-        names = [name for name in (self._read_group, self._control_group) if _gid(name) in numbers]
-        return granted(names, read_group=self._read_group, control_group=self._control_group)
+        groups = (self._read_group, self._examine_group, self._control_group)
+        names = [name for name in groups if _gid(name) in numbers]
+        return granted(
+            names,
+            read_group=self._read_group,
+            control_group=self._control_group,
+            examine_group=self._examine_group,
+        )
 
     def needed_for(self, right: Right) -> str:
-        return needed_for(right, read_group=self._read_group, control_group=self._control_group)
+        return needed_for(
+            right,
+            read_group=self._read_group,
+            control_group=self._control_group,
+            examine_group=self._examine_group,
+        )
 
 
 def _groups_of(peer: Credentials) -> set[int]:

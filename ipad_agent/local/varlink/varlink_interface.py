@@ -23,7 +23,7 @@ SERVICE: Final = "org.varlink.service"
 @dataclass(frozen=True, slots=True)
 class Method:
     """``works``: it touches card, modem, network or disk, so it may not be called all the time. Calls that need
-    ``Right.CONTROL`` are in the log."""
+    more than ``Right.READ`` are in the log."""
 
     name: str
     doc: str
@@ -104,14 +104,14 @@ METHODS: Final = (
     Method(
         "Doctor",
         "Check layer by layer; one reply for each as it becomes known (call with more).",
-        Right.CONTROL,
+        Right.EXAMINE,
         gives=(Field("item", "DoctorItem"),),
         works=True,
     ),
     Method(
         "Bundle",
         "The support bundle, without secrets and full identifiers: a .tar.gz in base64.",
-        Right.CONTROL,
+        Right.EXAMINE,
         gives=(Field("bundle", "string"),),
         works=True,
     ),
@@ -126,6 +126,11 @@ METHODS: Final = (
     ),
 )
 
+_NEEDS: Final = {
+    Right.READ: "",
+    Right.EXAMINE: " Needs the right to examine.",
+    Right.CONTROL: " Needs the right to act.",
+}
 MEMORY_PARTS: Final = frozenset({"operational-profiles", "test-profiles", "default-smdp", "eims", "immediate-enable"})
 
 
@@ -171,7 +176,7 @@ def text() -> str:
         declared = f"type {idl_types.name_of(record)} {idl_types.struct(idl_types.fields_of(record))}"
         parts += ["", idl_types.comment(record.__doc__ or ""), declared]
     for method in METHODS:
-        needs = "" if method.right is Right.READ else " Needs the right to act."
+        needs = _NEEDS[method.right]
         declared = f"method {method.name}{idl_types.struct([*method.takes])} -> {idl_types.struct([*method.gives])}"
         parts += ["", idl_types.comment(method.doc + needs), declared]
     for failure in FAILURES:

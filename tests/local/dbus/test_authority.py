@@ -79,11 +79,14 @@ async def test_without_polkit_only_the_group_may_act(action: str) -> None:
 
 
 def test_who_may_look_is_told_by_the_groups_as_on_the_socket() -> None:
-    groups = {1: {"ipad-view"}, 2: {"ipad-admin"}, 3: {"ipad"}, 4: {""}}
-    rule = LocalRule("ipad-admin", frozenset({0}), lambda uid: frozenset(groups[uid]), "ipad-view")
+    groups = {1: {"ipad-view"}, 2: {"ipad-admin"}, 3: {"ipad"}, 4: {""}, 5: {"ipad-examine"}}
+    rule = LocalRule("ipad-admin", frozenset({0}), lambda uid: frozenset(groups[uid]), "ipad-view", "ipad-examine")
     assert [rule.right_of(uid) for uid in range(4)] == [Right.CONTROL, Right.READ, Right.CONTROL, Right.NONE]
+    assert rule.right_of(5) is Right.EXAMINE
     assert LocalRule("", frozenset({0}), lambda uid: frozenset(groups[uid])).right_of(4) is Right.NONE
-    assert rule.needed == UnixAuthority(read_group="ipad-view", control_group="ipad-admin").needed_for(Right.READ)
+    assert rule.needed == UnixAuthority(
+        read_group="ipad-view", control_group="ipad-admin", examine_group="ipad-examine"
+    ).needed_for(Right.READ)
 
 
 async def test_polkits_answer_is_final() -> None:

@@ -125,9 +125,9 @@ class FakeService:
 
 
 class FakeAuthority:
-    """Decides by user number: 0 is trusted, 1000 may act, 2000 may look, all others nothing."""
+    """Decides by user number: 0 is trusted, 1000 may act, 1500 may examine, 2000 may look, all others nothing."""
 
-    RIGHTS: Final = {1000: Right.CONTROL, 2000: Right.READ}
+    RIGHTS: Final = {1000: Right.CONTROL, 1500: Right.EXAMINE, 2000: Right.READ}
 
     def __init__(self) -> None:
         self.rights = dict(self.RIGHTS)

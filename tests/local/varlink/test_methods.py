@@ -13,6 +13,7 @@ from ipad_agent.local import local_verbs
 from ipad_agent.local.status_model import to_plain
 from ipad_agent.local.varlink import varlink_interface
 from ipad_agent.local.varlink.client_limits import COMPLAINTS, MAX_EVENTS_WAITING, STATUS_GAP_S, WORK_BURST
+from ipad_agent.local.varlink.peer_credentials import Right
 from situations import SITUATIONS
 
 from .conftest import Bench
@@ -371,7 +372,7 @@ async def test_a_call_that_wants_no_answer_gets_none(bench: Bench) -> None:
 async def test_each_method_asks_for_its_right(bench: Bench, method: varlink_interface.Method) -> None:
     given = {"iccid": ICCID, "id": "IPA-1320", "enable": True, "what": ["eims"], "seconds": 1.0}
     parameters = {field.name: given[field.name] for field in method.takes if not field.type.startswith("?")}
-    for uid, right in ((5555, 0), (2000, 1), (1000, 2)):
+    for uid, right in ((5555, 0), (2000, 1), (1500, 2), (1000, 3)):
         client = await bench.client(uid)
         client.send(method.name, parameters, more=True)
         answer = await client.receive()
@@ -385,11 +386,15 @@ async def test_each_method_asks_for_its_right(bench: Bench, method: varlink_inte
 
 
 async def test_looking_is_for_everybody_in_the_group_and_acting_is_not() -> None:
-    acting = {method.name for method in varlink_interface.METHODS if method.right > 1}
+    acting = {method.name for method in varlink_interface.METHODS if method.right is Right.CONTROL}
     assert acting == {
-        "Poll", "Rollback", "Confirm", "ExecuteFallback", "ReturnFromFallback", "Emergency", "MemoryReset", "Doctor",
-        "Bundle", "Record",
+        "Poll", "Rollback", "Confirm", "ExecuteFallback", "ReturnFromFallback", "Emergency", "MemoryReset", "Record",
     }  # fmt: skip
+
+
+async def test_who_may_examine_gets_doctor_and_bundle_and_changes_nothing() -> None:
+    examining = {method.name for method in varlink_interface.METHODS if method.right is Right.EXAMINE}
+    assert examining == {"Doctor", "Bundle"}
 
 
 async def test_who_asks_for_what_is_in_the_log(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:

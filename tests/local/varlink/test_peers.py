@@ -25,7 +25,7 @@ from ipad_agent.local.varlink.socket_server import Server
 
 from .service import FakeService
 
-GROUPS = {"ipad": 501, "ipad-admin": 502}
+GROUPS = {"ipad": 501, "ipad-admin": 502, "ipad-examine": 503}
 MEMBERS = {"reader": (2001, [2001, 501]), "admin": (2002, [2002, 502]), "other": (2003, [2003])}
 
 
@@ -48,8 +48,8 @@ def database(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 900)
 
 
-def authority(read: str = "ipad", person_decision: str = "ipad-admin") -> UnixAuthority:
-    return UnixAuthority(read_group=read, control_group=person_decision)
+def authority(read: str = "ipad", person_decision: str = "ipad-admin", examine: str = "ipad-examine") -> UnixAuthority:
+    return UnixAuthority(read_group=read, control_group=person_decision, examine_group=examine)
 
 
 @pytest.mark.usefixtures("database")
@@ -64,6 +64,7 @@ def authority(read: str = "ipad", person_decision: str = "ipad-admin") -> UnixAu
         (2003, 501, Right.READ),  # by newgrp: the primary group of the process
         (4444, 4444, Right.NONE),  # unknown to the user database
         (4444, 502, Right.CONTROL),
+        (4444, 503, Right.EXAMINE),  # a process under a user that only its service has
         (-1, -1, Right.NONE),
         (-1, 502, Right.NONE),
     ],
@@ -81,9 +82,10 @@ def test_a_group_that_does_not_exist_gives_nobody_anything() -> None:
 
 
 def test_the_sentence_names_the_groups_that_have_the_right() -> None:
-    assert authority().needed_for(Right.READ) == "group ipad or group ipad-admin or root"
+    assert authority().needed_for(Right.READ) == "group ipad or group ipad-examine or group ipad-admin or root"
+    assert authority().needed_for(Right.EXAMINE) == "group ipad-examine or group ipad-admin or root"
     assert authority().needed_for(Right.CONTROL) == "group ipad-admin or root"
-    assert authority("", "").needed_for(Right.CONTROL) == "root"
+    assert authority("", "", "").needed_for(Right.CONTROL) == "root"
 
 
 def test_the_real_user_database_can_be_asked() -> None:

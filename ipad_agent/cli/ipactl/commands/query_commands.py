@@ -6,7 +6,7 @@ import re
 from typing import Final
 
 from ipad_agent.cli.ipactl.command_context import CommandContext
-from ipad_agent.cli.ipactl.errors import CommandError, RefusedError, UnavailableError, UsageError
+from ipad_agent.cli.ipactl.errors import CommandError, UnavailableError, UsageError
 from ipad_agent.cli.ipactl.exit_codes import Exit
 from ipad_agent.cli.ipactl.output.status_from_json import read
 from ipad_agent.cli.ipactl.output.terminal_output import TerminalOutput, clean
@@ -153,9 +153,8 @@ def explain(command: CommandContext) -> int:
     try:
         with command.connect() as agent:
             found = agent.call("Explain", {"id": wanted})
-    except CommandError as error:
-        if isinstance(error, RefusedError) and error.name == "NotFound":
-            raise UnavailableError(f"There is no message {wanted}.") from None
+    except CommandError:
+        # Also when an agent knows no such message: other processes of this installation have messages of their own.
         here = _explained_here(wanted)
         if here is None:
             raise UnavailableError(f"There is no message {wanted}.") from None
