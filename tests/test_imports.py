@@ -70,6 +70,7 @@ RULES: dict[str, Rule] = {
     "events": rule("printable", common=False, reason="everything speaks through the catalogue"),
     "printable": rule(common=False, reason="everything that is said goes through it", outside=PURE | {"os", "pathlib"}),
     "clock": rule(common=False, reason="everything is told the time by it"),
+    "packaged_files": rule(common=False, reason="where a file of the program lies, and nothing about it"),
     # -- bytes and values ----------------------------------------------------------------------------------------------
     "codec": rule(reason="bytes and typed messages only: no I/O, no clock, no other room", outside=PURE),
     "codec.ber": rule("codec.tolerances", "codec.identifiers", reason="encoding, without the meaning of a message"),
@@ -94,6 +95,7 @@ RULES: dict[str, Rule] = {
         "modem.port",
         "card.apdu_channel",
         "codec.identifiers",
+        "packaged_files",
         reason="a modem carries APDUs; it does not know what they mean, but the ICCID is its own knowledge too",
         outside=WIRES - {"serial", "termios", "fcntl"},
     ),
@@ -218,8 +220,21 @@ RULES: dict[str, Rule] = {
     "doctor.checks": rule(*ROOMS, "config", "=doctor", reason="one layer each; nothing of the bundle"),
     "doctor.bundle": rule(*ROOMS, "config", "doctor", reason="one file for the support"),
     "daemon": rule(*ROOMS, *COMPOSITION, "config", reason="the process; never the lab, never the command line"),
+    "installation": rule(
+        "packaged_files",
+        reason="puts files where systemd and others want them; it knows nothing of what they start",
+        outside=WIRES | {"asyncio"},
+    ),
     "cli": rule(
-        *(ROOMS - {"procedures"}), *COMPOSITION, "config", "lab", "torture", "cli.ipactl", reason="the front door"
+        *(ROOMS - {"procedures"}),
+        *COMPOSITION,
+        "config",
+        "packaged_files",
+        "lab",
+        "torture",
+        "installation",
+        "cli.ipactl",
+        reason="the front door",
     ),
     "cli.ipactl": rule("local", "config", "cli.ipactl.output", reason="a client of the socket; it holds no agent"),
     "cli.ipactl.output": rule(
@@ -468,6 +483,9 @@ def test_a_circle_of_files_is_found() -> None:
 
 
 PLANTED = [
+    ("packaged_files", "from ipad_agent.config import load"),
+    ("installation.planted", "from ipad_agent.config import load"),
+    ("installation.planted", "import asyncio"),
     ("codec.planted", "from ipad_agent.card import apdu_channel"),
     ("codec.planted", "import time"),
     ("codec.ber.planted", "import time"),

@@ -37,6 +37,7 @@ ABOUT = {
     "wiring": "the real rooms",
     "doctor": "examination, bundle",
     "daemon": "the process",
+    "installation": "the service around it",
     "cli": "ipad-agent, ipactl",
     "lab": "card, modem, eIM, SM-DP+",
     "torture": "agent and lab in memory",

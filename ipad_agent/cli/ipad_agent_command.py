@@ -1,4 +1,4 @@
-"""The ``ipad-agent`` command: ``run``, ``check-config``, ``demo`` and ``lab``.
+"""The ``ipad-agent`` command: ``run``, ``check-config``, ``install-service``, ``remove-service``, ``demo``, ``lab``.
 
 Each subcommand imports what it needs only when it is chosen, so that ``check-config`` works on a box where a library
 is broken and the daemon never loads the lab.
@@ -56,6 +56,17 @@ def _parser() -> argparse.ArgumentParser:
     check = commands.add_parser("check-config", help="check a configuration file and name everything wrong with it")
     check.add_argument("file", type=Path, metavar="FILE")
 
+    install = commands.add_parser(
+        "install-service", help="write unit, user, policies and udev rule for an installation by pip, and load them"
+    )
+    install.add_argument("--program", type=Path, metavar="FILE", help="what the unit starts (default: this program)")
+    remove = commands.add_parser("remove-service", help="take away what install-service wrote")
+    for service in (install, remove):
+        service.add_argument(
+            "--root", type=Path, default=Path("/"), metavar="DIR", help="where the system lies, to prepare an image"
+        )
+        service.add_argument("--dry-run", action="store_true", help="only say what would be done")
+
     demo = commands.add_parser("demo", help="watch the agent do its main job against the lab; no hardware needed")
     demo.add_argument("--plain", action="store_true", help="no colours and no bars, also on a terminal")
     demo.add_argument("--carrier", choices=("coaps", "https"), default="coaps", help="how the eIM is reached")
@@ -89,6 +100,30 @@ def _check_config(arguments: argparse.Namespace) -> int:
     return EXIT_OK
 
 
+def _install_service(arguments: argparse.Namespace) -> int:
+    from ipad_agent.cli.ipactl import command_line, shell_completion
+    from ipad_agent.installation.service_installation import Installation
+    from ipad_agent.packaged_files import packaged
+
+    made = (("bash", shell_completion.bash), ("zsh", shell_completion.zsh), ("fish", shell_completion.fish))
+    completions = {shell: "\n".join(lines(command_line.build())) + "\n" for shell, lines in made}
+    root = arguments.root.resolve()
+    configuration = packaged("docs/example.toml").read_bytes()
+    done = Installation(
+        __version__, configuration, root, arguments.program, completions, dry_run=arguments.dry_run
+    ).install()
+    if done and not arguments.dry_run and root == Path("/"):
+        print("\nNext: look at /etc/ipad-agent/config.toml, then: systemctl enable --now ipad-agent")
+    return EXIT_OK if done else EXIT_FAILED
+
+
+def _remove_service(arguments: argparse.Namespace) -> int:
+    from ipad_agent.installation.service_installation import Installation
+
+    done = Installation(__version__, root=arguments.root.resolve(), dry_run=arguments.dry_run).remove()
+    return EXIT_OK if done else EXIT_FAILED
+
+
 def _demo(arguments: argparse.Namespace) -> int:
     from .demo import play
 
@@ -105,4 +140,11 @@ def _lab(arguments: argparse.Namespace) -> int:
     return lab_command.run(arguments)
 
 
-_HANDLERS = {"run": _run_daemon, "check-config": _check_config, "demo": _demo, "lab": _lab}
+_HANDLERS = {
+    "run": _run_daemon,
+    "check-config": _check_config,
+    "install-service": _install_service,
+    "remove-service": _remove_service,
+    "demo": _demo,
+    "lab": _lab,
+}

@@ -15,6 +15,8 @@ from enum import Enum
 from pathlib import Path
 from typing import Any, Final
 
+from ipad_agent.packaged_files import packaged
+
 from . import profile_value_checks as checks
 from .errors import ProfileError
 from .profile_value_checks import Check
@@ -441,11 +443,14 @@ class ProfileSet:
 
 
 def search_path(configured: Path | None = None) -> tuple[Path, ...]:
-    """The folders that may hold profiles, the more particular first."""
+    """The folders that may hold profiles, the more particular first.
+
+    Those that came with this very program stand before those of a distribution's package, which may be older.
+    """
     folders = [
+        packaged("hw/modems"),
         Path(sys.prefix) / "share" / "ipad-agent" / "modems",
         Path("/usr/share/ipad-agent/modems"),
-        Path(__file__).resolve().parents[2] / "hw" / "modems",
     ]
     return tuple(([configured] if configured is not None else []) + folders)
 
