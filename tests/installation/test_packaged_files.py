@@ -1,4 +1,4 @@
-"""Every file that the program looks for is put into the wheel by setup.py. ``make test-release`` builds one and looks."""
+"""Every file that the program looks for is put into the wheel by setup.py. ``make test-release`` looks into one."""
 
 from __future__ import annotations
 
