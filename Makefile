@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 CARRIER ?= coaps
 
-.PHONY: help setup system-packages demo test check fuzz wander torture format clean
+.PHONY: help install uninstall setup system-packages demo test check fuzz wander torture format clean
 help:
 	@echo "make demo    watch the agent do its main job against the lab, no hardware needed (CARRIER=https: over HTTPS)"
 	@echo "make test    set everything up and run every check and test"
@@ -12,6 +12,7 @@ help:
 	@echo "make fuzz    damaged input for every parser, SECONDS=n TARGET=name; make wander: other property tests, ROUNDS=n"
 	@echo "make torture random histories of the whole agent with faults, SEEDS=n WITH=features"
 	@echo "make format  let ruff format the code"
+	@echo "make install everything in its place, for packagers too: DESTDIR= PREFIX= and more, see packaging/README.md; make uninstall"
 
 setup: $(VENV)/.done
 $(VENV)/.done: pyproject.toml
@@ -50,6 +51,10 @@ SEEDS ?= 10000
 WITH ?=
 torture: setup
 	$(BIN)/ipad-agent lab torture --seeds $(SEEDS) $(if $(WITH),--with $(WITH))
+
+# Everything that packaging/README.md lists, in its place. No network, no virtual environment. LAB=no leaves the lab out.
+install uninstall:
+	@sh packaging/install.sh $@
 
 format: setup
 	$(BIN)/ruff check --fix .

@@ -20,7 +20,6 @@ from setuptools.command.sdist import sdist
 HERE = Path(__file__).resolve().parent
 DATA = (
     "asn1/*.asn",
-    "docs/example.toml",
     "hw/*.rules",
     "hw/modems/*.toml",
     "packaging/*.[1-8]",

@@ -229,7 +229,6 @@ RULES: dict[str, Rule] = {
         *(ROOMS - {"procedures"}),
         *COMPOSITION,
         "config",
-        "packaged_files",
         "lab",
         "torture",
         "installation",

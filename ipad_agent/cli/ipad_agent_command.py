@@ -10,6 +10,7 @@ import argparse
 import asyncio
 import os
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 from ipad_agent import __version__
@@ -67,6 +68,14 @@ def _parser() -> argparse.ArgumentParser:
         )
         service.add_argument("--dry-run", action="store_true", help="only say what would be done")
 
+    if not _lab_is_installed():
+        # Words of theirs are taken too, so that the answer is about the package and not about them.
+        for name in ("demo", "lab"):
+            absent = commands.add_parser(name, help="needs the lab, which is not installed here", prefix_chars="\0")
+            absent.add_argument("words", nargs="*")
+            absent.set_defaults(command="no-lab")
+        return parser
+
     demo = commands.add_parser("demo", help="watch the agent do its main job against the lab; no hardware needed")
     demo.add_argument("--plain", action="store_true", help="no colours and no bars, also on a terminal")
     demo.add_argument("--carrier", choices=("coaps", "https"), default="coaps", help="how the eIM is reached")
@@ -79,6 +88,25 @@ def _parser() -> argparse.ArgumentParser:
     parts = add_lab(lab)
     add_torture(parts.add_parser("torture", help="random histories of the whole agent in memory, with every fault"))
     return parser
+
+
+def _lab_is_installed() -> bool:
+    """Packages may leave the lab out: a gateway's flash is small."""
+    return all(find_spec(f"ipad_agent.{room}") is not None for room in ("lab", "torture"))
+
+
+def _no_lab(arguments: argparse.Namespace) -> int:
+    raise IpadError(
+        "The lab is not installed here, and the demo needs it.",
+        hint="It is a package of its own, for benches: ipad-agent-lab (on Debian: apt install ipad-agent-lab).",
+    )
+
+
+def _let_children_find_the_package() -> None:
+    """The lab and the demo start ``python -m ipad_agent``. An installed command runs isolated (-I) with the package in a
+    folder that Python does not know by itself, and a child inherits neither."""
+    if sys.flags.isolated:
+        os.environ["PYTHONPATH"] = str(Path(__file__).resolve().parents[2])
 
 
 def _run_daemon(arguments: argparse.Namespace) -> int:
@@ -102,13 +130,13 @@ def _check_config(arguments: argparse.Namespace) -> int:
 
 def _install_service(arguments: argparse.Namespace) -> int:
     from ipad_agent.cli.ipactl import command_line, shell_completion
+    from ipad_agent.config import commented_configuration
     from ipad_agent.installation.service_installation import Installation
-    from ipad_agent.packaged_files import packaged
 
     made = (("bash", shell_completion.bash), ("zsh", shell_completion.zsh), ("fish", shell_completion.fish))
     completions = {shell: "\n".join(lines(command_line.build())) + "\n" for shell, lines in made}
     root = arguments.root.resolve()
-    configuration = packaged("docs/example.toml").read_bytes()
+    configuration = ("\n".join(commented_configuration.lines()) + "\n").encode()
     done = Installation(
         __version__, configuration, root, arguments.program, completions, dry_run=arguments.dry_run
     ).install()
@@ -125,12 +153,14 @@ def _remove_service(arguments: argparse.Namespace) -> int:
 
 
 def _demo(arguments: argparse.Namespace) -> int:
+    _let_children_find_the_package()
     from .demo import play
 
     return asyncio.run(play(plain=arguments.plain, carrier=arguments.carrier))
 
 
 def _lab(arguments: argparse.Namespace) -> int:
+    _let_children_find_the_package()
     if arguments.lab_command == "torture":
         from ipad_agent.torture.run import torture_command
 
@@ -147,4 +177,5 @@ _HANDLERS = {
     "remove-service": _remove_service,
     "demo": _demo,
     "lab": _lab,
+    "no-lab": _no_lab,
 }

@@ -449,6 +449,8 @@ def search_path(configured: Path | None = None) -> tuple[Path, ...]:
     """
     folders = [
         packaged("hw/modems"),
+        # `make install PREFIX=...`: the package is in PREFIX/lib/ipad-agent/ipad_agent.
+        Path(__file__).resolve().parents[4] / "share" / "ipad-agent" / "modems",
         Path(sys.prefix) / "share" / "ipad-agent" / "modems",
         Path("/usr/share/ipad-agent/modems"),
     ]
