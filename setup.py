@@ -48,11 +48,9 @@ class BuildWithData(build_py):
 
     def _get_data_files(self) -> list[tuple[str, str, str, list[str]]]:
         found = list(super()._get_data_files())
-        for pattern in DATA:
-            folder = Path(pattern).parent
-            names = sorted(path.name for path in HERE.glob(pattern) if path.is_file())
-            target = os.path.join(self.build_lib, "ipad_agent", "data", folder)
-            found.append(("ipad_agent", str(folder), target, names))
+        for path in sorted(path.relative_to(HERE) for pattern in DATA for path in HERE.glob(pattern) if path.is_file()):
+            target = os.path.join(self.build_lib, "ipad_agent", "data", path.parent)
+            found.append(("ipad_agent", str(path.parent), target, [path.name]))
         return found
 
     def run(self) -> None:

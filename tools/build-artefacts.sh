@@ -23,7 +23,7 @@ trap 'rm -rf "$work"' EXIT
 mkdir "$work/tree"
 git archive HEAD | tar -x -C "$work/tree"
 "$tools/bin/python" -m build --no-isolation --outdir "$out" "$work/tree" >"$work/build.log" 2>&1 ||
-    { cat "$work/build.log" >&2 && exit 1; }
+    { tail -n 30 "$work/build.log" >&2 && exit 1; }
 wheel=$(ls "$out"/*.whl)
 cp packaging/lock/run-time.txt "$out/requirements.txt"
 
