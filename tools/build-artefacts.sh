@@ -37,8 +37,8 @@ if [ "${SBOM:-yes}" != no ]; then
         --output-reproducible --output-format JSON --output-file "${wheel%-py3-none-any.whl}.cdx.json"
 fi
 if [ "${DEB:-yes}" != no ] && grep -q '^deb:' "$work/tree/Makefile"; then
-    make -C "$work/tree" deb
-    cp "$work"/tree/dist/*.deb "$out/"
+    make -C "$work/tree" deb CHROOTS="$(realpath -m "${CHROOTS:-.chroots}")"
+    cp "$work"/tree/dist/debian/*.deb "$out/"
 fi
 cd "$out"
 # shellcheck disable=SC2035  # no name in here begins with a dash

@@ -169,6 +169,8 @@ def debian(suite: str, folder: Path) -> Path:
     (root / "usr/sbin/policy-rc.d").unlink(missing_ok=True)
     (root / "etc/apt/apt.conf.d/90yes").write_text('APT::Get::Assume-Yes "true";\n')
     (root / "etc/machine-id").write_text("")
+    (root / "etc/hostname").write_text("gateway\n")
+    (root / "etc/hosts").write_text("127.0.0.1 localhost\n127.0.1.1 gateway\n::1 localhost\n")
     for name in ("etc/resolv.conf", "etc/ssl/certs/ca-certificates.crt"):
         (root / name).unlink(missing_ok=True)
         shutil.copyfile(f"/{name}", root / name)

@@ -41,16 +41,6 @@ fi
 sed -i "s/^__version__ = .*/__version__ = \"$version\"/" ipad_agent/__init__.py
 sed -i "s/^version = \".*\"$/version = \"$version\"/" pyproject.toml
 sed -i "s/^## Unreleased$/## Unreleased\n\n## $version ($date)/" CHANGELOG.md
-# The package of a distribution has a changelog with its own form.
-if [ -f packaging/debian/changelog ] || [ -f debian/changelog ]; then
-    file=$(ls packaging/debian/changelog debian/changelog 2>/dev/null | head -n 1)
-    {
-        printf 'ipad-agent (%s) unstable; urgency=medium\n\n  * See CHANGELOG.md.\n\n' "$version"
-        printf ' -- %s <%s>  %s\n\n' "$(git config user.name)" "$(git config user.email)" "$(date -uR -d "$date")"
-        cat "$file"
-    } >"$file.new"
-    mv "$file.new" "$file"
-fi
 # What devices of this version hold; every later version is tried on it (tests/scenarios/test_released_states.py).
 if [ ! -d "tests/data/state/$version" ]; then
     PYTHONPATH=$PWD:$PWD/tests/support "$PYTHON" tests/support/released_states.py "$version"
