@@ -2,12 +2,13 @@
 
     python tools/check_gateway.py SUITE NAME [FILE...]      as root; SUITE is bookworm or trixie
 
-``NAME`` is that of a block of commands: in README.md or a quick start a line ``<!-- run: NAME -->`` stands before it.
+``NAME`` is that of a block of commands: a line ``<!-- run: NAME -->`` stands before it in one of ``PAGES``. Afterwards
+the blocks ``NAME-upgrade`` and ``NAME-away`` are typed: the service has to run again, and to leave nothing of its own.
 ``FILE...`` are put into the folder in which the commands are typed: the wheel, or a package. Debian is made once by
 tools/debian-chroot.sh in ``CHROOTS`` (default ``.chroots``); a copy of it boots under systemd-nspawn. Its modem is the
 lab's, at ``/dev/ttyUSB2``, with the link that the udev rule makes; the card knows the lab's eIM, which listens on port
 5684 of this machine. Whoever types answers apt with yes. At the end the last answer, that of ``ipactl status``, is
-compared with what the lab knows.
+compared with what the lab knows. No udev runs in a container: its part is only written.
 """
 
 from __future__ import annotations
@@ -26,8 +27,16 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from ipad_agent.installation.file_receipt import RECEIPT
+
 ROOT: Final = Path(__file__).resolve().parents[1]
-PAGES: Final = ("README.md", *sorted(str(path.relative_to(ROOT)) for path in (ROOT / "docs").glob("quick-start-*.md")))
+PAGES: Final = (
+    *("README.md", "docs/upgrades.md"),
+    *sorted(str(path.relative_to(ROOT)) for path in (ROOT / "docs").glob("quick-start-*.md")),
+)
+UPGRADE: Final = "-upgrade"
+AWAY: Final = "-away"
+"""What the names of the blocks end with that upgrade and remove what another block installed."""
 PACKAGES: Final = (
     *("systemd", "systemd-sysv", "dbus", "polkitd", "libpam-systemd", "udev"),
     *("procps", "sudo", "ca-certificates", "iproute2", "kmod"),
@@ -178,7 +187,7 @@ def debian(suite: str, folder: Path) -> Path:
 
 
 def check(suite: str, name: str, files: Sequence[Path]) -> None:
-    commands = blocks()[name]
+    known = blocks()
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ipad-gateway-")))
         folder.chmod(0o755)
@@ -190,18 +199,41 @@ def check(suite: str, name: str, files: Sequence[Path]) -> None:
         os.chown(modem, 0, 20)  # dialout, as udev does
         modem.chmod(0o660)
         gateway = stack.enter_context(booted(root, modem))
-        answer = ""
-        for command in commands:
-            print(f"{suite}$ {command}", flush=True)
-            began = time.monotonic()
-            answer = gateway.must(command)
-            print("".join(f"    {line}\n" for line in answer.splitlines()[-25:]), end="")
-            print(f"    ({time.monotonic() - began:.1f} s)", flush=True)
+        answer = _type_all(gateway, suite, known[name])
         _compare(gateway, answer, lab_says(folder / "lab", "card", "profiles"), facts)
         print(gateway.must("systemd-analyze security --no-pager ipad-agent | tail -1").strip())
-        print(gateway.must("systemctl show -P MemoryCurrent -P NRestarts ipad-agent | tr '\\n' ' '"))
-        print(gateway.must("grep VmRSS /proc/$(systemctl show -P MainPID ipad-agent)/status").strip())
-    print(f"{suite}: the block '{name}' of the page is true")
+        print(
+            "resident:",
+            gateway.must("grep VmRSS /proc/$(systemctl show -P MainPID ipad-agent)/status").split()[1],
+            "kB",
+        )
+        print("disk in MB:", gateway.type("du -smc /opt/pipx /usr/lib/ipad-agent 2>/dev/null").stdout.split())
+        first = gateway.must("systemctl show -P MainPID ipad-agent")
+        # As if what runs had been installed by an older version; apt leaves a package of the same version alone.
+        gateway.type(f'sed -i \'s/"version": .*/"version": "0.0.9",/\' {RECEIPT}')
+        _type_all(gateway, suite, known[name + UPGRADE])
+        if name == "pip" and gateway.must("systemctl show -P MainPID ipad-agent") == first:
+            raise CheckError("the upgrade did not restart the agent")
+        _compare(gateway, gateway.must("ipactl status"), lab_says(folder / "lab", "card", "profiles"), facts)
+        _type_all(gateway, suite, known[name + AWAY])
+        left = gateway.type(
+            "find /etc/systemd /etc/sysusers.d /etc/tmpfiles.d /etc/dbus-1 /etc/udev /usr -name '*ipad*'"
+        )
+        if left.stdout.strip() or gateway.type("systemctl cat ipad-agent").returncode == 0:
+            raise CheckError(f"left behind: {left.stdout}")
+    print(f"{suite}: what the pages say of '{name}' is true")
+
+
+def _type_all(gateway: Gateway, suite: str, commands: Sequence[str]) -> str:
+    """Type them one by one; the last answer. Raises ``CheckError`` at the first that fails."""
+    answer = ""
+    for command in commands:
+        print(f"{suite}$ {command}", flush=True)
+        began = time.monotonic()
+        answer = gateway.must(command)
+        print("".join(f"    {line}\n" for line in answer.splitlines()[-25:]), end="")
+        print(f"    ({time.monotonic() - began:.1f} s)", flush=True)
+    return answer
 
 
 def _compare(gateway: Gateway, answer: str, profiles: Any, facts: dict[str, Any]) -> None:
