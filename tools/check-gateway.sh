@@ -25,7 +25,7 @@ python=${PYTHON:-.venv/bin/python}
 case "$suite" in bookworm) number=12 ;; trixie) number=13 ;; *) number= ;; esac
 deb=${DEB:-$(ls dist/debian/ipad-agent_*deb"$number"*_"$(dpkg --print-architecture)".deb 2>/dev/null | tail -n 1)}
 if [ -n "$deb" ]; then
-    "$python" tools/check_gateway.py "$suite" deb "$deb"
+    for block in deb rpi-uart ublox; do "$python" tools/check_gateway.py "$suite" "$block" "$deb"; done
 else
-    echo "There is no package of $suite in dist/debian, so the block 'deb' was not typed: make deb builds one."
+    echo "There is no package of $suite in dist/debian, so its blocks were not typed: make deb builds one."
 fi

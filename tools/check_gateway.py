@@ -7,8 +7,8 @@ the blocks ``NAME-upgrade`` and ``NAME-away`` are typed: the service has to run 
 ``FILE...`` are put into the folder in which the commands are typed: the wheel, or a package. Debian is made once by
 tools/debian-chroot.sh in ``CHROOTS`` (default ``.chroots``); a copy of it boots under systemd-nspawn. Its modem is the
 lab's, at ``/dev/ttyUSB2``, with the link that the udev rule makes; the card knows the lab's eIM, which listens on port
-5684 of this machine. Whoever types answers apt with yes. At the end the last answer, that of ``ipactl status``, is
-compared with what the lab knows. No udev runs in a container: its part is only written.
+5684 of this machine. Whoever types answers apt with yes. At the end the answer of ``ipactl status`` is compared with
+what the lab knows. No udev runs in a container: its part is only written.
 """
 
 from __future__ import annotations
@@ -42,6 +42,9 @@ PACKAGES: Final = (
     *("procps", "sudo", "ca-certificates", "iproute2", "kmod"),
 )
 BLOCK: Final = re.compile(r"<!-- run: (?P<name>[\w-]+) -->\n+```sh\n(?P<body>.*?)\n```", re.DOTALL)
+ASKED: Final = "the eIM has nothing waiting"
+MODEMS: Final = {"ublox": "sara-r5"}
+"""Which module the lab plays for which block, unless it is a Quectel EG25-G."""
 COMMAND_TIMEOUT_S: Final = 900
 BOOT_TIMEOUT_S: Final = 120
 READY_TIMEOUT_S: Final = 90
@@ -53,19 +56,20 @@ class CheckError(Exception):
 
 
 def blocks() -> dict[str, list[str]]:
-    """The commands of each block, by its name."""
+    """The commands by the name of their block; several blocks of one name follow each other."""
     found: dict[str, list[str]] = {}
     for page in PAGES:
         for match in BLOCK.finditer((ROOT / page).read_text(encoding="utf-8")):
             lines = [line for line in match["body"].splitlines() if line and not line.startswith("#")]
-            found[match["name"]] = lines
+            found.setdefault(match["name"], []).extend(lines)
     return found
 
 
 @contextlib.contextmanager
-def lab(folder: Path) -> Iterator[dict[str, Any]]:
-    """The lab with its modem; how it is reached."""
-    words = f"--dir {folder} --json --provision card --eim-port {EIM_PORT} --carrier coaps --personality eg25".split()
+def lab(folder: Path, personality: str) -> Iterator[dict[str, Any]]:
+    """The lab with this modem; how it is reached."""
+    words = f"--dir {folder} --json --provision card --eim-port {EIM_PORT} --carrier coaps".split()
+    words += ["--personality", personality]
     with subprocess.Popen(
         [sys.executable, "-m", "ipad_agent", "lab", "up", *words], stdout=subprocess.PIPE, text=True
     ) as process:
@@ -77,16 +81,6 @@ def lab(folder: Path) -> Iterator[dict[str, Any]]:
             yield json.loads(line)
         finally:
             process.send_signal(signal.SIGTERM)
-
-
-def lab_says(folder: Path, *words: str) -> Any:
-    done = subprocess.run(
-        [sys.executable, "-m", "ipad_agent", "lab", words[0], "--dir", str(folder), "--json", *words[1:]],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return json.loads(done.stdout)
 
 
 class Gateway:
@@ -140,8 +134,9 @@ def booted(root: Path, modem: Path) -> Iterator[Gateway]:
                 if time.monotonic() > deadline:
                     raise CheckError(f"Debian did not boot: {gateway.type('systemctl list-jobs').stdout}")
                 time.sleep(1)
-            # What the udev rule does for a modem of a known family; in here there is no USB.
+            # What the udev rule does for a modem of a known family, and a board for its UART; in here there is neither.
             gateway.must("ln -s ttyUSB2 /dev/ipad-agent-modem")
+            gateway.must("ln -s ttyUSB2 /dev/serial0")
             yield gateway
         finally:
             process.terminate()
@@ -194,13 +189,13 @@ def check(suite: str, name: str, files: Sequence[Path]) -> None:
         root = debian(suite, folder)
         for file in files:
             shutil.copy(file, root / "root")
-        facts = stack.enter_context(lab(folder / "lab"))
+        facts = stack.enter_context(lab(folder / "lab", MODEMS.get(name, "eg25")))
         modem = Path(facts["modem"]).resolve()
         os.chown(modem, 0, 20)  # dialout, as udev does
         modem.chmod(0o660)
         gateway = stack.enter_context(booted(root, modem))
-        answer = _type_all(gateway, suite, known[name])
-        _compare(gateway, answer, lab_says(folder / "lab", "card", "profiles"), facts)
+        _type_all(gateway, suite, known[name])
+        _compare(gateway, facts)
         print(gateway.must("systemd-analyze security --no-pager ipad-agent | tail -1").strip())
         print(
             "resident:",
@@ -208,13 +203,16 @@ def check(suite: str, name: str, files: Sequence[Path]) -> None:
             "kB",
         )
         print("disk in MB:", gateway.type("du -smc /opt/pipx /usr/lib/ipad-agent 2>/dev/null").stdout.split())
+        if name + UPGRADE not in known:
+            print(f"{suite}: what the pages say of '{name}' is true")
+            return
         first = gateway.must("systemctl show -P MainPID ipad-agent")
         # As if what runs had been installed by an older version; apt leaves a package of the same version alone.
         gateway.type(f'sed -i \'s/"version": .*/"version": "0.0.9",/\' {RECEIPT}')
         _type_all(gateway, suite, known[name + UPGRADE])
         if name == "pip" and gateway.must("systemctl show -P MainPID ipad-agent") == first:
             raise CheckError("the upgrade did not restart the agent")
-        _compare(gateway, gateway.must("ipactl status"), lab_says(folder / "lab", "card", "profiles"), facts)
+        _compare(gateway, facts)
         _type_all(gateway, suite, known[name + AWAY])
         left = gateway.type(
             "find /etc/systemd /etc/sysusers.d /etc/tmpfiles.d /etc/dbus-1 /etc/udev /usr -name '*ipad*'"
@@ -224,35 +222,34 @@ def check(suite: str, name: str, files: Sequence[Path]) -> None:
     print(f"{suite}: what the pages say of '{name}' is true")
 
 
-def _type_all(gateway: Gateway, suite: str, commands: Sequence[str]) -> str:
-    """Type them one by one; the last answer. Raises ``CheckError`` at the first that fails."""
-    answer = ""
+def _type_all(gateway: Gateway, suite: str, commands: Sequence[str]) -> None:
+    """Type them one by one. Raises ``CheckError`` at the first that fails."""
     for command in commands:
         print(f"{suite}$ {command}", flush=True)
         began = time.monotonic()
         answer = gateway.must(command)
         print("".join(f"    {line}\n" for line in answer.splitlines()[-25:]), end="")
         print(f"    ({time.monotonic() - began:.1f} s)", flush=True)
-    return answer
 
 
-def _compare(gateway: Gateway, answer: str, profiles: Any, facts: dict[str, Any]) -> None:
-    """The last answer against the lab: the profile, the EID, and whether the eIM was asked."""
+def _compare(gateway: Gateway, facts: dict[str, Any]) -> None:
+    """The status, as soon as the agent is ready, against the lab: profile, EID, and whether the eIM was asked."""
     deadline = time.monotonic() + READY_TIMEOUT_S
-    status: dict[str, Any] = {}
-    while time.monotonic() < deadline:
-        status = json.loads(gateway.must("ipactl status --json"))
-        if status["verdict"]["state"] == "ready":
-            break
+    status: dict[str, Any] = {"verdict": {"state": ""}}
+    shown = ""
+    while time.monotonic() < deadline and not (status["verdict"]["state"] == "ready" and ASKED in shown):
         time.sleep(1)
+        if status["verdict"]["state"] == "ready":
+            gateway.type("ipactl poll")  # a page may leave that to the schedule
+        status, shown = json.loads(gateway.must("ipactl status --json")), gateway.must("ipactl status")
     text = json.dumps(status)
     enabled = next(iccid for iccid, state in facts["profiles"].items() if state == "enabled")
     for what, wanted in (("state", '"ready"'), ("EID", facts["eid"]), ("profile", enabled), ("eIM", facts["eimId"])):
         if wanted not in text:
             raise CheckError(f"ipactl status tells nothing of {what} {wanted}: {text[:3000]}")
-    if enabled[-4:] not in answer:
-        raise CheckError(f"the last answer does not name the profile {enabled} that is enabled:\n{answer}")
-    print(f"    the lab's card: {profiles}")
+    for wanted in ("ready", enabled[-4:], ASKED):
+        if wanted not in shown:
+            raise CheckError(f"the screen does not show {wanted}:\n{shown}")
 
 
 if __name__ == "__main__":
