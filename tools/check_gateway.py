@@ -214,9 +214,9 @@ def check(suite: str, name: str, files: Sequence[Path]) -> None:
             raise CheckError("the upgrade did not restart the agent")
         _compare(gateway, facts)
         _type_all(gateway, suite, known[name + AWAY])
-        left = gateway.type(
-            "find /etc/systemd /etc/sysusers.d /etc/tmpfiles.d /etc/dbus-1 /etc/udev /usr -name '*ipad*'"
-        )
+        names = "-name '*ipad-agent*' -o -name '*ipadagent*' -o -name '*ipactl*'"
+        places = "/etc/systemd /etc/sysusers.d /etc/tmpfiles.d /etc/dbus-1 /etc/udev /usr"
+        left = gateway.type(f"find {places} {names}")
         if left.stdout.strip() or gateway.type("systemctl cat ipad-agent").returncode == 0:
             raise CheckError(f"left behind: {left.stdout}")
     print(f"{suite}: what the pages say of '{name}' is true")
