@@ -38,11 +38,18 @@ BUS: Final = Step(
 UNITS: Final = Step(("systemctl", "daemon-reload"), "/run/systemd/system")
 RULES: Final = Step(("udevadm", "control", "--reload"), "/run/udev/control")
 PORTS: Final = Step(("udevadm", "trigger", "--subsystem-match=tty", "--subsystem-match=wwan"), "/run/udev/control")
-RESTART: Final = Step(("systemctl", "try-restart", "ipad-agent.service"), "/run/systemd/system")
-STOP: Final = Step(("systemctl", "disable", "--now", "ipad-agent.service"), "/run/systemd/system")
-
 AFTER_INSTALLING: Final = (USER, FOLDERS, BUS, UNITS, RULES, PORTS)
 AFTER_REMOVING: Final = (BUS, UNITS, RULES, PORTS)
+
+
+def restart(units: Sequence[str]) -> Step:
+    """For those of the services that run: a new program, or a new unit."""
+    return Step(("systemctl", "try-restart", *units), "/run/systemd/system")
+
+
+def stop(units: Sequence[str]) -> Step:
+    """Now, and at the next start of the system."""
+    return Step(("systemctl", "disable", "--now", *units), "/run/systemd/system")
 
 
 def take(steps: Sequence[Step], run: Runner, say: Callable[[str], None], *, dry_run: bool) -> bool:

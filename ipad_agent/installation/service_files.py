@@ -7,7 +7,7 @@ The places are those of ``make install`` with its own PREFIX: what an administra
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Final
@@ -87,6 +87,12 @@ def _from_the_package(programs: PurePosixPath, systemd_release: int) -> Iterator
             if target.startswith("/etc/systemd/system/"):
                 content = content.replace(b"/usr/bin/ipad", f"{programs}/ipad".replace("%", "%%").encode())
             yield ServiceFile(target, content)
+
+
+def units_among(targets: Iterable[str]) -> tuple[str, ...]:
+    """The names of the units among files at their places; drop-ins are none."""
+    places = (PurePosixPath(target) for target in targets)
+    return tuple(sorted(place.name for place in places if place.parent == PurePosixPath(UNIT).parent))
 
 
 def systemd_release(root: Path) -> int | None:

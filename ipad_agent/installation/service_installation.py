@@ -16,8 +16,8 @@ from pathlib import Path
 from .errors import InstallationError
 from .file_receipt import RECEIPT, Receipt, digest, read_receipt, receipt_bytes
 from .program_place import check_place, own_interpreter, own_program
-from .reload_steps import AFTER_INSTALLING, AFTER_REMOVING, RESTART, STOP, Runner, Step, run_command, take
-from .service_files import CONFIG, PACKAGED_UNITS, UNIT, ServiceFile, service_files, systemd_release
+from .reload_steps import AFTER_INSTALLING, AFTER_REMOVING, Runner, Step, restart, run_command, stop, take
+from .service_files import CONFIG, PACKAGED_UNITS, ServiceFile, service_files, systemd_release, units_among
 
 SYSTEM = Path("/")
 
@@ -54,10 +54,11 @@ class Installation:
         self._refuse_to_take(files, receipt)
         with self._refusals():
             changed = self._write_all(files, receipt)
+            kept = {file.target for file in files}
             self._write_configuration()
         steps: tuple[Step, ...] = AFTER_INSTALLING
-        if UNIT in changed or (receipt.version not in ("", self.version)):
-            steps = (*steps, RESTART)
+        if units_among(changed) or receipt.version not in ("", self.version):
+            steps = (*steps, restart([unit for unit in units_among(kept) if unit.endswith(".service")]))
         return self._tell_system(steps, "systemd-sysusers and systemd-tmpfiles do their part when it starts.")
 
     def remove(self) -> bool:
@@ -68,7 +69,8 @@ class Installation:
         if not receipt.files:
             self.say("Nothing was installed here by install-service.")
             return True
-        well = UNIT not in receipt.files or self._tell_system((STOP,), "")
+        units = units_among(receipt.files)
+        well = not units or self._tell_system((stop(units),), "")
         with self._refusals():
             for target in receipt.files:
                 self._remove(target, receipt)

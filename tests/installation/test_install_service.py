@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -12,7 +13,7 @@ from typing import Any
 import pytest
 
 from ipad_agent.cli.ipad_agent_command import run
-from ipad_agent.installation import program_place, reload_steps, service_installation
+from ipad_agent.installation import program_place, reload_steps, service_files, service_installation
 from ipad_agent.installation.errors import InstallationError
 from ipad_agent.installation.file_receipt import RECEIPT
 from ipad_agent.installation.reload_steps import AFTER_INSTALLING, Step, take
@@ -291,7 +292,9 @@ def test_a_new_version_of_the_program_restarts_a_running_service(
         return True
 
     monkeypatch.setattr(service_installation, "take", note)
-    restart = "systemctl try-restart ipad-agent.service"
+    restart = " ".join(
+        ("systemctl", "try-restart", *(path.name for path in sorted((TREE / "systemd").glob("*.service"))))
+    )
     device.installation().install()
     assert ran[-1] == restart, "the unit is new"
     ran.clear()
@@ -302,8 +305,40 @@ def test_a_new_version_of_the_program_restarts_a_running_service(
     assert ran[-1] == restart
     ran.clear()
     device.installation().remove()
-    assert ran[0] == "systemctl disable --now ipad-agent.service"
+    assert ran[0].startswith("systemctl disable --now ipad-agent")
     assert "busctl" in ran[1]
+
+
+def test_every_unit_that_came_with_the_program_is_stopped_before_it_goes(
+    device: Device, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    tree = tmp_path / "tree"
+    for name in ("systemd", "hw", "packaging"):
+        shutil.copytree(TREE / name, tree / name)
+    (tree / "systemd" / "ipad-agent-other.socket").write_text("[Socket]\nListenStream=/run/other\n")
+    (tree / "systemd" / "ipad-agent-other.service").write_text("[Service]\nExecStart=/usr/bin/ipad-agent-other\n")
+    monkeypatch.setattr(service_files, "packaged", lambda name: tree / name)
+    monkeypatch.setattr(service_installation, "SYSTEM", device.root)
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    ran: list[tuple[str, ...]] = []
+
+    def note(steps: Sequence[Step], *_: object, **__: object) -> bool:
+        ran.extend(step.command for step in steps)
+        return True
+
+    monkeypatch.setattr(service_installation, "take", note)
+    device.installation().install()
+    assert device.at("/etc/systemd/system/ipad-agent-other.service").read_text() == (
+        f"[Service]\nExecStart={PROGRAM.parent}/ipad-agent-other\n"
+    )
+    assert ran[-1][:2] == ("systemctl", "try-restart")
+    assert {"ipad-agent.service", "ipad-agent-other.service"} <= set(ran[-1])
+    assert "ipad-agent-other.socket" not in ran[-1]
+    ran.clear()
+    device.installation().remove()
+    assert ran[0][:3] == ("systemctl", "disable", "--now")
+    assert {"ipad-agent.service", "ipad-agent-other.service", "ipad-agent-other.socket"} <= set(ran[0])
+    assert not device.at("/etc/systemd/system/ipad-agent-other.socket").exists()
 
 
 def test_the_command_says_what_is_wrong_and_ends_with_one(device: Device, capsys: pytest.CaptureFixture[str]) -> None:
