@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 CARRIER ?= coaps
 
-.PHONY: help setup system-packages demo test test-long test-modemmanager check fuzz wander torture format clean install uninstall deb test-packages test-web
+.PHONY: help setup system-packages demo test test-long test-modemmanager check fuzz wander torture format clean install uninstall deb test-packages test-web lock release-artefacts test-release test-gateway
 help:
 	@echo "make demo    watch the agent do its main job against the lab, no hardware needed (CARRIER=https: over HTTPS)"
 	@echo "make test    set everything up and run every check and test"
@@ -15,6 +15,8 @@ help:
 	@echo "make fuzz    damaged input for every parser, SECONDS=n TARGET=name; make wander: other property tests, ROUNDS=n"
 	@echo "make torture random histories of the whole agent with faults, SEEDS=n WITH=features"
 	@echo "make test-modemmanager  the agent beside Debian's ModemManager and NetworkManager, as root, 3 minutes"
+	@echo "make release-artefacts   wheel, source archive, SBOM and hashes of HEAD in dist/; make lock pins newer libraries"
+	@echo "make test-release   two builds are the same, and install; make test-gateway   the README's commands in a container"
 	@echo "make format  let ruff format the code"
 	@echo "make install everything in its place, for packagers too: DESTDIR= PREFIX= and more, see packaging/README.md; make uninstall"
 	@echo "make deb     Debian packages, SUITES=\"bookworm trixie\"; make test-packages installs and boots them (long, as root)"
@@ -103,9 +105,26 @@ ARCHITECTURES ?= arm64 armhf
 test-packages: setup
 	SUITES="$(SUITES)" CHROOTS=$(CHROOTS) ARCHITECTURES="$(ARCHITECTURES)" sh packaging/debian/test-packages.sh
 
+# Releases: docs/upgrades.md and CONTRIBUTING.md. tools/release.sh VERSION makes one.
+lock:
+	@sh tools/lock.sh
+
+release-artefacts:
+	@rm -rf dist/artefacts
+	@sh tools/build-artefacts.sh dist/artefacts
+	@cat dist/artefacts/SHA256SUMS
+
+test-release:
+	@sh tools/check-release.sh
+
+# The commands of README's "On a gateway", word for word, in a Debian that boots; as root: make test-gateway SUITE=trixie
+SUITE ?= bookworm
+test-gateway: setup
+	@sh tools/check-gateway.sh $(SUITE)
+
 format: setup
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf $(VENV) .test build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .lab
+	rm -rf $(VENV) .venv-release .test build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .lab

@@ -78,6 +78,7 @@ RULES: dict[str, Rule] = {
     "events": rule("printable", common=False, reason="everything speaks through the catalogue"),
     "printable": rule(common=False, reason="everything that is said goes through it", outside=PURE | {"os", "pathlib"}),
     "clock": rule(common=False, reason="everything is told the time by it"),
+    "packaged_files": rule(common=False, reason="where a file of the program lies, and nothing about it"),
     # -- bytes and values ----------------------------------------------------------------------------------------------
     "codec": rule(reason="bytes and typed messages only: no I/O, no clock, no other room", outside=PURE),
     "codec.ber": rule("codec.tolerances", "codec.identifiers", reason="encoding, without the meaning of a message"),
@@ -103,6 +104,7 @@ RULES: dict[str, Rule] = {
         "card.apdu_channel",
         "codec.identifiers",
         "codec.packet_connection",
+        "packaged_files",
         reason="a modem carries APDUs; it does not know what they mean, but the ICCID is its own knowledge too",
         outside=WIRES - {"serial", "termios", "fcntl"},
     ),
@@ -238,6 +240,11 @@ RULES: dict[str, Rule] = {
     "doctor.bundle": rule(*ROOMS, "config", "doctor", reason="one file for the support"),
     "conformance": rule(common=False, reason="a statement about the code, which it does not run"),
     "daemon": rule(*ROOMS, *COMPOSITION, "config", reason="the process; never the lab, never the command line"),
+    "installation": rule(
+        "packaged_files",
+        reason="puts files where systemd and others want them; it knows nothing of what they start",
+        outside=WIRES | {"asyncio"},
+    ),
     "cli": rule(
         *(ROOMS - {"procedures"}),
         *COMPOSITION,
@@ -245,6 +252,9 @@ RULES: dict[str, Rule] = {
         "conformance",
         "lab",
         "torture",
+        "lab",
+        "torture",
+        "installation",
         "cli.ipactl",
         reason="the front door",
     ),
@@ -502,6 +512,9 @@ def test_a_circle_of_files_is_found() -> None:
 
 
 PLANTED = [
+    ("packaged_files", "from ipad_agent.config import load"),
+    ("installation.planted", "from ipad_agent.config import load"),
+    ("installation.planted", "import asyncio"),
     ("codec.planted", "from ipad_agent.card import apdu_channel"),
     ("codec.planted", "import time"),
     ("codec.ber.planted", "import time"),

@@ -40,6 +40,7 @@ ABOUT = {
     "doctor": "examination, bundle",
     "conformance": "what is implemented",
     "daemon": "the process",
+    "installation": "the service around it",
     "cli": "ipad-agent, ipactl",
     "openwrt": "UCI and ubus",
     "lab": "card, modem, eIM, SM-DP+",

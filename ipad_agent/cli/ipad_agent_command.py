@@ -1,4 +1,5 @@
-"""The ``ipad-agent`` command: ``run``, ``check-config``, ``ics``, ``demo`` and ``lab``.
+"""The ``ipad-agent`` command: ``run``, ``check-config``, ``install-service``, ``remove-service``, ``ics``, ``demo``,
+``lab``.
 
 Each subcommand imports what it needs only when it is chosen, so that ``check-config`` works on a box where a library
 is broken and the daemon never loads the lab.
@@ -59,6 +60,16 @@ def _parser() -> argparse.ArgumentParser:
 
     ics = commands.add_parser("ics", help="what of SGP.32 is implemented, where, and which tests show it")
     ics.add_argument("--json", action="store_true", help="as one JSON document, for a test house")
+    install = commands.add_parser(
+        "install-service", help="write unit, user, policies and udev rule for an installation by pip, and load them"
+    )
+    install.add_argument("--program", type=Path, metavar="FILE", help="what the unit starts (default: this program)")
+    remove = commands.add_parser("remove-service", help="take away what install-service wrote")
+    for service in (install, remove):
+        service.add_argument(
+            "--root", type=Path, default=Path("/"), metavar="DIR", help="where the system lies, to prepare an image"
+        )
+        service.add_argument("--dry-run", action="store_true", help="only say what would be done")
 
     if not _lab_is_installed():
         # Words of theirs are taken too, so that the answer is about the package and not about them.
@@ -130,6 +141,30 @@ def _ics(arguments: argparse.Namespace) -> int:
     return EXIT_OK
 
 
+def _install_service(arguments: argparse.Namespace) -> int:
+    from ipad_agent.cli.ipactl import command_line, shell_completion
+    from ipad_agent.config import commented_configuration
+    from ipad_agent.installation.service_installation import Installation
+
+    made = (("bash", shell_completion.bash), ("zsh", shell_completion.zsh), ("fish", shell_completion.fish))
+    completions = {shell: "\n".join(lines(command_line.build())) + "\n" for shell, lines in made}
+    root = arguments.root.resolve()
+    configuration = ("\n".join(commented_configuration.lines()) + "\n").encode()
+    done = Installation(
+        __version__, configuration, root, arguments.program, completions, dry_run=arguments.dry_run
+    ).install()
+    if done and not arguments.dry_run and root == Path("/"):
+        print("\nNext: look at /etc/ipad-agent/config.toml, then: systemctl enable --now ipad-agent")
+    return EXIT_OK if done else EXIT_FAILED
+
+
+def _remove_service(arguments: argparse.Namespace) -> int:
+    from ipad_agent.installation.service_installation import Installation
+
+    done = Installation(__version__, root=arguments.root.resolve(), dry_run=arguments.dry_run).remove()
+    return EXIT_OK if done else EXIT_FAILED
+
+
 def _demo(arguments: argparse.Namespace) -> int:
     _let_children_find_the_package()
     from .demo import play
@@ -148,4 +183,12 @@ def _lab(arguments: argparse.Namespace) -> int:
     return lab_command.run(arguments)
 
 
-_HANDLERS = {"run": _run_daemon, "check-config": _check_config, "ics": _ics, "demo": _demo, "lab": _lab}
+_HANDLERS = {
+    "run": _run_daemon,
+    "check-config": _check_config,
+    "install-service": _install_service,
+    "remove-service": _remove_service,
+    "ics": _ics,
+    "demo": _demo,
+    "lab": _lab,
+}

@@ -14,6 +14,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
+from ipad_agent.packaged_files import packaged
+
 from . import profile_value_checks as checks
 from .errors import ProfileError
 from .module_settings import (
@@ -397,13 +399,16 @@ class ProfileSet:
 
 
 def search_path(configured: Path | None = None) -> tuple[Path, ...]:
-    """The folders that may hold profiles, the more particular first: the ``configured`` one, or ``OPERATOR_FOLDER``."""
+    """The folders that may hold profiles, the more particular first: the ``configured`` one, or ``OPERATOR_FOLDER``.
+
+    Those that came with this very program stand before those of a distribution's package, which may be older.
+    """
     folders = [
+        packaged("hw/modems"),
         # `make install PREFIX=...`: the package is in PREFIX/lib/ipad-agent/ipad_agent.
         *(prefix / "share" / "ipad-agent" / "modems" for prefix in Path(__file__).resolve().parents[4:5]),
         Path(sys.prefix) / "share" / "ipad-agent" / "modems",
         Path("/usr/share/ipad-agent/modems"),
-        Path(__file__).resolve().parents[2] / "hw" / "modems",
     ]
     return (OPERATOR_FOLDER if configured is None else configured, *folders)
 

@@ -30,6 +30,14 @@ class _UnusableError(Exception):
     """Why one generation of a file cannot be used, for the log."""
 
 
+class _NewerError(_UnusableError):
+    """The file was written by a newer release: what it means is not known here, and it is not ours to overwrite."""
+
+    def __init__(self, version: int, schema: int) -> None:
+        super().__init__(f"of another version ({version} instead of {schema})")
+        self.version = version
+
+
 class _UnreadError(Exception):
     """Why the disk does not give a file that is there: what it holds is not known, which is not nothing."""
 
@@ -40,6 +48,7 @@ class _Current:
     intact: bool  # whether the file itself, not only its backup, passed its checksum
     written: bool = True  # whether the disk has what the memory has
     unread: bool = False  # whether there is a file that the disk would not give
+    newer: int | None = None  # the version of a file that has to be set aside before this one can be written
     text: bytes | None = None  # ``data`` as it is written, once somebody has asked
 
     def as_text(self) -> bytes:
@@ -52,7 +61,8 @@ class DocumentFile:
     """One JSON document on disk.
 
     ``schema`` is the version of the meaning of its content; a file of another version counts as unusable, so a
-    change of meaning raises the number and old content is forgotten, never misread.
+    change of meaning raises the number and old content is forgotten, never misread. A file of a newer version is kept
+    as it is, as ``<name>.v<version>``: the release that wrote it may come back.
     """
 
     def __init__(self, filesystem: Filesystem, path: str, *, schema: int = 1) -> None:
@@ -110,6 +120,9 @@ class DocumentFile:
                 current.data, current.text = self._read(self._path) | current.data, None
         try:
             self._filesystem.make_directory(os.path.dirname(self._path))
+            if current.newer is not None:
+                self._set_aside(current.newer)
+                self._current = current = replace(current, newer=None)
             self._replace(_seal(self._schema, current.as_text()), keep_previous=current.intact)
         except OSError as error:
             refused = DiskError(f"{self._path} could not be written", error)
@@ -141,10 +154,17 @@ class DocumentFile:
 
     def _read_generations(self) -> _Current:
         unread = False
+        version = newer = None
         try:
             data = self._read(self._path)
         except FileNotFoundError:
             fault = "missing"
+        except _NewerError as error:
+            fault, version, newer = str(error), error.version, error.version
+            # A disk that refuses here refuses again when something is to be written, which is told then.
+            with contextlib.suppress(OSError):
+                self._set_aside(version)
+                newer = None
         except _UnusableError as error:
             fault = str(error)
         except _UnreadError as error:
@@ -156,12 +176,12 @@ class DocumentFile:
         try:
             data = self._read(self._backup)
         except (FileNotFoundError, _UnusableError, _UnreadError):
-            if fault != "missing" and said is None:
+            if fault != "missing" and said is None and version is None:
                 events.DOCUMENT_LOST.emit(path=self._path, fault=fault)
-            return _Current({}, intact=False, unread=unread)
+            return _Current({}, intact=False, unread=unread, newer=newer)
         if said is None:
             events.DOCUMENT_FROM_BACKUP.emit(path=self._path, fault=fault)
-        return _Current(data, intact=False, unread=unread)
+        return _Current(data, intact=False, unread=unread, newer=newer)
 
     def _read(self, path: str) -> dict[str, Value]:
         try:
@@ -171,6 +191,16 @@ class DocumentFile:
         except OSError as error:
             raise _UnreadError(error.strerror or str(error)) from None
         return _unseal(self._schema, sealed)
+
+    def _set_aside(self, version: int) -> None:
+        """Raises ``OSError``."""
+        kept = f"{self._path}.v{version}"
+        try:
+            self._filesystem.rename(self._path, kept)
+        except FileNotFoundError:  # somebody removed it
+            return
+        self._filesystem.sync_directory(os.path.dirname(self._path))
+        events.DOCUMENT_SET_ASIDE.emit(path=self._path, version=version, kept=kept)
 
     def _replace(self, sealed: bytes, *, keep_previous: bool) -> None:
         temporary = self._path + ".tmp"
@@ -207,8 +237,11 @@ def _unseal(schema: int, sealed: bytes) -> dict[str, Value]:
         raise _UnusableError("empty" if not sealed.strip(b"\0 \n") else "damaged")
     if zlib.crc32(match[3]) != int(match[2], 16):
         raise _UnusableError("damaged (checksum)")
-    if int(match[1]) != schema:
-        raise _UnusableError(f"of another version ({int(match[1])} instead of {schema})")
+    version = int(match[1])
+    if version > schema:
+        raise _NewerError(version, schema)
+    if version != schema:
+        raise _UnusableError(f"of another version ({version} instead of {schema})")
     try:
         return loads(match[3])
     except UnreadableValueError as error:

@@ -187,3 +187,14 @@ def STATE_HELD(*, path: str) -> None: ...
     "Normal housekeeping while nothing else is going on.",
 )
 def JOURNAL_COMPACTED(*, before_bytes: int, after_bytes: int, entries: int) -> None: ...
+
+
+@define(
+    "IPA-1292",
+    WARNING,
+    "{path} was written by a newer version ({version}) of the agent; it is kept as {kept} and a new one is begun.",
+    "The agent was probably downgraded. What the newer version remembered in that file (schedules, counters, what it "
+    "learned of eIMs) is not used; it is learned anew. To go on with it, install the newer version, stop it, and give "
+    "the file its name back.",
+)
+def DOCUMENT_SET_ASIDE(*, path: str, version: int, kept: str) -> None: ...

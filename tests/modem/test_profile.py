@@ -314,12 +314,11 @@ def test_the_more_specific_profile_wins() -> None:
     assert module_profile.ProfileSet((general, precise)).choose("acme", "M1", "") is precise
 
 
-def test_the_checkout_is_the_last_place_that_is_searched(tmp_path: Path) -> None:
+def test_an_operators_folder_is_searched_first_and_that_of_a_distribution_last(tmp_path: Path) -> None:
     folders = module_profile.search_path(tmp_path)
-    assert folders[0] == tmp_path
+    assert folders[:2] == (tmp_path, SHIPPED)
     assert module_profile.search_path()[0] == Path("/etc/ipad-agent/modems")
-    assert folders[-1] == SHIPPED
-    assert Path("/usr/share/ipad-agent/modems") in folders
+    assert folders[-1] == Path("/usr/share/ipad-agent/modems")
 
 
 FILES = [path.read_text() for path in sorted(SHIPPED.glob("*.toml"))]

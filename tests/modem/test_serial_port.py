@@ -185,6 +185,30 @@ def test_locks_can_be_taken_again_after_release(line: Line, tmp_path: Path) -> N
     assert not (tmp_path / f"LCK..pts_{line.device.name}").exists()
 
 
+def _device(major: int, minor: int, *, filesystem: int) -> os.stat_result:
+    fields: dict[str, int] = {"st_rdev": os.makedev(major, minor)}
+    return os.stat_result((0o020660, 1, filesystem, 1, 0, 0, 0, 0, 0, 0), fields)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        (_device(188, 2, filesystem=5), _device(188, 2, filesystem=77), True),  # ttyUSB2, under a container's name
+        (_device(188, 2, filesystem=5), _device(188, 3, filesystem=5), False),
+        (_device(136, 3, filesystem=24), _device(136, 3, filesystem=24), True),
+        (_device(136, 3, filesystem=24), _device(136, 3, filesystem=91), False),  # a container's own /dev/pts/3
+    ],
+)
+def test_a_port_is_told_from_another_by_its_number_and_not_by_its_name(
+    one: os.stat_result, other: os.stat_result, same: bool
+) -> None:
+    assert is_same_device(one, other) is same
+
+
+def test_nobody_holds_a_port_that_is_not_there(tmp_path: Path) -> None:
+    assert holders(tmp_path / "ttyUSB9") == ()
+
+
 def test_who_else_holds_the_port_is_found(line: Line) -> None:
     with line.device.open("rb+", buffering=0) as port:
         command = [sys.executable, "-c", "import signal; print(flush=True); signal.pause()"]

@@ -90,6 +90,68 @@ def test_a_file_of_another_schema_is_not_misread(caplog: pytest.LogCaptureFixtur
     assert said(caplog) == ["IPA-1202"]
 
 
+def test_a_file_of_a_newer_version_is_kept_aside_untouched_and_said(caplog: pytest.LogCaptureFixture) -> None:
+    disk = MemoryFilesystem()
+    document(disk, schema=2).save({"interval": 5})
+    image = disk.read(PATH)
+    stored = document(disk, schema=1)
+    assert stored.load() == {}
+    assert said(caplog) == ["IPA-1292"]
+    stored.save({"interval": 7})
+    stored.save({"interval": 8})
+    disk.power_cut()
+    assert disk.read(PATH + ".v2") == image
+    assert document(disk, schema=1).load() == {"interval": 8}
+    assert said(caplog) == ["IPA-1292"]
+
+
+def test_beside_a_file_of_a_newer_version_the_generation_that_can_be_read_is_used() -> None:
+    disk = MemoryFilesystem()
+    document(disk, schema=1).save({"interval": 5})
+    disk.rename(PATH, PATH + ".bak")  # what saving keeps of the generation before
+    document(disk, schema=2).save({"interval": 6})
+    assert document(disk, schema=1).load() == {"interval": 5}
+
+
+class Unmovable(MemoryFilesystem):
+    """A disk that does not let go of a file's name."""
+
+    stuck = True
+
+    def rename(self, source: str, target: str) -> None:
+        if self.stuck and target.endswith(".v2"):
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS), source)
+        super().rename(source, target)
+
+
+def test_a_file_of_a_newer_version_is_not_overwritten_by_a_disk_that_cannot_set_it_aside(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    disk = Unmovable()
+    document(disk, schema=2).save({"interval": 5})
+    image = disk.read(PATH)
+    stored = document(disk, schema=1)
+    assert stored.load() == {}
+    stored.save({"interval": 7})
+    assert disk.read(PATH) == image
+    assert said(caplog) == ["IPA-1208"]
+    disk.stuck = False
+    stored.retry()
+    assert disk.read(PATH + ".v2") == image
+    assert document(disk, schema=1).load() == {"interval": 7}
+
+
+def test_a_file_of_a_newer_version_that_somebody_removed_keeps_nothing_from_being_written() -> None:
+    disk = Unmovable()
+    document(disk, schema=2).save({"interval": 5})
+    stored = document(disk, schema=1)
+    stored.load()
+    disk.remove(PATH)
+    disk.stuck = False
+    stored.save({"interval": 7})
+    assert document(disk, schema=1).load() == {"interval": 7}
+
+
 def test_saving_what_is_already_there_writes_nothing() -> None:
     disk = MemoryFilesystem()
     document(disk).save({"a": 1})

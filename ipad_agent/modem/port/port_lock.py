@@ -28,8 +28,7 @@ FIRST_PID_NAMESPACE: Final = "pid:[4026531836]"
 """Of the machine itself (PROC_PID_INIT_INO, linux/proc_ns.h). In another one the numbers mean other processes."""
 _LARGEST_PID: Final = 1 << 31
 _UUCP_BYTES: Final = 64
-_PSEUDO_TERMINALS: Final = range(136, 144)
-"""Major numbers of pseudo-terminals' slaves (UNIX98_PTY_SLAVE_MAJOR): each devpts counts its own."""
+_PTY_MAJORS: Final = range(136, 144)
 
 
 class PortLock:
@@ -213,7 +212,10 @@ def _on_the_machine_itself(proc: Path) -> bool:
 def holders(device: Path) -> tuple[tuple[int, str], ...]:
     """The other processes that have the device open, as far as this user may see: (pid, name). None found does not
     mean that there are none, unless ``sees_every_process``."""
-    return tuple(_holders(os.path.realpath(device)))
+    try:
+        return tuple(_holders(os.stat(device)))
+    except OSError:
+        return ()  # it is not there, so nobody has it open under this name
 
 
 def sees_every_process(proc: Path = PROC) -> bool:
@@ -232,32 +234,28 @@ def sees_every_process(proc: Path = PROC) -> bool:
     return True
 
 
-def _holders(device: str) -> Iterator[tuple[int, str]]:
-    try:
-        node = os.stat(device)
-    except OSError:
-        return
+def _is_open_on(descriptor: Path, device: os.stat_result) -> bool:
+    with contextlib.suppress(OSError):  # it was closed meanwhile
+        # Nothing but devices is looked at closer: a file of a dead server would never be told of.
+        return os.readlink(descriptor).startswith("/dev/") and is_same_device(os.stat(descriptor), device)
+    return False
+
+
+def is_same_device(one: os.stat_result, other: os.stat_result) -> bool:
+    """By number and not by name: a container has names of its own for this machine's ports, and pseudo-terminals of its
+    own with the numbers of this machine's."""
+    if not (stat.S_ISCHR(one.st_mode) and stat.S_ISCHR(other.st_mode)) or one.st_rdev != other.st_rdev:
+        return False
+    return os.major(one.st_rdev) not in _PTY_MAJORS or one.st_dev == other.st_dev
+
+
+def _holders(device: os.stat_result) -> Iterator[tuple[int, str]]:
     for process in PROC.iterdir():
         if not process.name.isdigit() or int(process.name) == os.getpid():
             continue
         with contextlib.suppress(OSError):
-            if any(_is_open_as(descriptor, node) for descriptor in (process / "fd").iterdir()):
+            if any(_is_open_on(descriptor, device) for descriptor in (process / "fd").iterdir()):
                 yield int(process.name), _command_name(int(process.name), PROC)
-
-
-def _is_open_as(descriptor: Path, node: os.stat_result) -> bool:
-    try:
-        return is_same_device(node, descriptor.stat())
-    except OSError:
-        return False
-
-
-def is_same_device(one: os.stat_result, other: os.stat_result) -> bool:
-    """Whether two nodes lead to one character device. Names tell nothing: a container has names of its own for the
-    same port, and its ``/dev/pts/5`` is another pseudo-terminal than the one outside, with the same number."""
-    if not stat.S_ISCHR(one.st_mode) or not stat.S_ISCHR(other.st_mode) or one.st_rdev != other.st_rdev:
-        return False
-    return os.major(one.st_rdev) not in _PSEUDO_TERMINALS or one.st_dev == other.st_dev
 
 
 def _shown(found: tuple[tuple[int, str], ...]) -> str:
