@@ -21,7 +21,7 @@ from ipad_agent.local.flight_recorder import Recorder
 from ipad_agent.local.iccid_parameter import no_iccid
 from ipad_agent.local.local_verbs import Refused
 from ipad_agent.local.prometheus.metrics import Metrics
-from ipad_agent.local.status_model import Happening, Owed, Plan, PlanLine, Status
+from ipad_agent.local.status_model import Happening, HistoryEntry, Owed, Plan, PlanLine, Status
 from ipad_agent.modem.module_profile import ModuleProfile
 from ipad_agent.policy import Wake
 from ipad_agent.policy.switching.switch_table import Happening as SwitchHappening
@@ -37,6 +37,7 @@ from ipad_agent.procedures.switching import switch_plan as plan
 from ipad_agent.procedures.switching.local_switch import End, LocalSwitch
 from ipad_agent.procedures.switching.switch_transaction import replaced
 from ipad_agent.status.card_notifications import notifications_of
+from ipad_agent.status.history import MOST as HISTORY_MOST
 
 T = TypeVar("T")
 
@@ -95,6 +96,10 @@ class AgentService:
         """See ``Service``."""
         return self._board.recent(count)
 
+    def history(self, count: int) -> tuple[HistoryEntry, ...]:
+        """See ``Service``."""
+        return self._board.history.entries(count)
+
     def metrics(self) -> str:
         """See ``Service``."""
         return self._metrics.text(self.status())
@@ -140,6 +145,7 @@ class AgentService:
             doctor=found,
             status=self.status(),
             events=self.recent(500),
+            history=self.history(HISTORY_MOST),
             modem_profile=self._modem_profile(),
         )
         try:
@@ -233,7 +239,11 @@ class AgentService:
     # -- inside ------------------------------------------------------------------------------------------------------
 
     async def _switch(self, job: Callable[[Context, tuple[str, ...]], Awaitable[LocalSwitch]]) -> None:
-        done = await self._turn(job, CHANGE_LIMIT_S)
+        async def asked(context: Context, eims: tuple[str, ...]) -> LocalSwitch:
+            with self._board.history.person():
+                return await job(context, eims)
+
+        done = await self._turn(asked, CHANGE_LIMIT_S)
         refusal = _REFUSALS.get(done.end)
         if refusal is not None:
             error, rule = refusal

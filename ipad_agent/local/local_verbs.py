@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from typing import Protocol
 
-from .status_model import Happening, Owed, Plan, Status
+from .status_model import Happening, HistoryEntry, Owed, Plan, Status
 
 
 class Refused(Exception):
@@ -46,6 +46,9 @@ class Service(Protocol):
 
     def recent(self, count: int) -> tuple[Happening, ...]:
         """The last events, oldest first."""
+
+    def history(self, count: int) -> tuple[HistoryEntry, ...]:
+        """The last things that were done on this device, oldest first; also from before a restart."""
 
     async def poll(self, eim_id: str | None) -> None:
         """Poll this eIM, or all, now. Returns when that has been scheduled."""

@@ -20,11 +20,12 @@ from ipad_agent.cli.ipactl.exit_codes import MEANING
 from ipad_agent.cli.ipactl.output.terminal_output import TerminalOutput
 from ipad_agent.cli.ipactl.screens.doctor_screen import item_lines
 from ipad_agent.cli.ipactl.screens.eid_label import label_lines
+from ipad_agent.cli.ipactl.screens.history_screen import history_lines
 from ipad_agent.cli.ipactl.screens.list_screens import budget_lines, eim_lines, owed_lines, profile_lines
 from ipad_agent.cli.ipactl.screens.plan_screen import plan_lines
 from ipad_agent.cli.ipactl.screens.status_screen import status_lines
 from ipad_agent.local.status_model import DoctorItem, Operation, Stage, Status, to_plain
-from situations import DOCTOR, HAPPENINGS, NOW_S, OWED, PLANS, SITUATIONS, ago, ahead, decided
+from situations import DOCTOR, HAPPENINGS, HISTORY, NOW_S, OWED, PLANS, SITUATIONS, ago, ahead, decided
 
 FOLDER: Final = Path(__file__).parent / "golden"
 DOCUMENT: Final = Path(__file__).parent.parent.parent / "docs" / "ipactl.md"
@@ -123,6 +124,9 @@ def screens() -> dict[str, list[str]]:
         "eims-unreachable": list(eim_lines(SITUATIONS["eim-unreachable"], WIDE)),
         "eims-refuses": list(eim_lines(SITUATIONS["eim-refuses"], WIDE)),
         "eims-errs": list(eim_lines(SITUATIONS["eim-errs"], WIDE)),
+        "history": list(history_lines(HISTORY, ready.profiles, WIDE)),
+        "history-none": list(history_lines((), (), WIDE)),
+        "narrow-history": list(history_lines(HISTORY, ready.profiles, NARROW)),
         "budget": list(budget_lines(ready, WIDE)),
         "label": list(label_lines(ready, WIDE)),
         "log": [line for event in HAPPENINGS for line in event_lines(event, WIDE, with_date=True)],

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 
 from ipad_agent.local.local_verbs import Refused
-from ipad_agent.local.status_model import Happening, Owed, Plan, Status
-from situations import DOCTOR, HAPPENINGS, OWED, PLANS, SITUATIONS
+from ipad_agent.local.status_model import Happening, HistoryEntry, Owed, Plan, Status
+from situations import DOCTOR, HAPPENINGS, HISTORY, OWED, PLANS, SITUATIONS
 
 
 class Service:
@@ -40,6 +40,9 @@ class Service:
 
     def recent(self, count: int) -> tuple[Happening, ...]:
         return HAPPENINGS[-count:] if count else ()
+
+    def history(self, count: int) -> tuple[HistoryEntry, ...]:
+        return HISTORY[-count:] if count else ()
 
     async def poll(self, eim_id: str | None) -> None:
         self._did("poll", eim_id)

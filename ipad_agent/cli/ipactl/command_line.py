@@ -28,6 +28,7 @@ HANDLERS: Final[Mapping[str, str]] = {
     "confirm": "commands.action_commands.confirm",
     "owed": "commands.query_commands.owed",
     "watch": "commands.watch_command.watch",
+    "history": "commands.history_command.history",
     "log": "commands.query_commands.log",
     "doctor": "commands.doctor_command.doctor",
     "bundle": "commands.bundle_command.bundle",
@@ -57,6 +58,7 @@ JSON_FORMS: Final[Mapping[str, str]] = {
     "confirm": '{"done": true, "sentence"}',
     "owed": '{"owed": [Owed]}',
     "watch": 'one object per line: {"status": Status} or {"event": Happening}',
+    "history": '{"history": [HistoryEntry]}',
     "log": "one object Happening per line",
     "doctor": "one object DoctorItem per line; the layer of the last one is verdict",
     "bundle": '{"path", "size_bytes"}',
@@ -143,6 +145,13 @@ def build() -> argparse.ArgumentParser:
 
     watch = command("watch", "what happens, as it happens, until Ctrl-C")
     watch.add_argument("--screen", action="store_true", help="the whole status, drawn anew every second")
+
+    history = command(
+        "history",
+        "what was done on this device: by whom, when, and how it ended",
+        "Orders, downloads, switches, rollbacks and resets of the card; they outlive a restart.",
+    )
+    history.add_argument("-n", "--count", type=_positive, default=50, metavar="N", help="how many of the last (50)")
 
     log = command("log", "the last things that the agent said")
     log.add_argument("-n", "--count", type=_positive, default=20, metavar="N", help="how many (20)")

@@ -25,6 +25,7 @@ from .varlink_interface import MEMORY_PARTS, Method
 Parameters = Mapping[str, object]
 Answer = Mapping[str, object]
 MAX_EVENTS: Final = 1000
+MAX_HISTORY: Final = 1000
 MAX_RECORD_S: Final = 86_400.0
 MAX_NAME: Final = 256
 
@@ -96,6 +97,7 @@ class Methods:
         self._simple: Mapping[str, Callable[[Parameters], Awaitable[Answer]]] = {
             "GetStatus": self._get_status,
             "ListEvents": self._list_events,
+            "ListHistory": self._list_history,
             "ListProfiles": self._list_profiles,
             "ListEims": self._list_eims,
             "ListOwed": self._list_owed,
@@ -169,6 +171,13 @@ class Methods:
         if not 0 <= wanted <= MAX_EVENTS:
             raise Refused(local_verbs.INVALID, f"From 0 to {MAX_EVENTS} events can be asked for.", parameter="count")
         return self._service.recent(wanted)
+
+    async def _list_history(self, parameters: Parameters) -> Answer:
+        count = parameters.get("count")
+        wanted = MAX_HISTORY if count is None else cast(int, count)
+        if not 0 <= wanted <= MAX_HISTORY:
+            raise Refused(local_verbs.INVALID, f"From 0 to {MAX_HISTORY} can be asked for.", parameter="count")
+        return {"history": to_plain(self._service.history(wanted))}
 
     async def _list_profiles(self, _: Parameters) -> Answer:
         return {"profiles": to_plain(self._service.status().profiles)}

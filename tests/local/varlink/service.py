@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from ipad_agent.local.local_verbs import Refused
-from ipad_agent.local.status_model import Happening, Owed, Plan, PlanLine, Status
+from ipad_agent.local.status_model import Happening, HistoryEntry, Owed, Plan, PlanLine, Status
 from ipad_agent.local.varlink.peer_credentials import Credentials, Right
-from situations import SITUATIONS
+from situations import HISTORY, SITUATIONS
 
 ICCID: Final = "8943012345678904713"
 
@@ -74,6 +74,9 @@ class FakeService:
 
     def recent(self, count: int) -> tuple[Happening, ...]:
         return tuple(self.happened[-count:]) if count else ()
+
+    def history(self, count: int) -> tuple[HistoryEntry, ...]:
+        return HISTORY[-count:] if count else ()
 
     async def poll(self, eim_id: str | None) -> None:
         await self._did("poll", eim_id)

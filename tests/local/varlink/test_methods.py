@@ -13,7 +13,7 @@ from ipad_agent.local import local_verbs
 from ipad_agent.local.status_model import to_plain
 from ipad_agent.local.varlink import varlink_interface
 from ipad_agent.local.varlink.client_limits import COMPLAINTS, MAX_EVENTS_WAITING, STATUS_GAP_S, WORK_BURST
-from situations import SITUATIONS
+from situations import HISTORY, SITUATIONS
 
 from .conftest import Bench
 from .service import ICCID, Refusal, refused
@@ -238,6 +238,18 @@ async def test_recent_events_can_be_listed(bench: Bench) -> None:
     for count in (-1, 10**30):
         with pytest.raises(Refusal, match=r"ipadagent\.InvalidParameter"):
             await client.call("ListEvents", {"count": count})
+
+
+async def test_the_history_can_be_listed_and_its_end_alone(bench: Bench) -> None:
+    client = await bench.client()
+    whole = (await client.call("ListHistory"))["history"]
+    assert [entry["kind"] for entry in whole] == [entry.kind for entry in HISTORY]
+    assert (await client.call("ListHistory", {"count": 2}))["history"] == whole[-2:]
+    assert whole[0]["at"] is None
+    assert (whole[-1]["outcome"], whole[-1]["at"]["age_s"]) == ("under-way", 40.0)
+    for count in (-1, 10**30):
+        with pytest.raises(Refusal, match=r"ipadagent\.InvalidParameter"):
+            await client.call("ListHistory", {"count": count})
 
 
 # -- refusals --------------------------------------------------------------------------------------------------------
