@@ -6,14 +6,17 @@ The manual page and the completions are made from this, so each word is written 
 from __future__ import annotations
 
 import argparse
+import time
 from collections.abc import Iterator, Mapping
-from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from ipad_agent import __version__
 
-from .command_context import DEFAULT_CONFIG
+from .command_context import DEFAULT_CONFIG, SOCKET_VARIABLE
 from .varlink_client import DEFAULT_SOCKET
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 HANDLERS: Final[Mapping[str, str]] = {
     "status": "commands.query_commands.status",
@@ -29,7 +32,7 @@ HANDLERS: Final[Mapping[str, str]] = {
     "owed": "commands.query_commands.owed",
     "watch": "commands.watch_command.watch",
     "history": "commands.history_command.history",
-    "log": "commands.query_commands.log",
+    "log": "commands.log_command.log",
     "doctor": "commands.doctor_command.doctor",
     "bundle": "commands.bundle_command.bundle",
     "budget": "commands.query_commands.budget",
@@ -75,6 +78,8 @@ JSON_FORMS: Final[Mapping[str, str]] = {
 }
 """What each command writes with ``--json``. Names with a capital are the types of the interface file."""
 
+FORMATS: Final = ("json", "keyvalue", "table")
+
 MEMORY_PARTS: Final[Mapping[str, str]] = {
     "operational-profiles": "profiles that managers or downloads put on the card",
     "test-profiles": "test profiles",
@@ -95,7 +100,7 @@ def build() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"ipactl {__version__}")
     _common(parser, top=True)
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", prog="ipactl")
+    commands = parser.add_subparsers(dest="command", metavar="[COMMAND]", prog="ipactl")
 
     def command(name: str, help: str, more: str = "") -> argparse.ArgumentParser:
         text = help[0].upper() + help[1:] + "."
@@ -103,7 +108,13 @@ def build() -> argparse.ArgumentParser:
         _common(made, top=False)
         return made
 
-    command("status", "how the device is, what comes next, and what to do", "The exit status follows the state.")
+    status = command(
+        "status",
+        "how the device is, what comes next, and what to do",
+        "The exit status follows the state. This is also what ipactl does without a command.",
+    )
+    status.add_argument("--watch", action="store_true", help="drawn anew every second, as `ipactl watch --screen`")
+
     command("profiles", "the profiles (subscriptions) on the card")
     command("eims", "the managers (eIM): the servers from which the profiles are managed")
 
@@ -153,8 +164,21 @@ def build() -> argparse.ArgumentParser:
     )
     history.add_argument("-n", "--count", type=_positive, default=50, metavar="N", help="how many of the last (50)")
 
-    log = command("log", "the last things that the agent said")
-    log.add_argument("-n", "--count", type=_positive, default=20, metavar="N", help="how many (20)")
+    log = command(
+        "log",
+        "the last things that the agent said",
+        "The agent itself knows the last 200 since its start. What is older, and what it said before it ended, comes "
+        "from the systemd journal where there is one.",
+    )
+    log.add_argument("-n", "--count", type=_positive, metavar="N", help="how many (20; with --since all)")
+    log.add_argument("-f", "--follow", action="store_true", help="go on with what is said from now on, until Ctrl-C")
+    log.add_argument(
+        "--since",
+        type=since,
+        metavar="TIME",
+        help="only what is newer: 90s, 10m, 3h or 2d ago, or a time such as 14:30 or '2026-11-20 14:30'",
+    )
+    log.add_argument("--eim", metavar="EIM", help="only what is about this manager")
 
     doctor = command(
         "doctor",
@@ -260,6 +284,23 @@ def duration(text: str) -> float:
     return int(number) * unit
 
 
+def since(text: str) -> float:
+    """``90s``, ``10m``, ``3h`` or ``2d`` ago, or a local time with or without its date, in seconds since 1970."""
+    units = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+    number, unit = text[:-1], units.get(text[-1:])
+    if unit is not None and number.isascii() and number.isdigit() and len(number) < 7:
+        return time.time() - int(number) * unit
+    now = time.localtime()
+    for pattern in ("%H:%M", "%H:%M:%S", "%Y-%m-%d", "%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S"):
+        try:
+            read = time.strptime(text, pattern)
+            day = read[:3] if "%Y" in pattern else now[:3]
+            return time.mktime((*day, *read[3:6], 0, 0, -1))
+        except (ValueError, OverflowError):
+            continue
+    raise argparse.ArgumentTypeError(f"{text!r} is no time such as 10m, 3h, 14:30 or '2026-11-20 14:30'")
+
+
 def _seconds(text: str) -> float:
     return duration(text)
 
@@ -276,16 +317,48 @@ def _iccid(parser: argparse.ArgumentParser) -> None:
 
 def _config_file(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--config", type=Path, default=DEFAULT_CONFIG, metavar="FILE", help=f"the configuration ({DEFAULT_CONFIG})"
+        "--config", type=_path, default=DEFAULT_CONFIG, metavar="FILE", help=f"the configuration ({DEFAULT_CONFIG})"
     )
+
+
+def _path(text: str) -> Path:
+    from pathlib import Path  # it takes longer to load than most commands run
+
+    return Path(text)
+
+
+def _fields(text: str) -> tuple[str, ...]:
+    names = tuple(name.strip() for name in text.split(",") if name.strip())
+    if not names:
+        raise argparse.ArgumentTypeError("name at least one")
+    return names
 
 
 def _common(parser: argparse.ArgumentParser, *, top: bool) -> None:
     """Options that may stand before and after the command; after it they have no default of their own."""
-    defaults: dict[str, Any] = {"json": False, "socket": None}
+    defaults: dict[str, Any] = {"json": False, "socket": None, "format": None, "fields": None}
     if not top:
         defaults = dict.fromkeys(defaults, argparse.SUPPRESS)
-    parser.add_argument("--json", action="store_true", default=defaults["json"], help="for programs: answer in JSON")
+    # `ipactl bundle -o FILE` was there first.
+    short = () if parser.prog.endswith(" bundle") else ("-o",)
     parser.add_argument(
-        "--socket", metavar="PATH", default=defaults["socket"], help=f"where the agent listens ({DEFAULT_SOCKET})"
+        *short,
+        "--format",
+        choices=FORMATS,
+        default=defaults["format"],
+        help="for programs: as JSON, as lines name:value, or as one line for each thing",
+    )
+    parser.add_argument(
+        "--fields",
+        type=_fields,
+        metavar="NAMES",
+        default=defaults["fields"],
+        help="only these, with commas between; as a table unless --format says otherwise",
+    )
+    parser.add_argument("--json", action="store_true", default=defaults["json"], help="as --format json")
+    parser.add_argument(
+        "--socket",
+        metavar="PATH",
+        default=defaults["socket"],
+        help=f"where the agent listens (${SOCKET_VARIABLE}, else {DEFAULT_SOCKET})",
     )
