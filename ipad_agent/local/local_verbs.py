@@ -87,5 +87,9 @@ class Service(Protocol):
     def metrics(self) -> str:
         """Prometheus text."""
 
+    async def send_at(self, command: str, *, force: bool, timeout_s: float) -> tuple[tuple[str, ...], str]:
+        """Send an AT command to the modem, in turn with the agent's own; returns the lines of its answer and its final
+        result. ``force``: also one that may change the modem (see ``at_command``)."""
+
     async def record(self, *, seconds: float) -> str:
         """Record APDUs, AT lines and ESipa messages for so long; returns the path of the file being written."""

@@ -81,6 +81,10 @@ class Service:
     def metrics(self) -> str:
         return "ipad_polls_total 3\n"
 
+    async def send_at(self, command: str, *, force: bool, timeout_s: float) -> tuple[tuple[str, ...], str]:
+        self._did("send_at", command, force, timeout_s)
+        return ("+CSQ: 20,99",), "OK"
+
     async def record(self, *, seconds: float) -> str:
         self._did("record", seconds)
         return "/var/lib/ipad-agent/record.jsonl"

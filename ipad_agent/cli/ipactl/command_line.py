@@ -40,6 +40,7 @@ HANDLERS: Final[Mapping[str, str]] = {
     "config": "commands.config_and_decode.config",
     "explain": "commands.query_commands.explain",
     "decode": "commands.config_and_decode.decode",
+    "at": "commands.at_command_line.at",
     "record": "commands.action_commands.record",
     "metrics": "commands.query_commands.metrics",
     "varlink": "commands.varlink_command.varlink",
@@ -70,6 +71,7 @@ JSON_FORMS: Final[Mapping[str, str]] = {
     "config": 'check: {"path", "problems": [string]}; show: {"config": [{"key", "value", "origin"}]}',
     "explain": '{"id", "level", "sentence", "explanation"}',
     "decode": '{"tag", "name", "type", "text", "children": [the same]}',
+    "at": '{"lines": [string], "final"}',
     "record": '{"path"}',
     "metrics": '{"text"}',
     "varlink": "info: what GetInfo answers, and description; call: the parameters of each reply",
@@ -215,6 +217,22 @@ def build() -> argparse.ArgumentParser:
     decode.add_argument("--request", action="store_true", help="prefer a request where its answer looks alike")
     decode.add_argument("--reveal", action="store_true", help="show activation codes and matching ids")
 
+    at = command(
+        "at",
+        "send an AT command to the modem, in turn with the agent's own",
+        "The configuration has to allow it (local.allow_at), and the log has it. Questions go through; what may change "
+        "the modem needs --force; what takes the card or the line away from the agent is never sent.",
+    )
+    at.add_argument("at", metavar="AT...", help="such as 'AT+CSQ'")
+    at.add_argument("--force", action="store_true", help="also a command that may change the modem")
+    at.add_argument(
+        "--timeout",
+        type=_at_seconds,
+        default=30.0,
+        metavar="TIME",
+        help="wait so long for the answer (30s; 3m at most)",
+    )
+
     record = command("record", "record for a while what goes to and from modem, card and managers")
     record.add_argument("--seconds", type=_seconds, default=300.0, metavar="N", help="for how long (300)")
 
@@ -303,6 +321,13 @@ def since(text: str) -> float:
 
 def _seconds(text: str) -> float:
     return duration(text)
+
+
+def _at_seconds(text: str) -> float:
+    seconds = duration(text)
+    if seconds > 180:
+        raise argparse.ArgumentTypeError(f"{text!r} is more than 3 min; the agent can do nothing else meanwhile")
+    return seconds
 
 
 def _positive(text: str) -> int:

@@ -13,6 +13,7 @@ from typing import Final, NoReturn, Protocol, cast
 
 from ipad_agent import events as catalogue
 from ipad_agent.local import local_verbs
+from ipad_agent.local.at_command import LONGEST_WAIT_S
 from ipad_agent.local.iccid_parameter import checked
 from ipad_agent.local.local_verbs import Refused, Service
 from ipad_agent.local.status_model import DoctorItem, Happening, to_plain
@@ -25,6 +26,7 @@ from .varlink_interface import MEMORY_PARTS, Method
 Parameters = Mapping[str, object]
 Answer = Mapping[str, object]
 MAX_EVENTS: Final = 1000
+AT_TIMEOUT_S: Final = 30.0
 MAX_HISTORY: Final = 1000
 MAX_RECORD_S: Final = 86_400.0
 MAX_NAME: Final = 256
@@ -113,6 +115,7 @@ class Methods:
             "MemoryReset": self._memory_reset,
             "Bundle": self._bundle,
             "Record": self._record,
+            "SendAt": self._send_at,
         }
 
     @property
@@ -237,6 +240,16 @@ class Methods:
 
     async def _bundle(self, _: Parameters) -> Answer:
         return {"bundle": base64.b64encode(await self._service.bundle()).decode("ascii")}
+
+    async def _send_at(self, parameters: Parameters) -> Answer:
+        wanted = parameters.get("timeout_s")
+        timeout_s = AT_TIMEOUT_S if wanted is None else _as_float(cast("int | float", wanted))
+        if not 0 < timeout_s <= LONGEST_WAIT_S:
+            raise Refused(local_verbs.INVALID, f"Up to {LONGEST_WAIT_S:.0f} s can be waited.", parameter="timeout_s")
+        lines, final = await self._service.send_at(
+            cast(str, parameters["command"]), force=parameters.get("force") is True, timeout_s=timeout_s
+        )
+        return {"lines": to_plain(lines), "final": final}
 
     async def _record(self, parameters: Parameters) -> Answer:
         seconds = _as_float(cast("int | float", parameters["seconds"]))

@@ -124,6 +124,15 @@ METHODS: Final = (
         works=True,
     ),
     Method(
+        "SendAt",
+        "Send an AT command to the modem, in turn with the agent's own, where the configuration allows it "
+        "(local.allow_at). force: also what may change the modem. final: OK, or the modem's error.",
+        Right.CONTROL,
+        takes=(Field("command", "string"), Field("force", "?bool"), Field("timeout_s", "?float")),
+        gives=(Field("lines", "[]string"), Field("final", "string")),
+        works=True,
+    ),
+    Method(
         "Record",
         "Record what goes to and from modem, card and managers for so long, into the file whose path is told. It holds "
         "identifiers.",

@@ -165,6 +165,10 @@ class FakeService:
     def metrics(self) -> str:
         return ""
 
+    async def send_at(self, command: str, *, force: bool, timeout_s: float) -> tuple[tuple[str, ...], str]:
+        await self._verb("send_at", command, force, timeout_s)
+        return ("+CSQ: 20,99",), "OK"
+
     async def record(self, *, seconds: float) -> str:
         await self._verb("record", seconds)
         return ""

@@ -52,6 +52,7 @@ ANSWERS: Final[Mapping[str, Answer]] = {
     "eid": Answer(names=("eid", "check_digits_ok")),
     "config": Answer(key="config", names=("key", "value", "origin")),
     "explain": Answer(names=("id", "level", "sentence", "explanation")),
+    "at": Answer(names=("lines", "final")),
     "record": Answer(names=("path",)),
     "reset-euicc": _DONE,
 }
