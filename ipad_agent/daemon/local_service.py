@@ -252,9 +252,8 @@ class AgentService:
         if not self._config.local.allow_at:
             raise Refused(
                 local_verbs.REFUSED_BY_POLICY,
-                "local.allow_at is false in the configuration.",
+                "Not sent: local.allow_at is false in the configuration. Set it to true and restart the agent.",
                 rule="local.allow_at",
-                hint="Set it to true, restart the agent, and take it back when you are done.",
             )
         found = examine(command)
         if found is None:
@@ -262,7 +261,7 @@ class AgentService:
         if found.risk is Risk.NEVER:
             raise Refused(local_verbs.REFUSED_BY_POLICY, f"Never sent from here. {found.why}", rule="at")
         if found.risk is Risk.CHANGES and not force:
-            raise Refused(local_verbs.REFUSED_BY_POLICY, f"Not sent. {found.why}", rule="at", hint="Add --force.")
+            raise Refused(local_verbs.REFUSED_BY_POLICY, f"Not sent. {found.why} With force it is sent.", rule="at")
         try:
             lines, final = await self._send_line(found.text, forced=found.risk is Risk.CHANGES, timeout_s=timeout_s)
         except TimeoutError:

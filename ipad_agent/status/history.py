@@ -204,6 +204,9 @@ class History:
                 self._finish(entry, DONE)
             case Happening.CONFIRMED | Happening.NOTHING_ENABLED:
                 self._finish(entry, DONE, happening.value)
+            case Happening.NOT_SWITCHED if entry.by == EIM:
+                # The order tells how it failed; and that a new profile might have been enabled at once is no news.
+                self._entries.remove(entry)
             case Happening.NOT_SWITCHED:
                 self._finish(entry, FAILED, why)
             case Happening.REFUSED | Happening.TIME_OVER | Happening.CALLED_BACK | Happening.FOUND_BACK:

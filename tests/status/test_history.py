@@ -226,3 +226,13 @@ def test_an_order_is_as_good_as_its_operations(clock: Clock, board: Board) -> No
     happened(board, procedures.PACKAGE_REFUSED, what="counter 4")
     happened(board, procedures.NOT_UNDERSTOOD, eim="eim.one", problem="malformed", code="INVALID_PACKAGE_FORMAT")
     assert [entry.outcome for entry in board.history.entries()] == ["done", "failed", "refused", "refused"]
+
+
+def test_a_switch_that_the_card_never_made_is_told_by_its_order_alone(clock: Clock, board: Board) -> None:
+    happened(board, procedures.PACKAGE_RECEIVED, eim="eim.one", what="enable (counter 3)")
+    switch = armed(clock)
+    board.switch(switch)
+    happened(board, procedures.ORDER_CARRIED_OUT, eim="eim.one", what="enable catBusy", operations=1, failed=1)
+    board.switch_moved(switch, Happening.NOT_SWITCHED)
+    board.switch(None)
+    assert outcomes(board.history) == [("order", "eim", "failed")]
