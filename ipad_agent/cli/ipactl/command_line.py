@@ -41,6 +41,7 @@ HANDLERS: Final[Mapping[str, str]] = {
     "explain": "commands.query_commands.explain",
     "decode": "commands.config_and_decode.decode",
     "at": "commands.at_command_line.at",
+    "setup": "commands.setup_command.setup",
     "record": "commands.action_commands.record",
     "metrics": "commands.query_commands.metrics",
     "varlink": "commands.varlink_command.varlink",
@@ -72,6 +73,7 @@ JSON_FORMS: Final[Mapping[str, str]] = {
     "explain": '{"id", "level", "sentence", "explanation"}',
     "decode": '{"tag", "name", "type", "text", "children": [the same]}',
     "at": '{"lines": [string], "final"}',
+    "setup": '{"path", "written", "backup", "text", "items": [DoctorItem]}',
     "record": '{"path"}',
     "metrics": '{"text"}',
     "varlink": "info: what GetInfo answers, and description; call: the parameters of each reply",
@@ -207,6 +209,27 @@ def build() -> argparse.ArgumentParser:
     config.add_argument("action", choices=("check", "show"), help="check names every mistake, show tells every value")
     config.add_argument("--origin", action="store_true", help="also where each value comes from")
     _config_file(config)
+
+    setup = command(
+        "setup",
+        "first steps: asks for what no default can know, tries it, and writes the configuration",
+        "Never needed, and nothing is written without consent. A file that is there keeps everything else it says, and "
+        "stays as a copy beside it. Needs no agent; what is tried is what doctor tries.",
+    )
+    setup.add_argument("--port", metavar="PORT", help="the modem's AT port; auto looks for a known modem")
+    setup.add_argument("--initial-eim", metavar="FILE", help="the eIM's configuration data, for a card without an eIM")
+    setup.add_argument("--ca-file", metavar="FILE", help="who may vouch for an eIM that the card knows no key of")
+    setup.add_argument("--ci-dir", metavar="FOLDER", help="who may vouch for a download server (SM-DP+)")
+    setup.add_argument(
+        "--web-pki",
+        action=argparse.BooleanOptionalAction,
+        help="whether the system's web certificates may vouch for one too",
+    )
+    setup.add_argument("--preset", choices=("normal", "nbiot"), help="how often and how patiently eIMs are asked")
+    setup.add_argument("--dry-run", action="store_true", help="try it and show the file; write nothing")
+    setup.add_argument("--yes", action="store_true", help="ask nothing and write it")
+    setup.add_argument("--no-check", dest="check", action="store_false", help="do not try it")
+    _config_file(setup)
 
     explain = command("explain", "what a message of the log means, and what to do")
     explain.add_argument("id", metavar="ID", help="such as IPA-1005")

@@ -53,6 +53,7 @@ ANSWERS: Final[Mapping[str, Answer]] = {
     "config": Answer(key="config", names=("key", "value", "origin")),
     "explain": Answer(names=("id", "level", "sentence", "explanation")),
     "at": Answer(names=("lines", "final")),
+    "setup": Answer(names=("path", "written", "backup")),
     "record": Answer(names=("path",)),
     "reset-euicc": _DONE,
 }
