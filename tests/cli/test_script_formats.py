@@ -17,6 +17,7 @@ from ipad_agent.cli.ipactl import command_line, main
 from ipad_agent.cli.ipactl.output.field_names import ANSWERS, listing
 from ipad_agent.cli.ipactl.output.script_formats import cell, key_values, row
 from ipad_agent.local.status_model import Status, to_plain
+from ipad_agent.local.varlink import idl_types
 from ipad_agent.printable import is_printable, printable
 from situations import HAPPENINGS, HISTORY, OPERATOR_A, OWED, PLANS, SITUATIONS
 
@@ -183,6 +184,22 @@ PROMISED = {
 @pytest.mark.parametrize("command", PROMISED)
 def test_no_promised_name_has_gone(command: str) -> None:
     assert set(PROMISED[command].split()) <= set(ANSWERS[command].all_names())
+
+
+@pytest.mark.parametrize("command", [name for name, answer in ANSWERS.items() if answer.record is not None])
+def test_the_names_are_those_of_the_interface_file(command: str) -> None:
+    """By the types as Varlink has them, which are evaluated and not read."""
+    record = ANSWERS[command].record
+    assert record is not None
+    types = {idl_types.name_of(found): found for found in idl_types.reachable(record)}
+
+    def names(record: type) -> Iterator[str]:
+        for field in idl_types.fields_of(record):
+            inner = types.get(field.type.lstrip("?[]"))
+            many = "[]" if "[]" in field.type and inner is not None else ""
+            yield from [field.name] if inner is None else [f"{field.name}{many}.{below}" for below in names(inner)]
+
+    assert ANSWERS[command].all_names() == tuple(names(record))
 
 
 def test_every_command_with_a_fixed_answer_has_names() -> None:

@@ -6,8 +6,10 @@ The manual page and the completions are made from this, so each word is written 
 from __future__ import annotations
 
 import argparse
+import os
 import time
 from collections.abc import Iterator, Mapping
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 from ipad_agent import __version__
@@ -101,6 +103,7 @@ def build() -> argparse.ArgumentParser:
         description="Look at the device's eSIM agent (ipad-agent) and tell it what to do.",
         epilog="`ipactl status` is the place to begin; `ipactl doctor` finds out what is wrong.",
         allow_abbrev=False,
+        formatter_class=_formatter,
     )
     parser.add_argument("--version", action="version", version=f"ipactl {__version__}")
     _common(parser, top=True)
@@ -108,7 +111,9 @@ def build() -> argparse.ArgumentParser:
 
     def command(name: str, help: str, more: str = "") -> argparse.ArgumentParser:
         text = help[0].upper() + help[1:] + "."
-        made = commands.add_parser(name, help=help, description=f"{text} {more}".strip(), allow_abbrev=False)
+        made = commands.add_parser(
+            name, help=help, description=f"{text} {more}".strip(), allow_abbrev=False, formatter_class=_formatter
+        )
         _common(made, top=False)
         return made
 
@@ -263,9 +268,11 @@ def build() -> argparse.ArgumentParser:
 
     varlink = command("varlink", "the agent's interface itself")
     actions = varlink.add_subparsers(dest="action", required=True, metavar="info|call", prog="ipactl varlink")
-    info = actions.add_parser("info", help="the interface, as the agent describes it", allow_abbrev=False)
+    info = actions.add_parser(
+        "info", help="the interface, as the agent describes it", allow_abbrev=False, formatter_class=_formatter
+    )
     _common(info, top=False)
-    call = actions.add_parser("call", help="call a method", allow_abbrev=False)
+    call = actions.add_parser("call", help="call a method", allow_abbrev=False, formatter_class=_formatter)
     _common(call, top=False)
     call.add_argument("method", metavar="METHOD", help="such as GetStatus; one with dots is taken as it is")
     call.add_argument("parameters", metavar="JSON", nargs="?", default="{}", help="its parameters ({})")
@@ -284,6 +291,22 @@ def build() -> argparse.ArgumentParser:
     completion = command("completion", "completions for a shell; see the manual page")
     completion.add_argument("shell", choices=("bash", "zsh", "fish"), help="for which one")
     return parser
+
+
+def _formatter(prog: str) -> argparse.HelpFormatter:
+    """With the width looked up once: argparse asks for it at each option, with a module that takes long to load."""
+    return argparse.HelpFormatter(prog, width=_help_width())
+
+
+@cache
+def _help_width() -> int:
+    columns = os.environ.get("COLUMNS", "")
+    if columns.isascii() and columns.isdigit() and int(columns) > 0:
+        return max(int(columns) - 2, 20)
+    try:
+        return max(os.get_terminal_size(1).columns - 2, 20)
+    except OSError:
+        return 78
 
 
 def commands_of(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shlex
 import shutil
 import sys
 import time
@@ -18,12 +19,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from ipad_agent.cli.ipactl.command_context import CommandContext
+from ipad_agent.cli.ipactl.command_context import DEFAULT_CONFIG, CommandContext
 from ipad_agent.cli.ipactl.errors import CommandError, UsageError
 from ipad_agent.cli.ipactl.exit_codes import Exit
 from ipad_agent.cli.ipactl.output.status_from_json import read
 from ipad_agent.cli.ipactl.output.terminal_output import clean
 from ipad_agent.cli.ipactl.screens.doctor_screen import exit_of_items, item_lines
+from ipad_agent.config import ConfigErrors
 from ipad_agent.config.configuration_text import Answers, Value, changed, fresh
 from ipad_agent.errors import ConfigError
 from ipad_agent.local.status_model import DoctorItem, to_plain
@@ -144,8 +146,8 @@ def _checked(place: str, answer: str, path: Path) -> str:
             raise UsageError(f"{answer} is not there.", hint="Name a file or folder that exists.")
     try:
         _meant(fresh({place: answer}), path)
-    except ConfigError as error:
-        raise UsageError(str(error)) from None
+    except ConfigErrors as errors:
+        raise UsageError(str(errors.problems[0])) from None
     return answer
 
 
@@ -269,13 +271,11 @@ def _tell(command: CommandContext, path: Path, *, written: bool, same: bool, bac
         return
     else:
         command.tell(f"{path} is written.", None if backup is None else f"What was there before is in {backup}.")
-    service = shutil.which("systemctl") is not None
-    start = (
-        "systemctl enable --now ipad-agent && systemctl restart ipad-agent"
-        if service
-        else f"ipad-agent run --config {path}"
-    )
-    command.say(command.output.note(" ", f"What comes next: `{start}` has the agent read it.", "label"))
-    command.say(
-        command.output.note(" ", "Then `ipactl` says how the device is, and `ipactl doctor` what is wrong.", "label")
-    )
+    command.say(command.output.note(" ", "What comes next, to have the agent read it:", "label"))
+    service = shutil.which("systemctl") is not None and str(path) == DEFAULT_CONFIG
+    started = ("systemctl enable ipad-agent", "systemctl restart ipad-agent")
+    # For copying: a command is never broken into lines.
+    for line in started if service else (f"ipad-agent run --config {shlex.quote(str(path))}",):
+        command.say([f"    {line}"])
+    said = "Then `ipactl` says how the device is, and `ipactl doctor` what is wrong."
+    command.say(command.output.note(" ", said, "label"))

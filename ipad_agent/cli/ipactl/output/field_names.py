@@ -6,15 +6,18 @@ added, as fields of the interface are; ``docs/ipactl.md`` lists them, and a test
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, is_dataclass
 from typing import Final
 
 from ipad_agent.local import status_model
-from ipad_agent.local.varlink.idl_types import fields_of, is_record
 
-_RECORDS: Final = {record.__name__: record for record in vars(status_model).values() if is_record(record)}
-_RECORDS["PastPoll"] = status_model.Poll
+_RECORDS: Final = {
+    name: record
+    for name, record in vars(status_model).items()
+    if isinstance(record, type) and (is_dataclass(record) or hasattr(record, "_fields"))
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +64,15 @@ ANSWERS: Final[Mapping[str, Answer]] = {
 
 
 def _names(record: type, above: tuple[type, ...] = ()) -> Iterator[str]:
-    for field in fields_of(record):
-        inner = _RECORDS.get(field.type.removeprefix("?").removeprefix("[]"))
+    """Read from the words of the annotations: to evaluate them all takes longer than the rest of the command."""
+    for name, hint in record.__annotations__.items():
+        words = hint if isinstance(hint, str) else getattr(hint, "__forward_arg__", str(hint))
+        inner = next((_RECORDS[word] for word in re.findall(r"\w+", words) if word in _RECORDS), None)
         if inner is None or inner in above:
-            yield field.name
+            yield name
             continue
-        place = field.name + ("[]" if field.type.removeprefix("?").startswith("[]") else "")
-        yield from (f"{place}.{name}" for name in _names(inner, (*above, record)))
+        place = name + ("[]" if "tuple[" in words else "")
+        yield from (f"{place}.{below}" for below in _names(inner, (*above, record)))
 
 
 def listing() -> Iterator[tuple[str, str]]:
