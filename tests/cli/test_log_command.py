@@ -181,6 +181,7 @@ def test_following_shows_the_past_once_then_what_comes_and_waits_for_an_agent_th
     assert [line.partition("(IPA")[0] != "" for line in lines] == [True] * len(lines)
     told = "\n".join(lines)
     assert told.count("Asking eim.other.net") == 2
+    assert told.count("The poll of eim.example.net") == 2
     assert len(agent.asked("ListEvents")) == 1
 
 

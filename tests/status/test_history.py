@@ -236,3 +236,9 @@ def test_a_switch_that_the_card_never_made_is_told_by_its_order_alone(clock: Clo
     board.switch_moved(switch, Happening.NOT_SWITCHED)
     board.switch(None)
     assert outcomes(board.history) == [("order", "eim", "failed")]
+
+
+def test_a_fallback_that_is_not_done_does_not_end_the_switch_under_way(clock: Clock, board: Board) -> None:
+    board.switch(replace(armed(clock), phase=Phase.PROVING))
+    happened(board, local.NOT_DONE, what=What.FALLBACK.value, reason="the card is busy")
+    assert outcomes(board.history) == [("switch", "eim", "under-way"), ("switch", "guardian", "failed")]
