@@ -76,6 +76,9 @@ async def test_plan_bundle_metrics_record_and_explain_answer(bench: Bench) -> No
     assert "ipad_polls_total 3" in (await client.call("Metrics"))["text"]
     assert (await client.call("Record", {"seconds": 60}))["path"].endswith("record.jsonl")
     assert bench.service.calls[-1] == ("record", 60.0)
+    sent = await client.call("SendAt", {"command": "AT+CSQ", "timeout_s": 5})
+    assert (sent["lines"], sent["final"]) == (["+CSQ: 20,99"], "OK")
+    assert bench.service.calls[-1] == ("send_at", "AT+CSQ", False, 5.0)
     explained = await client.call("Explain", {"id": "ipa-1320"})
     assert explained["level"] == "info"
     assert "{path}" in explained["sentence"]
@@ -310,6 +313,8 @@ async def test_a_defect_ends_one_connection_and_nothing_else(bench: Bench, caplo
         ("MemoryReset", {"what": [1]}, "what"),
         ("Record", {"seconds": "60"}, "seconds"),
         ("Record", {"seconds": True}, "seconds"),
+        ("SendAt", {"command": "AT\r"}, "command"),
+        ("SendAt", {"command": "AT", "force": 1}, "force"),
         ("ListEvents", {"count": 1.5}, "count"),
         ("Subscribe", {"recent": "all"}, "recent"),
     ],
@@ -336,6 +341,8 @@ async def test_a_parameter_of_a_wrong_type_is_named(
         ("Record", {"seconds": 0}, "InvalidParameter"),
         ("Record", {"seconds": 1e9}, "InvalidParameter"),
         ("Record", {"seconds": 10**400}, "InvalidParameter"),
+        ("SendAt", {"command": "AT", "timeout_s": 0}, "InvalidParameter"),
+        ("SendAt", {"command": "AT", "timeout_s": 181}, "InvalidParameter"),
         ("Explain", {"id": "IPA-0000"}, "NotFound"),
     ],
 )
@@ -381,7 +388,7 @@ async def test_a_call_that_wants_no_answer_gets_none(bench: Bench) -> None:
 
 @pytest.mark.parametrize("method", varlink_interface.METHODS, ids=lambda method: method.name)
 async def test_each_method_asks_for_its_right(bench: Bench, method: varlink_interface.Method) -> None:
-    given = {"iccid": ICCID, "id": "IPA-1320", "enable": True, "what": ["eims"], "seconds": 1.0}
+    given = {"iccid": ICCID, "id": "IPA-1320", "enable": True, "what": ["eims"], "seconds": 1.0, "command": "AT+CSQ"}
     parameters = {field.name: given[field.name] for field in method.takes if not field.type.startswith("?")}
     for uid, right in ((5555, 0), (2000, 1), (1000, 2)):
         client = await bench.client(uid)
@@ -400,7 +407,7 @@ async def test_looking_is_for_everybody_in_the_group_and_acting_is_not() -> None
     acting = {method.name for method in varlink_interface.METHODS if method.right > 1}
     assert acting == {
         "Poll", "Rollback", "Confirm", "ExecuteFallback", "ReturnFromFallback", "Emergency", "MemoryReset", "Doctor",
-        "Bundle", "Record",
+        "Bundle", "Record", "SendAt",
     }  # fmt: skip
 
 
