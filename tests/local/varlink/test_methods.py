@@ -78,7 +78,7 @@ async def test_plan_bundle_metrics_record_and_explain_answer(bench: Bench) -> No
     assert bench.service.calls[-1] == ("record", 60.0)
     sent = await client.call("SendAt", {"command": "AT+CSQ", "timeout_s": 5})
     assert (sent["lines"], sent["final"]) == (["+CSQ: 20,99"], "OK")
-    assert bench.service.calls[-1] == ("send_at", "AT+CSQ", False, 5.0)
+    assert bench.service.calls[-1:] == [("send_at", "AT+CSQ", False, 5.0)]
     explained = await client.call("Explain", {"id": "ipa-1320"})
     assert explained["level"] == "info"
     assert "{path}" in explained["sentence"]
