@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from ipad_agent.config import Config
 from ipad_agent.daemon.local_service import AgentService
 from ipad_agent.local.local_verbs import Refused
 from ipad_agent.local.status_model import Eim
@@ -50,3 +51,65 @@ async def test_an_id_that_could_be_nobody_or_two_is_not_guessed(known: tuple[str
     with pytest.raises(Refused, match="No eIM is called"):
         await service.poll(SHOWN)
     assert poked == []
+
+
+# -- commands of a person to the modem ---------------------------------------------------------------------------------
+
+
+class Line:
+    """What went to the modem."""
+
+    def __init__(self) -> None:
+        self.sent: list[tuple[str, bool]] = []
+
+    async def __call__(self, text: str, *, forced: bool, timeout_s: float) -> tuple[tuple[str, ...], str]:
+        self.sent.append((text, forced))
+        return ("+CSQ: 20,99",), "OK"
+
+
+def service_with(line: Line, *, allowed: bool) -> AgentService:
+    nothing: Any = None
+    config = replace(Config(), local=replace(Config().local, allow_at=allowed))
+    agent: Any = SimpleNamespace(board=nothing)
+    return AgentService(agent, config, nothing, doctor=nothing, metrics=nothing, recorder=nothing, send_line=line)
+
+
+async def test_no_command_goes_to_the_modem_unless_the_configuration_allows_it() -> None:
+    line = Line()
+    with pytest.raises(Refused, match=r"local\.allow_at is false"):
+        await service_with(line, allowed=False).send_at("AT+CSQ", force=True, timeout_s=5)
+    assert line.sent == []
+    assert Config().local.allow_at is False
+
+
+async def test_a_question_goes_to_the_modem_and_into_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    line = Line()
+    with caplog.at_level("INFO", "ipad_agent"):
+        answer = await service_with(line, allowed=True).send_at(" AT+CSQ", force=False, timeout_s=5)
+    assert (answer, line.sent) == ((("+CSQ: 20,99",), "OK"), [("AT+CSQ", False)])
+    assert "AT+CSQ; it answered OK" in caplog.text
+
+
+async def test_what_may_change_the_modem_goes_only_with_force_and_without_its_values_in_the_log(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    line = Line()
+    service = service_with(line, allowed=True)
+    with pytest.raises(Refused, match=r"Not sent\..*With force it is sent\."):
+        await service.send_at('AT+CPIN="4711"', force=False, timeout_s=5)
+    assert line.sent == []
+    with caplog.at_level("WARNING", "ipad_agent"):
+        await service.send_at('AT+CPIN="4711"', force=True, timeout_s=5)
+    assert line.sent == [('AT+CPIN="4711"', True)]
+    assert "AT+CPIN=" in caplog.text
+    assert "4711" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    "text", ['AT+CSIM=10,"0070000001"', "ATD*99#", "AT+CSQ;+CCHC=1", "no command", "AT\r\nAT+CFUN=0"]
+)
+async def test_what_takes_the_card_away_is_not_sent_with_force_either(text: str) -> None:
+    line = Line()
+    with pytest.raises(Refused):
+        await service_with(line, allowed=True).send_at(text, force=True, timeout_s=5)
+    assert line.sent == []

@@ -32,7 +32,11 @@ def generated() -> str:
     ]
     lines += ["", "## Types", ""]
     for record in idl_types.reachable(
-        status_model.Status, status_model.Happening, status_model.Plan, status_model.DoctorItem
+        status_model.Status,
+        status_model.Happening,
+        status_model.HistoryEntry,
+        status_model.Plan,
+        status_model.DoctorItem,
     ):
         words = " ".join((record.__doc__ or "").split()).replace("``", "`")
         lines += [f"### {idl_types.name_of(record)}", "", words, "", "| field | type |", "|---|---|"]

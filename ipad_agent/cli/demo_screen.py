@@ -31,12 +31,12 @@ class Screen:
 
     def paragraph(self, text: str) -> None:
         for part in text.split("\n\n"):
-            print(textwrap.fill(" ".join(part.split()), self._width), end="\n\n")
+            print("\n".join(_wrapped(" ".join(part.split()), self._width)), end="\n\n")
 
     def step(self, who: str, text: str) -> None:
         self._close_bar()
         head = self._head(who)
-        body = textwrap.wrap(text, self._width - len(head)) or [""]
+        body = _wrapped(text, self._width - len(head)) or [""]
         print(self._painted(head) + body[0])
         for line in body[1:]:
             print(" " * len(head) + line)
@@ -61,7 +61,7 @@ class Screen:
 
     def check(self, good: bool, text: str) -> None:
         mark = self._paint("32", "✓") if good else self._paint("31", "✗")
-        lines = textwrap.wrap(text, self._width - 4)
+        lines = _wrapped(text, self._width - 4)
         print(f"  {mark} {lines[0]}")
         for line in lines[1:]:
             print(f"    {line}")
@@ -79,3 +79,8 @@ class Screen:
 
     def _paint(self, code: str, text: str) -> str:
         return f"\x1b[{code}m{text}\x1b[0m" if self._colour else text
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    """Lines that break at blanks only: a path or a command with a hyphen is for copying."""
+    return textwrap.wrap(text, width, break_on_hyphens=False, break_long_words=False)

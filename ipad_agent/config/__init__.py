@@ -1,6 +1,6 @@
 """The configuration file: TOML in, frozen dataclasses out, every mistake named with its place."""
 
-from .config_file import check, load, loads
+from .config_file import check, load, loads, named_files
 from .config_model import (
     DEFAULT_PATH,
     BudgetConfig,
@@ -57,4 +57,5 @@ __all__ = [
     "check",
     "load",
     "loads",
+    "named_files",
 ]

@@ -57,6 +57,11 @@ def check(path: str | os.PathLike[str]) -> list[str]:
     return [str(problem) for problem in _missing_files(config)]
 
 
+def named_files(config: Config) -> list[str]:
+    """What is wrong with the files that this configuration names, one sentence each."""
+    return [str(problem) for problem in _missing_files(config)]
+
+
 class _Reading:
     def __init__(self, folder: Path) -> None:
         self._folder = folder.absolute()

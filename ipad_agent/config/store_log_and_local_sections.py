@@ -81,6 +81,12 @@ class LocalConfig:
         "Whether the local memory reset may be asked for at all. It deletes profiles, and with them the way to the "
         "device.",
     )
+    allow_at: bool = key(
+        Flag(),
+        False,
+        "Whether those who may act may also send AT commands of their own to the modem (`ipactl at`). What takes the "
+        "card or the line away from the agent is never sent.",
+    )
     emergency: bool = key(
         Flag(), True, "Whether the emergency profile may be enabled and disabled locally, where the card has one."
     )

@@ -19,17 +19,22 @@ from ipad_agent.config import Config
 from ipad_agent.doctor import Face, Parts
 from ipad_agent.doctor.recorder_taps import attach
 from ipad_agent.doctor.room_access import AccessModem, Ways
+from ipad_agent.errors import CardError, ModemError
 from ipad_agent.local.flight_recorder import Recorder
 from ipad_agent.local.prometheus.metrics import Metrics
 from ipad_agent.local.prometheus.textfile_collector import Textfile
 from ipad_agent.local.status_led import Led, light_of
 from ipad_agent.local.varlink import Server, UnixAuthority
+from ipad_agent.modem import commands
+from ipad_agent.modem.errors import CommandRefused
 from ipad_agent.wiring.real_rooms import Card
 
 from .local_service import AgentService
 
 SOCKET_NAME: Final = "io.github.ipadagent"
 DOCTOR_TURN_S: Final = 120.0
+AT_TURN_S: Final = 60.0
+"""To wait for a turn, besides what the command itself may take."""
 RECORDS: Final = "records"
 
 
@@ -53,6 +58,7 @@ class LocalInterfaces:
             metrics=metrics,
             recorder=self._recorder,
             modem_profile=lambda: card.access.profile,
+            send_line=self._send_line,
         )
 
     @property
@@ -130,6 +136,23 @@ class LocalInterfaces:
 
     def _turn(self) -> AbstractAsyncContextManager[None]:
         return self._agent.card_requests.hold(DOCTOR_TURN_S)
+
+    async def _send_line(self, text: str, *, forced: bool, timeout_s: float) -> tuple[tuple[str, ...], str]:
+        """A line of a person to the modem, in turn with the agent's own. After one that may have changed the modem the
+        port is opened and set up anew, and the card is asked for everything again."""
+        async with self._agent.card_requests.hold(AT_TURN_S + timeout_s):
+            euicc, link = self._card.euicc, self._card.access.link
+            if forced:
+                with contextlib.suppress(CardError, ModemError):
+                    await euicc.release()
+            try:
+                return await link.run(commands.of_person(text, deadline_s=timeout_s)), "OK"
+            except CommandRefused as refused:
+                return (), refused.final
+            finally:
+                if forced:
+                    euicc.ask_anew()
+                    await link.close()
 
     def _polls(self) -> Mapping[str, str]:
         return {

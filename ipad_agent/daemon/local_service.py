@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
-from typing import Final, TypeVar
+from typing import Final, Protocol, TypeVar
 
 from ipad_agent.agent.card_requests import NotServing
 from ipad_agent.agent.main_loop import Agent
@@ -17,11 +17,13 @@ from ipad_agent.doctor.bundle.bundle_sources import collect
 from ipad_agent.doctor.bundle.support_bundle import build
 from ipad_agent.errors import CardError, CodecError, IpadError, ModemError
 from ipad_agent.local import local_verbs
+from ipad_agent.local.at_command import Risk, examine
+from ipad_agent.local.events import AT_FORCED, AT_SENT
 from ipad_agent.local.flight_recorder import Recorder
 from ipad_agent.local.iccid_parameter import no_iccid
 from ipad_agent.local.local_verbs import Refused
 from ipad_agent.local.prometheus.metrics import Metrics
-from ipad_agent.local.status_model import Happening, Owed, Plan, PlanLine, Status
+from ipad_agent.local.status_model import Happening, HistoryEntry, Owed, Plan, PlanLine, Status
 from ipad_agent.modem.module_profile import ModuleProfile
 from ipad_agent.policy import Wake
 from ipad_agent.policy.switching.switch_table import Happening as SwitchHappening
@@ -37,6 +39,7 @@ from ipad_agent.procedures.switching import switch_plan as plan
 from ipad_agent.procedures.switching.local_switch import End, LocalSwitch
 from ipad_agent.procedures.switching.switch_transaction import replaced
 from ipad_agent.status.card_notifications import notifications_of
+from ipad_agent.status.history import MOST as HISTORY_MOST
 
 T = TypeVar("T")
 
@@ -54,6 +57,17 @@ _REFUSALS: Final = {
 }
 
 
+class SendLine(Protocol):
+    """A way to the modem, in turn with everything else: the lines of the answer and its final result. ``forced``: what
+    is known of modem and card may be wrong afterwards. Raises ``ModemError``, and ``TimeoutError`` without a turn."""
+
+    async def __call__(self, text: str, *, forced: bool, timeout_s: float) -> tuple[tuple[str, ...], str]: ...
+
+
+async def _no_modem(text: str, *, forced: bool, timeout_s: float) -> tuple[tuple[str, ...], str]:
+    raise Refused(local_verbs.NOT_READY, "There is no modem whose line could be used.")
+
+
 class AgentService:
     """Implements ``local.local_verbs.Service``."""
 
@@ -67,6 +81,7 @@ class AgentService:
         metrics: Metrics,
         recorder: Recorder,
         modem_profile: Callable[[], ModuleProfile | None] = lambda: None,
+        send_line: SendLine = _no_modem,
     ) -> None:
         self._agent = agent
         self._board = agent.board
@@ -76,6 +91,7 @@ class AgentService:
         self._metrics = metrics
         self._recorder = recorder
         self._modem_profile = modem_profile
+        self._send_line = send_line
 
     # -- what there is to see ----------------------------------------------------------------------------------------
 
@@ -94,6 +110,10 @@ class AgentService:
     def recent(self, count: int) -> tuple[Happening, ...]:
         """See ``Service``."""
         return self._board.recent(count)
+
+    def history(self, count: int) -> tuple[HistoryEntry, ...]:
+        """See ``Service``."""
+        return self._board.history.entries(count)
 
     def metrics(self) -> str:
         """See ``Service``."""
@@ -140,6 +160,7 @@ class AgentService:
             doctor=found,
             status=self.status(),
             events=self.recent(500),
+            history=self.history(HISTORY_MOST),
             modem_profile=self._modem_profile(),
         )
         try:
@@ -226,6 +247,29 @@ class AgentService:
 
         await self._turn(change, CHANGE_LIMIT_S)
 
+    async def send_at(self, command: str, *, force: bool, timeout_s: float) -> tuple[tuple[str, ...], str]:
+        """See ``Service``."""
+        if not self._config.local.allow_at:
+            raise Refused(
+                local_verbs.REFUSED_BY_POLICY,
+                "Not sent: local.allow_at is false in the configuration. Set it to true and restart the agent.",
+                rule="local.allow_at",
+            )
+        found = examine(command)
+        if found is None:
+            raise Refused(local_verbs.INVALID, "That is no AT command of one line.", parameter="command")
+        if found.risk is Risk.NEVER:
+            raise Refused(local_verbs.REFUSED_BY_POLICY, f"Never sent from here. {found.why}", rule="at")
+        if found.risk is Risk.CHANGES and not force:
+            raise Refused(local_verbs.REFUSED_BY_POLICY, f"Not sent. {found.why} With force it is sent.", rule="at")
+        try:
+            lines, final = await self._send_line(found.text, forced=found.risk is Risk.CHANGES, timeout_s=timeout_s)
+        except TimeoutError:
+            raise Refused(local_verbs.BUSY, "The agent is busy with something that must not be disturbed.") from None
+        said = AT_FORCED if found.risk is Risk.CHANGES else AT_SENT
+        said.emit(command=found.shown, final=final)
+        return lines, final
+
     async def record(self, *, seconds: float) -> str:
         """See ``Service``."""
         return self._recorder.start(seconds)
@@ -233,7 +277,11 @@ class AgentService:
     # -- inside ------------------------------------------------------------------------------------------------------
 
     async def _switch(self, job: Callable[[Context, tuple[str, ...]], Awaitable[LocalSwitch]]) -> None:
-        done = await self._turn(job, CHANGE_LIMIT_S)
+        async def asked(context: Context, eims: tuple[str, ...]) -> LocalSwitch:
+            with self._board.history.person():
+                return await job(context, eims)
+
+        done = await self._turn(asked, CHANGE_LIMIT_S)
         refusal = _REFUSALS.get(done.end)
         if refusal is not None:
             error, rule = refusal

@@ -32,6 +32,7 @@ from ipad_agent.wiring.real_rooms import (
     smdp_connector,
 )
 
+from .history_file import HistoryFile
 from .local_interfaces import LocalInterfaces
 from .sdnotify import Notifier
 
@@ -68,6 +69,8 @@ def _configure_log(config: Config) -> None:
 
 
 async def _run(config: Config, journal: Journal, memory: Memory, state: StateDirectory, clock: Clock) -> None:
+    board = Board(clock, version=__version__, budget=_budget(config))
+    history = HistoryFile(board.history, memory)
     card = open_card(config, memory, clock)
     connector = smdp_connector(config, clock)
     notifier = Notifier()
@@ -94,7 +97,7 @@ async def _run(config: Config, journal: Journal, memory: Memory, state: StateDir
             guarding=config.guardian.settings(),
             network=device_network(config, card.access),
             site=site(config, card.access, clock, memory),
-            board=Board(clock, version=__version__, budget=_budget(config)),
+            board=board,
             show_modem=partial(show_modem, card.access),
             holding=Holding(config.conditions.retry_s, config.conditions.max_hold_s),
         )
@@ -113,6 +116,7 @@ async def _run(config: Config, journal: Journal, memory: Memory, state: StateDir
         asyncio.create_task(stop.wait(), name="stop"),
         asyncio.create_task(_feed_watchdog(notifier, agent), name="watchdog"),
     ]
+    shown.append(asyncio.create_task(history.run()))
     for face in shown:
         face.add_done_callback(_face_ended)
     done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -121,6 +125,7 @@ async def _run(config: Config, journal: Journal, memory: Memory, state: StateDir
         task.cancel()
     await asyncio.gather(*tasks, *shown, return_exceptions=True)
     faces.close()
+    history.write()
     with contextlib.suppress(CardError, ModemError, TimeoutError):
         async with asyncio.timeout(CLOSE_LIMIT_S):
             await card.euicc.close()

@@ -17,6 +17,24 @@ from ipad_agent.events import INFO, WARNING, define
 def TEXTFILE_FAILED(*, path: Path, reason: object) -> None: ...
 
 
+@define(
+    "IPA-1380",
+    INFO,
+    "A command of a person went to the modem: {command}; it answered {final}.",
+    "`ipactl at`, which local.allow_at permits. Who asked is told just before (IPA-1322). Values are left out of it.",
+)
+def AT_SENT(*, command: str, final: str) -> None: ...
+
+
+@define(
+    "IPA-1381",
+    WARNING,
+    "A command of a person that may change the modem went to it: {command}; it answered {final}.",
+    "`ipactl at --force`. Who asked is told just before (IPA-1322). The port is opened anew and set up again.",
+)
+def AT_FORCED(*, command: str, final: str) -> None: ...
+
+
 @define("IPA-1361", INFO, "The metrics are written to {path} again.", "The trouble told before is over.")
 def TEXTFILE_WORKS(*, path: Path) -> None: ...
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from typing import Protocol
 
-from .status_model import Happening, Owed, Plan, Status
+from .status_model import Happening, HistoryEntry, Owed, Plan, Status
 
 
 class Refused(Exception):
@@ -47,6 +47,9 @@ class Service(Protocol):
     def recent(self, count: int) -> tuple[Happening, ...]:
         """The last events, oldest first."""
 
+    def history(self, count: int) -> tuple[HistoryEntry, ...]:
+        """The last things that were done on this device, oldest first; also from before a restart."""
+
     async def poll(self, eim_id: str | None) -> None:
         """Poll this eIM, or all, now. Returns when that has been scheduled."""
 
@@ -83,6 +86,10 @@ class Service(Protocol):
 
     def metrics(self) -> str:
         """Prometheus text."""
+
+    async def send_at(self, command: str, *, force: bool, timeout_s: float) -> tuple[tuple[str, ...], str]:
+        """Send an AT command to the modem, in turn with the agent's own; returns the lines of its answer and its final
+        result. ``force``: also one that may change the modem (see ``at_command``)."""
 
     async def record(self, *, seconds: float) -> str:
         """Record APDUs, AT lines and ESipa messages for so long; returns the path of the file being written."""

@@ -49,6 +49,16 @@ def plain(text: str, *, deadline_s: float = 5.0) -> Command:
     return Command(text, name[0] if name else "AT", deadline_s, answer)
 
 
+def of_person(text: str, *, deadline_s: float) -> Command:
+    """Any command of one line. What it answers is not known: lines with its own name, and all lines without a name; of
+    one without a name (``ATI``) whatever comes."""
+    name = re.match(r"AT\s*([+^%#$!&*@][A-Z0-9_]+)", text, re.IGNORECASE)
+    if name is None:
+        return Command(text, text[:4].upper(), deadline_s, re.compile(r".+"))
+    answer = re.compile(re.escape(name[1]) + r"\s*:", re.IGNORECASE)
+    return Command(text, f"AT{name[1].upper()}", deadline_s, answer, re.compile(r".+"))
+
+
 def ping(*, deadline_s: float = 1.0) -> Command:
     """``AT``."""
     return Command("AT", "AT", deadline_s)

@@ -124,6 +124,15 @@ def PACKAGE_LOADED(*, what: str) -> None: ...
 
 
 @define(
+    "IPA-4080",
+    DEBUG,
+    "The order of {eim} was carried out; {failed} of {operations} operations failed: {what}.",
+    "How the order ended, for the history of this device (`ipactl history`). The eIM gets the card's own words.",
+)
+def ORDER_CARRIED_OUT(*, eim: str, what: str, operations: int, failed: int) -> None: ...
+
+
+@define(
     "IPA-4022",
     WARNING,
     "The card refused the package: {what}.",

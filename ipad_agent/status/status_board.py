@@ -34,6 +34,7 @@ from ipad_agent.procedures.records.switch_record import Switch
 from ipad_agent.procedures.startup.device_start import CardFacts
 
 from . import model_conversion
+from .history import History
 from .status_parts import (
     ARMED,
     ENDINGS,
@@ -108,6 +109,7 @@ class Board:
         self._listeners: list[Callable[[status_model.Happening], None]] = []
         self._ending: str | None = None
         self._telling = False
+        self.history = History(clock)
 
     def now(self) -> Instant:
         """This moment by the board's clock."""
@@ -335,6 +337,7 @@ class Board:
     def switch(self, current: Switch | None, findings: tuple[Finding, ...] = ()) -> None:
         """The switch that is under way as the journal has it, and what the last look at its proof found; None when
         there is none any more. Made for ``Dependencies.on_switch``; also to be called once at the start."""
+        self.history.switch(current, findings)
         part, now = self._facts.switch, self.now()
         if current is not None:
             if part is None or part.id != current.id or part.ended is not None:
@@ -353,6 +356,7 @@ class Board:
         """Why a switch ends; ``moved`` is how it was before. Made for the listener of ``Switches``, who is told before
         ``switch``."""
         self._ending = ENDINGS.get(happening)
+        self.history.switch_moved(moved, happening)
 
     def guardian(self, watch: Watch, decision: Decision) -> None:
         """What the guardian made of its last look."""

@@ -25,6 +25,7 @@ DIALECTS: Final = "dialects"  # per eIM: which release it speaks, and what it to
 ICCID_ORDER: Final = "iccid-order"  # per module, firmware and command: whether the ICCID is printed as in EF.ICCID
 CHANNELS: Final = "channels"  # logical channels this agent left open; a reboot closes them
 SESSIONS: Final = "sessions"  # what a new (D)TLS session can resume from
+HISTORY: Final = "history"  # what was done last on this device, for people only
 
 # These live in the runtime directory and do not outlive a reboot.
 VOLATILE: Final = frozenset({CHANNELS, SESSIONS})

@@ -14,17 +14,20 @@ from pathlib import Path
 from typing import Any, Final
 
 from ipad_agent.cli.ipactl import status_exit_code
-from ipad_agent.cli.ipactl.commands.query_commands import event_lines
 from ipad_agent.cli.ipactl.commands.watch_command import Follower
 from ipad_agent.cli.ipactl.exit_codes import MEANING
-from ipad_agent.cli.ipactl.output.terminal_output import TerminalOutput
+from ipad_agent.cli.ipactl.output.field_names import listing
+from ipad_agent.cli.ipactl.output.script_formats import key_values, row
+from ipad_agent.cli.ipactl.output.terminal_output import TerminalOutput, wrap
 from ipad_agent.cli.ipactl.screens.doctor_screen import item_lines
 from ipad_agent.cli.ipactl.screens.eid_label import label_lines
+from ipad_agent.cli.ipactl.screens.event_screen import event_lines
+from ipad_agent.cli.ipactl.screens.history_screen import history_lines
 from ipad_agent.cli.ipactl.screens.list_screens import budget_lines, eim_lines, owed_lines, profile_lines
 from ipad_agent.cli.ipactl.screens.plan_screen import plan_lines
 from ipad_agent.cli.ipactl.screens.status_screen import status_lines
 from ipad_agent.local.status_model import DoctorItem, Operation, Stage, Status, to_plain
-from situations import DOCTOR, HAPPENINGS, NOW_S, OWED, PLANS, SITUATIONS, ago, ahead, decided
+from situations import DOCTOR, HAPPENINGS, HISTORY, NOW_S, OWED, PLANS, SITUATIONS, ago, ahead, decided
 
 FOLDER: Final = Path(__file__).parent / "golden"
 DOCUMENT: Final = Path(__file__).parent.parent.parent / "docs" / "ipactl.md"
@@ -123,6 +126,12 @@ def screens() -> dict[str, list[str]]:
         "eims-unreachable": list(eim_lines(SITUATIONS["eim-unreachable"], WIDE)),
         "eims-refuses": list(eim_lines(SITUATIONS["eim-refuses"], WIDE)),
         "eims-errs": list(eim_lines(SITUATIONS["eim-errs"], WIDE)),
+        "history": list(history_lines(HISTORY, ready.profiles, WIDE)),
+        "history-none": list(history_lines((), (), WIDE)),
+        "narrow-history": list(history_lines(HISTORY, ready.profiles, NARROW)),
+        "keyvalue": list(key_values({"profiles": to_plain(ready.profiles)}))[:9],
+        "table": [row(to_plain(profile), ("iccid", "enabled", "name")) for profile in ready.profiles],
+        "fields": _fields(),
         "budget": list(budget_lines(ready, WIDE)),
         "label": list(label_lines(ready, WIDE)),
         "log": [line for event in HAPPENINGS for line in event_lines(event, WIDE, with_date=True)],
@@ -136,6 +145,15 @@ def screens() -> dict[str, list[str]]:
 
 def _doctor(items: tuple[dict[str, Any], ...]) -> list[str]:
     return [line for item in items for line in item_lines(DoctorItem(**item), WIDE)]
+
+
+def _fields() -> list[str]:
+    """The names for ``--fields``; a command with the same as another is not repeated."""
+    lines: list[str] = []
+    for command, names in listing():
+        head, *rest = wrap(names, 84)
+        lines += [f"{command:12} {head}", *(f"{'':12} {line}" for line in rest)]
+    return lines
 
 
 def document(page: str) -> str:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 
 from ipad_agent.local.local_verbs import Refused
-from ipad_agent.local.status_model import Happening, Owed, Plan, Status
-from situations import DOCTOR, HAPPENINGS, OWED, PLANS, SITUATIONS
+from ipad_agent.local.status_model import Happening, HistoryEntry, Owed, Plan, Status
+from situations import DOCTOR, HAPPENINGS, HISTORY, OWED, PLANS, SITUATIONS
 
 
 class Service:
@@ -40,6 +40,9 @@ class Service:
 
     def recent(self, count: int) -> tuple[Happening, ...]:
         return HAPPENINGS[-count:] if count else ()
+
+    def history(self, count: int) -> tuple[HistoryEntry, ...]:
+        return HISTORY[-count:] if count else ()
 
     async def poll(self, eim_id: str | None) -> None:
         self._did("poll", eim_id)
@@ -77,6 +80,10 @@ class Service:
 
     def metrics(self) -> str:
         return "ipad_polls_total 3\n"
+
+    async def send_at(self, command: str, *, force: bool, timeout_s: float) -> tuple[tuple[str, ...], str]:
+        self._did("send_at", command, force, timeout_s)
+        return ("+CSQ: 20,99",), "OK"
 
     async def record(self, *, seconds: float) -> str:
         self._did("record", seconds)

@@ -633,7 +633,21 @@ def test_without_an_agent_json_says_so_too(ipactl: Ipactl, capsys: Capture) -> N
     assert (error["name"], error["exit"]) == ("NotRunning", 8)
 
 
-@pytest.mark.parametrize("words", [[], ["nonsense"], ["emergency"], ["log", "-n", "0"], ["reset-euicc"], ["stat"]])
+@pytest.mark.parametrize("words", [[], ["--json"], ["--fields", "verdict.state"]])
+def test_without_a_command_status_is_meant(play: Play, ipactl: Ipactl, capsys: Capture, words: list[str]) -> None:
+    play("no-modem")
+    assert ipactl(*words) == ipactl("status", *words) == 6
+    out = capsys.readouterr().out
+    assert out[: len(out) // 2] == out[len(out) // 2 :] != ""
+
+
+def test_status_is_watched_on_a_terminal_only(play: Play, ipactl: Ipactl, capsys: Capture) -> None:
+    play()
+    assert ipactl("status", "--watch") == 2
+    assert "needs a terminal" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [["nonsense"], ["emergency"], ["log", "-n", "0"], ["reset-euicc"], ["stat"]])
 def test_words_that_make_no_sense_are_a_usage_error(words: list[str]) -> None:
     with pytest.raises(SystemExit) as end:
         main(words)
@@ -681,6 +695,49 @@ def test_the_configured_socket_is_found_when_the_usual_one_is_not_there(
     assert main(["status"]) == 0
     file.write_text("[nonsense]")
     assert main(["status"]) == 8
+
+
+OF_STATUS = {
+    "cli",
+    "cli.ipactl",
+    "cli.ipactl.command_context",
+    "cli.ipactl.command_line",
+    "cli.ipactl.command_runner",
+    "cli.ipactl.commands",
+    "cli.ipactl.commands.query_commands",
+    "cli.ipactl.errors",
+    "cli.ipactl.exit_codes",
+    "cli.ipactl.output",
+    "cli.ipactl.output.status_from_json",
+    "cli.ipactl.output.terminal_output",
+    "cli.ipactl.output.value_texts",
+    "cli.ipactl.screens",
+    "cli.ipactl.screens.status_screen",
+    "cli.ipactl.status_exit_code",
+    "cli.ipactl.varlink_client",
+    "errors",
+    "local",
+    "local.status_model",
+    "printable",
+}
+"""All that `ipactl status` loads of this program: each module more is time that everybody waits."""
+STANDARD = {"pathlib", "urllib.parse", "subprocess", "asyncio", "logging", "shutil", "tempfile", "datetime"}
+
+
+def test_status_loads_these_modules_and_no_more(play: Play, tmp_path: Path) -> None:
+    play()
+    words = ["--socket", str(tmp_path / "socket"), "status"]
+    code = (
+        f"import sys; before = set(sys.modules); sys.path.insert(0, {str(Path(__file__).parents[2])!r}); "
+        "from ipad_agent.cli.ipactl import main; "
+        f"main({words!r}); print(sorted(set(sys.modules) - before), file=sys.stderr)"
+    )
+    # Without site: what an editable installation loads by itself is not the command's.
+    command = [sys.executable, "-I", "-S", "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    loaded = set(eval(done.stderr))
+    assert {name.removeprefix("ipad_agent.") for name in loaded if name.startswith("ipad_agent.")} == OF_STATUS
+    assert not loaded & STANDARD
 
 
 HEAVY = {"asyncio", "ssl", "cryptography", "OpenSSL", "aiocoap", "serial", "tomllib", "subprocess", "ipad_agent.config"}

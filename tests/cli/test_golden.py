@@ -6,10 +6,10 @@ import time
 
 import pytest
 
-from ipad_agent.cli.ipactl.commands.query_commands import event_lines
 from ipad_agent.cli.ipactl.output.terminal_output import TerminalOutput, cells
 from ipad_agent.cli.ipactl.screens.doctor_screen import item_lines
 from ipad_agent.cli.ipactl.screens.eid_label import label_lines
+from ipad_agent.cli.ipactl.screens.event_screen import event_lines
 from ipad_agent.cli.ipactl.screens.list_screens import budget_lines, eim_lines, owed_lines, profile_lines
 from ipad_agent.cli.ipactl.screens.plan_screen import plan_lines
 from ipad_agent.cli.ipactl.screens.status_screen import status_lines

@@ -88,7 +88,7 @@ def _completions(shell: str) -> list[str]:
 
 
 def test_bash_completes_commands() -> None:
-    assert complete("s") == {"status", "switch"}
+    assert complete("s") == {"setup", "status", "switch"}
     assert complete("") >= set(COMMANDS)
 
 

@@ -32,6 +32,7 @@ from ipad_agent.doctor.doctor_items import Item, Layer, verdict
 from ipad_agent.local.status_model import (
     Card,
     Happening,
+    HistoryEntry,
     Modem,
     Operation,
     Profile,
@@ -129,6 +130,13 @@ PLACES: Mapping[str, object] = {
     "status": lambda text: {"status": a_status(text)},
     "doctor": lambda text: {"doctor": [Item(Layer.EUICC, False, f"The card {text}.", f"do {text}")]},
     "event": lambda text: {"events": [Happening("IPA-4001", "info", f"The card {text}, and ({text})", 0)]},
+    "history": lambda text: {
+        "history": [
+            HistoryEntry(
+                "switch", text, text, "done", Time(0, 0.0), eim_id=text, previous=text, target=text, reason=text
+            )
+        ]
+    },
     "config": lambda text: {"config": Config(eim=(EimConfig(id=text, host=None, psk_identity=text),), path=Path(text))},
     "profile": lambda text: {"modem_profile": {"name": text, "evidence": [{"source": f"seen at {text}"}]}},
     "document": lambda text: {"documents": {"profiles": {text: {"known": [text, f"<{text}>"]}}}},
@@ -392,6 +400,10 @@ def whole() -> Sources:
         status=a_status("x"),
         doctor=[*items, verdict(items)],
         events=[Happening("IPA-1003", "info", f"event {number}", 1_790_000_000) for number in range(900)],
+        history=[
+            HistoryEntry("order", "enable", "eim", "done", Time(1_790_000_000, 5.0), duration_s=2.0, eim_id="eim.x"),
+            HistoryEntry("switch", "x", "person", "failed", None, False, previous=ICCID, reason="no such", times=3),
+        ],
         config=Config(),
         documents={"schedule": {"eim.example": {"failures": 3}}},
         journal=[Owing("package", 60.0, 300), Owing("switch", None, 40)],
@@ -422,6 +434,10 @@ def test_every_source_has_its_file() -> None:
     assert len(found["events.txt"].splitlines()) == support_bundle.MAX_EVENTS
     assert b"poll.interval_s" in found["config.txt"]
     assert found["journal.txt"] == b"package, 60 s old, 300 bytes\nswitch, of an earlier boot, 40 bytes\n"
+    order, switch = found["history.txt"].decode().splitlines()
+    assert order.endswith("order, enable, by eim eim.x, done after 2 s")
+    assert switch.startswith("at an unknown time (the clock was not set), switch, x, by person, from 8949…6789#")
+    assert switch.endswith("to none, failed, no such (3 times)")
     assert b"ipad-agent 0" in found["versions.txt"]
     assert b"kernel: " in found["system.txt"]
     assert b"aiocoap 0." in found["versions.txt"]

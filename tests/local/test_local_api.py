@@ -54,12 +54,14 @@ PROMISED = {
     "Status": "verdict taken_at_s clock_set uptime_s version card profiles eims operation switch guardian held_by owed "
     "modem radio traffic warnings schema_version trouble next_look",
     "Happening": "id level text at_s facts",
+    "HistoryEntry": "kind what by outcome at clock_set duration_s reason eim_id previous target times",
     "Time": "at_s age_s",
 }
 PROMISED_METHODS = (
     "GetStatus() -> (status: Status)",
     "Subscribe(status: ?bool, events: ?bool, recent: ?int) -> (status: ?Status, event: ?Happening, lost: ?int)",
     "ListEvents(count: ?int) -> (events: []Happening)",
+    "ListHistory(count: ?int) -> (history: []HistoryEntry)",
     "ListProfiles() -> (profiles: []Profile)",
     "ListEims() -> (eims: []Eim)",
     "ListOwed() -> (owed: []Owed)",

@@ -17,6 +17,7 @@ from ipad_agent.local.status_model import (
     Eim,
     Guardian,
     Happening,
+    HistoryEntry,
     Modem,
     Operation,
     Owed,
@@ -521,6 +522,67 @@ HAPPENINGS: Final = (
         "The poll of eim.example.net failed on the side of the network: no answer within 60 s.",
         NOW_S - 40,
     ),
+)
+
+
+HISTORY: Final = (
+    HistoryEntry(
+        "order", "enable 8943…0811 (counter 11)", "eim", "done", None, False, 2.4, "enable ok (result 30)", EIM_ID
+    ),
+    HistoryEntry("switch", "another profile", "eim", "done", None, False, None, None, EIM_ID, BOOTSTRAP, OPERATOR_A),
+    HistoryEntry(
+        "switch",
+        "the change to the fallback profile",
+        "person",
+        "failed",
+        ago(2 * DAY_S),
+        reason="it is so already",
+        times=3,
+        duration_s=0.0,
+    ),
+    HistoryEntry(
+        "download",
+        "a profile, directly",
+        "eim",
+        "done",
+        ago(DAY_S),
+        duration_s=131.0,
+        reason="8943…4713 is installed",
+        eim_id=EIM_ID,
+    ),
+    HistoryEntry(
+        "order",
+        "enable 8943…4713 (counter 12)",
+        "eim",
+        "done",
+        ago(600),
+        duration_s=2.1,
+        reason="enable ok (result 31)",
+        eim_id=EIM_ID,
+    ),
+    HistoryEntry(
+        "switch",
+        "another profile",
+        "eim",
+        "rolled-back",
+        ago(598),
+        duration_s=431.0,
+        reason="registration: registration denied by the network (26202)",
+        eim_id=EIM_ID,
+        previous=OPERATOR_A,
+        target=OPERATOR_B,
+    ),
+    HistoryEntry(
+        "rollback",
+        "to the former profile",
+        "device",
+        "done",
+        ago(178),
+        duration_s=11.0,
+        previous=OPERATOR_B,
+        target=OPERATOR_A,
+    ),
+    HistoryEntry("download", "a profile, directly", "eim", "under-way", ago(40), eim_id=EIM_ID),
 )
 
 

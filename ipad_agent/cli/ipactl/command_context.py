@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
-from collections.abc import Iterable, Mapping
-from pathlib import Path
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Final, TextIO
 
 from ipad_agent.cli.ipactl.output.terminal_output import TerminalOutput, clean
@@ -17,7 +17,8 @@ from .varlink_client import DEFAULT_SOCKET, Connection
 if TYPE_CHECKING:
     from ipad_agent.local.status_model import Status
 
-DEFAULT_CONFIG: Final = Path("/etc/ipad-agent/config.toml")
+DEFAULT_CONFIG: Final = "/etc/ipad-agent/config.toml"
+SOCKET_VARIABLE: Final = "IPACTL_SOCKET"
 
 
 class CommandContext:
@@ -27,7 +28,13 @@ class CommandContext:
         self.arguments = arguments
         self.out = sys.stdout if out is None else out
         self.output = TerminalOutput.of(self.out)
-        self.json: bool = getattr(arguments, "json", False)
+        chosen: str | None = getattr(arguments, "format", None)
+        self.fields: tuple[str, ...] | None = getattr(arguments, "fields", None)
+        self.format = chosen or ("table" if self.fields else "json" if getattr(arguments, "json", False) else None)
+        self.json = self.format is not None
+        """Whether the answer is for a program, in whatever form ``data`` gives it."""
+        if getattr(arguments, "socket", None) is None:
+            arguments.socket = os.environ.get(SOCKET_VARIABLE) or None
 
     def say(self, lines: Iterable[str]) -> None:
         """Write these lines now."""
@@ -42,12 +49,34 @@ class CommandContext:
             self.say(self.output.note(" ", hint, "label"))
 
     def data(self, value: object, *, one_line: bool = False) -> None:
-        """Write a value as JSON, in ASCII: whatever a name contains, no terminal is confused by it."""
-        self.say([json.dumps(value, indent=None if one_line else 2)])
+        """Write a value as JSON, in ASCII: whatever a name contains, no terminal is confused by it. Or as the command
+        line wants it. ``one_line``: one of several values."""
+        if self.format in ("keyvalue", "table"):
+            self.say(self._for_scripts(value, apart=one_line))
+        else:
+            self.say([json.dumps(value, indent=None if one_line else 2)])
+
+    def _for_scripts(self, value: object, *, apart: bool) -> Iterator[str]:
+        from ipad_agent.cli.ipactl.output.field_names import ANSWERS
+        from ipad_agent.cli.ipactl.output.script_formats import key_values, row
+
+        answer = ANSWERS.get(self.arguments.command)
+        if self.format == "table" and answer is not None:
+            found = value.get(answer.key, value) if isinstance(value, Mapping) and answer.key is not None else value
+            for item in found if isinstance(found, list) else [found]:
+                yield row(item, self.fields or answer.all_names())
+            return
+        fields = self.fields
+        if fields is not None and answer is not None and answer.key is not None:
+            many = isinstance(value, Mapping) and isinstance(value.get(answer.key), list)
+            fields = tuple(f"{answer.key}{'[]' if many else ''}.{field}" for field in fields)
+        yield from key_values(value, fields)
+        if apart:
+            yield ""
 
     def complain(self, error: CommandError) -> None:
         """Say what went wrong: for people on the error output, as JSON where the answer was expected."""
-        if self.json:
+        if self.format == "json":
             content = {
                 "name": error.name,
                 "sentence": error.message,
@@ -88,13 +117,15 @@ class CommandContext:
 
 def _configured_socket() -> str | None:
     """Where the configuration file puts the socket; None when nobody can tell from here."""
-    if not DEFAULT_CONFIG.exists():
+    if not os.path.exists(DEFAULT_CONFIG):  # pathlib costs more than the rest of the question
         return None
+    from pathlib import Path
+
     from ipad_agent.config import load
     from ipad_agent.errors import ConfigError
 
     try:
-        config = load(DEFAULT_CONFIG)
+        config = load(Path(DEFAULT_CONFIG))
     except ConfigError:
         return None
     return str(config.local.socket_path or config.store.runtime_dir / "io.github.ipadagent")

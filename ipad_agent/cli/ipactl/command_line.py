@@ -6,14 +6,19 @@ The manual page and the completions are made from this, so each word is written 
 from __future__ import annotations
 
 import argparse
+import os
+import time
 from collections.abc import Iterator, Mapping
-from pathlib import Path
-from typing import Any, Final
+from functools import cache
+from typing import TYPE_CHECKING, Any, Final
 
 from ipad_agent import __version__
 
-from .command_context import DEFAULT_CONFIG
+from .command_context import DEFAULT_CONFIG, SOCKET_VARIABLE
 from .varlink_client import DEFAULT_SOCKET
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 HANDLERS: Final[Mapping[str, str]] = {
     "status": "commands.query_commands.status",
@@ -28,7 +33,8 @@ HANDLERS: Final[Mapping[str, str]] = {
     "confirm": "commands.action_commands.confirm",
     "owed": "commands.query_commands.owed",
     "watch": "commands.watch_command.watch",
-    "log": "commands.query_commands.log",
+    "history": "commands.history_command.history",
+    "log": "commands.log_command.log",
     "doctor": "commands.doctor_command.doctor",
     "bundle": "commands.bundle_command.bundle",
     "budget": "commands.query_commands.budget",
@@ -36,6 +42,8 @@ HANDLERS: Final[Mapping[str, str]] = {
     "config": "commands.config_and_decode.config",
     "explain": "commands.query_commands.explain",
     "decode": "commands.config_and_decode.decode",
+    "at": "commands.at_command_line.at",
+    "setup": "commands.setup_command.setup",
     "record": "commands.action_commands.record",
     "metrics": "commands.query_commands.metrics",
     "varlink": "commands.varlink_command.varlink",
@@ -57,6 +65,7 @@ JSON_FORMS: Final[Mapping[str, str]] = {
     "confirm": '{"done": true, "sentence"}',
     "owed": '{"owed": [Owed]}',
     "watch": 'one object per line: {"status": Status} or {"event": Happening}',
+    "history": '{"history": [HistoryEntry]}',
     "log": "one object Happening per line",
     "doctor": "one object DoctorItem per line; the layer of the last one is verdict",
     "bundle": '{"path", "size_bytes"}',
@@ -65,6 +74,8 @@ JSON_FORMS: Final[Mapping[str, str]] = {
     "config": 'check: {"path", "problems": [string]}; show: {"config": [{"key", "value", "origin"}]}',
     "explain": '{"id", "level", "sentence", "explanation"}',
     "decode": '{"tag", "name", "type", "text", "children": [the same]}',
+    "at": '{"lines": [string], "final"}',
+    "setup": '{"path", "written", "backup", "text", "items": [DoctorItem]}',
     "record": '{"path"}',
     "metrics": '{"text"}',
     "varlink": "info: what GetInfo answers, and description; call: the parameters of each reply",
@@ -72,6 +83,8 @@ JSON_FORMS: Final[Mapping[str, str]] = {
     "completion": "as without it",
 }
 """What each command writes with ``--json``. Names with a capital are the types of the interface file."""
+
+FORMATS: Final = ("json", "keyvalue", "table")
 
 MEMORY_PARTS: Final[Mapping[str, str]] = {
     "operational-profiles": "profiles that managers or downloads put on the card",
@@ -90,18 +103,27 @@ def build() -> argparse.ArgumentParser:
         description="Look at the device's eSIM agent (ipad-agent) and tell it what to do.",
         epilog="`ipactl status` is the place to begin; `ipactl doctor` finds out what is wrong.",
         allow_abbrev=False,
+        formatter_class=_formatter,
     )
     parser.add_argument("--version", action="version", version=f"ipactl {__version__}")
     _common(parser, top=True)
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", prog="ipactl")
+    commands = parser.add_subparsers(dest="command", metavar="[COMMAND]", prog="ipactl")
 
     def command(name: str, help: str, more: str = "") -> argparse.ArgumentParser:
         text = help[0].upper() + help[1:] + "."
-        made = commands.add_parser(name, help=help, description=f"{text} {more}".strip(), allow_abbrev=False)
+        made = commands.add_parser(
+            name, help=help, description=f"{text} {more}".strip(), allow_abbrev=False, formatter_class=_formatter
+        )
         _common(made, top=False)
         return made
 
-    command("status", "how the device is, what comes next, and what to do", "The exit status follows the state.")
+    status = command(
+        "status",
+        "how the device is, what comes next, and what to do",
+        "The exit status follows the state. This is also what ipactl does without a command.",
+    )
+    status.add_argument("--watch", action="store_true", help="drawn anew every second, as `ipactl watch --screen`")
+
     command("profiles", "the profiles (subscriptions) on the card")
     command("eims", "the managers (eIM): the servers from which the profiles are managed")
 
@@ -144,8 +166,28 @@ def build() -> argparse.ArgumentParser:
     watch = command("watch", "what happens, as it happens, until Ctrl-C")
     watch.add_argument("--screen", action="store_true", help="the whole status, drawn anew every second")
 
-    log = command("log", "the last things that the agent said")
-    log.add_argument("-n", "--count", type=_positive, default=20, metavar="N", help="how many (20)")
+    history = command(
+        "history",
+        "what was done on this device: by whom, when, and how it ended",
+        "Orders, downloads, switches, rollbacks and resets of the card; they outlive a restart.",
+    )
+    history.add_argument("-n", "--count", type=_positive, default=50, metavar="N", help="how many of the last (50)")
+
+    log = command(
+        "log",
+        "the last things that the agent said",
+        "The agent itself knows the last 200 since its start. What is older, and what it said before it ended, comes "
+        "from the systemd journal where there is one.",
+    )
+    log.add_argument("-n", "--count", type=_positive, metavar="N", help="how many (20; with --since all)")
+    log.add_argument("-f", "--follow", action="store_true", help="go on with what is said from now on, until Ctrl-C")
+    log.add_argument(
+        "--since",
+        type=since,
+        metavar="TIME",
+        help="only what is newer: 90s, 10m, 3h or 2d ago, or a time such as 14:30 or '2026-11-20 14:30'",
+    )
+    log.add_argument("--eim", metavar="EIM", help="only what is about this manager")
 
     doctor = command(
         "doctor",
@@ -173,6 +215,27 @@ def build() -> argparse.ArgumentParser:
     config.add_argument("--origin", action="store_true", help="also where each value comes from")
     _config_file(config)
 
+    setup = command(
+        "setup",
+        "first steps: asks for what no default can know, tries it, and writes the configuration",
+        "Never needed, and nothing is written without consent. A file that is there keeps everything else it says, and "
+        "stays as a copy beside it. Needs no agent; what is tried is what doctor tries.",
+    )
+    setup.add_argument("--port", metavar="PORT", help="the modem's AT port; auto looks for a known modem")
+    setup.add_argument("--initial-eim", metavar="FILE", help="the eIM's configuration data, for a card without an eIM")
+    setup.add_argument("--ca-file", metavar="FILE", help="who may vouch for an eIM that the card knows no key of")
+    setup.add_argument("--ci-dir", metavar="FOLDER", help="who may vouch for a download server (SM-DP+)")
+    setup.add_argument(
+        "--web-pki",
+        action=argparse.BooleanOptionalAction,
+        help="whether the system's web certificates may vouch for one too",
+    )
+    setup.add_argument("--preset", choices=("normal", "nbiot"), help="how often and how patiently eIMs are asked")
+    setup.add_argument("--dry-run", action="store_true", help="try it and show the file; write nothing")
+    setup.add_argument("--yes", action="store_true", help="ask nothing and write it")
+    setup.add_argument("--no-check", dest="check", action="store_false", help="do not try it")
+    _config_file(setup)
+
     explain = command("explain", "what a message of the log means, and what to do")
     explain.add_argument("id", metavar="ID", help="such as IPA-1005")
 
@@ -182,6 +245,22 @@ def build() -> argparse.ArgumentParser:
     decode.add_argument("--request", action="store_true", help="prefer a request where its answer looks alike")
     decode.add_argument("--reveal", action="store_true", help="show activation codes and matching ids")
 
+    at = command(
+        "at",
+        "send an AT command to the modem, in turn with the agent's own",
+        "The configuration has to allow it (local.allow_at), and the log has it. Questions go through; what may change "
+        "the modem needs --force; what takes the card or the line away from the agent is never sent.",
+    )
+    at.add_argument("at", metavar="AT...", help="such as 'AT+CSQ'")
+    at.add_argument("--force", action="store_true", help="also a command that may change the modem")
+    at.add_argument(
+        "--timeout",
+        type=_at_seconds,
+        default=30.0,
+        metavar="TIME",
+        help="wait so long for the answer (30s; 3m at most)",
+    )
+
     record = command("record", "record for a while what goes to and from modem, card and managers")
     record.add_argument("--seconds", type=_seconds, default=300.0, metavar="N", help="for how long (300)")
 
@@ -189,9 +268,11 @@ def build() -> argparse.ArgumentParser:
 
     varlink = command("varlink", "the agent's interface itself")
     actions = varlink.add_subparsers(dest="action", required=True, metavar="info|call", prog="ipactl varlink")
-    info = actions.add_parser("info", help="the interface, as the agent describes it", allow_abbrev=False)
+    info = actions.add_parser(
+        "info", help="the interface, as the agent describes it", allow_abbrev=False, formatter_class=_formatter
+    )
     _common(info, top=False)
-    call = actions.add_parser("call", help="call a method", allow_abbrev=False)
+    call = actions.add_parser("call", help="call a method", allow_abbrev=False, formatter_class=_formatter)
     _common(call, top=False)
     call.add_argument("method", metavar="METHOD", help="such as GetStatus; one with dots is taken as it is")
     call.add_argument("parameters", metavar="JSON", nargs="?", default="{}", help="its parameters ({})")
@@ -210,6 +291,22 @@ def build() -> argparse.ArgumentParser:
     completion = command("completion", "completions for a shell; see the manual page")
     completion.add_argument("shell", choices=("bash", "zsh", "fish"), help="for which one")
     return parser
+
+
+def _formatter(prog: str) -> argparse.HelpFormatter:
+    """With the width looked up once: argparse asks for it at each option, with a module that takes long to load."""
+    return argparse.HelpFormatter(prog, width=_help_width())
+
+
+@cache
+def _help_width() -> int:
+    columns = os.environ.get("COLUMNS", "")
+    if columns.isascii() and columns.isdigit() and int(columns) > 0:
+        return max(int(columns) - 2, 20)
+    try:
+        return max(os.get_terminal_size(1).columns - 2, 20)
+    except OSError:
+        return 78
 
 
 def commands_of(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
@@ -251,8 +348,32 @@ def duration(text: str) -> float:
     return int(number) * unit
 
 
+def since(text: str) -> float:
+    """``90s``, ``10m``, ``3h`` or ``2d`` ago, or a local time with or without its date, in seconds since 1970."""
+    units = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+    number, unit = text[:-1], units.get(text[-1:])
+    if unit is not None and number.isascii() and number.isdigit() and len(number) < 7:
+        return time.time() - int(number) * unit
+    now = time.localtime()
+    for pattern in ("%H:%M", "%H:%M:%S", "%Y-%m-%d", "%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S"):
+        try:
+            read = time.strptime(text, pattern)
+            day = read[:3] if "%Y" in pattern else now[:3]
+            return time.mktime((*day, *read[3:6], 0, 0, -1))
+        except (ValueError, OverflowError):
+            continue
+    raise argparse.ArgumentTypeError(f"{text!r} is no time such as 10m, 3h, 14:30 or '2026-11-20 14:30'")
+
+
 def _seconds(text: str) -> float:
     return duration(text)
+
+
+def _at_seconds(text: str) -> float:
+    seconds = duration(text)
+    if seconds > 180:
+        raise argparse.ArgumentTypeError(f"{text!r} is more than 3 min; the agent can do nothing else meanwhile")
+    return seconds
 
 
 def _positive(text: str) -> int:
@@ -267,16 +388,48 @@ def _iccid(parser: argparse.ArgumentParser) -> None:
 
 def _config_file(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--config", type=Path, default=DEFAULT_CONFIG, metavar="FILE", help=f"the configuration ({DEFAULT_CONFIG})"
+        "--config", type=_path, default=DEFAULT_CONFIG, metavar="FILE", help=f"the configuration ({DEFAULT_CONFIG})"
     )
+
+
+def _path(text: str) -> Path:
+    from pathlib import Path  # it takes longer to load than most commands run
+
+    return Path(text)
+
+
+def _fields(text: str) -> tuple[str, ...]:
+    names = tuple(name.strip() for name in text.split(",") if name.strip())
+    if not names:
+        raise argparse.ArgumentTypeError("name at least one")
+    return names
 
 
 def _common(parser: argparse.ArgumentParser, *, top: bool) -> None:
     """Options that may stand before and after the command; after it they have no default of their own."""
-    defaults: dict[str, Any] = {"json": False, "socket": None}
+    defaults: dict[str, Any] = {"json": False, "socket": None, "format": None, "fields": None}
     if not top:
         defaults = dict.fromkeys(defaults, argparse.SUPPRESS)
-    parser.add_argument("--json", action="store_true", default=defaults["json"], help="for programs: answer in JSON")
+    # `ipactl bundle -o FILE` was there first.
+    short = () if parser.prog.endswith(" bundle") else ("-o",)
     parser.add_argument(
-        "--socket", metavar="PATH", default=defaults["socket"], help=f"where the agent listens ({DEFAULT_SOCKET})"
+        *short,
+        "--format",
+        choices=FORMATS,
+        default=defaults["format"],
+        help="for programs: as JSON, as lines name:value, or as one line for each thing",
+    )
+    parser.add_argument(
+        "--fields",
+        type=_fields,
+        metavar="NAMES",
+        default=defaults["fields"],
+        help="only these, with commas between; as a table unless --format says otherwise",
+    )
+    parser.add_argument("--json", action="store_true", default=defaults["json"], help="as --format json")
+    parser.add_argument(
+        "--socket",
+        metavar="PATH",
+        default=defaults["socket"],
+        help=f"where the agent listens (${SOCKET_VARIABLE}, else {DEFAULT_SOCKET})",
     )

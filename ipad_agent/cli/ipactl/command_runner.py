@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import importlib
 import os
 import sys
@@ -16,12 +17,14 @@ from .errors import CommandError, UsageError
 from .exit_codes import Exit
 
 INTERRUPTED = 130
+FEW = 30
+"""So many names of fields are told at once."""
 
 
 def run(argv: list[str] | None) -> int:
     """Parse, do, and say what went wrong. Ends the process by ``SystemExit`` (2) when the words make no sense."""
     _speak_to_any_terminal()
-    arguments = build().parse_args(argv)
+    arguments = _parsed(sys.argv[1:] if argv is None else argv)
     command = CommandContext(arguments)
     try:
         status = int(_handler(arguments.command)(command))
@@ -42,6 +45,38 @@ def run(argv: list[str] | None) -> int:
         return Exit.FAILED
     except KeyboardInterrupt:
         return INTERRUPTED
+
+
+def _parsed(words: list[str]) -> argparse.Namespace:
+    """Without a command, status is meant."""
+    parser = build()
+    arguments = parser.parse_args(words)
+    if arguments.command is None:
+        arguments = parser.parse_args([*words, "status"])
+    fields, chosen = arguments.fields, arguments.format
+    if fields is not None or chosen == "table":
+        _check_fields(parser, arguments.command, fields, "json" if arguments.json and chosen is None else chosen)
+    return arguments
+
+
+def _check_fields(
+    parser: argparse.ArgumentParser, command: str, fields: tuple[str, ...] | None, chosen: str | None
+) -> None:
+    """A wrong name is told at once, and not by an empty answer."""
+    from .output.field_names import ANSWERS
+
+    if chosen == "json":
+        parser.error("--fields is for --format keyvalue and table; JSON has them all")
+    answer = ANSWERS.get(command)
+    if answer is None:
+        parser.error(f"what `ipactl {command}` answers has no fixed fields; see --json")
+    known = answer.all_names()
+    for field in fields or ():
+        group = chosen == "keyvalue" and any(name.startswith((field + ".", field + "[].")) for name in known)
+        if field not in known and not group:
+            similar = known if len(known) <= FEW else [name for name in known if field.split(".")[-1] in name]
+            those = f"it has {', '.join(known)}" if similar is known else f"similar: {', '.join(similar[:FEW])}"
+            parser.error(f"{command} has no field {field!r}; {those if similar else 'see the manual page'}")
 
 
 def _handler(command: str) -> Callable[[CommandContext], int]:

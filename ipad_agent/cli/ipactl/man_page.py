@@ -10,11 +10,13 @@ import sys
 from collections.abc import Iterator
 from typing import Final
 
+from .command_context import SOCKET_VARIABLE
 from .command_line import JSON_FORMS, build, commands_of, operands_of, options_of
 from .exit_codes import MEANING
+from .output.field_names import listing
 from .varlink_client import DEFAULT_SOCKET
 
-_COMMON: Final = frozenset({"--json", "--socket", "--help", "-h"})
+_COMMON: Final = frozenset({"--json", "--socket", "--format", "--fields", "--help", "-h"})
 
 
 def page() -> Iterator[str]:
@@ -53,6 +55,19 @@ def page() -> Iterator[str]:
         yield ".TP"
         yield f".B {_plain(name)}"
         yield _text(form)
+    yield ".SH FIELDS"
+    yield _text(
+        "With --format keyvalue each value of the same answer is a line name:value; lists have a line name.length, and "
+        "their items are numbered from 1. With --format table each thing (the whole answer, or each profile, manager, "
+        "event ...) is a line with the values of --fields in the order asked for, with colons between. A colon or "
+        "backslash within a value has a backslash before it, and a comma within an item of a list too. Absent is "
+        "empty, true and false are yes and no. Fields may be added to the interface: name those you want. Trouble is "
+        "told on the error output. The names, of which [] stands for each item of a list:"
+    )
+    for name, fields in listing():
+        yield ".TP"
+        yield f".B {_plain(name)}"
+        yield _text(fields)
     yield ".SH FILES"
     yield ".TP"
     yield f".I {_plain(DEFAULT_SOCKET)}"
@@ -61,6 +76,9 @@ def page() -> Iterator[str]:
     yield ".I /etc/ipad\\-agent/config.toml"
     yield _text("The agent's configuration.")
     yield ".SH ENVIRONMENT"
+    yield ".TP"
+    yield f".B {SOCKET_VARIABLE}"
+    yield _text("The socket of the agent to talk to, as --socket; the option comes first.")
     yield ".TP"
     yield ".B NO_COLOR"
     yield _text("No colours, also on a terminal.")
@@ -82,6 +100,9 @@ _EXAMPLES: Final = (
     ("ipactl doctor", "What is wrong, and the one thing to do."),
     ("ipactl poll && ipactl watch", "Have the manager asked for work, and look on."),
     ("ipactl plan 4713", "Whether a change to the profile that ends with 4713 would work."),
+    ("ipactl log -f --eim eim.example.net", "What happens with one manager, as it happens."),
+    ("ipactl --fields verdict.state", "The state, for a script without a reader of JSON."),
+    ("ipactl profiles --fields iccid,enabled", "A line for each profile, such as 8943010000000000811:yes."),
     ("ipactl status --json | jq -r .verdict.state", "The state, for a script."),
     ("ipactl completion bash > /etc/bash_completion.d/ipactl", "Completions for bash."),
     ("ipactl completion zsh > ~/.zfunc/_ipactl", "For zsh, where ~/.zfunc is in fpath."),

@@ -41,7 +41,7 @@ def bash(parser: argparse.ArgumentParser) -> Iterator[str]:
     yield f'        *) words="{" ".join(_words(parser))}";;'
     yield "    esac"
     yield '    COMPREPLY=($(compgen -W "$words" -- "$word"))'
-    yield '    case "$command" in decode|bundle|config|doctor) COMPREPLY+=($(compgen -f -- "$word"));; esac'
+    yield '    case "$command" in decode|bundle|config|doctor|setup) COMPREPLY+=($(compgen -f -- "$word"));; esac'
     yield "}"
     yield "complete -F _ipactl ipactl"
 
@@ -77,6 +77,8 @@ def fish(parser: argparse.ArgumentParser) -> Iterator[str]:
         for action in options_of(below):
             long = next((text[2:] for text in action.option_strings if text.startswith("--")), None)
             value = "" if action.nargs == 0 else " -r"
+            if action.choices:
+                value += f" -f -a {_quoted(' '.join(str(choice) for choice in action.choices))}"
             if long is not None:
                 yield f"complete -c ipactl -n {seen} -l {long}{value} -d {_quoted(action.help or '')}"
         values = [

@@ -10,7 +10,7 @@ from typing import Final
 from ipad_agent.clock import Clock
 from ipad_agent.config import Config
 from ipad_agent.doctor.doctor_items import Item
-from ipad_agent.local.status_model import Happening, Status
+from ipad_agent.local.status_model import Happening, HistoryEntry, Status
 from ipad_agent.modem.module_profile import ModuleProfile
 from ipad_agent.net import clock_is_plausible
 from ipad_agent.store import Memory, RealFilesystem
@@ -30,6 +30,7 @@ def collect(
     status: Status | None = None,
     events: Sequence[Happening] = (),
     modem_profile: ModuleProfile | None = None,
+    history: Sequence[HistoryEntry] = (),
 ) -> Sources:
     """What a bundle is made of. Without a running agent there is no ``status`` and there are no ``events``."""
     entries = journal(config.store.state_dir)
@@ -38,6 +39,7 @@ def collect(
         status=status,
         doctor=doctor,
         events=events,
+        history=history,
         config=config,
         modem_profile={} if modem_profile is None else asdict(modem_profile),
         documents=documents(config.store.state_dir, config.store.runtime_dir),

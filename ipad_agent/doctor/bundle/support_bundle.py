@@ -19,7 +19,7 @@ from ipad_agent import __version__
 from ipad_agent.config import Config, SecretError
 from ipad_agent.doctor.checks.host_checks import shown_time
 from ipad_agent.doctor.doctor_items import Item
-from ipad_agent.local.status_model import Happening, Status, to_plain
+from ipad_agent.local.status_model import Happening, HistoryEntry, Status, to_plain
 from ipad_agent.printable import printable
 
 from .identifier_forms import Known, known_in
@@ -59,6 +59,7 @@ class Sources:
     status: Status | None = None
     doctor: Sequence[Item] = ()
     events: Sequence[Happening] = ()
+    history: Sequence[HistoryEntry] = ()
     config: Config | None = None
     modem_profile: Mapping[str, object] = field(default_factory=dict)
     documents: Mapping[str, object] = field(default_factory=dict)
@@ -72,7 +73,8 @@ def build(sources: Sources, *, salt: bytes | None = None) -> bytes:
     """A gzip-compressed tar. Raises ``BundleRefused`` when something known stands in it all the same."""
     from . import leak_check
 
-    known = (sources.known | known_in_status(sources.status) | known_in_config(sources.config)).usable
+    known = sources.known | known_in_status(sources.status) | known_in_history(sources.history)
+    known = (known | known_in_config(sources.config)).usable
     redactor = Redactor(known, salt=os.urandom(16) if salt is None else salt)
     archive = pack(files(sources, redactor), sources.now_s)
     leak_check.check(archive, known)
@@ -84,6 +86,7 @@ def files(sources: Sources, redactor: Redactor) -> dict[str, str]:
     contents = {
         "doctor.txt": _lines(item.line() for item in sources.doctor),
         "events.txt": _lines(_event_line(event) for event in sources.events[-MAX_EVENTS:]),
+        "history.txt": _lines(_history_line(entry) for entry in sources.history),
         "config.txt": _lines(_config_lines(sources.config)),
         "journal.txt": _lines(_journal_line(entry) for entry in sources.journal) or "Nothing is owed.\n",
         "versions.txt": _lines(f"{name} {version}" for name, version in sources.versions.items()),
@@ -136,6 +139,12 @@ def known_in_status(status: Status | None) -> Known:
     if status.switch is not None:
         named += [status.switch.previous, status.switch.target]
     return Known(frozenset(text for text in named if text is not None))
+
+
+def known_in_history(history: Sequence[HistoryEntry]) -> Known:
+    """The profiles that it names; some are no longer on the card."""
+    named = (iccid for entry in history for iccid in (entry.previous, entry.target))
+    return Known(frozenset(iccid for iccid in named if iccid is not None))
 
 
 def known_in_config(config: Config | None) -> Known:
@@ -236,6 +245,16 @@ def _first_page(sources: Sources, names: Sequence[str]) -> str:
 
 def _event_line(event: Happening) -> str:
     return f"{shown_time(event.at_s)} {event.level:7} {event.id} {event.text}"
+
+
+def _history_line(entry: HistoryEntry) -> str:
+    began = "at an unknown time" if entry.at is None else shown_time(entry.at.at_s)
+    began += "" if entry.clock_set else " (the clock was not set)"
+    parts = [began, entry.kind, entry.what, f"by {entry.by}" + (f" {entry.eim_id}" if entry.eim_id else "")]
+    parts += [f"from {entry.previous or 'none'} to {entry.target or 'none'}"] if entry.kind == "switch" else []
+    parts += [entry.outcome] if entry.duration_s is None else [f"{entry.outcome} after {entry.duration_s:.0f} s"]
+    parts += [entry.reason] if entry.reason else []
+    return ", ".join(parts) + (f" ({entry.times} times)" if entry.times > 1 else "")
 
 
 def _config_lines(config: Config | None) -> Iterable[str]:

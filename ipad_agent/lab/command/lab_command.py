@@ -11,6 +11,7 @@ import asyncio
 import hashlib
 import json
 import logging
+import shlex
 import signal
 import sys
 from collections.abc import Iterable, Sequence
@@ -238,7 +239,8 @@ def describe(bench: Bench) -> dict[str, Any]:
         "initialEim": str(bench.folder / "initial-eim.der"),
         "config": str(bench.folder / "agent.toml"),
         "control": str(bench.folder / "control.sock"),
-        "agent": f"ipad-agent run --config {bench.folder / 'agent.toml'}",
+        "agent": f"ipad-agent run --config {shlex.quote(str(bench.folder / 'agent.toml'))}",
+        "ipactl": f"export IPACTL_SOCKET={shlex.quote(str(bench.folder / 'agent-run' / 'io.github.ipadagent'))}",
     }
     poll = f"BF4F125A10{bench.eid}"
     if bench.options.tls == "psk":
@@ -322,6 +324,9 @@ def _text(facts: dict[str, Any]) -> str:
         "",
         "In a second terminal:",
         f"  {facts['agent']}",
+        "In a third one, which ipactl then takes for this agent's:",
+        f"  {facts['ipactl']}",
+        "  ipactl",
         f"  ipad-agent lab eim --dir {folder} queue enable {list(facts['profiles'])[-1]} --rollback",
         f"  ipad-agent lab eim --dir {folder} results",
         f"  ipad-agent lab card --dir {folder} profiles",

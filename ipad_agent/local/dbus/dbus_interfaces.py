@@ -106,6 +106,7 @@ MANAGER: Final = Interface(
     (
         Method("GetStatus", (), (Arg("json", "s"),), STATUS),
         Method("Recent", (Arg("count", "u"),), (Arg("events", "a(tsssa{ss})"),), STATUS),
+        Method("History", (Arg("count", "u"),), (Arg("json", "s"),), STATUS),
         SUBSCRIBE,
         UNSUBSCRIBE,
         Method("Poll", (Arg("eim_id", "s"),), (), POLL),

@@ -48,6 +48,11 @@ async def _recent(service: Service, body: tuple[object, ...]) -> tuple[object, .
     return (tuple(_event(event) for event in events),)
 
 
+async def _history(service: Service, body: tuple[object, ...]) -> tuple[object, ...]:
+    (wanted,) = cast("tuple[int]", body)
+    return (json.dumps(to_plain(service.history(min(wanted, RECENT_LIMIT))), ensure_ascii=False),)
+
+
 def _event(event: Happening) -> tuple[object, ...]:
     at_us = count(event.at_s * 1_000_000)
     return (at_us, text(event.id), text(event.level), text(event.text), string_map(event.facts))
@@ -106,6 +111,7 @@ async def _bundle(service: Service, body: tuple[object, ...]) -> tuple[object, .
 VERBS: Final[Mapping[str, Verb]] = {
     "GetStatus": _status,
     "Recent": _recent,
+    "History": _history,
     "Poll": _poll,
     "PlanSwitch": _plan,
     "Rollback": _rollback,

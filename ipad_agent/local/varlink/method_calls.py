@@ -13,6 +13,7 @@ from typing import Final, NoReturn, Protocol, cast
 
 from ipad_agent import events as catalogue
 from ipad_agent.local import local_verbs
+from ipad_agent.local.at_command import LONGEST_WAIT_S
 from ipad_agent.local.iccid_parameter import checked
 from ipad_agent.local.local_verbs import Refused, Service
 from ipad_agent.local.status_model import DoctorItem, Happening, to_plain
@@ -25,6 +26,8 @@ from .varlink_interface import MEMORY_PARTS, Method
 Parameters = Mapping[str, object]
 Answer = Mapping[str, object]
 MAX_EVENTS: Final = 1000
+AT_TIMEOUT_S: Final = 30.0
+MAX_HISTORY: Final = 1000
 MAX_RECORD_S: Final = 86_400.0
 MAX_NAME: Final = 256
 
@@ -96,6 +99,7 @@ class Methods:
         self._simple: Mapping[str, Callable[[Parameters], Awaitable[Answer]]] = {
             "GetStatus": self._get_status,
             "ListEvents": self._list_events,
+            "ListHistory": self._list_history,
             "ListProfiles": self._list_profiles,
             "ListEims": self._list_eims,
             "ListOwed": self._list_owed,
@@ -111,6 +115,7 @@ class Methods:
             "MemoryReset": self._memory_reset,
             "Bundle": self._bundle,
             "Record": self._record,
+            "SendAt": self._send_at,
         }
 
     @property
@@ -170,6 +175,13 @@ class Methods:
             raise Refused(local_verbs.INVALID, f"From 0 to {MAX_EVENTS} events can be asked for.", parameter="count")
         return self._service.recent(wanted)
 
+    async def _list_history(self, parameters: Parameters) -> Answer:
+        count = parameters.get("count")
+        wanted = MAX_HISTORY if count is None else cast(int, count)
+        if not 0 <= wanted <= MAX_HISTORY:
+            raise Refused(local_verbs.INVALID, f"From 0 to {MAX_HISTORY} can be asked for.", parameter="count")
+        return {"history": to_plain(self._service.history(wanted))}
+
     async def _list_profiles(self, _: Parameters) -> Answer:
         return {"profiles": to_plain(self._service.status().profiles)}
 
@@ -228,6 +240,16 @@ class Methods:
 
     async def _bundle(self, _: Parameters) -> Answer:
         return {"bundle": base64.b64encode(await self._service.bundle()).decode("ascii")}
+
+    async def _send_at(self, parameters: Parameters) -> Answer:
+        wanted = parameters.get("timeout_s")
+        timeout_s = AT_TIMEOUT_S if wanted is None else _as_float(cast("int | float", wanted))
+        if not 0 < timeout_s <= LONGEST_WAIT_S:
+            raise Refused(local_verbs.INVALID, f"Up to {LONGEST_WAIT_S:.0f} s can be waited.", parameter="timeout_s")
+        lines, final = await self._service.send_at(
+            cast(str, parameters["command"]), force=parameters.get("force") is True, timeout_s=timeout_s
+        )
+        return {"lines": to_plain(lines), "final": final}
 
     async def _record(self, parameters: Parameters) -> Answer:
         seconds = _as_float(cast("int | float", parameters["seconds"]))

@@ -51,6 +51,14 @@ METHODS: Final = (
         takes=(Field("count", "?int"),),
         gives=(Field("events", "[]Happening"),),
     ),
+    Method(
+        "ListHistory",
+        "The last things that were done on this device (orders, downloads, switches, rollbacks, resets of the card), "
+        "oldest first. They outlive a restart.",
+        Right.READ,
+        takes=(Field("count", "?int"),),
+        gives=(Field("history", "[]HistoryEntry"),),
+    ),
     Method("ListProfiles", "The profiles on the card.", Right.READ, gives=(Field("profiles", "[]Profile"),)),
     Method("ListEims", "The remote managers of the card.", Right.READ, gives=(Field("eims", "[]Eim"),)),
     Method(
@@ -116,6 +124,15 @@ METHODS: Final = (
         works=True,
     ),
     Method(
+        "SendAt",
+        "Send an AT command to the modem, in turn with the agent's own, where the configuration allows it "
+        "(local.allow_at). force: also what may change the modem. final: OK, or the modem's error.",
+        Right.CONTROL,
+        takes=(Field("command", "string"), Field("force", "?bool"), Field("timeout_s", "?float")),
+        gives=(Field("lines", "[]string"), Field("final", "string")),
+        works=True,
+    ),
+    Method(
         "Record",
         "Record what goes to and from modem, card and managers for so long, into the file whose path is told. It holds "
         "identifiers.",
@@ -171,7 +188,11 @@ def text() -> str:
     """The interface in Varlink's language."""
     parts = [_HEAD, f"interface {NAME}"]
     for record in idl_types.reachable(
-        status_model.Status, status_model.Happening, status_model.Plan, status_model.DoctorItem
+        status_model.Status,
+        status_model.Happening,
+        status_model.HistoryEntry,
+        status_model.Plan,
+        status_model.DoctorItem,
     ):
         declared = f"type {idl_types.name_of(record)} {idl_types.struct(idl_types.fields_of(record))}"
         parts += ["", idl_types.comment(record.__doc__ or ""), declared]

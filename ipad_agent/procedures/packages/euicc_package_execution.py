@@ -82,6 +82,12 @@ async def _finish(context: Context, eim: Association, work: Work, result: EuiccP
         await switch_transaction.card_answered(context, work, result)
         return work
     events.PACKAGE_LOADED.emit(what=package_sentences.of_result(result))
+    events.ORDER_CARRIED_OUT.emit(
+        eim=work.eim_id,
+        what=package_sentences.of_result(result),
+        operations=len(result.results),
+        failed=sum(not operation.ok for operation in result.results),
+    )
     if result.switched:
         events.SWITCHING.emit()
     await switch_transaction.card_answered(context, work, result)

@@ -13,6 +13,7 @@ from ipad_agent.local.status_model import (
     Eim,
     Guardian,
     Happening,
+    HistoryEntry,
     Modem,
     Operation,
     Owed,
@@ -89,6 +90,7 @@ class FakeService:
         self.gate: asyncio.Event | None = None
         self.watchers: list[Callable[[], None]] = []
         self.listeners: list[Callable[[Happening], None]] = []
+        self.done: tuple[HistoryEntry, ...] = (HistoryEntry("switch", "another profile", "eim", "done", at(-60)),)
         self.past: tuple[Happening, ...] = (Happening("IPA-1001", "info", "Started.", NOW_S, (("version", "0.1.0"),)),)
 
     def show(self, status: Status) -> None:
@@ -121,6 +123,9 @@ class FakeService:
 
     def recent(self, count: int) -> tuple[Happening, ...]:
         return self.past[-count:] if count else ()
+
+    def history(self, count: int) -> tuple[HistoryEntry, ...]:
+        return self.done[-count:] if count else ()
 
     async def poll(self, eim_id: str | None) -> None:
         await self._verb("poll", eim_id)
@@ -159,6 +164,10 @@ class FakeService:
 
     def metrics(self) -> str:
         return ""
+
+    async def send_at(self, command: str, *, force: bool, timeout_s: float) -> tuple[tuple[str, ...], str]:
+        await self._verb("send_at", command, force, timeout_s)
+        return ("+CSQ: 20,99",), "OK"
 
     async def record(self, *, seconds: float) -> str:
         await self._verb("record", seconds)

@@ -57,6 +57,18 @@ async def test_the_last_events_come_with_time_and_facts_and_not_without_end() ->
     assert rows[-1] == (NOW_S * 1_000_000, "IPA-1999", "info", "x\ufffd", {})
 
 
+async def test_the_history_is_the_json_of_the_model_and_not_without_end() -> None:
+    service = FakeService()
+    service.done = service.done * 2000
+    reply = await manager_methods.run(service, "History", (2**32 - 1,))
+    assert isinstance(reply, Answer)
+    (document,) = reply.body
+    assert isinstance(document, str)
+    entries = json.loads(document)
+    assert len(entries) == manager_methods.RECENT_LIMIT
+    assert (entries[-1]["kind"], entries[-1]["by"], entries[-1]["at"]["at_s"]) == ("switch", "eim", NOW_S - 60)
+
+
 @pytest.mark.parametrize("iccid", ["", "8949", "../../etc", "8949000000000000111'", "9" * 40, "８９" * 9])
 async def test_what_is_no_iccid_never_reaches_the_agent(iccid: str) -> None:
     service = FakeService()

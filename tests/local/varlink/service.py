@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from ipad_agent.local.local_verbs import Refused
-from ipad_agent.local.status_model import Happening, Owed, Plan, PlanLine, Status
+from ipad_agent.local.status_model import Happening, HistoryEntry, Owed, Plan, PlanLine, Status
 from ipad_agent.local.varlink.peer_credentials import Credentials, Right
-from situations import SITUATIONS
+from situations import HISTORY, SITUATIONS
 
 ICCID: Final = "8943012345678904713"
 
@@ -75,6 +75,9 @@ class FakeService:
     def recent(self, count: int) -> tuple[Happening, ...]:
         return tuple(self.happened[-count:]) if count else ()
 
+    def history(self, count: int) -> tuple[HistoryEntry, ...]:
+        return HISTORY[-count:] if count else ()
+
     async def poll(self, eim_id: str | None) -> None:
         await self._did("poll", eim_id)
 
@@ -118,6 +121,10 @@ class FakeService:
 
     def metrics(self) -> str:
         return "ipad_polls_total 3\n"
+
+    async def send_at(self, command: str, *, force: bool, timeout_s: float) -> tuple[tuple[str, ...], str]:
+        await self._did("send_at", command, force, timeout_s)
+        return ("+CSQ: 20,99",), "OK"
 
     async def record(self, *, seconds: float) -> str:
         await self._did("record", seconds)

@@ -14,7 +14,7 @@ from ipad_agent.local.status_model import to_plain
 from ipad_agent.local.varlink import varlink_interface
 from ipad_agent.local.varlink.client_limits import COMPLAINTS, MAX_EVENTS_WAITING, STATUS_GAP_S, WORK_BURST
 from ipad_agent.local.varlink.peer_credentials import Right
-from situations import SITUATIONS
+from situations import HISTORY, SITUATIONS
 
 from .conftest import Bench
 from .service import ICCID, Refusal, refused
@@ -77,6 +77,9 @@ async def test_plan_bundle_metrics_record_and_explain_answer(bench: Bench) -> No
     assert "ipad_polls_total 3" in (await client.call("Metrics"))["text"]
     assert (await client.call("Record", {"seconds": 60}))["path"].endswith("record.jsonl")
     assert bench.service.calls[-1] == ("record", 60.0)
+    sent = await client.call("SendAt", {"command": "AT+CSQ", "timeout_s": 5})
+    assert (sent["lines"], sent["final"]) == (["+CSQ: 20,99"], "OK")
+    assert bench.service.calls[-1:] == [("send_at", "AT+CSQ", False, 5.0)]
     explained = await client.call("Explain", {"id": "ipa-1320"})
     assert explained["level"] == "info"
     assert "{path}" in explained["sentence"]
@@ -241,6 +244,18 @@ async def test_recent_events_can_be_listed(bench: Bench) -> None:
             await client.call("ListEvents", {"count": count})
 
 
+async def test_the_history_can_be_listed_and_its_end_alone(bench: Bench) -> None:
+    client = await bench.client()
+    whole = (await client.call("ListHistory"))["history"]
+    assert [entry["kind"] for entry in whole] == [entry.kind for entry in HISTORY]
+    assert (await client.call("ListHistory", {"count": 2}))["history"] == whole[-2:]
+    assert whole[0]["at"] is None
+    assert (whole[-1]["outcome"], whole[-1]["at"]["age_s"]) == ("under-way", 40.0)
+    for count in (-1, 10**30):
+        with pytest.raises(Refusal, match=r"ipadagent\.InvalidParameter"):
+            await client.call("ListHistory", {"count": count})
+
+
 # -- refusals --------------------------------------------------------------------------------------------------------
 
 
@@ -299,6 +314,8 @@ async def test_a_defect_ends_one_connection_and_nothing_else(bench: Bench, caplo
         ("MemoryReset", {"what": [1]}, "what"),
         ("Record", {"seconds": "60"}, "seconds"),
         ("Record", {"seconds": True}, "seconds"),
+        ("SendAt", {"command": "AT\r"}, "command"),
+        ("SendAt", {"command": "AT", "force": 1}, "force"),
         ("ListEvents", {"count": 1.5}, "count"),
         ("Subscribe", {"recent": "all"}, "recent"),
     ],
@@ -325,6 +342,8 @@ async def test_a_parameter_of_a_wrong_type_is_named(
         ("Record", {"seconds": 0}, "InvalidParameter"),
         ("Record", {"seconds": 1e9}, "InvalidParameter"),
         ("Record", {"seconds": 10**400}, "InvalidParameter"),
+        ("SendAt", {"command": "AT", "timeout_s": 0}, "InvalidParameter"),
+        ("SendAt", {"command": "AT", "timeout_s": 181}, "InvalidParameter"),
         ("Explain", {"id": "IPA-0000"}, "NotFound"),
     ],
 )
@@ -370,7 +389,7 @@ async def test_a_call_that_wants_no_answer_gets_none(bench: Bench) -> None:
 
 @pytest.mark.parametrize("method", varlink_interface.METHODS, ids=lambda method: method.name)
 async def test_each_method_asks_for_its_right(bench: Bench, method: varlink_interface.Method) -> None:
-    given = {"iccid": ICCID, "id": "IPA-1320", "enable": True, "what": ["eims"], "seconds": 1.0}
+    given = {"iccid": ICCID, "id": "IPA-1320", "enable": True, "what": ["eims"], "seconds": 1.0, "command": "AT+CSQ"}
     parameters = {field.name: given[field.name] for field in method.takes if not field.type.startswith("?")}
     for uid, right in ((5555, 0), (2000, 1), (1500, 2), (1000, 3)):
         client = await bench.client(uid)
@@ -389,6 +408,7 @@ async def test_looking_is_for_everybody_in_the_group_and_acting_is_not() -> None
     acting = {method.name for method in varlink_interface.METHODS if method.right is Right.CONTROL}
     assert acting == {
         "Poll", "Rollback", "Confirm", "ExecuteFallback", "ReturnFromFallback", "Emergency", "MemoryReset", "Record",
+        "SendAt",
     }  # fmt: skip
 
 

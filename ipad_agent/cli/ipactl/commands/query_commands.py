@@ -9,15 +9,20 @@ from ipad_agent.cli.ipactl.command_context import CommandContext
 from ipad_agent.cli.ipactl.errors import CommandError, UnavailableError, UsageError
 from ipad_agent.cli.ipactl.exit_codes import Exit
 from ipad_agent.cli.ipactl.output.status_from_json import read
-from ipad_agent.cli.ipactl.output.terminal_output import TerminalOutput, clean
-from ipad_agent.cli.ipactl.output.value_texts import clock, sentence, tail
+from ipad_agent.cli.ipactl.output.terminal_output import clean
+from ipad_agent.cli.ipactl.output.value_texts import sentence, tail
 from ipad_agent.cli.ipactl.status_exit_code import exit_of
 from ipad_agent.cli.ipactl.varlink_client import CARD_TIMEOUT_S
-from ipad_agent.local.status_model import Happening, Owed, Plan, Profile, Status, to_plain
+from ipad_agent.local.status_model import Owed, Plan, Profile, Status
 
 
 def status(command: CommandContext) -> int:
     """The whole picture; the exit status follows the state."""
+    if command.arguments.watch:
+        from .watch_command import watch
+
+        command.arguments.screen = not command.json
+        return watch(command)
     from ipad_agent.cli.ipactl.screens.status_screen import status_lines
 
     value, plain = command.status()
@@ -92,31 +97,6 @@ def plan(command: CommandContext) -> int:
     else:
         command.say(plan_lines(found, value.profiles, command.output))
     return Exit.DONE if found.possible else Exit.REFUSED
-
-
-def log(command: CommandContext) -> int:
-    """The last events."""
-    with command.connect() as agent:
-        plain = agent.call("ListEvents", {"count": command.arguments.count}).get("events")
-    events = [read(Happening, item) for item in plain] if isinstance(plain, list) else []
-    if command.json:
-        for item in events:
-            command.data(to_plain(item), one_line=True)
-        return Exit.DONE
-    if not events:
-        command.say(command.output.note("○", "Nothing has been said yet.", "waiting"))
-    for event in events:
-        command.say(event_lines(event, command.output, with_date=True))
-    return Exit.DONE
-
-
-def event_lines(event: Happening, output: TerminalOutput, *, with_date: bool = False) -> list[str]:
-    """One event with its local time and its id; trouble stands out."""
-    pattern = "%m-%d %H:%M:%S" if with_date else "%H:%M:%S"
-    head = clock(event.at_s, pattern)
-    mark, colour = {"warning": ("! ", "warn"), "error": ("✗ ", "bad")}.get(event.level, ("", "label"))
-    text = f"{mark}{sentence(event.text)} ({clean(event.id)})"
-    return output.hang(head, text, colour=colour, indent="")
 
 
 def metrics(command: CommandContext) -> int:

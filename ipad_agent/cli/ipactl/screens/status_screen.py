@@ -226,9 +226,15 @@ def _guardian(status: Status, output: TerminalOutput, later_s: float) -> Iterato
         yield from output.row("Guard", lost + acts)
 
 
-def _modem(status: Status, output: TerminalOutput, later_s: float) -> Iterator[str]:
+def _same_iccid(one: str, other: str) -> bool:
+    if one == other:
+        return True  # mostly, and then nothing has to be loaded
     from ipad_agent.codec.identifiers import same_iccid
 
+    return same_iccid(one, other)
+
+
+def _modem(status: Status, output: TerminalOutput, later_s: float) -> Iterator[str]:
     modem = status.modem
     if modem is None:
         yield from output.row("Modem", "none")
@@ -243,7 +249,7 @@ def _modem(status: Status, output: TerminalOutput, later_s: float) -> Iterator[s
     if (
         modem.iccid is not None
         and enabled is not None
-        and not same_iccid(modem.iccid, enabled.iccid)
+        and not _same_iccid(modem.iccid, enabled.iccid)
         and status.switch is None
     ):
         yield from output.more(f"✗ it still shows profile {tail(modem.iccid)}, not the enabled one")
