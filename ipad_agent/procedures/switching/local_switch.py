@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
@@ -19,6 +19,7 @@ from ipad_agent.codec.es10.profile_info import ProfileInfo
 from ipad_agent.codec.esipa.eim_package import StateChangeCause
 from ipad_agent.codec.identifiers import ICCID_BYTES, Iccid, short_iccid
 from ipad_agent.errors import CardError, CodecError, ModemError, Remedy
+from ipad_agent.policy.guardian.fallback_cause import FallbackCause
 from ipad_agent.procedures.cat_busy import unless_busy
 from ipad_agent.procedures.context import Context
 from ipad_agent.procedures.ports import Card
@@ -43,13 +44,14 @@ class End(StrEnum):
 @dataclass(frozen=True, slots=True)
 class LocalSwitch:
     """``previous`` and ``enabled``: the enabled profile before and after (``ProfileInfo.identity``), None for none.
-    ``code`` is the card's answer where there was one."""
+    ``code`` is the card's answer where there was one; ``by`` who wanted it."""
 
     what: What
     end: End
     previous: str | None
     enabled: str | None
     code: ResultCode | None = None
+    by: FallbackCause = FallbackCause.GUARDIAN
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +89,11 @@ _ORDERS: Final[Mapping[What, _Order]] = MappingProxyType(
 
 
 async def order(
-    context: Context, local_switch_record: LocalSwitchRecord, eims: Iterable[str], what: What
+    context: Context,
+    local_switch_record: LocalSwitchRecord,
+    eims: Iterable[str],
+    what: What,
+    by: FallbackCause = FallbackCause.GUARDIAN,
 ) -> LocalSwitch:
     """Have the card do it, bring it back and note for all ``eims`` why their profiles changed.
 
@@ -98,13 +104,19 @@ async def order(
     settled = await settle(context, local_switch_record, told)
     if settled is not None and settled.what is what and settled.end is End.DONE:
         return settled
+    return replace(await _order(context, local_switch_record, told, what, by), by=by)
+
+
+async def _order(
+    context: Context, local_switch_record: LocalSwitchRecord, told: tuple[str, ...], what: What, by: FallbackCause
+) -> LocalSwitch:
     context.card.ask_anew()
     profiles = await context.card.get_profiles()
     previous = enabled_iccid(profiles)
     if (known := _known_end(what, profiles)) is not None:
         return _not_done(LocalSwitch(what, known, previous, previous))
     events.ORDERING.emit(what=what.value, previous=short_iccid(previous))
-    local_switch_record.begin(str(context.eid), what, previous)
+    local_switch_record.begin(str(context.eid), what, previous, by)
     try:
         code = await unless_busy(lambda: _ORDERS[what].call(context.card))
     except (CardError, ModemError) as failure:
@@ -134,12 +146,12 @@ async def settle(context: Context, local_switch_record: LocalSwitchRecord, eims:
     if under_way is None:
         local_switch_record.end()
         return None
-    what, previous = under_way
+    what, previous, by = under_way
     await context.card.verify_switched()
     if await _unless_old(context, previous) == previous:
         local_switch_record.end()
-        return _not_done(LocalSwitch(what, End.NOT_BEGUN, previous, previous))
-    return await _done(context, local_switch_record, tuple(eims), what, previous, None)
+        return replace(_not_done(LocalSwitch(what, End.NOT_BEGUN, previous, previous)), by=by)
+    return replace(await _done(context, local_switch_record, tuple(eims), what, previous, None), by=by)
 
 
 def enabled_iccid(profiles: Iterable[ProfileInfo]) -> str | None:
