@@ -217,7 +217,7 @@ async def test_a_device_that_was_on_the_fallback_profile_all_the_time_has_not_fa
     assert await device.run(DAY_S) is Kind.RETURN_NOW
     device.guardian.returning()
     device.did(What.RETURN, End.NOT_AVAILABLE)
-    assert device.kind is Kind.WATCH
+    assert device.guardian.decision.kind is Kind.WATCH
     assert not device.guardian.watch.in_fallback
 
 
@@ -249,7 +249,17 @@ async def test_a_device_knows_over_restarts_that_a_person_sent_it_to_the_fallbac
     device.guardian.returning()
     device.did(What.RETURN, End.DONE)
     device.guardian.back_on_fallback()
-    assert device.guardian.watch.cause is FallbackCause.PERSON  # a return that did not last is no new reason
+    assert device.guardian.watch.cause is FallbackCause.RETURN  # that profile had worked when the person left it
+
+
+async def test_a_return_that_did_not_work_is_no_news_of_a_profile_that_had_lost_its_network() -> None:
+    device = Device()
+    await device.lose()
+    device.did(What.FALLBACK, End.DONE)
+    device.guardian.returning()
+    device.did(What.RETURN, End.DONE)
+    device.guardian.back_on_fallback()
+    assert device.guardian.watch.cause is FallbackCause.GUARDIAN
 
 
 async def test_a_return_from_nowhere_that_does_not_work_ends_on_the_fallback_profile() -> None:

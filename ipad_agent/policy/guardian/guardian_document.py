@@ -21,7 +21,11 @@ def to_document(state: Watch) -> dict[str, object]:
     """Plain data that ``from_document`` reads back to the same watch."""
     plain: dict[str, object] = {item.name: getattr(state, item.name) for item in fields(state)}
     looked = state.looked
-    return plain | {"looked": [looked.wall_s, looked.monotonic_s, looked.boot_id], "sign": state.sign.name, "cause": state.cause.value}
+    return plain | {
+        "looked": [looked.wall_s, looked.monotonic_s, looked.boot_id],
+        "sign": state.sign.name,
+        "cause": state.cause.value,
+    }
 
 
 def from_document(document: object) -> Watch | None:

@@ -225,14 +225,15 @@ def switched(state: Watch, now: Instant) -> Watch:
 
 
 def fell_back(state: Watch, cause: FallbackCause = FallbackCause.GUARDIAN) -> Watch:
-    """The fallback profile is enabled now in place of another one. A return that did not last changes nothing about
-    why the device is there."""
+    """The fallback profile is enabled now in place of another one. A return that did not work says nothing new of a
+    profile that had lost its network before; of one that a person had left it does."""
+    lost = state.in_fallback and state.cause is FallbackCause.GUARDIAN and cause is FallbackCause.RETURN
     return replace(
         _forget_loss(state),
         unproven=False,
         in_fallback=True,
         away_s=0.0,
-        cause=state.cause if state.in_fallback else cause,
+        cause=FallbackCause.GUARDIAN if lost else cause,
         already_there=False,
     )
 

@@ -28,9 +28,7 @@ class LocalSwitchRecord:
     def __init__(self, memory: Memory) -> None:
         self._memory = memory
 
-    def begin(
-        self, eid: str, what: What, previous: str | None, by: FallbackCause = FallbackCause.GUARDIAN
-    ) -> None:
+    def begin(self, eid: str, what: What, previous: str | None, by: FallbackCause = FallbackCause.GUARDIAN) -> None:
         # A full disk must not keep a device off its last way to the network; the store has said so. After a crash the
         # eIMs then get no better reason than "undefined".
         with contextlib.suppress(StoreError):
@@ -44,8 +42,8 @@ class LocalSwitchRecord:
         previous = document.get("previous", False)  # None stands for "no profile was enabled"
         if what is None or document.get("eid") != eid or not isinstance(previous, str | None):
             return None
-        by = document.get("by")
-        return what, previous, FallbackCause(by) if by in tuple(FallbackCause) else FallbackCause.GUARDIAN
+        by = next((cause for cause in FallbackCause if cause == document.get("by")), FallbackCause.GUARDIAN)
+        return what, previous, by
 
     def end(self) -> None:
         if self._memory.load(DOCUMENT):
