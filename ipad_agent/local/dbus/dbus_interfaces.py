@@ -157,6 +157,7 @@ PROFILE: Final = Interface(
         "PolicyRules": "as",
         "ChangedBy": "s",
         "ChangedAt": "t",
+        "ChangedFor": "s",
     },
 )
 
@@ -180,6 +181,11 @@ EIM: Final = Interface(
         "LastPollResults": "u",
         "LastPollBytes": "t",
         "LastPollDuration": "t",
+        "LastOrder": "s",
+        "LastOrderAt": "t",
+        "LastOrderOk": "b",
+        "LastOrderWords": "s",
+        "LastOrderReason": "s",
     },
 )
 
