@@ -15,7 +15,7 @@ from ipad_agent.modem.port.port_discovery import choose
 from ipad_agent.modem.port.usb_sysfs import OPERATOR_LINK
 
 SLOW_S: Final = 1.0
-_NOT_NOW: Final = "Ask the running agent (ipactl doctor) or stop it first; without an agent be its user (sudo -u)."
+_PSEUDO: Final = Path("/dev/pts")
 
 
 async def usb(parts: DoctorParts, seen: Seen) -> list[Item]:
@@ -58,8 +58,10 @@ async def port(parts: DoctorParts, seen: Seen) -> list[Item]:
     """Whose the port is, and whether it opens. What is held is not taken."""
     held = await parts.held()
     if held is not None:
-        return [Item(Layer.PORT, False, held, _NOT_NOW)]
-    others = parts.machine.holders(seen.device) if seen.device is not None else ()
+        return [Item(Layer.PORT, False, held.sentence, held.fix)]
+    played = seen.device is not None and _PSEUDO in seen.device.resolve().parents
+    # Of a pseudo-terminal somebody has the other end open: whoever plays the modem, as the lab does.
+    others = parts.machine.holders(seen.device) if seen.device is not None and not played else ()
     remarks = []
     if others:
         listed = ", ".join(f"{name} (process {pid})" for pid, name in others)
@@ -75,6 +77,8 @@ async def port(parts: DoctorParts, seen: Seen) -> list[Item]:
     except ModemError as error:  # it opened: what goes wrong on it belongs to the next layer
         seen.line_trouble = error
         return [*remarks, Item(Layer.PORT, True, f"{seen.device or parts.config.modem.port} opens.")]
+    if played:
+        return [Item(Layer.PORT, True, f"{name} is open; it is a pseudo-terminal, so a program plays the modem.")]
     if remarks:
         return [*remarks, Item(Layer.PORT, True, f"{name} is open.")]
     if not parts.machine.sees_every_process():
