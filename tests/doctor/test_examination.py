@@ -412,7 +412,7 @@ def test_whoever_plays_a_modem_on_a_pseudo_terminal_is_no_other_program(tmp_path
     try:
         link = tmp_path / "modem"
         link.symlink_to(os.ttyname(theirs))
-        machine = FakeMachine(using=((77, "ipad-agent"),))
+        machine = FakeMachine(using=((os.getpid(), "ipad-agent"),))
         patient = Patient(config=Config(modem=ModemConfig(port=str(link))), machine=machine)
         found = examine(patient).of(Layer.PORT)
     finally:

@@ -12,10 +12,10 @@ from ipad_agent.errors import CardError, ModemError
 from ipad_agent.modem.errors import ModemNotFound, PortUnavailable, SeveralModems
 from ipad_agent.modem.module_profile import load, search_path
 from ipad_agent.modem.port.port_discovery import choose
+from ipad_agent.modem.port.port_lock import plays_modem
 from ipad_agent.modem.port.usb_sysfs import OPERATOR_LINK
 
 SLOW_S: Final = 1.0
-_PSEUDO: Final = Path("/dev/pts")
 
 
 async def usb(parts: DoctorParts, seen: Seen) -> list[Item]:
@@ -59,9 +59,10 @@ async def port(parts: DoctorParts, seen: Seen) -> list[Item]:
     held = await parts.held()
     if held is not None:
         return [Item(Layer.PORT, False, held.sentence, held.fix)]
-    played = seen.device is not None and _PSEUDO in seen.device.resolve().parents
-    # Of a pseudo-terminal somebody has the other end open: whoever plays the modem, as the lab does.
-    others = parts.machine.holders(seen.device) if seen.device is not None and not played else ()
+    holders = parts.machine.holders(seen.device) if seen.device is not None else ()
+    # Whoever has the other end of a pseudo-terminal is no rival: it plays the modem, as the lab does.
+    others = tuple((pid, name) for pid, name in holders if not plays_modem(pid, seen.device))
+    played = len(others) < len(holders)
     remarks = []
     if others:
         listed = ", ".join(f"{name} (process {pid})" for pid, name in others)
