@@ -68,7 +68,10 @@ class ConfigError(IpadError):
 
     def __init__(self, place: str, problem: str, *, allowed: str = "") -> None:
         self.place = place
+        self.problem = problem
         self.allowed = allowed
+        self.position: tuple[int, int] | None = None
+        """Line and column in the file, where that is known."""
         super().__init__(f"{place}: {problem}" + (f"; allowed: {allowed}" if allowed else ""))
 
 

@@ -49,3 +49,16 @@ def printable_data(value: object) -> object:
     if isinstance(value, list | tuple):
         return [printable_data(item) for item in value]
     return value
+
+
+def size_text(count_bytes: int) -> str:
+    """``912 B``, ``6.1 kB``, ``412 kB``, ``2.0 MB``: thousands, so that every face names the same figure."""
+    if count_bytes < 1000:
+        return f"{count_bytes} B"
+    for unit, size_bytes in (("kB", 1e3), ("MB", 1e6), ("GB", 1e9)):
+        count = count_bytes / size_bytes
+        if count < 9.95:
+            return f"{count:.1f} {unit}"
+        if count < 999.5 or unit == "GB":
+            return f"{count:.0f} {unit}"
+    raise AssertionError("the last unit takes everything")

@@ -187,13 +187,13 @@ def test_the_example_in_the_documentation_is_right() -> None:
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("[poll]\ninterval = 5", "poll.interval: is not known; did you mean poll.interval_s?; allowed: the keys of"),
-        ("[pol]\ninterval_s = 5", "pol: is not known; did you mean poll?; allowed: the sections modem, card"),
-        ("[coap]\nbaud = 5", "coap.baud: is not known; did you mean modem.baud?; allowed: the keys of [coap] ack_"),
+        ("[poll]\ninterval = 5", "poll.interval: is not known; did you mean poll.interval_s?"),
+        ("[pol]\ninterval_s = 5", "pol: is not known; did you mean poll?"),
+        ("[coap]\nbaud = 5", "coap.baud: is not known; did you mean modem.baud?"),
         ("[log]\nzzz = 5", "log.zzz: is not known; allowed: the keys of [log] level, style"),
         (
             '[[eim]]\nid = "a"\nhots = "b"',
-            "eim[0].hots: is not known; did you mean eim[0].host?; allowed: the keys of [eim]",
+            "eim[0].hots: is not known; did you mean eim[0].host?",
         ),
         ('[poll]\ninterval_s = "5"', "poll.interval_s: a string is of the wrong type; allowed: a number from 1 to"),
         ("[poll]\ninterval_s = true", "poll.interval_s: a boolean is of the wrong type"),
@@ -381,8 +381,8 @@ def test_check_looks_at_the_folders_and_programs_of_the_site_that_are_named(tmp_
         f'application_probe = "{tmp_path}/probe"\n[metrics]\ntextfile = "textfile/ipad.prom"\n'
     )
     assert [sentence.split(":")[0] for sentence in check(config)] == [
-        "site.apn_table",
         "site.hooks_dir",
+        "site.apn_table",
         "site.application_probe",
         "metrics.textfile",
     ]
@@ -396,7 +396,7 @@ def test_check_looks_at_the_folders_and_programs_of_the_site_that_are_named(tmp_
 def test_check_reports_mistakes_as_sentences(tmp_path: Path) -> None:
     config = tmp_path / "config.toml"
     config.write_text("[poll]\njitter = 9")
-    assert check(config) == ["poll.jitter: 9 is not allowed; allowed: a number from 0 to 0.5"]
+    assert check(config) == ["poll.jitter: 9 is not allowed; allowed: a number from 0 to 0.5 (line 2, column 1)"]
 
 
 def test_a_key_is_read_from_its_file_when_it_is_needed(tmp_path: Path) -> None:

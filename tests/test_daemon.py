@@ -130,7 +130,7 @@ def test_a_call_to_poll_is_no_end_of_the_process_however_early_it_comes(daemon: 
 
 
 def test_a_missing_modem_ends_nothing_and_sigterm_ends_well(daemon: Daemon) -> None:
-    assert "no-such-port does not exist" in daemon.until(CARD_LOST)
+    assert "no-such-port is not there" in daemon.until(CARD_LOST)
     daemon.process.terminate()
     daemon.until(STOPPED)
     assert daemon.process.wait(LIMIT_S) == 0

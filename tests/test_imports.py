@@ -63,10 +63,12 @@ NET_GROUND = (
     "net.public_networks",
 )
 PROCEDURES_GROUND = (
+    "procedures.authors",
     "procedures.cat_busy",
     "procedures.context",
     "procedures.device_information",
     "procedures.events",
+    "procedures.order_outcomes",
     "procedures.package_sentences",
     "procedures.person_decision",
     "procedures.ports",

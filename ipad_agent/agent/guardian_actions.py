@@ -10,6 +10,7 @@ from typing import Final
 
 from ipad_agent.clock import Clock
 from ipad_agent.errors import StoreError
+from ipad_agent.policy.guardian.fallback_cause import FallbackCause
 from ipad_agent.policy.guardian.guardian_rules import Kind
 from ipad_agent.policy.guardian.guardian_settings import GuardianSettings
 from ipad_agent.policy.polling.poll_outcome import Outcome
@@ -63,6 +64,8 @@ class GuardianActions:
                 self.guardian.switched()
             case Happening.CAME_BACK if moved.way is Way.ROLLBACK:
                 self.guardian.switched()
+            case Happening.CAME_BACK if moved.way is Way.FALLBACK:
+                self.guardian.back_on_fallback()
             case Happening.TIME_OVER_FOR_GOOD if moved.phase is Phase.PROVING:
                 self.guardian.unproven()
             case Happening.NO_WAY_BACK:
@@ -83,9 +86,11 @@ class GuardianActions:
             case _:
                 return False
 
-    async def fall_back(self, context: Context, eims: tuple[str, ...]) -> LocalSwitch:
+    async def fall_back(
+        self, context: Context, eims: tuple[str, ...], by: FallbackCause = FallbackCause.GUARDIAN
+    ) -> LocalSwitch:
         """Change to the fallback profile, on the guardian's or on a person's word."""
-        done = await fallback_mechanism.execute(context, self._local_switch_record, eims)
+        done = await fallback_mechanism.execute(context, self._local_switch_record, eims, by)
         self.guardian.did(done)
         if done.end is End.DONE:
             await switch_transaction.replaced(context)
@@ -94,9 +99,12 @@ class GuardianActions:
             await context.site.hook("fallback", _facts(context, done))
         return done
 
-    async def go_back(self, context: Context, eims: tuple[str, ...]) -> LocalSwitch:
+    async def go_back(
+        self, context: Context, eims: tuple[str, ...], by: FallbackCause = FallbackCause.GUARDIAN
+    ) -> LocalSwitch:
         """Try the former profile again: a switch that has the fallback profile as its way back."""
-        self.guardian.returning()
+        if by is FallbackCause.GUARDIAN:
+            self.guardian.returning()
         previous = await switch_transaction.enabled_iccid(context)
         try:
             armed = context.switches.arm(
@@ -109,11 +117,11 @@ class GuardianActions:
         except StoreError as refused:
             # Without a word on disk a restart would not know that there is something to go back from.
             local_events.NOT_DONE.emit(what=What.RETURN.value, reason=refused.message)
-            done = LocalSwitch(What.RETURN, End.NOT_BEGUN, previous, previous)
+            done = LocalSwitch(What.RETURN, End.NOT_BEGUN, previous, previous, by=by)
             self.guardian.did(done)
             return done
         await switch_transaction.announce(context, armed)
-        done = await fallback_mechanism.return_back(context, self._local_switch_record, eims)
+        done = await fallback_mechanism.return_back(context, self._local_switch_record, eims, by)
         self.guardian.did(done)
         if done.end is End.DONE:
             await switch_transaction.switched_locally(context, context.switches.aim(armed, done.enabled))

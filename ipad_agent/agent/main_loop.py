@@ -11,6 +11,7 @@ import contextlib
 import random
 from collections.abc import Iterable
 from dataclasses import replace
+from functools import partial
 from typing import Final
 
 from ipad_agent import __version__
@@ -29,6 +30,7 @@ from ipad_agent.procedures.delivery import result_delivery
 from ipad_agent.procedures.person_decision import PersonDecision
 from ipad_agent.procedures.ports import EimLink, Journal, Memory
 from ipad_agent.procedures.records.held_work import HeldWork
+from ipad_agent.procedures.records.last_orders import LastOrders, OrderOutcome
 from ipad_agent.procedures.records.local_switch_record import LocalSwitchRecord
 from ipad_agent.procedures.records.owed_work import WorkList
 from ipad_agent.procedures.records.receiver_backoff import Receivers
@@ -96,6 +98,7 @@ class Agent:
         self._commanded = False
         self._taken_up = False
         self._counters = Counters(rooms.memory)
+        self._last_orders = LastOrders(rooms.memory, rooms.clock)
         self._resets = CardResets(rooms.memory, rooms.clock)
         self._deadline: float | None = None
         self._refused_initial: Eid | None = None
@@ -192,6 +195,7 @@ class Agent:
         with _Step(self, POLL_LIMIT_S):
             facts = await self._find_card()
         self.board.card_found(facts)
+        self._status_reports.room_known()
         await self._rooms.show_modem(self.board)
         self.card_requests.serve()
         if not facts.manageable:
@@ -230,6 +234,7 @@ class Agent:
         timetable.set_eims(eims)
         for eim_id in eims:
             self.board.remembered(eim_id, timetable.schedule(eim_id))
+        self.board.orders(self._last_orders.all(str(facts.eid)))
         if newly_provisioned:
             for eim_id in eims:
                 timetable.provisioned(eim_id)
@@ -353,7 +358,8 @@ class Agent:
                 timetable.set_eims(eims)
                 self._status_reports.eims(facts, eims)
                 self._rooms.links.keep_only(list(eims.values()))
-                await self._status_reports.profiles("eIM")
+                await self._status_reports.profiles()
+            await self._status_reports.room()
             await self._rooms.show_modem(self.board)
             timetable.wake(Wake.STATE_CHANGE, self._pending(eims) - told_later)
             if report is not None and report.end is PollEnd.EIM_CHANGED and eim_id in eims:
@@ -405,7 +411,7 @@ class Agent:
             await profile_proof.look_again(context)
             await self.guardian_actions.look(self._rooms.network, self._host)
             if await self.guardian_actions.act(context, tuple(eim.eim_id for eim in facts.eims)):
-                await self._status_reports.profiles("guardian")
+                await self._status_reports.profiles()
                 await self._rooms.card.release()
 
     async def _take_turns(self, facts: CardFacts, timetable: Timetable) -> None:
@@ -415,7 +421,8 @@ class Agent:
         self._rooms.card.ask_anew()
         with _Step(self, POLL_LIMIT_S):
             if await self.card_requests.take(self._context(facts), eims):
-                await self._status_reports.profiles("local")
+                await self._status_reports.profiles()
+                await self._status_reports.room()
         timetable.wake(Wake.STATE_CHANGE, self._pending(eims) - told_later)
         await self._rooms.card.release()
 
@@ -524,7 +531,15 @@ class Agent:
             person_decision=self.person_decision,
             on_switch=self.board.switch,
             look_after_disk=self._look_after_disk,
+            on_profiles=self.board.profiles,
+            on_order=partial(self._order_ended, facts.eid),
         )
+
+    def _order_ended(self, eid: Eid, outcome: OrderOutcome) -> None:
+        """Keep what became of an order, for those who look."""
+        order = self._last_orders.note(str(eid), outcome)
+        if order is not None:
+            self.board.order_ended(order)
 
     async def _pause(self, wait_s: float, status: str, timetable: Timetable | None = None) -> None:
         """Wait, or until somebody calls; the service manager sees why."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ipad_agent.codec.es10.eim_configuration import EimConfigurationData
-from ipad_agent.errors import IpadError
+from ipad_agent.errors import CardError, IpadError
 from ipad_agent.policy.polling.redelivery import Redelivery
 from ipad_agent.policy.switching.switch_table import Happening
 from ipad_agent.procedures.records.owed_work import WorkList
@@ -27,21 +27,41 @@ class StatusReports:
         self._card = card
         self._links = links
         self._guardian_actions = guardian_actions
-        self._cause: str | None = None
+        self._room_for: frozenset[str] | None = None
 
     def switch_moved(self, moved: Switch, happening: Happening) -> None:
         """Something happened to a switch."""
-        if happening is Happening.CAME_BACK:
-            self._cause = moved.way.value
         self._board.switch_moved(moved, happening)
 
-    async def profiles(self, cause: str) -> None:
-        """Read the profiles; ``cause`` is who changed them, unless a switch that went back says otherwise. Raises
-        ``CardError`` or ``ModemError``."""
-        cause, self._cause = self._cause or cause, None
+    async def profiles(self) -> None:
+        """Read the profiles. Whoever changed them has said so (``Context.on_profiles``); what is found here besides is
+        by nobody known. Raises ``CardError`` or ``ModemError``."""
         profiles = await usable_profiles(self._card)
         if profiles is not None:
-            self._board.profiles(profiles, cause)
+            self._board.profiles(profiles)
+
+    def room_known(self) -> None:
+        """The card was read as a whole."""
+        self._room_for = self._profiles_shown()
+
+    async def room(self) -> None:
+        """Ask the card for its free memory when there are other profiles on it than when it was asked before. Raises
+        ``CardError`` or ``ModemError`` when the card is gone."""
+        now = self._profiles_shown()
+        if now == self._room_for:
+            return
+        self._room_for = now
+        try:
+            info = await self._card.get_euicc_info2()
+        except CardError as error:
+            if not error.alive:
+                raise
+            self._board.free_memory(None)  # what was known is no longer so
+            return
+        self._board.free_memory(info.ext_card_resource.free_non_volatile_bytes)
+
+    def _profiles_shown(self) -> frozenset[str]:
+        return frozenset(profile.iccid for profile in self._board.snapshot().profiles)
 
     def eims(self, facts: CardFacts, eims: dict[str, EimConfigurationData]) -> None:
         """Who is polled, and where."""

@@ -15,6 +15,15 @@ def CARD_OPENED(*, eid: str, way: str) -> None: ...
 
 
 @define(
+    "IPA-2170",
+    DEBUG,
+    "eUICC {eid} reached over {way} once more.",
+    "The channel to the card is closed between polls and looks, so that others may use it, and opened anew each time.",
+)
+def CARD_OPENED_AGAIN(*, eid: str, way: str) -> None: ...
+
+
+@define(
     "IPA-2102",
     WARNING,
     "STORE DATA blocks of {old} bytes fail over {way} ({evidence}); from now on {new} bytes.",

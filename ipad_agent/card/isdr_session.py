@@ -69,6 +69,8 @@ class IsdrSession:
         self._block_sizes = block_sizes if block_sizes is not None else VolatileBlockSizes()
         self._transport: Es10Transport | None = None
         self._last_channel: ApduChannel | None = None
+        self._reached: tuple[bytes, str] | None = None
+        """Which card, and how, was said last; the same again is no news."""
         self._declared_in: int | None = None  # the card's epoch in which TERMINAL CAPABILITY was sent
         self._capability_tried = False
         self._form = 0  # the form of TERMINAL CAPABILITY that worked last
@@ -249,7 +251,10 @@ class IsdrSession:
         self.tolerated("GetEID", notes.ids)
         self.select_response = channel.select_response
         self._say_template()
-        events.CARD_OPENED.emit(eid=eid.short, way=channel.description)
+        reached = (eid.bytes, channel.description)
+        said = events.CARD_OPENED_AGAIN if reached == self._reached else events.CARD_OPENED
+        self._reached = reached
+        said.emit(eid=eid.short, way=channel.description)
         return transport
 
     async def _ask_with_le(self, transport: Es10Transport) -> bytes:

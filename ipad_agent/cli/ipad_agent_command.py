@@ -18,6 +18,7 @@ from ipad_agent import __version__
 from ipad_agent.errors import ConfigError, IpadError
 from ipad_agent.printable import printable_lines
 
+DEFAULT_CONFIG = Path("/etc/ipad-agent/config.toml")
 EXIT_OK = 0
 EXIT_FAILED = 1
 EXIT_USAGE = 2
@@ -53,10 +54,11 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     daemon = commands.add_parser("run", help="run the daemon in the foreground (systemd starts it like this)")
-    daemon.add_argument("--config", type=Path, default=Path("/etc/ipad-agent/config.toml"), metavar="FILE")
+    daemon.add_argument("--config", type=Path, default=DEFAULT_CONFIG, metavar="FILE")
 
     check = commands.add_parser("check-config", help="check a configuration file and name everything wrong with it")
-    check.add_argument("file", type=Path, metavar="FILE")
+    check.add_argument("file", type=Path, nargs="?", metavar="FILE", help=f"the file ({DEFAULT_CONFIG})")
+    check.add_argument("--config", type=Path, metavar="FILE", help="the same, as `ipactl config check` takes it")
 
     ics = commands.add_parser("ics", help="what of SGP.32 is implemented, where, and which tests show it")
     ics.add_argument("--json", action="store_true", help="as one JSON document, for a test house")
@@ -121,14 +123,16 @@ def _run_daemon(arguments: argparse.Namespace) -> int:
 
 
 def _check_config(arguments: argparse.Namespace) -> int:
-    from ipad_agent.config import check
+    from ipad_agent.config import problems
+    from ipad_agent.config.errors import lines_of
 
-    problems = check(arguments.file)
-    for problem in problems:
-        print(printable_lines(str(problem)), file=sys.stderr)
-    if problems:
+    file = arguments.file or arguments.config or DEFAULT_CONFIG
+    found = problems(file)
+    for line in lines_of(str(file), found):
+        print(printable_lines(line), file=sys.stderr)
+    if found:
         return EXIT_USAGE
-    print(f"{arguments.file}: fine")
+    print(f"{file}: fine")
     return EXIT_OK
 
 

@@ -1,6 +1,6 @@
 """The configuration file: TOML in, frozen dataclasses out, every mistake named with its place."""
 
-from .config_file import check, load, loads, named_files
+from .config_file import check, load, loads, named_files, problems
 from .config_model import (
     DEFAULT_PATH,
     BudgetConfig,
@@ -27,6 +27,7 @@ from .config_model import (
 )
 from .errors import ConfigErrors, SecretError
 from .secret_file import SecretFile
+from .value_readers import written
 
 __all__ = [
     "DEFAULT_PATH",
@@ -58,4 +59,6 @@ __all__ = [
     "load",
     "loads",
     "named_files",
+    "problems",
+    "written",
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import Field, fields
@@ -14,8 +15,9 @@ from typing import Any
 from ipad_agent.errors import ConfigError
 
 from .config_model import SECTIONS, Config, EimConfig, preset_defaults
-from .errors import ConfigErrors
+from .errors import ConfigErrors, placed
 from .secret_file import readable_by_others
+from .toml_positions import Position, position_of, positions
 from .value_readers import RefusedError, toml_kind
 
 MAX_FILE_BYTES = 1 << 20
@@ -40,21 +42,36 @@ def load(path: str | os.PathLike[str]) -> Config:
 def loads(content: bytes, path: Path) -> Config:
     """The configuration in this text, as if it were the file ``path``. Raises ``ConfigErrors``."""
     try:
-        document = tomllib.loads(content.decode("utf-8"))
+        text = content.decode("utf-8")
+        document = tomllib.loads(text)
     except UnicodeDecodeError as error:
         raise ConfigErrors(str(path), [ConfigError("file", f"byte {error.start} is no UTF-8")]) from None
     except (ValueError, RecursionError) as error:  # no TOML, or a number of thousands of digits
-        raise ConfigErrors(str(path), [ConfigError("file", f"no TOML: {error}")]) from None
-    return _Reading(path.parent).config(document, path)
+        raise ConfigErrors(str(path), [_no_toml(error)]) from None
+    return _Reading(path.parent, positions(text)).config(document, path)
+
+
+def _no_toml(error: Exception) -> ConfigError:
+    problem = ConfigError("file", f"no TOML: {error}")
+    told = re.search(r"\(at line (\d+), column (\d+)\)", str(error))
+    if told is not None:
+        problem.position = int(told[1]), int(told[2])
+    return problem
+
+
+def problems(path: str | os.PathLike[str]) -> list[ConfigError]:
+    """Everything wrong with this file, from its top to its end: its content, and the files it names. Empty when
+    fine."""
+    try:
+        found = _missing_files(load(path))
+    except ConfigErrors as errors:
+        found = list(errors.problems)
+    return sorted(found, key=lambda problem: problem.position or (MAX_FILE_BYTES, 0))
 
 
 def check(path: str | os.PathLike[str]) -> list[str]:
-    """Everything wrong with this file, one sentence each: its content, and the files it names. Empty when fine."""
-    try:
-        config = load(path)
-    except ConfigErrors as errors:
-        return [str(problem) for problem in errors.problems]
-    return [str(problem) for problem in _missing_files(config)]
+    """The same, one sentence each, with line and column where they are known."""
+    return [placed(problem) for problem in problems(path)]
 
 
 def named_files(config: Config) -> list[str]:
@@ -63,8 +80,9 @@ def named_files(config: Config) -> list[str]:
 
 
 class _Reading:
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, known: Mapping[str, Position]) -> None:
         self._folder = folder.absolute()
+        self._known = known
         self._problems: list[ConfigError] = []
         self._origins: dict[str, str] = {}
 
@@ -86,8 +104,13 @@ class _Reading:
                 )
             )
         if self._problems:
+            for problem in self._problems:
+                problem.position = position_of(problem.place, self._known)
             raise ConfigErrors(str(path), self._problems)
-        return Config(**sections, eim=eim, path=path, origins=MappingProxyType(self._origins))
+        lines = {place: self._known[place].line for place in self._origins if place in self._known}
+        return Config(
+            **sections, eim=eim, path=path, origins=MappingProxyType(self._origins), lines=MappingProxyType(lines)
+        )
 
     def _preset(self, document: Mapping[str, Any]) -> str:
         poll = document.get("poll")
@@ -155,7 +178,9 @@ class _Reading:
             problem += f"; did you mean {place.removesuffix(name)}{near[0]}?"
         elif elsewhere:
             problem += f"; did you mean {' or '.join(elsewhere)}?"
-        self._problems.append(ConfigError(place, problem, allowed=f"the {what} " + ", ".join(known)))
+        # A list of all names helps only where none of them is meant.
+        allowed = "" if near or elsewhere else f"the {what} " + ", ".join(known)
+        self._problems.append(ConfigError(place, problem, allowed=allowed))
 
 
 def _reader_of(name: str) -> Any:
@@ -187,15 +212,18 @@ def _missing_files(config: Config) -> list[ConfigError]:
             named.append((f"eim[{number}].client_certificate", eim.client_certificate.resolve(), False))
         if eim.client_key_file is not None:
             named.append((f"eim[{number}].client_key_file", eim.client_key_file.resolve(), True))
-    problems: list[ConfigError] = []
+    found: list[ConfigError] = []
     for place, path, secret in named:
         if path is None:
             continue  # not set, or a credential that only the service is given
         try:
             mode = path.stat().st_mode
         except OSError as error:
-            problems.append(ConfigError(place, f"{path}: {error.strerror or error}"))
+            found.append(ConfigError(place, f"{path}: {error.strerror or error}"))
             continue
         if secret and readable_by_others(mode):
-            problems.append(ConfigError(place, f"{path} can be read by every user", allowed="mode 0600 or 0640"))
-    return problems
+            found.append(ConfigError(place, f"{path} can be read by every user", allowed="mode 0600 or 0640"))
+    for problem in found:
+        if problem.place in config.lines:
+            problem.position = config.lines[problem.place], 1
+    return found

@@ -82,6 +82,8 @@ class Config:
     eim: tuple[EimConfig, ...] = ()
     path: Path | None = None
     origins: Mapping[str, str] = field(default_factory=dict)
+    lines: Mapping[str, int] = field(default_factory=dict, compare=False)
+    """In which line of the file each key is that comes from it."""
 
     def eim_named(self, eim_id: str) -> EimConfig | None:
         """What the file says about this eIM, if anything."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -266,3 +267,16 @@ class TimeWindow:
 
 def choices(words: Sequence[str]) -> Choice:
     return Choice(tuple(words))
+
+
+def written(value: object) -> str:
+    """As in the file; bytes as hexadecimal, what is not set in words."""
+    if value is None:
+        return "(not set)"
+    if isinstance(value, bool | int | float | str):
+        return json.dumps(value, ensure_ascii=False)
+    if isinstance(value, bytes):
+        return f'"{value.hex().upper()}"'
+    if isinstance(value, tuple):
+        return f"[{', '.join(written(item) for item in value)}]"
+    return json.dumps(str(getattr(value, "path", value)), ensure_ascii=False)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Final
@@ -24,6 +24,8 @@ from ipad_agent.local.flight_recorder import Recorder
 from ipad_agent.local.prometheus.metrics import Metrics
 from ipad_agent.local.prometheus.textfile_collector import Textfile
 from ipad_agent.local.status_led import Led, light_of
+from ipad_agent.local.status_model import Eim
+from ipad_agent.local.status_verdict import order_failure
 from ipad_agent.local.varlink import Server, UnixAuthority
 from ipad_agent.modem import commands
 from ipad_agent.modem.errors import CommandRefused
@@ -38,6 +40,10 @@ AT_TURN_S: Final = 60.0
 RECORDS: Final = "records"
 
 
+def _failure(eim: Eim) -> str:
+    return "" if eim.last_order is None else order_failure(eim.last_order)
+
+
 class LocalInterfaces:
     """All faces of one agent. ``tasks`` are to be started with it; ``close`` puts away what they leave behind."""
 
@@ -49,6 +55,7 @@ class LocalInterfaces:
         metrics = Metrics(now=clock.monotonic, apdus=lambda: card.euicc.apdu_count)
         self._ends.append(metrics.attach())
         self._recorder = Recorder(Path(config.store.state_dir) / RECORDS, attach, version=__version__)
+        self._bus: Callable[[], tuple[bool, str]] = lambda: (False, "it was not begun")
         self._led = None if config.led.name is None else Led(config.led.name)
         self.service = AgentService(
             agent,
@@ -88,14 +95,14 @@ class LocalInterfaces:
         if config.local.dbus != "off":
             from ipad_agent.local.dbus import Bus  # a library of its own, for those who want it
 
-            wanted.append(
-                Bus(
-                    self.service,
-                    read_group=config.local.read_group,
-                    control_group=config.local.control_group,
-                    examine_group=config.local.examine_group,
-                ).run()
+            bus = Bus(
+                self.service,
+                read_group=config.local.read_group,
+                control_group=config.local.control_group,
+                examine_group=config.local.examine_group,
             )
+            self._bus = lambda: bus.shown
+            wanted.append(bus.run())
         if config.metrics.textfile is not None:
             text = Textfile(config.metrics.textfile, self.service.metrics, interval_s=config.metrics.interval_s)
             wanted.append(text.run())
@@ -157,10 +164,17 @@ class LocalInterfaces:
     def _polls(self) -> Mapping[str, str]:
         return {
             eim.eim_id: f"the last poll ended: {eim.last_poll.outcome}."
+            + ("" if eim.last_order is None or eim.last_order.ok else f" Its last order failed: {_failure(eim)}")
             for eim in self.service.status().eims
             if eim.last_poll is not None
         }
 
     def _local(self) -> tuple[Face, ...]:
-        socket = Face("socket", self.socket_path.exists() if self._config.local.socket else None, str(self.socket_path))
-        return (socket,)
+        socket = Face("socket", self.socket_path.exists(), str(self.socket_path))
+        if not self._config.local.socket:
+            socket = Face("socket", None, "switched off (local.socket)")
+        if self._config.local.dbus == "off":
+            return socket, Face("D-Bus", None, "switched off (local.dbus)")
+        shown, detail = self._bus()
+        wanted = shown or self._config.local.dbus == "on"  # "auto": where there is no bus, nothing is missing
+        return socket, Face("D-Bus", shown if wanted else None, detail)

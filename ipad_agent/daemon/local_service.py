@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
+from functools import partial
+from pathlib import Path
 from typing import Final, Protocol, TypeVar
 
 from ipad_agent.agent.card_requests import NotServing
 from ipad_agent.agent.main_loop import Agent
 from ipad_agent.clock import Clock
 from ipad_agent.codec.identifiers import Iccid
-from ipad_agent.config import Config
+from ipad_agent.config import Config, written
 from ipad_agent.doctor import Item, Parts, run_with
 from ipad_agent.doctor.bundle.bundle_sources import collect
 from ipad_agent.doctor.bundle.support_bundle import build
@@ -23,14 +25,26 @@ from ipad_agent.local.flight_recorder import Recorder
 from ipad_agent.local.iccid_parameter import no_iccid
 from ipad_agent.local.local_verbs import Refused
 from ipad_agent.local.prometheus.metrics import Metrics
-from ipad_agent.local.status_model import Happening, HistoryEntry, Owed, Plan, PlanLine, Status
+from ipad_agent.local.status_model import (
+    Configuration,
+    ConfigurationValue,
+    Happening,
+    HistoryEntry,
+    Owed,
+    Plan,
+    PlanLine,
+    Status,
+)
+from ipad_agent.local.status_verdict import prevents_work
 from ipad_agent.modem.module_profile import ModuleProfile
 from ipad_agent.policy import Wake
+from ipad_agent.policy.guardian.fallback_cause import FallbackCause
 from ipad_agent.policy.switching.switch_table import Happening as SwitchHappening
 from ipad_agent.policy.switching.switch_table import Phase, Way
 from ipad_agent.printable import printable
 from ipad_agent.procedures.context import Context
 from ipad_agent.procedures.person_decision import Call
+from ipad_agent.procedures.records.local_switch_record import What
 from ipad_agent.procedures.records.owed_work import WorkList
 from ipad_agent.procedures.startup import euicc_memory_reset
 from ipad_agent.procedures.switching import emergency_profile as emergency
@@ -55,6 +69,22 @@ _REFUSALS: Final = {
     End.REFUSED: (local_verbs.CARD_ERROR, None),
     End.NOT_BEGUN: (local_verbs.CARD_ERROR, None),
 }
+
+_OTHER_REASONS: Final = {
+    (What.FALLBACK, End.NOT_AVAILABLE): "no profile on the card is marked for fallback",
+    (What.RETURN, End.NOT_AVAILABLE): "the card knows no profile to return to, so the device is not in fallback",
+    (What.EMERGENCY_ON, End.NOT_AVAILABLE): "the card has no emergency profile",
+}
+"""Where an end can be said better when one knows what was ordered."""
+
+
+def _stamp(path: Path) -> tuple[int, int] | None:
+    """Tells one state of a file from another; None where there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size
 
 
 class SendLine(Protocol):
@@ -92,6 +122,7 @@ class AgentService:
         self._recorder = recorder
         self._modem_profile = modem_profile
         self._send_line = send_line
+        self._stamp = None if config.path is None else _stamp(config.path)
 
     # -- what there is to see ----------------------------------------------------------------------------------------
 
@@ -114,6 +145,18 @@ class AgentService:
     def history(self, count: int) -> tuple[HistoryEntry, ...]:
         """See ``Service``."""
         return self._board.history.entries(count)
+
+    def configuration(self) -> Configuration:
+        """See ``Service``."""
+        config = self._config
+        values = tuple(
+            ConfigurationValue(place, written(value), origin, config.lines.get(place) if origin == "file" else None)
+            for place, value, origin in config.places()
+        )
+        path = None if config.path is None else str(config.path.absolute())
+        return Configuration(
+            path, changed=config.path is not None and _stamp(config.path) != self._stamp, values=values
+        )
 
     def metrics(self) -> str:
         """See ``Service``."""
@@ -172,6 +215,13 @@ class AgentService:
 
     async def poll(self, eim_id: str | None) -> None:
         """See ``Service``."""
+        status = self.status()
+        prevents = prevents_work(status)
+        if prevents is not None:
+            self._agent.poke(Wake.COMMAND)  # modem and card are looked for at once
+            raise Refused(
+                local_verbs.NOT_READY, f"Nobody can be asked for work: {prevents}", hint=status.verdict.advice
+            )
         self._agent.poke(Wake.COMMAND, None if eim_id is None else self._named(eim_id))
 
     def _named(self, wanted: str) -> str:
@@ -213,11 +263,13 @@ class AgentService:
 
     async def execute_fallback(self) -> None:
         """See ``Service``."""
-        await self._switch(self._agent.guardian_actions.fall_back)
+        actions = self._agent.guardian_actions
+        await self._switch(partial(actions.fall_back, by=FallbackCause.PERSON))
 
     async def return_from_fallback(self) -> None:
         """See ``Service``."""
-        await self._switch(self._agent.guardian_actions.go_back)
+        actions = self._agent.guardian_actions
+        await self._switch(partial(actions.go_back, by=FallbackCause.PERSON))
 
     async def emergency(self, *, enable: bool) -> None:
         """See ``Service``."""
@@ -286,7 +338,8 @@ class AgentService:
         if refusal is not None:
             error, rule = refusal
             facts = {} if rule is None else {"rule": rule}
-            raise Refused(error, f"{done.what.value.capitalize()} did not happen: {done.end.value}.", **facts)
+            reason = _OTHER_REASONS.get((done.what, done.end), done.end.value)
+            raise Refused(error, f"{done.what.value.capitalize()} did not happen: {reason}.", **facts)
 
     async def _turn(self, job: Callable[[Context, tuple[str, ...]], Awaitable[T]], limit_s: float) -> T:
         try:
@@ -295,7 +348,11 @@ class AgentService:
         except TimeoutError:
             raise Refused(local_verbs.BUSY, "The agent is busy with something that must not be disturbed.") from None
         except NotServing as error:
-            raise Refused(local_verbs.NOT_READY, error.message) from error
+            prevents = prevents_work(self.status())
+            sentence = (
+                error.message[:1].upper() + error.message[1:] + "." if prevents is None else f"Not done: {prevents}"
+            )
+            raise Refused(local_verbs.NOT_READY, sentence, hint=self.status().verdict.advice) from error
         except euicc_memory_reset.ResetRefused as error:
             raise Refused(local_verbs.REFUSED_BY_POLICY, f"{error.message}. {error.hint}", rule="reset") from error
         except (CardError, ModemError) as error:

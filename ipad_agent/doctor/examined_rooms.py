@@ -66,6 +66,14 @@ class Face:
     detail: str
 
 
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Why the port is left alone, and what a person can do about it."""
+
+    sentence: str
+    fix: str
+
+
 class DoctorParts(Protocol):
     """All that the doctor needs. Inside the agent these are the agent's own parts."""
 
@@ -100,7 +108,7 @@ class DoctorParts(Protocol):
     def faces(self) -> tuple[Face, ...]:
         """The local interfaces, empty when there is no agent that has any."""
 
-    async def held(self) -> str | None:
+    async def held(self) -> Held | None:
         """Why the port must be left alone, or None."""
 
 
@@ -109,7 +117,7 @@ def nobody_in_the_way() -> AbstractAsyncContextManager[None]:
     return contextlib.nullcontext()
 
 
-async def _nothing_held() -> str | None:
+async def _nothing_held() -> Held | None:
     return None
 
 
@@ -126,7 +134,7 @@ class Parts:
     take_turn: Callable[[], AbstractAsyncContextManager[None]] = nobody_in_the_way
     polls: Callable[[], Mapping[str, str]] = dict
     local: Callable[[], tuple[Face, ...]] = tuple
-    holder: Callable[[], Awaitable[str | None]] = _nothing_held
+    holder: Callable[[], Awaitable[Held | None]] = _nothing_held
 
     def turn(self) -> AbstractAsyncContextManager[None]:
         return self.take_turn()
@@ -140,5 +148,5 @@ class Parts:
     def faces(self) -> tuple[Face, ...]:
         return self.local()
 
-    async def held(self) -> str | None:
+    async def held(self) -> Held | None:
         return await self.holder()

@@ -19,7 +19,7 @@ from ipad_agent.store.state_documents import SCHEDULE
 from ipad_agent.wiring.real_rooms import Card, open_card
 
 from .agent_user import agents_user
-from .examined_rooms import Parts
+from .examined_rooms import Held, Parts
 from .room_access import AccessModem, Ways
 
 
@@ -52,7 +52,7 @@ def make(config: Config, *, machine: Machine | None = None, clock: Clock | None 
         ways=Ways(config, clock),
         machine=machine or Machine(),
         polls=lambda: remembered_polls(config.store.state_dir),
-        holder=lambda: _why_not(config.store.state_dir),
+        holder=lambda: _why_not(config),
     )
     return Alone(parts, card)
 
@@ -68,12 +68,16 @@ def remembered_polls(state_dir: Path) -> Mapping[str, str]:
     return found
 
 
-async def _why_not(state_dir: Path) -> str | None:
+async def _why_not(config: Config) -> Held | None:
     """Why the port is left alone: an agent holds the state directory (looking does not make the lock file), or this
     is root, whose lock file would keep the agent's user from the port."""
+    state_dir = config.store.state_dir
     user = agents_user(state_dir)
     if user is not None:
-        return f"This is root, and the agent's user is {user}: the port is not touched."
+        return Held(
+            f"This is root, and the agent's user is {user}: the port is not touched.",
+            f"Run this as that user: sudo -u {user} ipactl doctor.",
+        )
     try:
         descriptor = os.open(state_dir / "lock", os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
     except OSError:
@@ -82,5 +86,16 @@ async def _why_not(state_dir: Path) -> str | None:
         try:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except OSError:
-            return "The agent is running and holds the port; it is not touched."
+            return Held("The agent is running and holds the port; it is not touched.", _ask_it(config))
     return None
+
+
+def _ask_it(config: Config) -> str:
+    """How the running agent is reached, which did not answer where it was looked for."""
+    if not config.local.socket:
+        return "It has no socket (local.socket is false): stop it (systemctl stop ipad-agent), then run this again."
+    path = config.local.socket_path or config.store.runtime_dir / "io.github.ipadagent"
+    return (
+        f"Ask it at its own socket: ipactl --socket {path} doctor. If nobody answers there either, stop it (systemctl "
+        "stop ipad-agent), then run this again."
+    )

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from typing import Protocol
 
-from .status_model import Happening, HistoryEntry, Owed, Plan, Status
+from .status_model import Configuration, Happening, HistoryEntry, Owed, Plan, Status
 
 
 class Refused(Exception):
@@ -51,7 +51,8 @@ class Service(Protocol):
         """The last things that were done on this device, oldest first; also from before a restart."""
 
     async def poll(self, eim_id: str | None) -> None:
-        """Poll this eIM, or all, now. Returns when that has been scheduled."""
+        """Poll this eIM, or all, now. Returns when that has been scheduled; refused where modem, card or eIM are
+        missing."""
 
     async def plan(self, iccid: str) -> Plan:
         """What a switch to this profile would do. Asks card and modem; changes nothing."""
@@ -63,10 +64,10 @@ class Service(Protocol):
         """Accept the armed switch as proved, without waiting for the proof."""
 
     async def execute_fallback(self) -> None:
-        """Switch to the fallback profile now."""
+        """Switch to the fallback profile now; nothing is changed when it is enabled already."""
 
     async def return_from_fallback(self) -> None:
-        """Switch back from the fallback profile now."""
+        """Switch back from the fallback profile now; the former profile has to prove itself after that."""
 
     async def emergency(self, *, enable: bool) -> None:
         """Enable or disable the emergency profile (SGP.32 v1.2 §5.9.22, §5.9.23)."""
@@ -83,6 +84,9 @@ class Service(Protocol):
 
     async def bundle(self) -> bytes:
         """The support bundle (a gzip-compressed tar), redacted and checked."""
+
+    def configuration(self) -> Configuration:
+        """What the agent runs with."""
 
     def metrics(self) -> str:
         """Prometheus text."""

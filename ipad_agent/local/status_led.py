@@ -34,6 +34,7 @@ class LedPattern(Enum):
 OF_STATE: Final[Mapping[State, LedPattern]] = {
     State.STARTING: LedPattern.SLOW,
     State.READY: LedPattern.SOLID,
+    State.ORDER_FAILED: LedPattern.SOLID,
     State.POLLING: LedPattern.SLOW,
     State.DOWNLOADING: LedPattern.SLOW,
     State.SWITCHING: LedPattern.DOUBLE,

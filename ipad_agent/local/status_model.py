@@ -23,6 +23,7 @@ class State(StrEnum):
 
     STARTING = "starting"
     READY = "ready"
+    ORDER_FAILED = "order-failed"
     POLLING = "polling"
     DOWNLOADING = "downloading"
     SWITCHING = "switching"
@@ -95,7 +96,7 @@ class Profile:
     """``iccid``: digits, in the field also letters A to E; ``0x`` and the card's octets where it cannot be read.
     ``iccid_check_digit_ok`` is true of digits only. ``profile_class``: test, provisioning or operational.
     ``policy_rules``: ``ppr1`` cannot be disabled, ``ppr2`` cannot be deleted. ``changed_by``: who brought it into this
-    state (eIM, rollback, fallback, card, unknown ...)."""
+    state (eIM, download, rollback, guardian, local, unknown ...), ``changed_for`` the eIM that ordered it."""
 
     iccid: str
     iccid_check_digit_ok: bool
@@ -110,6 +111,19 @@ class Profile:
     policy_rules: tuple[str, ...] = ()
     changed_by: str | None = None
     changed_at: Time | None = None
+    changed_for: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LastOrder:
+    """The last order of an eIM that ended, and whether all of it was done. ``words`` are the card's or the server's
+    own (``profileNotInDisabledState``), ``reason`` says what they mean; both None when it went well."""
+
+    at: Time
+    what: str
+    ok: bool
+    words: str | None = None
+    reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +156,7 @@ class Eim:
     failures: int = 0
     trouble: str | None = None
     answered: bool | None = None
+    last_order: LastOrder | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,7 +264,9 @@ class Traffic:
 
 @dataclass(frozen=True, slots=True)
 class Guardian:
-    """Watches for a lasting loss of connectivity. ``lost_for_s`` None: connected as far as is known."""
+    """Watches for a lasting loss of connectivity. ``lost_for_s`` None: connected as far as is known.
+    ``fallback_cause``, while ``in_fallback``: guardian for such a loss, person for somebody on this device, return for
+    a former profile that was tried again and did not work."""
 
     enabled: bool
     lost_for_s: float | None = None
@@ -258,6 +275,7 @@ class Guardian:
     in_fallback: bool = False
     return_attempts: int = 0
     next_return: Time | None = None
+    fallback_cause: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -381,6 +399,27 @@ class HistoryEntry:
     previous: str | None = None
     target: str | None = None
     times: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigurationValue:
+    """One key of the configuration that the agent runs with. ``value`` as it would be written in a file; ``origin``:
+    default, the name of a preset, or file, then with its ``line`` there."""
+
+    key: str
+    value: str
+    origin: str
+    line: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """What the agent runs with. ``path``: the file that it read, None for the defaults alone; ``changed``: the file is
+    another one by now, which counts from the next start on. No value is a secret."""
+
+    path: str | None
+    changed: bool
+    values: tuple[ConfigurationValue, ...]
 
 
 def to_plain(value: object) -> object:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final
 
-from .status_model import Eim, Profile, Severity, State, Status, Switch, Time, Verdict
+from .status_model import Eim, LastOrder, Profile, Severity, State, Status, Switch, Time, Verdict
 
 DOWNLOAD: Final = "download"
 POLL: Final = "poll"
@@ -23,13 +23,20 @@ UNPROVED: Final = "unproved"
 differ in the ``stages``."""
 ROLLED_BACK_SHOWN_S: Final = 86_400.0
 """A switch that was taken back stays the verdict for a day, unless another one ends before."""
+UNKNOWN: Final = "unknown"
+"""The target of a switch while only the card knows it (``Switch.target``)."""
+BY_PERSON: Final = "person"
+BY_RETURN: Final = "return"
+"""Values of ``Guardian.fallback_cause`` besides the guardian's own word."""
+ORDER_FAILED_SHOWN_S: Final = 86_400.0
+"""An order that failed stays the verdict for a day, unless its eIM has another one done before."""
 DISK: Final = "IPA-1208"
 """The warning that says that the disk does not keep what the agent knows."""
 LASTING_FAILURES: Final = 3
 """So many polls in a row have to fail before it is more than bad luck."""
 
 
-_ALL_WELL: Final = frozenset({State.READY, State.POLLING, State.HELD, State.EIM_UNREACHABLE})
+_ALL_WELL: Final = frozenset({State.READY, State.ORDER_FAILED, State.POLLING, State.HELD, State.EIM_UNREACHABLE})
 """What is no news beside a disk that refuses."""
 
 
@@ -60,6 +67,16 @@ def verdict_of(status: Status) -> Verdict:
             )
             return _with_disk(status, verdict)
     raise AssertionError("the last row always applies")
+
+
+def prevents_work(status: Status) -> str | None:
+    """Why no manager can be asked for work now, as a sentence; None when nothing known speaks against it. What the
+    network makes of it shows only when it is tried."""
+    for rule in (_no_modem, _no_card, _trouble_of_ours, _starting, _consumer, _ipae, _unmanaged):
+        words = rule(status)
+        if words is not None:
+            return words.sentence[:1].lower() + words.sentence[1:]
+    return None
 
 
 def _with_disk(status: Status, verdict: Verdict) -> Verdict:
@@ -202,9 +219,25 @@ def _fallback(status: Status) -> _Words | None:
         return None
     profile = _enabled(status)
     name = "" if profile is None else f" {_label(profile)}"
+    next = "Try the former profile again" if guardian.next_return is not None else "Wait for orders from the manager"
+    if guardian.fallback_cause == BY_PERSON:
+        return _Words(
+            f"Somebody on this device had it change to its fallback profile{name}.",
+            next,
+            guardian.next_return,
+            "`ipactl fallback --return` goes back to the former profile now.",
+            Severity.WAITING,
+        )
+    if guardian.fallback_cause == BY_RETURN:
+        return _Words(
+            f"The former profile was tried again and did not work, so the device uses its fallback profile{name}.",
+            next,
+            guardian.next_return,
+            "Find out why the former profile does not work here (coverage, APN, contract).",
+        )
     return _Words(
         f"The connection was lost for long, so the device uses its fallback profile{name}.",
-        "Try the former profile again" if guardian.next_return is not None else "Wait for orders from the manager",
+        next,
         guardian.next_return,
         "Find out why the former profile lost its network.",
     )
@@ -315,6 +348,31 @@ def _all_failing(status: Status) -> list[Eim]:
     return polled if all(eim.failures for eim in polled) else []
 
 
+def _order_failed(status: Status) -> _Words | None:
+    """The last order of a manager was not done, or not all of it. Everything else goes on."""
+    failed = [
+        (eim, eim.last_order)
+        for eim in status.eims
+        if eim.last_order is not None and not eim.last_order.ok and eim.last_order.at.age_s <= ORDER_FAILED_SHOWN_S
+    ]
+    if not failed:
+        return None
+    eim, order = min(failed, key=lambda item: item[1].at.age_s)
+    return _Words(
+        f"The last order of {eim.eim_id} failed: {order_failure(order)}",
+        *_next_poll(status),
+        "Tell whoever runs that manager; it has the card's answer too. This ends when another order of it goes well.",
+    )
+
+
+def order_failure(order: LastOrder) -> str:
+    """What was ordered and why it was not done, as a sentence: the peer's own words, and ours."""
+    words = f": {order.words}" if order.words else ""
+    reason = f" ({order.reason})" if order.reason and order.words else f": {order.reason}" if order.reason else ""
+    what = "" if order.words is not None and order.words.startswith(order.what) else order.what
+    return _sentence(f"{what}{words}{reason}".removeprefix(": "))
+
+
 def _ready(status: Status) -> _Words | None:
     profile = _enabled(status)
     enabled = "No profile is enabled" if profile is None else f"Profile {_label(profile)} is enabled"
@@ -348,6 +406,7 @@ TABLE: Final = (
     _Row(State.HELD, Severity.WAITING, _held),
     _Row(State.EIM_UNREACHABLE, Severity.WAITING, _eim_unreachable),
     _Row(State.EIM_REFUSES, Severity.WAITING, _eim_refuses),
+    _Row(State.ORDER_FAILED, Severity.BAD, _order_failed),
     _Row(State.READY, Severity.GOOD, _ready),
 )
 """In order of importance; the last row always applies."""
@@ -373,6 +432,8 @@ def _name(status: Status, iccid: str | None) -> str:
     """A profile as a person would call it."""
     if iccid is None:
         return "(none)"
+    if iccid == UNKNOWN:
+        return "one that only the card knows"
     known = next((profile for profile in status.profiles if profile.iccid == iccid), None)
     return f"…{iccid[-4:]}" if known is None else _label(known)
 

@@ -18,6 +18,15 @@ class PortUnavailable(ModemError):
     default_hint = "Check modem.port, the permissions of the device node and who else uses it."
 
 
+class PortMissing(PortUnavailable):
+    """There is no such device: most often the modem is unplugged."""
+
+    default_hint = (
+        "Check plug, power and cable of the modem. A name that stays is in /dev/serial/by-id; modem.port = auto finds "
+        "it by itself."
+    )
+
+
 class PortBusy(PortUnavailable):
     """Another program holds the port."""
 

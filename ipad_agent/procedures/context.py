@@ -7,10 +7,12 @@ from dataclasses import dataclass, field
 
 from ipad_agent.clock import Clock
 from ipad_agent.codec.es10.eim_configuration import EimConfigurationData
+from ipad_agent.codec.es10.profile_info import ProfileInfo
 from ipad_agent.codec.esipa.device_info import IpaCapabilities
 from ipad_agent.codec.identifiers import Eid
 from ipad_agent.policy.switching.proof_stage import Finding
 from ipad_agent.policy.switching.switch_settings import SwitchSettings
+from ipad_agent.procedures.records.last_orders import OrderOutcome
 from ipad_agent.procedures.records.local_switch_record import LocalSwitchRecord
 from ipad_agent.procedures.records.owed_work import WorkList
 from ipad_agent.procedures.records.receiver_backoff import Receivers
@@ -45,12 +47,21 @@ def _nothing() -> None:
     return None
 
 
+def _no_matter_who(profiles: tuple[ProfileInfo, ...], author: str, eim_id: str | None) -> None:
+    return None
+
+
+def _no_matter_how(outcome: OrderOutcome) -> None:
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class Context:
     """The card and everything this device remembers about it. Without a ``connector`` there is no direct download.
 
     ``on_switch`` is told how a switch stands, and None when it is over. ``look_after_disk`` is called while something
-    lasts: what the disk refused is tried again.
+    lasts: what the disk refused is tried again. ``on_profiles`` is told which profiles there are whenever an operation
+    may have changed them, who did it (``authors.py``) and for which eIM; ``on_order`` what became of an order.
     """
 
     card: Card
@@ -74,6 +85,8 @@ class Context:
     person_decision: PersonDecision = field(default_factory=PersonDecision)
     on_switch: Callable[[Switch | None, tuple[Finding, ...]], None] = _show_nobody
     look_after_disk: Callable[[], None] = _nothing
+    on_profiles: Callable[[tuple[ProfileInfo, ...], str, str | None], None] = _no_matter_who
+    on_order: Callable[[OrderOutcome], None] = _no_matter_how
 
 
 @dataclass(frozen=True, slots=True)

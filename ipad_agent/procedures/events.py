@@ -133,6 +133,16 @@ def ORDER_CARRIED_OUT(*, eim: str, what: str, operations: int, failed: int) -> N
 
 
 @define(
+    "IPA-4070",
+    WARNING,
+    "Part of the order of {eim} failed: {what}: {words} ({reason}).",
+    "The card executes the operations of an order one after the other and stops at the first that fails. The eIM gets "
+    "the card's signed word; `ipactl eims` shows it until an order goes well.",
+)
+def OPERATION_FAILED(*, eim: str, what: str, words: str, reason: str) -> None: ...
+
+
+@define(
     "IPA-4022",
     WARNING,
     "The card refused the package: {what}.",

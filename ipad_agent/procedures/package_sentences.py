@@ -38,7 +38,7 @@ def of_result(result: EuiccPackageResult) -> str:
     if result.variant == "error_unsigned":
         return "it does not know this eIM, or the eIM's signature does not fit"
     operations = [
-        f"{operation.name} {'ok' if operation.code is None or operation.code == 0 else operation.code.name}"
+        f"{operation.name} {'ok' if operation.ok else 'unreadable' if operation.code is None else operation.code.name}"
         for operation in result.results
     ]
     return f"{', '.join(operations) or 'nothing'} (result {result.seq_number})"

@@ -55,7 +55,9 @@ def card_of(facts: CardFacts, *, emergency_supported: bool) -> Card:
     )
 
 
-def profile_of(info: ProfileInfo, changed_by: str | None, changed_at: Time | None) -> Profile:
+def profile_of(
+    info: ProfileInfo, changed_by: str | None, changed_at: Time | None, changed_for: str | None = None
+) -> Profile:
     """One profile, under the name that it is compared by, which is its ICCID where that can be read."""
     rules = sorted(info.policy_rules or ())
     try:
@@ -76,6 +78,7 @@ def profile_of(info: ProfileInfo, changed_by: str | None, changed_at: Time | Non
         policy_rules=tuple(f"ppr{bit}" for bit in rules if bit in (1, 2)),
         changed_by=changed_by,
         changed_at=changed_at,
+        changed_for=changed_for,
     )
 
 

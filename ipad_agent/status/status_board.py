@@ -29,6 +29,7 @@ from ipad_agent.policy.polling.redelivery import Redelivery
 from ipad_agent.policy.switching.proof_stage import Finding
 from ipad_agent.policy.switching.switch_table import Happening
 from ipad_agent.procedures.events import DATES_NOT_JUDGED
+from ipad_agent.procedures.records.last_orders import LastOrder
 from ipad_agent.procedures.records.owed_work import Work
 from ipad_agent.procedures.records.switch_record import Switch
 from ipad_agent.procedures.startup.device_start import CardFacts
@@ -53,6 +54,9 @@ REACTIONS: Final[dict[str, list[Callable[..., None]]]] = {}
 it, which imports the board and is loaded with the room."""
 DISK_ADVICE: Final = "Check free space, mount options and permissions of the state directory, and the storage itself."
 CLOCK_UNSET_ADVICE: Final = "Give the device the time: NTP, or from the mobile network."
+_UNKNOWN: Final = "unknown"
+UNKNOWN_FOR_S: Final = 900.0
+"""For so long it may still become known who changed a profile."""
 RECENT: Final = 200
 """Events that are kept for those who come later."""
 _STARTING: Final = status_model.Verdict(State.STARTING, status_model.Severity.BUSY, "")
@@ -62,6 +66,11 @@ _STARTING: Final = status_model.Verdict(State.STARTING, status_model.Severity.BU
 class _Changed:
     by: str
     at: Instant
+    eim_id: str | None = None
+
+    def may_be_named(self, now: Instant) -> bool:
+        """Whether whoever is known now to have changed profiles may have been the one."""
+        return self.by == _UNKNOWN and now.monotonic_s - self.at.monotonic_s <= UNKNOWN_FOR_S
 
 
 @dataclass(slots=True)
@@ -211,19 +220,29 @@ class Board:
         self._facts.next_look_s = self._clock.monotonic() + wait_s
         self._changed()
 
-    def profiles(self, profiles: tuple[ProfileInfo, ...], cause: str | None = None) -> None:
-        """The profiles were read. ``cause``: who brought a change about (eIM, rollback, fallback, ...); without one a
-        change is by "unknown"."""
-        self._learn(profiles, cause)
+    def profiles(self, profiles: tuple[ProfileInfo, ...], cause: str | None = None, eim_id: str | None = None) -> None:
+        """The profiles were read. ``cause``: who brought a change about (``procedures.authors``), for ``eim_id`` where
+        one ordered it; without a cause a change is by "unknown". Who is known takes the place of who was not, as after
+        a card that came back before anybody could tell what had become of an order."""
+        self._learn(profiles, cause, eim_id)
         self._changed()
 
-    def _learn(self, profiles: tuple[ProfileInfo, ...], cause: str | None) -> None:
+    def free_memory(self, size_bytes: int | None) -> None:
+        """The card was asked for its room again."""
+        if self._facts.card is not None:
+            self._facts.card = replace(self._facts.card, free_memory_bytes=size_bytes)
+            self._changed()
+
+    def _learn(self, profiles: tuple[ProfileInfo, ...], cause: str | None, eim_id: str | None = None) -> None:
         before, now = self._facts.profiles, self.now()
         if before is not None:
             was = {info.identity: info.enabled for info in before}
             for info in profiles:
+                how = self._facts.changed.get(info.identity)
                 if was.get(info.identity) != info.enabled:
-                    self._facts.changed[info.identity] = _Changed(cause or "unknown", now)
+                    self._facts.changed[info.identity] = _Changed(cause or _UNKNOWN, now, eim_id)
+                elif cause is not None and how is not None and how.may_be_named(now):
+                    self._facts.changed[info.identity] = _Changed(cause, how.at, eim_id)
         there = {info.identity for info in profiles}
         self._facts.changed = {iccid: how for iccid, how in self._facts.changed.items() if iccid in there}
         self._facts.profiles = profiles
@@ -233,7 +252,8 @@ class Board:
         for info in self._facts.profiles or ():
             how = self._facts.changed.get(info.identity)
             at = None if how is None else model_conversion.time_of(how.at, now)
-            made.append(model_conversion.profile_of(info, None if how is None else how.by, at))
+            by, eim_id = (None, None) if how is None else (how.by, how.eim_id)
+            made.append(model_conversion.profile_of(info, by, at, eim_id))
         return tuple(made)
 
     # -- eIMs and polls ----------------------------------------------------------------------------------------------
@@ -257,6 +277,21 @@ class Board:
             part.trouble = schedule.outcome.value if schedule.outcome.failed else None
             part.ended(schedule.attempt or schedule.since, schedule.outcome)
         self._changed()
+
+    def orders(self, orders: Mapping[str, LastOrder]) -> None:
+        """What became of the last order of each eIM, from before the start of this process."""
+        for eim_id, order in orders.items():
+            part = self._facts.eims.get(eim_id)
+            if part is not None and part.last_order is None:
+                part.last_order = order
+        self._changed()
+
+    def order_ended(self, order: LastOrder) -> None:
+        """An order of this eIM was carried out, or was not."""
+        part = self._facts.eims.get(order.outcome.eim_id)
+        if part is not None:
+            part.last_order = order
+            self._changed()
 
     def poll_began(self, eim_id: str) -> None:
         """A poll begins."""

@@ -15,6 +15,7 @@ from ipad_agent.policy.polling.poll_outcome import Outcome
 from ipad_agent.policy.polling.redelivery import Redelivery, due_in_s, sentence
 from ipad_agent.policy.switching.proof_stage import Finding
 from ipad_agent.policy.switching.switch_table import Happening, Phase
+from ipad_agent.procedures.records.last_orders import LastOrder
 from ipad_agent.procedures.records.switch_record import Switch
 
 from .model_conversion import time_of, time_to_come
@@ -123,6 +124,7 @@ class EimPart:
     last_poll_at: Instant | None = None
     last_success_at: Instant | None = None
     answered: bool | None = None
+    last_order: LastOrder | None = None
     _last: Callable[[status_model.Time], status_model.Poll] | None = None
 
     def begin(self, now: Instant) -> None:
@@ -158,7 +160,13 @@ class EimPart:
             failures=self.failures,
             trouble=self.trouble or refused,
             answered=self.answered,
+            last_order=None if self.last_order is None else _order_at(self.last_order, now),
         )
+
+
+def _order_at(order: LastOrder, now: Instant) -> status_model.LastOrder:
+    outcome = order.outcome
+    return status_model.LastOrder(time_of(order.at, now), outcome.what, outcome.ok, outcome.words, outcome.reason)
 
 
 class SwitchPart:
@@ -222,7 +230,8 @@ class GuardianPart:
             failed_cycles=watch.failed_cycles,
             in_fallback=watch.in_fallback,
             return_attempts=watch.returns,
-            next_return=acts_at if kind in (Kind.IN_FALLBACK, Kind.RETURN_NOW) else None,
+            next_return=acts_at if watch.in_fallback and kind in (Kind.IN_FALLBACK, Kind.RETURN_NOW) else None,
+            fallback_cause=watch.cause.value if watch.in_fallback else None,
         )
 
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from logging import DEBUG, INFO
+
 import pytest
 
 from ipad_agent.card.apdu import ISD_R_AID
@@ -14,8 +16,10 @@ from ipad_agent.card.errors import (
     SimBusy,
     StatusWordError,
 )
+from ipad_agent.card.events import CARD_OPENED, CARD_OPENED_AGAIN
 from ipad_agent.card.isdr_session import IsdrSession, iot_template
 from ipad_agent.errors import CardError
+from ipad_agent.events import listen
 from virtual_time import run
 
 from .fakes import EID, EID_ANSWER, FakeCard
@@ -48,6 +52,25 @@ def test_an_open_channel_is_proven_by_the_eid_and_kept() -> None:
         assert card.channels[0].closed
 
     run(scene())
+
+
+def test_a_card_is_said_to_be_reached_once_and_not_at_every_look() -> None:
+    told: list[str] = []
+
+    async def scene() -> None:
+        session = IsdrSession(FakeCard())
+        leave = listen(lambda event, facts: told.append(event.id))
+        try:
+            for _ in range(3):
+                await session.transport()
+                await session.drop()
+        finally:
+            leave()
+
+    run(scene())
+    reached = [id for id in told if id in (CARD_OPENED.id, CARD_OPENED_AGAIN.id)]
+    assert reached == [CARD_OPENED.id, CARD_OPENED_AGAIN.id, CARD_OPENED_AGAIN.id]
+    assert (CARD_OPENED.level, CARD_OPENED_AGAIN.level) == (INFO, DEBUG)
 
 
 def test_aids_are_tried_in_order_until_one_is_there() -> None:

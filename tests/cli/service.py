@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 
 from ipad_agent.local.local_verbs import Refused
-from ipad_agent.local.status_model import Happening, HistoryEntry, Owed, Plan, Status
+from ipad_agent.local.status_model import Configuration, ConfigurationValue, Happening, HistoryEntry, Owed, Plan, Status
 from situations import DOCTOR, HAPPENINGS, HISTORY, OWED, PLANS, SITUATIONS
 
 
@@ -77,6 +77,10 @@ class Service:
 
     async def bundle(self) -> bytes:
         return b"\x1f\x8b archive"
+
+    def configuration(self) -> Configuration:
+        value = ConfigurationValue("poll.interval_s", "60.0", "file", 12)
+        return Configuration("/etc/ipad-agent/config.toml", False, (value,))
 
     def metrics(self) -> str:
         return "ipad_polls_total 3\n"

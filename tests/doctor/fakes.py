@@ -19,6 +19,7 @@ from ipad_agent.doctor import DoctorParts, Face, Item, Parts, run_with
 from ipad_agent.doctor.checks.machine import Lacking, Machine, Space
 from ipad_agent.doctor.doctor_items import Layer
 from ipad_agent.doctor.examination_facts import Endpoint
+from ipad_agent.doctor.examined_rooms import Held
 from ipad_agent.modem.at.network_registration import Registration
 from ipad_agent.modem.at.signal_quality import Signal
 from ipad_agent.modem.port.usb_sysfs import Tty, UsbDevice
@@ -212,12 +213,12 @@ class Patient:
     card: FakeCard = field(default_factory=FakeCard)
     faces: tuple[Face, ...] = ()
     ways: tuple[Endpoint, ...] = ()
-    held: str | None = None
+    held: Held | None = None
     card_requests: CardRequests = field(default_factory=CardRequests)
     polls: dict[str, str] = field(default_factory=dict)
 
     def parts(self) -> DoctorParts:
-        async def holder() -> str | None:
+        async def holder() -> Held | None:
             return self.held
 
         return Parts(

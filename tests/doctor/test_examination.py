@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import os
+import pty
 import socket
 from collections.abc import Iterator
 from contextlib import aclosing
@@ -25,6 +27,7 @@ from ipad_agent.doctor import examination as engine
 from ipad_agent.doctor.checks.machine import Lacking, Machine, Space
 from ipad_agent.doctor.doctor_items import NEEDS, TITLES, URGENCY, Item, Layer, verdict
 from ipad_agent.doctor.examination_facts import Endpoint
+from ipad_agent.doctor.examined_rooms import Held
 from ipad_agent.errors import EimError
 from ipad_agent.lab.pki import Pki
 from ipad_agent.modem.at.network_registration import Registration
@@ -389,7 +392,7 @@ def test_a_healthy_device_has_nothing_wrong(tmp_path: Path) -> None:
     assert found.of(Layer.AT).sentence == "AT is answered within 12 ms."
     assert found.of(Layer.REGISTRATION).sentence == "The modem is registered at home (CEREG), -97 dBm (RSRP)."
     assert "Quectel EG25-G" in found.of(Layer.MODEM).sentence
-    assert "404 kB free" in found.of(Layer.EUICC).sentence
+    assert "414 kB free" in found.of(Layer.EUICC).sentence
     assert "v1.2.0" in found.of(Layer.EUICC).sentence
     assert found.verdict.ok
 
@@ -404,6 +407,22 @@ def test_a_port_in_other_hands_is_not_opened(tmp_path: Path) -> None:
     assert not_checked(found, [Layer.AT, Layer.SIM, Layer.ISDR, Layer.REGISTRATION, *ABOVE_THE_CARD])
 
 
+def test_whoever_plays_a_modem_on_a_pseudo_terminal_is_no_other_program(tmp_path: Path) -> None:
+    ours, theirs = pty.openpty()
+    try:
+        link = tmp_path / "modem"
+        link.symlink_to(os.ttyname(theirs))
+        machine = FakeMachine(using=((os.getpid(), "ipad-agent"),))
+        patient = Patient(config=Config(modem=ModemConfig(port=str(link))), machine=machine)
+        found = examine(patient).of(Layer.PORT)
+    finally:
+        os.close(ours)
+        os.close(theirs)
+    assert found.ok
+    assert "pseudo-terminal" in found.sentence
+    assert "also used" not in found.sentence
+
+
 def test_nobody_else_is_not_said_by_who_cannot_see_the_others(tmp_path: Path) -> None:
     found = examine(with_port(tmp_path, machine=FakeMachine(sees_all=False)))
     assert found.of(Layer.PORT).ok
@@ -413,12 +432,11 @@ def test_nobody_else_is_not_said_by_who_cannot_see_the_others(tmp_path: Path) ->
 
 
 def test_a_running_agent_keeps_its_port(tmp_path: Path) -> None:
-    patient = with_port(tmp_path, held="The agent is running.")
+    patient = with_port(tmp_path, held=Held("The agent is running.", "Ask it."))
     found = examine(patient)
     assert patient.modem.asked == []
     assert found.wrong == ["port"]
-    assert found.verdict.fix is not None
-    assert "ipactl doctor" in found.verdict.fix
+    assert found.verdict.fix == "Ask it."
 
 
 @pytest.mark.parametrize(

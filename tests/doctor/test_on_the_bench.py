@@ -184,6 +184,8 @@ async def test_a_running_agent_is_left_alone(pki: Path) -> None:
             process.communicate()
         assert found.wrong == ["port"]
         assert "running" in found.verdict.sentence
+        assert found.verdict.fix is not None
+        assert "ipactl --socket" in found.verdict.fix  # where it is; `ipactl doctor` alone has just been tried
         assert not made.slot.trace
 
 

@@ -144,7 +144,7 @@ async def test_a_program_that_only_knows_exclusive_opens_is_kept_out_and_keeps_o
 
 
 def test_a_missing_port_is_unavailable(tmp_path: Path) -> None:
-    with pytest.raises(PortUnavailable, match="does not exist"):
+    with pytest.raises(PortUnavailable, match="is not there: the modem is unplugged"):
         SerialStream.open(SerialSettings(tmp_path / "none", lock_folder=tmp_path), baud_rate=115200)
 
 

@@ -252,7 +252,7 @@ async def test_it_is_written_down_before_the_card_is_touched() -> None:
 
     bench.card.local = [act]
     await execute(bench)
-    assert seen == [{"eid": str(bench.context.eid), "what": "FALLBACK", "previous": WORK}]
+    assert seen == [{"eid": str(bench.context.eid), "what": "FALLBACK", "previous": WORK, "by": "guardian"}]
     assert bench.memory.documents[DOCUMENT] == {}
 
 

@@ -10,6 +10,7 @@ import pytest
 from ipad_agent.codec.packet_connection import PacketConnection
 from ipad_agent.errors import StoreError
 from ipad_agent.events import Event, listen
+from ipad_agent.policy.guardian.fallback_cause import FallbackCause
 from ipad_agent.policy.guardian.guardian_rules import Kind
 from ipad_agent.policy.guardian.guardian_settings import NORMAL
 from ipad_agent.policy.polling.poll_outcome import Outcome
@@ -95,8 +96,8 @@ class Device:
             self.guardian.polled(Outcome.UNREACHABLE)
         assert await self.run(DAY_S) is Kind.FALLBACK_NOW
 
-    def did(self, what: What, end: End) -> None:
-        self.guardian.did(LocalSwitch(what, end, "1", "2"))
+    def did(self, what: What, end: End, by: FallbackCause = FallbackCause.GUARDIAN) -> None:
+        self.guardian.did(LocalSwitch(what, end, "1", "2", by=by))
 
 
 async def test_a_device_that_is_connected_pays_for_no_traffic_of_the_guardian() -> None:
@@ -207,10 +208,77 @@ async def test_a_refusal_is_followed_by_a_pause(end: End, pause_s: float) -> Non
     assert await device.run(pause_s) is Kind.FALLBACK_NOW
 
 
-async def test_a_device_that_was_on_the_fallback_profile_all_the_time_is_in_fallback() -> None:
+async def test_a_device_that_was_on_the_fallback_profile_all_the_time_has_not_fallen_back() -> None:
     device = Device()
     await device.lose()
     device.did(What.FALLBACK, End.ALREADY)
+    assert device.kind is Kind.LOST
+    assert not device.guardian.watch.in_fallback
+    # The card may still know a profile from before: it is asked for it, once, when the loss goes on.
+    assert await device.run(DAY_S) is Kind.RETURN_NOW
+    device.guardian.returning()
+    device.did(What.RETURN, End.NOT_AVAILABLE)
+    assert device.guardian.decision.kind is Kind.WATCH
+    assert not device.guardian.watch.in_fallback
+
+
+async def test_a_connection_that_comes_back_on_the_fallback_profile_leaves_nothing_to_return_to() -> None:
+    device = Device()
+    await device.lose()
+    device.did(What.FALLBACK, End.ALREADY)
+    device.guardian.polled(Outcome.IDLE)
+    device.network.found = {Stage.REGISTRATION: True}
+    assert await device.run(3 * DAY_S) is Kind.WATCH
+
+
+@pytest.mark.parametrize("end", [end for end in End if end is not End.DONE])
+async def test_a_persons_order_that_came_to_nothing_changes_nothing_about_the_guardian(end: End) -> None:
+    device = Device()
+    device.guardian.polled(Outcome.UNREACHABLE)
+    before = device.guardian.watch
+    device.did(What.FALLBACK, end, FallbackCause.PERSON)
+    device.did(What.RETURN, end, FallbackCause.PERSON)
+    assert device.guardian.watch == before
+
+
+async def test_a_device_knows_over_restarts_that_a_person_sent_it_to_the_fallback_profile() -> None:
+    device = Device()
+    device.did(What.FALLBACK, End.DONE, FallbackCause.PERSON)
+    device.restart()
+    assert (device.guardian.watch.in_fallback, device.guardian.watch.cause) == (True, FallbackCause.PERSON)
+    assert await device.run(DAY_S) is Kind.RETURN_NOW
+    device.guardian.returning()
+    device.did(What.RETURN, End.DONE)
+    device.guardian.back_on_fallback()
+    assert device.guardian.watch.cause is FallbackCause.RETURN  # that profile had worked when the person left it
+
+
+async def test_a_return_that_did_not_work_is_no_news_of_a_profile_that_had_lost_its_network() -> None:
+    device = Device()
+    await device.lose()
+    device.did(What.FALLBACK, End.DONE)
+    device.guardian.returning()
+    device.did(What.RETURN, End.DONE)
+    device.guardian.back_on_fallback()
+    assert device.guardian.watch.cause is FallbackCause.GUARDIAN
+
+
+async def test_a_return_from_nowhere_that_does_not_work_ends_on_the_fallback_profile() -> None:
+    device = Device()
+    device.did(What.RETURN, End.DONE, FallbackCause.PERSON)
+    device.guardian.back_on_fallback()
+    assert (device.kind, device.guardian.watch.cause) == (Kind.IN_FALLBACK, FallbackCause.RETURN)
+
+
+async def test_the_document_of_an_agent_that_kept_no_cause_is_still_read() -> None:
+    device = Device()
+    await device.lose()
+    device.did(What.FALLBACK, End.DONE)
+    kept = device.memory.documents["guardian"]
+    device.memory.documents["guardian"] = {
+        name: value for name, value in kept.items() if name not in ("cause", "already_there")
+    }
+    device.restart()
     assert device.kind is Kind.IN_FALLBACK
 
 

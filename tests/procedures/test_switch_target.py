@@ -65,7 +65,11 @@ async def test_an_enable_without_an_iccid_is_armed_and_the_card_tells_whom_it_en
     bench.card.script = [signed_result(7)]
     assert (await poll(bench.context, bench.eim)).end is PollEnd.NO_MORE_WORK
     (armed,) = facts_of(told, events.ARMED)
-    assert (armed["previous"], armed["target"], armed["way"]) == ("8900…2341", UNKNOWN, "rollback")
+    assert (armed["previous"], armed["target"], armed["way"]) == (
+        "8900…2341",
+        "a profile that only the card knows",
+        "rollback",
+    )
     assert facts_of(told, events.NOTHING_ENABLED) == []
     (committed,) = facts_of(told, events.COMMITTED)
     assert committed["target"] == shown

@@ -18,6 +18,7 @@ from ipad_agent.local.status_model import (
     Guardian,
     Happening,
     HistoryEntry,
+    LastOrder,
     Modem,
     Operation,
     Owed,
@@ -370,6 +371,21 @@ SITUATIONS: Final[dict[str, Status]] = {
                     last_poll=replace(_NO_ANSWER, outcome="the eIM answered with an error"),
                     trouble="the server answered 500",
                     answered=True,
+                ),
+            ),
+        ),
+        "order-failed": replace(
+            _CALM,
+            eims=(
+                replace(
+                    EIM,
+                    last_order=LastOrder(
+                        LAST_POLL.at,
+                        "delete 8943…0811",
+                        False,
+                        "delete 8943…0811 profileNotInDisabledState",
+                        "that profile is enabled, and only a disabled one can be deleted",
+                    ),
                 ),
             ),
         ),

@@ -67,11 +67,12 @@ JSON_FORMS: Final[Mapping[str, str]] = {
     "watch": 'one object per line: {"status": Status} or {"event": Happening}',
     "history": '{"history": [HistoryEntry]}',
     "log": "one object Happening per line",
-    "doctor": "one object DoctorItem per line; the layer of the last one is verdict",
+    "doctor": '{"items": [DoctorItem]}; the layer of the last one is verdict',
     "bundle": '{"path", "size_bytes"}',
     "budget": '{"traffic": Traffic}',
     "eid": '{"eid", "check_digits_ok"}',
-    "config": 'check: {"path", "problems": [string]}; show: {"config": [{"key", "value", "origin"}]}',
+    "config": 'check: {"path", "problems": [string]}; show: {"running", "path", "changed", '
+    '"config": [{"key", "value", "origin", "line"}]}',
     "explain": '{"id", "level", "sentence", "explanation"}',
     "decode": '{"tag", "name", "type", "text", "children": [the same]}',
     "at": '{"lines": [string], "final"}',
@@ -148,19 +149,36 @@ def build() -> argparse.ArgumentParser:
         metavar="TIME",
         help="wait so long (10m, 90s, 1h) for the proof that the profile works; without proof the command ends with 4",
     )
+    _no_wait(switch)
 
     fallback = command(
         "fallback",
         "change to the fallback profile now",
-        "The fallback profile is what the card changes to when the enabled one has lost its network for good.",
+        "The fallback profile is what the card changes to when the enabled one has lost its network for good. Ends "
+        "with 0 when it is enabled, also when it was before, and with 3 when the card has none. With --return it ends "
+        "with 0 when the former profile works again, with 1 when it did not and the fallback profile is enabled again, "
+        "with 4 when it is enabled and not proved, and with 3 when the card knows none.",
     )
     fallback.add_argument("--return", dest="back", action="store_true", help="change back from the fallback profile")
+    _no_wait(fallback)
 
     emergency = command("emergency", "enable or disable the card's profile for emergency calls")
     emergency.add_argument("switch", choices=("on", "off"), help="on enables it, off goes back")
 
-    command("rollback", "go back to the former profile now, while a change is not proved yet")
-    command("confirm", "keep the new profile without waiting for the proof that it works")
+    rollback = command(
+        "rollback",
+        "go back to the former profile now, while a change is not proved yet",
+        "Ends with 0 when the former profile is enabled again, with 1 when there was no way back, and with 3 when no "
+        "change is under way that could be taken back.",
+    )
+    _no_wait(rollback)
+    confirm = command(
+        "confirm",
+        "keep the new profile without waiting for the proof that it works",
+        "Ends with 0 when it is kept, with 1 when the device had gone back already, and with 3 when no change is under "
+        "way.",
+    )
+    _no_wait(confirm)
     command("owed", "what managers and download servers have not got yet; asks the card", "Ends with 4 if any.")
 
     watch = command("watch", "what happens, as it happens, until Ctrl-C")
@@ -210,7 +228,11 @@ def build() -> argparse.ArgumentParser:
     eid.add_argument("--qr", action="store_true", help="as a QR code too (needs the Python package qrcode)")
     eid.add_argument("--label", action="store_true", help="in groups of four, with the modem's number, for the box")
 
-    config = command("config", "check the configuration, or show what it comes to", "Needs no agent.")
+    config = command(
+        "config",
+        "check the configuration, or show what the agent runs with",
+        "`show` asks the running agent; with --config, and where no agent runs, it tells what the file comes to.",
+    )
     config.add_argument("action", choices=("check", "show"), help="check names every mistake, show tells every value")
     config.add_argument("--origin", action="store_true", help="also where each value comes from")
     _config_file(config)
@@ -384,6 +406,12 @@ def _positive(text: str) -> int:
 
 def _iccid(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("iccid", metavar="ICCID", help="the profile's number, or its last four digits at least")
+
+
+def _no_wait(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--no-wait", action="store_true", help="only give the order; `ipactl watch` shows what comes of it"
+    )
 
 
 def _config_file(parser: argparse.ArgumentParser) -> None:

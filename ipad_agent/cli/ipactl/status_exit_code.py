@@ -11,6 +11,7 @@ from .exit_codes import Exit
 _OF_STATE: Final = {
     State.STARTING: Exit.WAITING,
     State.READY: Exit.DONE,
+    State.ORDER_FAILED: Exit.FAILED,
     State.POLLING: Exit.DONE,
     State.DOWNLOADING: Exit.DONE,
     State.SWITCHING: Exit.WAITING,
@@ -37,4 +38,6 @@ def exit_of(status: Status) -> Exit:
     if known is None:
         by_severity = {Severity.BAD: Exit.FAILED, Severity.WAITING: Exit.WAITING}
         return by_severity.get(status.verdict.severity, Exit.DONE)
+    if known is Exit.FAILED and status.verdict.severity is Severity.WAITING:  # as a fallback that somebody wanted
+        return Exit.WAITING
     return Exit.WAITING if known is Exit.DONE and status.owed else known

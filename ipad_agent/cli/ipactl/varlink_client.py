@@ -26,10 +26,11 @@ CARD_TIMEOUT_S: Final = 300.0
 """For what needs the card, which may be at work for somebody else first."""
 LARGEST_REPLY_BYTES: Final = 64 << 20
 
-START_HINT: Final = (
+START_ONLY: Final = (
     "Start it with `systemctl start ipad-agent`; `systemctl status ipad-agent` and `journalctl -u ipad-agent -n 20` "
-    "say why it ended. `ipactl doctor` looks at the device without it."
+    "say why it ended."
 )
+START_HINT: Final = f"{START_ONLY} `ipactl doctor` looks at the device without it."
 
 
 class Connection:
@@ -75,6 +76,17 @@ class Connection:
         """Ask, and return the ``parameters`` of the one answer. A method without a dot is one of the agent's."""
         self._send({"method": _full(method), "parameters": dict(parameters or {})})
         return _parameters(self._receive(time.monotonic() + timeout_s))
+
+    def begin(self, method: str, parameters: Mapping[str, object] | None = None) -> None:
+        """Ask, and leave the answer to ``ended``."""
+        self._send({"method": _full(method), "parameters": dict(parameters or {})})
+
+    def ended(self, timeout_s: float) -> dict[str, Any] | None:
+        """The ``parameters`` of the answer to what was begun; None when none came in this time."""
+        try:
+            return _parameters(self._receive(time.monotonic() + timeout_s))
+        except _Silence:
+            return None
 
     def stream(
         self,

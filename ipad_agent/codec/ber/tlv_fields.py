@@ -54,6 +54,10 @@ class ResultCode(int):
     def __repr__(self) -> str:
         return f"<{int(self)} {self.name}>"
 
+    def __str__(self) -> str:
+        """For sentences; a ``repr`` in the log is for nobody."""
+        return self.name
+
 
 class Fields:
     """The children of one element, by tag. The first child wins when a tag is repeated."""

@@ -11,6 +11,7 @@ from ipad_agent.doctor.examined_rooms import DoctorParts
 from ipad_agent.errors import CardError, IpadError, ModemError
 from ipad_agent.net import HttpsEndpoint, TrustUnusable
 from ipad_agent.net.trust import trust_anchors
+from ipad_agent.printable import size_text
 from ipad_agent.procedures.startup.device_start import CardKind, kind_of
 
 _KIND_FIX: Final = {
@@ -65,7 +66,7 @@ def _versions(info2: EuiccInfo2) -> list[str]:
         told.append(f"firmware {info2.firmware_version}")
     free = info2.ext_card_resource.free_non_volatile_bytes
     if free is not None:
-        told.append(f"{free // 1024} kB free")
+        told.append(f"{size_text(free)} free")
     return told
 
 

@@ -14,6 +14,7 @@ from ipad_agent.doctor.examination_facts import Seen
 from ipad_agent.doctor.examined_rooms import DoctorParts
 from ipad_agent.errors import ConfigError
 from ipad_agent.net import ClientCertificate, clock_is_plausible
+from ipad_agent.printable import size_text
 
 LEAST_FREE_BYTES: Final = 1 << 20
 LEAST_FREE_FILES: Final = 8
@@ -45,9 +46,9 @@ async def disk(parts: DoctorParts, _: Seen) -> list[Item]:
     except OSError as error:
         return [Item(Layer.DISK, None, f"{folder} can be written; its free space is not told: {error.strerror}.")]
     if space.free_bytes < LEAST_FREE_BYTES or space.free_files < LEAST_FREE_FILES:
-        left = f"{space.free_bytes // 1024} kB and {space.free_files} files"
+        left = f"{size_text(space.free_bytes)} and {space.free_files} files"
         return [Item(Layer.DISK, False, f"{folder} is nearly full: {left} are left.", _MAKE_ROOM)]
-    return [Item(Layer.DISK, True, f"{folder} can be written, {space.free_bytes >> 20} MB are free.")]
+    return [Item(Layer.DISK, True, f"{folder} can be written, {size_text(space.free_bytes)} are free.")]
 
 
 _MAKE_ROOM: Final = "Free space on that file system: without it no order of an eIM is taken."

@@ -13,11 +13,11 @@ from ipad_agent.modem.errors import ModemNotFound, PortUnavailable, SeveralModem
 from ipad_agent.modem.module_profile import load, search_path
 from ipad_agent.modem.port.gsmctl_port import PROGRAM
 from ipad_agent.modem.port.port_discovery import choose
+from ipad_agent.modem.port.port_lock import plays_modem
 from ipad_agent.modem.port.port_owners import MODEM_MANAGER, advice
 from ipad_agent.modem.port.usb_sysfs import OPERATOR_LINK
 
 SLOW_S: Final = 1.0
-_NOT_NOW: Final = "Ask the running agent (ipactl doctor) or stop it first; without an agent be its user (sudo -u)."
 
 
 async def usb(parts: DoctorParts, seen: Seen) -> list[Item]:
@@ -62,8 +62,11 @@ async def port(parts: DoctorParts, seen: Seen) -> list[Item]:
     """Whose the port is, and whether it opens. What is held is not taken."""
     held = await parts.held()
     if held is not None:
-        return [Item(Layer.PORT, False, held, _NOT_NOW)]
-    others = parts.machine.holders(seen.device) if seen.device is not None else ()
+        return [Item(Layer.PORT, False, held.sentence, held.fix)]
+    holders = parts.machine.holders(seen.device) if seen.device is not None else ()
+    # Whoever has the other end of a pseudo-terminal is no rival: it plays the modem, as the lab does.
+    others = tuple((pid, name) for pid, name in holders if not plays_modem(pid, seen.device))
+    played = len(others) < len(holders)
     remarks = []
     if others:
         listed = ", ".join(f"{name} (process {pid})" for pid, name in others)
@@ -86,6 +89,8 @@ async def port(parts: DoctorParts, seen: Seen) -> list[Item]:
     except ModemError as error:  # it opened: what goes wrong on it belongs to the next layer
         seen.line_trouble = error
         return [*remarks, Item(Layer.PORT, True, f"{seen.device or parts.config.modem.port} opens.")]
+    if played:
+        return [Item(Layer.PORT, True, f"{name} is open; it is a pseudo-terminal, so a program plays the modem.")]
     if remarks:
         return [*remarks, Item(Layer.PORT, True, f"{name} is open.")]
     if not parts.machine.sees_every_process():

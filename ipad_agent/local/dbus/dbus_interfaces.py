@@ -158,6 +158,7 @@ PROFILE: Final = Interface(
         "PolicyRules": "as",
         "ChangedBy": "s",
         "ChangedAt": "t",
+        "ChangedFor": "s",
     },
 )
 
@@ -181,6 +182,11 @@ EIM: Final = Interface(
         "LastPollResults": "u",
         "LastPollBytes": "t",
         "LastPollDuration": "t",
+        "LastOrder": "s",
+        "LastOrderAt": "t",
+        "LastOrderOk": "b",
+        "LastOrderWords": "s",
+        "LastOrderReason": "s",
     },
 )
 

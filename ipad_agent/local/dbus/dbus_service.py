@@ -75,7 +75,14 @@ class Bus:
         self._retry = retry
         self._picture = Picture(service, EimNumbers())
         self._said: Event[...] | None = None
+        self._state = "it is being looked for"
+        self._shown = False
         self._verbs: set[asyncio.Task[Answer | Failure]] = set()
+
+    @property
+    def shown(self) -> tuple[bool, str]:
+        """Whether the agent is on the bus now, and as what or why not."""
+        return self._shown, self._state
 
     async def run(self) -> None:
         """Be on the bus, again and again; never returns and never raises. Ends when it is cancelled."""
@@ -92,6 +99,7 @@ class Bus:
                 error = None if stay.cancelled() else stay.exception()
                 if isinstance(error, NoBusLibrary):
                     said.NO_LIBRARY.emit()
+                    self._state = "no library for it is installed"
                     await asyncio.Event().wait()
                 if asyncio.get_running_loop().time() - began_s > self._retry.longest_s:
                     waits = self._retry.waits()
@@ -114,8 +122,10 @@ class Bus:
         try:
             await session.begin(self._addresses)
             self._said = None
+            self._shown, self._state = True, f"{BUS_NAME} on the system bus"
             await session.stay()
         finally:
+            self._shown = False
             session.close()
             for verb in session.unfinished:
                 self._verbs.add(verb)
@@ -133,7 +143,8 @@ class Bus:
                 event = said.BUS_LOST
             if self._said is not event:
                 event.emit(name=BUS_NAME, reason=error.message)
-            self._said = event
+            self._said, self._state = event, error.message
         elif error is not None:
+            self._state = "it ended with an error nobody expected"
             said.DEFECT.emit(error=f"{type(error).__name__}.")
             trace(error)

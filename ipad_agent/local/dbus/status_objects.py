@@ -198,6 +198,7 @@ def _guardian(guardian: Guardian, taken_at_s: int) -> dict[str, Variant]:
         ActsAt=Variant("t", moment(guardian.acts_at)),
         FailedCycles=Variant("u", count(guardian.failed_cycles, "u")),
         InFallback=Variant("b", guardian.in_fallback),
+        FallbackCause=Variant("s", text(guardian.fallback_cause)),
         ReturnAttempts=Variant("u", count(guardian.return_attempts, "u")),
         NextReturn=Variant("t", moment(guardian.next_return)),
     )
@@ -261,12 +262,13 @@ def _profile(profile: Profile) -> Properties:
             "PolicyRules": tuple(text(rule) for rule in profile.policy_rules),
             "ChangedBy": text(profile.changed_by),
             "ChangedAt": moment(profile.changed_at),
+            "ChangedFor": text(profile.changed_for),
         },
     )
 
 
 def _eim(eim: Eim) -> Properties:
-    last = eim.last_poll
+    last, order = eim.last_poll, eim.last_order
     duration_s = 0.0 if last is None or last.duration_s is None else last.duration_s
     return _filled(
         EIM,
@@ -288,6 +290,11 @@ def _eim(eim: Eim) -> Properties:
             "LastPollResults": count(None if last is None else last.results, "u"),
             "LastPollBytes": count(None if last is None else last.cost_bytes),
             "LastPollDuration": count(int(duration_s * 1_000_000)),
+            "LastOrder": text(None if order is None else order.what),
+            "LastOrderAt": moment(None if order is None else order.at),
+            "LastOrderOk": order is not None and order.ok,
+            "LastOrderWords": text(None if order is None else order.words),
+            "LastOrderReason": text(None if order is None else order.reason),
         },
     )
 

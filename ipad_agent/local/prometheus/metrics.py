@@ -76,6 +76,7 @@ RULES: Final[tuple[Rule | Amount, ...]] = (
     Rule("IPA-2016", "failures_total", ("modem", "silence")),
     Rule("IPA-4022", "failures_total", ("eIM", "package")),
     Rule("IPA-4023", "failures_total", ("eUICC", "package")),
+    Rule("IPA-4070", "failures_total", ("eIM", "operation")),
     Rule("IPA-4340", "failures_total", ("eIM", "result")),
     Rule("IPA-4056", "failures_total", ("eUICC", "download")),
     Rule("IPA-4057", "failures_total", ("SM-DP+", "download")),
@@ -208,7 +209,12 @@ def _gauges(status: Status) -> list[Metric]:
     success = gauge("last_success_timestamp_seconds", "When a poll went well the last time, in Unix time.", "eim")
     failures = gauge("failures_in_a_row", "Polls that failed since the last good one.", "eim")
     due = gauge("next_poll_timestamp_seconds", "When the next poll is due, in Unix time.", "eim")
+    order_ok = gauge("last_order_ok", "Whether the last order of the eIM was done, 1 or 0.", "eim")
+    order_at = gauge("last_order_timestamp_seconds", "When the last order of the eIM ended, in Unix time.", "eim")
     for eim in status.eims:
+        if eim.last_order is not None:
+            order_ok.set(float(eim.last_order.ok), eim.eim_id)
+            order_at.set(eim.last_order.at.at_s, eim.eim_id)
         failures.set(eim.failures, eim.eim_id)
         if eim.last_success is not None:
             success.set(eim.last_success.at_s, eim.eim_id)

@@ -104,6 +104,7 @@ class Methods:
             "ListEims": self._list_eims,
             "ListOwed": self._list_owed,
             "PlanSwitch": self._plan,
+            "GetConfiguration": self._configuration,
             "Metrics": self._metrics,
             "Explain": self._explain,
             "Poll": self._poll,
@@ -194,6 +195,9 @@ class Methods:
     async def _plan(self, parameters: Parameters) -> Answer:
         iccid = checked(cast(str, parameters["iccid"]))
         return {"plan": to_plain(await self._service.plan(iccid))}
+
+    async def _configuration(self, _: Parameters) -> Answer:
+        return {"configuration": to_plain(self._service.configuration())}
 
     async def _metrics(self, _: Parameters) -> Answer:
         return {"text": self._service.metrics()}

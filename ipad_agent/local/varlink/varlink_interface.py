@@ -76,6 +76,12 @@ METHODS: Final = (
         gives=(Field("plan", "Plan"),),
         works=True,
     ),
+    Method(
+        "GetConfiguration",
+        "The configuration that the agent runs with, and where each value comes from.",
+        Right.READ,
+        gives=(Field("configuration", "Configuration"),),
+    ),
     Method("Metrics", "Figures in Prometheus' text format.", Right.READ, gives=(Field("text", "string"),)),
     Method(
         "Explain",
@@ -93,8 +99,18 @@ METHODS: Final = (
     ),
     Method("Rollback", "Go back to the previous profile while a change is not proved yet.", Right.CONTROL, works=True),
     Method("Confirm", "Accept the change under way as proved.", Right.CONTROL, works=True),
-    Method("ExecuteFallback", "Change to the fallback profile now.", Right.CONTROL, works=True),
-    Method("ReturnFromFallback", "Change back from the fallback profile now.", Right.CONTROL, works=True),
+    Method(
+        "ExecuteFallback",
+        "Change to the fallback profile now; nothing is changed when it is enabled already.",
+        Right.CONTROL,
+        works=True,
+    ),
+    Method(
+        "ReturnFromFallback",
+        "Change back from the fallback profile now; the former profile has to prove itself after that.",
+        Right.CONTROL,
+        works=True,
+    ),
     Method(
         "Emergency",
         "Enable or disable the emergency profile.",
@@ -193,6 +209,7 @@ def text() -> str:
         status_model.HistoryEntry,
         status_model.Plan,
         status_model.DoctorItem,
+        status_model.Configuration,
     ):
         declared = f"type {idl_types.name_of(record)} {idl_types.struct(idl_types.fields_of(record))}"
         parts += ["", idl_types.comment(record.__doc__ or ""), declared]

@@ -218,6 +218,21 @@ def holders(device: Path) -> tuple[tuple[int, str], ...]:
         return ()  # it is not there, so nobody has it open under this name
 
 
+def plays_modem(pid: int, device: Path | None, proc: Path = PROC) -> bool:
+    """Whether this process has the other end of a pseudo-terminal, so that it is what answers there."""
+    port = None if device is None else Path(os.path.realpath(device))
+    if port is None or port.parent != Path("/dev/pts"):
+        return False
+    with contextlib.suppress(OSError):
+        for descriptor in (proc / str(pid) / "fd").iterdir():
+            with contextlib.suppress(OSError):
+                if os.readlink(descriptor).endswith("/ptmx"):
+                    told = (proc / str(pid) / "fdinfo" / descriptor.name).read_text(encoding="ascii")
+                    if f"tty-index:\t{port.name}" in told.splitlines():
+                        return True
+    return False
+
+
 def sees_every_process(proc: Path = PROC) -> bool:
     """Whether ``holders`` finds whoever there is: what other users have open is shown to a privileged process only,
     and under ``ProtectProc=invisible`` not even that they are there."""

@@ -16,7 +16,7 @@ import serial
 
 from ipad_agent.errors import ModemError
 from ipad_agent.modem import events
-from ipad_agent.modem.errors import PortBusy, PortLost, PortUnavailable
+from ipad_agent.modem.errors import PortBusy, PortLost, PortMissing, PortUnavailable
 
 from .port_lock import DEFAULT_LOCK_FOLDER, PortLock, holders
 from .port_owners import advice
@@ -79,7 +79,9 @@ class SerialStream:
         """Open now. Blocks for microseconds only: the port is opened without waiting for a carrier."""
         device = Path(os.path.realpath(settings.path))
         if not device.exists():
-            raise PortUnavailable(f"{settings.path} does not exist")
+            raise PortMissing(
+                f"{settings.path} is not there: the modem is unplugged or without power, or its port has another name"
+            )
         lock = PortLock(device, settings.lock_folder, settings.own_lock_folder)
         lock.acquire()
         try:

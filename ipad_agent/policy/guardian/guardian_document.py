@@ -8,17 +8,24 @@ from typing import Any, Final
 
 from ipad_agent.policy.instant import Instant
 
+from .fallback_cause import FallbackCause
 from .guardian_rules import Sign, Watch
 
 _MOST_S: Final = 1e10
 _MOST: Final = 1_000_000
+_LATER: Final = frozenset({"cause", "already_there"})
+"""Fields that documents of the first version do not have."""
 
 
 def to_document(state: Watch) -> dict[str, object]:
     """Plain data that ``from_document`` reads back to the same watch."""
     plain: dict[str, object] = {item.name: getattr(state, item.name) for item in fields(state)}
     looked = state.looked
-    return plain | {"looked": [looked.wall_s, looked.monotonic_s, looked.boot_id], "sign": state.sign.name}
+    return plain | {
+        "looked": [looked.wall_s, looked.monotonic_s, looked.boot_id],
+        "sign": state.sign.name,
+        "cause": state.cause.value,
+    }
 
 
 def from_document(document: object) -> Watch | None:
@@ -32,7 +39,14 @@ def from_document(document: object) -> Watch | None:
     for item in fields(Watch):
         if item.name in ("looked", "sign"):
             continue
+        if item.name in _LATER and item.name not in document:
+            continue
         value: Any = document.get(item.name)
+        if item.name == "cause":
+            if value not in tuple(FallbackCause):
+                return None
+            values["cause"] = FallbackCause(value)
+            continue
         if not _fits(value, type(item.default)):
             return None
         values[item.name] = float(value) if isinstance(item.default, float) else value

@@ -37,6 +37,7 @@ from ipad_agent.policy.duration_text import spell_duration
 from ipad_agent.policy.instant import Instant, elapsed_s, same_boot
 from ipad_agent.policy.polling.poll_outcome import Outcome
 
+from .fallback_cause import FallbackCause
 from .guardian_settings import GuardianSettings
 
 DOUBT: Final = 4.0
@@ -107,6 +108,12 @@ class Watch:
     unproven: bool = False
     """The enabled profile has never worked, and there was no way back from it."""
     in_fallback: bool = False
+    """The fallback profile was enabled in place of another one, which is to be returned to."""
+    cause: FallbackCause = FallbackCause.GUARDIAN
+    """Why, while ``in_fallback``."""
+    already_there: bool = False
+    """The fallback profile was to be enabled and was so already. Whether the card knows a profile to return to is not
+    known."""
     away_s: float = 0.0
     """Since the change to the fallback profile, or since the last attempt to return."""
     returns: int = 0
@@ -191,6 +198,12 @@ def decide(state: Watch, settings: GuardianSettings) -> Decision:
     if state.lost_s <= 0 or not (state.failed_cycles or state.sign is Sign.CUT_OFF):
         return Decision(Kind.WATCH, None, "connected as far as is known")
     why = f"no connectivity for {spell_duration(state.lost_s)}, {state.failed_cycles} failed polls"
+    if state.already_there:
+        if due_s == 0:
+            why = f"{why}, on the fallback profile"
+            return Decision(Kind.RETURN_NOW, 0.0, f"{why}: the card is asked for the profile from before it")
+        when = "" if due_s is None else f"; the profile from before it in {spell_duration(due_s)} at the earliest"
+        return Decision(Kind.LOST, due_s, f"{why}, on the fallback profile{when}")
     if due_s == 0:
         return Decision(Kind.FALLBACK_NOW, 0.0, f"{why}: the fallback profile is to be enabled")
     if due_s is None:
@@ -211,9 +224,24 @@ def switched(state: Watch, now: Instant) -> Watch:
     return Watch(now)
 
 
-def fell_back(state: Watch) -> Watch:
-    """The fallback profile is the enabled one now."""
-    return replace(_forget_loss(state), unproven=False, in_fallback=True, away_s=0.0)
+def fell_back(state: Watch, cause: FallbackCause = FallbackCause.GUARDIAN) -> Watch:
+    """The fallback profile is enabled now in place of another one. A return that did not work says nothing new of a
+    profile that had lost its network before; of one that a person had left it does."""
+    lost = state.in_fallback and state.cause is FallbackCause.GUARDIAN and cause is FallbackCause.RETURN
+    return replace(
+        _forget_loss(state),
+        unproven=False,
+        in_fallback=True,
+        away_s=0.0,
+        cause=FallbackCause.GUARDIAN if lost else cause,
+        already_there=False,
+    )
+
+
+def was_there(state: Watch) -> Watch:
+    """The fallback profile was to be enabled because of a loss and was so already: nothing has changed. If the loss
+    goes on, the card is asked for a profile from before it."""
+    return refused(replace(state, already_there=True), for_good=True)
 
 
 def returning(state: Watch) -> Watch:
@@ -222,9 +250,20 @@ def returning(state: Watch) -> Watch:
     return replace(_forget_loss(state), returns=state.returns + 1, away_s=0.0)
 
 
+def returning_for_a_person(state: Watch) -> Watch:
+    """A person had the former profile enabled again; that is none of the guardian's own attempts."""
+    return replace(_forget_loss(state), away_s=0.0)
+
+
+def nothing_to_return_to(state: Watch) -> Watch:
+    """The card told a person that it knows no profile to return to: the guardian's patience with the enabled one goes
+    on as before."""
+    return replace(state, in_fallback=False, already_there=False, away_s=0.0)
+
+
 def returned(state: Watch) -> Watch:
     """The former profile is back and has proved itself."""
-    return replace(_forget_loss(state), in_fallback=False, away_s=0.0, steady_s=0.0)
+    return replace(_forget_loss(state), in_fallback=False, already_there=False, away_s=0.0, steady_s=0.0)
 
 
 def refused(state: Watch, *, for_good: bool) -> Watch:
@@ -241,7 +280,7 @@ def return_refused(state: Watch, settings: GuardianSettings) -> Watch:
 
 def no_return(state: Watch) -> Watch:
     """The card knows no profile to return to: the enabled one is simply the one that is in use."""
-    return refused(replace(_forget_loss(state), in_fallback=False, away_s=0.0), for_good=True)
+    return refused(replace(_forget_loss(state), in_fallback=False, already_there=False, away_s=0.0), for_good=True)
 
 
 # -- inside ------------------------------------------------------------------------------------------------------------
@@ -264,7 +303,7 @@ def _forget_loss(state: Watch) -> Watch:
 
 
 def _connected(state: Watch) -> Watch:
-    return replace(_forget_loss(state), unproven=False)
+    return replace(_forget_loss(state), unproven=False, already_there=False)
 
 
 def _settle(state: Watch, watched_s: float, settings: GuardianSettings) -> Watch:

@@ -19,9 +19,10 @@ from ipad_agent.codec.esipa.eim_package import ResultErrorCode, StateChangeCause
 from ipad_agent.codec.esipa.esipa_download import AuthenticateClientOk, AuthenticateClientSmds
 from ipad_agent.codec.rsp.es9_messages import EventEntries
 from ipad_agent.errors import CardError, CodecError, ModemError, Remedy
-from ipad_agent.procedures import events
+from ipad_agent.procedures import authors, events
 from ipad_agent.procedures.context import Association, Context
 from ipad_agent.procedures.delivery import notification_delivery
+from ipad_agent.procedures.records.last_orders import OrderOutcome
 from ipad_agent.procedures.records.owed_work import MAX_LOADS, Stage, Work
 from ipad_agent.procedures.records.state_changes import snapshot
 from ipad_agent.procedures.records.switch_record import UNKNOWN
@@ -36,6 +37,7 @@ from .cancel_session import cancel
 from .mutual_authentication import Session, authenticate
 from .profile_installation import Installation, stored_result
 
+DOWNLOAD_ORDER: Final = "profile download"
 MAX_SERVERS: Final = 8
 """So many SM-DSs and SM-DP+s are asked for one order; events that go in circles end there."""
 MAX_RESPONSE_BYTES: Final = 1024
@@ -90,6 +92,7 @@ async def _begin(
             problem=f"a download order with {error.message}",
             code=ResultErrorCode.INVALID_PACKAGE_FORMAT.name,
         )
+        context.on_order(_outcome(work, False, "invalidPackageFormat", error.message))
         refusal = eim_package.encode_result_error(work.transaction_id, ResultErrorCode.INVALID_PACKAGE_FORMAT)
         return context.work.answered(work, refusal)
     except DownloadStop as stop:
@@ -223,7 +226,7 @@ async def _installed(context: Context, eim: Association, work: Work, result: byt
     """The card gave its result: write it down, try to enable, tell everybody, in this order."""
     trigger_result = eim_package.encode_trigger_result(work.transaction_id, result)
     work = context.work.installed(work, result) if through_eim else context.work.answered(work, trigger_result)
-    seq, address = _announce(result)
+    seq, address = _announce(context, work, result)
     enabled = _success(result) and await immediate_enable.try_enable(context, eim, work, _iccid(result))
     await _note_change(context, eim, enabled=enabled)
     if address is None:
@@ -240,24 +243,26 @@ async def _installed(context: Context, eim: Association, work: Work, result: byt
     return context.work.answered(work, trigger_result)
 
 
-def _announce(result: bytes) -> tuple[int | None, str | None]:
+def _announce(context: Context, work: Work, result: bytes) -> tuple[int | None, str | None]:
     """Say how it ended; the number of the notification and its receiver, None when it cannot be read."""
     try:
         notification = PendingNotification.parse(result)
     except CodecError as error:
         events.NOT_INSTALLED.emit(reason=f"its result cannot be read: {error.message}", seq="unknown")
+        context.on_order(_outcome(work, False, reason="the card's result cannot be read here"))
         return None, None
     installation = notification.installation
     if installation is not None and installation.success:
         iccid = notification.iccid.short if notification.iccid is not None else "unknown"
         events.INSTALLED.emit(iccid=iccid, seq=notification.seq_number)
+        context.on_order(_outcome(work, True, what=f"{DOWNLOAD_ORDER} ({iccid})"))
     else:
         reason = installation.error_reason if installation is not None else None
         command = installation.bpp_command if installation is not None else None
         said = "for a reason that cannot be read" if reason is None else reason.name
-        events.NOT_INSTALLED.emit(
-            reason=said if command is None else f"{said} in {command.name}", seq=notification.seq_number
-        )
+        said = said if command is None else f"{said} in {command.name}"
+        events.NOT_INSTALLED.emit(reason=said, seq=notification.seq_number)
+        context.on_order(_outcome(work, False, said, "the card did not install the profile"))
     return notification.seq_number, notification.address
 
 
@@ -288,6 +293,7 @@ async def _note_change(context: Context, eim: Association, *, enabled: bool) -> 
             others, StateChangeCause.IMMEDIATE_ENABLE_PROFILE if enabled else StateChangeCause.OTHER_EIM
         )
         return
+    context.on_profiles(profiles, authors.DOWNLOAD, eim.eim_id)
     now = snapshot(profiles)
     if not context.changes.learn(str(context.eid), now) and not enabled:
         return
@@ -303,10 +309,17 @@ def _enabled(profiles: Mapping[str, str]) -> set[str]:
 
 def _failed(context: Context, work: Work, stop: DownloadStop) -> Outcome:
     events.DOWNLOAD_FAILED.emit(reason=stop.sentence)
+    context.on_order(_outcome(work, False, reason=stop.sentence))
     # The server's own words, or none (§2.11.2.3): what this IPA thinks is in its log.
     response = stop.response if stop.response is not None and len(stop.response) <= MAX_RESPONSE_BYTES else None
     result = eim_package.encode_trigger_error(work.transaction_id, stop.reason, error_response=response)
     return _told(context, work, Told(result)) if stop.told else context.work.answered(work, result)
+
+
+def _outcome(
+    work: Work, ok: bool, words: str | None = None, reason: str | None = None, *, what: str | None = None
+) -> OrderOutcome:
+    return OrderOutcome(work.eim_id, what or DOWNLOAD_ORDER, ok, words, reason)
 
 
 def _told(context: Context, work: Work, told: Told) -> Told:

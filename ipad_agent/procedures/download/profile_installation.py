@@ -153,8 +153,15 @@ class Installation:
     # -- loading -------------------------------------------------------------------------------------------------------
 
     async def _load(self, bpp: bytes) -> bytes:
+        progress, total = Progress(_say_segments), 0
+
+        def on_segment(done: int, of: int) -> None:
+            nonlocal total
+            total = of
+            progress(done, of)
+
         try:
-            result = await self._context.card.install_profile(bpp, Progress(_say_segments))
+            result = await self._context.card.install_profile(bpp, on_segment)
         except (CardError, ModemError) as failure:
             return await self._after_interruption(failure.message)
         except IpadError as malformed:
@@ -163,6 +170,8 @@ class Installation:
             await self._refuse(Objection(malformed.message, CancelSessionReason.LOAD_BPP_EXECUTION_ERROR))
         if result is None:
             return await self._after_interruption("the card took the whole package and gave no result")
+        if total and _is_good(result):
+            progress(total, total)  # the card answers the last segment with its result
         return result
 
     async def _after_interruption(self, problem: str) -> bytes:
@@ -191,6 +200,14 @@ async def stored_result(context: Context, transaction_id: bytes | None) -> Pendi
         if installation is not None and installation.transaction_id == transaction_id:
             return notification
     return None
+
+
+def _is_good(result: bytes) -> bool:
+    try:
+        installation = PendingNotification.parse(result).installation
+    except CodecError:
+        return False
+    return installation is not None and installation.success
 
 
 def _say_bytes(done: int, total: int | None) -> None:

@@ -16,6 +16,7 @@ from typing import Final
 from ipad_agent.clock import Clock
 from ipad_agent.errors import StoreError
 from ipad_agent.policy.guardian import guardian_rules as policy
+from ipad_agent.policy.guardian.fallback_cause import FallbackCause
 from ipad_agent.policy.guardian.guardian_document import from_document, to_document
 from ipad_agent.policy.guardian.guardian_rules import Decision, Findings, Kind, Watch
 from ipad_agent.policy.guardian.guardian_settings import GuardianSettings
@@ -89,6 +90,10 @@ class Guardian:
         """Another profile was enabled by anybody but the guardian: an eIM, a rollback, a person, a reset."""
         self._become(policy.switched(self._watch, self._now()))
 
+    def back_on_fallback(self) -> None:
+        """A return did not prove itself; the fallback profile is enabled again."""
+        self._become(policy.fell_back(self._watch, FallbackCause.RETURN))
+
     def returning(self) -> None:
         """To be called before a return is armed and the card is touched."""
         self._become(policy.returning(self._watch))
@@ -100,12 +105,22 @@ class Guardian:
     def did(self, switch: LocalSwitch) -> None:
         """The card was asked for a change; a return that was ``DONE`` has still to prove itself."""
         match switch.what, switch.end:
-            case What.FALLBACK, End.DONE | End.ALREADY:
-                self._become(policy.fell_back(self._watch))
+            case What.FALLBACK, End.DONE:
+                self._become(policy.fell_back(self._watch, switch.by))
+            case What.FALLBACK, _ if switch.by is not FallbackCause.GUARDIAN:
+                return  # a person hears why nothing came of it; the guardian's own patience goes on
+            case What.FALLBACK, End.ALREADY:
+                self._become(self._watch if self._watch.in_fallback else policy.was_there(self._watch))
             case What.FALLBACK, End.NOT_AVAILABLE:
                 self._become(policy.refused(self._watch, for_good=True))
             case What.FALLBACK, _:
                 self._become(policy.refused(self._watch, for_good=False))
+            case What.RETURN, End.DONE if switch.by is FallbackCause.PERSON:
+                self._become(policy.returning_for_a_person(self._watch))
+            case What.RETURN, End.NOT_AVAILABLE if switch.by is FallbackCause.PERSON:
+                self._become(policy.nothing_to_return_to(self._watch))
+            case What.RETURN, _ if switch.by is FallbackCause.PERSON:
+                return
             case What.RETURN, End.DONE:
                 return
             case What.RETURN, End.NOT_AVAILABLE:

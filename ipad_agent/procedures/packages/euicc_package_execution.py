@@ -13,10 +13,11 @@ from ipad_agent.codec.esipa.eim_package import ResultErrorCode, StateChangeCause
 from ipad_agent.codec.identifiers import short_iccid
 from ipad_agent.errors import CardError, CodecError, ModemError, Remedy
 from ipad_agent.policy.switching.switch_table import Phase
-from ipad_agent.procedures import events, package_sentences
+from ipad_agent.procedures import authors, events, order_outcomes, package_sentences
 from ipad_agent.procedures.context import Association, Context
 from ipad_agent.procedures.delivery.result_delivery import with_notifications
 from ipad_agent.procedures.delivery.stored_result import stored_result_of
+from ipad_agent.procedures.records.last_orders import OrderOutcome
 from ipad_agent.procedures.records.owed_work import MAX_LOADS, Work
 from ipad_agent.procedures.records.state_changes import snapshot
 from ipad_agent.procedures.switching import switch_transaction
@@ -77,6 +78,7 @@ async def _finish(context: Context, eim: Association, work: Work, result: EuiccP
     work = context.work.answered(work, result.relay_raw)
     if context.counters is not None and result.variant == "signed":
         context.counters.used(str(context.eid), work.eim_id, result.counter)
+    context.on_order(order_outcomes.of_package(work.eim_id, work.order, result))
     if result.variant != "signed":
         events.PACKAGE_REFUSED.emit(what=package_sentences.of_result(result))
         await switch_transaction.card_answered(context, work, result)
@@ -88,6 +90,8 @@ async def _finish(context: Context, eim: Association, work: Work, result: EuiccP
         operations=len(result.results),
         failed=sum(not operation.ok for operation in result.results),
     )
+    for what, words, reason in order_outcomes.failures(work.order, result):
+        events.OPERATION_FAILED.emit(eim=work.eim_id, what=what, words=words, reason=reason or "no more is known")
     if result.switched:
         events.SWITCHING.emit()
     await switch_transaction.card_answered(context, work, result)
@@ -105,12 +109,16 @@ async def _unreadable(context: Context, eim: Association, work: Work, failure: C
     """
     if _is_package_result(answer):
         events.ANSWER_UNREADABLE.emit(reason=failure.message)
+        what, question = order_outcomes.describe(work.order)
+        reason = "the card's answer cannot be read here; the eIM got it as it is"
+        context.on_order(OrderOutcome(work.eim_id, what, False, None, reason, question))
         work = context.work.answered(work, answer)
         await context.card.recover()  # whether a profile was switched is just as unreadable
         await _settle(context, work)
         profiles = await usable_profiles(context.card)
         cause = StateChangeCause.OTHER_EIM
         if profiles is not None:
+            context.on_profiles(profiles, authors.ORDER, work.eim_id)
             context.changes.learn(str(context.eid), snapshot(profiles), tell=eim.others, cause=cause)
         else:
             context.changes.note(eim.others, cause)  # perhaps for nothing; the others ask and see
@@ -133,6 +141,7 @@ async def _note_change(context: Context, eim: Association, *, switched: bool) ->
     context.changes.note(eim.others, StateChangeCause.OTHER_EIM)
     if profiles is None:
         return
+    context.on_profiles(profiles, authors.ORDER, eim.eim_id)
     context.changes.learn(str(context.eid), snapshot(profiles))
     if switched:
         enabled = enabled_iccid(profiles)
@@ -141,6 +150,8 @@ async def _note_change(context: Context, eim: Association, *, switched: bool) ->
 
 async def _could_not(context: Context, work: Work, failure: CardError | ModemError) -> Work:
     events.CARD_COULD_NOT.emit(reason=failure.message)
+    what, question = order_outcomes.describe(work.order)
+    context.on_order(OrderOutcome(work.eim_id, what, False, "undefinedError", failure.message, question))
     error = eim_package.encode_result_error(work.transaction_id, ResultErrorCode.UNDEFINED_ERROR)
     work = context.work.answered(work, error)
     await _settle(context, work)

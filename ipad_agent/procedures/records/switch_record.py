@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Final, cast
 
 from ipad_agent.clock import Clock
+from ipad_agent.codec.identifiers import short_iccid
 from ipad_agent.policy.instant import Instant, elapsed_s, remaining_s, same_boot
 from ipad_agent.policy.switching.switch_table import Happening, Phase, Way, advance
 from ipad_agent.procedures.ports import EntryView, Journal
@@ -24,6 +25,11 @@ RETURN = "the return from the fallback profile"
 
 UNKNOWN: Final = "unknown"
 """The target of a switch to a profile that only the card knows yet."""
+
+
+def shown(name: str | None) -> str:
+    """A profile of a switch in a sentence: shortened, "no profile", or that only the card knows which."""
+    return "a profile that only the card knows" if name == UNKNOWN else short_iccid(name)
 
 
 @dataclass(frozen=True, slots=True)

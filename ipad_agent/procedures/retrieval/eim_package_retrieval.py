@@ -20,7 +20,7 @@ from ipad_agent.codec.esipa.eim_package import (
     ResultErrorCode,
     UnknownPackage,
 )
-from ipad_agent.codec.identifiers import Plmn, short_iccid
+from ipad_agent.codec.identifiers import Plmn
 from ipad_agent.errors import CardError, CodecError, EimError, ModemError, NetworkError, StoreError
 from ipad_agent.policy.switching.switch_table import Happening, Phase, Way
 from ipad_agent.procedures import events, package_sentences
@@ -28,8 +28,9 @@ from ipad_agent.procedures.context import Association, Context
 from ipad_agent.procedures.delivery import notification_delivery, result_delivery
 from ipad_agent.procedures.download import profile_download
 from ipad_agent.procedures.packages import data_request_answer, euicc_package_execution
+from ipad_agent.procedures.records.last_orders import OrderOutcome
 from ipad_agent.procedures.records.owed_work import MAX_LOADS, Work, WorkKind
-from ipad_agent.procedures.records.switch_record import RETURN, Switch
+from ipad_agent.procedures.records.switch_record import RETURN, Switch, shown
 from ipad_agent.procedures.switching import events as events_switch
 from ipad_agent.procedures.switching import profile_proof, switch_transaction
 
@@ -187,7 +188,7 @@ async def _resume_switch(context: Context, eim: Association) -> bool:
         return False
     if needs_this_poll(context, open_switch):
         events_switch.RESUMED.emit(
-            target=short_iccid(open_switch.target),
+            target=shown(open_switch.target),
             phase=open_switch.phase.value,
             left_s=open_switch.left_s(context.clock),
         )
@@ -329,6 +330,8 @@ async def _resume_one(context: Context, eim: Association, work: Work, ended: dic
             _remember(ended, work, outcome)
     elif work.loads >= MAX_LOADS:
         events.QUESTION_GIVEN_UP.emit(eim=eim.eim_id, attempts=work.loads + 1)
+        reason = "the card failed each time while the answer was collected"
+        context.on_order(OrderOutcome(eim.eim_id, "a question", False, "undefinedError", reason, question=True))
         refusal = eim_package.encode_result_error(work.transaction_id, ResultErrorCode.UNDEFINED_ERROR)
         context.work.answered(work, refusal)
     else:
@@ -413,6 +416,7 @@ async def _do(context: Context, eim: Association, work: Work, package: _Order) -
             return await euicc_package_execution.execute(context, eim, work)
         case DataRequestOrder():
             answer = await data_request_answer.answer(context, eim, package.request)
+            context.on_order(OrderOutcome(eim.eim_id, "data of card and device", True, question=True))
             return context.work.answered(work, answer)
         case DownloadTriggerOrder():
             return await profile_download.carry_out(context, eim, work, package.trigger)
@@ -427,4 +431,6 @@ async def _do(context: Context, eim: Association, work: Work, package: _Order) -
 
 def _not_understood(context: Context, eim: Association, work: Work, problem: str, code: ResultErrorCode) -> Work:
     events.NOT_UNDERSTOOD.emit(eim=eim.eim_id, problem=problem, code=code.name)
+    words = package_sentences.eim_package_error(int(code))
+    context.on_order(OrderOutcome(eim.eim_id, "an order that is not understood", False, words, f"it is {problem}"))
     return context.work.answered(work, eim_package.encode_result_error(work.transaction_id, code))

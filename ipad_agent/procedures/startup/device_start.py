@@ -12,7 +12,7 @@ from ipad_agent.codec.es10.euicc_info import EuiccInfo2
 from ipad_agent.codec.es10.profile_info import ProfileInfo
 from ipad_agent.codec.esipa.eim_package import StateChangeCause
 from ipad_agent.codec.identifiers import Eid, Plmn
-from ipad_agent.errors import CodecError
+from ipad_agent.errors import CardError, CodecError
 from ipad_agent.procedures import events
 from ipad_agent.procedures.ports import Card, Memory
 from ipad_agent.procedures.records.state_changes import StateChanges, snapshot
@@ -58,10 +58,20 @@ async def read_card(card: Card, *, taken: Eid | None = None) -> CardFacts:
     kind = kind_of(info2)
     insisted = kind is CardKind.IPAE and eid == taken
     if kind is not CardKind.IOT and not insisted:
-        return CardFacts(eid, kind, info2)
+        shown = await _profiles_to_show(card) if kind is CardKind.CONSUMER else None
+        return CardFacts(eid, kind, info2, shown or (), profiles_known=shown is not None)
     profiles = await usable_profiles(card)
     eims = await card.get_eim_configuration()
     return CardFacts(eid, kind, info2, profiles or (), eims, insisted, profiles is not None)
+
+
+async def _profiles_to_show(card: Card) -> tuple[ProfileInfo, ...] | None:
+    """Of a card that is left alone: nothing depends on them, so whatever keeps them from being read is no trouble. A
+    card with an IPAe of its own is not even asked; it may want a reset for that."""
+    try:
+        return await usable_profiles(card)
+    except CardError:
+        return None
 
 
 def kind_of(info2: EuiccInfo2) -> CardKind:

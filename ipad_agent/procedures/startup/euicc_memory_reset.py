@@ -16,6 +16,7 @@ from ipad_agent.codec.es10.es10_requests import MemoryResetResult, ResetOption
 from ipad_agent.codec.es10.profile_info import ProfileInfo
 from ipad_agent.codec.esipa.eim_package import StateChangeCause
 from ipad_agent.errors import CardError, IpadError, ModemError, Remedy, StoreError
+from ipad_agent.procedures import authors
 from ipad_agent.procedures.context import Context
 from ipad_agent.procedures.ports import Memory
 from ipad_agent.procedures.records.state_changes import snapshot
@@ -112,7 +113,8 @@ async def _order(context: Context, options: Iterable[ResetOption]) -> MemoryRese
     return result
 
 
-def _note(context: Context, profiles: Iterable[ProfileInfo], eims: Iterable[EimConfigurationData]) -> None:
+def _note(context: Context, profiles: tuple[ProfileInfo, ...], eims: Iterable[EimConfigurationData]) -> None:
+    context.on_profiles(profiles, authors.LOCAL, None)
     context.changes.learn(str(context.eid), snapshot(profiles))
     context.changes.note((eim.eim_id for eim in eims), StateChangeCause.RESET)
 

@@ -32,6 +32,11 @@ def read_initial_eims(data: bytes, source: str) -> bytes:
         raise ConfigError(PLACE, f"{source}: {error.message}", allowed=allowed) from error
 
 
+def count_of(request: bytes) -> int:
+    """How many eIMs a request (BF57) names: the card takes all of them or none, and need not answer for each."""
+    return len(tlv.parse(request).require(0xA0, "the list of eIMs").children())
+
+
 def _der(data: bytes) -> bytes:
     if data[:1] in (b"\xbf", b"\x30"):
         return data
@@ -67,5 +72,5 @@ async def provision(card: Card, request: bytes, source: str, *, eid: str, counte
     if result.error is not None:
         events.PROVISIONING_REFUSED.emit(source=source, reason=f"{result.error.name} ({int(result.error)})")
         return False
-    events.PROVISIONED.emit(count=len(result.tokens), source=source)
+    events.PROVISIONED.emit(count=count_of(request), source=source)
     return True

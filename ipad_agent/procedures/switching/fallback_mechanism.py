@@ -10,17 +10,28 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from ipad_agent.policy.guardian.fallback_cause import FallbackCause
 from ipad_agent.procedures.context import Context
 from ipad_agent.procedures.records.local_switch_record import LocalSwitchRecord, What
 
 from .local_switch import LocalSwitch, order
 
 
-async def execute(context: Context, local_switch_record: LocalSwitchRecord, eims: Iterable[str]) -> LocalSwitch:
+async def execute(
+    context: Context,
+    local_switch_record: LocalSwitchRecord,
+    eims: Iterable[str],
+    by: FallbackCause = FallbackCause.GUARDIAN,
+) -> LocalSwitch:
     """Enable the profile with the fallback attribute; ``eims`` are all that have to be told. Raises as ``order``."""
-    return await order(context, local_switch_record, eims, What.FALLBACK)
+    return await order(context, local_switch_record, eims, What.FALLBACK, by)
 
 
-async def return_back(context: Context, local_switch_record: LocalSwitchRecord, eims: Iterable[str]) -> LocalSwitch:
+async def return_back(
+    context: Context,
+    local_switch_record: LocalSwitchRecord,
+    eims: Iterable[str],
+    by: FallbackCause = FallbackCause.GUARDIAN,
+) -> LocalSwitch:
     """Enable the profile that was enabled before ``execute``; ``NOT_AVAILABLE`` when the card has recorded none."""
-    return await order(context, local_switch_record, eims, What.RETURN)
+    return await order(context, local_switch_record, eims, What.RETURN, by)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
@@ -19,6 +19,8 @@ from ipad_agent.codec.es10.profile_info import ProfileInfo
 from ipad_agent.codec.esipa.eim_package import StateChangeCause
 from ipad_agent.codec.identifiers import ICCID_BYTES, Iccid, short_iccid
 from ipad_agent.errors import CardError, CodecError, ModemError, Remedy
+from ipad_agent.policy.guardian.fallback_cause import FallbackCause
+from ipad_agent.procedures import authors
 from ipad_agent.procedures.cat_busy import unless_busy
 from ipad_agent.procedures.context import Context
 from ipad_agent.procedures.ports import Card
@@ -43,13 +45,14 @@ class End(StrEnum):
 @dataclass(frozen=True, slots=True)
 class LocalSwitch:
     """``previous`` and ``enabled``: the enabled profile before and after (``ProfileInfo.identity``), None for none.
-    ``code`` is the card's answer where there was one."""
+    ``code`` is the card's answer where there was one; ``by`` who wanted it."""
 
     what: What
     end: End
     previous: str | None
     enabled: str | None
     code: ResultCode | None = None
+    by: FallbackCause = FallbackCause.GUARDIAN
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +90,11 @@ _ORDERS: Final[Mapping[What, _Order]] = MappingProxyType(
 
 
 async def order(
-    context: Context, local_switch_record: LocalSwitchRecord, eims: Iterable[str], what: What
+    context: Context,
+    local_switch_record: LocalSwitchRecord,
+    eims: Iterable[str],
+    what: What,
+    by: FallbackCause = FallbackCause.GUARDIAN,
 ) -> LocalSwitch:
     """Have the card do it, bring it back and note for all ``eims`` why their profiles changed.
 
@@ -98,13 +105,19 @@ async def order(
     settled = await settle(context, local_switch_record, told)
     if settled is not None and settled.what is what and settled.end is End.DONE:
         return settled
+    return replace(await _order(context, local_switch_record, told, what, by), by=by)
+
+
+async def _order(
+    context: Context, local_switch_record: LocalSwitchRecord, told: tuple[str, ...], what: What, by: FallbackCause
+) -> LocalSwitch:
     context.card.ask_anew()
     profiles = await context.card.get_profiles()
     previous = enabled_iccid(profiles)
     if (known := _known_end(what, profiles)) is not None:
         return _not_done(LocalSwitch(what, known, previous, previous))
     events.ORDERING.emit(what=what.value, previous=short_iccid(previous))
-    local_switch_record.begin(str(context.eid), what, previous)
+    local_switch_record.begin(str(context.eid), what, previous, by)
     try:
         code = await unless_busy(lambda: _ORDERS[what].call(context.card))
     except (CardError, ModemError) as failure:
@@ -113,11 +126,11 @@ async def order(
             return _not_done(LocalSwitch(what, End.NOT_AVAILABLE, previous, previous), failure.message)
         events.ANSWER_LOST.emit(what=what.value, reason=failure.message)
         found = await settle(context, local_switch_record, told)
-        return found if found is not None else await _look(context, told, what, previous)
+        return found if found is not None else await _look(context, told, what, previous, by)
     if code.ok:
         await context.card.recover(expected=_target(what, profiles))
         await _unless_old(context, previous)
-        return await _done(context, local_switch_record, told, what, previous, code)
+        return await _done(context, local_switch_record, told, what, previous, code, by)
     local_switch_record.end()
     end = _ORDERS[what].ends.get(code, End.REFUSED)
     return _not_done(LocalSwitch(what, end, previous, previous, code), code.name)
@@ -134,12 +147,12 @@ async def settle(context: Context, local_switch_record: LocalSwitchRecord, eims:
     if under_way is None:
         local_switch_record.end()
         return None
-    what, previous = under_way
+    what, previous, by = under_way
     await context.card.verify_switched()
     if await _unless_old(context, previous) == previous:
         local_switch_record.end()
-        return _not_done(LocalSwitch(what, End.NOT_BEGUN, previous, previous))
-    return await _done(context, local_switch_record, tuple(eims), what, previous, None)
+        return replace(_not_done(LocalSwitch(what, End.NOT_BEGUN, previous, previous)), by=by)
+    return await _done(context, local_switch_record, tuple(eims), what, previous, None, by)
 
 
 def enabled_iccid(profiles: Iterable[ProfileInfo]) -> str | None:
@@ -192,12 +205,14 @@ def _known_end(what: What, profiles: tuple[ProfileInfo, ...]) -> End | None:
     return End.ALREADY if what is What.EMERGENCY_ON and emergency else None
 
 
-async def _look(context: Context, eims: tuple[str, ...], what: What, previous: str | None) -> LocalSwitch:
+async def _look(
+    context: Context, eims: tuple[str, ...], what: What, previous: str | None, by: FallbackCause
+) -> LocalSwitch:
     """As ``settle`` on a device whose disk could not take the order."""
     await context.card.verify_switched()
     if await _unless_old(context, previous) == previous:
         return _not_done(LocalSwitch(what, End.NOT_BEGUN, previous, previous))
-    return await _done(context, None, eims, what, previous, None)
+    return await _done(context, None, eims, what, previous, None, by)
 
 
 async def _done(
@@ -207,8 +222,10 @@ async def _done(
     what: What,
     previous: str | None,
     code: ResultCode | None,
+    by: FallbackCause,
 ) -> LocalSwitch:
     profiles = await context.card.get_profiles()
+    context.on_profiles(profiles, _author(what, by), None)
     cause = _ORDERS[what].cause
     # The news first: after a crash in between, the order is settled once more and they are noted again.
     context.changes.learn(str(context.eid), snapshot(profiles))
@@ -219,7 +236,13 @@ async def _done(
     events.DONE.emit(
         what=what.value, previous=short_iccid(previous), enabled=short_iccid(enabled), cause=cause.name.lower()
     )
-    return LocalSwitch(what, End.DONE, previous, enabled, code)
+    return LocalSwitch(what, End.DONE, previous, enabled, code, by)
+
+
+def _author(what: What, by: FallbackCause) -> str:
+    if what not in (What.FALLBACK, What.RETURN):
+        return authors.LOCAL  # nobody but a person orders an emergency
+    return {FallbackCause.PERSON: authors.LOCAL, FallbackCause.RETURN: authors.ROLLBACK}.get(by, authors.GUARDIAN)
 
 
 def _not_done(switch: LocalSwitch, reason: str | None = None) -> LocalSwitch:

@@ -11,11 +11,11 @@ from collections.abc import Iterable
 
 from ipad_agent.codec.es10.eim_configuration import EimConfigurationData
 from ipad_agent.codec.es10.euicc_package import EuiccPackageRequest, EuiccPackageResult
-from ipad_agent.codec.identifiers import short_iccid
 from ipad_agent.errors import CodecError
 from ipad_agent.procedures.context import Context
 from ipad_agent.procedures.delivery.result_delivery import stored_results
 from ipad_agent.procedures.records.owed_work import Work, WorkKind
+from ipad_agent.procedures.records.switch_record import shown
 
 from . import events, switch_transaction
 
@@ -40,7 +40,7 @@ async def take_up(context: Context, eims: Iterable[EimConfigurationData]) -> Non
         work = context.work.answered(work, result.relay_raw)
     deadline_s = context.switching.confirm_s
     context.switches.take_up(target=target, deadline_s=deadline_s, eim_id=eim.eim_id, work=work.id)
-    events.TAKEN_UP.emit(target=short_iccid(target), deadline_s=deadline_s)
+    events.TAKEN_UP.emit(target=shown(target), deadline_s=deadline_s)
 
 
 def _orders(work: Work, result: EuiccPackageResult) -> bool:

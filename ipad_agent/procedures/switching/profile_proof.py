@@ -11,18 +11,19 @@ from typing import Final
 from ipad_agent.codec.es10.euicc_package import EuiccPackageResult
 from ipad_agent.codec.esipa import eim_package
 from ipad_agent.codec.esipa.eim_package import ResultErrorCode, StateChangeCause
-from ipad_agent.codec.identifiers import short_iccid
 from ipad_agent.errors import CardError, EimError, ModemError, NetworkError, Remedy
+from ipad_agent.policy.guardian.fallback_cause import FallbackCause
 from ipad_agent.policy.switching.proof_stage import Finding, Stage
 from ipad_agent.policy.switching.switch_table import Happening, Phase, Way, pause_s, time_over
-from ipad_agent.procedures import package_sentences
+from ipad_agent.procedures import authors, order_outcomes, package_sentences
 from ipad_agent.procedures.context import Association, Context
 from ipad_agent.procedures.delivery import result_delivery
 from ipad_agent.procedures.delivery.stored_result import stored_result_of
 from ipad_agent.procedures.person_decision import Call
+from ipad_agent.procedures.records.last_orders import OrderOutcome
 from ipad_agent.procedures.records.owed_work import Work
 from ipad_agent.procedures.records.state_changes import snapshot
-from ipad_agent.procedures.records.switch_record import RETURN, Switch
+from ipad_agent.procedures.records.switch_record import RETURN, Switch, shown
 
 from . import events, fallback_mechanism, switch_transaction
 from .local_switch import End, seen_by_modem
@@ -155,7 +156,7 @@ class _Window:
             current, await switch_transaction.enabled_iccid(self._context)
         ):
             return False
-        events.WAS_BACK.emit(previous=short_iccid(current.previous))
+        events.WAS_BACK.emit(previous=shown(current.previous))
         self._context.switches.move(current, Happening.FOUND_BACK)
         return True
 
@@ -188,7 +189,7 @@ class _Window:
             await _say_committed(self._context, current, "the eIM has the result")
             return True
         if not accepted and current.way is not Way.NONE:
-            events.GOING_BACK.emit(previous=short_iccid(current.previous), reason="the eIM refused the result")
+            events.GOING_BACK.emit(previous=shown(current.previous), reason="the eIM refused the result")
             self._context.switches.move(current, Happening.REFUSED)
             self._accepted = None
             return True
@@ -257,7 +258,7 @@ class _Window:
             await _committed(context, current, Happening.CONFIRMED, "a person accepted it")
             return True
         if call is Call.ROLLBACK and current.way is not Way.NONE:
-            events.GOING_BACK.emit(previous=short_iccid(current.previous), reason="a person asked for it")
+            events.GOING_BACK.emit(previous=shown(current.previous), reason="a person asked for it")
             context.switches.move(current, Happening.CALLED_BACK)
             return True
         return False
@@ -268,8 +269,8 @@ class _Window:
         if self._trouble is None:
             self._trouble = NetworkError(f"the switch failed at stage {stage}: {detail}")
         if happening is Happening.TIME_OVER:
-            reason = f"{short_iccid(current.target)} is not proved: stage {stage}, {detail}"
-            events.GOING_BACK.emit(previous=short_iccid(current.previous), reason=reason)
+            reason = f"{shown(current.target)} is not proved: stage {stage}, {detail}"
+            events.GOING_BACK.emit(previous=shown(current.previous), reason=reason)
             self._context.switches.move(current, happening)
         else:
             _unproved(self._context, current, [], stage=stage)
@@ -301,11 +302,16 @@ class _Window:
         moved = context.switches.move(current, Happening.CAME_BACK, reset_owed=True)
         if moved is None:
             return
-        events.WENT_BACK.emit(previous=short_iccid(current.previous))
-        context.on_switch(moved, ())
+        events.WENT_BACK.emit(previous=shown(current.previous))
         await switch_transaction.use_apn(context, current.previous)
         moved = await switch_transaction.complete_reset(context, moved)
         profiles = await context.card.get_profiles()
+        context.on_profiles(profiles, authors.ROLLBACK, current.eim_id)
+        context.on_switch(moved, ())  # now that it is so, and whoever looks sees the former profile enabled
+        if work is not None:
+            what, _ = order_outcomes.describe(work.order)
+            reason = f"the new profile did not work here ({self._failing.stage}: {self._failing.detail})"
+            context.on_order(OrderOutcome(work.eim_id, what, False, "rolled back", reason))
         if self._eim is not None:
             context.changes.note(self._eim.others, StateChangeCause.OTHER_EIM)
         context.changes.learn(str(context.eid), snapshot(profiles))
@@ -319,7 +325,10 @@ class _Window:
         """Why the fallback profile was not enabled again; None when it was."""
         context, eim = self._context, self._eim
         done = await fallback_mechanism.execute(
-            context, context.local_switch_record, () if eim is None else (eim.eim_id, *eim.others)
+            context,
+            context.local_switch_record,
+            () if eim is None else (eim.eim_id, *eim.others),
+            by=FallbackCause.RETURN,
         )
         return None if done.end in (End.DONE, End.ALREADY) else done.end.value
 
@@ -343,7 +352,7 @@ class _Window:
                 return
             left_s = current.left_s(context.clock)
             if left_s <= 0:
-                events.STILL_OWED.emit(previous=short_iccid(current.previous), reason=reason)
+                events.STILL_OWED.emit(previous=shown(current.previous), reason=reason)
                 switch_transaction.end(context, current, Happening.TIME_OVER_FOR_GOOD)
                 return
             settings = context.switching
@@ -387,7 +396,7 @@ async def _committed(context: Context, current: Switch, happening: Happening, re
 
 
 async def _say_committed(context: Context, current: Switch, reason: str) -> None:
-    events.COMMITTED.emit(target=short_iccid(current.target), reason=reason)
+    events.COMMITTED.emit(target=shown(current.target), reason=reason)
     context.on_switch(None, ())
     moment = "returned" if current.cause == RETURN else "committed"
     await context.site.hook(moment, switch_transaction.hook_facts(context, current))
@@ -395,7 +404,7 @@ async def _say_committed(context: Context, current: Switch, reason: str) -> None
 
 def _unproved(context: Context, current: Switch, findings: list[Finding], *, stage: str | None = None) -> None:
     events.UNPROVED.emit(
-        target=short_iccid(current.target),
+        target=shown(current.target),
         deadline_s=current.deadline_s,
         stage=stage or (findings[-1].stage.value if findings else "eim"),
     )

@@ -9,13 +9,12 @@ from __future__ import annotations
 
 from ipad_agent.codec.es10.connectivity_parameters import connection_of
 from ipad_agent.codec.es10.euicc_package import EuiccPackageRequest, EuiccPackageResult, Operation
-from ipad_agent.codec.identifiers import short_iccid
 from ipad_agent.codec.packet_connection import PacketConnection
 from ipad_agent.errors import CardError, CodecError
 from ipad_agent.policy.switching.switch_table import Happening, Phase, Way
 from ipad_agent.procedures.context import Association, Context
 from ipad_agent.procedures.records.owed_work import Work
-from ipad_agent.procedures.records.switch_record import BY_EIM, UNKNOWN, Switch
+from ipad_agent.procedures.records.switch_record import BY_EIM, UNKNOWN, Switch, shown
 
 from . import events, local_switch
 from .local_switch import seen_by_modem
@@ -34,6 +33,8 @@ async def arm(context: Context, eim: Association, work: Work) -> None:
     if not enables and all(operation.name != "disable" for operation in request.operations):
         return
     previous = await enabled_iccid(context)
+    if not enables and not any(_may_disable(operation, previous) for operation in request.operations):
+        return  # the enabled profile is none of those that it names
     target = _named(enables[-1]) if enables else None
     if not enables:
         events.LAST_ONE.emit()
@@ -52,8 +53,8 @@ async def arm(context: Context, eim: Association, work: Work) -> None:
 async def announce(context: Context, switch: Switch) -> None:
     """Say that a switch is armed, and let the site prepare for it."""
     events.ARMED.emit(
-        previous=short_iccid(switch.previous),
-        target=short_iccid(switch.target),
+        previous=shown(switch.previous),
+        target=shown(switch.target),
         cause=switch.cause,
         way=switch.way.value,
         deadline_s=switch.deadline_s,
@@ -89,6 +90,13 @@ def _achieved(work: Work, result: EuiccPackageResult, switch: Switch) -> str | N
     return enabled[-1] if enabled else None
 
 
+def _may_disable(operation: Operation, enabled: str | None) -> bool:
+    """Whether this operation may disable the profile that is enabled; one whose profile cannot be read may."""
+    if operation.name != "disable":
+        return False
+    return operation.iccid is None or enabled is None or same_iccid(str(operation.iccid), enabled)
+
+
 def _named(enable: Operation) -> str:
     """Which profile an operation enables. That it cannot be read here does not make it none."""
     return UNKNOWN if enable.iccid is None else str(enable.iccid)
@@ -116,7 +124,7 @@ async def conclude(context: Context, switch: Switch, *, switched: bool) -> None:
     moved = context.switches.move(switch, Happening.SWITCHED, reset_owed=True)
     if moved is None:
         return
-    events.SWITCHED.emit(target=short_iccid(switch.target), left_s=moved.left_s(context.clock))
+    events.SWITCHED.emit(target=shown(switch.target), left_s=moved.left_s(context.clock))
     context.on_switch(moved, ())
     await use_apn(context, moved.target)
     await context.card.recover(expected=seen_by_modem(moved.target))
@@ -132,7 +140,7 @@ async def switched_locally(context: Context, armed: Switch) -> None:
     moved = context.switches.move(armed, Happening.SWITCHED)
     if moved is None:
         return
-    events.SWITCHED.emit(target=short_iccid(moved.target), left_s=moved.left_s(context.clock))
+    events.SWITCHED.emit(target=shown(moved.target), left_s=moved.left_s(context.clock))
     context.on_switch(moved, ())
     await _post_switch(context, moved)
 

@@ -10,6 +10,8 @@ from ipad_agent.local.local_verbs import Refused
 from ipad_agent.local.status_model import (
     Card,
     Condition,
+    Configuration,
+    ConfigurationValue,
     Eim,
     Guardian,
     Happening,
@@ -161,6 +163,10 @@ class FakeService:
     async def bundle(self) -> bytes:
         await self._verb("bundle")
         return self.archive
+
+    def configuration(self) -> Configuration:
+        value = ConfigurationValue("poll.interval_s", "60.0", "file", 12)
+        return Configuration("/etc/ipad-agent/config.toml", False, (value,))
 
     def metrics(self) -> str:
         return ""

@@ -222,9 +222,11 @@ async def test_a_machine_without_a_library_is_no_failure_of_the_agent() -> None:
     private = PrivateBus()
     await private.start()
     try:
-        running = asyncio.create_task(Bus(FakeService(), addresses=private.address, libraries=("no_such_one",)).run())
+        bus = Bus(FakeService(), addresses=private.address, libraries=("no_such_one",))
+        running = asyncio.create_task(bus.run())
         done, _ = await asyncio.wait({running}, timeout=0.05)
         assert not done
+        assert bus.shown == (False, "no library for it is installed")
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
     finally:

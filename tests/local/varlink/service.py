@@ -9,7 +9,16 @@ from pathlib import Path
 from typing import Any, Final
 
 from ipad_agent.local.local_verbs import Refused
-from ipad_agent.local.status_model import Happening, HistoryEntry, Owed, Plan, PlanLine, Status
+from ipad_agent.local.status_model import (
+    Configuration,
+    ConfigurationValue,
+    Happening,
+    HistoryEntry,
+    Owed,
+    Plan,
+    PlanLine,
+    Status,
+)
 from ipad_agent.local.varlink.peer_credentials import Credentials, Right
 from situations import HISTORY, SITUATIONS
 
@@ -118,6 +127,10 @@ class FakeService:
     async def bundle(self) -> bytes:
         await self._did("bundle")
         return self.archive
+
+    def configuration(self) -> Configuration:
+        value = ConfigurationValue("poll.interval_s", "60.0", "file", 12)
+        return Configuration("/etc/ipad-agent/config.toml", False, (value,))
 
     def metrics(self) -> str:
         return "ipad_polls_total 3\n"

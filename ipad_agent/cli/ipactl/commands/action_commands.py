@@ -17,11 +17,15 @@ from ipad_agent.cli.ipactl.errors import RefusedError, UnavailableError, UsageEr
 from ipad_agent.cli.ipactl.exit_codes import Exit
 from ipad_agent.cli.ipactl.output.status_from_json import read
 from ipad_agent.cli.ipactl.output.terminal_output import clean
-from ipad_agent.cli.ipactl.output.value_texts import called, named, span
+from ipad_agent.cli.ipactl.output.value_texts import called, named, sentence, span
+from ipad_agent.cli.ipactl.screens.status_screen import eim_sentence, order_sentence
 from ipad_agent.cli.ipactl.varlink_client import CARD_TIMEOUT_S
-from ipad_agent.local.status_model import Profile, Status
+from ipad_agent.local.status_model import Eim, Profile, Status
+from ipad_agent.local.status_verdict import prevents_work
+from ipad_agent.printable import printable
 
 from . import query_commands
+from .outcome_wait import ask, ask_and_wait, look, soon_over
 
 NOT_OURS: Final = (
     "Only the profile's manager (eIM) may order this change: SGP.32 gives the device no command for it. On its own the "
@@ -31,34 +35,115 @@ NOT_OURS: Final = (
 
 def poll(command: CommandContext) -> int:
     """Ask the manager, or all, for work now."""
-    _verb(command, "Poll", {"eim_id": command.arguments.eim})
-    whom = clean(command.arguments.eim) if command.arguments.eim else "every manager (eIM)"
-    return _done(command, f"The agent asks {whom} for work now.", "`ipactl watch` shows what comes of it.")
+    with command.connect() as agent:
+        before = look(agent)
+        agent.call("Poll", {"eim_id": command.arguments.eim}, timeout_s=CARD_TIMEOUT_S)
+        found = soon_over(agent, command.arguments.eim, before)
+    if found is None:
+        whom = clean(command.arguments.eim) if command.arguments.eim else "every manager (eIM)"
+        return _done(command, f"The agent asks {whom} for work now.", "`ipactl watch` shows what comes of it.")
+    wrong = prevents_work(found)
+    if wrong is not None:
+        raise UnavailableError(f"Nobody could be asked for work: {wrong}", hint=found.verdict.advice)
+    asked = [eim for eim in found.eims if command.arguments.eim in (None, eim.eim_id, printable(eim.eim_id))]
+    failed = [eim for eim in asked if eim.last_poll is not None and not eim.last_poll.ok]
+    if failed:
+        raise UnavailableError("; ".join(eim_sentence(eim, 0.0) for eim in failed) + ".", hint=found.verdict.advice)
+    return _done(command, "; ".join(eim_sentence(eim, 0.0) for eim in asked) + ".", _orders(asked))
+
+
+def _orders(asked: list[Eim]) -> str | None:
+    """What became of the last order of a manager where it failed; that it was asked is what the command was for."""
+    failed = [eim for eim in asked if eim.last_order is not None and not eim.last_order.ok]
+    return (
+        " ".join(sentence(f"Its order: {order_sentence(eim.last_order, 0.0)}") for eim in failed if eim.last_order)
+        or None
+    )
 
 
 def rollback(command: CommandContext) -> int:
     """Go back to the former profile."""
-    _verb(command, "Rollback")
-    return _done(command, "The device goes back to the former profile.", "`ipactl watch` shows how it goes.")
+    if command.arguments.no_wait:
+        return _asked(command, "Rollback", "The device was told to go back to the former profile.")
+    _, value = ask_and_wait(command, "Rollback", "going back to the former profile")
+    switch = value.switch
+    if switch is not None and switch.phase not in ("rolled-back", "rolling-back"):
+        raise UnavailableError(
+            f"The device did not go back: {_enabled(value)} is enabled. {value.verdict.sentence}",
+            hint=value.verdict.advice or "`ipactl log` tells why.",
+        )
+    return _done(command, f"The device went back: {_enabled(value)} is enabled.")
 
 
 def confirm(command: CommandContext) -> int:
     """Accept a change as proved."""
-    _verb(command, "Confirm")
-    return _done(command, "The new profile is kept; the device will not go back by itself.")
+    if command.arguments.no_wait:
+        return _asked(command, "Confirm", "The device was told to keep the new profile.")
+    _, value = ask_and_wait(command, "Confirm", "keeping the new profile")
+    if value.switch is not None and value.switch.phase == "rolled-back":
+        raise UnavailableError(f"It was too late: the device went back, {_enabled(value)} is enabled.")
+    return _done(command, f"{_enabled(value)} is kept; the device will not go back by itself.")
 
 
 def fallback(command: CommandContext) -> int:
     """Change to the fallback profile, or back from it."""
     if command.arguments.back:
-        _verb(command, "ReturnFromFallback")
-        return _done(command, "The device goes back from the fallback profile.", "`ipactl watch` shows how it goes.")
-    _verb(command, "ExecuteFallback")
+        return _return(command)
+    if command.arguments.no_wait:
+        return _asked(command, "ExecuteFallback", "The device was told to change to the fallback profile.")
+    return _fall_back(command)
+
+
+def _fall_back(command: CommandContext) -> int:
+    before, value = ask_and_wait(
+        command, "ExecuteFallback", "changing to the fallback profile", over=lambda status: True
+    )
+    if _identity(before) == _identity(value):  # the agent did not refuse, so it is as it should be
+        return _done(command, f"{_enabled(value)} is the fallback profile and is enabled already; nothing was changed.")
     return _done(
         command,
-        "The device changes to the fallback profile.",
-        "`ipactl watch` shows how it goes; `ipactl fallback --return` ends it.",
+        f"{_enabled(value)} is enabled now, the fallback profile.",
+        "`ipactl fallback --return` goes back to the profile from before.",
     )
+
+
+def _return(command: CommandContext) -> int:
+    if command.arguments.no_wait:
+        return _asked(command, "ReturnFromFallback", "The device was told to go back from the fallback profile.")
+    _, value = ask_and_wait(command, "ReturnFromFallback", "going back from the fallback profile")
+    return _proved(command, value)
+
+
+def _proved(command: CommandContext, value: Status) -> int:
+    """What the proof of a change that this device ordered came to."""
+    switch = value.switch
+    if switch is not None and switch.phase == "rolled-back":
+        tried = named(switch.target, value.profiles)
+        raise UnavailableError(f"{tried} did not work here; {_enabled(value)} is enabled again.")
+    if switch is not None and switch.phase == "unproved":
+        raise RefusedError(
+            f"{_enabled(value)} is enabled, but did not prove to work.",
+            hint=value.verdict.advice or "`ipactl status` shows what is missing.",
+            name="NotProved",
+            exit=Exit.WAITING,
+        )
+    return _done(command, f"{_enabled(value)} is enabled and works.")
+
+
+def _identity(value: Status) -> str | None:
+    return next((profile.iccid for profile in value.profiles if profile.enabled), None)
+
+
+def _enabled(value: Status) -> str:
+    """The enabled profile by name."""
+    profile = next((profile for profile in value.profiles if profile.enabled), None)
+    return "no profile" if profile is None else called(profile)
+
+
+def _asked(command: CommandContext, method: str, sentence: str) -> int:
+    """The order was given; only a refusal was waited for."""
+    ask(command, method)
+    return _done(command, sentence, "`ipactl watch` shows what comes of it.")
 
 
 def emergency(command: CommandContext) -> int:
@@ -77,11 +162,15 @@ def switch(command: CommandContext) -> int:
     method = _local_function(value, target)
     if method is None:
         return _done(command, f"{called(target)} is enabled already; nothing to do.")
-    _verb(command, method)
     within_s: float | None = command.arguments.confirm_within
-    if within_s is None:
-        return _done(command, f"The device changes to {called(target)}.", "`ipactl watch` shows how it goes.")
-    return _prove(command, target, within_s)
+    if within_s is not None:
+        _verb(command, method)
+        return _prove(command, target, within_s)
+    if command.arguments.no_wait:
+        return _asked(command, method, f"The device was told to change to {called(target)}.")
+    if method == "ExecuteFallback":
+        return _fall_back(command)
+    return _return(command)
 
 
 def _local_function(value: Status, target: Profile) -> str | None:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 from ipad_agent.cli.ipactl.command_context import CommandContext
-from ipad_agent.cli.ipactl.errors import CommandError, UsageError
+from ipad_agent.cli.ipactl.errors import CommandError, NotRunningError, UsageError
 from ipad_agent.cli.ipactl.exit_codes import Exit
+from ipad_agent.cli.ipactl.output.status_from_json import read
 from ipad_agent.cli.ipactl.output.terminal_output import cells, clean
 from ipad_agent.errors import CodecError
+from ipad_agent.local.status_model import Configuration, ConfigurationValue
 
 LARGEST_INPUT_BYTES = 4 << 20
 
@@ -39,34 +40,60 @@ def _check(command: CommandContext) -> int:
 
 
 def _show(command: CommandContext) -> int:
-    from ipad_agent.config import Config, load
+    """What the running agent uses; what the file says where none runs, or where a file is named."""
+    from ipad_agent.cli.ipactl.command_context import DEFAULT_CONFIG
 
     path: Path = command.arguments.config
-    values = load(path) if path.exists() else Config()
-    places = [(place, _written(value), origin) for place, value, origin in values.places()]
+    running = _running(command) if str(path) == DEFAULT_CONFIG else None
+    shown = _of_file(path) if running is None else running
     if command.json:
-        command.data({"config": [{"key": place, "value": value, "origin": origin} for place, value, origin in places]})
+        plain = [
+            {"key": item.key, "value": item.value, "origin": item.origin, "line": item.line} for item in shown.values
+        ]
+        command.data({"running": running is not None, "path": shown.path, "changed": shown.changed, "config": plain})
         return Exit.DONE
-    if not path.exists():
+    if running is None and str(path) == DEFAULT_CONFIG:
+        what = f"this is what {path} says" if path.exists() else f"{path} does not exist; these are the defaults"
+        command.say(command.output.note("!", f"The agent is not running: {what}.", "warn"))
+    elif running is None and not path.exists():
         command.say(command.output.note("!", f"{path} does not exist; these are the defaults.", "warn"))
-    widest = max(cells(place) for place, _, _ in places)
-    for place, value, origin in places:
-        shown = f"{place:<{widest}} = {value}"
-        command.say([clean(shown + (f"    ({origin})" if command.arguments.origin else ""))])
+    elif shown.changed:
+        text = f"{clean(shown.path or '')} was changed since the agent read it; that counts from its next start on."
+        command.say(command.output.note("!", text, "warn"))
+    widest = max(cells(item.key) for item in shown.values)
+    for item in shown.values:
+        origin = f"    ({_origin(item, shown.path)})" if command.arguments.origin else ""
+        command.say([clean(f"{item.key:<{widest}} = {item.value}{origin}")])
     return Exit.DONE
 
 
-def _written(value: object) -> str:
-    """As in the file; bytes as hexadecimal, what is not set in words."""
-    if value is None:
-        return "(not set)"
-    if isinstance(value, bool | int | float | str):
-        return json.dumps(value, ensure_ascii=False)
-    if isinstance(value, bytes):
-        return f'"{value.hex().upper()}"'
-    if isinstance(value, tuple):
-        return f"[{', '.join(_written(item) for item in value)}]"
-    return json.dumps(str(getattr(value, "path", value)), ensure_ascii=False)
+def _running(command: CommandContext) -> Configuration | None:
+    """As the agent has it; None when none runs."""
+    try:
+        with command.connect() as agent:
+            answer = agent.call("GetConfiguration")
+    except NotRunningError:
+        if getattr(command.arguments, "socket", None) is not None:
+            raise
+        return None
+    return read(Configuration, answer.get("configuration"))
+
+
+def _of_file(path: Path) -> Configuration:
+    from ipad_agent.config import Config, load, written
+
+    config = load(path) if path.exists() else Config()
+    values = tuple(
+        ConfigurationValue(key, written(value), origin, config.lines.get(key) if origin == "file" else None)
+        for key, value, origin in config.places()
+    )
+    return Configuration(None if config.path is None else str(config.path), False, values)
+
+
+def _origin(item: ConfigurationValue, path: str | None) -> str:
+    if item.origin != "file":
+        return item.origin
+    return f"{path or 'file'}" + (f", line {item.line}" if item.line is not None else "")
 
 
 def decode(command: CommandContext) -> int:

@@ -14,7 +14,7 @@ from ipad_agent.cli.ipactl.errors import CommandError, NotRunningError
 from ipad_agent.cli.ipactl.exit_codes import Exit
 from ipad_agent.cli.ipactl.output.status_from_json import read
 from ipad_agent.cli.ipactl.screens.doctor_screen import exit_of_items, item_lines
-from ipad_agent.cli.ipactl.varlink_client import CARD_TIMEOUT_S, START_HINT
+from ipad_agent.cli.ipactl.varlink_client import CARD_TIMEOUT_S, START_ONLY
 from ipad_agent.local.status_model import DoctorItem, to_plain
 
 if TYPE_CHECKING:
@@ -32,10 +32,17 @@ def doctor(command: CommandContext) -> int:
         for item in _asked(command):
             items.append(item)
             _show(command, item)
-        return exit_of_items(items)
+        return _end(command, items)
     except NotRunningError as trouble:
-        if items or getattr(command.arguments, "socket", None) is not None:
+        if items:
             raise
+        if getattr(command.arguments, "socket", None) is not None and not command.arguments.config.exists():
+            # Looking at another device than the one that was meant would help nobody.
+            raise NotRunningError(
+                trouble.message,
+                hint="Start that agent; or name its configuration with --config, and the device is looked at without "
+                "it.",
+            ) from None
         if not command.json:
             command.say(command.output.note("✗", trouble.message, "bad"))
             command.say(command.output.note(" ", "Looking at the device without it.", "label"))
@@ -46,12 +53,12 @@ def doctor(command: CommandContext) -> int:
         _show(command, items[-1])
 
     asyncio.run(alone(configuration(command), show))
-    found = exit_of_items(items)
+    found = _end(command, items)
     if found is not Exit.DONE:
         return found
     if not command.json:
         command.say(command.output.note("✗", "But the agent is not running.", "bad"))
-        command.say(command.output.note(" ", f"What to do: {START_HINT}", "label"))
+        command.say(command.output.note(" ", f"What to do: {START_ONLY}", "label"))
     return Exit.NOT_RUNNING
 
 
@@ -89,7 +96,12 @@ async def alone(config: Config, found: Callable[[Item], None]) -> None:
 
 
 def _show(command: CommandContext, item: DoctorItem) -> None:
-    if command.json:
-        command.data(to_plain(item), one_line=True)
-    else:
+    """For people each finding as it comes; programs get all of them as one document at the end."""
+    if not command.json:
         command.say(item_lines(item, command.output))
+
+
+def _end(command: CommandContext, items: list[DoctorItem]) -> Exit:
+    if command.json:
+        command.data({"items": [to_plain(item) for item in items]})
+    return exit_of_items(items)

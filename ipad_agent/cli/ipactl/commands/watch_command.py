@@ -60,9 +60,13 @@ class Follower:
             self.events.append(event)
             lines += event_lines(event, self._output)
         if reply.get("status") is not None:
-            status = read(Status, reply["status"])
-            lines += self._news(self.status, status)
-            self.status = status
+            lines += self.news(read(Status, reply["status"]))
+        return lines
+
+    def news(self, status: Status) -> list[str]:
+        """The lines that this status is worth after the one before."""
+        lines = self._news(self.status, status)
+        self.status = status
         return lines
 
     def _news(self, before: Status | None, now: Status) -> list[str]:

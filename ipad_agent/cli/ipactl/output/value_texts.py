@@ -6,6 +6,8 @@ import time
 from typing import Final
 
 from ipad_agent.local.status_model import Profile, Time
+from ipad_agent.local.status_verdict import UNKNOWN
+from ipad_agent.printable import size_text
 
 from .terminal_output import GLUE, clean
 
@@ -19,8 +21,15 @@ CHANGED_BY: Final = {
     "rollback": "by going back after a change that did not work",
     "fallback": "by the fallback",
     "card": "by the card itself",
-    "local": "on this device",
+    "download": "by a profile download",
+    "guardian": "by this device, which had lost its connectivity",
+    "local": "by somebody on this device",
     "unknown": "by somebody unknown",
+}
+_FOR: Final = {
+    "eIM": "by order of {eim}",
+    "download": "by a download that {eim} ordered",
+    "rollback": "by going back after a change that {eim} ordered and that did not work",
 }
 CARRIERS: Final = {"coaps": "CoAP/DTLS", "https": "HTTPS"}
 
@@ -69,16 +78,8 @@ def clock(at_s: int, pattern: str = "%H:%M:%S") -> str:
 
 
 def size(count_bytes: int) -> str:
-    """``912 B``, ``6.1 kB``, ``412 kB``, ``2.0 MB``."""
-    if count_bytes < 1000:
-        return f"{count_bytes}{GLUE}B"
-    for unit in ("kB", "MB", "GB"):
-        count = count_bytes / 1000 if unit == "kB" else count_bytes / (1e6 if unit == "MB" else 1e9)
-        if count < 9.95:
-            return f"{count:.1f}{GLUE}{unit}"
-        if count < 999.5 or unit == "GB":
-            return f"{count:.0f}{GLUE}{unit}"
-    raise AssertionError("the last unit takes everything")
+    """``912 B``, ``6.1 kB``, ``412 kB``, ``2.0 MB``; number and unit stay on one line."""
+    return size_text(count_bytes).replace(" ", GLUE)
 
 
 def tick(ok: bool) -> str:
@@ -132,6 +133,8 @@ def named(iccid: str | None, profiles: tuple[Profile, ...]) -> str:
     """The same for an ICCID of which only the list may know more."""
     if iccid is None:
         return "none"
+    if iccid == UNKNOWN:
+        return "one that only the card knows"
     profile = next((profile for profile in profiles if profile.iccid == iccid), None)
     if profile is None:
         return tail(iccid)
@@ -148,7 +151,9 @@ def changed(profile: Profile, later_s: float) -> str:
     parts = ["enabled" if profile.enabled else "disabled"]
     if profile.changed_at is not None:
         parts.append(when(profile.changed_at, later_s))
-    if profile.changed_by is not None:
+    if profile.changed_for is not None and profile.changed_by in _FOR:
+        parts.append(_FOR[profile.changed_by].format(eim=clean(profile.changed_for)))
+    elif profile.changed_by is not None:
         parts.append(CHANGED_BY.get(profile.changed_by, f"by {clean(profile.changed_by)}"))
     return " ".join(parts)
 

@@ -21,7 +21,7 @@ from ipad_agent.cli.ipactl.output.value_texts import (
 )
 from ipad_agent.local.status_model import Owed, Profile, Status
 
-from .status_screen import eim_sentence
+from .status_screen import eim_sentence, order_sentence
 
 KINDS: Final = {"result": "Result", "notification": "Notice"}
 RULES: Final = {"ppr1": "must not be disabled", "ppr2": "must not be deleted"}
@@ -69,11 +69,13 @@ def eim_lines(status: Status, output: TerminalOutput) -> Iterator[str]:
         if status.verdict.advice is not None:
             yield from output.note(" ", f"What to do: {sentence(status.verdict.advice)}", "label")
     for eim in status.eims:
-        good = eim.failures == 0
+        good = eim.failures == 0 and (eim.last_order is None or eim.last_order.ok)
         yield from output.note("●" if good else "✗", eim_sentence(eim, 0.0), "good" if good else "bad")
         if eim.host is not None and eim.host != eim.eim_id:
             way = f" over {CARRIERS.get(eim.carrier, clean(eim.carrier))}" if eim.carrier is not None else ""
             yield from output.row("Address", f"{clean(eim.host)}{way}")
+        if eim.last_order is not None:
+            yield from output.row("Order", order_sentence(eim.last_order, 0.0))
         if eim.next_poll is not None:
             why = f": {clean(eim.next_reason)}" if eim.next_reason else ""
             yield from output.row("Next poll", f"{until(eim.next_poll)}{why}")

@@ -24,13 +24,19 @@ from ipad_agent.cli.ipactl.output.value_texts import (
     until,
     when,
 )
-from ipad_agent.local.status_model import Eim, Operation, Profile, Severity, Stage, Status, Switch
+from ipad_agent.local.status_model import Eim, LastOrder, Operation, Profile, Severity, Stage, Status, Switch
+from ipad_agent.local.status_verdict import order_failure
 
 _COLOUR: Final = {
     Severity.GOOD: "good",
     Severity.BUSY: "busy",
     Severity.WAITING: "waiting",
     Severity.BAD: "bad",
+}
+WHY_FALLBACK: Final = {
+    "guardian": " after a lasting loss of connectivity",
+    "person": " because somebody on this device wanted it",
+    "return": " because the former profile did not work when it was tried again",
 }
 DOTS: Final = {Severity.WAITING: "○", Severity.BAD: "✗"}
 """What is not as it should be; all else goes on by itself."""
@@ -123,12 +129,20 @@ def _switch(status: Status, output: TerminalOutput, later_s: float) -> Iterator[
     if switch.ended is not None and all(stage.ok is not False for stage in switch.stages):
         return
     yield from stage_lines(switch.stages, output)
-    if switch.ended is None and switch.phase != "rolling-back":
+    if switch.ended is None and switch.phase not in ("rolling-back", "rolled-back"):
         yield from output.more(_way_back(switch))
 
 
 def _cause(cause: str) -> str:
-    return {"eIM": "the manager (eIM)", "eim": "the manager (eIM)", "local": "a person"}.get(cause, clean(cause))
+    return _CAUSES.get(cause, clean(cause))
+
+
+_CAUSES: Final = {
+    "eIM": "the manager (eIM)",
+    "eim": "the manager (eIM)",
+    "the eIM's order": "the manager (eIM)",
+    "local": "a person",
+}
 
 
 def _way_back(switch: Switch) -> str:
@@ -158,7 +172,7 @@ def _card(status: Status, output: TerminalOutput, later_s: float) -> Iterator[st
 
 
 def _profiles(status: Status, output: TerminalOutput, later_s: float) -> Iterator[str]:
-    if status.card is None or not status.card.manageable:
+    if status.card is None or not (status.card.manageable or status.profiles):
         return
     enabled = next((profile for profile in status.profiles if profile.enabled), None)
     yield from output.row(
@@ -182,6 +196,8 @@ def _eims(status: Status, output: TerminalOutput, later_s: float) -> Iterator[st
     for eim in status.eims:
         yield from output.row(label, eim_sentence(eim, later_s))
         label = ""
+        if eim.last_order is not None:
+            yield from output.row("Order", order_sentence(eim.last_order, later_s))
 
 
 def eim_sentence(eim: Eim, later_s: float) -> str:
@@ -202,10 +218,18 @@ def eim_sentence(eim: Eim, later_s: float) -> str:
             f"last answered {when(eim.last_success, later_s)}" if eim.last_success is not None else "never answered"
         )
         return f"{name}; failed {when(poll.at, later_s)}: {clean(eim.trouble or poll.outcome)}; {answered}"
-    cost = [size(poll.cost_bytes)] if poll.cost_bytes is not None else []
+    cost = [plural(poll.packages, "order")] if poll.packages else []
+    cost += [size(poll.cost_bytes)] if poll.cost_bytes is not None else []
     cost += [f"{poll.duration_s:.1f}{GLUE}s"] if poll.duration_s is not None else []
     refused = f"; {clean(eim.trouble)}" if eim.trouble is not None else ""
     return f"{name}; answered {when(poll.at, later_s)}: {', '.join([clean(poll.outcome), *cost])}{refused}"
+
+
+def order_sentence(order: LastOrder, later_s: float) -> str:
+    """The last order of a manager, and what became of it."""
+    if order.ok:
+        return f"✓ the last one was done {when(order.at, later_s)}: {clean(order.what)}"
+    return f"✗ the last one failed {when(order.at, later_s)}: {clean(order_failure(order)).rstrip('.')}"
 
 
 def _guardian(status: Status, output: TerminalOutput, later_s: float) -> Iterator[str]:
@@ -218,7 +242,9 @@ def _guardian(status: Status, output: TerminalOutput, later_s: float) -> Iterato
             if guardian.next_return is not None
             else "only the manager, or ipactl fallback --return, ends it"
         )
-        yield from output.row("Guard", f"in fallback; {back}; tried {plural(guardian.return_attempts, 'time')} so far")
+        why = WHY_FALLBACK.get(guardian.fallback_cause or "", "")
+        tried = f"; tried {plural(guardian.return_attempts, 'time')} so far" if guardian.return_attempts else ""
+        yield from output.row("Guard", f"in fallback{why}; {back}{tried}")
     elif guardian.lost_for_s is not None:
         rounds = plural(guardian.failed_cycles, "failed round")
         lost = f"connection lost for {span(guardian.lost_for_s + later_s)}, {rounds}"
