@@ -1,7 +1,7 @@
 """Libraries as Debian 12 has them: what they lack is made up for, and nothing is weaker for it.
 
-The distribution's own libraries run these rooms' other tests in a chroot; here the parts that stand in are compared with
-what newer releases say.
+The distribution's own libraries run these rooms' other tests in a chroot; here the parts that stand in are compared
+with what newer releases say.
 """
 
 from __future__ import annotations

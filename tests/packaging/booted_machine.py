@@ -22,7 +22,7 @@ class MachineError(AssertionError):
 
 
 class Machine:
-    """``base`` is a chroot made by tools/debian-chroot.sh with systemd in it; ``folder`` takes everything that changes."""
+    """``base`` is a chroot made by tools/debian-chroot.sh with systemd in it; ``folder`` takes all that changes."""
 
     def __init__(self, base: Path, folder: Path) -> None:
         self.base = base
@@ -116,7 +116,13 @@ class Machine:
 
 def _run(*words: str, check: bool = True, deadline_s: float = 600) -> Ran:
     ran = subprocess.run(
-        words, capture_output=True, text=True, errors="replace", check=False, timeout=deadline_s, stdin=subprocess.DEVNULL
+        words,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        check=False,
+        timeout=deadline_s,
+        stdin=subprocess.DEVNULL,
     )
     if check and ran.returncode != 0:
         raise MachineError(f"{_shown(words)}: {ran.returncode}\n{ran.stdout[-3000:]}\n{ran.stderr[-3000:]}")

@@ -1,7 +1,7 @@
 """The packages on a booted Debian, from ``apt install`` to ``apt purge``: one machine, one story, in this order.
 
-Run by ``make test-packages`` (not by ``make test``: it needs root, a chroot with systemd, and many minutes). Its environment:
-``IPAD_CHROOT`` the chroot of the suite, ``IPAD_OLD`` and ``IPAD_NEW`` folders with the packages of two versions.
+Run by ``make test-packages`` (not by ``make test``: it needs root, a chroot with systemd, and many minutes). Its
+environment: ``IPAD_CHROOT`` the chroot of the suite, ``IPAD_OLD`` and ``IPAD_NEW`` folders with packages of two versions.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import pytest
 
 from .booted_machine import Machine, until
 
+ROOT = Path(__file__).parents[2]
 BASE = Path(os.environ["IPAD_CHROOT"])
 OLD, NEW = Path(os.environ["IPAD_OLD"]), Path(os.environ["IPAD_NEW"])
 SUITE = tomllib.loads(re.sub(r"^(\w+)=([^\"].*)$", r'\1="\2"', (BASE / "etc/os-release").read_text(), flags=re.M))
@@ -85,7 +86,9 @@ def journal(machine: Machine) -> str:
 
 
 BEFORE: set[str] = set()
-_KEPT = r"^/(var/(log|cache|lib/(dpkg|apt|systemd|polkit-1|dbus))|run|proc|sys|dev|tmp|root|usr/lib/python3|etc/mailcap)"
+_KEPT = (
+    r"^/(var/(log|cache|lib/(dpkg|apt|systemd|polkit-1|dbus))|run|proc|sys|dev|tmp|root|usr/lib/python3|etc/mailcap)"
+)
 
 
 def files(machine: Machine) -> set[str]:
@@ -96,8 +99,8 @@ def files(machine: Machine) -> set[str]:
 def test_apt_installs_it_without_a_word_of_failure(machine: Machine) -> None:
     # Libraries first, so that what the agent's own package leaves behind can be told from what they do.
     machine.sh(
-        "cd /root/old && apt-get install -y -qq $(dpkg-deb -f ipad-agent.deb Depends Recommends | sed 's/^[A-Z].*: //' |"
-        " tr ',' '\\n' | sed 's/(.*)//; s/|.*//' | grep -v '^ *systemd') >/dev/null"
+        "cd /root/old && apt-get install -y -qq $(dpkg-deb -f ipad-agent.deb Depends Recommends |"
+        " sed 's/^[A-Z].*: //' | tr ',' '\\n' | sed 's/(.*)//; s/|.*//' | grep -v '^ *systemd') >/dev/null"
     )
     BEFORE.update(files(machine))
     installing = machine.run("apt", "install", "-y", "/root/old/ipad-agent.deb")
@@ -119,13 +122,17 @@ def bus_names(machine: Machine) -> str:
     return machine.run("busctl", "list", "--no-pager").stdout
 
 
+def resident_kb(machine: Machine) -> int:
+    told = machine.sh(f"cat /proc/{machine.property(UNIT, 'MainPID')}/status")
+    return next(int(line.split()[1]) for line in told.splitlines() if line.startswith("VmRSS:"))
+
+
 def test_memory_and_flash_are_told(machine: Machine, capsys: pytest.CaptureFixture[str]) -> None:
-    pid = machine.property(UNIT, "MainPID")
-    resident = int(machine.sh(f"sed -n 's/^VmRSS:[^0-9]*\\([0-9]*\\).*/\\1/p' /proc/{pid}/status"))
+    resident = resident_kb(machine)
     size = int(machine.sh("dpkg-query -f '${Installed-Size}' -W ipad-agent"))
     compiled = int(machine.sh("du -sk /usr/lib/ipad-agent").split()[0])
     with capsys.disabled():
-        print(f"\n{SUITE['VERSION_CODENAME']}: {resident / 1024:.1f} MB resident at ready without a modem; package ", end="")
+        print(f"\n{SUITE['VERSION_CODENAME']}: {resident / 1024:.1f} MB resident at ready; package ", end="")
         print(f"{size / 1024:.1f} MB, its modules with bytecode {compiled / 1024:.1f} MB")
     assert resident < 60_000
 
@@ -182,7 +189,7 @@ echo "${IPAD_APN-}" > /run/ipad-agent/apn
 _NMCLI = '#!/bin/sh\necho "$(id -un) $*" >>/var/lib/nmcli-was-called\n'
 
 
-def test_it_starts_at_boot_finds_the_modem_and_polls(machine: Machine) -> None:
+def test_it_starts_at_boot_finds_the_modem_and_polls(machine: Machine, capsys: pytest.CaptureFixture[str]) -> None:
     machine.write("/etc/systemd/system/lab.service", _LAB_UNIT)
     machine.write(f"/etc/systemd/system/{UNIT}.d/bench.conf", _BENCH)
     machine.run("systemctl", "enable", "--now", "lab.service")
@@ -195,22 +202,26 @@ def test_it_starts_at_boot_finds_the_modem_and_polls(machine: Machine) -> None:
     machine.write("/etc/ipad-agent/apn.toml", '[iccid]\n"8949020000" = "iot.example"\n')
     machine.sh(f"cp -r {LAB}/initial-eim.der {LAB}/ci /etc/ipad-agent/")
     machine.write("/etc/ipad-agent/config.toml", config)
-    machine.run("ipad-agent", "check-config", "/etc/ipad-agent/config.toml")
     # docs/site.md: a hook leaves a note, and a path unit that runs as root acts on it.
     machine.write("/etc/ipad-agent/hooks.d/10-apn", _HOOK, 0o755)
     machine.write("/usr/local/bin/nmcli", _NMCLI, 0o755)
-    machine.write("/etc/systemd/system/apn.path", "[Path]\nPathChanged=/run/ipad-agent/apn\n[Install]\nWantedBy=paths.target\n")
+    machine.write(
+        "/etc/systemd/system/apn.path", "[Path]\nPathChanged=/run/ipad-agent/apn\n[Install]\nWantedBy=paths.target\n"
+    )
     command = "/bin/sh -c 'exec nmcli connection modify mobile gsm.apn \"$$(cat /run/ipad-agent/apn)\"'"
     machine.write("/etc/systemd/system/apn.service", f"[Service]\nType=oneshot\nExecStart={command}\n")
     machine.run("systemctl", "enable", "apn.path")
     # docs/diagnostics.md: the folder of node_exporter has to be named.
     machine.sh("install -d -o ipad /var/lib/node-exporter")
     machine.write(f"/etc/systemd/system/{UNIT}.d/textfile.conf", "[Service]\nReadWritePaths=/var/lib/node-exporter\n")
+    machine.run("ipad-agent", "check-config", "/etc/ipad-agent/config.toml")
     machine.power_off()
     machine.boot()
     until(lambda: verdict(machine) == "ready", "the first poll")
     assert "ipad" in lab(machine, "eim", "results") or "89049032" in lab(machine, "eim", "results")
     assert machine.run("ipactl", "poll", "--now").returncode == 0
+    with capsys.disabled():
+        print(f"\n{SUITE['VERSION_CODENAME']}: {resident_kb(machine) / 1024:.1f} MB resident after the first polls")
 
 
 def test_figures_are_written_where_the_drop_in_allows_it(machine: Machine) -> None:
@@ -262,7 +273,7 @@ def test_a_stuck_agent_is_killed_by_the_watchdog_and_started_again(machine: Mach
 def test_a_key_that_only_root_reads_comes_as_a_credential(machine: Machine) -> None:
     config = machine.sh("cat /etc/ipad-agent/config.toml")
     with_key = config.replace(
-        '[[eim]]\n', '[[eim]]\npsk_identity = "gateway-17"\npsk_key_file = "$CREDENTIALS_DIRECTORY/eim-psk"\n'
+        "[[eim]]\n", '[[eim]]\npsk_identity = "gateway-17"\npsk_key_file = "$CREDENTIALS_DIRECTORY/eim-psk"\n'
     )
     machine.write("/etc/ipad-agent/config.toml", with_key)
     machine.write("/etc/ipad-agent/keys/eim-psk", "00112233445566778899aabbccddeeff\n", 0o600)
@@ -285,11 +296,18 @@ def test_an_update_keeps_the_order_in_the_journal_and_its_result_arrives_once(ma
     assert "Unpacking ipad-agent" in upgrading.stdout
     ready(machine)
     new = subprocess.run(
-        ["dpkg-deb", "-f", str(next(NEW.glob("ipad-agent_*.deb"))), "Version"], capture_output=True, text=True, check=True
+        ["dpkg-deb", "-f", str(next(NEW.glob("ipad-agent_*.deb"))), "Version"],
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert machine.run("ipactl", "--version").stdout.split()[1] == new.stdout.partition("~")[0].strip()
     lab(machine, "eim", "take")
-    until(lambda: (machine.run("ipactl", "poll", "--now", check=False), verdict(machine))[1] == "ready", "the delivery", 240)
+    until(
+        lambda: (machine.run("ipactl", "poll", "--now", check=False), verdict(machine))[1] == "ready",
+        "the delivery",
+        240,
+    )
     results = lab(machine, "eim", "results")
     assert "enable" in results
     assert THIRD in enabled(machine)
@@ -320,3 +338,22 @@ def test_purging_leaves_no_trace(machine: Machine) -> None:
     for database in ("passwd", "group"):
         assert "ipad" not in machine.run("getent", database).stdout
     assert not [name for name in machine.sh("ls -A /var/lib /run /etc").split() if "ipad" in name]
+
+
+def test_the_packagers_page_followed_word_for_word_ends_with_a_service_on_the_bus(machine: Machine) -> None:
+    page = (ROOT / "packaging" / "README.md").read_text(encoding="utf-8")
+    commands = re.search(r"<!-- activation -->\n```sh\n(.*?)```", page, flags=re.DOTALL)
+    assert commands is not None
+    words = [f"DESTDIR={machine.root}", "PREFIX=/usr", "LAB=no", f"RESTART_STEPS={'yes' if SYSTEMD_254 else 'no'}"]
+    subprocess.run(["make", "-C", str(ROOT), "install", *words], check=True, capture_output=True)
+    # The one library that not every suite has.
+    machine.sh("dpkg-deb -x /root/new/ipad-agent.deb /tmp/x; cp -rn /tmp/x/usr/lib/ipad-agent/. /usr/lib/ipad-agent/")
+    began = machine.sh("date +%s").strip()
+    for command in commands[1].splitlines():
+        machine.run(*command.split())
+    ready(machine)
+    until(lambda: "io.github.ipadagent1" in bus_names(machine), "its name on the bus")
+    said = machine.run("journalctl", "--unit", UNIT, f"--since=@{began}", "--no-pager").stdout
+    assert "217/USER" not in said
+    assert "AccessDenied" not in said
+    assert machine.property(UNIT, "NRestarts") == "0"
