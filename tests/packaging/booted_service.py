@@ -1,7 +1,8 @@
 """The packages on a booted Debian, from ``apt install`` to ``apt purge``: one machine, one story, in this order.
 
 Run by ``make test-packages`` (not by ``make test``: it needs root, a chroot with systemd, and many minutes). Its
-environment: ``IPAD_CHROOT`` the chroot of the suite, ``IPAD_OLD`` and ``IPAD_NEW`` folders with packages of two versions.
+environment: ``IPAD_CHROOT`` the chroot of the suite, ``IPAD_OLD`` and ``IPAD_NEW`` folders with packages of two
+versions.
 """
 
 from __future__ import annotations
@@ -75,7 +76,7 @@ def drop_in(machine: Machine, name: str, text: str) -> None:
 
 
 def remove_drop_in(machine: Machine, name: str) -> None:
-    machine.run("rm", f"/etc/systemd/system/{UNIT}.d/{name}.conf")
+    machine.run("rm", "-f", f"/etc/systemd/system/{UNIT}.d/{name}.conf")
     machine.run("systemctl", "daemon-reload")
     machine.run("systemctl", "restart", UNIT)
     ready(machine)
@@ -193,6 +194,7 @@ def test_it_starts_at_boot_finds_the_modem_and_polls(machine: Machine, capsys: p
     machine.write("/etc/systemd/system/lab.service", _LAB_UNIT)
     machine.write(f"/etc/systemd/system/{UNIT}.d/bench.conf", _BENCH)
     machine.run("systemctl", "enable", "--now", "lab.service")
+    machine.run("systemctl", "restart", "lab.service")  # as at boot: with keys and a card that are there already
     config = machine.sh(f"cat {LAB}/agent.toml")
     config = re.sub(r"^\[(store|local|log)\]\n(?:\S.*\n)*", "", config, flags=re.MULTILINE)
     config = re.sub(r"^(lock_dir|hooks_dir|conditions_dir) .*\n", "", config, flags=re.MULTILINE)
@@ -272,18 +274,26 @@ def test_a_stuck_agent_is_killed_by_the_watchdog_and_started_again(machine: Mach
 
 def test_a_key_that_only_root_reads_comes_as_a_credential(machine: Machine) -> None:
     config = machine.sh("cat /etc/ipad-agent/config.toml")
-    with_key = config.replace(
-        "[[eim]]\n", '[[eim]]\npsk_identity = "gateway-17"\npsk_key_file = "$CREDENTIALS_DIRECTORY/eim-psk"\n'
-    )
-    machine.write("/etc/ipad-agent/config.toml", with_key)
+    names = 'psk_identity = "gateway-17"\npsk_key_file = "$CREDENTIALS_DIRECTORY/eim-psk"\n'
+    machine.write("/etc/ipad-agent/config.toml", config.replace("[[eim]]\n", f"[[eim]]\n{names}"))
     machine.write("/etc/ipad-agent/keys/eim-psk", "00112233445566778899aabbccddeeff\n", 0o600)
-    machine.run("systemctl", "restart", UNIT, check=False)
-    assert machine.run("systemctl", "is-active", UNIT, check=False).stdout != "active\n", "there is no credential yet"
-    drop_in(machine, "credential", "[Service]\nLoadCredential=eim-psk:/etc/ipad-agent/keys/eim-psk\n")
-    ready(machine)
-    machine.write("/etc/ipad-agent/config.toml", config)
-    remove_drop_in(machine, "credential")
+    try:
+        machine.run("systemctl", "restart", UNIT)
+        until(lambda: "gave this process no credentials" in poll_failure(machine), "word of the missing credential")
+        drop_in(machine, "credential", "[Service]\nLoadCredential=eim-psk:/etc/ipad-agent/keys/eim-psk\n")
+        # The lab's eIM knows no pre-shared keys: how far the agent gets shows that it has read this one.
+        until(lambda: "handshake" in poll_failure(machine), "a handshake with the key")
+    finally:
+        machine.write("/etc/ipad-agent/config.toml", config)
+        remove_drop_in(machine, "credential")
     until(lambda: verdict(machine) == "ready", "the agent")
+
+
+def poll_failure(machine: Machine) -> str:
+    """What the service has said since its last start, after it was asked to poll."""
+    machine.run("ipactl", "poll", "--now", check=False)
+    invocation = machine.property(UNIT, "InvocationID")
+    return machine.sh(f"journalctl _SYSTEMD_INVOCATION_ID={invocation} --output cat --no-pager | tail -n 15")
 
 
 def test_an_update_keeps_the_order_in_the_journal_and_its_result_arrives_once(machine: Machine) -> None:
