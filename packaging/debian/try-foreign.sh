@@ -42,6 +42,9 @@ PYTHON
 ipactl doctor >/root/doctor.txt 2>&1 || true
 grep -m 1 "What to do" /root/doctor.txt
 dpkg --purge ipad-agent >/dev/null
-! getent passwd ipad
+if getent passwd ipad || [ -e /usr/lib/ipad-agent ]; then
+    echo "purging left something behind" >&2
+    exit 1
+fi
 INSIDE
 unshare --mount sh -ec 'mount -t proc proc "$0/proc"; mount --rbind /dev "$0/dev"; exec chroot "$0" sh /root/try.sh' "$work/root"
