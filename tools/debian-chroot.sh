@@ -65,6 +65,7 @@ if [ ! -e "$folder/.made" ]; then
         tar -C "$folder" --numeric-owner --one-file-system -cpf "$base.new" .
         mv "$base.new" "$base"
     fi
+    echo "127.0.0.1 localhost" >"$folder/etc/hosts"
     cp /etc/resolv.conf "$folder/etc/resolv.conf" 2>/dev/null || true
     touch "$folder/.made"
 fi

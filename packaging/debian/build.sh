@@ -13,6 +13,10 @@ release=$(case "$suite" in bookworm) echo 12 ;; trixie) echo 13 ;; *) echo "$sui
 
 sh tools/debian-chroot.sh "$suite" "$(dpkg --print-architecture)" "$chroot" build-essential debhelper dh-python python3
 
+# One build at a time in it.
+exec 9>"$chroot.lock"
+flock 9
+
 # The source tree, with debian/ at its top as the tools want it.
 tree=$chroot/build/ipad-agent-$version
 rm -rf --one-file-system "$chroot/build"

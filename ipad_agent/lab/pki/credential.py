@@ -6,10 +6,14 @@ import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 
 _EC_PARAMETERS = re.compile(rb"-----BEGIN EC PARAMETERS-----.*?-----END EC PARAMETERS-----\s*", re.DOTALL)
 
@@ -96,11 +100,16 @@ class Credential:
         return Credential(self.name, self.certificate, self.key, cert_path, key_path)
 
 
+def _spki(key: PublicKeyTypes) -> bytes:
+    """Keys compare as objects before cryptography 40, so that no two are equal."""
+    return key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+
+
 def load_credential(name: str, cert_path: Path, key_path: Path | None) -> Credential:
     """Read a certificate (PEM or DER) and its key (PEM or DER); ``PkiError`` when they do not belong together."""
     certificate = _read_certificate(cert_path)
     key = _read_key(key_path) if key_path is not None else None
-    if key is not None and key.public_key() != certificate.public_key():
+    if key is not None and _spki(key.public_key()) != _spki(certificate.public_key()):
         raise PkiError(f"{key_path} is not the key of {cert_path}")
     return Credential(name, certificate, key, cert_path, key_path)
 

@@ -1,0 +1,48 @@
+#!/bin/sh
+# Builds the packages of each suite, has lintian read them, boots a Debian with them, and installs them on foreign
+# architectures under qemu-user. `make test-packages` calls it; as root, with a network, for an hour the first time.
+#
+# SUITES, CHROOTS and ARCHITECTURES (foreign ones) as in the Makefile. Needs what it names, and installs it.
+set -eu
+cd "$(dirname "$0")/../.."
+suites=${SUITES:-bookworm trixie} chroots=$(realpath -m "${CHROOTS:-.chroots}") output=dist/debian
+native=$(dpkg --print-architecture)
+
+missing=""
+command -v systemd-nspawn >/dev/null || missing="$missing systemd-container"
+command -v lintian >/dev/null || missing="$missing lintian"
+command -v debootstrap >/dev/null || missing="$missing debootstrap"
+if [ -n "$missing" ]; then
+    echo "installing:$missing"
+    apt-get update -qq
+    # shellcheck disable=SC2086  # a list of package names
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >/dev/null
+fi
+
+failed=""
+try() { # WHAT COMMAND...
+    what=$1
+    shift
+    if "$@"; then echo "$what: ok"; else failed="$failed $what" && echo "$what: FAILED"; fi
+}
+read_by_lintian() { # FOLDER: errors fail, the rest is shown
+    lintian --allow-root --fail-on error "$@"
+}
+
+for suite in $suites; do
+    new=$output/$suite old=$chroots/old-$suite
+    rm -rf "$new" "$old"
+    sh packaging/debian/build.sh "$suite" "$chroots/$suite-build" "$new"
+    VERSION=0.0.9 sh packaging/debian/build.sh "$suite" "$chroots/$suite-build" "$old"
+    try "lintian-$suite" read_by_lintian "$new"/*.deb
+    sh tools/debian-chroot.sh "$suite" "$native" "$chroots/$suite-$native" \
+        systemd systemd-sysv dbus polkitd udev procps
+    try "booted-$suite" env IPAD_CHROOT="$chroots/$suite-$native" IPAD_OLD="$old" IPAD_NEW="$new" \
+        .venv/bin/pytest -q tests/packaging/booted_service.py
+    for architecture in ${ARCHITECTURES-arm64 armhf}; do
+        sh tools/debian-chroot.sh "$suite" "$architecture" "$chroots/$suite-$architecture"
+        try "$suite-$architecture" sh packaging/debian/try-foreign.sh "$chroots/$suite-$architecture" "$new"
+    done
+done
+[ -z "$failed" ] || echo "failed:$failed" >&2
+[ -z "$failed" ]
