@@ -98,6 +98,8 @@ LAUNCHER
     done
 
 for file in hw/modems/*.toml; do copy "$file" "$DATADIR/ipad-agent/modems/${file##*/}"; done
+# For gateways with ModemManager, to be copied from there: docs/modemmanager.md.
+for file in hw/modemmanager/*; do copy "$file" "$DATADIR/ipad-agent/modemmanager/${file##*/}"; done
 
 # Manual pages and completions.
 for page in packaging/*.[1-8]; do copy "$page" "$DATADIR/man/man${page##*.}/${page##*/}"; done

@@ -68,11 +68,13 @@ def test_every_file_of_the_service_is_put_in_its_place_and_said(device: Device) 
             "/etc/dbus-1/system.d/io.github.ipadagent1.conf",
             "/etc/ipad-agent/config.toml",
             *(f"/etc/systemd/system/{path.name}" for path in (TREE / "systemd").glob("*.service")),
+            *(f"/etc/systemd/system/{path.name}" for path in (TREE / "systemd").glob("*.socket")),
             "/etc/systemd/system/ipad-agent.service.d/10-restart-steps.conf",
             "/etc/sysusers.d/ipad-agent.conf",
             "/etc/tmpfiles.d/ipad-agent.conf",
             "/etc/udev/rules.d/99-ipad-agent.rules",
             "/usr/local/share/bash-completion/completions/ipactl",
+            *(f"/usr/local/share/ipad-agent/modemmanager/{path.name}" for path in (TREE / "hw/modemmanager").iterdir()),
             *(
                 f"/usr/local/share/man/man{path.suffix[1:]}/{path.name}"
                 for path in (TREE / "packaging").glob("*.[1-8]")
