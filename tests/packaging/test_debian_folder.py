@@ -53,7 +53,8 @@ def test_every_installed_file_is_in_exactly_one_package_and_stays_in_its_folder(
 def test_the_web_page_is_whole_and_alone_in_its_package(tree: Path) -> None:
     web = set(packed(tree, "ipad-agent-web"))
     units = {f"usr/lib/systemd/system/ipad-agent-web.{kind}" for kind in ("service", "socket")}
-    assert units | {"usr/bin/ipad-agent-web"} == {name for name in web if not name.startswith(f"{MODULES}/web/")}
+    others = {"usr/bin/ipad-agent-web", "usr/share/man/man8/ipad-agent-web.8"}
+    assert units | others == {name for name in web if not name.startswith(f"{MODULES}/web/")}
     sources = {f"{MODULES}/{path.relative_to(ROOT / 'ipad_agent')}" for path in (ROOT / "ipad_agent/web").rglob("*.py")}
     assert sources <= web
 
