@@ -345,8 +345,8 @@ def test_the_web_page_is_answered_for_its_token_and_its_process_ends_when_nobody
     assert page(machine, "/api/status")[0] == 401
     assert page(machine, "/api/status", token="x" * 43)[0] == 401
     assert "<html" in page(machine, "/")[1]
-    status_code, body = page(machine, "/api/status", token=web_token(machine))
-    assert (status_code, json.loads(body)["verdict"]["state"]) == (200, "ready")
+    code, body = page(machine, "/api/status", token=web_token(machine))
+    assert (code, json.loads(body)["status"]["verdict"]["state"]) == (200, "ready")
     # The agent has the device examined for the group of this process.
     assert machine.property(f"{WEB}.service", "ActiveState") == "active"
     found = page(machine, "/api/doctor", method="POST", token=web_token(machine))
@@ -385,7 +385,8 @@ def test_an_update_keeps_the_order_in_the_journal_and_its_result_arrives_once(ma
     )
     assert machine.run("ipactl", "--version").stdout.split()[1] == new.stdout.partition("~")[0].strip()
     # Whoever looks at the page goes on with the new version.
-    assert machine.property(f"{WEB}.service", "MainPID") not in (looking, "0")
+    web_journal = machine.run("journalctl", "--unit", f"{WEB}.*", "--no-pager").stdout
+    assert machine.property(f"{WEB}.service", "MainPID") not in (looking, "0"), web_journal[-2000:] + upgrading.stderr
     assert page(machine, "/api/status", token=web_token(machine))[0] == 200
     lab(machine, "eim", "take")
     until(

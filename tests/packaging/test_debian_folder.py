@@ -76,9 +76,9 @@ def test_purging_forgets_every_user_and_group_that_the_package_makes() -> None:
     assert forgotten == set(made)
 
 
-def test_nothing_of_the_page_is_started_or_enabled_by_its_package() -> None:
+def test_the_package_of_the_page_does_not_enable_it_and_so_does_not_start_it() -> None:
     rules = (DEBIAN / "rules").read_text()
     assert re.findall(r"^\tdh_installsystemd(.*)$", rules, re.MULTILINE) == [
         " -pipad-agent --no-restart-after-upgrade",
-        " -pipad-agent-web --no-enable --no-start",
+        " -pipad-agent-web --no-enable",
     ]
