@@ -307,6 +307,7 @@ _ASK = """
 import sys, urllib.error, urllib.request
 path, method, token = sys.argv[1:]
 request = urllib.request.Request(f"http://127.0.0.1:8632{path}", method=method)
+request.add_header("Content-Type", "application/json")
 if token:
     request.add_header("Authorization", f"Bearer {token}")
 try:
