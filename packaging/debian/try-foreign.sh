@@ -44,7 +44,7 @@ grep -m 1 "What to do" /root/doctor.txt
 ipad-agent-web --make-token /etc/ipad-agent/keys/web-token >/dev/null
 dpkg --purge ipad-agent-web ipad-agent >/root/purge.log 2>&1
 if getent passwd ipad || getent group ipad ipad-view ipad-examine ipad-admin ||
-    find /etc /usr /var -xdev -name "*ipad*" ! -path "/var/log/*" ! -path "/var/cache/*" | grep .; then
+    find /etc /usr /var /run -xdev \( -name "*ipad[-_a]*" -o -name "*ipactl*" \) | grep .; then
     echo "purging left something behind" >&2
     cat /root/purge.log >&2
     exit 1

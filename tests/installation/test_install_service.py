@@ -196,6 +196,7 @@ def test_removing_leaves_what_is_the_devices_own(device: Device) -> None:
     assert device.installation().remove()
     assert device.files() == before | {CONFIG: b"# first\n", "/var/lib/ipad-agent/journal": b"owed"}
     assert not device.at(f"{UNIT}.d").exists()
+    assert not device.at("/usr/local/share/ipad-agent").exists()
     assert device.installation().remove()
     assert device.said[-1] == "Nothing was installed here by install-service."
 
