@@ -90,7 +90,7 @@ WITH ?=
 torture: setup
 	$(BIN)/ipad-agent lab torture --seeds $(SEEDS) $(if $(WITH),--with $(WITH))
 
-# Everything that packaging/README.md lists, in its place. No network, no virtual environment. LAB=no leaves the lab out.
+# Everything that packaging/README.md lists, in its place. No network, no virtual environment. LAB=no leaves the lab out, WEB=no the web page.
 install uninstall:
 	@sh packaging/install.sh $@
 

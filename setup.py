@@ -21,6 +21,7 @@ HERE = Path(__file__).resolve().parent
 DATA = (
     "asn1/*.asn",
     "hw/*.rules",
+    "hw/modemmanager/*",
     "hw/modems/*.toml",
     "packaging/*.[1-8]",
     "systemd/*",

@@ -4,7 +4,7 @@
 #
 #   sh packaging/install.sh install|uninstall
 #
-# Variables (with their defaults): DESTDIR= PREFIX=/usr/local SYSCONFDIR=/etc MODULEDIR=$PREFIX/lib/ipad-agent LAB=yes
+# Variables (with their defaults): DESTDIR= PREFIX=/usr/local SYSCONFDIR=/etc MODULEDIR=$PREFIX/lib/ipad-agent LAB=yes WEB=yes
 # PYTHON=python3 (for building) INTERPRETER=/usr/bin/python3 (on the device) BYTECODE= RESTART_STEPS= and the folders of
 # the system below.
 set -eu
@@ -20,6 +20,7 @@ BINDIR=${BINDIR:-$PREFIX/bin}
 MODULEDIR=${MODULEDIR:-$PREFIX/lib/ipad-agent}
 DATADIR=${DATADIR:-$PREFIX/share}
 LAB=${LAB:-yes}
+WEB=${WEB:-yes}
 # Below /usr each system service has a folder for packages. Whatever has another prefix was put there by an
 # administrator and belongs to /etc, which all of them read too - but for polkit, which knows one folder only.
 if [ "$PREFIX" = /usr ]; then
@@ -63,13 +64,17 @@ copy() { put 0644 "$2" <"$1"; } # SOURCE TARGET
 our_python() { PYTHONPATH=. PYTHONDONTWRITEBYTECODE=1 "$PYTHON" -B "$@"; }
 
 # The Python package, in a folder of its own: no site-packages, so that no other program can change its libraries.
-# The lab and what plays with it may stay at home.
+# The lab and what plays with it may stay at home, and so may the web page.
 lab_part() { case "$1" in ipad_agent/lab/* | ipad_agent/torture/* | ipad_agent/cli/demo*.py) true ;; *) false ;; esac }
+web_part() { case "$1" in ipad_agent/web/* | *ipad-agent-web*) true ;; *) false ;; esac }
+left_out() { # FILE: not installed; what an earlier installation had is removed all the same
+    [ "$action" = install ] || return 1
+    { [ "$LAB" = no ] && lab_part "$1"; } || { [ "$WEB" = no ] && web_part "$1"; }
+}
 list=$(mktemp)
 trap 'rm -f "$list"' EXIT
 find ipad_agent -type f ! -path '*/__pycache__/*' ! -name '*.pyc' | LC_ALL=C sort | while read -r file; do
-    if [ "$LAB" = no ] && lab_part "$file"; then continue; fi
-    echo "$file"
+    left_out "$file" || echo "$file"
 done >"$list"
 if [ "$action" = install ]; then
     # Nothing of another version may stay behind.
@@ -86,6 +91,7 @@ fi
 # packages take part in what the daemon imports.
 sed -n '/^\[project.scripts\]/,/^\[/s/^\([a-z-]*\) *= *"\([a-z_.]*\):\([a-z_]*\)"$/\1 \2 \3/p' pyproject.toml |
     while read -r name module function; do
+        if left_out "$name"; then continue; fi
         put 0755 "$BINDIR/$name" <<LAUNCHER
 #!$INTERPRETER -I
 import sys
@@ -98,9 +104,13 @@ LAUNCHER
     done
 
 for file in hw/modems/*.toml; do copy "$file" "$DATADIR/ipad-agent/modems/${file##*/}"; done
+# For gateways with ModemManager, to be copied from there: docs/modemmanager.md.
+for file in hw/modemmanager/*; do copy "$file" "$DATADIR/ipad-agent/modemmanager/${file##*/}"; done
 
 # Manual pages and completions.
-for page in packaging/*.[1-8]; do copy "$page" "$DATADIR/man/man${page##*.}/${page##*/}"; done
+for page in packaging/*.[1-8]; do
+    left_out "$page" || copy "$page" "$DATADIR/man/man${page##*.}/${page##*/}"
+done
 for shell in bash:bash-completion/completions/ipactl zsh:zsh/site-functions/_ipactl \
     fish:fish/vendor_completions.d/ipactl.fish; do
     text=$(our_python -m ipad_agent.cli.ipactl completion "${shell%%:*}")
@@ -109,7 +119,7 @@ done
 
 # For the system: all there is, each kind in its folder. The unit names the program where it really is.
 for unit in systemd/*.service systemd/*.socket systemd/*.timer systemd/*.path; do
-    [ -e "$unit" ] || continue
+    if [ ! -e "$unit" ] || left_out "$unit"; then continue; fi
     sed "s,/usr/bin/,$BINDIR/,; s,/etc/ipad-agent/,$SYSCONFDIR/ipad-agent/," "$unit" | put 0644 "$UNITDIR/${unit##*/}"
 done
 for file in systemd/*.d/*.conf; do

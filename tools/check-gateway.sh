@@ -23,7 +23,7 @@ python=${PYTHON:-.venv/bin/python}
 "$python" tools/check_gateway.py "$suite" pip "$WHEEL"
 
 case "$suite" in bookworm) number=12 ;; trixie) number=13 ;; *) number= ;; esac
-deb=${DEB:-$(ls dist/debian/ipad-agent_*deb"$number"*_"$(dpkg --print-architecture)".deb 2>/dev/null | tail -n 1)}
+deb=${DEB:-$(ls dist/debian/ipad-agent_*deb"$number"*_all.deb 2>/dev/null | tail -n 1)}
 if [ -n "$deb" ]; then
     for block in deb rpi-uart ublox; do "$python" tools/check_gateway.py "$suite" "$block" "$deb"; done
 else

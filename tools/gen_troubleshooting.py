@@ -84,8 +84,9 @@ SYMPTOMS = (
     ),
     Symptom(
         "An order was not carried out",
-        (),
-        "`ipactl log` has the card's own words. The eIM was told the same.",
+        ("order-failed",),
+        "`ipactl eims` has the card's own words and ours, `ipactl history` the orders before it. The eIM was told the "
+        "same. The state ends when another of its orders goes well.",
         rooms=("IPA-40", "IPA-43"),
     ),
     Symptom(

@@ -32,6 +32,7 @@ PLACES: Final[tuple[tuple[str, str], ...]] = (
     ("systemd/*.timer", "/etc/systemd/system/{name}"),
     ("systemd/*.path", "/etc/systemd/system/{name}"),
     ("systemd/*.d/*.conf", "/etc/systemd/system/{folder}/{name}"),
+    ("hw/modemmanager/*", "/usr/local/share/ipad-agent/modemmanager/{name}"),
     ("packaging/*.[1-8]", "/usr/local/share/man/man{section}/{name}"),
 )
 """What comes from where (seen from the top of the source tree) and goes where, in the order of writing."""

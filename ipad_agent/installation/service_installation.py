@@ -11,7 +11,7 @@ import os
 import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from .errors import InstallationError
 from .file_receipt import RECEIPT, Receipt, digest, read_receipt, receipt_bytes
@@ -142,11 +142,12 @@ class Installation:
     def _delete(self, target: str) -> None:
         if self.dry_run:
             return
-        path = self._inside(target)
-        path.unlink(missing_ok=True)
-        if path.parent.name.startswith("ipad-agent"):
-            with contextlib.suppress(OSError):  # something else is in it
-                path.parent.rmdir()
+        self._inside(target).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # something else is in it
+            for folder in PurePosixPath(target).parents:
+                if not any(part.startswith("ipad-agent") for part in folder.parts):
+                    break
+                self._inside(str(folder)).rmdir()
 
     def _content(self, target: str) -> bytes | None:
         try:

@@ -305,8 +305,8 @@ def MODEM_MANAGER_INHIBITED(*, device: str, port: Path) -> None: ...
     WARNING,
     "ModemManager is not kept away from {port}: {reason}.",
     "It may use the same port as the agent, and is asked again when the port is opened. As another user than root the "
-    "agent needs two files of hw/modemmanager: one for the bus, one for polkit. Or let ModemManager ignore the port "
-    "(hw/99-ipad-agent.rules).",
+    "agent needs two files of share/ipad-agent/modemmanager: one for the bus, one for polkit. Or let ModemManager "
+    "ignore the port (hw/99-ipad-agent.rules).",
 )
 def MODEM_MANAGER_STAYS(*, port: Path, reason: str) -> None: ...
 

@@ -10,7 +10,6 @@ native=$(dpkg --print-architecture)
 
 missing=""
 command -v systemd-nspawn >/dev/null || missing="$missing systemd-container"
-command -v lintian >/dev/null || missing="$missing lintian"
 command -v debootstrap >/dev/null || missing="$missing debootstrap"
 if [ -n "$missing" ]; then
     echo "installing:$missing"
@@ -25,8 +24,13 @@ try() { # WHAT COMMAND...
     shift
     if "$@"; then echo "$what: ok"; else failed="$failed $what" && echo "$what: FAILED"; fi
 }
-read_by_lintian() { # FOLDER: errors fail, the rest is shown
-    lintian --allow-root --fail-on error "$@"
+read_by_lintian() { # SUITE FOLDER: that suite's own lintian; errors and warnings fail
+    root=$chroots/$1-lintian
+    sh tools/debian-chroot.sh "$1" "$native" "$root" lintian
+    rm -rf "$root/packages"
+    cp -r "$2" "$root/packages"
+    unshare --mount sh -ec 'mount -t proc proc "$0/proc"
+        exec chroot "$0" sh -c "LC_ALL=C.UTF-8 lintian --allow-root --fail-on error,warning /packages/*.deb"' "$root"
 }
 
 for suite in $suites; do
@@ -34,7 +38,7 @@ for suite in $suites; do
     rm -rf "$new" "$old"
     sh packaging/debian/build.sh "$suite" "$chroots/$suite-build" "$new"
     VERSION=0.0.9 sh packaging/debian/build.sh "$suite" "$chroots/$suite-build" "$old"
-    try "lintian-$suite" read_by_lintian "$new"/*.deb
+    try "lintian-$suite" read_by_lintian "$suite" "$new"
     sh tools/debian-chroot.sh "$suite" "$native" "$chroots/$suite-$native" \
         systemd systemd-sysv dbus polkitd udev procps
     try "booted-$suite" env IPAD_CHROOT="$chroots/$suite-$native" IPAD_OLD="$old" IPAD_NEW="$new" \

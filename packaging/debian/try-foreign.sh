@@ -8,16 +8,16 @@ work=$(mktemp -d)
 trap 'umount -l "$work/root" 2>/dev/null || true; rm -rf --one-file-system "$work"' EXIT
 mkdir "$work/upper" "$work/work" "$work/root"
 mount -t overlay overlay -o "lowerdir=$base,upperdir=$work/upper,workdir=$work/work" "$work/root"
-cp "$packages"/ipad-agent_*.deb "$packages"/ipad-agent-lab_*.deb "$work/root/root/"
+cp "$packages"/ipad-agent_*.deb "$packages"/ipad-agent-web_*.deb "$work/root/root/"
 cat >"$work/root/root/try.sh" <<'INSIDE'
 set -eu
 export DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8
 apt-get update -qq
-apt-get install -y -qq --no-install-recommends /root/ipad-agent_*.deb python3-dbus-next >/root/apt.log 2>&1 || {
+apt-get install -y -qq --no-install-recommends /root/ipad-agent_*.deb /root/ipad-agent-web_*.deb python3-dbus-next >/root/apt.log 2>&1 || {
     tail -n 20 /root/apt.log
     exit 1
 }
-echo "$(dpkg --print-architecture): $(ipactl --version), $(ipad-agent --version)"
+echo "$(dpkg --print-architecture): $(ipactl --version), $(ipad-agent --version), $(ipad-agent-web --version)"
 ipad-agent check-config /etc/ipad-agent/config.toml
 # Every dependency, every module of the agent, and one real use of each compiled part.
 python3 -I - <<'PYTHON'
@@ -41,9 +41,12 @@ print(f"{len(names)} modules imported; TLS lacks: {machine._lacking_in_tls() or 
 PYTHON
 ipactl doctor >/root/doctor.txt 2>&1 || true
 grep -m 1 "What to do" /root/doctor.txt
-dpkg --purge ipad-agent >/dev/null
-if getent passwd ipad || [ -e /usr/lib/ipad-agent ]; then
+ipad-agent-web --make-token /etc/ipad-agent/keys/web-token >/dev/null
+dpkg --purge ipad-agent-web ipad-agent >/root/purge.log 2>&1
+if getent passwd ipad || getent group ipad ipad-view ipad-examine ipad-admin ||
+    find /etc /usr /var /run -xdev \( -name "*ipad[-_a]*" -o -name "*ipactl*" \) | grep .; then
     echo "purging left something behind" >&2
+    cat /root/purge.log >&2
     exit 1
 fi
 INSIDE

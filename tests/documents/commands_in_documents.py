@@ -42,6 +42,8 @@ NOT_RUN: Final = (
         r"^(udevadm|usermod|adduser|gpasswd|mmcli|nmcli|lsusb|stty|minicom|picocom|modprobe)\b",
         "changes the machine, or needs a modem",
     ),
+    (r"^(scripts/feeds|bitbake|bitbake-layers) |^echo .* >> (feeds\.conf|conf/local\.conf)$", "builds a whole system"),
+    (r"^(reload_config|logread)\b", "needs OpenWrt"),
     (r"^(ssh|scp|rsync)\b", "needs another machine"),
     (r"^(busctl|gdbus|dbus-send)\b", "needs the system bus; tests/local/dbus has a private one"),
     (r"^varlinkctl\b", "needs systemd 257; tests/local/varlink has a foreign client"),

@@ -16,7 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
@@ -42,6 +42,28 @@ class Site:
     folder: Path
     environment: dict[str, str]
     replaced: dict[str, str]
+    pages: list[str] = field(default_factory=list)
+    """The pages that were begun."""
+
+    def begin(self, page: str) -> None:
+        """Each page finds the lab as it is when it is new: its first profile enabled, its last order carried out."""
+        if self.pages[-1:] == [page]:
+            return
+        self.pages.append(page)
+        for words in (
+            "ipad-agent lab eim queue enable 89490200001000000011",
+            "ipactl poll",
+            "ipad-agent lab eim queue list-profiles",
+            "ipactl poll",
+        ):
+            subprocess.run(
+                ["bash", "-c", words],
+                cwd=self.folder,
+                env=self.environment,
+                check=False,
+                capture_output=True,
+                timeout=60,
+            )
 
     def run(self, command: Command) -> None:
         """Fails with all that was said when it does not end well."""
@@ -297,4 +319,5 @@ def test_the_program_in_python_works(site: Site) -> None:
 
 @pytest.mark.parametrize("command", RUN, ids=lambda command: f"{command.place} {command.text[:40]}")
 def test_a_command_of_the_documents_does_what_it_should(site: Site, command: Command) -> None:
+    site.begin(command.place.partition(":")[0])
     site.run(command)

@@ -68,11 +68,13 @@ def test_every_file_of_the_service_is_put_in_its_place_and_said(device: Device) 
             "/etc/dbus-1/system.d/io.github.ipadagent1.conf",
             "/etc/ipad-agent/config.toml",
             *(f"/etc/systemd/system/{path.name}" for path in (TREE / "systemd").glob("*.service")),
+            *(f"/etc/systemd/system/{path.name}" for path in (TREE / "systemd").glob("*.socket")),
             "/etc/systemd/system/ipad-agent.service.d/10-restart-steps.conf",
             "/etc/sysusers.d/ipad-agent.conf",
             "/etc/tmpfiles.d/ipad-agent.conf",
             "/etc/udev/rules.d/99-ipad-agent.rules",
             "/usr/local/share/bash-completion/completions/ipactl",
+            *(f"/usr/local/share/ipad-agent/modemmanager/{path.name}" for path in (TREE / "hw/modemmanager").iterdir()),
             *(
                 f"/usr/local/share/man/man{path.suffix[1:]}/{path.name}"
                 for path in (TREE / "packaging").glob("*.[1-8]")
@@ -194,6 +196,7 @@ def test_removing_leaves_what_is_the_devices_own(device: Device) -> None:
     assert device.installation().remove()
     assert device.files() == before | {CONFIG: b"# first\n", "/var/lib/ipad-agent/journal": b"owed"}
     assert not device.at(f"{UNIT}.d").exists()
+    assert not device.at("/usr/local/share/ipad-agent").exists()
     assert device.installation().remove()
     assert device.said[-1] == "Nothing was installed here by install-service."
 

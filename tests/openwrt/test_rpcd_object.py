@@ -156,4 +156,4 @@ def test_whoever_may_only_read_in_luci_can_call_nothing_that_acts() -> None:
     assert set(rights["write"]["ubus"]["ipad"]) == set(METHODS) - looks
     right_of = {method.name: method.right.name for method in INTERFACE}
     assert {right_of[METHODS[name].varlink] for name in looks - {"history"}} == {"READ"}
-    assert {right_of[METHODS[name].varlink] for name in set(METHODS) - looks} == {"CONTROL"}
+    assert {right_of[METHODS[name].varlink] for name in set(METHODS) - looks} == {"CONTROL", "EXAMINE"}

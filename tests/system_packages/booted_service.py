@@ -26,6 +26,8 @@ OLD, NEW = Path(os.environ["IPAD_OLD"]), Path(os.environ["IPAD_NEW"])
 SUITE = tomllib.loads(re.sub(r"^(\w+)=([^\"].*)$", r'\1="\2"', (BASE / "etc/os-release").read_text(), flags=re.M))
 UNIT = "ipad-agent.service"
 LAB = "/var/lib/lab"
+WEB = "ipad-agent-web"
+WEB_DEFAULTS = "/etc/default/ipad-agent-web"
 NEXT = "89490200002000000027"
 THIRD = "89490200003000000033"
 SYSTEMD_254 = int(SUITE["VERSION_ID"]) >= 13
@@ -41,7 +43,7 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
                 target = machine.root / "root" / name / f"{package.name.partition('_')[0]}.deb"
                 target.parent.mkdir(exist_ok=True)
                 target.write_bytes(package.read_bytes())
-        machine.fetch("/root/old/ipad-agent.deb", "/root/old/ipad-agent-lab.deb")
+        machine.fetch(*(f"/root/old/{name}.deb" for name in ("ipad-agent", "ipad-agent-lab", WEB)))
         machine.boot()
         yield machine
     finally:
@@ -301,13 +303,80 @@ def poll_failure(machine: Machine) -> str:
     return machine.sh(f"journalctl _SYSTEMD_INVOCATION_ID={invocation} --output cat --no-pager | tail -n 15")
 
 
+_ASK = """
+import sys, urllib.error, urllib.request
+path, method, token = sys.argv[1:]
+request = urllib.request.Request(f"http://127.0.0.1:8632{path}", method=method)
+request.add_header("Content-Type", "application/json")
+if token:
+    request.add_header("Authorization", f"Bearer {token}")
+try:
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        print(answer.status, answer.read().decode())
+except urllib.error.HTTPError as refusal:
+    print(refusal.code, refusal.read().decode())
+except OSError as error:
+    print(0, error)
+"""
+
+
+def page(machine: Machine, path: str, *, method: str = "GET", token: str = "") -> tuple[int, str]:
+    """What a program in the machine gets from the web page; 0 when nobody listens."""
+    status, _, body = machine.run("python3", "-c", _ASK, path, method, token).stdout.partition(" ")
+    return int(status), body
+
+
+def web_token(machine: Machine) -> str:
+    return machine.sh("cat /etc/ipad-agent/keys/web-token").strip()
+
+
+def test_the_web_package_switches_nothing_on(machine: Machine) -> None:
+    machine.run("apt", "install", "-y", f"/root/old/{WEB}.deb")
+    assert machine.run("systemctl", "is-enabled", f"{WEB}.socket", check=False).stdout == "disabled\n"
+    assert machine.property(f"{WEB}.socket", "ActiveState") == "inactive"
+    assert page(machine, "/")[0] == 0
+
+
+def test_the_web_page_is_answered_for_its_token_and_its_process_ends_when_nobody_looks(machine: Machine) -> None:
+    # As docs/web.md tells it.
+    machine.run("ipad-agent-web", "--make-token", "/etc/ipad-agent/keys/web-token")
+    machine.write(WEB_DEFAULTS, 'IPAD_AGENT_WEB="--idle-exit 3"\n')
+    machine.run("systemctl", "enable", "--now", f"{WEB}.socket")
+    assert machine.property(f"{WEB}.service", "ActiveState") == "inactive"
+    assert page(machine, "/api/status")[0] == 401
+    assert page(machine, "/api/status", token="x" * 43)[0] == 401
+    assert "<html" in page(machine, "/")[1]
+    code, body = page(machine, "/api/status", token=web_token(machine))
+    assert (code, json.loads(body)["status"]["verdict"]["state"]) == (200, "ready")
+    # The agent has the device examined for the group of this process.
+    assert machine.property(f"{WEB}.service", "ActiveState") == "active"
+    found = page(machine, "/api/doctor", method="POST", token=web_token(machine))
+    assert found[0] == 200
+    assert "TLS" in found[1]
+    pid = machine.property(f"{WEB}.service", "MainPID")
+    user, group = machine.sh(f"stat -c '%u %G' /proc/{pid}").split()
+    assert group == "ipad-examine"
+    assert 61184 <= int(user) <= 65519, "a user that exists while it runs (DynamicUser)"
+    exposure = machine.run("systemd-analyze", "security", "--no-pager", "--threshold=9", f"{WEB}.service", check=False)
+    assert exposure.returncode == 0, exposure.stdout[-200:]
+    until(lambda: machine.property(f"{WEB}.service", "ActiveState") == "inactive", "its end when nobody looks", 60)
+    assert machine.property(f"{WEB}.service", "Result") == "success"
+    assert machine.property(f"{WEB}.socket", "ActiveState") == "active"
+    assert page(machine, "/api/status", token=web_token(machine))[0] == 200
+
+
 def test_an_update_keeps_the_order_in_the_journal_and_its_result_arrives_once(machine: Machine) -> None:
     # The eIM hands out an order and takes no result of it until it is told to.
     lab(machine, "eim", "refuse", "garbage", "enable", THIRD)
     machine.run("ipactl", "poll", "--now", check=False)
     until(lambda: THIRD in enabled(machine), "the order, carried out")
     assert machine.sh("ls -A /var/lib/ipad-agent").strip()
-    upgrading = machine.run("apt", "install", "-y", "/root/new/ipad-agent.deb", "/root/new/ipad-agent-lab.deb")
+    machine.write(WEB_DEFAULTS, 'IPAD_AGENT_WEB="--idle-exit 600"\n')
+    machine.run("systemctl", "stop", f"{WEB}.service")
+    assert page(machine, "/")[0] == 200
+    looking = machine.property(f"{WEB}.service", "MainPID")
+    packages = (f"/root/new/{name}.deb" for name in ("ipad-agent", "ipad-agent-lab", WEB))
+    upgrading = machine.run("apt", "install", "-y", *packages)
     assert "Unpacking ipad-agent" in upgrading.stdout
     ready(machine)
     new = subprocess.run(
@@ -317,6 +386,10 @@ def test_an_update_keeps_the_order_in_the_journal_and_its_result_arrives_once(ma
         check=True,
     )
     assert machine.run("ipactl", "--version").stdout.split()[1] == new.stdout.partition("~")[0].strip()
+    # Whoever looks at the page goes on with the new version.
+    web_journal = machine.run("journalctl", "--unit", f"{WEB}.*", "--no-pager").stdout
+    assert machine.property(f"{WEB}.service", "MainPID") not in (looking, "0"), web_journal[-2000:] + upgrading.stderr
+    assert page(machine, "/api/status", token=web_token(machine))[0] == 200
     lab(machine, "eim", "take")
     until(
         lambda: (machine.run("ipactl", "poll", "--now", check=False), verdict(machine))[1] == "ready",
@@ -338,14 +411,17 @@ def test_it_stops_in_good_order(machine: Machine) -> None:
 
 def test_removing_keeps_what_the_device_owes(machine: Machine) -> None:
     machine.run("systemctl", "disable", "--now", "lab.service", "apn.path")
-    machine.run("apt", "remove", "-y", "ipad-agent", "ipad-agent-lab")
+    machine.run("apt", "remove", "-y", "ipad-agent", "ipad-agent-lab", WEB)
+    assert page(machine, "/")[0] == 0
+    assert machine.property(f"{WEB}.service", "ActiveState") == "inactive"
+    assert web_token(machine)
     assert machine.run("systemctl", "is-active", UNIT, check=False).stdout != "active\n"
     assert machine.sh("ls -A /var/lib/ipad-agent").strip()
     assert machine.sh("cat /etc/ipad-agent/config.toml").strip()
 
 
 def test_purging_leaves_no_trace(machine: Machine) -> None:
-    machine.run("apt", "purge", "-y", "ipad-agent", "ipad-agent-lab")
+    machine.run("apt", "purge", "-y", "ipad-agent", "ipad-agent-lab", WEB)
     own = r"/(etc/systemd/system/(lab\.service|apn\.|ipad-agent.service.d/)|usr/local/bin/nmcli|var/lib/(lab/|n))"
     # What this test itself put there.
     left = {name for name in files(machine) - BEFORE if not re.match(own, name)}
@@ -353,6 +429,7 @@ def test_purging_leaves_no_trace(machine: Machine) -> None:
     for database in ("passwd", "group"):
         assert "ipad" not in machine.run("getent", database).stdout
     assert not [name for name in machine.sh("ls -A /var/lib /run /etc").split() if "ipad" in name]
+    assert machine.sh("find /var/lib/systemd /run/systemd/units -name '*ipad*'") == ""
 
 
 def test_the_packagers_page_followed_word_for_word_ends_with_a_service_on_the_bus(machine: Machine) -> None:

@@ -128,6 +128,13 @@ def test_without_the_lab_the_daemon_is_whole_and_the_lab_says_where_it_is(tmp_pa
         assert "ipad-agent-lab" in ran.stderr
 
 
+def test_without_the_web_page_nothing_of_it_is_installed_and_the_daemon_is_whole(tmp_path: Path) -> None:
+    make("install", tmp_path, PREFIX="/usr", LAB="no", WEB="no")
+    assert not [name for name in files(tmp_path) if "/web/" in name or "ipad-agent-web" in name]
+    assert "/usr/lib/systemd/system/ipad-agent.service" in files(tmp_path)
+    assert command(tmp_path, "ipad-agent", "check-config", "/dev/null").returncode == 0
+
+
 def test_growing_restart_delays_are_installed_only_where_systemd_knows_them(tmp_path: Path, installed: Path) -> None:
     drop_in = "/usr/lib/systemd/system/ipad-agent.service.d/10-restart-steps.conf"
     assert drop_in in files(installed)
@@ -170,4 +177,4 @@ def test_completions_and_manual_pages_are_of_this_version(installed: Path) -> No
     assert "complete -F _ipactl ipactl" in (share / "bash-completion/completions/ipactl").read_text()
     assert (share / "zsh/site-functions/_ipactl").read_text().startswith("#compdef ipactl\n")
     assert "complete -c ipactl" in (share / "fish/vendor_completions.d/ipactl.fish").read_text()
-    assert {path.name for path in (share / "man").rglob("*.?")} == {"ipactl.1", "ipad-agent.8"}
+    assert {path.name for path in (share / "man").rglob("*.?")} == {"ipactl.1", "ipad-agent.8", "ipad-agent-web.8"}

@@ -123,8 +123,9 @@ def test_user_and_groups_are_those_of_unit_and_configuration() -> None:
     assert f"User={user.split()[-1]}\n" in unit
     assert "--groups dialout" in user
     assert str(Config().store.state_dir) in user
+    local = Config().local
     groups = re.findall(r"--system ([\w-]+)", variable("GROUPADD_PARAM:${PN}"))
-    assert groups == [Config().local.read_group, Config().local.control_group]
+    assert groups == [local.read_group, local.examine_group, local.control_group]
 
 
 def test_every_library_of_the_agent_is_wanted_at_run_time() -> None:

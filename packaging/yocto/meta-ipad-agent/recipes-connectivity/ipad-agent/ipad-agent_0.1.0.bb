@@ -19,7 +19,7 @@ EXTERNALSRC = "${@os.path.abspath(os.path.join(d.getVar('THISDIR'), *5 * [os.par
 SYSTEMD_SERVICE:${PN} = "ipad-agent.service"
 
 USERADD_PACKAGES = "${PN}"
-GROUPADD_PARAM:${PN} = "--system ipad-view; --system ipad-admin"
+GROUPADD_PARAM:${PN} = "--system ipad-view; --system ipad-examine; --system ipad-admin"
 USERADD_PARAM:${PN} = "\
     --system --user-group --groups dialout --home-dir ${localstatedir}/lib/ipad-agent --no-create-home \
     --shell ${base_sbindir}/nologin ipad \
