@@ -25,7 +25,8 @@ def service_of(*eim_ids: str) -> tuple[AgentService, list[Any]]:
         board=SimpleNamespace(snapshot=lambda: status), poke=lambda wake, eim_id: poked.append(eim_id)
     )
     nothing: Any = None
-    return AgentService(agent, nothing, nothing, doctor=nothing, metrics=nothing, recorder=nothing), poked
+    service = AgentService(agent, Config(), nothing, doctor=nothing, metrics=nothing, recorder=nothing)
+    return service, poked
 
 
 @pytest.mark.parametrize(

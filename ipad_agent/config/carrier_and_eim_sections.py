@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from .key_definition import key
 from .secret_file import SecretFile
-from .value_readers import FilePath, Flag, Integer, Number, Pem, Secret, Text, choices
+from .value_readers import FilePath, Flag, Integer, Number, Pem, Secret, Text, choices, key
 
 # A name, an IPv4 address, or an IPv6 address (two colons at least, so that "host:port" is none).
 _HOST: Final = (

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from .key_definition import PORT_NUMBER, key
-from .value_readers import Aid, FilePath, Flag, Integer, ListOf, Number, Text, choices
+from .value_readers import PORT_NUMBER, Aid, FilePath, Flag, Integer, ListOf, Number, Text, choices, key
 
 _PORT: Final = rf"auto|gsmctl|/[^\x00-\x1f\x7f]+|socket://(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):{PORT_NUMBER}"
 

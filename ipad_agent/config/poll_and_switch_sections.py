@@ -10,8 +10,7 @@ from ipad_agent.policy.guardian.guardian_settings import GuardianSettings
 from ipad_agent.policy.switching.switch_settings import NORMAL as SWITCH
 from ipad_agent.policy.switching.switch_settings import SwitchSettings
 
-from .key_definition import DAY_S, key
-from .value_readers import Flag, Integer, Number, choices
+from .value_readers import DAY_S, Flag, Integer, Number, choices, key
 
 
 @dataclass(frozen=True, slots=True)

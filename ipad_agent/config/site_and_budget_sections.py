@@ -10,8 +10,7 @@ from typing import Final
 
 from ipad_agent.policy.polling.daily_window import DailyWindow
 
-from .key_definition import DAY_S, PORT_NUMBER, key
-from .value_readers import FilePath, Flag, Integer, ListOf, Number, Text, TimeWindow
+from .value_readers import DAY_S, PORT_NUMBER, FilePath, Flag, Integer, ListOf, Number, Text, TimeWindow, key
 
 _PROBE: Final = rf"tcp://(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):{PORT_NUMBER}|/[^\x00-\x1f\x7f]+"
 

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from .key_definition import key
-from .value_readers import FilePath, Flag, Integer, Number, Text, choices
+from .value_readers import FilePath, Flag, Integer, Number, Text, choices, key
 
 _GROUP: Final = r"(?:[A-Za-z0-9_][A-Za-z0-9_.@\\ -]*\$?)?"
 

@@ -1,13 +1,14 @@
-"""What a value of the configuration may be: one small class per kind, each knowing how to say what is allowed."""
+"""What a value of the configuration may be: one small class per kind, each knowing how to say what is allowed; and how
+one key is described by it."""
 
 from __future__ import annotations
 
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Generic, Protocol, TypeVar
+from typing import Final, Generic, Protocol, TypeVar
 
 from ipad_agent.policy.polling.daily_window import DailyWindow
 
@@ -15,6 +16,10 @@ from .secret_file import SecretFile
 
 T_co = TypeVar("T_co", covariant=True)
 T = TypeVar("T")
+
+DAY_S: Final = 86_400.0
+PORT_NUMBER: Final = r"(?:6553[0-5]|655[0-2]\d|65[0-4]\d\d|6[0-4]\d{3}|[1-5]\d{4}|[1-9]\d{0,3})"
+"""1 to 65535 as a regular expression, for addresses that hold a port."""
 
 
 class RefusedError(Exception):
@@ -30,6 +35,11 @@ class Reader(Protocol[T_co]):
 
     def read(self, value: object, folder: Path) -> T_co:
         """The value; relative paths are below ``folder``. Raises ``RefusedError``."""
+
+
+def key(reader: Reader[T], default: T | None, why: str) -> T:
+    """Describe one key; ``default`` None with a reader that never gives None means: not set."""
+    return field(default=default, metadata={"reader": reader, "why": why})  # type: ignore[return-value]  # as dataclasses
 
 
 def toml_kind(value: object) -> str:

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from ipad_agent.printable import is_printable
+
 LONGEST: Final = 256
 LONGEST_WAIT_S: Final = 180.0
 
@@ -59,7 +61,7 @@ def examine(text: str) -> AtCommand | None:
     """The command; None when it is none, or more than one line."""
     text = text.strip()
     plain = _QUOTED.sub('""', text)
-    if len(text) > LONGEST or not text.isascii() or not text.isprintable() or '"' in plain.replace('""', ""):
+    if len(text) > LONGEST or not text.isascii() or not is_printable(text) or '"' in plain.replace('""', ""):
         return None
     if text[:2].upper() != "AT":
         return None

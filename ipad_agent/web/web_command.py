@@ -14,7 +14,7 @@ from typing import Final
 
 from ipad_agent import __version__
 from ipad_agent import events as catalogue
-from ipad_agent.printable import printable
+from ipad_agent.printable import is_printable, printable
 
 from . import events
 from .agent_connection import AgentConnection
@@ -134,7 +134,7 @@ def _token(path: Path) -> str:
         token = path.read_text(encoding="ascii").strip()
     except (OSError, ValueError) as error:
         raise UsageError(f"the token in {path} cannot be read: {error}") from None
-    if not SHORTEST_TOKEN <= len(token) <= LONGEST_TOKEN or not token.isprintable():
+    if not SHORTEST_TOKEN <= len(token) <= LONGEST_TOKEN or not is_printable(token):
         raise UsageError(f"{path} holds no token of {SHORTEST_TOKEN} to {LONGEST_TOKEN} characters; see --make-token")
     return token
 

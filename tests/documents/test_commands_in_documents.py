@@ -30,6 +30,7 @@ ENDLESS_S: Final = 2.0
 """What never ends by itself is interrupted so long after it has said something."""
 ALL: Final = [command for path in documents() for command in commands(path)]
 RUN: Final = [command for command in ALL if command.reason is None and command.may_run]
+FIRST_PROFILE: Final = "89490200001000000011"
 ADVICE: Final = (
     "If it cannot be run in the lab, say so with a reason in NOT_RUN of tests/documents/commands_in_documents.py."
 )
@@ -50,20 +51,29 @@ class Site:
         if self.pages[-1:] == [page]:
             return
         self.pages.append(page)
-        for words in (
-            "ipad-agent lab eim queue enable 89490200001000000011",
-            "ipactl poll",
-            "ipad-agent lab eim queue list-profiles",
-            "ipactl poll",
-        ):
-            subprocess.run(
-                ["bash", "-c", words],
-                cwd=self.folder,
-                env=self.environment,
-                check=False,
-                capture_output=True,
-                timeout=60,
-            )
+        self._say("ipactl poll")  # what another page has ordered is done first
+        status = json.loads(self._say("ipactl status --json"))
+        if not next(profile["enabled"] for profile in status["profiles"] if profile["iccid"] == FIRST_PROFILE):
+            self._say(f"ipad-agent lab eim queue enable {FIRST_PROFILE}")
+            self._say("ipactl poll")
+        for _ in range(10):
+            if json.loads(self._say("ipactl status --json"))["verdict"]["state"] == "ready":
+                return
+            self._say("ipad-agent lab eim queue list-profiles")
+            self._say("ipactl poll")
+        raise AssertionError("the lab is not as it was when it was new")
+
+    def _say(self, words: str) -> str:
+        ended = subprocess.run(
+            ["bash", "-c", words],
+            cwd=self.folder,
+            env=self.environment,
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        return ended.stdout
 
     def run(self, command: Command) -> None:
         """Fails with all that was said when it does not end well."""

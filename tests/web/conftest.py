@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from ipad_agent.local.status_model import Happening
+from ipad_agent.local.status_model import Happening, HistoryEntry
 from ipad_agent.local.varlink.peer_credentials import Credentials, Right
 from ipad_agent.local.varlink.socket_server import Server
-from situations import DOCTOR, HAPPENINGS, SITUATIONS
+from situations import DOCTOR, HAPPENINGS, HISTORY, SITUATIONS
 
 from .web_process import WebPage, page_here
 
@@ -95,6 +95,9 @@ class Agent:
 
     def recent(self, count: int) -> tuple[Happening, ...]:
         return HAPPENINGS[-count:] if count else ()
+
+    def history(self, count: int) -> tuple[HistoryEntry, ...]:
+        return HISTORY[-count:] if count else ()
 
     async def doctor(self) -> AsyncIterator[dict[str, object]]:
         self.asked.append("doctor")

@@ -12,13 +12,13 @@ from pathlib import Path
 import pytest
 
 from ipad_agent.local.status_model import to_plain
-from ipad_agent.local.varlink import varlink_interface
+from ipad_agent.local.varlink import client_connection, varlink_interface
 from ipad_agent.local.varlink.peer_credentials import Right
 from ipad_agent.web import agent_connection, doctor_runs, live_updates, page_requests
 from ipad_agent.web.agent_connection import AgentConnection
 from ipad_agent.web.page_response import FILES
 from ipad_agent.web.web_access import COOKIE, COOKIE_S, Peer, WebAccess
-from situations import DOCTOR, HAPPENINGS, SITUATIONS
+from situations import DOCTOR, HAPPENINGS, HISTORY, SITUATIONS
 
 from .conftest import HOSTILE, Agent
 from .web_process import TOKEN, WebPage, page_here, until
@@ -236,10 +236,19 @@ async def test_the_last_events_and_what_one_means(page: WebPage) -> None:
     assert (answer.status, answer.json["error"]["name"]) == (404, "NotFound")
 
 
-async def test_an_agent_without_a_history_is_no_error(agent: Agent, page: WebPage) -> None:
+async def test_what_was_done_on_the_device_is_shown(agent: Agent, page: WebPage) -> None:
     answer = await page.ask("/api/history")
     assert answer.status == 200
-    assert set(answer.json) == {"history"}
+    assert len(answer.json["history"]) == len(HISTORY)
+
+
+async def test_an_agent_without_a_history_is_no_error(
+    agent: Agent, page: WebPage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(client_connection._METHODS, "ListHistory")
+    answer = await page.ask("/api/history")
+    assert answer.status == 200
+    assert answer.json == {"history": None}
 
 
 async def test_a_change_is_told_to_all_who_look_over_one_subscription(agent: Agent, page: WebPage) -> None:

@@ -100,7 +100,7 @@ _EXAMPLES: Final = (
     ("ipactl doctor", "What is wrong, and the one thing to do."),
     ("ipactl poll && ipactl watch", "Have the manager asked for work, and look on."),
     ("ipactl plan 4713", "Whether a change to the profile that ends with 4713 would work."),
-    ("ipactl log -f --eim eim.example.net", "What happens with one manager, as it happens."),
+    ("ipactl log -f --eim manager.example.net", "What happens with one manager, as it happens."),
     ("ipactl --fields verdict.state", "The state, for a script without a reader of JSON."),
     ("ipactl profiles --fields iccid,enabled", "A line for each profile, such as 8943010000000000811:yes."),
     ("ipactl status --json | jq -r .verdict.state", "The state, for a script."),

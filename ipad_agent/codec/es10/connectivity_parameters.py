@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from typing import Final, TypeVar
 
 from ipad_agent.codec.packet_connection import PacketConnection, PdpType
+from ipad_agent.printable import is_printable
 
 _BEARER_DESCRIPTION: Final = 0x35
 _NETWORK_ACCESS_NAME: Final = 0x47
@@ -118,7 +119,7 @@ def _text(value: bytes) -> str | None:
         text = data.decode("utf-16-be", "replace")
     else:
         return None
-    return text if len(text) <= _LONGEST_TEXT and text.isprintable() and "\ufffd" not in text else None
+    return text if len(text) <= _LONGEST_TEXT and is_printable(text) and "\ufffd" not in text else None
 
 
 def _unpacked(data: bytes) -> str:
