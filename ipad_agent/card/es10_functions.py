@@ -65,7 +65,8 @@ T = TypeVar("T")
 
 _TAG_LISTS: Final = (IOT_TAG_LIST, SGP22_TAG_LIST, None)
 """What a card is asked to tell of each profile, until it does; at last it chooses itself."""
-_INCORRECT_INPUT: Final = 1
+_OF_THE_MOMENT: Final = frozenset({11, 127})
+"""profileChangeOngoing and undefinedError say nothing about the list that was asked with."""
 _LACKING: Final = frozenset({0x6A80, 0x6A86, 0x6A88, 0x6D00, 0x6E00})
 _EMPTY_LIST: Final = bytes.fromhex("BF2B00")
 _NOTICE_GAP_S: Final = 30.0
@@ -538,7 +539,7 @@ class Euicc:
                 return answer
             if tag_list is None:
                 raise FunctionFailed("GetProfilesInfo", int(answer.error), answer.error.name)
-            if answer.error == _INCORRECT_INPUT:  # any other code is about this moment, not about the list
+            if answer.error not in _OF_THE_MOMENT:
                 self._refuses_tag_list(number)
         raise AssertionError("the last list is none")
 

@@ -42,7 +42,7 @@ for suite in $suites; do
     sh tools/debian-chroot.sh "$suite" "$native" "$chroots/$suite-$native" \
         systemd systemd-sysv dbus polkitd udev procps
     try "booted-$suite" env IPAD_CHROOT="$chroots/$suite-$native" IPAD_OLD="$old" IPAD_NEW="$new" \
-        .venv/bin/pytest -q tests/packaging/booted_service.py
+        .venv/bin/pytest -q tests/system_packages/booted_service.py
     for architecture in ${ARCHITECTURES-arm64 armhf}; do
         sh tools/debian-chroot.sh "$suite" "$architecture" "$chroots/$suite-$architecture"
         try "$suite-$architecture" sh packaging/debian/try-foreign.sh "$chroots/$suite-$architecture" "$new"

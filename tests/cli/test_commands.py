@@ -720,6 +720,7 @@ OF_STATUS = {
     "errors",
     "local",
     "local.status_model",
+    "local.status_verdict",
     "printable",
 }
 """All that `ipactl status` loads of this program: each module more is time that everybody waits."""
