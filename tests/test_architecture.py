@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import importlib.util
 import re
+import subprocess
 from pathlib import Path
 from types import ModuleType
 
@@ -71,3 +72,10 @@ def test_a_test_file_of_over_500_lines_says_why() -> None:
         if text.count("\n") > 500 and "\nLong: " not in text:
             silent.append(str(path.relative_to(ROOT)))
     assert silent == []
+
+
+def test_nothing_is_committed_that_git_is_told_to_ignore() -> None:
+    """Such as a virtual environment, of which half is missing then."""
+    words = ["git", "-C", str(ROOT), "ls-files", "--cached", "--ignored", "--exclude-standard"]
+    ran = subprocess.run(words, capture_output=True, text=True, check=True)
+    assert ran.stdout == ""

@@ -40,7 +40,10 @@ print(f"{len(names)} modules imported; TLS lacks: {machine._lacking_in_tls() or 
       f"DTLS lacks: {machine._lacking_in_dtls() or 'nothing'}")
 PYTHON
 ipactl doctor >/root/doctor.txt 2>&1 || true
-grep -m 1 "What to do" /root/doctor.txt
+grep -m 1 "What to do" /root/doctor.txt || {
+    tail -n 20 /root/doctor.txt
+    exit 1
+}
 ipad-agent-web --make-token /etc/ipad-agent/keys/web-token >/dev/null
 dpkg --purge ipad-agent-web ipad-agent >/root/purge.log 2>&1
 if getent passwd ipad || getent group ipad ipad-view ipad-examine ipad-admin ||
