@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import socket
+import struct
 from typing import cast
 
 import pytest
@@ -26,8 +27,6 @@ class Socket:
 
 @pytest.mark.parametrize("long", ["=ll", "@ll"])
 def test_a_32_bit_machine_with_64_bit_time_is_told_it_in_64_bits(long: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    import struct
-
     pack = struct.pack
     monkeypatch.setattr(struct, "pack", lambda layout, *values: pack(long if layout == "@ll" else layout, *values))
     kernel = Socket(16)
