@@ -33,6 +33,14 @@ START_ONLY: Final = (
 START_HINT: Final = f"{START_ONLY} `ipactl doctor` looks at the device without it."
 
 
+def _limit_connecting(connecting: socket.socket) -> None:
+    """Two numbers, of the width of this system's time: 64 bits on 32-bit machines too, since Debian 13 (armhf)."""
+    try:
+        connecting.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("@ll", CONNECT_TIMEOUT_S, 0))
+    except OSError:
+        connecting.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("@qq", CONNECT_TIMEOUT_S, 0))
+
+
 class Connection:
     """One connection; a call or a stream at a time. Use it as a context manager."""
 
@@ -41,7 +49,7 @@ class Connection:
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         # Not settimeout: Python connects without waiting then, and a queue that is full for a moment is an error. The
         # kernel waits for a place in it, for as long as this.
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("@ll", CONNECT_TIMEOUT_S, 0))
+        _limit_connecting(self._socket)
         self._buffer = bytearray()
         try:
             self._socket.connect(path)
