@@ -26,6 +26,9 @@ part() { # NAME COMMAND...
 }
 style() { "$bin/ruff" check . && "$bin/ruff" format --check . && "$bin/mypy"; }
 
+# Tests that start programs and wait for them.
+programs="tests/cli tests/doctor tests/documents tests/installation tests/openwrt tests/system_packages tests/yocto"
+
 # Two cores are used to the end when parts that compute are of about one size. Scenarios wait: four at a time, each
 # handed out when another ends. The last part takes whatever has no part of its own, so that no test is left out.
 part style style &
@@ -33,12 +36,15 @@ part scenarios "$bin/pytest" -q -n 4 --maxschedchunk 1 tests/scenarios &
 part torture "$bin/pytest" -q tests/torture tests/fuzz &
 part lab "$bin/pytest" -q tests/lab &
 part whole "$bin/pytest" -q tests/whole tests/codec &
+# shellcheck disable=SC2086  # a list of folders
+part programs "$bin/pytest" -q $programs &
+# shellcheck disable=SC2086,SC2046  # lists of folders
 part others "$bin/pytest" -q --ignore tests/scenarios --ignore tests/torture --ignore tests/fuzz --ignore tests/lab \
-    --ignore tests/whole --ignore tests/codec &
+    --ignore tests/whole --ignore tests/codec $(printf -- '--ignore %s ' $programs) &
 wait
 
 failed=0
-for name in style scenarios torture lab whole others; do
+for name in style scenarios torture lab whole programs others; do
     [ "$(cat "$logs/$name.status" 2>/dev/null)" = 0 ] && continue
     failed=1
     echo "--- $name ---"
