@@ -9,11 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ipad_agent.codec.es10.connectivity_parameters import apn_of, connection_of
+from ipad_agent.codec.es10.connectivity_parameters import connection_of
 from ipad_agent.codec.packet_connection import PacketConnection
 
 NAN = "470C 03 696F74 07 6578616D706C65"  # iot.example
 BARE = f"3507 02000003000002 3902 0578 {NAN} 3C03 0201BB 3E05 217F000001"
+
+
+def apn_of(http_params: bytes) -> str | None:
+    found = connection_of(http_params)
+    return None if found is None else found.apn
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from ipad_agent.card import bpp_segments
 from ipad_agent.card.errors import MalformedBpp
 from ipad_agent.card.isdr_session import iot_template
 from ipad_agent.codec.ber import asn1_schema
-from ipad_agent.codec.es10.connectivity_parameters import apn_of
+from ipad_agent.codec.es10.connectivity_parameters import connection_of
 from ipad_agent.errors import CodecError
 
 from .target import Kind, Reader, Target
@@ -64,4 +64,4 @@ def targets() -> Iterator[Target]:
     )
     yield Target("bpp", Kind.BER, {"split": _segments}, (MalformedBpp,))
     yield Target("select-answer", Kind.BER, {"iot_template": iot_template}, ())
-    yield Target("connectivity", Kind.BER, {"apn_of": apn_of}, ())
+    yield Target("connectivity", Kind.BER, {"connection_of": connection_of}, ())

@@ -47,7 +47,8 @@ _T = TypeVar("_T")
 def connection_of(http_params: bytes) -> PacketConnection | None:
     """The connection that these parameters describe; None without an APN, or with two that differ.
 
-    Raises nothing, whatever the bytes are. Without a bearer description that says more, the PDP type is IPV4V6.
+    Raises nothing, whatever the bytes are. A name that is written as plain text instead of labels with their lengths
+    (3GPP TS 23.003 §9.1) is taken as well. Without a bearer description that says more, the PDP type is IPV4V6.
     """
     elements = list(_search(http_params, 0))
     apn = _only(elements, _NETWORK_ACCESS_NAME, _name)
@@ -57,16 +58,6 @@ def connection_of(http_params: bytes) -> PacketConnection | None:
     texts = [_text(value) for tag, value in elements if tag == _TEXT_STRING][:2]
     user, password = (*texts, "", "")[:2]
     return PacketConnection(apn, pdp_type or _ANY_IP, user or "", (password or "") if user else None)
-
-
-def apn_of(http_params: bytes) -> str | None:
-    """The APN as text (``iot.example``); None when there is none, or two that differ.
-
-    Raises nothing, whatever the bytes are. A name that is written as plain text instead of labels with their lengths
-    (3GPP TS 23.003 §9.1) is taken as well.
-    """
-    found = connection_of(http_params)
-    return None if found is None else found.apn
 
 
 def _only(
