@@ -83,7 +83,8 @@ class Site:
         text = re.sub(r"(?<=ipad-agent run --config )\S+", "second/agent.toml", text)
         text = re.sub(r"\bFILE\b", self.replaced["/etc/ipad-agent/config.toml"], text)
         process = subprocess.Popen(
-            ["bash", "-c", text],
+            # a shell has its background jobs ignore the interrupt, and what they start inherits that
+            ["env", "--default-signal=INT", "bash", "-c", text],
             cwd=self.folder,
             env=self.environment,
             stdin=subprocess.DEVNULL,
