@@ -65,7 +65,7 @@ our_python() { PYTHONPATH=. PYTHONDONTWRITEBYTECODE=1 "$PYTHON" -B "$@"; }
 
 # The Python package, in a folder of its own: no site-packages, so that no other program can change its libraries.
 # The lab and what plays with it may stay at home, and so may the web page.
-lab_part() { case "$1" in ipad_agent/lab/* | ipad_agent/torture/* | ipad_agent/cli/demo*.py) true ;; *) false ;; esac }
+lab_part() { case "$1" in ipad_agent/lab/* | ipad_agent/torture/* | ipad_agent/fleet/* | ipad_agent/cli/demo*.py) true ;; *) false ;; esac }
 web_part() { case "$1" in ipad_agent/web/* | *ipad-agent-web*) true ;; *) false ;; esac }
 left_out() { # FILE: not installed; what an earlier installation had is removed all the same
     [ "$action" = install ] || return 1

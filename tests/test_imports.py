@@ -254,8 +254,7 @@ RULES: dict[str, Rule] = {
         "conformance",
         "lab",
         "torture",
-        "lab",
-        "torture",
+        "fleet",
         "installation",
         "cli.ipactl",
         reason="the front door",
@@ -343,6 +342,7 @@ RULES: dict[str, Rule] = {
         "torture",
         reason="puts the agent and the lab together in memory; nobody needs it",
     ),
+    "fleet": rule("policy", reason="the schedule alone, as numbers; no agent and no lab"),
     "torture.history": rule("lab", reason="plain values and a log; it touches nothing"),
 }
 
@@ -589,6 +589,7 @@ PLANTED = [
     ("lab.command.planted", "from ipad_agent.errors import CodecError"),
     ("lab.scenarios.planted", "from ipad_agent.codec.ber import tlv"),
     ("torture.planted", "from ipad_agent.cli import demo"),
+    ("fleet.planted", "from ipad_agent.agent.main_loop import MainLoop"),
     ("torture.history.planted", "from ipad_agent.torture.world import torture_world"),
     ("local.planted", "from ipad_agent.procedures.retrieval import eim_package_retrieval"),
     ("local.dbus.planted", "from ipad_agent.local.varlink import client_limits"),

@@ -45,6 +45,7 @@ ABOUT = {
     "openwrt": "UCI and ubus",
     "lab": "card, modem, eIM, SM-DP+",
     "torture": "agent and lab in memory",
+    "fleet": "the polls of a million devices",
 }
 MARKER = (
     '<defs><marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto">'
@@ -129,7 +130,7 @@ def picture() -> str:
                 f'y2="{y2 + (0 if down else BOX_H):.0f}" stroke="#8aa0b4" stroke-width="1.2" marker-end="url(#tip)"/>'
             )
     for room, (x, y) in sorted(place.items()):
-        fill = "#e8f1e4" if room in ("lab", "torture") else "#e6eef7"
+        fill = "#e8f1e4" if room in ("lab", "torture", "fleet") else "#e6eef7"
         lines.append(
             f'<rect x="{x:.0f}" y="{y:.0f}" width="{BOX_W}" height="{BOX_H}" rx="6" fill="{fill}" stroke="#56708a"/>'
             f'<text x="{x + BOX_W / 2:.0f}" y="{y + 19:.0f}" text-anchor="middle" font-size="14" font-weight="bold">'

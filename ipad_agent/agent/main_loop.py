@@ -500,7 +500,8 @@ class Agent:
                     carrier=link.carrier,
                 )
                 owed = result_delivery.next_try(self._context(facts), eim_id)
-                timetable.finish(eim_id, outcome, retry_after_s=retry_after_s, owed=owed)
+                under_way = bool(self._work.open(eim_id) or self._pending([eim_id]))
+                timetable.finish(eim_id, outcome, retry_after_s=retry_after_s, owed=owed, under_way=under_way)
 
     async def _may_fetch(self) -> bool:
         """Whether new work may be fetched now; a person's command overrides the site's conditions."""

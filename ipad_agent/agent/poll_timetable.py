@@ -97,6 +97,7 @@ class Timetable:
         *,
         retry_after_s: float | None = None,
         owed: tuple[float, str] | None = None,
+        under_way: bool = False,
     ) -> None:
         """The poll ended; see ``schedule.finish``."""
         self._set(
@@ -109,6 +110,7 @@ class Timetable:
                 chance=self._chance(),
                 retry_after_s=retry_after_s,
                 owed=owed,
+                under_way=under_way,
             ),
         )
 

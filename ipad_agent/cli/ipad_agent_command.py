@@ -87,18 +87,22 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--carrier", choices=("coaps", "https"), default="coaps", help="how the eIM is reached")
 
     lab = commands.add_parser("lab", help="a virtual modem, eUICC and eIM for tests and for benches without hardware")
+    from ipad_agent.fleet.fleet_command import add_arguments as add_fleet
     from ipad_agent.lab.command.lab_command import add_arguments as add_lab
     from ipad_agent.torture.run.torture_command import add_arguments as add_torture
 
-    # The lab must not know the torture run, which knows the agent.
+    # The lab must not know these two, which know the agent.
     parts = add_lab(lab)
     add_torture(parts.add_parser("torture", help="random histories of the whole agent in memory, with every fault"))
+    add_fleet(
+        parts.add_parser("fleet", help="the load of a million devices for their eIM, through an outage and a year")
+    )
     return parser
 
 
 def _lab_is_installed() -> bool:
     """Packages may leave the lab out: a gateway's flash is small."""
-    return all(find_spec(f"ipad_agent.{room}") is not None for room in ("lab", "torture"))
+    return all(find_spec(f"ipad_agent.{room}") is not None for room in ("lab", "torture", "fleet"))
 
 
 def _no_lab(arguments: argparse.Namespace) -> int:
@@ -182,6 +186,10 @@ def _lab(arguments: argparse.Namespace) -> int:
         from ipad_agent.torture.run import torture_command
 
         return torture_command.run(arguments)
+    if arguments.lab_command == "fleet":
+        from ipad_agent.fleet import fleet_command
+
+        return fleet_command.run(arguments)
     from ipad_agent.lab.command import lab_command
 
     return lab_command.run(arguments)

@@ -2,7 +2,7 @@
 # Which package each installed file goes to, written as dh_install wants it: the lab, the web page, and everything else.
 set -eu
 modules='usr/lib/ipad-agent/ipad_agent'
-lab="^$modules/(lab|torture)/|^$modules/cli/demo[a-z_]*\.py$"
+lab="^$modules/(lab|torture|fleet)/|^$modules/cli/demo[a-z_]*\.py$"
 web="^$modules/web/|/ipad-agent-web(\.[a-z0-9]+)?$"
 files=$(cd debian/tmp && find . -type f | sed 's,^\./,,' | LC_ALL=C sort)
 list() { sed 's,^\(.*\)/[^/]*$,debian/tmp/& \1,'; }

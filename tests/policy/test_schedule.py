@@ -150,18 +150,37 @@ def test_every_failure_backs_off_doubling_and_never_beyond_the_interval(outcome:
         state = finish(begin(state, at(100)), at(100), outcome, CALM, chance=0.999999)
         worst.append(decide(state, at(100)).wait_s)
     assert worst == sorted(worst)
-    assert worst[1] == pytest.approx(2 * worst[0], rel=1e-3) or worst[0] > CALM.interval_s / 2
+    if outcome in SHARED:
+        assert worst[1:3] == pytest.approx([0.75 * CALM.interval_s, CALM.interval_s], rel=1e-3)
+    else:
+        assert worst[1] == pytest.approx(2 * worst[0], rel=1e-3) or worst[0] > CALM.interval_s / 2
     assert worst[-1] <= CALM.interval_s
     assert state.failures == 40
+
+
+SHARED = {Outcome.UNREACHABLE, Outcome.EIM_ERROR, Outcome.BUSY, Outcome.TRUST_REFUSED}
+"""What a whole fleet meets in the same hour."""
+
+
+@pytest.mark.parametrize("outcome", [outcome for outcome in FAILURES if outcome in SHARED])
+def test_with_an_order_or_a_result_under_way_every_back_off_doubles_from_the_first(outcome: Outcome) -> None:
+    state, waits = started(), []
+    for _ in range(4):
+        state = finish(begin(state, at(100)), at(100), outcome, CALM, chance=0.999999, under_way=True)
+        waits.append(decide(state, at(100)).wait_s)
+    assert waits == pytest.approx([waits[0] * 2**n for n in range(4)], rel=1e-3)
+    assert waits[0] in (pytest.approx(600, rel=1e-3), pytest.approx(3600, rel=1e-3))
 
 
 def test_an_unreachable_eim_is_tried_again_within_ten_minutes_and_a_lucky_draw_still_waits_one() -> None:
     assert back_off_s(Outcome.UNREACHABLE, 1, NORMAL, chance=0.0) == 60
     assert back_off_s(Outcome.UNREACHABLE, 1, NORMAL, chance=1.0) == 600
-    assert back_off_s(Outcome.UNREACHABLE, 2, NORMAL, chance=1.0) == 1200
+    assert back_off_s(Outcome.UNREACHABLE, 2, NORMAL, chance=1.0, under_way=True) == 1200
+    assert back_off_s(Outcome.UNREACHABLE, 2, NORMAL, chance=1.0) == 64_800
+    assert back_off_s(Outcome.UNREACHABLE, 2, NORMAL, chance=0.0) == 60
     assert back_off_s(Outcome.UNREACHABLE, 9, NORMAL, chance=0.0) == 60
     assert back_off_s(Outcome.UNREACHABLE, 10_000, NORMAL, chance=1.0) == 86_400
-    assert back_off_s(Outcome.UNREACHABLE, 1, NBIOT, chance=1.0) == 1800
+    assert back_off_s(Outcome.UNREACHABLE, 1, NBIOT, chance=1.0) == 600
 
 
 def test_an_eim_that_does_not_know_the_eid_is_left_alone_for_hours() -> None:

@@ -88,7 +88,7 @@ def test_no_file_is_installed_that_no_package_wants(packages: dict[str, set[str]
 
 
 def test_the_lab_is_a_package_of_its_own(packages: dict[str, set[str]]) -> None:
-    inside = re.compile(r"/ipad_agent/(lab|torture)/|/cli/(__pycache__/)?demo")
+    inside = re.compile(r"/ipad_agent/(lab|torture|fleet)/|/cli/(__pycache__/)?demo")
     assert all(inside.search(name) for name in packages["ipad-agent-lab"])
     assert not [name for name in packages["ipad-agent"] if inside.search(name)]
     assert f"{SITE}/ipad_agent/lab/bench/lab_bench.py" in packages["ipad-agent-lab"]

@@ -84,11 +84,13 @@ def outcome_of_get_package_error(code: int) -> Outcome:
 
 @dataclass(frozen=True, slots=True)
 class BackOff:
-    """One row: the first delay, its ceiling, and the share of the first delay that is never undercut."""
+    """One row: the first delay, its ceiling, the share of the first delay that is never undercut, and whether a whole
+    fleet meets this failure in the same hour (``shared``)."""
 
     first_s: Callable[[ScheduleSettings], float]
     cap_s: Callable[[ScheduleSettings], float]
     floor: float
+    shared: bool = False
 
 
 def _interval(settings: ScheduleSettings) -> float:
@@ -101,17 +103,23 @@ def _first(settings: ScheduleSettings) -> float:
 
 LOCAL_CAP_S: Final = 3600.0
 
+SECOND_SHARE: Final = 0.75
+"""Where a fleet fails together, the second back-off in a row may be this share of the interval. One quick retry helps a
+device whose link was lost for a moment; more of them would make every device that failed in a long outage come back in
+its first minutes (`ipad-agent lab fleet`: 5.9 times the usual load with a back-off that doubles from ten minutes, 1.9
+times with this one). An order or a result under way, a network attach and a person do not wait for it."""
+
 # Full jitter spreads a fleet that lost the same server; the floor keeps a lucky draw from being an immediate retry.
 BACK_OFFS: Final[Mapping[Outcome, BackOff]] = MappingProxyType(
     {
-        Outcome.UNREACHABLE: BackOff(_first, _interval, 0.1),
+        Outcome.UNREACHABLE: BackOff(_first, _interval, 0.1, shared=True),
         Outcome.INTERRUPTED: BackOff(_first, _interval, 0.1),
-        Outcome.EIM_ERROR: BackOff(_first, _interval, 0.1),
+        Outcome.EIM_ERROR: BackOff(_first, _interval, 0.1, shared=True),
         Outcome.NOT_WRITTEN: BackOff(_first, _interval, 0.1),
         # Without a time from the eIM; with one, that time counts.
-        Outcome.BUSY: BackOff(_first, _interval, 0.5),
+        Outcome.BUSY: BackOff(_first, _interval, 0.5, shared=True),
         # A new key or certificate has to reach the card or the configuration first.
-        Outcome.TRUST_REFUSED: BackOff(lambda settings: settings.backoff_trust_s, _interval, 0.5),
+        Outcome.TRUST_REFUSED: BackOff(lambda settings: settings.backoff_trust_s, _interval, 0.5, shared=True),
         Outcome.NO_WAY: BackOff(lambda settings: settings.backoff_trust_s, _interval, 0.5),
         # Somebody has to enter the EID at the eIM first.
         Outcome.EID_UNKNOWN: BackOff(lambda settings: settings.backoff_unknown_s, _interval, 0.5),
@@ -121,11 +129,17 @@ BACK_OFFS: Final[Mapping[Outcome, BackOff]] = MappingProxyType(
 )
 
 
-def back_off_s(outcome: Outcome, failures: int, settings: ScheduleSettings, *, chance: float) -> float:
-    """How long to stay away after ``failures`` (>= 1) failures in a row; ``chance`` is a random number in [0, 1)."""
+def back_off_s(
+    outcome: Outcome, failures: int, settings: ScheduleSettings, *, chance: float, under_way: bool = False
+) -> float:
+    """How long to stay away after ``failures`` (>= 1) failures in a row; ``chance`` is a random number in [0, 1).
+    ``under_way``: an order or a result waits, which few devices of a fleet have at a time."""
     row = BACK_OFFS[outcome]
     cap_s = min(row.cap_s(settings), settings.interval_s)
     first_s = min(row.first_s(settings), cap_s)
-    ceiling_s = min(cap_s, first_s * 2.0 ** min(failures - 1, 32))
+    ceiling_s = first_s * 2.0 ** min(failures - 1, 32)
+    if row.shared and failures > 1 and not under_way:
+        ceiling_s = max(ceiling_s, cap_s * SECOND_SHARE * 2.0 ** min(failures - 2, 32))
+    ceiling_s = min(cap_s, ceiling_s)
     floor_s = first_s * row.floor
     return floor_s + (ceiling_s - floor_s) * chance

@@ -152,6 +152,7 @@ def finish(
     chance: float,
     retry_after_s: float | None = None,
     owed: tuple[float, str] | None = None,
+    under_way: bool = False,
 ) -> EimSchedule:
     """A run ended: when is the next? ``retry_after_s`` is what a busy eIM asked for (CoAP 5.03 with Max-Age,
     RFC 7252 §5.9.3.4, or Retry-After), honoured up to ``busy_cap_s``; for ``HELD`` when to look again. ``owed``: in how
@@ -178,7 +179,7 @@ def finish(
         delay_s = _jittered(min(settings.fast_interval_s, settings.interval_s), settings, chance)
     elif outcome.failed:
         reason = Reason.BACK_OFF
-        delay_s = back_off_s(outcome, failures, settings, chance=chance)
+        delay_s = back_off_s(outcome, failures, settings, chance=chance, under_way=under_way)
     else:
         reason = Reason.INTERVAL
         delay_s = _jittered(settings.interval_s, settings, chance)

@@ -25,7 +25,7 @@ class ScheduleSettings:
     fast_interval_s: float = 300.0
     """Between two polls in the fast phase."""
     backoff_first_s: float = 600.0
-    """The first back-off after a failure; doubles up to the interval."""
+    """The first back-off after a failure; doubles up to the interval (see ``poll_outcome.SECOND_SHARE``)."""
     backoff_unknown_s: float = 4 * 3600.0
     """The first back-off when the eIM does not know this EID: only a person can change that."""
     backoff_trust_s: float = 3600.0
@@ -50,7 +50,6 @@ NBIOT: Final = ScheduleSettings(
     phase_window_s=900.0,
     jitter=0.2,
     fast_phase_s=0.0,
-    backoff_first_s=1800.0,
     max_packages=4,
     pause_s=600.0,
     attach_gap_s=6 * 3600.0,

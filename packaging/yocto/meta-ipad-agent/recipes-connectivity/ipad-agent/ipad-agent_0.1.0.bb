@@ -50,6 +50,7 @@ FILES:${PN}-lab += "\
     ${PYTHON_SITEPACKAGES_DIR}/ipad_agent/cli/demo* \
     ${PYTHON_SITEPACKAGES_DIR}/ipad_agent/lab \
     ${PYTHON_SITEPACKAGES_DIR}/ipad_agent/torture \
+    ${PYTHON_SITEPACKAGES_DIR}/ipad_agent/fleet \
 "
 FILES:${PN} += "\
     ${PYTHON_SITEPACKAGES_DIR}/ipad_agent \
