@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 CARRIER ?= coaps
 
-.PHONY: help setup system-packages demo test test-long test-modemmanager check fuzz wander torture format clean install uninstall deb test-packages test-web lock release-artefacts test-release test-gateway
+.PHONY: help setup bench system-packages demo test test-long test-modemmanager check fuzz wander torture format clean install uninstall deb test-packages test-web lock release-artefacts test-release test-gateway
 help:
 	@echo "make demo    watch the agent do its main job against the lab, no hardware needed (CARRIER=https: over HTTPS)"
 	@echo "make test    set everything up and run every check and test"
@@ -19,6 +19,7 @@ help:
 	@echo "make test-release   two builds are the same, and install; make test-gateway   the README's commands in a container"
 	@echo "make format  let ruff format the code"
 	@echo "make install everything in its place, for packagers too: DESTDIR= PREFIX= and more, see packaging/README.md; make uninstall"
+	@echo "make bench   what the agent costs on this machine: tables in README.md and bench/, NAMES=benchmarks"
 	@echo "make deb     Debian packages, SUITES=\"bookworm trixie\"; make test-packages installs and boots them (long, as root)"
 
 setup: $(VENV)/.done
@@ -87,6 +88,10 @@ wander: setup system-packages
 # Random histories of the whole agent with faults, in memory: make torture SEEDS=10000 WITH=all
 SEEDS ?= 10000
 WITH ?=
+# Figures of this machine: bench/results.json, the tables in bench/README.md and README.md. Half an hour; quiet, please.
+bench: setup
+	$(BIN)/python bench/run.py $(NAMES)
+
 torture: setup
 	$(BIN)/ipad-agent lab torture --seeds $(SEEDS) $(if $(WITH),--with $(WITH))
 
