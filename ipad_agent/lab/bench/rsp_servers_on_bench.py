@@ -47,7 +47,8 @@ class Offer:
     """A profile that waits at the SM-DP+. ``event`` also registers it at the SM-DS for the bench's card.
 
     ``ppr`` are policy rule bits (1: disabling not allowed, 2: deletion not allowed). An empty ``matching_id`` is an
-    offer for this card's default SM-DP+. ``more`` are further fields of ``lab.smdp.Order``.
+    offer for this card's default SM-DP+; ``eid`` reserves it for another card. ``more`` are further fields of
+    ``lab.smdp.Order``.
     """
 
     matching_id: str = "LAB-1"
@@ -58,6 +59,7 @@ class Offer:
     ppr: tuple[int, ...] = ()
     size_bytes: int = 5000
     event: bool = False
+    eid: str | None = None
     more: dict[str, Any] = field(default_factory=dict)
 
 
@@ -98,6 +100,7 @@ class RspSite:
         self.smdp = VirtualSmdp(ServerIdentity.smdp(pki), options.smdp)
         self.smds = VirtualSmds(ServerIdentity.smds(pki), options.smds)
         self.smdp.faults.arm(*options.faults)
+        self.smdp.on_order_ended = self._delete_event
         smdp_tls = pki.variant("dptls", options.tls) if options.tls else None
         self.smdp_server = SmdpServer(self.smdp, PortSettings(front=options.front, tls=smdp_tls))
         self.smds_server = SmdsServer(self.smds, PortSettings(front=options.front))
@@ -158,7 +161,7 @@ class RspSite:
             ppr=offer.ppr,
             notify=with_notifications(self.smdp_address),
         )
-        eid = self.eid if not offer.matching_id or offer.event else None
+        eid = offer.eid or (self.eid if not offer.matching_id or offer.event else None)
         order = Order(
             offer.matching_id,
             ProfilePackage.sample(metadata, offer.size_bytes),
@@ -168,8 +171,13 @@ class RspSite:
         )
         self.smdp.orders.add(order)
         if offer.event:
-            self.smds.add_event(self.eid, offer.matching_id, self.smdp_address)
+            self.smds.add_event(eid or self.eid, offer.matching_id, self.smdp_address)
         return order
+
+    def _delete_event(self, order: Order) -> None:
+        """ES12.DeleteEvent: what was installed, or will not be given out again, waits for nobody (SGP.22 §3.6.3)."""
+        if any(event.event_id == order.matching_id for event in self.smds.events):
+            self.smds.remove_event(order.matching_id)
 
     def servers(self) -> Servers:
         """How the eIM's relay reaches them."""

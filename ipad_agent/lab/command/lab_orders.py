@@ -309,6 +309,8 @@ def _smdp_offer(bench: Bench, words: Words) -> Answer:
         match option:
             case "--event":
                 offer = replace(offer, event=True)
+            case "--eid":
+                offer = replace(offer, eid=rest.pop(0).upper())
             case "--cc":
                 offer = replace(offer, confirmation_code=rest.pop(0))
             case "--ppr":
@@ -397,7 +399,7 @@ ORDERS: dict[str, dict[str, OrderWord]] = {
     "smdp": {
         "orders": OrderWord("", "activation codes and what became of them", _smdp_orders),
         "offer": OrderWord(
-            "MATCHING_ID|- ICCID [--cc CODE] [--ppr 1,2] [--size BYTES] [--event]",
+            "MATCHING_ID|- ICCID [--cc CODE] [--ppr 1,2] [--size BYTES] [--event] [--eid EID]",
             "put a profile out; - is for this card's default SM-DP+, --event tells the SM-DS",
             _smdp_offer,
         ),
