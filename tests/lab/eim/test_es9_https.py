@@ -166,7 +166,7 @@ async def test_nobody_at_the_port_is_an_error(pki: Pki, anything: HttpServer) ->
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
 def test_a_connection_ends_with_close_notify(pki: Pki, version: ssl.TLSVersion, headers: str) -> None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(pki["dptls"].cert_path, pki["dptls"].key_path)
+    context.load_cert_chain(str(pki["dptls"].cert_path), str(pki["dptls"].key_path))
     context.minimum_version = context.maximum_version = version
     ends: list[bytes | Exception] = []
     body = b'{"header": {"functionExecutionStatus": {"status": "Executed-Success"}}}'
