@@ -29,6 +29,7 @@ from ipad_agent.lab.eim.eim_identity import EimIdentity, add_initial_eim
 from ipad_agent.lab.eim.https.esipa_https import FrontSettings, HttpsPort, HttpsServer
 from ipad_agent.lab.eim.orders.order_verbs import build_order
 from ipad_agent.lab.eim.relay.download_relay import Relay
+from ipad_agent.lab.eim.sqlite_store import SqliteStore
 from ipad_agent.lab.eim.virtual_eim import EimSettings, VirtualEim
 from ipad_agent.lab.errors import BenchError
 from ipad_agent.lab.euicc import (
@@ -43,6 +44,8 @@ from ipad_agent.lab.http import HttpSettings, TlsSettings
 from ipad_agent.lab.modem import AtEngine, Cell, Coverage, Fault, ModemOptions, personality
 from ipad_agent.lab.modem.line.modem_pty import PtyModem
 from ipad_agent.lab.pki import Credential, Pki
+from ipad_agent.lab.rest.rest_functions import EimFunctions
+from ipad_agent.lab.rest.rest_server import RestServer
 
 from .agent_process import AgentProcess
 from .agent_toml import Table, merged, to_toml
@@ -76,6 +79,9 @@ class BenchOptions:
     ``client_certificate`` is whether the eIM asks for a certificate of the device in either handshake: ``no``, or
     ``required``, which must then be issued by the bench's own CA; the agent's configuration names one that is.
     ``rsp`` puts an SM-DP+ and an SM-DS on the bench and a relay into the eIM.
+
+    ``rest_port`` puts the eIM's REST API on a port of this machine (0: any free one). ``store`` is an SQLite file for
+    the eIM's state in the place of ``eim.json``.
 
     ``more_eims`` are further eIMs, with keys, ports and carriers of their own; those that are ``on_card`` get there the
     same way as the first.
@@ -120,6 +126,8 @@ class BenchOptions:
     client_certificate: str = "no"
     http: HttpSettings = field(default_factory=HttpSettings)
     rsp: RspOptions | None = None
+    rest_port: int | None = None
+    store: Path | None = None
     more_eims: Sequence[EimSpot] = ()
 
     seed: int = 0
@@ -154,10 +162,10 @@ class Bench:
 
     ``card`` (``VirtualEuicc``), ``slot``, ``modem`` (``PtyModem``), ``proxy`` (``UdpProxy``), ``eim`` (``WatchedEim``;
     the eIM itself is ``eim.eim``), ``server`` and ``agent`` are there once it is entered; ``https_server`` with its
-    ``https_gate`` when there is HTTPS, and ``rsp`` (``RspSite``) when there are servers for profiles. ``eims`` are
-    the further eIMs (``EimSite``) by eimId; ``supply`` is the device's power: after ``power_back`` the agent finds
-    another boot id and a boot-time clock near zero. A folder that was used before goes on where it was: same PKI, same
-    card, same eIM.
+    ``https_gate`` when there is HTTPS, and ``rsp`` (``RspSite``) when there are servers for profiles. ``eims`` are the
+    further eIMs (``EimSite``) by eimId; ``rest`` is the REST API if it was asked for; ``supply`` is the device's power:
+    after ``power_back`` the agent finds another boot id and a boot-time clock near zero. A folder that was used before
+    goes on where it was: same PKI, same card, same eIM.
     """
 
     card: VirtualEuicc
@@ -168,6 +176,7 @@ class Bench:
     server: CoapsServer
     https_server: HttpsServer | None = None
     https_gate: TcpGate | None = None
+    rest: RestServer | None = None
     agent: AgentProcess
     pki: Pki
     identity: EimIdentity
@@ -311,6 +320,8 @@ class Bench:
                 self.card.state.root_smds = self._rsp.smds_address
                 self.card.isdr.commit()  # or the first reset takes it back
         await self._start_eim()
+        if options.rest_port is not None:
+            await self._start_rest(options.rest_port)
         await self._start_modem()
         self._write_config()
         self.supply = PowerSupply(self.folder)
@@ -350,7 +361,9 @@ class Bench:
 
     async def _start_eim(self) -> None:
         options = self.options
-        eim = VirtualEim(self.identity, settings=options.eim, state_path=self.folder / "eim.json", relay=self._relay())
+        store = None if options.store is None else self._open_store(options.store)
+        state_path = self.folder / "eim.json"
+        eim = VirtualEim(self.identity, settings=options.eim, state_path=state_path, store=store, relay=self._relay())
         self.eim = WatchedEim(eim)
         dtls = DtlsSettings(identity=self.identity.tls)
         if options.tls == "psk":
@@ -383,6 +396,19 @@ class Bench:
                 next_token += asks
             if options.provision == "card" and options.quirks.isdr_present:
                 self._associate(*configurations)
+
+    def _open_store(self, path: Path) -> SqliteStore:
+        store = SqliteStore(path)
+        self._stack.callback(store.close)
+        return store
+
+    async def _start_rest(self, port: int) -> None:
+        host, udp_port = self.proxy.address
+        endpoints = {"coaps": f"coaps://{host}:{udp_port}/gsma/rsp2/asn1"}
+        if self.https_gate is not None:
+            endpoints["https"] = f"https://localhost:{self.https_gate.port}/gsma/rsp2/asn1"
+        self.rest = RestServer(EimFunctions(self.eim.eim, self.configuration, endpoints), port)
+        await self._stack.enter_async_context(self.rest)
 
     def _relay(self) -> Relay | None:
         options = self.options.rsp

@@ -49,6 +49,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> argparse._SubParsersAction
     up.add_argument("--https-port", type=int, default=0, metavar="PORT", help="TCP port of the eIM")
     up.add_argument("--smdp-port", type=int, default=0, metavar="PORT", help="TCP port of the SM-DP+")
     up.add_argument("--smds-port", type=int, default=0, metavar="PORT", help="TCP port of the SM-DS")
+    up.add_argument("--rest-port", type=int, metavar="PORT", help="offer the eIM's REST API and page there (0: any)")
+    up.add_argument("--store", type=Path, metavar="FILE", help="keep the eIM's state in this SQLite file")
     up.add_argument(
         "--carrier", choices=("coaps", "https", "both"), help="how the eIM is reached (default: both; psk: coaps)"
     )
@@ -205,6 +207,8 @@ async def _up(args: argparse.Namespace) -> int:
         provision=args.provision or ("agent" if args.associate is None else "none"),
         port=args.eim_port,
         https_port=args.https_port,
+        rest_port=args.rest_port,
+        store=args.store,
         carrier=args.carrier or ("coaps" if args.tls == "psk" else "both"),
         binding=args.binding,
         https=STRICT if args.strict_https else FrontSettings(),
@@ -251,6 +255,9 @@ def describe(bench: Bench, card: str = "iot-v1.2") -> dict[str, Any]:
         "agent": f"ipad-agent run --config {shlex.quote(str(bench.folder / 'agent.toml'))}",
         "ipactl": f"export IPACTL_SOCKET={shlex.quote(str(bench.folder / 'agent-run' / 'io.github.ipadagent'))}",
     }
+    if bench.rest is not None:
+        facts["rest"] = f"{bench.rest.url}/api/v1"
+        facts["page"] = f"{bench.rest.url}/"
     poll = f"BF4F125A10{bench.eid}"
     if bench.options.tls == "psk":
         facts["psk"] = {"identity": "lab-device", "keyFile": str(bench.folder / "psk.key")}
@@ -320,6 +327,8 @@ def _text(facts: dict[str, Any]) -> str:
         "stranger": "another client",
         "https": "eIM, HTTPS",
         "httpsStranger": "another client",
+        "rest": "eIM, REST",
+        "page": "its page",
         "smdp": "SM-DP+",
         "smds": "SM-DS",
         "ci": "their CI",

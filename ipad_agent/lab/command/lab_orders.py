@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shlex
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -105,7 +106,7 @@ def _eim_import(bench: Bench, words: Words) -> Answer:
         raw = Path(name).read_bytes()
     except OSError as error:
         raise ControlError(f"{name} cannot be read: {error}") from error
-    device = bench.eim.eim.import_device(raw, replace_key=replace_key)
+    device = bench.eim.eim.import_device(raw, replace_key=replace_key, now_s=time.time())
     fingerprint = hashlib.sha256(device.euicc_spki or b"").hexdigest().upper()
     data = {"eid": device.eid, "counter": device.counter, "token": device.token, "fingerprint": fingerprint}
     return Answer(f"registered, emulated: {device.eid}, counter {device.counter}, key {fingerprint}", data)

@@ -112,7 +112,25 @@ class VirtualEim:
         self._save()
         return device
 
-    def import_device(self, raw: bytes, *, replace_key: bool = False) -> Device:
+    def remove_device(self, eid: str) -> None:
+        """Forget an EID with its orders; ``OrderError`` when it is unknown."""
+        del self.devices[self.device(eid).eid]
+        self._save()
+
+    def cancel_order(self, eid: str, number: int) -> Order:
+        """Take an order back that has no result yet; ``OrderError`` when there is none with this number.
+
+        A device that has it already may still carry it out; its result then belongs to no order.
+        """
+        device = self.device(eid)
+        found = next((order for order in device.queue if order.number == number), None)
+        if found is None:
+            raise OrderError(f"no order {number} waits for {eid}")
+        device.queue = [order for order in device.queue if order is not found]
+        self._save()
+        return found
+
+    def import_device(self, raw: bytes, *, replace_key: bool = False, now_s: float = 0.0) -> Device:
         """Register a consumer card by the import file of the device that plays its IoT part.
 
         ``OrderError`` when the file is wrong or the EID is registered already; see ``device_import.registered``.
@@ -121,7 +139,7 @@ class VirtualEim:
         device = device_import.registered(self.devices.get(file.eid), file, replace_key=replace_key)
         self.devices[file.eid] = device
         self._note(
-            0.0, file.eid, "imported", counter=file.counter, fingerprint=file.fingerprint, imei=file.imei or None
+            now_s, file.eid, "imported", counter=file.counter, fingerprint=file.fingerprint, imei=file.imei or None
         )
         self._save()
         return device
