@@ -49,6 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> argparse._SubParsersAction
     up.add_argument("--https-port", type=int, default=0, metavar="PORT", help="TCP port of the eIM")
     up.add_argument("--smdp-port", type=int, default=0, metavar="PORT", help="TCP port of the SM-DP+")
     up.add_argument("--smds-port", type=int, default=0, metavar="PORT", help="TCP port of the SM-DS")
+    up.add_argument("--es2-operator", default="", metavar="URL", help="tell an operator's ES2+ there of downloads")
     up.add_argument("--rest-port", type=int, metavar="PORT", help="offer the eIM's REST API and page there (0: any)")
     up.add_argument("--store", type=Path, metavar="FILE", help="keep the eIM's state in this SQLite file")
     up.add_argument(
@@ -213,7 +214,12 @@ async def _up(args: argparse.Namespace) -> int:
         binding=args.binding,
         https=STRICT if args.strict_https else FrontSettings(),
         https_tls=args.https_tls,
-        rsp=RspOptions(relay="none" if args.no_relay else "https", smdp_port=args.smdp_port, smds_port=args.smds_port),
+        rsp=RspOptions(
+            relay="none" if args.no_relay else "https",
+            smdp_port=args.smdp_port,
+            smds_port=args.smds_port,
+            operator_url=args.es2_operator,
+        ),
         config={"poll": {"interval_s": 60}},
         **card_options(args),
     )
@@ -306,6 +312,7 @@ def _describe_rsp(bench: Bench) -> dict[str, Any]:
     url = f"https://{site.smdp_address}/gsma/rsp2/es9plus/"
     return {
         "smdp": url,
+        "es2": f"https://{site.smdp_address}/gsma/rsp2/es2plus/",
         "smds": f"https://{site.smds_address}/gsma/rsp2/es9plus/",
         "ci": str(anchor),
         "codes": [site.code(order) for order in site.smdp.orders],
@@ -330,6 +337,7 @@ def _text(facts: dict[str, Any]) -> str:
         "rest": "eIM, REST",
         "page": "its page",
         "smdp": "SM-DP+",
+        "es2": "its ES2+",
         "smds": "SM-DS",
         "ci": "their CI",
         "smdpStranger": "another client",

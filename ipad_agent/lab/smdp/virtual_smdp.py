@@ -29,9 +29,11 @@ from .rsp_server import Authenticated, Reply, RspServer, ServerSettings
 from .smdp_faults import CANCEL, GET_PACKAGE, NOTIFY, Faults
 from .smdp_identity import ServerIdentity, sign
 from .smdp_session import Session, Step
+from .status_words import Status
 
 _POSTPONED, _TIMEOUT = 1, 2
 _TEST_PROFILE_SUPPORT = 3
+_ELIGIBILITY, _CODE, _DOWNLOAD, _INSTALLATION = 1, 2, 3, 4
 UNSIGNED_CANCEL = ("refuse", "accept", "empty")
 
 
@@ -82,12 +84,19 @@ class VirtualSmdp(RspServer):
         self.on_notification: Callable[[NotificationRecord], None] | None = None
         self.on_order_ended: Callable[[Order], None] | None = None
         """Told an order whose profile is installed, or that will not be given out again."""
+        self.on_progress: Callable[[Order, int, Status | None, str | None], None] | None = None
+        """Told the points of a download as ES2+ counts them (1 to 4), with the refusal if it was one, and the EID."""
 
     # authenticateClient (SGP.22 §5.6.3)
 
     def _authenticated(self, session: Session, card: Authenticated, faults: Faults) -> es9_json.Json:
         order = self._find_order(card)
-        self._check_order(order, card)
+        try:
+            self._check_order(order, card)
+        except RefusalError as refusal:
+            self._progress(order, _ELIGIBILITY, refusal.status, card.euicc.eid)
+            raise
+        self._progress(order, _ELIGIBILITY, None, card.euicc.eid)
         if session.order is not order:
             order.attempts += 1
         session.order = order
@@ -180,7 +189,13 @@ class VirtualSmdp(RspServer):
             # A person may mistype a confirmation code and try again in the same session (SGP.22 §3.1.3).
             if refusal.status not in (status_words.CODE_MISSING, status_words.CODE_REFUSED):
                 session.step = Step.REFUSED
+            if session.order is not None:
+                code = refusal.status.subject == status_words.CODE_REFUSED.subject
+                eid = session.euicc.eid if session.euicc is not None else None
+                self._progress(session.order, _CODE if code else _DOWNLOAD, refusal.status, eid)
             raise
+        if session.order is not None and session.euicc is not None:
+            self._progress(session.order, _DOWNLOAD, None, session.euicc.eid)
         session.step = Step.BOUND
         return es9_json.answer(
             {
@@ -319,9 +334,15 @@ class VirtualSmdp(RspServer):
             session.step = Step.FINISHED
             if session.order is not None:
                 self._end(session.order, OrderState.INSTALLED if record.succeeded else OrderState.ERROR)
+                failed = None if record.succeeded else status_words.INSTALLATION_FAILED
+                self._progress(session.order, _INSTALLATION, failed, record.eid)
         if self.on_notification is not None:
             self.on_notification(record)
         return record
+
+    def _progress(self, order: Order, point: int, refusal: Status | None, eid: str | None) -> None:
+        if self.on_progress is not None:
+            self.on_progress(order, point, refusal, eid)
 
     def _end(self, order: Order, state: OrderState) -> None:
         order.state = state
