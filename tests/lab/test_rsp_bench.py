@@ -23,6 +23,7 @@ from ipad_agent.lab.pki import Credential
 from ipad_agent.lab.smdp import Fault
 
 from .by_hand import get_eim_package
+from .smdp.scripted import Card, Client
 
 QUICK = {"refresh_delay_s": 0.01, "card_init_s": 0.01, "attach_s": 0.01, "reboot_s": 0.05}
 ESIPA = {"Content-Type": ASN1_TYPE, "X-Admin-Protocol": "gsma/rsp/v2.1.0"}
@@ -152,6 +153,33 @@ async def test_an_offer_for_an_event_is_known_to_the_smds() -> None:
         (event,) = bench.rsp.smds.events
         assert (event.eid, event.address) == (bench.eid, bench.rsp.smdp_address)
         assert [order.eid for order in bench.rsp.smdp.orders] == [bench.eid, bench.eid]
+
+
+@pytest.mark.parametrize("error", [None, (5, 12)])
+async def test_an_event_is_deleted_once_its_profile_is_installed_or_failed(error: tuple[int, int] | None) -> None:
+    offers = (Offer("E-1", event=True), Offer("E-2", iccid="8949020000900000002", event=True))
+    async with Bench(options(rsp=RspOptions(offers=offers))) as bench:
+        card = Card(bench.pki)
+        lpa = Client(bench.rsp.smdp, card, address=bench.rsp.smdp_address)
+        lpa.download(matching_id="E-1")
+        assert [event.event_id for event in bench.rsp.smds.events] == ["E-1", "E-2"]
+        lpa.notify(card.installation_result(lpa.transaction, error=error))
+        assert [event.event_id for event in bench.rsp.smds.events] == ["E-2"]
+
+
+async def test_an_event_stays_while_the_user_has_postponed_it_and_goes_when_refused() -> None:
+    async with Bench(options(rsp=RspOptions(offers=(Offer("E-1", event=True),)))) as bench:
+        for reason, left in ((1, 1), (0, 0)):
+            lpa = Client(bench.rsp.smdp, Card(bench.pki), address=bench.rsp.smdp_address)
+            lpa.authenticate("E-1")
+            assert lpa.cancel(reason).code is None
+            assert len(bench.rsp.smds.events) == left
+
+
+async def test_an_offer_may_be_for_another_card() -> None:
+    async with Bench(options(rsp=RspOptions(offers=(Offer(eid="89049032000000000000000000000260"),)))) as bench:
+        lpa = Client(bench.rsp.smdp, Card(bench.pki), address=bench.rsp.smdp_address)
+        assert lpa.authenticate("LAB-1").code == "8.1.1/3.8"
 
 
 async def test_nothing_passes_without_a_link() -> None:

@@ -49,6 +49,7 @@ NAMED = {
     "foreign-certificate",
     "iccid-letters",
     "immediate-enable",
+    "lab-rest",
     "loss-20",
     "ipae-card",
     "malformed-package",

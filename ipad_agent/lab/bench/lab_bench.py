@@ -29,13 +29,23 @@ from ipad_agent.lab.eim.eim_identity import EimIdentity, add_initial_eim
 from ipad_agent.lab.eim.https.esipa_https import FrontSettings, HttpsPort, HttpsServer
 from ipad_agent.lab.eim.orders.order_verbs import build_order
 from ipad_agent.lab.eim.relay.download_relay import Relay
+from ipad_agent.lab.eim.sqlite_store import SqliteStore
 from ipad_agent.lab.eim.virtual_eim import EimSettings, VirtualEim
 from ipad_agent.lab.errors import BenchError
-from ipad_agent.lab.euicc import EuiccIdentity, Profile, Quirks, VirtualEuicc, default_profiles
+from ipad_agent.lab.euicc import (
+    EuiccIdentity,
+    Profile,
+    Quirks,
+    VirtualEuicc,
+    default_profiles,
+    leave_old_notifications,
+)
 from ipad_agent.lab.http import HttpSettings, TlsSettings
 from ipad_agent.lab.modem import AtEngine, Cell, Coverage, Fault, ModemOptions, personality
 from ipad_agent.lab.modem.line.modem_pty import PtyModem
 from ipad_agent.lab.pki import Credential, Pki
+from ipad_agent.lab.rest.rest_functions import EimFunctions
+from ipad_agent.lab.rest.rest_server import RestServer
 
 from .agent_process import AgentProcess
 from .agent_toml import Table, merged, to_toml
@@ -70,10 +80,16 @@ class BenchOptions:
     ``required``, which must then be issued by the bench's own CA; the agent's configuration names one that is.
     ``rsp`` puts an SM-DP+ and an SM-DS on the bench and a relay into the eIM.
 
+    ``rest_port`` puts the eIM's REST API on a port of this machine (0: any free one). ``store`` is an SQLite file for
+    the eIM's state in the place of ``eim.json``.
+
     ``more_eims`` are further eIMs, with keys, ports and carriers of their own; those that are ``on_card`` get there the
     same way as the first.
 
-    ``eid`` is the card's, as 32 hexadecimal digits, for a PKI that is made anew.
+    ``eid`` is the card's, as 32 hexadecimal digits, for a PKI that is made anew. ``card_inserted`` false: the slot is
+    empty. A fresh card carries ``old_notifications`` of profiles long gone, and knows the eIMs of ``associated``
+    (EimConfigurationData, 30...) besides what ``provision`` gives it. The eIM knows a consumer card only once its
+    import file was given to it: the card has nothing to sign an eIM's results with.
 
     ``cells`` says which network serves which ICCID; what is not named is served by the profile's own operator.
     ``link_follows_modem`` false: the device also has Ethernet, so that everything passes whatever the modem does.
@@ -92,6 +108,9 @@ class BenchOptions:
     profiles: Sequence[Profile] | None = None
     eid: str | None = None
     curve: str = "p256"
+    card_inserted: bool = True
+    old_notifications: int = 0
+    associated: Sequence[bytes] = ()
 
     provision: str = "agent"
     ask_for_token: bool = True
@@ -107,6 +126,8 @@ class BenchOptions:
     client_certificate: str = "no"
     http: HttpSettings = field(default_factory=HttpSettings)
     rsp: RspOptions | None = None
+    rest_port: int | None = None
+    store: Path | None = None
     more_eims: Sequence[EimSpot] = ()
 
     seed: int = 0
@@ -141,10 +162,10 @@ class Bench:
 
     ``card`` (``VirtualEuicc``), ``slot``, ``modem`` (``PtyModem``), ``proxy`` (``UdpProxy``), ``eim`` (``WatchedEim``;
     the eIM itself is ``eim.eim``), ``server`` and ``agent`` are there once it is entered; ``https_server`` with its
-    ``https_gate`` when there is HTTPS, and ``rsp`` (``RspSite``) when there are servers for profiles. ``eims`` are
-    the further eIMs (``EimSite``) by eimId; ``supply`` is the device's power: after ``power_back`` the agent finds
-    another boot id and a boot-time clock near zero. A folder that was used before goes on where it was: same PKI, same
-    card, same eIM.
+    ``https_gate`` when there is HTTPS, and ``rsp`` (``RspSite``) when there are servers for profiles. ``eims`` are the
+    further eIMs (``EimSite``) by eimId; ``rest`` is the REST API if it was asked for; ``supply`` is the device's power:
+    after ``power_back`` the agent finds another boot id and a boot-time clock near zero. A folder that was used before
+    goes on where it was: same PKI, same card, same eIM.
     """
 
     card: VirtualEuicc
@@ -155,6 +176,7 @@ class Bench:
     server: CoapsServer
     https_server: HttpsServer | None = None
     https_gate: TcpGate | None = None
+    rest: RestServer | None = None
     agent: AgentProcess
     pki: Pki
     identity: EimIdentity
@@ -215,6 +237,8 @@ class Bench:
         """Queue an order for the card, as typed: ``order("enable", iccid, "--rollback")``; of the first eIM unless said
         otherwise."""
         eim = self.eim if eim_id is None else self.eims[eim_id].eim
+        if self.options.quirks.consumer and self.eid not in eim.eim.devices:
+            raise BenchError("the eIM does not know this consumer card yet: ipad-agent lab eim import FILE")
         return eim.eim.enqueue(self.eid, build_order(words))
 
     async def power_cut(self) -> None:
@@ -286,17 +310,18 @@ class Bench:
         self.pki = self._open_pki()
         self.identity = EimIdentity.from_pki(self.pki, tls="self" if options.tls == "psk" else options.tls)
         profiles = list(default_profiles() if options.profiles is None else options.profiles)
-        self.card = VirtualEuicc(
-            EuiccIdentity.from_pki(self.pki), self.folder / "card.json", options.quirks, profiles=profiles
-        )
+        self.card = self._open_card(profiles)
         self._cover_profiles()
         if options.rsp is not None:
             self._rsp = RspSite(self.pki, self.eid, options.rsp)
             await self._rsp.start(self._stack)
-            if options.rsp.known_to_card:
+            if options.rsp.known_to_card and options.provision != "none":
                 self.card.state.default_smdp = self._rsp.smdp_address
                 self.card.state.root_smds = self._rsp.smds_address
+                self.card.isdr.commit()  # or the first reset takes it back
         await self._start_eim()
+        if options.rest_port is not None:
+            await self._start_rest(options.rest_port)
         await self._start_modem()
         self._write_config()
         self.supply = PowerSupply(self.folder)
@@ -318,6 +343,16 @@ class Bench:
             raise BenchError(f"{folder} holds no manifest.json")
         return Pki.create(folder, self.options.curve, eid=self.options.eid)
 
+    def _open_card(self, profiles: Sequence[Profile]) -> VirtualEuicc:
+        path = self.folder / "card.json"
+        fresh = not path.exists()
+        card = VirtualEuicc(EuiccIdentity.from_pki(self.pki), path, self.options.quirks, profiles=profiles)
+        if fresh:
+            leave_old_notifications(card, self.options.old_notifications)
+            for configuration in self.options.associated:
+                card.associate(configuration)
+        return card
+
     def _cover_profiles(self) -> None:
         """Every profile is served by the network it names, unless the options say otherwise."""
         for profile in self.card.state.profiles:
@@ -326,7 +361,9 @@ class Bench:
 
     async def _start_eim(self) -> None:
         options = self.options
-        eim = VirtualEim(self.identity, settings=options.eim, state_path=self.folder / "eim.json", relay=self._relay())
+        store = None if options.store is None else self._open_store(options.store)
+        state_path = self.folder / "eim.json"
+        eim = VirtualEim(self.identity, settings=options.eim, state_path=state_path, store=store, relay=self._relay())
         self.eim = WatchedEim(eim)
         dtls = DtlsSettings(identity=self.identity.tls)
         if options.tls == "psk":
@@ -348,7 +385,7 @@ class Bench:
         listed = [site for site in self.eims.values() if site.spot.on_card]
         configurations = [self.configuration(), *[site.configuration() for site in listed]]
         (self.folder / "initial-eim.der").write_bytes(add_initial_eim(*configurations))
-        if self.eid not in eim.devices:
+        if self.eid not in eim.devices and not options.quirks.consumer:
             # A card hands out its tokens in order, so the eIMs of a fresh one are known to get the next ones.
             next_token = self.card.state.next_token
             wanted = [(eim, options.ask_for_token), *[(site.eim.eim, site.spot.ask_for_token) for site in listed]]
@@ -357,8 +394,21 @@ class Bench:
                 token = next_token if asks and options.provision != "none" else None
                 one.add_device(self.eid, token=token, certificate_der=self.pki["euicc"].cert_der)
                 next_token += asks
-            if options.provision == "card":
+            if options.provision == "card" and options.quirks.isdr_present:
                 self._associate(*configurations)
+
+    def _open_store(self, path: Path) -> SqliteStore:
+        store = SqliteStore(path)
+        self._stack.callback(store.close)
+        return store
+
+    async def _start_rest(self, port: int) -> None:
+        host, udp_port = self.proxy.address
+        endpoints = {"coaps": f"coaps://{host}:{udp_port}/gsma/rsp2/asn1"}
+        if self.https_gate is not None:
+            endpoints["https"] = f"https://localhost:{self.https_gate.port}/gsma/rsp2/asn1"
+        self.rest = RestServer(EimFunctions(self.eim.eim, self.configuration, endpoints), port)
+        await self._stack.enter_async_context(self.rest)
 
     def _relay(self) -> Relay | None:
         options = self.options.rsp
@@ -390,7 +440,11 @@ class Bench:
         return DeviceCertificate.in_folder(self.folder)
 
     def _associate(self, *configurations: bytes) -> None:
-        """What a factory does: AddInitialEim without a modem."""
+        """What a factory does: AddInitialEim without a modem, or addEim to a card that has eIMs already."""
+        if self.card.state.eims:
+            for configuration in configurations:
+                self.card.associate(configuration)
+            return
         self.card.es10.execute(add_initial_eim(*configurations))
         if len(self.card.state.eims) != len(configurations):
             raise BenchError("the card did not take the eIM's configuration")
@@ -419,6 +473,7 @@ class Bench:
 
     async def _start_modem(self) -> None:
         self.slot = CardSlot(self.card)
+        self.slot.inserted = self.options.card_inserted
         self.slot.on_power_lost = self._lose_power
         engine = AtEngine(
             self.slot,
@@ -458,9 +513,12 @@ class Bench:
         for name in ("hooks.d", "conditions.d"):
             (self.folder / name).mkdir(exist_ok=True)
         host, port = self.proxy.address
+        initial_eim: dict[str, Table] = {}
+        if self.options.provision != "none":
+            initial_eim["provisioning"] = {"initial_eim": self.folder / "initial-eim.der"}
         base: dict[str, Table] = {
             "modem": {"port": self.modem.path, "lock_dir": self.folder},
-            "provisioning": {"initial_eim": self.folder / "initial-eim.der"},
+            **initial_eim,
             "poll": {
                 "first_s": 0.2,
                 "phase_window_s": 0,

@@ -26,6 +26,7 @@ from ipad_agent.lab.smdp import (
     PortSettings,
     ProfilePackage,
     ServerIdentity,
+    SmdpError,
     SmdpServer,
     SmdpSettings,
     SmdsServer,
@@ -34,6 +35,8 @@ from ipad_agent.lab.smdp import (
     VirtualSmds,
     with_notifications,
 )
+from ipad_agent.lab.smdp.es2.operator_functions import OperatorFunctions
+from ipad_agent.lab.smdp.es2.operator_link import OperatorLink, Point
 
 from .tcp_gate import TcpGate
 
@@ -47,7 +50,8 @@ class Offer:
     """A profile that waits at the SM-DP+. ``event`` also registers it at the SM-DS for the bench's card.
 
     ``ppr`` are policy rule bits (1: disabling not allowed, 2: deletion not allowed). An empty ``matching_id`` is an
-    offer for this card's default SM-DP+. ``more`` are further fields of ``lab.smdp.Order``.
+    offer for this card's default SM-DP+; ``eid`` reserves it for another card. ``more`` are further fields of
+    ``lab.smdp.Order``.
     """
 
     matching_id: str = "LAB-1"
@@ -58,6 +62,7 @@ class Offer:
     ppr: tuple[int, ...] = ()
     size_bytes: int = 5000
     event: bool = False
+    eid: str | None = None
     more: dict[str, Any] = field(default_factory=dict)
 
 
@@ -66,6 +71,8 @@ class RspOptions:
     """What the servers are like.
 
     ``relay`` is how the eIM reaches them: over ``https``, in ``memory``, or not at all (``none``: the device has to).
+    ``operator_url`` is where an operator's ES2+ hears of downloads (up to and with ``/es2plus/``), by
+    ``operator_function``.
     ``indirect`` says on the card that the eIM can relay. ``known_to_card`` makes them the card's default SM-DP+ and
     root SM-DS. Ports are those of the gates.
     """
@@ -82,6 +89,8 @@ class RspOptions:
     faults: tuple[Fault, ...] = ()
     smdp_port: int = 0
     smds_port: int = 0
+    operator_url: str = ""
+    operator_function: str = "handleNotification"
 
     def __post_init__(self) -> None:
         if self.relay not in RELAYS:
@@ -98,14 +107,28 @@ class RspSite:
         self.smdp = VirtualSmdp(ServerIdentity.smdp(pki), options.smdp)
         self.smds = VirtualSmds(ServerIdentity.smds(pki), options.smds)
         self.smdp.faults.arm(*options.faults)
+        self.smdp.on_order_ended = self._delete_event
         smdp_tls = pki.variant("dptls", options.tls) if options.tls else None
-        self.smdp_server = SmdpServer(self.smdp, PortSettings(front=options.front, tls=smdp_tls))
+        self.operator = OperatorFunctions(
+            self.smdp.orders,
+            lambda: self.smdp_address,
+            self.smdp.random,
+            register=self._register_event,
+            delete=lambda eid, event, smds: self.smds.remove_event(event),
+        )
+        self.smdp_server = SmdpServer(
+            self.smdp, PortSettings(front=options.front, tls=smdp_tls), operator=self.operator
+        )
         self.smds_server = SmdsServer(self.smds, PortSettings(front=options.front))
         self.smdp_gate = TcpGate(port=options.smdp_port)
         self.smds_gate = TcpGate(port=options.smds_port)
 
     async def start(self, stack: contextlib.AsyncExitStack) -> None:
         """Listen, and put the offers out; everything ends with ``stack``."""
+        if self.options.operator_url:
+            link = OperatorLink(self.options.operator_url, self.options.operator_function)
+            stack.callback(link.close)
+            self.smdp.on_progress = lambda order, point, refusal, eid: link.tell(order, Point(point), refusal, eid)
         for server, gate in ((self.smdp_server, self.smdp_gate), (self.smds_server, self.smds_gate)):
             await stack.enter_async_context(server)
             gate.target = ("127.0.0.1", server.port)
@@ -158,7 +181,7 @@ class RspSite:
             ppr=offer.ppr,
             notify=with_notifications(self.smdp_address),
         )
-        eid = self.eid if not offer.matching_id or offer.event else None
+        eid = offer.eid or (self.eid if not offer.matching_id or offer.event else None)
         order = Order(
             offer.matching_id,
             ProfilePackage.sample(metadata, offer.size_bytes),
@@ -168,8 +191,19 @@ class RspSite:
         )
         self.smdp.orders.add(order)
         if offer.event:
-            self.smds.add_event(self.eid, offer.matching_id, self.smdp_address)
+            self.smds.add_event(eid or self.eid, offer.matching_id, self.smdp_address)
         return order
+
+    def _register_event(self, eid: str, event_id: str, smds: str) -> None:
+        """ES12.RegisterEvent at the one SM-DS there is."""
+        if smds.casefold() not in {name.casefold() for name in self.smds.addresses}:
+            raise SmdpError(f"nobody is known at {smds!r}")
+        self.smds.add_event(eid, event_id, self.smdp_address)
+
+    def _delete_event(self, order: Order) -> None:
+        """ES12.DeleteEvent: what was installed, or will not be given out again, waits for nobody (SGP.22 §3.6.3)."""
+        if any(event.event_id == order.matching_id for event in self.smds.events):
+            self.smds.remove_event(order.matching_id)
 
     def servers(self) -> Servers:
         """How the eIM's relay reaches them."""

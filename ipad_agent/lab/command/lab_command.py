@@ -20,6 +20,8 @@ from typing import TYPE_CHECKING, Any
 
 from ipad_agent.lab.errors import BenchError, ControlError
 
+from .card_arguments import add_card_arguments, card_options
+
 if TYPE_CHECKING:
     from ipad_agent.lab.bench.lab_bench import Bench
 
@@ -47,6 +49,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> argparse._SubParsersAction
     up.add_argument("--https-port", type=int, default=0, metavar="PORT", help="TCP port of the eIM")
     up.add_argument("--smdp-port", type=int, default=0, metavar="PORT", help="TCP port of the SM-DP+")
     up.add_argument("--smds-port", type=int, default=0, metavar="PORT", help="TCP port of the SM-DS")
+    up.add_argument("--es2-operator", default="", metavar="URL", help="tell an operator's ES2+ there of downloads")
+    up.add_argument("--rest-port", type=int, metavar="PORT", help="offer the eIM's REST API and page there (0: any)")
+    up.add_argument("--store", type=Path, metavar="FILE", help="keep the eIM's state in this SQLite file")
     up.add_argument(
         "--carrier", choices=("coaps", "https", "both"), help="how the eIM is reached (default: both; psk: coaps)"
     )
@@ -55,7 +60,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> argparse._SubParsersAction
     up.add_argument("--strict-https", action="store_true", help="an eIM that takes its headers to the letter")
     up.add_argument("--no-relay", action="store_true", help="an eIM that leaves downloads to the device")
     up.add_argument("--curve", choices=("p256", "brainpool"), default="p256", help="of card and eIM signatures")
-    up.add_argument("--eid", metavar="EID", help="of the card, 32 hexadecimal digits; with new keys only")
     up.add_argument("--personality", default="generic", metavar="NAME", help="which modem to play; ? lists them")
     up.add_argument("--baud", type=int, metavar="BAUD", help="slow the line down to this rate")
     up.add_argument("--pki", type=Path, metavar="DIR", help="keys and certificates to use, with a manifest.json")
@@ -67,8 +71,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> argparse._SubParsersAction
         help="whether the eIM asks for a certificate of the device",
     )
     up.add_argument(
-        "--provision", choices=("agent", "card", "none"), default="agent", help="who tells the card its eIM"
+        "--provision",
+        choices=("agent", "card", "none"),
+        help="who tells the card its eIM: the agent (default), the factory (card), or nobody (with --associate)",
     )
+    add_card_arguments(up)
 
     for part, about in PARTS.items():
         orders = commands.add_parser(part, help=f"orders to a running lab: {about}")
@@ -153,6 +160,10 @@ def _order_part(part: str, args: argparse.Namespace) -> None:
         at = words.index("--dir")
         folder = Path(words[at + 1])
         del words[at : at + 2]
+    if part == "eim" and words[:1] == ["import"]:
+        words = [
+            str(Path(word).absolute()) if word != "--replace-key" and at else word for at, word in enumerate(words)
+        ]
     _order(folder, [part, *_absolute(words)], as_json=as_json)
 
 
@@ -192,18 +203,25 @@ async def _up(args: argparse.Namespace) -> int:
         personality=args.personality,
         baud=args.baud,
         curve=args.curve,
-        eid=args.eid,
         tls=args.tls,
         client_certificate=args.client_certificate,
-        provision=args.provision,
+        provision=args.provision or ("agent" if args.associate is None else "none"),
         port=args.eim_port,
         https_port=args.https_port,
+        rest_port=args.rest_port,
+        store=args.store,
         carrier=args.carrier or ("coaps" if args.tls == "psk" else "both"),
         binding=args.binding,
         https=STRICT if args.strict_https else FrontSettings(),
         https_tls=args.https_tls,
-        rsp=RspOptions(relay="none" if args.no_relay else "https", smdp_port=args.smdp_port, smds_port=args.smds_port),
+        rsp=RspOptions(
+            relay="none" if args.no_relay else "https",
+            smdp_port=args.smdp_port,
+            smds_port=args.smds_port,
+            operator_url=args.es2_operator,
+        ),
         config={"poll": {"interval_s": 60}},
+        **card_options(args),
     )
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -218,14 +236,14 @@ async def _up(args: argparse.Namespace) -> int:
             return obey(bench, words)
 
         async with ControlServer(bench.folder, handle):
-            facts = describe(bench)
+            facts = describe(bench, args.card)
             print(json.dumps(facts, ensure_ascii=False) if args.json else _text(facts), flush=True)
             await stop.wait()
     return 0
 
 
-def describe(bench: Bench) -> dict[str, Any]:
-    """How to reach everything, as plain data."""
+def describe(bench: Bench, card: str = "iot-v1.2") -> dict[str, Any]:
+    """How to reach everything, as plain data; ``card`` is the kind of card."""
     host, port = bench.proxy.address
     uri = f"coaps://{host}:{port}/gsma/rsp2/asn1"
     facts: dict[str, Any] = {
@@ -234,6 +252,7 @@ def describe(bench: Bench) -> dict[str, Any]:
         "personality": bench.options.personality,
         "eim": uri,
         "eimId": bench.identity.eim_id,
+        "card": card,
         "eid": bench.eid,
         "profiles": {p.iccid: "enabled" if p.enabled else "disabled" for p in bench.card.state.profiles},
         "initialEim": str(bench.folder / "initial-eim.der"),
@@ -242,6 +261,9 @@ def describe(bench: Bench) -> dict[str, Any]:
         "agent": f"ipad-agent run --config {shlex.quote(str(bench.folder / 'agent.toml'))}",
         "ipactl": f"export IPACTL_SOCKET={shlex.quote(str(bench.folder / 'agent-run' / 'io.github.ipadagent'))}",
     }
+    if bench.rest is not None:
+        facts["rest"] = f"{bench.rest.url}/api/v1"
+        facts["page"] = f"{bench.rest.url}/"
     poll = f"BF4F125A10{bench.eid}"
     if bench.options.tls == "psk":
         facts["psk"] = {"identity": "lab-device", "keyFile": str(bench.folder / "psk.key")}
@@ -290,6 +312,7 @@ def _describe_rsp(bench: Bench) -> dict[str, Any]:
     url = f"https://{site.smdp_address}/gsma/rsp2/es9plus/"
     return {
         "smdp": url,
+        "es2": f"https://{site.smdp_address}/gsma/rsp2/es2plus/",
         "smds": f"https://{site.smds_address}/gsma/rsp2/es9plus/",
         "ci": str(anchor),
         "codes": [site.code(order) for order in site.smdp.orders],
@@ -304,13 +327,17 @@ def _text(facts: dict[str, Any]) -> str:
         "eimId": "eIM's name",
         "certificate": "certificate",
         "pin": "SPKI SHA-256",
+        "card": "card",
         "eid": "EID",
         "config": "agent's config",
         "agent": "the agent",
         "stranger": "another client",
         "https": "eIM, HTTPS",
         "httpsStranger": "another client",
+        "rest": "eIM, REST",
+        "page": "its page",
         "smdp": "SM-DP+",
+        "es2": "its ES2+",
         "smds": "SM-DS",
         "ci": "their CI",
         "smdpStranger": "another client",
@@ -320,6 +347,7 @@ def _text(facts: dict[str, Any]) -> str:
     lines += [f"  {'profile':15} {iccid} ({state})" for iccid, state in facts["profiles"].items()]
     lines += [f"  {'to download':15} {code}" for code in facts.get("codes", [])]
     folder = facts["folder"]
+    last = list(facts["profiles"])[-1:]
     lines += [
         "",
         "In a second terminal:",
@@ -327,7 +355,7 @@ def _text(facts: dict[str, Any]) -> str:
         "In a third one, which ipactl then takes for this agent's:",
         f"  {facts['ipactl']}",
         "  ipactl",
-        f"  ipad-agent lab eim --dir {folder} queue enable {list(facts['profiles'])[-1]} --rollback",
+        *(f"  ipad-agent lab eim --dir {folder} queue enable {iccid} --rollback" for iccid in last),
         f"  ipad-agent lab eim --dir {folder} results",
         f"  ipad-agent lab card --dir {folder} profiles",
     ]

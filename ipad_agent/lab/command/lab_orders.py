@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shlex
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, cast, get_args
 
 from ipad_agent.lab.bench.impaired_network import Direction, Impairments
@@ -94,6 +97,19 @@ def _eim_refuse(bench: Bench, words: Words) -> Answer:
 def _eim_take(bench: Bench, words: Words) -> Answer:
     bench.eim.eim.take_results()
     return Answer("the results of every order are taken again")
+
+
+def _eim_import(bench: Bench, words: Words) -> Answer:
+    replace_key = "--replace-key" in words
+    (name,) = [word for word in words if word != "--replace-key"]
+    try:
+        raw = Path(name).read_bytes()
+    except OSError as error:
+        raise ControlError(f"{name} cannot be read: {error}") from error
+    device = bench.eim.eim.import_device(raw, replace_key=replace_key, now_s=time.time())
+    fingerprint = hashlib.sha256(device.euicc_spki or b"").hexdigest().upper()
+    data = {"eid": device.eid, "counter": device.counter, "token": device.token, "fingerprint": fingerprint}
+    return Answer(f"registered, emulated: {device.eid}, counter {device.counter}, key {fingerprint}", data)
 
 
 def _eim_well(bench: Bench, words: Words) -> Answer:
@@ -294,6 +310,8 @@ def _smdp_offer(bench: Bench, words: Words) -> Answer:
         match option:
             case "--event":
                 offer = replace(offer, event=True)
+            case "--eid":
+                offer = replace(offer, eid=rest.pop(0).upper())
             case "--cc":
                 offer = replace(offer, confirmation_code=rest.pop(0))
             case "--ppr":
@@ -348,6 +366,9 @@ ORDERS: dict[str, dict[str, OrderWord]] = {
             "queue an order whose result is never taken; --again hands it out again when no other waits",
             _eim_refuse,
         ),
+        "import": OrderWord(
+            "FILE [--replace-key]", "register a consumer card by the import file that its device wrote", _eim_import
+        ),
         "take": OrderWord("", "take the results of every order again", _eim_take),
         "well": OrderWord("", "drop every armed fault", _eim_well),
         "restart": OrderWord("", "forget all DTLS sessions, as after a crash", _eim_restart),
@@ -379,7 +400,7 @@ ORDERS: dict[str, dict[str, OrderWord]] = {
     "smdp": {
         "orders": OrderWord("", "activation codes and what became of them", _smdp_orders),
         "offer": OrderWord(
-            "MATCHING_ID|- ICCID [--cc CODE] [--ppr 1,2] [--size BYTES] [--event]",
+            "MATCHING_ID|- ICCID [--cc CODE] [--ppr 1,2] [--size BYTES] [--event] [--eid EID]",
             "put a profile out; - is for this card's default SM-DP+, --event tells the SM-DS",
             _smdp_offer,
         ),

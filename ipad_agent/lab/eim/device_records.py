@@ -6,7 +6,7 @@ import json
 import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -33,7 +33,8 @@ class Order:
     ``operations`` are the finished TLVs of kinds psmo and eco; for ``raw`` the one element is what goes into BF4F, for
     ``raw-body`` it is the whole answer, handed out once. ``package`` holds the bytes once they are built: a device that
     asks again gets the same ones. ``held`` keeps ``code`` here and hands out a bare trigger (eimDownloadDataHandling);
-    ``confirmation_code`` becomes hashCc when the SM-DP+ asks for one.
+    ``confirmation_code`` becomes hashCc when the SM-DP+ asks for one. ``number``, given by ``enqueue``, tells the
+    orders of one eIM apart.
     """
 
     kind: str
@@ -48,6 +49,7 @@ class Order:
     state: str = QUEUED
     counter: int | None = None
     package: bytes | None = None
+    number: int = 0
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
@@ -63,6 +65,9 @@ class Device:
     ``accepted`` maps sequence numbers to the digest of the result that had them, to tell a repetition from a forgery.
     What the relay needs is learned from data and downloads: euiccInfo1 and euiccInfo2 (BF20, BF22), both certificates,
     the content of deviceInfo, and the bits of ipaFeatures.
+
+    ``emulated``: a consumer card in front of which the device plays the IoT eUICC. ``euicc_spki`` is then the device's
+    key, which signs results; notifications are signed by the card itself, whose certificate a download brings.
     """
 
     eid: str
@@ -80,6 +85,15 @@ class Device:
     eum_certificate: bytes | None = None
     device_info: bytes | None = None
     features: tuple[int, ...] = ()
+    emulated: bool = False
+    imei: str = ""
+
+    @property
+    def notification_key(self) -> ec.EllipticCurvePublicKey | None:
+        """The key that notifications must be signed with; None while unknown."""
+        if not self.emulated:
+            return self.euicc_key
+        return None if self.euicc_certificate is None else _certificate_key(self.euicc_certificate)
 
     @property
     def euicc_key(self) -> ec.EllipticCurvePublicKey | None:
@@ -91,12 +105,9 @@ class Device:
 
     def trust_certificate(self, certificate_der: bytes) -> None:
         """Take the key of the eUICC certificate; ``OrderError`` when it has no elliptic curve key."""
-        try:
-            key = x509.load_der_x509_certificate(certificate_der).public_key()
-        except (ValueError, UnsupportedAlgorithm) as error:
-            raise OrderError(f"no certificate: {error}") from error
-        if not isinstance(key, ec.EllipticCurvePublicKey):
-            raise OrderError("the eUICC certificate has no elliptic curve key")
+        key = _certificate_key(certificate_der)
+        if self.emulated:
+            return  # results are signed by the device, whatever the card's own key is
         self.euicc_spki = key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
 
     @property
@@ -122,11 +133,46 @@ class Device:
         self.last_seq = max(seq, self.last_seq if self.last_seq is not None else seq)
 
 
+def _certificate_key(certificate_der: bytes) -> ec.EllipticCurvePublicKey:
+    try:
+        key = x509.load_der_x509_certificate(certificate_der).public_key()
+    except (ValueError, UnsupportedAlgorithm) as error:
+        raise OrderError(f"no certificate: {error}") from error
+    if not isinstance(key, ec.EllipticCurvePublicKey):
+        raise OrderError("the eUICC certificate has no elliptic curve key")
+    return key
+
+
+class Store(Protocol):
+    """Where the state of an eIM is kept."""
+
+    def load(self) -> tuple[dict[str, Device], list[dict[str, Any]]]:
+        """Devices by EID and the history, oldest first; ``StateFileError`` when they cannot be read."""
+
+    def save(self, devices: dict[str, Device], history: list[dict[str, Any]]) -> None:
+        """Keep them, whole or not at all; ``StateFileError`` when that fails."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileStore:
+    """One JSON file, written anew each time."""
+
+    path: Path
+
+    def load(self) -> tuple[dict[str, Device], list[dict[str, Any]]]:
+        """See ``Store``."""
+        return load(self.path)
+
+    def save(self, devices: dict[str, Device], history: list[dict[str, Any]]) -> None:
+        """See ``Store``."""
+        save(self.path, devices, history)
+
+
 def save(path: Path, devices: dict[str, Device], history: list[dict[str, Any]]) -> None:
     """Write the state, whole or not at all."""
     document = {
         "version": _VERSION,
-        "devices": [_plain(asdict(device)) for device in devices.values()],
+        "devices": [to_plain(device) for device in devices.values()],
         "history": history,
     }
     temporary = path.with_name(path.name + ".new")
@@ -143,12 +189,18 @@ def load(path: Path) -> tuple[dict[str, Device], list[dict[str, Any]]]:
         document: Any = json.loads(path.read_text())
         if document["version"] != _VERSION:
             raise StateFileError(f"{path} has version {document['version']!r}, not {_VERSION}")
-        devices = [_device(row) for row in document["devices"]]
+        devices = [from_plain(row) for row in document["devices"]]
         return {device.eid: device for device in devices}, list(document["history"])
     except FileNotFoundError:
         return {}, []
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise StateFileError(f"{path} is not a state file: {error!r}") from error
+
+
+def to_plain(device: Device) -> dict[str, Any]:
+    """A device as JSON can hold it; bytes are upper-case hex."""
+    plain: dict[str, Any] = _plain(asdict(device))
+    return plain
 
 
 def _plain(value: Any) -> Any:
@@ -167,7 +219,8 @@ def _optional_bytes(value: str | None) -> bytes | None:
     return None if value is None else bytes.fromhex(value)
 
 
-def _device(row: dict[str, Any]) -> Device:
+def from_plain(row: dict[str, Any]) -> Device:
+    """The device of a ``to_plain``; ``ValueError``, ``KeyError`` or ``TypeError`` when it is none."""
     row = dict(row)
     for name in _BYTES:
         row[name] = _optional_bytes(row.get(name))

@@ -19,8 +19,8 @@ from ipad_agent.lab.eim.relay.es9_calls import Steps, finish, finish_later
 from ipad_agent.lab.eim.results import result_description, result_judgement, result_names
 from ipad_agent.lab.eim.results.result_description import plmn_text
 
-from . import device_records, esipa_messages, esipa_v1_0
-from .device_records import HANDED_OUT, QUEUED, Device, Order
+from . import device_import, esipa_messages, esipa_v1_0
+from .device_records import HANDED_OUT, QUEUED, Device, FileStore, Order, Store
 from .eim_faults import BEFORE, FUNCTION_OF_TAG, GARBAGE, WIRE, Fault, FaultQueue
 from .eim_identity import EimIdentity
 from .errors import OrderError, RequestRefusedError
@@ -44,6 +44,8 @@ class EimSettings:
     ``transaction_id_bytes`` 0 means no eimTransactionId at all. ``undelivered``: a notification whose receiver does not
     take it is ``kept`` here and taken from the device all the same, or ``refused`` (5.02) so that it comes again.
     ``only_v1_0``: an eIM of that release and no other, see ``v1_0``; ``dialect`` should be ``1.0`` then.
+    ``acknowledgement``: a result that is taken is told by its numbers (``acknowledge``) or by an ``empty`` answer, as
+    some eIMs do, after which the device has to keep it.
     """
 
     dialect: str = "auto"
@@ -57,6 +59,7 @@ class EimSettings:
     transaction_id_bytes: int = 8
     undelivered: str = "kept"
     only_v1_0: bool = False
+    acknowledgement: str = "acknowledge"
 
 
 class VirtualEim:
@@ -73,6 +76,7 @@ class VirtualEim:
         *,
         settings: EimSettings | None = None,
         state_path: Path | None = None,
+        store: Store | None = None,
         random_bytes: Callable[[int], bytes] = secrets.token_bytes,
         relay: Relay | None = None,
     ) -> None:
@@ -81,13 +85,19 @@ class VirtualEim:
         self.settings = settings or EimSettings()
         self.faults = FaultQueue()
         self.functions: dict[int, Callable[[Node], bytes]] = {}
-        self._state_path = state_path
+        self._store = FileStore(state_path) if store is None and state_path is not None else store
         self._random_bytes = random_bytes
         self._peers: dict[str, str] = {}
         self._connections = esipa_v1_0.ConnectionWork()
-        devices, history = device_records.load(state_path) if state_path is not None else ({}, [])
+        devices, history = self._store.load() if self._store is not None else ({}, [])
         self.devices: dict[str, Device] = devices
         self.history: deque[dict[str, Any]] = deque(history, maxlen=MAX_HISTORY)
+        self.noted = len(self.history)
+        """How many entries the history ever had since it was opened; the last one has this number."""
+        self.listeners: list[Callable[[dict[str, Any]], None]] = []
+        """Told every entry of the history as it is made."""
+        queued = (order for device in devices.values() for order in (*device.finished, *device.queue))
+        self._last_order = max((order.number for order in queued), default=0)
 
     def add_device(
         self, eid: str, *, counter: int = 0, token: int | None = None, certificate_der: bytes | None = None
@@ -99,6 +109,38 @@ class VirtualEim:
         if certificate_der is not None:
             device.trust_certificate(certificate_der)
         self.devices[eid] = device
+        self._save()
+        return device
+
+    def remove_device(self, eid: str) -> None:
+        """Forget an EID with its orders; ``OrderError`` when it is unknown."""
+        del self.devices[self.device(eid).eid]
+        self._save()
+
+    def cancel_order(self, eid: str, number: int) -> Order:
+        """Take an order back that has no result yet; ``OrderError`` when there is none with this number.
+
+        A device that has it already may still carry it out; its result then belongs to no order.
+        """
+        device = self.device(eid)
+        found = next((order for order in device.queue if order.number == number), None)
+        if found is None:
+            raise OrderError(f"no order {number} waits for {eid}")
+        device.queue = [order for order in device.queue if order is not found]
+        self._save()
+        return found
+
+    def import_device(self, raw: bytes, *, replace_key: bool = False, now_s: float = 0.0) -> Device:
+        """Register a consumer card by the import file of the device that plays its IoT part.
+
+        ``OrderError`` when the file is wrong or the EID is registered already; see ``device_import.registered``.
+        """
+        file = device_import.read_import(raw)
+        device = device_import.registered(self.devices.get(file.eid), file, replace_key=replace_key)
+        self.devices[file.eid] = device
+        self._note(
+            now_s, file.eid, "imported", counter=file.counter, fingerprint=file.fingerprint, imei=file.imei or None
+        )
         self._save()
         return device
 
@@ -115,6 +157,8 @@ class VirtualEim:
         size = self.settings.transaction_id_bytes
         if order.transaction_id is None and size and not order.faults.no_transaction_id:
             order.transaction_id = self._random_bytes(size)
+        self._last_order += 1
+        order.number = self._last_order
         device.queue.append(order)
         self._save()
         return order
@@ -334,6 +378,8 @@ class VirtualEim:
         numbers = list(dict.fromkeys(judgement.acknowledge))
         if self.settings.only_v1_0:
             return esipa_messages.acknowledgement([], esipa_messages.V1_0)
+        if self.settings.acknowledgement == "empty":
+            return esipa_messages.acknowledgement([], dialect)
         if numbers:
             self._note(now_s, device.eid, "acknowledged", numbers=numbers)
         return esipa_messages.acknowledgement(numbers, dialect)
@@ -529,11 +575,15 @@ class VirtualEim:
 
     def _note(self, now_s: float, eid: str | None, kind: str, **facts: Any) -> None:
         said = {name: value for name, value in facts.items() if value is not None}
-        self.history.append({"at": now_s, "eid": eid, "kind": kind, **said})
+        entry = {"at": now_s, "eid": eid, "kind": kind, **said}
+        self.history.append(entry)
+        self.noted += 1
+        for listener in self.listeners:
+            listener(entry)
 
     def _save(self) -> None:
-        if self._state_path is not None:
-            device_records.save(self._state_path, self.devices, list(self.history))
+        if self._store is not None:
+            self._store.save(self.devices, list(self.history))
 
 
 def _refuses_downloads(device: Device) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -67,6 +67,9 @@ class Response:
     size with ``drip_s`` between them. ``cut_bytes`` stops after so many bytes of head and body and ends the
     connection. ``answer`` False sends nothing at all. ``raw`` replaces head and body by these bytes.
 
+    ``stream`` is a body without end, sent in chunks as its pieces come, behind ``body``; the connection is closed
+    after it.
+
     ``later`` set means that the answer is not known yet: it is awaited, once, and what it gives is sent instead.
     """
 
@@ -85,6 +88,7 @@ class Response:
     cut_bytes: int | None = None
     answer: bool = True
     raw: bytes | None = None
+    stream: AsyncIterator[bytes] | None = None
     later: Callable[[], Awaitable[Response]] | None = None
 
 

@@ -16,7 +16,7 @@ import socket
 import ssl
 import struct
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 
@@ -229,6 +229,9 @@ class _Connection:
             if response.delay_s > 0:
                 await asyncio.sleep(response.delay_s)
             response = self._ending_for(request, response, index)
+            if response.stream is not None and request.method != "HEAD":
+                await self._stream(response, response.stream)
+                return True
             if response.answer:
                 await self._send(response, head_only=request.method == "HEAD")
             if response.ending is Ending.ABORT:
@@ -319,6 +322,31 @@ class _Connection:
                 return
             if response.drip_bytes:
                 await asyncio.sleep(response.drip_s)
+
+    async def _stream(self, response: Response, stream: AsyncIterator[bytes]) -> None:
+        """Pieces as they come, until there are no more or the client has gone."""
+        response = replace(response, chunked=True, ending=Ending.CLOSE)
+        self._counters.statuses[response.status] += 1
+        first = list(self._pieces(response, head_only=False))[:-1]  # what ends the body is kept back
+        gone = asyncio.ensure_future(self._reader.read(1))
+        pieces = aiter(stream)
+        try:
+            for piece in first:
+                await self._write(piece)
+            while True:
+                coming = asyncio.ensure_future(anext(pieces))
+                await asyncio.wait({coming, gone}, return_when=asyncio.FIRST_COMPLETED)
+                if not coming.done():
+                    coming.cancel()
+                    return
+                try:
+                    data = coming.result()
+                except StopAsyncIteration:
+                    await self._write(b"0\r\n\r\n")
+                    return
+                await self._write(b"%X\r\n%s\r\n" % (len(data), data))
+        finally:
+            gone.cancel()
 
     def _pieces(self, response: Response, *, head_only: bool) -> Iterator[bytes]:
         bodiless = head_only or response.status < 200 or response.status in (204, 304)

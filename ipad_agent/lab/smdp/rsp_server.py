@@ -38,6 +38,17 @@ HTML_500 = (
 )
 
 
+def same_server(one: str, other: str) -> bool:
+    """Whether two addresses may mean one server: the same host, and the same port where both name one."""
+    (host, port), (other_host, other_port) = (_host_and_port(address) for address in (one, other))
+    return host == other_host and (port == other_port or "" in (port, other_port))
+
+
+def _host_and_port(address: str) -> tuple[str, str]:
+    host, colon, port = address.strip().casefold().rpartition(":")
+    return (host, port) if colon and port.isdecimal() and ":" not in host else (address.strip().casefold(), "")
+
+
 def utc_now() -> datetime:
     """The wall clock."""
     return datetime.now(UTC)
@@ -48,17 +59,20 @@ class ServerSettings:
     """Habits of a server; the defaults are those of the specification.
 
     ``addresses`` are what a client may call it (empty: the name in its TLS certificate), compared without regard to
-    case unless ``exact_address``; ``signed_address`` is what the server calls itself then, and where cards send their
-    results (None: as it was called). ``malformed`` says what a request without sense gets: a ``status``, an ``http400``
-    or an ``html500`` as from a crashed handler. ``require_header`` wants the ``header`` object that LPAs leave out.
-    ``strict_sequence`` refuses to do a step of a session twice, as after a lost answer. ``strict_der`` refuses what a
-    card writes with longer lengths than need be; its signatures are right either way. ``session_s`` ends sessions.
+    case, and to a port that only one of both names, unless ``exact_address``; ``signed_address`` is what the server
+    calls itself then, and where cards send their results (None: as it was called). ``malformed`` says what a request
+    without sense gets: a ``status``, an ``http400`` or an ``html500`` as from a crashed handler. ``require_header``
+    wants the ``header`` object that LPAs leave out. ``strict_sequence`` refuses to do a step of a session twice, as
+    after a lost answer. ``strict_der`` refuses what a card writes with longer lengths than need be; its signatures are
+    right either way. ``session_s`` ends sessions.
     """
 
     addresses: tuple[str, ...] = ()
     exact_address: bool = False
     signed_address: str | None = None
     minimum_svn: tuple[int, int, int] = (2, 0, 0)
+    maximum_svn: tuple[int, int, int] = (2, 255, 255)
+    """The highest SGP.22 that is served; a card above it is told so (8.8.3/3.1)."""
     chain: ChainRules = field(default_factory=ChainRules)
     malformed: str = "status"
     require_header: bool = False
@@ -250,11 +264,13 @@ class RspServer(ABC):
         for own in self.addresses:
             if given == own or (not self.common.exact_address and given.casefold() == own.casefold()):
                 return own
+        if not self.common.exact_address and any(same_server(given, own) for own in self.addresses):
+            return given  # a client wants to read the address that it used
         raise RefusalError(status.ADDRESS_REFUSED, f"{given!r} is not the address of this server")
 
     def _choose_ci(self, info1: der.Node) -> CiSigners:
         svn = info1.get(0x82).value
-        if len(svn) != 3 or tuple(svn) < self.common.minimum_svn:
+        if len(svn) != 3 or not self.common.minimum_svn <= tuple(svn) <= self.common.maximum_svn:
             raise RefusalError(status.SVN_UNSUPPORTED)
         verified_by, signs_with = ([node.value for node in info1.get(tag).children] for tag in (0xA9, 0xAA))
         chosen = [signers for pkid in signs_with if (signers := self.identity.ci(pkid)) is not None]

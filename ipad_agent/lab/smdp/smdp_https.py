@@ -21,6 +21,8 @@ from ipad_agent.lab.http import (
 )
 from ipad_agent.lab.pki import Credential
 
+from .es2.operator_functions import PATH as ES2_PATH
+from .es2.operator_functions import OperatorFunctions
 from .rsp_server import HTML_500, Reply, RspServer
 from .smdp_faults import Faults
 
@@ -54,24 +56,30 @@ class FrontSettings:
 class Front:
     """A handler for ``HttpServer`` that puts one server's functions under their paths."""
 
-    def __init__(self, server: RspServer, settings: FrontSettings | None = None) -> None:
+    def __init__(
+        self,
+        server: RspServer,
+        settings: FrontSettings | None = None,
+        operator: OperatorFunctions | None = None,
+    ) -> None:
         self.server = server
         self.settings = settings or FrontSettings()
-        self.routes = Routes(
-            {self.settings.path + name: self._route(name) for name in server.functions}, self.settings.rules
-        )
+        paths = {self.settings.path + name: self._route(server, name) for name in server.functions}
+        if operator is not None:
+            paths |= {ES2_PATH + name: self._route(operator, name) for name in operator.functions}
+        self.routes = Routes(paths, self.settings.rules)
 
     def __call__(self, request: Request) -> Response:
         return self.routes(request)
 
-    def _route(self, function: str) -> Handler:
+    def _route(self, server: RspServer | OperatorFunctions, function: str) -> Handler:
         def answer(request: Request) -> Response:
             try:
                 body = json.loads(request.body)
             except (ValueError, RecursionError):
                 # What is no JSON at all is no object either, and answered in the same way.
                 body = None
-            return self._response(self.server.handle(function, body))
+            return self._response(server.handle(function, body))
 
         return answer
 
@@ -174,15 +182,20 @@ class PortSettings:
 
 
 class RspHttpServer:
-    """Any ``RspServer`` on a port; ``http`` is the HTTP server with its counters, ``core`` what answers."""
+    """Any ``RspServer`` on a port; ``http`` is the HTTP server with its counters, ``core`` what answers.
 
-    def __init__(self, core: RspServer, settings: PortSettings | None = None) -> None:
+    ``operator`` puts ES2+ beside it, on the same port.
+    """
+
+    def __init__(
+        self, core: RspServer, settings: PortSettings | None = None, *, operator: OperatorFunctions | None = None
+    ) -> None:
         self.core = core
         self.settings = settings or PortSettings()
         wanted = self.settings.tls or core.identity.tls
         tls = wanted if isinstance(wanted, TlsSettings) else TlsSettings(wanted, self.settings.chain)
         self.http = HttpServer(
-            Front(core, self.settings.front),
+            Front(core, self.settings.front, operator),
             tls=None if self.settings.plain else tls,
             settings=self.settings.http,
             host=self.settings.host,

@@ -56,6 +56,7 @@ HEADER_REQUESTER = Status("1.2.1", "2.1", "the function requester identifier is 
 HEADER_CALL = Status("1.2.2", "2.1", "the function call identifier is not accepted")
 FIELD_MISSING = Status("1.6", "2.2", "a mandatory element is missing")
 FIELD_INVALID = Status("1.6", "2.1", "an element is invalid")
+INSTALLATION_FAILED = Status("8.2.10", "4.2", "the eUICC could not install the bound profile package")
 
 KNOWN: tuple[Status, ...] = tuple(value for value in globals().copy().values() if isinstance(value, Status))
 

@@ -29,9 +29,11 @@ from .rsp_server import Authenticated, Reply, RspServer, ServerSettings
 from .smdp_faults import CANCEL, GET_PACKAGE, NOTIFY, Faults
 from .smdp_identity import ServerIdentity, sign
 from .smdp_session import Session, Step
+from .status_words import Status
 
 _POSTPONED, _TIMEOUT = 1, 2
 _TEST_PROFILE_SUPPORT = 3
+_ELIGIBILITY, _CODE, _DOWNLOAD, _INSTALLATION = 1, 2, 3, 4
 UNSIGNED_CANCEL = ("refuse", "accept", "empty")
 
 
@@ -42,6 +44,8 @@ class SmdpSettings(ServerSettings):
     ``unsigned_cancel``: what a cancelSessionResponseError gets: ``refuse`` (8.1/6.1), ``accept``, or an ``empty`` 200.
     ``empty_cancel``: every cancel that is right gets an empty 200. ``notification_status`` is 204, or 200 as from some.
     ``check_memory`` compares the card's free memory with what the package needs. ``host_id``: 1 to 16 bytes.
+    ``expired_at_package``: an order that expires during a download is refused at its package too (8.8.5/4.10); since
+    SGP.32 v1.3 and the SGP.22 that goes with it only authenticateClient tells it.
     """
 
     empty_matching_id: bool = True
@@ -50,6 +54,7 @@ class SmdpSettings(ServerSettings):
     notification_status: int = 204
     check_memory: bool = True
     host_id: bytes = b"LAB-SMDP"
+    expired_at_package: bool = False
 
     def __post_init__(self) -> None:
         # super() finds no class here: slots make the decorator build another one.
@@ -77,12 +82,21 @@ class VirtualSmdp(RspServer):
             CANCEL: self._cancel_session,
         }
         self.on_notification: Callable[[NotificationRecord], None] | None = None
+        self.on_order_ended: Callable[[Order], None] | None = None
+        """Told an order whose profile is installed, or that will not be given out again."""
+        self.on_progress: Callable[[Order, int, Status | None, str | None], None] | None = None
+        """Told the points of a download as ES2+ counts them (1 to 4), with the refusal if it was one, and the EID."""
 
     # authenticateClient (SGP.22 §5.6.3)
 
     def _authenticated(self, session: Session, card: Authenticated, faults: Faults) -> es9_json.Json:
         order = self._find_order(card)
-        self._check_order(order, card)
+        try:
+            self._check_order(order, card)
+        except RefusalError as refusal:
+            self._progress(order, _ELIGIBILITY, refusal.status, card.euicc.eid)
+            raise
+        self._progress(order, _ELIGIBILITY, None, card.euicc.eid)
         if session.order is not order:
             order.attempts += 1
         session.order = order
@@ -153,8 +167,12 @@ class VirtualSmdp(RspServer):
             raise RefusalError(status_words.NO_ELIGIBLE_PROFILE, "the eUICC takes no test profiles")
         if not self.settings.check_memory:
             return
-        resources = info2.get(0x84)
-        free = next((node for node in der.parse_all(resources.value) if node.tag == 0x82), None)
+        resources = info2.find(0x84)
+        try:
+            told = [] if resources is None else der.parse_all(resources.value)
+        except der.DerError:
+            return  # extCardResource is the card's own business: what is no TLV says nothing of the memory
+        free = next((node for node in told if node.tag == 0x82), None)
         if free is not None and int.from_bytes(free.value, "big") < package.memory_bytes:
             raise RefusalError(status_words.NO_MEMORY)
 
@@ -167,9 +185,17 @@ class VirtualSmdp(RspServer):
         session = self._session(transaction_id, Step.AUTHENTICATED, *again)
         try:
             package = self._bind(session, response, faults)
-        except RefusalError:
-            session.step = Step.REFUSED
+        except RefusalError as refusal:
+            # A person may mistype a confirmation code and try again in the same session (SGP.22 §3.1.3).
+            if refusal.status not in (status_words.CODE_MISSING, status_words.CODE_REFUSED):
+                session.step = Step.REFUSED
+            if session.order is not None:
+                code = refusal.status.subject == status_words.CODE_REFUSED.subject
+                eid = session.euicc.eid if session.euicc is not None else None
+                self._progress(session.order, _CODE if code else _DOWNLOAD, refusal.status, eid)
             raise
+        if session.order is not None and session.euicc is not None:
+            self._progress(session.order, _DOWNLOAD, None, session.euicc.eid)
         session.step = Step.BOUND
         return es9_json.answer(
             {
@@ -183,7 +209,7 @@ class VirtualSmdp(RspServer):
         if euicc is None or order is None:
             raise RefusalError(status_words.TRANSACTION_UNKNOWN, "the eUICC is not authenticated")
         signed = self._verify_prepared(session, euicc, response)
-        if order.expires is not None and self.clock() > order.expires:
+        if self.settings.expired_at_package and order.expires is not None and self.clock() > order.expires:
             raise RefusalError(status_words.ORDER_EXPIRED)
         self._check_code(session, order, signed)
         binding = self._binding(order, euicc, signed.get(0x5F49).value)
@@ -277,7 +303,7 @@ class VirtualSmdp(RspServer):
         if session.order is not None:
             session.order.cancel_reason = reason
             if reason not in (_POSTPONED, _TIMEOUT):
-                session.order.state = OrderState.ERROR
+                self._end(session.order, OrderState.ERROR)
         return Reply(200) if self.settings.empty_cancel else es9_json.answer({})
 
     # handleNotification (SGP.22 §5.6.4)
@@ -307,10 +333,21 @@ class VirtualSmdp(RspServer):
         if record.verified and record.kind == INSTALL_RESULT and session is not None:
             session.step = Step.FINISHED
             if session.order is not None:
-                session.order.state = OrderState.INSTALLED if record.succeeded else OrderState.ERROR
+                self._end(session.order, OrderState.INSTALLED if record.succeeded else OrderState.ERROR)
+                failed = None if record.succeeded else status_words.INSTALLATION_FAILED
+                self._progress(session.order, _INSTALLATION, failed, record.eid)
         if self.on_notification is not None:
             self.on_notification(record)
         return record
+
+    def _progress(self, order: Order, point: int, refusal: Status | None, eid: str | None) -> None:
+        if self.on_progress is not None:
+            self.on_progress(order, point, refusal, eid)
+
+    def _end(self, order: Order, state: OrderState) -> None:
+        order.state = state
+        if self.on_order_ended is not None and (state is OrderState.INSTALLED or order.final_on_error):
+            self.on_order_ended(order)
 
 
 # SEC 2, 2.4.2 and RFC 5639, 3.4.

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import ssl
+import threading
 from collections.abc import AsyncIterator
 
 import pytest
@@ -157,3 +160,32 @@ async def test_nobody_at_the_port_is_an_error(pki: Pki, anything: HttpServer) ->
     await anything.stop()
     with pytest.raises(Es9Error, match="not reached"):
         await asyncio.to_thread(client(pki, port), "handleNotification", {})
+
+
+@pytest.mark.parametrize("headers", ["", "Connection: close\r\n"])
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_a_connection_ends_with_close_notify(pki: Pki, version: ssl.TLSVersion, headers: str) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(str(pki["dptls"].cert_path), str(pki["dptls"].key_path))
+    context.minimum_version = context.maximum_version = version
+    ends: list[bytes | Exception] = []
+    body = b'{"header": {"functionExecutionStatus": {"status": "Executed-Success"}}}'
+
+    def serve(listening: socket.socket) -> None:
+        raw, _ = listening.accept()
+        with context.wrap_socket(raw, server_side=True, suppress_ragged_eofs=False) as tls:
+            request = b""
+            while not request.endswith(b"}"):
+                request += tls.recv(65536)
+            tls.sendall(f"HTTP/1.1 200 OK\r\n{headers}Content-Length: {len(body)}\r\n\r\n".encode() + body)
+            try:
+                ends.append(tls.recv(1))
+            except OSError as error:
+                ends.append(error)
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        serving = threading.Thread(target=serve, args=(listening,))
+        serving.start()
+        client(pki, listening.getsockname()[1])("cancelSession", {"transactionId": "00"})
+        serving.join(10)
+    assert ends == [b""]

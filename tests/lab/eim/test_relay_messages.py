@@ -245,6 +245,46 @@ def test_an_installation_result_ends_no_order_that_was_not_handed_out() -> None:
     assert order.state == "done"
 
 
+# The name of a server with and without its port
+
+
+def initiated_as(name: str) -> dict[str, Any]:
+    """What a server says that calls itself so."""
+    signed = t("30", "80020102", "8110" + CHALLENGE, t("83", name.encode()), "8410" + "55" * 16)
+    return INITIATED | {"serverSigned1": base64.b64encode(signed).decode()}
+
+
+def initiate_at(name: str) -> bytes:
+    return t("BF39", "8110" + CHALLENGE, t("83", name.encode()), INFO1, "82020A0A")
+
+
+@pytest.mark.parametrize(
+    ("ordered", "asked", "told", "tag"),
+    [
+        ("smdp.example", "smdp.example:8443", "smdp.example", "A0"),
+        ("smdp.example:8443", "smdp.example", "smdp.example:8443", "A0"),
+        ("smdp.example:443", "SMDP.example", "smdp.example", "A0"),
+        ("smdp.example:8443", "smdp.example:8444", "smdp.example:8444", "81"),
+        ("smdp.example", "smdp.example:8443", "smdp.example:8444", "81"),
+        ("smdp.example", "other.example:8443", "smdp.example", "81"),
+        ("smdp.example", "smdp.example", "xsmdp.example:8443", "81"),
+    ],
+)
+def test_a_server_is_the_same_with_and_without_its_port(ordered: str, asked: str, told: str, tag: str) -> None:
+    eim = relay_eim(Script(initiated_as(told)))
+    assert eim.relay is not None
+    eim.relay.servers = Servers(otherwise=lambda address: Script(initiated_as(told)))
+    eim.device(EID).queue[0].code = f"LPA:1${ordered}$M-1"
+    assert der.parse(eim.handle(initiate_at(asked))).children[0].tag == int(tag, 16)
+
+
+def test_an_eim_before_v1_3_says_of_the_package_that_the_order_expired() -> None:
+    eim = with_session(Script(failed("8.8.5/4.10")))
+    assert eim.relay is not None
+    eim.relay.settings.expired_at_package = 6
+    assert eim.handle(get_package(PREPARED)) == bytes.fromhex("BF3A 03 810106")
+
+
 # Errors by name: SGP.22 tables of §5.6 and §5.8 on the left, SGP.32 schema on the right
 
 TABLE = [
@@ -270,12 +310,13 @@ TABLE = [
     ("BF3B", "8.9.5/3.9", 56),
     ("BF3B", "8.2/1.2", 127),
     ("BF3B", "8.8.5/6.4", 127),
+    ("BF3B", "8.8.5/4.10", 18),
     ("BF3A", "8.1/6.1", 1),
     ("BF3A", "8.2.7/2.2", 2),
     ("BF3A", "8.2.7/3.8", 3),
     ("BF3A", "8.2.7/6.4", 4),
     ("BF3A", "8.2/3.7", 5),
-    ("BF3A", "8.8.5/4.10", 6),
+    ("BF3A", "8.8.5/4.10", 127),
     ("BF3A", "8.2.9/3.11", 50),
     ("BF3A", "8.10.1/3.9", 95),
     ("BF3A", "1.2.1/2.1", 127),

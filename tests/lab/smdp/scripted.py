@@ -85,6 +85,7 @@ class Card:
     verify_cis: list[bytes] = field(default_factory=list)
     sign_cis: list[bytes] = field(default_factory=list)
     free_bytes: int = 500_000
+    resources: bytes | None = None
     rsp_capability: tuple[int, ...] = (0, 3)
     forbidden_ppr: tuple[int, ...] = ()
     otsk: ec.EllipticCurvePrivateKey | None = None
@@ -107,13 +108,14 @@ class Card:
 
     def info2(self) -> bytes:
         resources = der.integer(0, 0x81) + der.octets(self.free_bytes.to_bytes(4, "big"), 0x82)
+        resources += der.octets(b"\x00\x00\x20\x00", 0x83)
         forbidden = der.bits(self.forbidden_ppr, 0x99) if self.forbidden_ppr else b""
         return der.tlv(
             0xBF22,
             der.octets(b"\x02\x03\x01", 0x81),
             der.octets(self.svn, 0x82),
             der.octets(b"\x01\x00\x00", 0x83),
-            der.octets(resources + der.octets(b"\x00\x00\x20\x00", 0x83), 0x84),
+            der.octets(resources if self.resources is None else self.resources, 0x84),
             der.bits((1, 2), 0x85),
             der.bits(self.rsp_capability, 0x88),
             self._ci_lists(),

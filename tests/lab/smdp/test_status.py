@@ -331,6 +331,39 @@ def test_an_error_of_the_card_ends_the_session(smdp: VirtualSmdp, order: Order, 
     assert client.authenticate().code == "8.10.1/3.9"
 
 
+@pytest.mark.parametrize(
+    ("svn", "code"), [("020000", None), ("02FFFF", None), ("030000", "8.8.3/3.1"), ("030100", "8.8.3/3.1")]
+)
+def test_a_card_of_a_release_above_those_served_is_refused(
+    smdp: VirtualSmdp, p256: Pki, svn: str, code: str | None
+) -> None:
+    assert Client(smdp, Card(p256, svn=bytes.fromhex(svn))).initiate().code == code
+
+
+def test_how_high_a_release_is_served_is_an_option(p256: Pki) -> None:
+    smdp = server(p256, SmdpSettings(maximum_svn=(2, 4, 0)))
+    found = [Client(smdp, Card(p256, svn=bytes.fromhex(svn))).initiate().code for svn in ("020400", "020401")]
+    assert found == [None, "8.8.3/3.1"]
+
+
+@pytest.mark.parametrize("address", ["smdp.lab.example:8443", "SMDP.lab.example:443"])
+def test_an_address_with_a_port_is_ours_and_signed_as_it_was_used(
+    smdp: VirtualSmdp, order: Order, card: Card, address: str
+) -> None:
+    client = Client(smdp, card, address=address)
+    client.download()
+    assert address.encode() in un64(client.initiated["serverSigned1"])
+
+
+def test_an_address_with_a_port_is_not_that_of_another_port_or_host(p256: Pki, card: Card) -> None:
+    smdp = server(p256, SmdpSettings(addresses=("smdp.lab.example:8443",)))
+    for address in ("smdp.lab.example:8444", "other.example:8443", "smdp.lab.example:x", "[::1]:8443"):
+        assert Client(smdp, card, address=address).initiate().code == "8.8.1/3.8"
+    assert Client(smdp, card, address="smdp.lab.example").initiate().code is None
+    exact = server(p256, SmdpSettings(exact_address=True))
+    assert Client(exact, card, address="smdp.lab.example:8443").initiate().code == "8.8.1/3.8"
+
+
 def test_a_session_times_out(p256: Pki, card: Card) -> None:
     now = NOW
     smdp = server(p256, SmdpSettings(session_s=60), clock=lambda: now)
@@ -399,14 +432,17 @@ def test_an_order_that_is_not_released_waits(smdp: VirtualSmdp, order: Order, ca
     assert Client(smdp, card).authenticate().code is None
 
 
-def test_an_expired_order_is_refused_by_both_functions(p256: Pki, card: Card) -> None:
+@pytest.mark.parametrize(("late", "code"), [(False, None), (True, "8.8.5/4.10")])
+def test_an_expired_order_is_told_when_the_card_is_authenticated_and_before_v1_3_also_later(
+    p256: Pki, card: Card, late: bool, code: str | None
+) -> None:
     now = NOW
-    smdp = server(p256, clock=lambda: now)
+    smdp = server(p256, SmdpSettings(expired_at_package=late), clock=lambda: now)
     smdp.orders.add(Order(MATCHING, sample(), expires=NOW + timedelta(hours=1)))
     client = Client(smdp, card)
     fields_of(client.authenticate())
     now += timedelta(hours=1, seconds=1)
-    assert client.get_package().code == "8.8.5/4.10"
+    assert client.get_package().code == code
     assert Client(smdp, card).authenticate().code == "8.8.5/4.10"
 
 
@@ -430,6 +466,11 @@ def test_a_card_without_memory_is_refused(p256: Pki) -> None:
     unchecked = server(p256, SmdpSettings(check_memory=False))
     unchecked.orders.add(Order(MATCHING, ProfilePackage(Metadata(ICCID), b"", memory_bytes=70_000)))
     assert Client(unchecked, Card(p256, free_bytes=0)).authenticate().code is None
+
+
+@pytest.mark.parametrize("resource", ["", "00", "FFFF", "8203", "81010082", "0102030405"])
+def test_card_resources_that_are_no_tlv_are_ignored(smdp: VirtualSmdp, order: Order, p256: Pki, resource: str) -> None:
+    assert Client(smdp, Card(p256, resources=bytes.fromhex(resource))).authenticate().code is None
 
 
 def test_a_rule_that_the_card_forbids_makes_the_profile_ineligible(smdp: VirtualSmdp, p256: Pki) -> None:
@@ -497,6 +538,20 @@ def test_confirmation_code_is_asked_for_and_tried_three_times(smdp: VirtualSmdp,
     found = codes(Client(smdp, card).get_package(code) for code in tries)
     assert found == ["8.2.7/2.2", "8.2.7/3.8", "8.2.7/3.8", "8.2.7/6.4", "8.2.7/6.4"]
     assert order.code_failures == 3
+
+
+def test_a_mistyped_confirmation_code_may_be_tried_again_in_the_same_session(smdp: VirtualSmdp, card: Card) -> None:
+    order = smdp.orders.add(Order(MATCHING, sample(), confirmation_code="12-34"))
+    client = Client(smdp, card)
+    assert codes(client.get_package(code) for code in (None, "wrong")) == ["8.2.7/2.2", "8.2.7/3.8"]
+    assert client.download("12-34").elements == order.package.elements
+
+
+def test_too_many_wrong_codes_end_the_session(smdp: VirtualSmdp, card: Card) -> None:
+    smdp.orders.add(Order(MATCHING, sample(), confirmation_code="12-34", code_tries=2))
+    client = Client(smdp, card)
+    tried = codes(client.get_package(code) for code in ("wrong", "wrong", "12-34"))
+    assert tried == ["8.2.7/3.8", "8.2.7/6.4", "8.10.1/3.9"]
 
 
 def test_the_right_confirmation_code_opens(smdp: VirtualSmdp, card: Card) -> None:

@@ -25,7 +25,17 @@ from ipad_agent.lab.eim.results.result_description import number
 
 from . import compact_forms, relay_status
 from .compact_forms import KnownCard, KnownSession
-from .es9_calls import Es9Call, Json, Servers, Steps, encoded, optional_tlv_field, tlv_field, transaction_field
+from .es9_calls import (
+    Es9Call,
+    Json,
+    Servers,
+    Steps,
+    encoded,
+    optional_tlv_field,
+    same_server,
+    tlv_field,
+    transaction_field,
+)
 from .metadata_check import bound_metadata, policy_rules
 from .relay_session import RspSession, RspSessions, registered_id
 
@@ -51,6 +61,8 @@ class RelaySettings:
     and leaves metadata out; ``matching_id`` goes along when this eIM keeps the download data. ``default_smdp`` and
     ``root_smds`` are addresses for orders that name none. ``pkid_bytes`` cuts euiccCiPKIdentifierToBeUsed.
     ``forbidden_ppr`` are rule bits that no profile may have. ``unordered`` serves downloads that nobody ordered.
+    ``expired_at_package`` is what a server's 8.8.5/4.10 becomes in GetBoundProfilePackage: undefinedError as since
+    v1.3, where downloadOrderExpired is told by AuthenticateClient (18), or 6 as before.
     """
 
     minimize: str = "auto"
@@ -62,6 +74,7 @@ class RelaySettings:
     pkid_bytes: int | None = None
     forbidden_ppr: frozenset[int] = frozenset()
     unordered: bool = False
+    expired_at_package: int = relay_status.UNDEFINED
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +144,8 @@ class Relay:
             error, facts["why"], facts["status"] = stop.error, str(stop), stop.code
         except Es9RefusedError as refusal:
             error = relay_status.error_for(tag, refusal.code)
+            if (tag, error) == (GET_PACKAGE, relay_status.PACKAGE_EXPIRED):
+                error = self.settings.expired_at_package
             facts["why"], facts["status"] = str(refusal), refusal.code
             self._end_order(work)
         except (Es9Error, CompactError, DerError) as problem:
@@ -169,7 +184,7 @@ class Relay:
         if target.oid is not None and server_oid != target.oid:
             raise _StopError(relay_status.OID_MISMATCH, f"the server is {server_oid}, ordered was {target.oid}")
         server_address = signed.get(0x83).text()
-        if server_address.casefold() != address.casefold():
+        if not same_server(server_address, address):
             raise _StopError(relay_status.ADDRESS_MISMATCH, f"the server calls itself {server_address!r}")
         transaction_id = signed.get(0x80).value
         # A server that says one thing and signs another is for the IPA to notice.
@@ -224,7 +239,7 @@ class Relay:
             return Target(target.kind, target.address or fallback, target.matching_id, target.oid)
         for target in targets:
             # Only the card knows its default SM-DP+ and root SM-DS, so any address may be right.
-            if target.address is None or target.address.casefold() == given.casefold():
+            if target.address is None or same_server(target.address, given):
                 return target
         raise _StopError(
             relay_status.ADDRESS_MISMATCH, f"the IPA wants {given!r}, ordered was {targets[0].address!r}", "8.8.1/3.10"

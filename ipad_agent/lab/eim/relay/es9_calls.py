@@ -190,6 +190,16 @@ def transaction_field(answer: Mapping[str, Any]) -> bytes | None:
         raise Es9Error(f"transactionId is not hex: {value!r}") from error
 
 
+def same_server(one: str, other: str) -> bool:
+    """Whether two addresses may mean one server: the same host, and the same port where both name one."""
+    first, second = (_key(address).rpartition(":") for address in (one, other))
+    (host, port), (other_host, other_port) = (
+        (parts[0], parts[2]) if parts[1] and parts[2].isdecimal() and ":" not in parts[0] else ("".join(parts), "")
+        for parts in (first, second)
+    )
+    return host == other_host and (port == other_port or "" in (port, other_port))
+
+
 def _key(address: str) -> str:
     return address.strip().casefold().removesuffix(":443")
 
@@ -209,6 +219,7 @@ __all__ = [
     "finish",
     "finish_later",
     "optional_tlv_field",
+    "same_server",
     "tlv_field",
     "transaction_field",
 ]

@@ -62,7 +62,7 @@ class HttpsEs9:
             raise Es9Error(f"{self.address} was not reached or broke off: {why}") from error
         finally:
             limit.cancel()
-            connection.close()
+            connection.finish()
         if not 200 <= status < 300:
             raise Es9Error(f"{self.address} answered HTTP status {status}")
         if not content and function in NO_CONTENT_WANTED:
@@ -102,6 +102,7 @@ class _Connection(http.client.HTTPConnection):
         self._context = context
         self.default_port = 443
         self._raw: socket.socket | None = None
+        self._tls: ssl.SSLSocket | None = None
         self.aborted = False
 
     def connect(self) -> None:
@@ -110,7 +111,7 @@ class _Connection(http.client.HTTPConnection):
         if self.aborted:
             self._raw.shutdown(socket.SHUT_RDWR)
         try:
-            self.sock = self._context.wrap_socket(raw, server_hostname=self.host)
+            self.sock = self._tls = self._context.wrap_socket(raw, server_hostname=self.host)
         except BaseException:
             raw.close()
             raise
@@ -123,7 +124,19 @@ class _Connection(http.client.HTTPConnection):
                 self._raw.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
+        """Called by the library as soon as it has read a head that says so: the connection is still needed then."""
+        self.sock = None
         super().close()
+
+    def finish(self) -> None:
+        """End the connection as TLS has it, with close_notify, lest a server takes a whole exchange for a cut one."""
+        self.close()
+        tls, self._tls = self._tls, None
+        if tls is not None:
+            with contextlib.suppress(OSError, ValueError):
+                tls.settimeout(0.0)  # say it, and wait for no answer
+                tls.unwrap()
+            tls.close()
         raw, self._raw = self._raw, None
         if raw is not None:
             raw.close()
