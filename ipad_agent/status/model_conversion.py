@@ -13,7 +13,12 @@ from ipad_agent.policy.instant import Instant, elapsed_s
 from ipad_agent.procedures.records.owed_work import Work, WorkKind
 from ipad_agent.procedures.startup.device_start import CardFacts, CardKind
 
-_FAMILIES: Final = {CardKind.IOT: "iot", CardKind.IPAE: "ipae", CardKind.CONSUMER: "consumer"}
+_FAMILIES: Final = {
+    CardKind.IOT: "iot",
+    CardKind.IPAE: "ipae",
+    CardKind.CONSUMER: "consumer",
+    CardKind.EMULATED: "emulated",
+}
 _WORKS: Final = {
     WorkKind.PACKAGE: "result of a package",
     WorkKind.DATA: "answer to a question",
