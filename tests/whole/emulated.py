@@ -11,6 +11,7 @@ from ipad_agent.card.es10c_functions import ConsumerEuicc
 from ipad_agent.card.isdr_session import IsdrSession
 from ipad_agent.emulation.device_key import DeviceKey, SoftwareKey
 from ipad_agent.emulation.emulated_euicc import EmulatedEuicc, EmulateIot
+from ipad_agent.emulation.emulated_state import EmulatedState
 from ipad_agent.lab.eim import EimIdentity, VirtualEim
 from ipad_agent.lab.euicc import Quirks, default_card
 from ipad_agent.lab.pki import Pki
@@ -81,3 +82,9 @@ class EmulatedWorld(World):
         found = EmulatedCardFiles(self.disk, "/state").file(self.card.eid).load()
         assert found is not None
         return dict(found)
+
+    @property
+    def counter(self) -> int:
+        """The counter of the only eIM, as the disk has it."""
+        (entry,) = EmulatedState.from_document(self.stored).eims
+        return entry.counter
