@@ -31,7 +31,14 @@ from ipad_agent.lab.eim.orders.order_verbs import build_order
 from ipad_agent.lab.eim.relay.download_relay import Relay
 from ipad_agent.lab.eim.virtual_eim import EimSettings, VirtualEim
 from ipad_agent.lab.errors import BenchError
-from ipad_agent.lab.euicc import EuiccIdentity, Profile, Quirks, VirtualEuicc, default_profiles
+from ipad_agent.lab.euicc import (
+    EuiccIdentity,
+    Profile,
+    Quirks,
+    VirtualEuicc,
+    default_profiles,
+    leave_old_notifications,
+)
 from ipad_agent.lab.http import HttpSettings, TlsSettings
 from ipad_agent.lab.modem import AtEngine, Cell, Coverage, Fault, ModemOptions, personality
 from ipad_agent.lab.modem.line.modem_pty import PtyModem
@@ -73,7 +80,10 @@ class BenchOptions:
     ``more_eims`` are further eIMs, with keys, ports and carriers of their own; those that are ``on_card`` get there the
     same way as the first.
 
-    ``eid`` is the card's, as 32 hexadecimal digits, for a PKI that is made anew.
+    ``eid`` is the card's, as 32 hexadecimal digits, for a PKI that is made anew. ``card_inserted`` false: the slot is
+    empty. A fresh card carries ``old_notifications`` of profiles long gone, and knows the eIMs of ``associated``
+    (EimConfigurationData, 30...) besides what ``provision`` gives it. The eIM knows a consumer card only once its
+    import file was given to it: the card has nothing to sign an eIM's results with.
 
     ``cells`` says which network serves which ICCID; what is not named is served by the profile's own operator.
     ``link_follows_modem`` false: the device also has Ethernet, so that everything passes whatever the modem does.
@@ -92,6 +102,9 @@ class BenchOptions:
     profiles: Sequence[Profile] | None = None
     eid: str | None = None
     curve: str = "p256"
+    card_inserted: bool = True
+    old_notifications: int = 0
+    associated: Sequence[bytes] = ()
 
     provision: str = "agent"
     ask_for_token: bool = True
@@ -286,16 +299,15 @@ class Bench:
         self.pki = self._open_pki()
         self.identity = EimIdentity.from_pki(self.pki, tls="self" if options.tls == "psk" else options.tls)
         profiles = list(default_profiles() if options.profiles is None else options.profiles)
-        self.card = VirtualEuicc(
-            EuiccIdentity.from_pki(self.pki), self.folder / "card.json", options.quirks, profiles=profiles
-        )
+        self.card = self._open_card(profiles)
         self._cover_profiles()
         if options.rsp is not None:
             self._rsp = RspSite(self.pki, self.eid, options.rsp)
             await self._rsp.start(self._stack)
-            if options.rsp.known_to_card:
+            if options.rsp.known_to_card and options.provision != "none":
                 self.card.state.default_smdp = self._rsp.smdp_address
                 self.card.state.root_smds = self._rsp.smds_address
+                self.card.isdr.commit()  # or the first reset takes it back
         await self._start_eim()
         await self._start_modem()
         self._write_config()
@@ -317,6 +329,16 @@ class Bench:
         if self._pki_folder is not None:
             raise BenchError(f"{folder} holds no manifest.json")
         return Pki.create(folder, self.options.curve, eid=self.options.eid)
+
+    def _open_card(self, profiles: Sequence[Profile]) -> VirtualEuicc:
+        path = self.folder / "card.json"
+        fresh = not path.exists()
+        card = VirtualEuicc(EuiccIdentity.from_pki(self.pki), path, self.options.quirks, profiles=profiles)
+        if fresh:
+            leave_old_notifications(card, self.options.old_notifications)
+            for configuration in self.options.associated:
+                card.associate(configuration)
+        return card
 
     def _cover_profiles(self) -> None:
         """Every profile is served by the network it names, unless the options say otherwise."""
@@ -348,7 +370,7 @@ class Bench:
         listed = [site for site in self.eims.values() if site.spot.on_card]
         configurations = [self.configuration(), *[site.configuration() for site in listed]]
         (self.folder / "initial-eim.der").write_bytes(add_initial_eim(*configurations))
-        if self.eid not in eim.devices:
+        if self.eid not in eim.devices and not options.quirks.consumer:
             # A card hands out its tokens in order, so the eIMs of a fresh one are known to get the next ones.
             next_token = self.card.state.next_token
             wanted = [(eim, options.ask_for_token), *[(site.eim.eim, site.spot.ask_for_token) for site in listed]]
@@ -357,7 +379,7 @@ class Bench:
                 token = next_token if asks and options.provision != "none" else None
                 one.add_device(self.eid, token=token, certificate_der=self.pki["euicc"].cert_der)
                 next_token += asks
-            if options.provision == "card":
+            if options.provision == "card" and options.quirks.isdr_present:
                 self._associate(*configurations)
 
     def _relay(self) -> Relay | None:
@@ -390,7 +412,11 @@ class Bench:
         return DeviceCertificate.in_folder(self.folder)
 
     def _associate(self, *configurations: bytes) -> None:
-        """What a factory does: AddInitialEim without a modem."""
+        """What a factory does: AddInitialEim without a modem, or addEim to a card that has eIMs already."""
+        if self.card.state.eims:
+            for configuration in configurations:
+                self.card.associate(configuration)
+            return
         self.card.es10.execute(add_initial_eim(*configurations))
         if len(self.card.state.eims) != len(configurations):
             raise BenchError("the card did not take the eIM's configuration")
@@ -419,6 +445,7 @@ class Bench:
 
     async def _start_modem(self) -> None:
         self.slot = CardSlot(self.card)
+        self.slot.inserted = self.options.card_inserted
         self.slot.on_power_lost = self._lose_power
         engine = AtEngine(
             self.slot,
@@ -458,9 +485,12 @@ class Bench:
         for name in ("hooks.d", "conditions.d"):
             (self.folder / name).mkdir(exist_ok=True)
         host, port = self.proxy.address
+        initial_eim: dict[str, Table] = {}
+        if self.options.provision != "none":
+            initial_eim["provisioning"] = {"initial_eim": self.folder / "initial-eim.der"}
         base: dict[str, Table] = {
             "modem": {"port": self.modem.path, "lock_dir": self.folder},
-            "provisioning": {"initial_eim": self.folder / "initial-eim.der"},
+            **initial_eim,
             "poll": {
                 "first_s": 0.2,
                 "phase_window_s": 0,

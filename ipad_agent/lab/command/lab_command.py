@@ -20,6 +20,8 @@ from typing import TYPE_CHECKING, Any
 
 from ipad_agent.lab.errors import BenchError, ControlError
 
+from .card_arguments import add_card_arguments, card_options
+
 if TYPE_CHECKING:
     from ipad_agent.lab.bench.lab_bench import Bench
 
@@ -55,7 +57,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> argparse._SubParsersAction
     up.add_argument("--strict-https", action="store_true", help="an eIM that takes its headers to the letter")
     up.add_argument("--no-relay", action="store_true", help="an eIM that leaves downloads to the device")
     up.add_argument("--curve", choices=("p256", "brainpool"), default="p256", help="of card and eIM signatures")
-    up.add_argument("--eid", metavar="EID", help="of the card, 32 hexadecimal digits; with new keys only")
     up.add_argument("--personality", default="generic", metavar="NAME", help="which modem to play; ? lists them")
     up.add_argument("--baud", type=int, metavar="BAUD", help="slow the line down to this rate")
     up.add_argument("--pki", type=Path, metavar="DIR", help="keys and certificates to use, with a manifest.json")
@@ -67,8 +68,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> argparse._SubParsersAction
         help="whether the eIM asks for a certificate of the device",
     )
     up.add_argument(
-        "--provision", choices=("agent", "card", "none"), default="agent", help="who tells the card its eIM"
+        "--provision",
+        choices=("agent", "card", "none"),
+        help="who tells the card its eIM: the agent (default), the factory (card), or nobody (with --associate)",
     )
+    add_card_arguments(up)
 
     for part, about in PARTS.items():
         orders = commands.add_parser(part, help=f"orders to a running lab: {about}")
@@ -192,10 +196,9 @@ async def _up(args: argparse.Namespace) -> int:
         personality=args.personality,
         baud=args.baud,
         curve=args.curve,
-        eid=args.eid,
         tls=args.tls,
         client_certificate=args.client_certificate,
-        provision=args.provision,
+        provision=args.provision or ("agent" if args.associate is None else "none"),
         port=args.eim_port,
         https_port=args.https_port,
         carrier=args.carrier or ("coaps" if args.tls == "psk" else "both"),
@@ -204,6 +207,7 @@ async def _up(args: argparse.Namespace) -> int:
         https_tls=args.https_tls,
         rsp=RspOptions(relay="none" if args.no_relay else "https", smdp_port=args.smdp_port, smds_port=args.smds_port),
         config={"poll": {"interval_s": 60}},
+        **card_options(args),
     )
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -218,14 +222,14 @@ async def _up(args: argparse.Namespace) -> int:
             return obey(bench, words)
 
         async with ControlServer(bench.folder, handle):
-            facts = describe(bench)
+            facts = describe(bench, args.card)
             print(json.dumps(facts, ensure_ascii=False) if args.json else _text(facts), flush=True)
             await stop.wait()
     return 0
 
 
-def describe(bench: Bench) -> dict[str, Any]:
-    """How to reach everything, as plain data."""
+def describe(bench: Bench, card: str = "iot-v1.2") -> dict[str, Any]:
+    """How to reach everything, as plain data; ``card`` is the kind of card."""
     host, port = bench.proxy.address
     uri = f"coaps://{host}:{port}/gsma/rsp2/asn1"
     facts: dict[str, Any] = {
@@ -234,6 +238,7 @@ def describe(bench: Bench) -> dict[str, Any]:
         "personality": bench.options.personality,
         "eim": uri,
         "eimId": bench.identity.eim_id,
+        "card": card,
         "eid": bench.eid,
         "profiles": {p.iccid: "enabled" if p.enabled else "disabled" for p in bench.card.state.profiles},
         "initialEim": str(bench.folder / "initial-eim.der"),
@@ -304,6 +309,7 @@ def _text(facts: dict[str, Any]) -> str:
         "eimId": "eIM's name",
         "certificate": "certificate",
         "pin": "SPKI SHA-256",
+        "card": "card",
         "eid": "EID",
         "config": "agent's config",
         "agent": "the agent",
@@ -320,6 +326,7 @@ def _text(facts: dict[str, Any]) -> str:
     lines += [f"  {'profile':15} {iccid} ({state})" for iccid, state in facts["profiles"].items()]
     lines += [f"  {'to download':15} {code}" for code in facts.get("codes", [])]
     folder = facts["folder"]
+    last = list(facts["profiles"])[-1:]
     lines += [
         "",
         "In a second terminal:",
@@ -327,7 +334,7 @@ def _text(facts: dict[str, Any]) -> str:
         "In a third one, which ipactl then takes for this agent's:",
         f"  {facts['ipactl']}",
         "  ipactl",
-        f"  ipad-agent lab eim --dir {folder} queue enable {list(facts['profiles'])[-1]} --rollback",
+        *(f"  ipad-agent lab eim --dir {folder} queue enable {iccid} --rollback" for iccid in last),
         f"  ipad-agent lab eim --dir {folder} results",
         f"  ipad-agent lab card --dir {folder} profiles",
     ]

@@ -122,7 +122,12 @@ class Opener(_Chain):
     """Checks and opens the segments of one key set, in the order they come.
 
     A segment that fails leaves chain and counter as they were, though SGP.22 wants the session to end there.
+    ``max_segment_bytes`` may be raised for a card that takes more than it must.
     """
+
+    def __init__(self, keys: BspKeys, *, max_segment_bytes: int = MAX_SEGMENT_BYTES) -> None:
+        super().__init__(keys)
+        self._max_segment_bytes = max_segment_bytes
 
     def decrypt(self, segment: bytes) -> bytes:
         """The plain data of an encrypted segment; ``BspError`` when shape, MAC or padding is wrong."""
@@ -144,7 +149,7 @@ class Opener(_Chain):
         return payload
 
     def _check(self, segment: bytes) -> tuple[bytes, bytes]:
-        if len(segment) > MAX_SEGMENT_BYTES:
+        if len(segment) > self._max_segment_bytes:
             raise BspError(f"a segment of {len(segment)} bytes", structure=True)
         try:
             node = der.parse(segment, ber=True)

@@ -23,6 +23,7 @@ from ipad_agent.lab.euicc.state.profile_list import (
     tbcd,
 )
 
+from .card_kinds import KINDS, CardKind, card_kind, fresh_profiles, leave_old_notifications
 from .errors import CardError, PowerLostError, StateFileError, StatusError
 from .quirks import Accept, Quirks, ResponseMode
 from .virtual_euicc import VirtualEuicc, default_card
@@ -31,11 +32,13 @@ __all__ = [
     "BOOTSTRAP",
     "EMERGENCY",
     "ISDR_AID",
+    "KINDS",
     "OPERATOR_A",
     "OPERATOR_B",
     "Accept",
     "AuthorisationRule",
     "CardError",
+    "CardKind",
     "CardState",
     "CiIdentity",
     "EimConfigError",
@@ -50,9 +53,12 @@ __all__ = [
     "StatusError",
     "VirtualEuicc",
     "bulk_profiles",
+    "card_kind",
     "default_card",
     "default_profiles",
     "eim_configuration",
     "emergency_profile",
+    "fresh_profiles",
+    "leave_old_notifications",
     "tbcd",
 ]

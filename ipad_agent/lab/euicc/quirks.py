@@ -56,6 +56,8 @@ class Quirks:
     """On which channels TERMINAL CAPABILITY is understood; 6E00 elsewhere."""
     refuse_until_reset: bool = False
     """After a profile change all but fetching the answer and the REFRESH gets 6985 until the card is reset."""
+    toolkit_after_es10: bool = False
+    """Every ES10 answer ends with 910B: a toolkit command (MORE TIME) waits for the modem, whatever was asked."""
     refresh_qualifier: int = 0x04
     """Of the REFRESH: 04 UICC reset, 09 eUICC profile state change."""
     delays_s: dict[int, float] = field(default_factory=dict)
@@ -78,14 +80,20 @@ class Quirks:
     """A consumer eUICC: E0 instead of E1, no ipaMode, no iotSpecificInfo, no SGP.32 functions, but ES10c."""
     es10c: bool = False
     """Also offer Enable/Disable/DeleteProfile and SetNickname (BF31, BF32, BF33, BF29), as for an LPA."""
+    isdr_present: bool = True
+    """Without one, as an M2M card (SGP.02) shows itself to a device, selecting the ISD-R gets 6A82."""
     unsupported: frozenset[int] = frozenset()
-    """ES10 tags that this card lacks (an older release): 6A88."""
+    """ES10 tags that this card lacks (an older release)."""
+    unknown_function_status: int = 0x6A88
+    """What an ES10 command that the card does not know is answered with; 6D00 elsewhere."""
     eim_reset_supported: bool = True
     immediate_enable_reset_supported: bool = True
     notify_emergency_end: bool = False
     """DisableEmergencyProfile makes notifications (SGP.32 §5.9.23 leaves it open)."""
     refuses_sgp32_tags: bool = False
     """A tagList with fields of SGP.32 is answered with incorrectInputValues, as consumer cards do."""
+    tag_refusal_status: int = 0
+    """With ``refuses_sgp32_tags``: this status word in the place of that answer (6A80)."""
     old_state_until_reset: bool = False
     """Profile lists show the states from before a profile change until the card is reset."""
 
@@ -108,6 +116,8 @@ class Quirks:
     """PrepareDownload, once everything was in order, fails with this code."""
     install_error: tuple[int, int] | None = None
     """BppCommandId and ErrorReason: a profile installation fails there."""
+    lenient_segments: bool = False
+    """Segments of a profile package over 1020 bytes are taken."""
     install_status: tuple[int, int] | None = None
     """BppCommandId and status word: segments of that command get nothing but this, and the session stays open."""
     result_aid_tag: int = 0x4F

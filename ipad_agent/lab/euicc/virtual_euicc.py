@@ -87,6 +87,19 @@ class VirtualEuicc(SmartCard):
         self.isdr.commit()
         return entry.token
 
+    def associate(self, configuration: bytes) -> int | None:
+        """Associate an eIM by its EimConfigurationData (30...), as a factory does; the token, if it asked for one.
+
+        ``CardError`` when it is none or the card refuses it.
+        """
+        try:
+            entry = eim_entries.add(self.isdr, der.parse(configuration, ber=True))
+        except (der.DerError, eim_entries.EimConfigError) as error:
+            self.isdr.roll_back()
+            raise CardError(f"the card does not take this eIM configuration: {error}") from error
+        self.isdr.commit()
+        return entry.token
+
     def mark_just_installed(self, iccid: str, smdp_oid: str = "2.999.10", smdp_address: str = "") -> None:
         """What the end of a profile download leaves behind: ImmediateEnable may follow until the next reset."""
         self.isdr.installed = Installed(iccid, smdp_oid, smdp_address)

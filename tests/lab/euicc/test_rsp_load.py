@@ -711,3 +711,11 @@ def test_the_tag_of_the_aid_in_the_result_can_be_another() -> None:
     final = der.parse(raw).path(0xBF27, 0xA2, 0xA0)
     assert final.get(0x80).value == FREE_AID
     assert der.parse(raw).path(0xBF27, 0x80).value == TRANSACTION
+
+
+@pytest.mark.parametrize("lenient", [False, True])
+def test_a_segment_over_1020_bytes_is_taken_only_by_a_lenient_card(lenient: bool) -> None:
+    d = prepared(Quirks(lenient_segments=lenient))
+    bpp = d.server.bind(elements=package(1400), piece=1500)
+    assert max(len(segment) for segment in bpp.segments) > 1020
+    assert outcome(d, bpp) == ((None, None) if lenient else (ELEMENTS, STRUCTURE))

@@ -1,4 +1,4 @@
-"""Which function answers which ES10 command. A command that no one knows gets 6A88, as from a card without it."""
+"""Which function answers which ES10 command; one that no one knows gets the status word of a card without it."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ class Es10:
             tag, _ = der.read_tag(command)
             handler = self._table.get(tag)
             if handler is None:
-                raise StatusError(0x6A88)
+                raise StatusError(self._isdr.quirks.unknown_function_status)
             if tag not in self._fragments:
                 parse(command)
             answer = handler(self._isdr, command)

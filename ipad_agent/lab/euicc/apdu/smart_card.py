@@ -40,6 +40,7 @@ MAX_ANSWER_BYTES = 0x10000
 _CONDITIONS, _INCORRECT_P1_P2, _FILE_NOT_FOUND = 0x6985, 0x6A86, 0x6A82
 _FUNCTION, _INS, _NOT_SELECTED = 0x6A81, 0x6D00, 0x6999
 _IPAD_BIT = 0x01
+_MORE_TIME = bytes.fromhex("D009810301020082028182")
 _ANSWERED_IN_IPAE_MODE = frozenset(bytes.fromhex(tag) for tag in ("BF3E", "BF20", "BF22", "BF42"))
 _ALWAYS_ANSWERED = frozenset({0xC0, 0x12, 0x14, 0xF2})
 
@@ -256,7 +257,7 @@ class SmartCard:
         return b"" if command.p2 == 0x0C else data
 
     def _select_application(self, channel: _Channel, aid: bytes) -> bytes:
-        if len(aid) >= 5 and self.quirks.isdr_aid.startswith(aid):
+        if self.quirks.isdr_present and len(aid) >= 5 and self.quirks.isdr_aid.startswith(aid):
             channel.selection = Selection(self.quirks.isdr_aid)
             return self._isdr_template()
         if len(aid) >= 5 and USIM_AID.startswith(aid) and self._active_iccid is not None:
@@ -310,6 +311,8 @@ class SmartCard:
             self.isdr.refresh_wanted = False
             details = bytes((0x01, 0x01, self.quirks.refresh_qualifier))
             self._proactive = der.tlv(0xD0, der.octets(details, 0x81), der.octets(b"\x81\x82", 0x82))
+        elif self.quirks.toolkit_after_es10 and self._proactive is None:
+            self._proactive = _MORE_TIME
         return answer
 
     def _terminal_capability(self, command: Command) -> bytes:

@@ -1,4 +1,8 @@
-"""The local profile management of a consumer eUICC (SGP.22 §5.7.16 to §5.7.21), for LPAs; not offered to an IPAd."""
+"""The local profile management of a consumer eUICC (SGP.22 §5.7.16 to §5.7.21), for LPAs; not offered to an IPAd.
+
+A test profile may be enabled whatever policy the operator's profile has. When it is disabled the profile from before it
+is enabled again, and no other operator's profile may take its place before (wrongProfileReenabling).
+"""
 
 from __future__ import annotations
 
@@ -6,14 +10,14 @@ from typing import TYPE_CHECKING
 
 from ipad_agent.lab.crypto import der
 from ipad_agent.lab.euicc.state import profile_switching
-from ipad_agent.lab.euicc.state.card_state import PPR1, PPR2, Profile
+from ipad_agent.lab.euicc.state.card_state import PPR1, PPR2, TEST, Profile
 from ipad_agent.lab.euicc.state.isdr_state import code, parse
 from ipad_agent.lab.euicc.state.profile_list import tbcd
 
 if TYPE_CHECKING:
     from ipad_agent.lab.euicc.state.isdr_state import Isdr
 
-OK, NOT_FOUND, WRONG_STATE, BY_POLICY, CAT_BUSY = 0, 1, 2, 3, 5
+OK, NOT_FOUND, WRONG_STATE, BY_POLICY, WRONG_REENABLING, CAT_BUSY = range(6)
 MAX_NICKNAME_BYTES = 64
 _UNDEFINED = 127
 
@@ -27,7 +31,10 @@ def enable_profile(isdr: Isdr, raw: bytes) -> bytes:
         return code(0xBF31, NOT_FOUND)
     if target.enabled:
         return code(0xBF31, WRONG_STATE)
-    if current is not None and PPR1 in current.ppr:
+    if current is not None and current.profile_class == TEST and target.profile_class != TEST:
+        if isdr.state.before_test_profile not in ("", target.iccid):
+            return code(0xBF31, WRONG_REENABLING)
+    elif current is not None and target.profile_class != TEST and PPR1 in current.ppr:
         return code(0xBF31, BY_POLICY)
     return _switch(isdr, 0xBF31, target, refresh)
 
@@ -43,7 +50,8 @@ def disable_profile(isdr: Isdr, raw: bytes) -> bytes:
         return code(0xBF32, WRONG_STATE)
     if PPR1 in target.ppr:
         return code(0xBF32, BY_POLICY)
-    return _switch(isdr, 0xBF32, None, refresh)
+    before = isdr.state.before_test_profile if target.profile_class == TEST else ""
+    return _switch(isdr, 0xBF32, isdr.state.profile(before), refresh)
 
 
 def delete_profile(isdr: Isdr, raw: bytes) -> bytes:
@@ -78,6 +86,11 @@ def _switch(isdr: Isdr, tag: int, target: Profile | None, refresh: bool) -> byte
         return code(tag, _UNDEFINED)
     if isdr.cat_busy:
         return code(tag, CAT_BUSY)
+    current = isdr.state.enabled
+    if target is None or target.profile_class != TEST:
+        isdr.state.before_test_profile = ""
+    elif current is not None and current.profile_class != TEST:
+        isdr.state.before_test_profile = current.iccid
     profile_switching.switch(isdr, target, refresh=refresh)
     isdr.state.rollback = None
     isdr.state.fallback_return = None

@@ -29,6 +29,8 @@ def euicc_memory_reset(isdr: Isdr, raw: bytes) -> bytes:
         return code(request.tag, ECALL_ACTIVE)
     if isdr.cat_busy:
         return code(request.tag, CAT_BUSY)
+    if quirks.consumer:
+        return _reset_consumer_card(isdr, request.tag, wanted)
     # The bits of the eIMs and of immediate enabling have moved from v1.0 to v1.1: they win over the profile bits.
     profile_bits = wanted & set(range(5)) - {quirks.eim_reset_bit, quirks.immediate_enable_reset_bit}
     answer = [der.integer(_reset_profiles(isdr, profile_bits), 0x80)]
@@ -40,6 +42,16 @@ def euicc_memory_reset(isdr: Isdr, raw: bytes) -> bytes:
     isdr.commit()
     isdr.step("after-swap")
     return der.tlv(request.tag, *answer)
+
+
+def _reset_consumer_card(isdr: Isdr, tag: int, wanted: frozenset[int] | set[int]) -> bytes:
+    """eUICCMemoryReset (SGP.22 §5.7.19): { 82 bits 0 to 2 } -> { 80 }; bits that came later ask for nothing here."""
+    bits = set(wanted) & {_OPERATIONAL, _FIELD_TEST, _SMDP_ADDRESS}
+    result = _reset_profiles(isdr, bits) if bits else NOTHING_TO_DELETE
+    isdr.step("before-swap")
+    isdr.commit()
+    isdr.step("after-swap")
+    return code(tag, result)
 
 
 def _reset_profiles(isdr: Isdr, bits: frozenset[int] | set[int]) -> int:

@@ -32,7 +32,7 @@ def retrieve_notifications_list(isdr: Isdr, raw: bytes) -> bytes:
             return _answer(isdr, der.tlv(0xA3, notifications, _results(isdr, state.results, 0xA1)))
         return _answer(isdr, _notifications(state.notifications))
     wanted = criteria.find(0x80, 0x81, 0x82)
-    if wanted is None:
+    if wanted is None or (wanted.tag == 0x82 and isdr.quirks.consumer):
         return _answer(isdr, der.integer(UNDEFINED, 0x81))
     if wanted.tag == 0x82:
         return _answer(isdr, _results(isdr, state.results))

@@ -32,6 +32,8 @@ COMMANDS = {
 """Which of them arrives in which part of the package."""
 ISDP_BYTES = 2_000
 """What a profile takes besides its elements and its icon."""
+_LENIENT_SEGMENT_BYTES = 0xFFFF
+"""The largest that blocks of STORE DATA can carry, nearly."""
 _INSTALL = 1
 _KEY_TYPE, _KEY_LENGTH = b"\x88", b"\x10"
 _HEADER_TAG, _END_TAG = 0xA0, 0xAA
@@ -94,7 +96,7 @@ class Installation:
         except bpp_protection.BspError as error:
             raise InstallError(installation_result.INCORRECT_INPUT_VALUES) from error
         keys = bpp_protection.derive_keys(secret, host_id=host_id.value, eid=isdr.identity.eid_bytes)
-        self._opener = bpp_protection.Opener(keys)
+        self._opener = self._opener_of(keys)
 
     # --- 87, 88, 86 ---
 
@@ -126,6 +128,11 @@ class Installation:
         except bpp_protection.BspError as error:
             reason = installation_result.STRUCTURE_ERROR if error.structure else installation_result.SECURITY_ERROR
             raise InstallError(reason) from error
+
+    def _opener_of(self, keys: bpp_protection.BspKeys) -> bpp_protection.Opener:
+        lenient = self._isdr.quirks.lenient_segments
+        largest = _LENIENT_SEGMENT_BYTES if lenient else bpp_protection.MAX_SEGMENT_BYTES
+        return bpp_protection.Opener(keys, max_segment_bytes=largest)
 
     def _execute(self, part: int, content: bytes) -> None:
         match part:
@@ -164,7 +171,7 @@ class Installation:
     def _replace_session_keys(self, content: bytes) -> None:
         """ReplaceSessionKeys (SGP.22 §5.5.4): what follows is protected by the keys of the profile."""
         try:
-            self._opener = bpp_protection.Opener(bpp_protection.replaced_keys(content))
+            self._opener = self._opener_of(bpp_protection.replaced_keys(content))
         except bpp_protection.BspError as error:
             raise InstallError(installation_result.INCORRECT_INPUT_VALUES) from error
 

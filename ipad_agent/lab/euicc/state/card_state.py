@@ -176,6 +176,8 @@ class CardState:
     fallback_return: str | None = None
     emergency_return: str | None = None
     """ICCID of the profile to go back to, "" for none; None while no emergency profile is enabled."""
+    before_test_profile: str = ""
+    """ICCID of the profile that is enabled again when the enabled test profile is disabled; "" for none."""
     immediate_enable: ImmediateEnable | None = None
     default_smdp: str = ""
     factory_smdp: str = ""

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from ipad_agent.lab.crypto import der
+from ipad_agent.lab.euicc.errors import StatusError
 
 from .card_state import DELETE, DISABLE, ENABLE, INSTALL, OPERATIONAL, PROVISIONING, NotificationTarget, Profile
 
@@ -134,6 +135,8 @@ def list_profiles(isdr: Isdr, request: der.Node) -> bytes:
         default = CONSUMER_DEFAULT_TAGS if isdr.quirks.consumer else DEFAULT_TAGS
         tags = default if tag_list is None else _tags(tag_list.value)
         if isdr.quirks.refuses_sgp32_tags and not SGP32_TAGS.isdisjoint(tags) and tag_list is not None:
+            if isdr.quirks.tag_refusal_status:
+                raise StatusError(isdr.quirks.tag_refusal_status)
             return list_error(isdr, INCORRECT_INPUT)
     except der.DerError:
         return list_error(isdr, INCORRECT_INPUT)
@@ -173,6 +176,9 @@ def profile_info(isdr: Isdr, profile: Profile, tags: Sequence[int]) -> bytes:
         0x9F26: der.boolean(True, 0x9F26) if profile.fallback_attribute else b"",
         0x9F67: der.boolean(True, 0x9F67) if profile.fallback_allowed else b"",
     }
+    if isdr.quirks.consumer:
+        # A card of SGP.22 has never heard of these, so it has no value for them either.
+        fields = {tag: field for tag, field in fields.items() if tag not in SGP32_TAGS}
     return der.tlv(0xE3, *(field for tag, field in fields.items() if tag in tags))
 
 
