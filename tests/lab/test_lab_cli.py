@@ -35,6 +35,9 @@ from ipad_agent.lab.scenarios.scenario_runner import (
     scenario,
 )
 
+from .eim.import_files import written
+from .eim.world import new_key
+
 DRIVER = """
 import argparse, sys
 from ipad_agent.lab.command import lab_command as cli
@@ -102,13 +105,16 @@ def test_lab_ends_cleanly_on_a_signal(lab: tuple[Path, dict[str, object], subpro
     assert not (folder / "modem").is_symlink()
 
 
-async def test_every_order_works_or_says_how_it_is_typed() -> None:
+async def test_every_order_works_or_says_how_it_is_typed(tmp_path: Path) -> None:
+    imported = tmp_path / "import.json"
+    imported.write_bytes(written(new_key()))
     async with Bench(BenchOptions(provision="card", rsp=RspOptions())) as bench:
         good = [
             ["eim", "queue", "list-profiles"],
             ["eim", "results"],
             ["eim", "fault", "get", "busy", "60"],
             ["eim", "refuse", "500", "list-profiles", "--again"],
+            ["eim", "import", str(imported)],
             ["eim", "take"],
             ["eim", "well"],
             ["eim", "restart"],

@@ -228,6 +228,8 @@ class Bench:
         """Queue an order for the card, as typed: ``order("enable", iccid, "--rollback")``; of the first eIM unless said
         otherwise."""
         eim = self.eim if eim_id is None else self.eims[eim_id].eim
+        if self.options.quirks.consumer and self.eid not in eim.eim.devices:
+            raise BenchError("the eIM does not know this consumer card yet: ipad-agent lab eim import FILE")
         return eim.eim.enqueue(self.eid, build_order(words))
 
     async def power_cut(self) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, cast, get_args
 
 from ipad_agent.lab.bench.impaired_network import Direction, Impairments
@@ -94,6 +96,19 @@ def _eim_refuse(bench: Bench, words: Words) -> Answer:
 def _eim_take(bench: Bench, words: Words) -> Answer:
     bench.eim.eim.take_results()
     return Answer("the results of every order are taken again")
+
+
+def _eim_import(bench: Bench, words: Words) -> Answer:
+    replace_key = "--replace-key" in words
+    (name,) = [word for word in words if word != "--replace-key"]
+    try:
+        raw = Path(name).read_bytes()
+    except OSError as error:
+        raise ControlError(f"{name} cannot be read: {error}") from error
+    device = bench.eim.eim.import_device(raw, replace_key=replace_key)
+    fingerprint = hashlib.sha256(device.euicc_spki or b"").hexdigest().upper()
+    data = {"eid": device.eid, "counter": device.counter, "token": device.token, "fingerprint": fingerprint}
+    return Answer(f"registered, emulated: {device.eid}, counter {device.counter}, key {fingerprint}", data)
 
 
 def _eim_well(bench: Bench, words: Words) -> Answer:
@@ -347,6 +362,9 @@ ORDERS: dict[str, dict[str, OrderWord]] = {
             "ERROR|STATUS|garbage|crash VERB ... [--again]",
             "queue an order whose result is never taken; --again hands it out again when no other waits",
             _eim_refuse,
+        ),
+        "import": OrderWord(
+            "FILE [--replace-key]", "register a consumer card by the import file that its device wrote", _eim_import
         ),
         "take": OrderWord("", "take the results of every order again", _eim_take),
         "well": OrderWord("", "drop every armed fault", _eim_well),

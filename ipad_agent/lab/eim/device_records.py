@@ -63,6 +63,9 @@ class Device:
     ``accepted`` maps sequence numbers to the digest of the result that had them, to tell a repetition from a forgery.
     What the relay needs is learned from data and downloads: euiccInfo1 and euiccInfo2 (BF20, BF22), both certificates,
     the content of deviceInfo, and the bits of ipaFeatures.
+
+    ``emulated``: a consumer card in front of which the device plays the IoT eUICC. ``euicc_spki`` is then the device's
+    key, which signs results; notifications are signed by the card itself, whose certificate a download brings.
     """
 
     eid: str
@@ -80,6 +83,15 @@ class Device:
     eum_certificate: bytes | None = None
     device_info: bytes | None = None
     features: tuple[int, ...] = ()
+    emulated: bool = False
+    imei: str = ""
+
+    @property
+    def notification_key(self) -> ec.EllipticCurvePublicKey | None:
+        """The key that notifications must be signed with; None while unknown."""
+        if not self.emulated:
+            return self.euicc_key
+        return None if self.euicc_certificate is None else _certificate_key(self.euicc_certificate)
 
     @property
     def euicc_key(self) -> ec.EllipticCurvePublicKey | None:
@@ -91,12 +103,9 @@ class Device:
 
     def trust_certificate(self, certificate_der: bytes) -> None:
         """Take the key of the eUICC certificate; ``OrderError`` when it has no elliptic curve key."""
-        try:
-            key = x509.load_der_x509_certificate(certificate_der).public_key()
-        except (ValueError, UnsupportedAlgorithm) as error:
-            raise OrderError(f"no certificate: {error}") from error
-        if not isinstance(key, ec.EllipticCurvePublicKey):
-            raise OrderError("the eUICC certificate has no elliptic curve key")
+        key = _certificate_key(certificate_der)
+        if self.emulated:
+            return  # results are signed by the device, whatever the card's own key is
         self.euicc_spki = key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
 
     @property
@@ -120,6 +129,16 @@ class Device:
         while len(self.accepted) > MAX_ACCEPTED:
             del self.accepted[min(self.accepted)]
         self.last_seq = max(seq, self.last_seq if self.last_seq is not None else seq)
+
+
+def _certificate_key(certificate_der: bytes) -> ec.EllipticCurvePublicKey:
+    try:
+        key = x509.load_der_x509_certificate(certificate_der).public_key()
+    except (ValueError, UnsupportedAlgorithm) as error:
+        raise OrderError(f"no certificate: {error}") from error
+    if not isinstance(key, ec.EllipticCurvePublicKey):
+        raise OrderError("the eUICC certificate has no elliptic curve key")
+    return key
 
 
 def save(path: Path, devices: dict[str, Device], history: list[dict[str, Any]]) -> None:

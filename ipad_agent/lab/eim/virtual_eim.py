@@ -19,7 +19,7 @@ from ipad_agent.lab.eim.relay.es9_calls import Steps, finish, finish_later
 from ipad_agent.lab.eim.results import result_description, result_judgement, result_names
 from ipad_agent.lab.eim.results.result_description import plmn_text
 
-from . import device_records, esipa_messages, esipa_v1_0
+from . import device_import, device_records, esipa_messages, esipa_v1_0
 from .device_records import HANDED_OUT, QUEUED, Device, Order
 from .eim_faults import BEFORE, FUNCTION_OF_TAG, GARBAGE, WIRE, Fault, FaultQueue
 from .eim_identity import EimIdentity
@@ -99,6 +99,20 @@ class VirtualEim:
         if certificate_der is not None:
             device.trust_certificate(certificate_der)
         self.devices[eid] = device
+        self._save()
+        return device
+
+    def import_device(self, raw: bytes, *, replace_key: bool = False) -> Device:
+        """Register a consumer card by the import file of the device that plays its IoT part.
+
+        ``OrderError`` when the file is wrong or the EID is registered already; see ``device_import.registered``.
+        """
+        file = device_import.read_import(raw)
+        device = device_import.registered(self.devices.get(file.eid), file, replace_key=replace_key)
+        self.devices[file.eid] = device
+        self._note(
+            0.0, file.eid, "imported", counter=file.counter, fingerprint=file.fingerprint, imei=file.imei or None
+        )
         self._save()
         return device
 

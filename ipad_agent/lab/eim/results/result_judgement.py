@@ -323,7 +323,7 @@ def _numbers(notifications: list[Node]) -> list[int]:
 
 
 def _notification_signature(device: Device | None, node: Node) -> str:
-    key = None if device is None else device.euicc_key
+    key = None if device is None else device.notification_key
     try:
         signature = node.get(SIGNATURE).value
         signed = node.get(0xBF27 if node.tag == 0xBF37 else 0xBF2F).raw

@@ -24,6 +24,7 @@ def results_json(eim: VirtualEim, eid: str | None = None) -> str:
                 "associationToken": device.token,
                 "lastSeqNumber": device.last_seq,
                 "keyKnown": device.euicc_spki is not None,
+                "emulated": device.emulated,
                 "orders": [
                     {"order": order.label, "state": order.state, "counter": order.counter}
                     for order in [*device.finished, *device.queue]
@@ -43,7 +44,9 @@ def results_text(eim: VirtualEim, eid: str | None = None) -> str:
         if eid not in (None, device.eid):
             continue
         token = "none" if device.token is None else str(device.token)
-        lines.append(f"{device.eid}: counter {device.counter}, token {token}, last result {device.last_seq or 'none'}")
+        kind = ", emulated (signed by the device, not by the card)" if device.emulated else ""
+        last = device.last_seq or "none"
+        lines.append(f"{device.eid}: counter {device.counter}, token {token}, last result {last}{kind}")
         lines += [f"  {order.state:<10}  {order.label}" for order in [*device.finished, *device.queue]]
     for entry in _history(eim, eid):
         lines.append(_line(entry))
