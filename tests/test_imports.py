@@ -282,7 +282,13 @@ RULES: dict[str, Rule] = {
         reason="from a value to lines, without asking anybody anything",
     ),
     "cli.ipactl.commands": rule(
-        "local", "config", "cli.ipactl", "doctor", "codec", reason="one command each; without an agent, the doctor"
+        "local",
+        "config",
+        "cli.ipactl",
+        "doctor",
+        "codec",
+        "wiring.emulation_export",
+        reason="one command each; without an agent, the doctor",
     ),
     "openwrt": rule("config", "cli.ipactl", reason="UCI as configuration, and ubus as one more client of the socket"),
     "__main__": rule("cli", common=False, reason="only the way to the front door"),

@@ -167,10 +167,6 @@ class KeyFile:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
-        # The agent's own user must be able to read what root made for it.
-        owner = os.stat(self._directory)
-        if owner.st_uid != os.geteuid() and os.geteuid() == 0:
-            os.chown(temporary, owner.st_uid, owner.st_gid)
         os.rename(temporary, self.path)
 
 
