@@ -31,6 +31,10 @@ async def finish(card: ConsumerCard, memory: CardMemory) -> None:
     running = state.running
     if running is None:
         return
+    # A number of its own: where the disk had refused the result, the eIM may have got it before the cut, and another
+    # one with the same number would never be taken.
+    running = replace(running, seq=state.next_seq)
+    state = replace(state, next_seq=state.next_seq + 1, running=running)
     profiles: tuple[ProfileInfo, ...] = ()
     if running.begun is not None:
         # A card may show the old state until its reset, and nobody knows whether that was made.

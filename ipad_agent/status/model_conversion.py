@@ -45,7 +45,7 @@ def time_to_come(due_monotonic_s: float, now: Instant) -> Time:
 def card_of(facts: CardFacts, *, emergency_supported: bool) -> Card:
     """The card as start-up found it."""
     info = facts.info2
-    versions = info.iot.versions if info.iot is not None else ()
+    versions = info.iot.versions if info.iot is not None and not info.iot.emulated else ()
     return Card(
         eid=str(facts.eid),
         eid_check_digits_ok=facts.eid.check_digits_ok,

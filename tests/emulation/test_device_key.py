@@ -11,7 +11,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from ipad_agent.emulation.device_key import KeyFile, KeyTrouble, SoftwareKey, fingerprint, verify
+from ipad_agent.emulation.device_key import KeyFile, KeyTrouble, SoftwareKey, verify
 
 
 def test_a_key_is_made_once_and_read_back_by_nobody_else(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ class CardKind(StrEnum):
     IOT = "an IoT eUICC (SGP.32)"
     IPAE = "an IoT eUICC whose own IPAe is active"
     CONSUMER = "a consumer eUICC (SGP.22) without IoT functions"
-    EMULATED = "a consumer eUICC (SGP.22) whose IoT functions this device emulates"
+    EMULATED = "a consumer eUICC (SGP.22), its IoT functions emulated by this device"
 
 
 MANAGED: Final = frozenset({CardKind.IOT, CardKind.EMULATED})
