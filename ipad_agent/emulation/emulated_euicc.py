@@ -109,6 +109,11 @@ class EmulatedEuicc:
         """As the card has it."""
         return self._card.apdu_count
 
+    def state_of(self, eid: Eid) -> EmulatedState | None:
+        """What counts for this card now, without asking it; None for one that is not emulated or was not seen yet."""
+        memory = self._memories.get(eid.bytes)
+        return None if memory is None else memory.state
+
     # -- what is emulated ----------------------------------------------------------------------------------------------
 
     async def get_euicc_info2(self) -> EuiccInfo2:

@@ -142,11 +142,14 @@ class Process:
             site = SiteInMemory(around.loop, setting.scripts, around.held, self.owner, around.log)
         switching = SwitchSettings(success="application-probe") if setting.scripts == PROVING else SwitchSettings()
         emulated_cards = EmulatedCardFiles(self._disk, STATE_DIR)
+        self.emulated: EmulatedEuicc | None = None
         card: Euicc | EmulatedEuicc = Euicc(session)
         if setting.emulated:
             bits = random.Random(f"token {around.seed} {self.owner.number}").getrandbits
             consumer, mode = ConsumerEuicc(session), EmulateIot.WHEN_NEEDED
-            card = EmulatedEuicc(consumer, emulated_cards, KeyInHand(), around.clock, mode=mode, random_bits=bits)
+            card = self.emulated = EmulatedEuicc(
+                consumer, emulated_cards, KeyInHand(), around.clock, mode=mode, random_bits=bits
+            )
         return Dependencies(
             card=card,
             device=_Device(access),

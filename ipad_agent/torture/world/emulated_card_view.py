@@ -71,6 +71,8 @@ class EmulatedCardView:
         self._directory = directory
         self._seen: tuple[bytes, EmulatedState] | None = None
         self.done: list[tuple[str, str]] = []
+        self.live: Callable[[], EmulatedState | None] = lambda: None
+        """The state in the memory of the agent that runs."""
         self.on_done: Callable[[RunningPackage | None], None] = lambda running: None
         """Told of the package that the disk knows to be under way, whenever the card has done something."""
         for tag, name in _CHANGES.items():
@@ -87,17 +89,20 @@ class EmulatedCardView:
 
     @property
     def iot(self) -> EmulatedState | None:
-        """What the disk holds now; None when nothing can be read there."""
+        """What the agent has in mind, and while it does not run what the disk holds; None when that is nothing."""
+        found = self.live()
+        if found is not None:
+            return found
         path = f"{self._directory}/emulated-{self._card.eid}.json"
         try:
             raw = self._disk.read(path)
         except OSError:
             return None if self._seen is None else self._seen[1]
         if self._seen is None or self._seen[0] != raw:
-            found = EmulatedCardFile(self._disk, self._directory, self._card.eid).load()
-            if found is None:
+            document = EmulatedCardFile(self._disk, self._directory, self._card.eid).load()
+            if document is None:
                 return None
-            self._seen = raw, EmulatedState.from_document(found)
+            self._seen = raw, EmulatedState.from_document(document)
         return self._seen[1]
 
     @property

@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from ipad_agent.codec.identifiers import Eid
+from ipad_agent.emulation.emulated_state import EmulatedState
 from ipad_agent.errors import StoreError
 from ipad_agent.events import Event
 from ipad_agent.lab.bench.card_slot import CardSlot
@@ -119,6 +121,7 @@ class World:
         self.identity = EimIdentity.from_pki(torture_pki(), tls="self")
         self.card = self._make_card()
         self.smdp = self._make_smdp()
+        self.process: Process | None = None
         self.emulated = EmulatedCardView(self.card, self.disk, STATE_DIR) if setting.emulated else None
         self.ground_truth = GroundTruth(self.card, self.log, self.emulated)
         self.network = SimulatedNetwork(loop, self.dice, lambda: self.serves)
@@ -129,6 +132,8 @@ class World:
         """What the disk will do, and for how long, as soon as a profile has to prove itself."""
         self.observed_eims = {eim_id: self._make_desk(eim_id) for eim_id in EIM_IDS}
         managing = EIM_IDS[: setting.eims] if setting.managed else ()
+        if self.emulated is not None:
+            self.emulated.live = self._emulated_state
         if self.emulated is not None and managing:
             self._associate_emulated(self.emulated, managing)
         for eim_id in managing if self.emulated is None else ():
@@ -141,7 +146,6 @@ class World:
             self.modem = MemoryModem(loop, AtEngine(slot, MODEMS[setting.modem], coverage=coverage))
         else:
             self.reader = Reader(loop, slot, self.covers, refreshes=setting.modem != "deaf")
-        self.process: Process | None = None
         self._servers: list[CoapsServer] = []
         self._web: list[WebServer] = []
         self._ending: tuple[str, float] | None = None
@@ -172,6 +176,12 @@ class World:
     def card_state(self) -> CardState | EmulatedCardView:
         """What is on the card for its eIMs, whoever keeps it."""
         return self.card.state if self.emulated is None else self.emulated
+
+    def _emulated_state(self) -> EmulatedState | None:
+        process = self.process
+        if process is None or not self.alive or process.emulated is None:
+            return None
+        return process.emulated.state_of(Eid.parse(self.card.eid))
 
     @property
     def associated(self) -> list[ObservedEim]:
