@@ -15,7 +15,9 @@ import pytest
 ROOT = Path(__file__).parent.parent / "ipad_agent"
 
 COMMON = frozenset({"errors", "events", "clock", "printable"})
-ROOMS = frozenset({"codec", "card", "modem", "net", "eim", "smdp", "store", "policy", "local", "procedures", "site"})
+ROOMS = frozenset(
+    {"codec", "card", "modem", "net", "eim", "emulation", "smdp", "store", "policy", "local", "procedures", "site"}
+)
 COMPOSITION = frozenset({"agent", "daemon", "wiring", "status", "doctor"})
 
 
@@ -100,6 +102,12 @@ RULES: dict[str, Rule] = {
     "store": rule(reason="the disk knows no meaning of what it keeps", outside=WIRES - {"fcntl"} | {"asyncio"}),
     # -- the card and the way to it ------------------------------------------------------------------------------------
     "card": rule("codec", reason="what one says to an eUICC, by whatever way it goes", outside=WIRES),
+    "emulation": rule(
+        "codec",
+        "card.errors",
+        reason="IoT functions in front of a card, whoever reaches it and whatever disk keeps their state",
+        outside=WIRES - {"fcntl"} | PROCESSES | CLOCKS,
+    ),
     "modem": rule(
         "modem.at",
         "modem.port",
@@ -273,7 +281,13 @@ RULES: dict[str, Rule] = {
         reason="from a value to lines, without asking anybody anything",
     ),
     "cli.ipactl.commands": rule(
-        "local", "config", "cli.ipactl", "doctor", "codec", reason="one command each; without an agent, the doctor"
+        "local",
+        "config",
+        "cli.ipactl",
+        "doctor",
+        "codec",
+        "wiring.emulation_export",
+        reason="one command each; without an agent, the doctor",
     ),
     "openwrt": rule("config", "cli.ipactl", reason="UCI as configuration, and ubus as one more client of the socket"),
     "__main__": rule("cli", common=False, reason="only the way to the front door"),
@@ -532,6 +546,8 @@ PLANTED = [
     ("policy.guardian.planted", "from ipad_agent.policy.polling import poll_schedule"),
     ("store.planted", "from ipad_agent.policy import Instant"),
     ("card.planted", "import ipad_agent.modem.at.at_parser"),
+    ("emulation.planted", "from ipad_agent.card.es10_functions import Euicc"),
+    ("emulation.planted", "from ipad_agent.store import Journal"),
     ("card.planted", "from ipad_agent import modem"),
     ("modem.planted", "from ipad_agent.card import ApduChannel"),
     ("modem.planted", "from ipad_agent.card.es10_functions import Euicc"),

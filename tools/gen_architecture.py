@@ -25,6 +25,7 @@ ABOUT = {
     "policy": "when and whether",
     "store": "journal and documents",
     "card": "APDUs and ES10",
+    "emulation": "IoT functions before SGP.22",
     "modem": "AT, ports, channels",
     "net": "CoAP, HTTPS, trust",
     "eim": "ESipa",

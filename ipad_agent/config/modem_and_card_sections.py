@@ -114,6 +114,15 @@ class CardConfig:
         "the card is managed even if it goes on saying so. Without it such a card is told once that this device holds "
         "an IPAd, looked at again, and then left alone.",
     )
+    emulate_iot: str = key(
+        choices(("never", "when-needed", "always")),
+        "never",
+        "Whether this device emulates the IoT functions of SGP.32 in front of a consumer card (SGP.22), so that an eIM "
+        "can manage it: `when-needed` for a card that has none, `always` for benches. Results are then signed by a key "
+        "of this device and not by the card; what that proves, and how the eIM gets to know the key, is in "
+        "[emulation](emulation.md). Not unless somebody decides it: such a card may have an owner who manages it by "
+        "other means.",
+    )
     apdu_timeout_s: float = key(Number(1, 600), 60.0, "How long one APDU may take; the card may be working.")
     last_block_timeout_s: float = key(
         Number(1, 1800), 240.0, "The same for the last block of a chain, where the card does the work of all of it."

@@ -20,7 +20,7 @@ from ipad_agent.policy import Wake
 from ipad_agent.procedures.records.held_work import Holding
 from ipad_agent.status import Board
 from ipad_agent.status.traffic_budget import Budget
-from ipad_agent.store import Journal, Memory, RealFilesystem, StateDirectory, StateLock
+from ipad_agent.store import EmulatedCardFiles, Journal, Memory, RealFilesystem, StateDirectory, StateLock
 from ipad_agent.wiring.device_network import device_network, show_modem, site
 from ipad_agent.wiring.real_rooms import (
     EimLinks,
@@ -52,8 +52,10 @@ def run_daemon(config: Config) -> int:
         journal = Journal(filesystem, state_dir, clock)
         memory = Memory(filesystem, state_dir=state_dir, runtime_dir=runtime_dir)
         said.STARTED.emit(version=__version__)
+        emulated_cards = EmulatedCardFiles(filesystem, state_dir)
+        state = StateDirectory(journal, memory, lock, emulated_cards)
         with contextlib.suppress(KeyboardInterrupt):
-            asyncio.run(_run(config, journal, memory, StateDirectory(journal, memory, lock), clock))
+            asyncio.run(_run(config, journal, memory, state, clock, emulated_cards))
         journal.detach()
         said.STOPPED.emit()
     finally:
@@ -68,10 +70,17 @@ def _configure_log(config: Config) -> None:
     events.configure(level=logging.getLevelName(config.log.level.upper()), style=style)
 
 
-async def _run(config: Config, journal: Journal, memory: Memory, state: StateDirectory, clock: Clock) -> None:
+async def _run(
+    config: Config,
+    journal: Journal,
+    memory: Memory,
+    state: StateDirectory,
+    clock: Clock,
+    emulated_cards: EmulatedCardFiles,
+) -> None:
     board = Board(clock, version=__version__, budget=_budget(config))
     history = HistoryFile(board.history, memory)
-    card = open_card(config, memory, clock)
+    card = open_card(config, memory, clock, emulated_cards=emulated_cards)
     connector = smdp_connector(config, clock)
     notifier = Notifier()
     agent = Agent(

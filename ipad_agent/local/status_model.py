@@ -76,8 +76,8 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """``kind`` as words: an IoT eUICC (SGP.32), a consumer eUICC, ...; ``family`` the same as one word: iot, ipae or
-    consumer. ``manageable``: this agent serves it. ``eid``: 32 digits, in the field also letters A to F."""
+    """``kind`` as words: an IoT eUICC (SGP.32), a consumer eUICC, ...; ``family`` the same as one word: iot, ipae,
+    consumer or emulated. ``manageable``: this agent serves it. ``eid``: 32 digits, in the field also letters A to F."""
 
     eid: str
     eid_check_digits_ok: bool

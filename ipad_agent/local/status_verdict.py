@@ -147,7 +147,8 @@ def _consumer(status: Status) -> _Words | None:
         f"The card is {status.card.kind}; this agent manages only IoT cards and leaves it alone.",
         "Look at the card again",
         status.next_look,
-        "Insert an IoT eUICC (an eSIM card after SGP.32). Nothing was changed on this one.",
+        "Insert an IoT eUICC (an eSIM card after SGP.32), or have this device emulate one (card.emulate_iot, "
+        "docs/emulation.md). Nothing was changed on this one.",
     )
 
 

@@ -13,7 +13,12 @@ from ipad_agent.policy.instant import Instant, elapsed_s
 from ipad_agent.procedures.records.owed_work import Work, WorkKind
 from ipad_agent.procedures.startup.device_start import CardFacts, CardKind
 
-_FAMILIES: Final = {CardKind.IOT: "iot", CardKind.IPAE: "ipae", CardKind.CONSUMER: "consumer"}
+_FAMILIES: Final = {
+    CardKind.IOT: "iot",
+    CardKind.IPAE: "ipae",
+    CardKind.CONSUMER: "consumer",
+    CardKind.EMULATED: "emulated",
+}
 _WORKS: Final = {
     WorkKind.PACKAGE: "result of a package",
     WorkKind.DATA: "answer to a question",
@@ -40,7 +45,7 @@ def time_to_come(due_monotonic_s: float, now: Instant) -> Time:
 def card_of(facts: CardFacts, *, emergency_supported: bool) -> Card:
     """The card as start-up found it."""
     info = facts.info2
-    versions = info.iot.versions if info.iot is not None else ()
+    versions = info.iot.versions if info.iot is not None and not info.iot.emulated else ()
     return Card(
         eid=str(facts.eid),
         eid_check_digits_ok=facts.eid.check_digits_ok,

@@ -7,6 +7,7 @@ owed.
 """
 
 from .document_file import DocumentFile
+from .emulated_card_file import EmulatedCardFile, EmulatedCardFiles
 from .errors import (
     DiskError,
     JournalFullError,
@@ -37,6 +38,8 @@ __all__ = [
     "VOLATILE",
     "DiskError",
     "DocumentFile",
+    "EmulatedCardFile",
+    "EmulatedCardFiles",
     "Entry",
     "EntryId",
     "File",

@@ -198,3 +198,15 @@ def JOURNAL_COMPACTED(*, before_bytes: int, after_bytes: int, entries: int) -> N
     "the file its name back.",
 )
 def DOCUMENT_SET_ASIDE(*, path: str, version: int, kept: str) -> None: ...
+
+
+@define(
+    "IPA-1230",
+    ERROR,
+    "{path}, the memory of an emulated card, was damaged and is set aside as {kept}.",
+    "What this device kept in the place of the card's IoT functions is lost: its eIMs, their counters and results that "
+    "were not delivered. No older copy is used, because an order could be executed twice with it. The card counts as "
+    "one that no eIM manages. Give it an eIM configuration whose counter is that of the last package (see "
+    "docs/emulation.md).",
+)
+def EMULATED_CARD_DAMAGED(*, path: str, kept: str) -> None: ...

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from .emulated_card_file import EmulatedCardFiles
 from .journal import Journal
 from .state_documents import Memory
 
@@ -18,15 +19,23 @@ class StateDirectory:
     """The journal and the memory of one state directory. ``look`` is to be called now and then: nothing else notices a
     directory that was removed while nothing was written, and nothing else tries again."""
 
-    def __init__(self, journal: Journal, memory: Memory, lock: Lock | None = None) -> None:
+    def __init__(
+        self,
+        journal: Journal,
+        memory: Memory,
+        lock: Lock | None = None,
+        emulated_cards: EmulatedCardFiles | None = None,
+    ) -> None:
         self._journal = journal
         self._memory = memory
         self._lock = lock
+        self._emulated_cards = emulated_cards
 
     @property
     def trouble(self) -> str | None:
         """What the disk refuses, without a full stop; None when it has all that the agent knows."""
-        return self._journal.trouble or self._memory.trouble
+        emulated = None if self._emulated_cards is None else self._emulated_cards.trouble
+        return self._journal.trouble or self._memory.trouble or emulated
 
     @property
     def lost(self) -> bool:
@@ -41,5 +50,7 @@ class StateDirectory:
             removed = self._lock.look() or removed
         found = self._journal.look()
         self._memory.look(lost=removed or self._journal.removed)
+        if self._emulated_cards is not None:
+            self._emulated_cards.look(lost=removed or self._journal.removed)
         self._journal.removed = False
         return found

@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Final, cast
+from typing import TYPE_CHECKING, Final, cast
 
 from ipad_agent.card import apdu
 from ipad_agent.card.es10_functions import Euicc
 from ipad_agent.card.es10_transport import ApduDeadlines
+from ipad_agent.card.es10c_functions import ConsumerEuicc
 from ipad_agent.card.isdr_session import IsdrSession, TerminalCapabilityPolicy
 from ipad_agent.clock import Clock
 from ipad_agent.codec.es10.eim_configuration import EimConfigurationData
@@ -60,8 +62,11 @@ from ipad_agent.procedures import events as procedure_events
 from ipad_agent.procedures.context import DownloadRules
 from ipad_agent.procedures.startup.initial_eim_provisioning import PLACE, read_initial_eims
 from ipad_agent.smdp import SmdpConnector, SmdpSettings
-from ipad_agent.store import Memory
+from ipad_agent.store import EmulatedCardFiles, Memory
 from ipad_agent.store.state_documents import BLOCK_SIZES, CHANNELS, DIALECTS, ICCID_ORDER, SCHEDULE
+
+if TYPE_CHECKING:
+    from ipad_agent.emulation.emulated_euicc import EmulatedEuicc
 
 _DEFAULT_PATH: Final = EimConfig().path
 MAX_DIALECTS: Final = 32
@@ -73,7 +78,7 @@ _ADMIN_PROTOCOL_OF_1_3: Final = "gsma/rsp/v1.3.0"
 class Card:
     """The card and the modem in front of it, as the daemon and the procedures want them."""
 
-    euicc: Euicc
+    euicc: Euicc | EmulatedEuicc
     access: ModemCardAccess
     imei_override: str | None
     tac_override: str | None = None
@@ -98,8 +103,9 @@ class Card:
         return await self.access.rplmn()
 
 
-def open_card(config: Config, memory: Memory, clock: Clock) -> Card:
-    """The card behind the configured port; nothing is opened yet. Raises ``ConfigError``."""
+def open_card(config: Config, memory: Memory, clock: Clock, *, emulated_cards: EmulatedCardFiles | None = None) -> Card:
+    """The card behind the configured port; nothing is opened yet. With ``emulated_cards``, where the configuration
+    wants it, it has the IoT functions in front of it. Raises ``ConfigError``."""
     modem, card = config.modem, config.card
     profiles = load(search_path(modem.profiles_dir))
     for problem in profiles.problems:
@@ -130,7 +136,19 @@ def open_card(config: Config, memory: Memory, clock: Clock) -> Card:
     )
     ipa = config.ipa
     releases = {name: int(release) for name, _, release in (text.partition("=") for text in ipa.releases)}
-    euicc = Euicc(session, recover_limit_s=card.recover_timeout_s, give_port_back=modem.inhibit_modem_manager)
+    consumer = ConsumerEuicc(
+        session, recover_limit_s=card.recover_timeout_s, give_port_back=modem.inhibit_modem_manager
+    )
+    euicc: Euicc | EmulatedEuicc = consumer
+    if emulated_cards is not None and card.emulate_iot != "never":
+        # Only then: it loads cryptography.
+        from ipad_agent.emulation.device_key import KeyFile
+        from ipad_agent.emulation.emulated_euicc import EmulatedEuicc, EmulateIot
+
+        keys = KeyFile(config.store.state_dir)
+        euicc = EmulatedEuicc(
+            consumer, emulated_cards, keys, clock, mode=EmulateIot(card.emulate_iot), random_bits=secrets.randbits
+        )
     return Card(euicc, access, ipa.imei, ipa.tac, releases)
 
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from ipad_agent.codec import identifiers
 from ipad_agent.codec.ber import asn1_schema, describe_message, object_identifier, tlv
-from ipad_agent.codec.es10 import es10_download, es10_requests
+from ipad_agent.codec.es10 import es10_download, es10_requests, es10c_requests
 from ipad_agent.codec.es10.eim_configuration import EimConfigurationData, EimConfigurations, add_initial_eim_from_dump
 from ipad_agent.codec.es10.euicc_info import EuiccInfo1, EuiccInfo2, Version
 from ipad_agent.codec.es10.euicc_package import EuiccPackageRequest, EuiccPackageResult, as_package_result
@@ -83,6 +83,11 @@ PARSERS: Final[dict[str, Callable[[bytes], Any]]] = {
     "es10_control.parse_profile_rollback": es10_requests.parse_profile_rollback,
     "es10_control.parse_return_from_fallback": es10_requests.parse_return_from_fallback,
     "es10_control.parse_set_default_dp": es10_requests.parse_set_default_dp,
+    "es10c_requests.parse_delete_profile": es10c_requests.parse_delete_profile,
+    "es10c_requests.parse_disable_profile": es10c_requests.parse_disable_profile,
+    "es10c_requests.parse_enable_profile": es10c_requests.parse_enable_profile,
+    "es10c_requests.parse_euicc_memory_reset": es10c_requests.parse_euicc_memory_reset,
+    "es10c_requests.parse_set_default_dp_address": es10c_requests.parse_set_default_dp_address,
     "es10_download.ServerSigned1.parse": es10_download.ServerSigned1.parse,
     "es10_download.SmdpSigned2.parse": es10_download.SmdpSigned2.parse,
     "es10_download.parse_authenticate_server": es10_download.parse_authenticate_server,

@@ -429,6 +429,15 @@ SITUATIONS: Final[dict[str, Status]] = {
             eims=(),
             guardian=None,
         ),
+        "emulated-card": replace(
+            _CALM,
+            card=replace(
+                CARD,
+                kind="a consumer eUICC (SGP.22), its IoT functions emulated by this device",
+                family="emulated",
+                specification="SGP.22 v2.3.0",
+            ),
+        ),
         "ipae-card": replace(
             _CALM,
             card=replace(CARD, kind="an IoT eUICC with its own assistant (IPAe)", manageable=False, family="ipae"),

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ipad_agent.agent.main_loop import Agent, Dependencies
+from ipad_agent.agent.main_loop import Agent, Dependencies, ManagedCard
 from ipad_agent.card.apdu_channel import ApduChannel
 from ipad_agent.card.es10_functions import Euicc
 from ipad_agent.card.isdr_session import IsdrSession
@@ -27,7 +27,7 @@ from ipad_agent.policy import NORMAL, ScheduleSettings, phase_s
 from ipad_agent.policy.polling.hold_reason import Held
 from ipad_agent.policy.switching.proof_stage import Finding, Stage
 from ipad_agent.policy.switching.switch_settings import SwitchSettings
-from ipad_agent.store import Journal, Memory, StateDirectory
+from ipad_agent.store import EmulatedCardFiles, Journal, Memory, StateDirectory
 from ipad_agent.store.memory_filesystem import MemoryFilesystem
 from ipad_agent.wiring.real_rooms import Schedules
 
@@ -335,6 +335,12 @@ class AgentBench:
         """What the first eIM accepted as results."""
         return [item for item in self.eim.history if item["kind"] == "result" and not item.get("discarded")]
 
+    emulated_cards: EmulatedCardFiles | None = None
+
+    def card_of_agent(self) -> ManagedCard:
+        """The card as a new process has it."""
+        return Euicc(IsdrSession(self.access))
+
     # -- the process -------------------------------------------------------------------------------------------------
     def start(self) -> Agent:
         """A new process on the same disk."""
@@ -342,7 +348,7 @@ class AgentBench:
         memory = Memory(self.disk, state_dir="/state", runtime_dir="/run")
         self.agent = Agent(
             Dependencies(
-                card=Euicc(IsdrSession(self.access)),
+                card=self.card_of_agent(),
                 device=Device(),
                 links=Links(self.network),
                 journal=self.journal,
@@ -353,7 +359,7 @@ class AgentBench:
                 capabilities=IpaCapabilities(frozenset()),
                 notifier=self.notifier,
                 idle=self.journal.idle,
-                state=StateDirectory(self.journal, memory),
+                state=StateDirectory(self.journal, memory, None, self.emulated_cards),
                 initial_eims=self.initial_eims,
                 initial_eims_source="a test",
                 network=self.radio,

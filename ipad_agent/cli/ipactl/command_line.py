@@ -37,6 +37,7 @@ HANDLERS: Final[Mapping[str, str]] = {
     "log": "commands.log_command.log",
     "doctor": "commands.doctor_command.doctor",
     "bundle": "commands.bundle_command.bundle",
+    "emulation": "commands.emulation_command.emulation",
     "budget": "commands.query_commands.budget",
     "eid": "commands.query_commands.eid",
     "config": "commands.config_and_decode.config",
@@ -69,6 +70,8 @@ JSON_FORMS: Final[Mapping[str, str]] = {
     "log": "one object Happening per line",
     "doctor": '{"items": [DoctorItem]}; the layer of the last one is verdict',
     "bundle": '{"path", "size_bytes"}',
+    "emulation": 'export: {"path", "eid", "eim", "counter", "fingerprint"}; fingerprint: {"fingerprint"}; '
+    'new-key: {"fingerprint", "cards"}',
     "budget": '{"traffic": Traffic}',
     "eid": '{"eid", "check_digits_ok"}',
     "config": 'check: {"path", "problems": [string]}; show: {"running", "path", "changed", '
@@ -221,6 +224,19 @@ def build() -> argparse.ArgumentParser:
     )
     bundle.add_argument("-o", "--output", metavar="FILE", help="where to; - is the standard output")
     _config_file(bundle)
+
+    emulation = command(
+        "emulation",
+        "a consumer card whose IoT functions this device emulates: register it at its eIM",
+        "`export` writes the file that the eIM's operator imports, `fingerprint` shows what to compare, `new-key` is "
+        "for a key that is lost or was seen. Needs no agent; `new-key` needs it stopped.",
+    )
+    emulation.add_argument("action", choices=("export", "fingerprint", "new-key"))
+    emulation.add_argument("file", nargs="?", metavar="FILE", help="where export writes to")
+    emulation.add_argument("--eid", metavar="EID", help="which card, where several are known")
+    emulation.add_argument("--eim", metavar="EIM", help="for which of its eIMs, where it has several")
+    emulation.add_argument("--yes", action="store_true", help="really make a new key")
+    _config_file(emulation)
 
     command("budget", "the data used, and what for")
 

@@ -53,11 +53,13 @@ class Version:
 
 @dataclass(frozen=True, slots=True)
 class IotSpecificInfo:
-    """Only an IoT eUICC has it: the SGP.32 releases it speaks and two options."""
+    """Only an IoT eUICC has it: the SGP.32 releases it speaks and two options. ``emulated``: it is not the card that
+    says so, this device has the IoT functions in front of it."""
 
     versions: tuple[Version, ...]
     ecall: bool
     fallback: bool
+    emulated: bool = False
 
 
 @dataclass(frozen=True, slots=True)

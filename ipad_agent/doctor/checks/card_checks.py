@@ -12,7 +12,7 @@ from ipad_agent.errors import CardError, IpadError, ModemError
 from ipad_agent.net import HttpsEndpoint, TrustUnusable
 from ipad_agent.net.trust import trust_anchors
 from ipad_agent.printable import size_text
-from ipad_agent.procedures.startup.device_start import CardKind, kind_of
+from ipad_agent.procedures.startup.device_start import MANAGED, CardKind, kind_of
 
 _KIND_FIX: Final = {
     CardKind.CONSUMER: "Insert an IoT eUICC (SGP.32); this card is managed by an LPA on the device, not by an eIM.",
@@ -37,10 +37,13 @@ async def euicc(parts: DoctorParts, seen: Seen) -> list[Item]:
         seen.info2 = await parts.card.get_euicc_info2()
         kind = kind_of(seen.info2)
         taken = kind is CardKind.IPAE and parts.config.card.take_from_ipae
-        profiles = await parts.card.get_profiles() if kind is CardKind.IOT or taken else ()
+        profiles = await parts.card.get_profiles() if kind in MANAGED or taken else ()
     except (CardError, ModemError) as error:
         return [Item(Layer.EUICC, False, as_sentence(error.message), error.hint or "Try another card.")]
-    if kind is not CardKind.IOT and not taken:
+    if kind is CardKind.CONSUMER and parts.config.card.emulate_iot != "never":
+        what = "The card is a consumer eUICC (SGP.22); the agent emulates its IoT functions (card.emulate_iot)."
+        return [Item(Layer.EUICC, None, what)]
+    if kind not in MANAGED and not taken:
         return [Item(Layer.EUICC, False, f"The card is {kind.value}.", _KIND_FIX[kind])]
     enabled = [profile for profile in profiles if profile.state == 1]
     told = [

@@ -25,6 +25,11 @@ class CardKind(StrEnum):
     IOT = "an IoT eUICC (SGP.32)"
     IPAE = "an IoT eUICC whose own IPAe is active"
     CONSUMER = "a consumer eUICC (SGP.22) without IoT functions"
+    EMULATED = "a consumer eUICC (SGP.22), its IoT functions emulated by this device"
+
+
+MANAGED: Final = frozenset({CardKind.IOT, CardKind.EMULATED})
+"""What this agent manages without being told to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +49,7 @@ class CardFacts:
     @property
     def manageable(self) -> bool:
         """Whether this agent manages the card."""
-        return self.kind is CardKind.IOT or self.taken
+        return self.kind in MANAGED or self.taken
 
 
 async def read_card(card: Card, *, taken: Eid | None = None) -> CardFacts:
@@ -57,7 +62,7 @@ async def read_card(card: Card, *, taken: Eid | None = None) -> CardFacts:
     info2 = await card.get_euicc_info2()
     kind = kind_of(info2)
     insisted = kind is CardKind.IPAE and eid == taken
-    if kind is not CardKind.IOT and not insisted:
+    if kind not in MANAGED and not insisted:
         shown = await _profiles_to_show(card) if kind is CardKind.CONSUMER else None
         return CardFacts(eid, kind, info2, shown or (), profiles_known=shown is not None)
     profiles = await usable_profiles(card)
@@ -78,6 +83,8 @@ def kind_of(info2: EuiccInfo2) -> CardKind:
     """Decide by iotSpecificInfo and ipaMode (§4.1 step 3 of the start-up; ipaMode absent counts as IPAd)."""
     if info2.iot is None:
         return CardKind.CONSUMER
+    if info2.iot.emulated:
+        return CardKind.EMULATED
     return CardKind.IPAE if info2.ipa_mode == 1 else CardKind.IOT
 
 

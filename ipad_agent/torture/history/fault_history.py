@@ -30,7 +30,7 @@ class Setting:
 
     A card that is not ``managed`` knows no eIM yet; ``provisioned`` puts a file with the first eIM on the device.
     ``direct``: downloads do not go through the eIM. ``scripts`` names habits of the site's scripts. ``renames``: the
-    modem's port has another name whenever it comes back.
+    modem's port has another name whenever it comes back. ``emulated``: it is a consumer card.
     """
 
     way: str = READER
@@ -45,6 +45,7 @@ class Setting:
     direct: bool = False
     scripts: str = ""
     renames: bool = False
+    emulated: bool = False
 
     def __str__(self) -> str:
         uncovered = ", ".join(f"…{iccid[-6:]}" for iccid in sorted(self.uncovered)) or "none"
@@ -54,6 +55,7 @@ class Setting:
             + ("; direct downloads" if self.direct else "")
             + (f"; {self.scripts} scripts" if self.scripts else "")
             + ("; the port changes its name" if self.renames else "")
+            + ("; a consumer card, emulated" if self.emulated else "")
         )
         return (
             f"card by {self.way}, eIMs by {self.carrier}, {self.eims} associated, without coverage: {uncovered}"

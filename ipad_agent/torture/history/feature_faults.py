@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Final
 
 from .fault_history import AT, CODE, HTTPS, FaultStep, History, write
-from .features import DIRECT_DOWNLOAD, DISK_REFUSES, EIM_ERRORS, NO_EIM, PORT_NAME, SECURED_WEB, SITE_SCRIPTS
+from .features import DIRECT_DOWNLOAD, DISK_REFUSES, EIM_ERRORS, EMULATED, NO_EIM, PORT_NAME, SECURED_WEB, SITE_SCRIPTS
 
 ERRNOS: Final = (errno.EROFS, errno.EIO, errno.ENOSPC)
 SMDP_FAULTS: Final = ("http", "dead", "status", "empty", "not-json", "html")
@@ -117,6 +117,23 @@ def _eim_errors(history: History, dice: random.Random) -> History:
     return _with(history, *faults)
 
 
+def _emulated(history: History, dice: random.Random) -> History:
+    """Besides, the power goes more often just before and behind what is done to the card."""
+    history = replace(history, setting=replace(history.setting, emulated=True))
+    faults = []
+    for at_s in _moments(history, dice, dice.choice((0, 1, 1, 2))):
+        match dice.choice(("card cut", "outage", "disk cut", "card step")):
+            case "card cut":
+                faults.append(FaultStep(at_s, "card cut", (dice.randrange(0, 60), dice.randrange(2))))
+            case "outage":
+                faults.append(FaultStep(at_s, "outage", (dice.randrange(1, 120),)))
+            case "disk cut":
+                faults.append(FaultStep(at_s, "disk cut", (dice.randrange(1, 6000),)))
+            case _:
+                faults.append(FaultStep(at_s, "card step", ("after-swap",)))
+    return _with(history, *faults) if faults else history
+
+
 _ADD: Final[Mapping[str, Callable[[History, random.Random], History]]] = {
     DIRECT_DOWNLOAD: _direct_download,
     SECURED_WEB: _https,
@@ -125,4 +142,5 @@ _ADD: Final[Mapping[str, Callable[[History, random.Random], History]]] = {
     NO_EIM: _no_eim,
     PORT_NAME: _port_name,
     EIM_ERRORS: _eim_errors,
+    EMULATED: _emulated,
 }

@@ -16,6 +16,7 @@ DISK_REFUSES: Final = "disk-refuses"
 NO_EIM: Final = "no-eim"
 PORT_NAME: Final = "port-name"
 EIM_ERRORS: Final = "eim-errors"
+EMULATED: Final = "emulated"
 
 FEATURES: Final[Mapping[str, str]] = {
     DIRECT_DOWNLOAD: "profiles are downloaded from the SM-DP+ itself, which may fail",
@@ -25,6 +26,7 @@ FEATURES: Final[Mapping[str, str]] = {
     NO_EIM: "no eIM is on the card at the beginning; a provisioning file may be there",
     PORT_NAME: "the modem's port has another name whenever it comes back",
     EIM_ERRORS: "for a while eIMs answer with 4xx, 5xx or an undefined error at random",
+    EMULATED: "the card is a consumer card, and the agent emulates its IoT functions",
 }
 DEFAULT: Final = frozenset({DIRECT_DOWNLOAD, SECURED_WEB, SITE_SCRIPTS, PORT_NAME})
 """What is switched on when nobody says what."""

@@ -22,10 +22,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from ipad_agent.lab.crypto import der
 from ipad_agent.lab.eim.device_records import DONE
 from ipad_agent.lab.eim.orders.package_bytes import iccid_text
 from ipad_agent.torture.peers.observed_eim import ObservedEim
+from ipad_agent.torture.world.emulated_card_view import EmulatedCardView
 from ipad_agent.torture.world.ground_truth import name_of
 from ipad_agent.torture.world.torture_world import World
 
@@ -34,7 +37,7 @@ _ENABLE, _DISABLE, _DELETE = 0xA3, 0xA4, 0xA5
 
 def owed(world: World) -> list[str]:
     """What is not yet as it shall be, as sentences; empty when the world is at rest."""
-    state = world.card.state
+    state = world.card_state
     found = [f"result {result.seq} is on the card" for result in state.results]
     found += [f"notification {one.seq} is on the card" for one in state.notifications]
     if world.process is None or not world.alive:
@@ -57,13 +60,16 @@ def permitted_way(world: World) -> str | None:
     and the fallback mechanism, when the profile with the Fallback Attribute is served and not enabled. To enable
     another profile than these takes an eIM's order, however lost the device is.
     """
-    state = world.card.state
+    state = world.card_state
     if world.covers(world.card.enabled_iccid):
         # Nothing is lacking but that the modem looks at the card.
         return "the enabled profile itself" if not world.serves else None
     if state.rollback is not None and world.covers(state.rollback.previous):
         return f"the rollback to {name_of(state.rollback.previous)}"
-    fallback = next((profile for profile in state.profiles if profile.fallback_attribute), None)
+    if isinstance(state, EmulatedCardView):
+        fallback = state.fallback
+    else:
+        fallback = next((profile for profile in state.profiles if profile.fallback_attribute), None)
     if fallback is not None and not fallback.enabled and state.enabled is not None and world.covers(fallback.iccid):
         return f"the fallback to {name_of(fallback.iccid)}"
     return None
@@ -94,6 +100,8 @@ def check(world: World, remaining: list[str]) -> None:
         world.note("not-in-step", f"the modem works with {seen}, and the card has {enabled} enabled")
     _results(world)
     _view(world)
+    if world.emulated is not None:
+        _es10c(world, world.emulated)
 
 
 def _executions(world: World) -> None:
@@ -108,6 +116,28 @@ def _results(world: World) -> None:
             continue
         if result.seq not in world.ground_truth.accepted_results:
             world.note("result-lost", f"{result.eim_id} never took result {result.seq} of its package {result.counter}")
+
+
+def _es10c(world: World, emulated: EmulatedCardView) -> None:
+    """What the card did by ES10c against what eIMs accepted: nothing more often, and nothing that it did not do."""
+    told: Counter[str] = Counter()
+    deleted = set()
+    for observed_eim in world.observed_eims.values():
+        for order, facts in observed_eim.accepted.values():
+            done = [one for one in facts.get("operations", []) if one.get("code") == 0]
+            told.update(str(one.get("operation")) for one in done)
+            for operation, result in zip(() if order is None else order.operations, facts["operations"], strict=False):
+                if result.get("operation") == "delete" and result.get("code") == 0:
+                    deleted.add(iccid_text(der.parse(operation).get(0x5A).value))
+    done_by_card = Counter(name for name, _ in emulated.done)
+    own = len(world.ground_truth.own_changes)
+    if done_by_card["enable"] > told["enable"] + told["rollback"] + own:
+        world.note(
+            "executed-twice", f"the card enabled {done_by_card['enable']} times, told are {dict(told)}, own {own}"
+        )
+    really = {iccid for name, iccid in emulated.done if name == "delete"}
+    if deleted != really:
+        world.note("view-wrong", f"told deleted are {sorted(deleted)}, and the card deleted {sorted(really)}")
 
 
 def _view(world: World) -> None:

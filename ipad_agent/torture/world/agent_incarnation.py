@@ -18,6 +18,7 @@ from ipad_agent.card import apdu
 from ipad_agent.card.apdu_channel import CardAccess
 from ipad_agent.card.es10_functions import Euicc
 from ipad_agent.card.es10_transport import ApduDeadlines
+from ipad_agent.card.es10c_functions import ConsumerEuicc
 from ipad_agent.card.isdr_session import IsdrSession
 from ipad_agent.clock import Clock
 from ipad_agent.codec.es10.eim_configuration import EimConfigurationData
@@ -26,6 +27,7 @@ from ipad_agent.codec.esipa.device_info import IpaCapabilities, IpaFeature, Rele
 from ipad_agent.codec.identifiers import Eid
 from ipad_agent.eim import EimClient, EndpointOverrides, FailoverCarrier, PeerDialect, Way, endpoint_for
 from ipad_agent.eim.carrier_choice import WayOverrides, endpoints_for
+from ipad_agent.emulation.emulated_euicc import EmulatedEuicc, EmulateIot
 from ipad_agent.errors import EimError
 from ipad_agent.modem.module_profile import ProfileSet, load, search_path
 from ipad_agent.modem.port.port_discovery import DiscoveringOpener
@@ -37,7 +39,7 @@ from ipad_agent.net.dns_lookup import Address
 from ipad_agent.policy import ScheduleSettings
 from ipad_agent.policy.switching.switch_settings import SwitchSettings
 from ipad_agent.procedures.default_ports import NO_SITE
-from ipad_agent.store import Journal, Memory, StateDirectory
+from ipad_agent.store import EmulatedCardFiles, Journal, Memory, StateDirectory
 from ipad_agent.store.filesystem import Filesystem
 from ipad_agent.torture.history.fault_history import COAP, HTTPS, Setting
 from ipad_agent.torture.history.history_log import HistoryLog
@@ -48,6 +50,7 @@ from ipad_agent.wiring.real_rooms import Schedules
 from .connectivity_view import ConnectivityView
 from .direct_channels import Reader, ReaderAccess, StraightCarrier
 from .dtls_stand_in import StandInBackend
+from .emulated_card_view import KeyInHand
 from .memory_serial_line import MemoryModem, MemoryOpener
 from .process_fence import FencedDisk, ProcessFence
 from .simulated_network import SimulatedNetwork
@@ -102,7 +105,7 @@ class Process:
     def __init__(self, around: DeviceParts, number: int) -> None:
         self.owner = ProcessFence(number)
         self._around = around
-        disk = FencedDisk(around.disk, self.owner)
+        self._disk = disk = FencedDisk(around.disk, self.owner)
         self.memory = Memory(disk, state_dir=STATE_DIR, runtime_dir=RUN_DIR)
         self.journal = Journal(disk, STATE_DIR, around.clock)
         self.agent = Agent(self._rooms(), dice=TimelyDice(around.loop, around.seed))
@@ -138,8 +141,17 @@ class Process:
         if setting.scripts or around.held.used:
             site = SiteInMemory(around.loop, setting.scripts, around.held, self.owner, around.log)
         switching = SwitchSettings(success="application-probe") if setting.scripts == PROVING else SwitchSettings()
+        emulated_cards = EmulatedCardFiles(self._disk, STATE_DIR)
+        self.emulated: EmulatedEuicc | None = None
+        card: Euicc | EmulatedEuicc = Euicc(session)
+        if setting.emulated:
+            bits = random.Random(f"token {around.seed} {self.owner.number}").getrandbits
+            consumer, mode = ConsumerEuicc(session), EmulateIot.WHEN_NEEDED
+            card = self.emulated = EmulatedEuicc(
+                consumer, emulated_cards, KeyInHand(), around.clock, mode=mode, random_bits=bits
+            )
         return Dependencies(
-            card=Euicc(session),
+            card=card,
             device=_Device(access),
             # Every other device is told nothing about its eIMs.
             links=_Links(self._carrier, auto=bool(around.seed % 2)),
@@ -151,7 +163,7 @@ class Process:
             capabilities=IpaCapabilities(frozenset(features)),
             notifier=_Notifier(),
             idle=self.journal.idle,
-            state=StateDirectory(self.journal, self.memory),
+            state=StateDirectory(self.journal, self.memory, None, emulated_cards),
             network=ConnectivityView(access, around.network, application=setting.scripts == PROVING),
             connector=connector,
             site=NO_SITE if site is None else site,

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
+from ipad_agent.emulation.emulated_state import RunningPackage
 from ipad_agent.lab.euicc import VirtualEuicc
 from ipad_agent.torture.history.history_log import CARD, HistoryLog
+
+from .emulated_card_view import EmulatedCardView
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +32,7 @@ class GroundTruth:
 
     card: VirtualEuicc
     log: HistoryLog
+    emulated: EmulatedCardView | None = None
     executed: Counter[tuple[str, str]] = field(default_factory=Counter)
     results: dict[int, CardResult] = field(default_factory=dict)
     notifications: dict[int, str] = field(default_factory=dict)
@@ -54,12 +58,14 @@ class GroundTruth:
             inner(name)
 
         self.card.isdr.steps = step
+        if self.emulated is not None:
+            self.emulated.on_done = self._done
         self.enabled = self.first_enabled = self.card.enabled_iccid
         self.look()
 
     def look(self) -> None:
         """See what is on the card now."""
-        state = self.card.state
+        state = self.card.state if self.emulated is None else self.emulated
         present: dict[int, str] = {}
         known = len(self.results)
         for result in state.results:
@@ -80,9 +86,18 @@ class GroundTruth:
             self._present = present
         if self.card.enabled_iccid != self.enabled:
             self.enabled = self.card.enabled_iccid
-            if len(self.results) == known:
+            told = len(self.results) != known if self.emulated is None else self.emulated.package_under_way
+            if not told:
                 self.own_changes.append((self.log.now_s, frozenset(entry.eim_id for entry in state.eims)))
             self.log.tell(CARD, f"has {name_of(self.enabled)} enabled")
+
+    def _done(self, running: RunningPackage | None) -> None:
+        """A consumer card did something, and this is the package for which the device had it done."""
+        if running is None or running.begun is None:
+            return
+        transaction = (running.transaction_id or b"").hex().upper()
+        self.executed[running.eim_id, f"{transaction}, operation {running.begun.index}"] += 1
+        self.log.tell(CARD, f"does operation {running.begun.index} of package {running.counter} of {running.eim_id}")
 
     def took_results(self, numbers: set[int]) -> None:
         """An eIM accepted these results."""
@@ -100,6 +115,8 @@ class GroundTruth:
                 self.replaced.add(old.seq)
 
     def _gone(self, seq: int, what: str) -> None:
+        if self.emulated is not None and what == "result":
+            return  # what a power cut takes from the disk is made anew; at the end every one must have been taken
         taken = self.accepted_results if what == "result" else self.taken_notifications
         if seq in taken:
             self.log.tell(CARD, f"forgets {what} {seq}")

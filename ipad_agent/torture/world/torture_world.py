@@ -7,16 +7,19 @@ import os
 import random
 import sys
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from ipad_agent.codec.identifiers import Eid
+from ipad_agent.emulation.emulated_state import EmulatedState
 from ipad_agent.errors import StoreError
 from ipad_agent.events import Event
 from ipad_agent.lab.bench.card_slot import CardSlot
 from ipad_agent.lab.eim import CoapsServer, EimIdentity, EimSettings, MemoryEs9, Relay, Servers, VirtualEim
 from ipad_agent.lab.euicc import OPERATOR_B, Quirks, VirtualEuicc, default_card
 from ipad_agent.lab.euicc.quirks import ResponseMode
+from ipad_agent.lab.euicc.state.card_state import CardState
 from ipad_agent.lab.modem import AtEngine, Coverage, ModemOptions, personality
 from ipad_agent.lab.smdp import Metadata, Order, ProfilePackage, ServerIdentity, VirtualSmdp, with_notifications
 from ipad_agent.policy import NBIOT, NORMAL, ScheduleSettings
@@ -29,9 +32,10 @@ from ipad_agent.torture.peers.eim_https import WebServer
 from ipad_agent.torture.peers.observed_eim import ObservedEim
 from ipad_agent.torture.peers.torture_pki import torture_pki
 
-from .agent_incarnation import DeviceParts, Process
+from .agent_incarnation import STATE_DIR, DeviceParts, Process
 from .direct_channels import Reader
 from .dtls_stand_in import StandInServer
+from .emulated_card_view import KEY, EmulatedCardView
 from .ground_truth import GroundTruth
 from .memory_serial_line import MemoryModem
 from .simulated_network import WORLD, SimulatedNetwork
@@ -117,7 +121,9 @@ class World:
         self.identity = EimIdentity.from_pki(torture_pki(), tls="self")
         self.card = self._make_card()
         self.smdp = self._make_smdp()
-        self.ground_truth = GroundTruth(self.card, self.log)
+        self.process: Process | None = None
+        self.emulated = EmulatedCardView(self.card, self.disk, STATE_DIR) if setting.emulated else None
+        self.ground_truth = GroundTruth(self.card, self.log, self.emulated)
         self.network = SimulatedNetwork(loop, self.dice, lambda: self.serves)
         self.tcp = Tcp(loop, self.network)
         loop.sockets, loop.streams = self.network, self.tcp
@@ -125,7 +131,12 @@ class World:
         self.proof_refused: tuple[int, float] | None = None
         """What the disk will do, and for how long, as soon as a profile has to prove itself."""
         self.observed_eims = {eim_id: self._make_desk(eim_id) for eim_id in EIM_IDS}
-        for eim_id in EIM_IDS[: setting.eims] if setting.managed else ():
+        managing = EIM_IDS[: setting.eims] if setting.managed else ()
+        if self.emulated is not None:
+            self.emulated.live = self._emulated_state
+        if self.emulated is not None and managing:
+            self._associate_emulated(self.emulated, managing)
+        for eim_id in managing if self.emulated is None else ():
             self._associate(eim_id)
         self.modem: MemoryModem | None = None
         self.reader: Reader | None = None
@@ -135,7 +146,6 @@ class World:
             self.modem = MemoryModem(loop, AtEngine(slot, MODEMS[setting.modem], coverage=coverage))
         else:
             self.reader = Reader(loop, slot, self.covers, refreshes=setting.modem != "deaf")
-        self.process: Process | None = None
         self._servers: list[CoapsServer] = []
         self._web: list[WebServer] = []
         self._ending: tuple[str, float] | None = None
@@ -163,16 +173,27 @@ class World:
         return None if self.reader is None else self.reader.seen
 
     @property
+    def card_state(self) -> CardState | EmulatedCardView:
+        """What is on the card for its eIMs, whoever keeps it."""
+        return self.card.state if self.emulated is None else self.emulated
+
+    def _emulated_state(self) -> EmulatedState | None:
+        process = self.process
+        if process is None or not self.alive or process.emulated is None:
+            return None
+        return process.emulated.state_of(Eid.parse(self.card.eid))
+
+    @property
     def associated(self) -> list[ObservedEim]:
         """The eIMs that the card knows."""
         return [
-            self.observed_eims[entry.eim_id] for entry in self.card.state.eims if entry.eim_id in self.observed_eims
+            self.observed_eims[entry.eim_id] for entry in self.card_state.eims if entry.eim_id in self.observed_eims
         ]
 
     def tell_tokens(self) -> None:
         """Every eIM learns the association token that the card has for it, as its operator would be told of it."""
         for observed_eim in self.associated:
-            entry = self.card.state.eim(observed_eim.eim_id)
+            entry = self.card_state.eim(observed_eim.eim_id)
             if entry is not None:
                 observed_eim.eim.device(self.card.eid).token = entry.token
 
@@ -338,7 +359,8 @@ class World:
     # -- making ------------------------------------------------------------------------------------------------------
 
     def _make_card(self) -> VirtualEuicc:
-        card = default_card(torture_pki(), quirks=QUIRKS[self.history.setting.quirk], associated=False)
+        quirks = replace(QUIRKS[self.history.setting.quirk], consumer=self.history.setting.emulated)
+        card = default_card(torture_pki(), quirks=quirks, associated=False)
         card.isdr.random = self.dice.randbytes
         for profile in card.state.profiles:
             if profile.iccid == OPERATOR_B:
@@ -361,7 +383,9 @@ class World:
             random_bytes=self.dice.randbytes,
             relay=Relay(Servers({"smdp.lab.example": MemoryEs9(self.smdp)})),
         )
-        eim.add_device(self.card.eid, certificate_der=pki["euicc"].cert_der)
+        device = eim.add_device(self.card.eid, certificate_der=pki["euicc"].cert_der)
+        if self.emulated is not None:
+            device.emulated, device.euicc_spki = True, KEY.spki
         gate = StandInServer(pki["eim-tls-self"].cert_der, pki["eim-tls-self-foreign"].cert_der)
         gate.on_betrayal = lambda: self.note("betrayed", f"data went to somebody who is not {eim_id}")
         self.network.gates[eim_id] = gate
@@ -376,6 +400,19 @@ class World:
             fqdn=EIM_IDS[0], ask_for_token=False, indirect_download=not self.history.setting.direct
         )
         return read_initial_eims(data, "the file")
+
+    def _associate_emulated(self, view: EmulatedCardView, eim_ids: Sequence[str]) -> None:
+        direct = self.history.setting.direct
+        tokens = view.associate(
+            [
+                replace(self.identity, eim_id=eim_id).configuration(
+                    fqdn=eim_id, ask_for_token=True, indirect_download=not direct
+                )
+                for eim_id in eim_ids
+            ]
+        )
+        for eim_id, token in tokens.items():
+            self.observed_eims[eim_id].eim.device(self.card.eid).token = token
 
     def _associate(self, eim_id: str) -> None:
         pki = torture_pki()

@@ -1,0 +1,66 @@
+"""ES10c on a consumer eUICC: what a device needs that has the IoT functions in front of such a card.
+
+Everything else is as ``Euicc`` has it. No function here asks the card for a REFRESH: ``recover`` resets it, which
+completes a switch with every modem.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ipad_agent.codec.ber.tlv_fields import ResultCode
+from ipad_agent.codec.es10 import es10_requests, es10c_requests
+from ipad_agent.codec.es10.es10_control import MemoryResetResult, ResetOption
+from ipad_agent.codec.es10.profile_info import ProfileList
+from ipad_agent.codec.identifiers import Eid
+from ipad_agent.errors import CodecError
+
+from .errors import NotSupportedByCard
+from .es10_functions import Euicc
+
+
+class ConsumerEuicc(Euicc):
+    """``Euicc`` with the functions of a consumer card. Errors as there."""
+
+    @property
+    def seen_eid(self) -> Eid | None:
+        """Whose channel was opened last, without asking; None before the first."""
+        return self.isdr.eid
+
+    async def enable_profile(self, iccid: bytes) -> ResultCode:
+        """EnableProfile; the enabled one is disabled by it. ``iccid`` are the octets of tag 5A."""
+        request = es10c_requests.enable_profile_request(iccid)
+        return await self._switch("EnableProfile", request, es10c_requests.parse_enable_profile)
+
+    async def disable_profile(self, iccid: bytes) -> ResultCode:
+        """DisableProfile."""
+        request = es10c_requests.disable_profile_request(iccid)
+        return await self._switch("DisableProfile", request, es10c_requests.parse_disable_profile)
+
+    async def delete_profile(self, iccid: bytes) -> ResultCode:
+        """DeleteProfile."""
+        request = es10c_requests.delete_profile_request(iccid)
+        return await self._change("DeleteProfile", request, es10c_requests.parse_delete_profile)
+
+    async def set_default_dp_address(self, address: bytes) -> ResultCode:
+        """SetDefaultDpAddress of SGP.22."""
+        request = es10c_requests.set_default_dp_address_request(address)
+        return await self._change("SetDefaultDpAddress", request, es10c_requests.parse_set_default_dp_address)
+
+    async def reset_memory(self, options: Iterable[ResetOption]) -> MemoryResetResult:
+        """eUICCMemoryReset of SGP.22. ``NotSupportedByCard`` for a part that it has no name for."""
+        chosen = set(options)
+        try:
+            request = es10c_requests.euicc_memory_reset_request(chosen)
+        except CodecError as error:
+            raise NotSupportedByCard(f"eUICCMemoryReset: {error.message}") from error
+        return await self._change(
+            "eUICCMemoryReset",
+            request,
+            es10c_requests.parse_euicc_memory_reset,
+            lambda answer: answer.result.ok and chosen != {ResetOption.DEFAULT_SMDP_ADDRESS},
+        )
+
+    async def list_profiles(self, request: bytes) -> ProfileList:
+        """GetProfilesInfo with this very request (BF2D), as an eIM asks it; a refusal is a value."""
+        return await self._read("GetProfilesInfo", request, es10_requests.parse_get_profiles)

@@ -1,0 +1,427 @@
+"""A card like any other to the procedures: IoT functions in front of a consumer card, which keeps all others.
+
+Data flow::
+
+    procedures -> EmulatedEuicc --- SGP.22 functions, unchanged ------------------> card.ConsumerEuicc -> modem
+                     |   LoadEuiccPackage: package_checks -> package_execution -> psmo_execution -> ES10c
+                     |   its own switches: local_switches -------------------------------------> ES10c
+                     |   after a cut: interrupted_package, local_switches.settle ask the card what is true
+                     v
+                  CardMemory -> store.EmulatedCardFile (one file per EID), signatures by device_key
+
+What a consumer card cannot give is answered as not available. A card that has the IoT functions itself is passed
+through untouched. See docs/emulation.md for what the signatures prove.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from enum import StrEnum
+from typing import Final
+
+from ipad_agent.card.errors import NotSupportedByCard
+from ipad_agent.clock import Clock
+from ipad_agent.codec.ber import code_names, tlv
+from ipad_agent.codec.ber.tlv_fields import ResultCode
+from ipad_agent.codec.es10 import es10_requests
+from ipad_agent.codec.es10.eim_configuration import EimConfigurationData
+from ipad_agent.codec.es10.es10_requests import (
+    AddInitialEimResult,
+    AuthenticateServerResponse,
+    CancelSessionResponse,
+    Certificates,
+    ConfiguredAddresses,
+    ConnectivityParameters,
+    MemoryResetResult,
+    PrepareDownloadResponse,
+    ResetOption,
+    RollbackResult,
+)
+from ipad_agent.codec.es10.es10c_requests import RESET_PARTS
+from ipad_agent.codec.es10.euicc_info import EuiccInfo1, EuiccInfo2, IotSpecificInfo, IpaMode, Version
+from ipad_agent.codec.es10.euicc_package import EuiccPackageResult
+from ipad_agent.codec.es10.notifications import AllPackageResults, BySeqNumber, Criterion, RetrievedNotifications
+from ipad_agent.codec.es10.profile_info import ProfileInfo
+from ipad_agent.codec.es10.rules_authorisation_table import RulesAuthorisationTable
+from ipad_agent.codec.identifiers import Eid
+from ipad_agent.errors import CardError, CodecError
+
+from . import associated_eims, events, interrupted_package, local_switches
+from .card_memory import CardMemory
+from .consumer_card import ConsumerCard, KeyPlace, StateFiles
+from .device_key import DeviceKey, KeyTrouble, fingerprint
+from .emulated_state import EmulatedState, StoredResult, UnusableState
+from .local_switches import Installed
+from .package_checks import check
+from .package_execution import execute_ecos, execute_psmos
+
+RELEASE: Final = Version(1, 2, 0)
+"""Of SGP.32, which is emulated."""
+_NOT_AVAILABLE: Final = 127
+_NO_EMERGENCY_PROFILE: Final = 8
+_NO_PARAMETERS: Final = bytes.fromhex("BF5F03810101")
+_TOKEN_BITS: Final = 30
+
+
+class EmulateIot(StrEnum):
+    """When the IoT functions are emulated: ``WHEN_NEEDED`` for a card that has none."""
+
+    NEVER = "never"
+    WHEN_NEEDED = "when-needed"
+    ALWAYS = "always"
+
+
+class EmulatedEuicc:
+    """Implements ``ManagedCard``. ``random_bits(n)`` gives an unpredictable number of so many bits.
+
+    Besides the errors of a card it raises ``StoreError``, where what is about to be done cannot be noted."""
+
+    def __init__(
+        self,
+        card: ConsumerCard,
+        files: StateFiles,
+        keys: KeyPlace,
+        clock: Clock,
+        *,
+        mode: EmulateIot,
+        random_bits: Callable[[int], int],
+    ) -> None:
+        self._card = card
+        self._files = files
+        self._keys = keys
+        self._clock = clock
+        self._mode = mode
+        self._random_bits = random_bits
+        self._lock = asyncio.Lock()
+        self._deciding = asyncio.Lock()
+        self._memories: dict[bytes, CardMemory | None] = {}
+        self._installed: Installed | None = None
+
+    @property
+    def reset_due(self) -> bool:
+        """As the card has it."""
+        return self._card.reset_due
+
+    @property
+    def apdu_count(self) -> int:
+        """As the card has it."""
+        return self._card.apdu_count
+
+    def state_of(self, eid: Eid) -> EmulatedState | None:
+        """What counts for this card now, without asking it; None for one that is not emulated or was not seen yet."""
+        memory = self._memories.get(eid.bytes)
+        return None if memory is None else memory.state
+
+    # -- what is emulated ----------------------------------------------------------------------------------------------
+
+    async def get_euicc_info2(self) -> EuiccInfo2:
+        """As the card tells it; ``raw`` is the card's. That it can be managed is added to the view alone."""
+        info2 = await self._card.get_euicc_info2()
+        if await self._memory() is None:
+            return info2
+        iot = IotSpecificInfo((RELEASE,), ecall=False, fallback=True, emulated=True)
+        return replace(info2, iot=iot, ipa_mode=int(IpaMode.IPAD))
+
+    async def get_eim_configuration(self) -> tuple[EimConfigurationData, ...]:
+        memory = await self._memory()
+        if memory is None:
+            return await self._card.get_eim_configuration()
+        answer = associated_eims.configuration(memory.state)
+        return es10_requests.parse_get_eim_configuration(answer).configs
+
+    async def add_initial_eim(self, request: bytes) -> AddInitialEimResult:
+        async with self._lock:
+            memory = await self._settled()
+            if memory is None:
+                return await self._card.add_initial_eim(request)
+            state, answer = associated_eims.add_initial(memory.state, request, await self._ci_pkids())
+            if state != memory.state:
+                memory.write(state)
+            return es10_requests.parse_add_initial_eim(answer)
+
+    async def load_euicc_package(self, raw: bytes) -> EuiccPackageResult:
+        async with self._lock:
+            memory = await self._settled()
+            if memory is None:
+                return await self._card.load_euicc_package(raw)
+            try:
+                package = check(memory.state, memory.key, raw)
+            except CodecError as error:
+                raise NotSupportedByCard(f"a package that cannot be read: {error.message}") from error
+            if isinstance(package, bytes):
+                answer = package
+            elif package.is_eco:
+                answer = execute_ecos(memory, package, await self._ci_pkids())
+            else:
+                await self._still_the_same(memory)
+                self._installed = None
+                answer = await execute_psmos(self._card, memory, package)
+            return EuiccPackageResult.parse(answer)
+
+    async def retrieve_notifications(self, criterion: Criterion | None = None) -> RetrievedNotifications:
+        async with self._lock:
+            memory = await self._settled()
+            if memory is not None and isinstance(criterion, AllPackageResults):
+                return _results(memory.state.results)
+            if memory is not None and isinstance(criterion, BySeqNumber):
+                found = memory.state.result(criterion.seq_number)
+                if found is not None:
+                    return _results((found,))
+            return await self._card.retrieve_notifications(criterion)
+
+    async def remove_notification(self, seq_number: int) -> ResultCode:
+        async with self._lock:
+            memory = await self._settled()
+            if memory is None or memory.state.result(seq_number) is None:
+                return await self._card.remove_notification(seq_number)
+            memory.hold(memory.state.without_result(seq_number))
+            return ResultCode(0, code_names.REMOVE_NOTIFICATION)
+
+    async def get_profiles(self) -> tuple[ProfileInfo, ...]:
+        """The card's, with the fallback attribute that this device keeps."""
+        profiles = await self._card.get_profiles()
+        memory = await self._memory()
+        if memory is None:
+            return profiles
+        fallback = memory.state.fallback
+        return tuple(
+            replace(profile, fallback_attribute=profile.iccid_raw == fallback is not None) for profile in profiles
+        )
+
+    async def profile_rollback(self) -> RollbackResult:
+        async with self._lock:
+            memory = await self._settled()
+            if memory is None:
+                return await self._card.profile_rollback()
+            answer = await local_switches.profile_rollback(self._card, memory)
+            return es10_requests.parse_profile_rollback(answer)
+
+    async def execute_fallback(self) -> ResultCode:
+        async with self._lock:
+            memory = await self._settled()
+            if memory is None:
+                return await self._card.execute_fallback()
+            code = await local_switches.execute_fallback(self._card, memory)
+            return ResultCode(code, code_names.EXECUTE_FALLBACK)
+
+    async def return_from_fallback(self) -> ResultCode:
+        async with self._lock:
+            memory = await self._settled()
+            if memory is None:
+                return await self._card.return_from_fallback()
+            code = await local_switches.return_from_fallback(self._card, memory)
+            return ResultCode(code, code_names.RETURN_FROM_FALLBACK)
+
+    async def immediate_enable(self) -> ResultCode:
+        async with self._lock:
+            memory = await self._settled()
+            if memory is None:
+                return await self._card.immediate_enable()
+            installed, self._installed = self._installed, None
+            code = await local_switches.immediate_enable(self._card, memory, installed)
+            if code == local_switches.CAT_BUSY:
+                self._installed = installed  # it is tried again
+            return ResultCode(code, code_names.IMMEDIATE_ENABLE)
+
+    async def memory_reset(self, options: Iterable[ResetOption]) -> MemoryResetResult:
+        """Profiles and address by the card; eIMs and immediate enabling are this device's state."""
+        chosen = set(options)
+        async with self._lock:
+            memory = await self._settled()
+            if memory is None:
+                return await self._card.memory_reset(chosen)
+            result = ResultCode(0, code_names.MEMORY_RESET)
+            of_card = chosen - {ResetOption.EIM_CONFIGURATION, ResetOption.IMMEDIATE_ENABLE_CONFIGURATION}
+            if of_card:
+                result = (await self._card.reset_memory(of_card)).result
+            if result.ok and of_card & RESET_PARTS - {ResetOption.DEFAULT_SMDP_ADDRESS}:
+                memory.hold(await self._after_deletion(memory.state))
+            eim = immediate = None
+            if ResetOption.EIM_CONFIGURATION in chosen:
+                eim = ResultCode(0 if memory.state.eims else 1, code_names.MEMORY_RESET_EIM)
+                memory.hold(replace(memory.state, eims=()))
+            if ResetOption.IMMEDIATE_ENABLE_CONFIGURATION in chosen:
+                immediate = ResultCode(0, code_names.MEMORY_RESET_IMMEDIATE)
+                memory.hold(replace(memory.state, immediate=None))
+            return MemoryResetResult(result, eim, immediate)
+
+    async def install_profile(self, bpp: bytes, on_segment: Callable[[int, int], None]) -> bytes | None:
+        self._installed = None
+        result = await self._card.install_profile(bpp, on_segment)
+        self._installed = Installed.read(result)
+        return result
+
+    # -- what a consumer card cannot give ------------------------------------------------------------------------------
+
+    async def get_certs(self, ci_pkid: bytes | None = None) -> Certificates:
+        """Its certificates are shown in a download session only."""
+        if await self._memory() is None:
+            return await self._card.get_certs(ci_pkid)
+        return Certificates(error=ResultCode(_NOT_AVAILABLE, code_names.GET_CERTS))
+
+    async def get_connectivity_parameters(self) -> ConnectivityParameters:
+        if await self._memory() is None:
+            return await self._card.get_connectivity_parameters()
+        return es10_requests.parse_get_connectivity_parameters(_NO_PARAMETERS)
+
+    async def enable_emergency_profile(self) -> ResultCode:
+        if await self._memory() is None:
+            return await self._card.enable_emergency_profile()
+        return ResultCode(_NO_EMERGENCY_PROFILE, code_names.ENABLE_EMERGENCY)
+
+    async def disable_emergency_profile(self) -> ResultCode:
+        if await self._memory() is None:
+            return await self._card.disable_emergency_profile()
+        return ResultCode(_NO_EMERGENCY_PROFILE, code_names.DISABLE_EMERGENCY)
+
+    async def ipae_activation(self, *, activate: bool = True) -> ResultCode:
+        if await self._memory() is None:
+            return await self._card.ipae_activation(activate=activate)
+        raise NotSupportedByCard("a consumer card has no IPAe")
+
+    # -- the card's own ------------------------------------------------------------------------------------------------
+
+    def ask_anew(self) -> None:
+        self._card.ask_anew()
+
+    async def get_eid(self) -> Eid:
+        return await self._card.get_eid()
+
+    async def get_euicc_info1(self) -> EuiccInfo1:
+        return await self._card.get_euicc_info1()
+
+    async def get_configured_addresses(self) -> ConfiguredAddresses:
+        return await self._card.get_configured_addresses()
+
+    async def get_rat(self) -> RulesAuthorisationTable:
+        return await self._card.get_rat()
+
+    async def get_challenge(self) -> bytes:
+        self._installed = None
+        return await self._card.get_challenge()
+
+    async def authenticate_server(self, request: bytes) -> AuthenticateServerResponse:
+        return await self._card.authenticate_server(request)
+
+    async def prepare_download(self, request: bytes) -> PrepareDownloadResponse:
+        return await self._card.prepare_download(request)
+
+    async def cancel_session(self, request: bytes) -> CancelSessionResponse:
+        return await self._card.cancel_session(request)
+
+    async def declare_ipad(self) -> None:
+        await self._card.declare_ipad()
+
+    async def verify_switched(self, expected: str | None = None) -> None:
+        self._installed = None
+        await self._card.verify_switched(expected)
+
+    async def recover(self, *, first_rung: int | None = None, expected: str | None = None) -> None:
+        self._installed = None
+        await self._card.recover(first_rung=first_rung, expected=expected)
+
+    async def release(self) -> None:
+        await self._card.release()
+
+    async def close(self) -> None:
+        await self._card.close()
+
+    # -- the state of the card that is there ---------------------------------------------------------------------------
+
+    async def _settled(self) -> CardMemory | None:
+        """The state, after whatever was cut off is known; None for a card that is not emulated."""
+        memory = await self._memory()
+        if memory is not None and memory.state.running is not None:
+            await interrupted_package.finish(self._card, memory)
+        if memory is not None and memory.state.local is not None:
+            await local_switches.settle(self._card, memory)
+        return memory
+
+    async def _memory(self) -> CardMemory | None:
+        if self._mode is EmulateIot.NEVER:
+            return None
+        eid = self._card.seen_eid or await self._card.get_eid()
+        async with self._deciding:  # two memories of one card would contradict each other
+            if eid.bytes not in self._memories:
+                self._memories[eid.bytes] = await self._decide(eid)
+            return self._memories[eid.bytes]
+
+    async def _decide(self, eid: Eid) -> CardMemory | None:
+        """Whether this card is emulated, and what was kept for it. Raises ``StoreError`` when that cannot be read."""
+        if self._mode is EmulateIot.WHEN_NEEDED and await self._is_iot_card(eid):
+            return None
+        file = self._files.file(str(eid))
+        document = file.load()
+        try:
+            state = None if document is None else EmulatedState.from_document(document)
+            if state is not None and state.eid != eid.bytes:
+                raise UnusableState("it is of another card")
+            key = self._key(state)
+        except UnusableState as reason:
+            events.STATE_UNUSABLE.emit(eid=eid.short, reason=str(reason))
+            return None
+        except KeyTrouble as trouble:
+            events.KEY_LOST.emit(reason=trouble.message)
+            return None
+        info1 = await self._info1()
+        if state is None:
+            token = 1 + self._random_bits(_TOKEN_BITS)
+            state = EmulatedState.fresh(eid.bytes, fingerprint(key.spki), wall_s=self._clock.wall(), token=token)
+        memory = CardMemory(file, state, key)
+        if document is None or state.info1 != info1:
+            memory.write(replace(state, info1=info1))
+        events.EMULATING.emit(eid=eid.short, fingerprint=fingerprint(key.spki)[:16])
+        return memory
+
+    def _key(self, state: EmulatedState | None) -> DeviceKey:
+        """Raises ``KeyTrouble`` when it is not the one that this card's eIMs know."""
+        key = self._keys.load()
+        if key is None and state is None:
+            key = self._keys.create()
+            events.KEY_MADE.emit(fingerprint=fingerprint(key.spki))
+        if key is None:
+            raise KeyTrouble("the file is gone")
+        if state is not None and state.fingerprint != fingerprint(key.spki):
+            raise KeyTrouble(f"it is {fingerprint(key.spki)[:16]}, and the eIM knows {state.fingerprint[:16]}")
+        return key
+
+    async def _is_iot_card(self, eid: Eid) -> bool:
+        if (await self._card.get_euicc_info2()).iot is not None:
+            return True
+        try:
+            await self._card.get_eim_configuration()
+        except CardError as error:
+            if not error.alive:
+                raise
+            return False
+        events.HAS_IOT_FUNCTIONS.emit(eid=eid.short)
+        return True
+
+    async def _info1(self) -> bytes | None:
+        try:
+            return (await self._card.get_euicc_info1()).raw
+        except CardError as error:
+            if not error.alive:
+                raise
+            return None
+
+    async def _ci_pkids(self) -> frozenset[bytes]:
+        info1 = await self._card.get_euicc_info1()
+        return frozenset((*info1.ci_pkids_for_signing, *info1.ci_pkids_for_verification))
+
+    async def _still_the_same(self, memory: CardMemory) -> None:
+        """Before a card is changed: whether it is the one that the order is for."""
+        if (await self._card.get_eid()).bytes != memory.state.eid:
+            raise CardError("another card was inserted")
+
+    async def _after_deletion(self, state: EmulatedState) -> EmulatedState:
+        self._card.ask_anew()
+        left = {profile.iccid_raw for profile in await self._card.get_profiles()}
+        return replace(state.after_switch(), fallback=state.fallback if state.fallback in left else None)
+
+
+def _results(results: Iterable[StoredResult]) -> RetrievedNotifications:
+    raw = tlv.encode(0xBF2B, tlv.encode(0xA2, *(result.raw for result in results)))
+    return RetrievedNotifications.parse(raw)
