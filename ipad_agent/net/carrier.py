@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Final, Protocol, runtime_checkable
+
+# Repeating one of these changes nothing: the eUICC guards against replay, results and notifications are numbered, and
+# an opening that nobody goes on with is forgotten. The others move a download session on or end it.
+REPEATABLE: Final = frozenset(
+    {"GetEimPackage", "ProvideEimPackageResult", "HandleNotification", "InitiateAuthentication"}
+)
 
 ProgressCallback = Callable[[int, int | None], None]
 """Called with the bytes of the answer so far and, where it is known, how many it has."""

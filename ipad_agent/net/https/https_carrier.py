@@ -13,7 +13,7 @@ from typing import Final
 from ipad_agent.clock import Clock, SystemClock
 from ipad_agent.events import Event
 from ipad_agent.net import events
-from ipad_agent.net.carrier import ProgressCallback, Traffic
+from ipad_agent.net.carrier import REPEATABLE, ProgressCallback, Traffic
 from ipad_agent.net.dialler import Dialler
 from ipad_agent.net.dns_lookup import Address, Resolver, resolve
 from ipad_agent.net.errors import ConnectionLost, PeerBusy, PeerStatus, ProtocolViolation, TransferTimeout, Unreachable
@@ -28,11 +28,6 @@ from .https_connection import HttpRequest, HttpResponse, HttpsConnection, Progre
 from .https_endpoint import HttpsEndpoint
 from .tls_client import TlsClient
 
-# Repeating one of these changes nothing: the eUICC guards against replay, results and notifications are numbered, and
-# an opening that nobody goes on with is forgotten. The others move a download session on or end it.
-REPEATABLE: Final = frozenset(
-    {"GetEimPackage", "ProvideEimPackageResult", "HandleNotification", "InitiateAuthentication"}
-)
 MAX_RETRY_AFTER_S: Final = 30 * 86400.0
 SECOND_ANSWER_S: Final = 15.0
 """So long a repeatable request waits for the first byte on a connection that was used before. Some servers answer one
