@@ -270,6 +270,7 @@ class EimLinks:
             flight_timeout_s=coap.flight_timeout_s,
             exchange_timeout_s=coap.exchange_timeout_s,
             nat_timeout_s=coap.nat_timeout_s,
+            nstart=coap.nstart,
             protocol_bits=ProtocolBits(chosen.protocol_bits),
         )
 
@@ -337,6 +338,8 @@ def download_rules(config: Config) -> DownloadRules:
         eim_is_consent=config.download.eim_is_consent,
         confirmation_code=None if file is None else file.read_text(),
         allow_expired=config.trust.allow_expired,
+        give_up_s=config.download.give_up_s,
+        max_attempts=config.download.max_attempts,
     )
 
 
