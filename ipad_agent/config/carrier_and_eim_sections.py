@@ -58,10 +58,28 @@ class CoapConfig:
         "over a bad link takes as long as it takes, up to ten times this.",
     )
     nat_timeout_s: float = key(
-        Number(0, 3600),
+        Number(0, 30 * DAY_S),
         25.0,
         "After this long without traffic a new port and a shortened handshake are used: a NAT on the way has "
         "forgotten the old port by then.",
+    )
+    keep_session: bool = key(
+        Flag(),
+        False,
+        "Whether the session stays open between polls, for as long as `nat_timeout_s`. A poll within it costs a tenth "
+        "of one with a handshake. For short intervals, and for networks that are known not to translate addresses.",
+    )
+    close_notify: bool = key(
+        Flag(),
+        True,
+        "Whether the eIM is told when a session ends. It costs some 70 bytes, twice where the eIM answers. Without it "
+        "many servers (all that use OpenSSL without tickets) cannot resume the session, which costs more.",
+    )
+    lean_handshake: bool = key(
+        Flag(),
+        True,
+        "Whether the DTLS handshake offers only what the pinned key or the pre-shared key needs. When that is refused "
+        "everything is offered at once, and from then on.",
     )
 
 

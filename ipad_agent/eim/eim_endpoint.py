@@ -71,6 +71,9 @@ class EndpointOverrides:
     exchange_timeout_s: float | None = None
     nat_timeout_s: float | None = None
     nstart: int | None = None
+    lean: bool | None = None
+    close_notify: bool | None = None
+    keep_open: bool | None = None
     mtu_bytes: int | None = None
     groups: str | None = None
     client_certificate: ClientCertificate | None = field(default=None, repr=False)

@@ -132,6 +132,16 @@ def BLOCKS_GOT_SMALLER(*, host: str, size_bytes: int) -> None: ...
 
 
 @define(
+    "IPA-3016",
+    INFO,
+    "{host} refused the short list of what its key needs ({problem}); offering everything instead.",
+    "The first handshake offers only what a server with the pinned key needs, which is shorter. This server wants "
+    "something else, so it is offered everything from now on.",
+)
+def LEAN_OFFER_REFUSED(*, host: str, problem: Exception) -> None: ...
+
+
+@define(
     "IPA-9030",
     INFO,
     "Tolerated: {host} shows another certificate than the pinned one, with the same key.",

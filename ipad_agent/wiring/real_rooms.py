@@ -61,7 +61,7 @@ from ipad_agent.procedures.context import DownloadRules
 from ipad_agent.procedures.startup.initial_eim_provisioning import PLACE, read_initial_eims
 from ipad_agent.smdp import SmdpConnector, SmdpSettings
 from ipad_agent.store import Memory
-from ipad_agent.store.state_documents import BLOCK_SIZES, CHANNELS, DIALECTS, ICCID_ORDER, SCHEDULE
+from ipad_agent.store.state_documents import BLOCK_SIZES, CHANNELS, DIALECTS, ICCID_ORDER, SCHEDULE, SESSIONS
 
 _DEFAULT_PATH: Final = EimConfig().path
 MAX_DIALECTS: Final = 32
@@ -229,7 +229,8 @@ class EimLinks:
         from ipad_agent.net import CoapsCarrier, OpenSslBackend
 
         if self._backend is None:
-            self._backend = OpenSslBackend()
+            sessions = None if self._memory is None else _Sessions(self._memory)
+            self._backend = OpenSslBackend(sessions, self._clock)
         return CoapsCarrier(endpoint, backend=self._backend, clock=self._clock)
 
     def _ways(self, chosen: EimConfig) -> WayOverrides:
@@ -271,6 +272,9 @@ class EimLinks:
             exchange_timeout_s=coap.exchange_timeout_s,
             nat_timeout_s=coap.nat_timeout_s,
             nstart=coap.nstart,
+            lean=coap.lean_handshake,
+            close_notify=coap.close_notify,
+            keep_open=coap.keep_session,
             protocol_bits=ProtocolBits(chosen.protocol_bits),
         )
 
@@ -376,6 +380,21 @@ class _Dialects:
         others = [(eim_id, what) for eim_id, what in known.items() if eim_id != self._eim_id]
         with contextlib.suppress(StoreError):
             self._memory.save(DIALECTS, dict([*others[-MAX_DIALECTS:], (self._eim_id, dict(document))]))
+
+
+class _Sessions:
+    """DTLS sessions of this boot. A full handshake after a restart is no harm; the store has said what is wrong."""
+
+    def __init__(self, memory: Memory) -> None:
+        self._memory = memory
+
+    def load(self) -> Mapping[str, object]:
+        found = self._memory.load(SESSIONS).get("dtls")
+        return found if isinstance(found, Mapping) else {}
+
+    def save(self, records: Mapping[str, object]) -> None:
+        with contextlib.suppress(StoreError):
+            self._memory.save(SESSIONS, {"dtls": dict(records)})
 
 
 class _ChannelFile:

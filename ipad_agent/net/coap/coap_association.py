@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import socket
 from collections import OrderedDict, deque
 from dataclasses import dataclass
 from typing import Any, Final, cast
@@ -133,6 +134,20 @@ class Association(asyncio.DatagramProtocol):
     def alive(self) -> bool:
         """Whether requests may be sent: established, and neither side has ended the session."""
         return not self._closed and self._over is None and self._ready.done()
+
+    @property
+    def address_is_ours(self) -> bool:
+        """False after a change of network took away the address that this session speaks from."""
+        own = None if self._socket is None else self._socket.get_extra_info("socket")
+        if own is None:
+            return self._socket is not None  # no socket of this machine
+        try:
+            local = own.getsockname()
+            with socket.socket(own.family, socket.SOCK_DGRAM) as probe:
+                probe.bind((local[0], 0, *local[2:]))
+        except OSError:
+            return False
+        return True
 
     async def request(
         self,

@@ -17,7 +17,7 @@ from ipad_agent.net.dialler import Dialler
 from ipad_agent.net.dns_lookup import Address, Resolver, resolve
 from ipad_agent.net.dtls.dtls_backend import DtlsBackend, DtlsSettings, Established
 from ipad_agent.net.dtls.openssl_backend import OpenSslBackend
-from ipad_agent.net.errors import HandshakeFailed, TransferTimeout, Unreachable
+from ipad_agent.net.errors import CertificateWanted, HandshakeFailed, HandshakeUnfinished, TransferTimeout, Unreachable
 from ipad_agent.net.trust import certificate_chain
 from ipad_agent.net.trust.certificate_chain import Verdict
 from ipad_agent.net.trust.pinned_trust import clock_is_plausible
@@ -114,9 +114,11 @@ class CoapsCarrier:
             self._used_at_s = self._clock.monotonic()
 
     async def close(self) -> None:
-        """See ``Carrier``. Waits for a running exchange, which its own deadline bounds; cancel that one to hurry."""
+        """See ``Carrier``. Waits for a running exchange, which its own deadline bounds; cancel that one to hurry. With
+        ``keep_open`` a session that stands stays, until it was idle for too long."""
         async with self._lock:
-            self._drop()
+            if not self._endpoint.keep_open or self._association is None or not self._association.alive:
+                self._drop()
 
     def _drop(self) -> None:
         association, self._association = self._association, None
@@ -128,7 +130,8 @@ class CoapsCarrier:
     async def _exchange(self, body: bytes, function: str, went_on: Callable[[Transfer], None]) -> bytes:
         association = self._association
         idle_s = self._clock.monotonic() - self._used_at_s  # not the loop's clock: that one stops while suspended
-        if association is not None and idle_s > self._endpoint.nat_timeout_s:
+        stale = idle_s > self._endpoint.nat_timeout_s
+        if association is not None and (stale or not association.address_is_ours):
             self._drop()
             association = None
         if association is not None:
@@ -279,11 +282,22 @@ class CoapsCarrier:
         try:
             return await self._shake_hands(address, settings)
         except HandshakeFailed as error:
-            if not resuming:
+            if resuming:
+                events.SESSION_REFUSED.emit(host=self._endpoint.host, problem=error)
+                self._backend.forget(settings.association)
+            elif isinstance(error, HandshakeUnfinished):
+                self._backend.widen(settings)  # a server may say nothing to what it does not like: the next time
                 raise
-            events.SESSION_REFUSED.emit(host=self._endpoint.host, problem=error)
-            self._backend.forget(settings.association)
-            return await self._shake_hands(address, settings)
+            elif not isinstance(error, CertificateWanted) and self._backend.widen(settings):
+                events.LEAN_OFFER_REFUSED.emit(host=self._endpoint.host, problem=error)
+            else:
+                raise
+            try:
+                return await self._shake_hands(address, settings)
+            except HandshakeFailed:
+                if not resuming:
+                    self._backend.widen(settings)  # it was not for what was offered
+                raise
 
     async def _shake_hands(self, address: Address, settings: DtlsSettings) -> Association:
         endpoint = self._endpoint
@@ -306,6 +320,9 @@ class CoapsCarrier:
             handshake_timeout_s=timeout_s,
             flight_timeout_s=endpoint.flight_timeout_s,
             client_certificate=endpoint.client_certificate,
+            lean=endpoint.lean,
+            pinned_curve=endpoint.trust.curve,
+            close_notify=endpoint.close_notify,
         )
 
     def _judge(self, certificates: Sequence[bytes]) -> Verdict:

@@ -25,7 +25,11 @@ class CoapsEndpoint:
     show when it is not ``host``. ``content_format`` None sends no option. ``block_size_exp`` 0..6 gives blocks of
     16..1024 bytes. After ``nat_timeout_s`` without traffic a fresh socket and an abbreviated handshake are used,
     for the NAT on the way has forgotten the old port by then. ``exchange_timeout_s`` is for one step of an
-    exchange: until it stands, and from each block to the next, however often that has to be repeated. ``nstart`` is how
+    exchange: until it stands, and from each block to the next, however often that has to be repeated.
+    With ``lean`` the handshake
+    offers what the pinned key needs, and everything when that is refused. Without ``close_notify`` sessions end without
+    a word. With ``keep_open`` ``close`` leaves the session open, for another exchange within ``nat_timeout_s``.
+    ``nstart`` is how
     many blocks of an answer are asked for at a time, where the server says how large it is (RFC 7252 §4.7).
     ``client_certificate`` is shown to a server that asks for one.
     """
@@ -49,6 +53,9 @@ class CoapsEndpoint:
     exchange_timeout_s: float = 300.0
     nat_timeout_s: float = 25.0
     nstart: int = 1
+    lean: bool = True
+    close_notify: bool = True
+    keep_open: bool = False
     mtu_bytes: int = 1200
     groups: str = DEFAULT_GROUPS
     client_certificate: ClientCertificate | None = field(default=None, repr=False)
