@@ -72,8 +72,8 @@ class CoapConfig:
     close_notify: bool = key(
         Flag(),
         True,
-        "Whether the eIM is told when a session ends. It costs some 70 bytes, twice where the eIM answers. Without it "
-        "many servers (all that use OpenSSL without tickets) cannot resume the session, which costs more.",
+        "Whether the eIM is told when a session ends. It costs some 70 bytes, twice where the eIM answers. A server "
+        "that turns out to forget sessions that end without it is told all the same.",
     )
     lean_handshake: bool = key(
         Flag(),

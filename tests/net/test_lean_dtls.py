@@ -247,6 +247,19 @@ async def test_a_session_stays_open_between_polls_where_that_is_configured(serve
         t.carrier._endpoint = endpoint(t.peer, Trust.spki(server.spki))  # lets the end of the test close it
 
 
+def test_a_server_that_forgets_sessions_without_a_goodbye_gets_one_from_then_on(server: Identity) -> None:
+    backend, context, trust = OpenSslBackend(), server_context(server), Trust.spki(server.spki)
+    quiet, resumed = replace(lean(trust), close_notify=False), []
+    for _ in range(4):
+        wire = Wire(backend.client(quiet, judge_by(trust)), ServerSide(context))
+        wire.start()
+        resumed.append(established(wire).resumed)
+        wire.client.close()
+        wire.run()
+        del wire  # and with it the server's connection: OpenSSL forgets its session if it was not ended
+    assert resumed == [False, False, True, True]
+
+
 async def test_a_session_can_end_without_a_word(server: Identity) -> None:
     async with talk(server, echo, close_notify=False) as t:
         await t.ask()

@@ -27,6 +27,7 @@ from .round_trips import RoundTrips
 
 _REMEMBERED_ANSWERS: Final = 16
 _ACK_RANDOM_FACTOR: Final = 1.5
+_UDP_BYTES, _IPV4_BYTES, _IPV6_BYTES = 8, 20, 40
 
 
 class PeerSilent(TransferTimeout):
@@ -91,6 +92,7 @@ class Association(asyncio.DatagramProtocol):
         self._over: IpadError | None = None
         self._closed = False
         self._flights_sent_again = 0
+        self._header_bytes = _UDP_BYTES + _IPV4_BYTES
         self.heard = 0
         """How many CoAP messages of the server arrived, whatever they were."""
 
@@ -113,6 +115,7 @@ class Association(asyncio.DatagramProtocol):
         """
         loop = asyncio.get_running_loop()
         association = cls(client, (host, address[1]), traffic)
+        association._header_bytes = _UDP_BYTES + (_IPV6_BYTES if family == socket.AF_INET6 else _IPV4_BYTES)
         try:
             await loop.create_datagram_endpoint(lambda: association, remote_addr=address[:2], family=family)
         except OSError as error:
@@ -215,7 +218,13 @@ class Association(asyncio.DatagramProtocol):
             return
         self._closed = True
         self._client.close()
+        sent_bytes = self._traffic.bytes_sent
         self._flush()
+        goodbye_bytes = self._traffic.bytes_sent - sent_bytes
+        if goodbye_bytes:
+            # The server answers with its own (RFC 5246 §7.2.1), which nobody waits for and the network carries.
+            self._traffic.bytes_received += goodbye_bytes
+            self._traffic.header_bytes += self._header_bytes
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -235,6 +244,7 @@ class Association(asyncio.DatagramProtocol):
             return
         self._traffic.datagrams_received += 1
         self._traffic.bytes_received += len(data)
+        self._traffic.header_bytes += self._header_bytes
         self._process(self._client.feed(data, self._loop.time()))
 
     def error_received(self, exc: Exception) -> None:
@@ -286,6 +296,7 @@ class Association(asyncio.DatagramProtocol):
                 return
             self._traffic.datagrams_sent += 1
             self._traffic.bytes_sent += len(datagram)
+            self._traffic.header_bytes += self._header_bytes
             self._socket.sendto(datagram)
 
     def _schedule(self) -> None:

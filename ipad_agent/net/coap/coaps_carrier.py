@@ -77,6 +77,10 @@ class CoapsCarrier:
     def bytes_received(self) -> int:
         return self.traffic.bytes_received
 
+    @property
+    def ip_bytes(self) -> int:
+        return self.traffic.ip_bytes
+
     async def exchange(self, body: bytes, *, function: str, progress: ProgressCallback | None = None) -> bytes:
         """See ``Carrier``. ``function`` names the exchange in errors, stands for ``{function}`` in the path and says
         whether a repetition is harmless. The deadline is for each step forward, not for all of them."""

@@ -36,12 +36,14 @@ LEAN_CURVES: Final = frozenset({"P-256", "brainpoolP256r1", "P-384", "brainpoolP
 
 @dataclass(frozen=True, slots=True)
 class ClientOffer:
-    """Lists as OpenSSL reads them. ``tickets`` offers to carry the session for the server (RFC 5077)."""
+    """Lists as OpenSSL reads them. ``tickets`` offers to carry the session for the server (RFC 5077),
+    ``encrypt_then_mac`` the better order (RFC 7366), which only suites with a MAC of their own have a use for."""
 
     suites: bytes
     groups: str
     signatures: bytes
     tickets: bool
+    encrypt_then_mac: bool = True
 
 
 def can_be_lean(settings: DtlsSettings) -> bool:
@@ -56,7 +58,8 @@ def offer_for(settings: DtlsSettings, *, lean: bool, tickets: bool) -> ClientOff
     """What to offer; ``lean`` only where ``can_be_lean``."""
     if settings.psk is not None:
         suites = _LEAN_PSK_SUITES if lean else PSK_SUITES
-        return ClientOffer(suites, settings.groups, _LEAN_SIGNATURES if lean else SIGNATURES, tickets)
+        signatures = _LEAN_SIGNATURES if lean else SIGNATURES
+        return ClientOffer(suites, settings.groups, signatures, tickets, encrypt_then_mac=not lean)
     if lean and settings.pinned_curve is not None:
-        return ClientOffer(_LEAN_SUITES, settings.pinned_curve, _LEAN_SIGNATURES, tickets)
+        return ClientOffer(_LEAN_SUITES, settings.pinned_curve, _LEAN_SIGNATURES, tickets, encrypt_then_mac=False)
     return ClientOffer(CERTIFICATE_SUITES, settings.groups, SIGNATURES, tickets)

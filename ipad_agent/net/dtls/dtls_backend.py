@@ -46,7 +46,7 @@ class DtlsSettings:
     (RFC 6347 §4.2.4.1; RFC 7925 §11 advises 9 s for NB-IoT); the OpenSSL backend takes 1 s or more.
     ``client_certificate`` is shown to a server that asks for one. With ``lean`` no more is offered than a server with a
     key on ``pinned_curve`` (or with the pre-shared key) needs, until ``widen`` is called. Without ``close_notify``
-    sessions end without a word.
+    sessions end without a word, as long as the server keeps them all the same.
     """
 
     association: str

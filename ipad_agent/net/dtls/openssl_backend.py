@@ -24,6 +24,7 @@ _MAX_SESSIONS = 16
 _WITHOUT_CHOICE = frozenset({DEFAULT_GROUPS, "P-256"})  # what OpenSSL's own choice covers well enough
 
 
+_NO_ENCRYPT_THEN_MAC = 0x80000  # SSL_OP_NO_ENCRYPT_THEN_MAC of OpenSSL's ssl.h
 _MISSES = 2
 """So many sessions in a row the server did not know: then it may want to have tickets. One is a server that was started
 anew."""
@@ -41,6 +42,8 @@ class _Remembered:
     session: SSL.Session | None = None
     chain: tuple[bytes, ...] = ()
     misses: int = 0
+    goodbye: bool = False
+    """Whether the server wants a close_notify, to keep a session."""
     tried: bool = False
     """Whether the last client tried to resume."""
 
@@ -75,6 +78,7 @@ class OpenSslBackend:
             session=remembered.session,
             keep=keep,
             chain=remembered.chain,
+            says_goodbye=lambda: settings.close_notify or remembered.goodbye,
         )
 
     def has_session(self, settings: DtlsSettings) -> bool:
@@ -109,6 +113,7 @@ class OpenSslBackend:
             lean = can_be_lean(settings)
             return self._remember(settings, lean=lean, tickets=not lean)
         made = self._remember(settings, lean=record.lean and can_be_lean(settings), tickets=record.tickets)
+        made.goodbye = record.goodbye
         if record.session is not None:
             made.session, made.chain = session_from_der(made.context, record.session), record.chain
         return made
@@ -127,9 +132,11 @@ class OpenSslBackend:
         remembered.chain = () if kept is None else kept.chain
         if kept is not None and remembered.tried and can_be_lean(settings):
             remembered.misses = 0 if kept.resumed else remembered.misses + 1
+            remembered.goodbye = remembered.goodbye or not kept.resumed
             if remembered.misses >= _MISSES or (remembered.misses and remembered.tickets):
                 # What was offered does not bring sessions back: the other way from the next handshake on.
-                self._remember(settings, lean=remembered.lean, tickets=not remembered.tickets)
+                made = self._remember(settings, lean=remembered.lean, tickets=not remembered.tickets)
+                made.goodbye = remembered.goodbye
         self._records.pop(settings.association, None)
         while len(self._records) >= _MAX_SESSIONS:
             del self._records[next(iter(self._records))]
@@ -139,6 +146,7 @@ class OpenSslBackend:
             settings.groups,
             now.lean,
             now.tickets,
+            remembered.goodbye,
             self._clock.wall() + settings.session_lifetime_s,
             None if now.session is None else session_as_der(now.session),
             now.chain,
@@ -157,6 +165,8 @@ def _context(settings: DtlsSettings, offer: ClientOffer) -> SSL.Context:
     context.set_options(SSL.OP_NO_QUERY_MTU | SSL.OP_NO_RENEGOTIATION | SSL.OP_NO_COMPRESSION)
     if not offer.tickets:
         context.set_options(SSL.OP_NO_TICKET)
+    if not offer.encrypt_then_mac:
+        context.set_options(_NO_ENCRYPT_THEN_MAC)
     context.set_cipher_list(offer.suites)
     # Every chain passes here and is judged by ``Judge`` once the handshake is complete; see chain.py for why.
     context.set_verify(SSL.VERIFY_PEER, lambda *_: True)

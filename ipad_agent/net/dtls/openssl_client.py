@@ -58,13 +58,16 @@ class OpenSslClient:
         session: SSL.Session | None,
         keep: Callable[[Kept | None], None],
         chain: tuple[bytes, ...] = (),
+        says_goodbye: Callable[[], bool] = lambda: True,
     ) -> None:
-        """``chain`` is what the server showed when ``session`` was made, for one that came from another process."""
+        """``chain`` is what the server showed when ``session`` was made, for one that came from another process;
+        ``says_goodbye`` tells whether a session that stands ends with a close_notify."""
         self._connection = connection
         self._settings = settings
         self._judge = judge
         self._keep = keep
         self._chain = chain
+        self._says_goodbye = says_goodbye
         self._state = _State.NEW
         self._out: list[bytes] = []
         self._give_up_at = 0.0
@@ -133,7 +136,7 @@ class OpenSslClient:
 
     def close(self) -> None:
         if self._state is _State.ESTABLISHED:
-            if self._settings.close_notify:
+            if self._says_goodbye():
                 self._say_goodbye()
             else:  # without this OpenSSL takes the session for broken off, and it could not be resumed
                 self._connection.set_shutdown(SSL.SENT_SHUTDOWN | SSL.RECEIVED_SHUTDOWN)

@@ -28,13 +28,15 @@ class SessionMemory(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class SessionRecord:
-    """``fingerprint`` and ``groups`` say under which trust and policy it was made. ``lean`` and ``tickets`` are what
-    this server turned out to need, ``session`` is OpenSSL's DER form, ``chain`` what the server showed."""
+    """``fingerprint`` and ``groups`` say under which trust and policy it was made. ``lean``, ``tickets`` and
+    ``goodbye`` (a close_notify, to keep sessions) are what this server turned out to need, ``session`` is OpenSSL's DER
+    form, ``chain`` what the server showed."""
 
     fingerprint: str
     groups: str
     lean: bool
     tickets: bool
+    goodbye: bool
     until_s: float
     session: bytes | None = field(default=None, repr=False)
     chain: tuple[bytes, ...] = field(default=(), repr=False)
@@ -52,6 +54,7 @@ def to_document(record: SessionRecord) -> dict[str, object]:
         "groups": record.groups,
         "lean": record.lean,
         "tickets": record.tickets,
+        "goodbye": record.goodbye,
         "until_s": record.until_s,
         "session": record.session,
         "chain": list(record.chain),
@@ -66,6 +69,7 @@ def from_document(document: object) -> SessionRecord | None:
             "groups": str() as groups,
             "lean": bool() as lean,
             "tickets": bool() as tickets,
+            "goodbye": bool() as goodbye,
             "until_s": int() | float() as until_s,
             "session": bytes() | None as session,
             "chain": (list() | tuple()) as chain,
@@ -73,5 +77,5 @@ def from_document(document: object) -> SessionRecord | None:
             parts = [part for part in chain if isinstance(part, bytes)]
             short = len(parts) == len(chain) <= _MOST_CERTIFICATES
             if short and sum(map(len, [session or b"", *parts])) <= _MOST_BYTES:
-                return SessionRecord(fingerprint, groups, lean, tickets, float(until_s), session, tuple(parts))
+                return SessionRecord(fingerprint, groups, lean, tickets, goodbye, float(until_s), session, tuple(parts))
     return None
