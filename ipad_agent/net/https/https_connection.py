@@ -341,9 +341,10 @@ class HttpsConnection:
             self._writer.transport.abort()
 
     def _hold_back(self) -> None:
-        """What is still to be said goes out with the end of the connection, in one packet."""
+        """What is still to be said goes out with the end of the connection, in one packet. Not before the server has
+        answered: what it sent and nobody read makes the system throw away what it holds back."""
         own = self._writer.get_extra_info("socket")
-        if own is not None and hasattr(socket, "TCP_CORK"):
+        if self._served and own is not None and hasattr(socket, "TCP_CORK"):
             with contextlib.suppress(OSError):
                 own.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 1)
 
@@ -351,7 +352,6 @@ class HttpsConnection:
         """Give the socket back at once; an established session is still ended by a close_notify, if it gets out."""
         if self._established:
             self._tls.close()
-            self._hold_back()
         with contextlib.suppress(OSError):
             self._pour()
             self._count_headers(farewell=True)
