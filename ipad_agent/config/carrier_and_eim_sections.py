@@ -161,6 +161,12 @@ class DownloadConfig:
         "and shared (100.64.0.0/10) ranges, the device's own addresses. An eIM that could name those would look into "
         "them through the device. For a private SM-DP+, and for benches.",
     )
+    max_package_bytes: int = key(
+        Integer(65_536, 8_388_608),
+        1_048_576,
+        "The largest profile package that is fetched. The whole package is in memory, two to three times, while it is "
+        "checked and loaded; what the card has room for it says itself.",
+    )
     give_up_s: float = key(
         Number(0, 366 * DAY_S),
         7 * DAY_S,

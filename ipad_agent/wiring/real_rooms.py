@@ -272,6 +272,7 @@ class EimLinks:
             exchange_timeout_s=coap.exchange_timeout_s,
             nat_timeout_s=coap.nat_timeout_s,
             nstart=coap.nstart,
+            max_response_bytes=self._config.download.max_package_bytes * 4 // 3 + 8192,  # as text in the JSON binding
             lean=coap.lean_handshake,
             close_notify=coap.close_notify,
             keep_open=coap.keep_session,
@@ -312,6 +313,7 @@ def smdp_connector(config: Config, clock: Clock) -> SmdpConnector | None:
         connect_timeout_s=https.connect_timeout_s,
         exchange_timeout_s=https.exchange_timeout_s,
         allow_private_servers=config.download.allow_private_servers,
+        max_bpp_bytes=config.download.max_package_bytes,
     )
     return SmdpConnector(settings, clock=clock)
 
