@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from .secret_file import SecretFile
-from .value_readers import FilePath, Flag, Integer, Number, Pem, Secret, Text, choices, key
+from .value_readers import DAY_S, FilePath, Flag, Integer, Number, Pem, Secret, Text, choices, key
 
 # A name, an IPv4 address, or an IPv6 address (two colons at least, so that "host:port" is none).
 _HOST: Final = (
@@ -29,11 +29,23 @@ class CoapConfig:
         2.0,
         "CoAP ACK_TIMEOUT (RFC 7252 §4.8). Below 2 s is for test benches only; NB-IoT needs about 9 s.",
     )
-    max_retransmit: int = key(Integer(0, 20), 4, "CoAP MAX_RETRANSMIT: repetitions of an unanswered message.")
+    max_retransmit: int = key(
+        Integer(0, 20),
+        4,
+        "CoAP MAX_RETRANSMIT: repetitions of an unanswered message. On a link that was measured to be faster than "
+        "ACK_TIMEOUT there are more of them in the same time.",
+    )
     block_size: int = key(
         Integer(16, 1024, (16, 32, 64, 128, 256, 512, 1024)),
-        512,
-        "Bytes per block of a long message (RFC 7959). Smaller is safer on bad links, 1024 is faster on good ones.",
+        1024,
+        "Bytes per block of a long message (RFC 7959). Halved by itself where blocks do not get through and small "
+        "messages do.",
+    )
+    nstart: int = key(
+        Integer(1, 16),
+        1,
+        "CoAP NSTART (RFC 7252 §4.7): how many blocks of a long answer are asked for at a time, where the server says "
+        "how long it is. More than 1 is faster on links with a long delay; the eIM must be known to stand it.",
     )
     flight_timeout_s: float = key(
         Number(0.1, 60), 1.0, "First wait for an answer in the DTLS handshake; doubles (RFC 6347 §4.2.4.1)."
@@ -42,13 +54,32 @@ class CoapConfig:
     exchange_timeout_s: float = key(
         Number(1, 3600),
         300.0,
-        "Deadline of one exchange with everything in it: name, handshake, every block, every repetition.",
+        "How long one exchange may make no progress: until it stands, and from each block to the next. A long message "
+        "over a bad link takes as long as it takes, up to ten times this.",
     )
     nat_timeout_s: float = key(
-        Number(0, 3600),
+        Number(0, 30 * DAY_S),
         25.0,
         "After this long without traffic a new port and a shortened handshake are used: a NAT on the way has "
         "forgotten the old port by then.",
+    )
+    keep_session: bool = key(
+        Flag(),
+        False,
+        "Whether the session stays open between polls, for as long as `nat_timeout_s`. A poll within it costs a tenth "
+        "of one with a handshake. For short intervals, and for networks that are known not to translate addresses.",
+    )
+    close_notify: bool = key(
+        Flag(),
+        True,
+        "Whether the eIM is told when a session ends. It costs some 70 bytes, twice where the eIM answers. A server "
+        "that turns out to forget sessions that end without it is told all the same.",
+    )
+    lean_handshake: bool = key(
+        Flag(),
+        True,
+        "Whether the DTLS handshake offers only what the pinned key or the pre-shared key needs. When that is refused "
+        "everything is offered at once, and from then on.",
     )
 
 
@@ -129,6 +160,23 @@ class DownloadConfig:
         "Whether an SM-DP+ or SM-DS may have an address in the device's own networks: loopback, link-local, private "
         "and shared (100.64.0.0/10) ranges, the device's own addresses. An eIM that could name those would look into "
         "them through the device. For a private SM-DP+, and for benches.",
+    )
+    max_package_bytes: int = key(
+        Integer(65_536, 8_388_608),
+        1_048_576,
+        "The largest profile package that is fetched. The whole package is in memory, two to three times, while it is "
+        "checked and loaded; what the card has room for it says itself.",
+    )
+    give_up_s: float = key(
+        Number(0, 366 * DAY_S),
+        7 * DAY_S,
+        "How long a download that a bad link keeps cutting off is begun again and again, from the order on. Then the "
+        "eIM hears that it failed. What the card or a server refuses ends it at once in any case.",
+    )
+    max_attempts: int = key(
+        Integer(1, 1000),
+        20,
+        "How many of these attempts may reach the server. Each may cost the whole profile's bytes.",
     )
     confirmation_code_file: SecretFile | None = key(
         Secret(),

@@ -129,6 +129,7 @@ _NBIOT_COAP: Final[Mapping[str, object]] = {
     "flight_timeout_s": 9.0,
     "handshake_timeout_s": 150.0,
     "exchange_timeout_s": 900.0,
+    "close_notify": False,
 }
 _NBIOT_HTTPS: Final[Mapping[str, object]] = {"connect_timeout_s": 120.0, "exchange_timeout_s": 900.0}
 

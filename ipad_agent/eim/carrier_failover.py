@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from ipad_agent.net import Carrier, HandshakeFailed, NamesProtocol, Unreachable
+from ipad_agent.net import Carrier, HandshakeFailed, NamesProtocol, Unreachable, cost_bytes
 
 from . import events
 
@@ -59,6 +59,10 @@ class FailoverCarrier:
     @property
     def bytes_received(self) -> int:
         return sum(carrier.bytes_received for carrier in self._made.values())
+
+    @property
+    def ip_bytes(self) -> int:
+        return sum(cost_bytes(carrier) for carrier in self._made.values())
 
     async def exchange(self, body: bytes, *, function: str) -> bytes:
         """See ``Carrier``."""

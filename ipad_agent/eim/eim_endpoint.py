@@ -70,6 +70,10 @@ class EndpointOverrides:
     flight_timeout_s: float | None = None
     exchange_timeout_s: float | None = None
     nat_timeout_s: float | None = None
+    nstart: int | None = None
+    lean: bool | None = None
+    close_notify: bool | None = None
+    keep_open: bool | None = None
     mtu_bytes: int | None = None
     groups: str | None = None
     client_certificate: ClientCertificate | None = field(default=None, repr=False)

@@ -32,7 +32,7 @@ from ipad_agent.codec.identifiers import Eid, Plmn
 from ipad_agent.codec.rsp.rsp_status_codes import UNDEFINED_ERROR
 from ipad_agent.codec.tolerances import CATALOGUE
 from ipad_agent.errors import CodecError, NetworkError
-from ipad_agent.net import Carrier, NamesProtocol, PeerStatus
+from ipad_agent.net import Carrier, NamesProtocol, PeerStatus, cost_bytes
 
 from . import events
 from .errors import FunctionRefused, UnreadableAnswer
@@ -293,8 +293,8 @@ class EimClient:
 
     @property
     def traffic_bytes(self) -> int:
-        """Payload bytes of the transport since the link was made, both directions."""
-        return self._carrier.bytes_sent + self._carrier.bytes_received
+        """Bytes on the network since the link was made, both directions, headers of IP, UDP and TCP included."""
+        return cost_bytes(self._carrier)
 
     async def reach(self) -> None:
         """Make the secured association and say nothing over it."""

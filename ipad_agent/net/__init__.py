@@ -13,7 +13,7 @@ from ipad_agent.net.https.https_endpoint import HttpsEndpoint
 from ipad_agent.net.trust.client_certificate import ClientCertificate
 from ipad_agent.net.trust.pinned_trust import NameCheck, Pinned, Trust, clock_is_plausible
 
-from .carrier import Carrier, NamesProtocol, ProgressCallback, Traffic, WatchedCarrier
+from .carrier import Carrier, CountsHeaders, NamesProtocol, ProgressCallback, Traffic, WatchedCarrier, cost_bytes
 from .errors import (
     AddressForbidden,
     BackendLacks,
@@ -60,6 +60,7 @@ __all__ = [
     "CoapsCarrier",
     "CoapsEndpoint",
     "ConnectionLost",
+    "CountsHeaders",
     "DtlsBackend",
     "HandshakeFailed",
     "HttpsCarrier",
@@ -83,5 +84,6 @@ __all__ = [
     "Unreachable",
     "WatchedCarrier",
     "clock_is_plausible",
+    "cost_bytes",
     "split_address",
 ]

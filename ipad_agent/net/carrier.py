@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Final, Protocol, runtime_checkable
+
+# Repeating one of these changes nothing: the eUICC guards against replay, results and notifications are numbered, and
+# an opening that nobody goes on with is forgotten. The others move a download session on or end it.
+REPEATABLE: Final = frozenset(
+    {"GetEimPackage", "ProvideEimPackageResult", "HandleNotification", "InitiateAuthentication"}
+)
 
 ProgressCallback = Callable[[int, int | None], None]
 """Called with the bytes of the answer so far and, where it is known, how many it has."""
@@ -51,6 +57,22 @@ class NamesProtocol(Protocol):
         """The X-Admin-Protocol of the last answer; None without one, or when it only repeats ours."""
 
 
+@runtime_checkable
+class CountsHeaders(Protocol):
+    """A carrier that knows what its packets cost beside their payload."""
+
+    @property
+    def ip_bytes(self) -> int:
+        """Bytes of both directions with the headers of IP and UDP or TCP: what the network carried."""
+
+
+def cost_bytes(carrier: Carrier) -> int:
+    """What a carrier has cost so far, both directions; with headers, where it counts them."""
+    if isinstance(carrier, CountsHeaders):
+        return carrier.ip_bytes
+    return carrier.bytes_sent + carrier.bytes_received
+
+
 class WatchedCarrier(Carrier, Protocol):
     """A carrier that can tell how far a long answer has come."""
 
@@ -70,3 +92,10 @@ class Traffic:
     handshakes_resumed: int = 0
     handshakes_failed: int = 0
     retransmissions: int = 0
+    header_bytes: int = 0
+    """Of IP and UDP or TCP, both ways."""
+
+    @property
+    def ip_bytes(self) -> int:
+        """What the network carried, and an operator charges: payload and headers, both ways."""
+        return self.bytes_sent + self.bytes_received + self.header_bytes

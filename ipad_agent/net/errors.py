@@ -19,6 +19,10 @@ class HandshakeFailed(NetworkError):
     default_hint = "Compare cipher suites, curve and PSK of both sides; the sentence above says what the server sent."
 
 
+class HandshakeUnfinished(HandshakeFailed):
+    """The server answered, but the handshake was not finished in time: it is lost on the way, or kept silent about."""
+
+
 class CertificateWanted(HandshakeFailed):
     """The server asks for a certificate of this device, and had none or did not accept the one it was shown.
 

@@ -55,15 +55,6 @@ def ADDRESS_FAILED(*, host: str, address: object, problem: object) -> None: ...
 
 
 @define(
-    "IPA-3006",
-    DEBUG,
-    "CoAP library: {text}",
-    "A remark of the CoAP library, of interest only for its developers.",
-)
-def LIBRARY(*, text: str) -> None: ...
-
-
-@define(
     "IPA-3007",
     WARNING,
     "The clock of this device is not set, so the certificate dates of {host} were not checked.",
@@ -118,6 +109,36 @@ def ANCHOR_UNREADABLE(*, path: Path, problem: Exception) -> None: ...
     "with those of others, so nothing can be smuggled. Install h11 0.16, or the repaired 0.14 of a distribution.",
 )
 def OLD_PARSER(*, version: object) -> None: ...
+
+
+@define(
+    "IPA-3014",
+    INFO,
+    "A transfer with {host} goes on over a new session after {size_bytes} bytes: {problem}",
+    "The link fell silent in the middle of a long message. What has come is kept; the server is asked for the rest, as "
+    "long as it remembers the message.",
+)
+def TRANSFER_MOVES(*, host: str, problem: Exception, size_bytes: int) -> None: ...
+
+
+@define(
+    "IPA-3015",
+    INFO,
+    "Blocks of {size_bytes} bytes are asked of {host} from now on: larger ones do not seem to get through.",
+    "Messages of the larger size were repeated to the end twice in a row and not answered. The smaller size is kept "
+    "until the agent starts again.",
+)
+def BLOCKS_GOT_SMALLER(*, host: str, size_bytes: int) -> None: ...
+
+
+@define(
+    "IPA-3016",
+    INFO,
+    "{host} refused the short list of what its key needs ({problem}); offering everything instead.",
+    "The first handshake offers only what a server with the pinned key needs, which is shorter. This server wants "
+    "something else, so it is offered everything from now on.",
+)
+def LEAN_OFFER_REFUSED(*, host: str, problem: Exception) -> None: ...
 
 
 @define(

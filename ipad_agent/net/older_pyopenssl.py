@@ -38,6 +38,35 @@ def send_flight_again(connection: SSL.Connection) -> None:
         raise SSL.Error("the flight was repeated too often")
 
 
+def session_as_der(session: SSL.Session) -> bytes | None:
+    """A session as OpenSSL writes it; None where the binding cannot."""
+    write = getattr(_LIB, "i2d_SSL_SESSION", None)
+    if write is None:
+        return None
+    size_bytes = write(session._session, _FFI.NULL)
+    if size_bytes <= 0:
+        return None
+    room = _FFI.new("unsigned char[]", size_bytes)
+    write(session._session, _FFI.new("unsigned char **", room))
+    return bytes(_FFI.buffer(room, size_bytes))
+
+
+def session_from_der(context: SSL.Context, der: bytes) -> SSL.Session | None:
+    """What ``session_as_der`` gave, in another process, for a context that offers the same; None when it is none."""
+    read = getattr(_LIB, "d2i_SSL_SESSION", None)
+    if read is None:
+        return None
+    room = _FFI.new("unsigned char[]", der)
+    found = read(_FFI.NULL, _FFI.new("const unsigned char **", room), len(der))
+    if found == _FFI.NULL:
+        _LIB.ERR_clear_error()
+        return None
+    session: SSL.Session = SSL.Session.__new__(SSL.Session)
+    session._session = _FFI.gc(found, _LIB.SSL_SESSION_free)
+    session._context = context
+    return session
+
+
 def use_certificate_and_key(context: SSL.Context, chain: list[x509.Certificate], key: PrivateKey) -> None:
     """Show this chain, our own certificate first. Raises ``SSL.Error``."""
     if _release() >= _TAKES_CRYPTOGRAPHY:

@@ -31,12 +31,15 @@ class DownloadRules:
     """What the operator of the device decided about downloads.
 
     ``eim_is_consent``: the eIM's order counts as the end user's consent where the card's rules ask for one.
-    ``confirmation_code`` is used when the SM-DP+ wants one and the eIM gave none.
+    ``confirmation_code`` is used when the SM-DP+ wants one and the eIM gave none. A download that the link cuts off is
+    begun again until ``max_attempts`` reached the server, or one is cut off ``give_up_s`` after the first of them.
     """
 
     eim_is_consent: bool = False
     confirmation_code: str | None = field(default=None, repr=False)
     allow_expired: bool = False
+    give_up_s: float = 7 * 86_400.0
+    max_attempts: int = 20
 
 
 def _show_nobody(switch: Switch | None, findings: tuple[Finding, ...]) -> None:

@@ -448,8 +448,10 @@ def NOT_ENABLED_AT_ONCE(*, reason: str) -> None: ...
 @define(
     "IPA-4063",
     WARNING,
-    "The profile download did not get through ({reason}); it is begun once more at the next poll.",
-    "Nothing reached the card. If the second attempt fails too the eIM is told.",
+    "The profile download did not get through ({reason}); it is begun again at another poll.",
+    "Nothing reached the card. It goes on like this, with longer and longer pauses, until it gets through or is given "
+    "up by download.give_up_s or download.max_attempts; then the eIM is told. An SM-DP+ that gives no answer at all "
+    "while the eIM does is given up after four attempts; an eIM that cannot be reached is waited for.",
 )
 def DOWNLOAD_LATER(*, reason: str) -> None: ...
 

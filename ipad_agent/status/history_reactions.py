@@ -56,7 +56,7 @@ def _download_failed(board: Board, *, reason: str) -> None:
 
 
 def _download_later(board: Board, *, reason: str) -> None:
-    board.history.interrupted(f"begun once more at the next poll: {reason}")
+    board.history.interrupted(f"begun again at another poll: {reason}")
 
 
 def _card_lost(board: Board, *, side: str, reason: str, wait_s: float, hint: str) -> None:

@@ -63,7 +63,7 @@ from ipad_agent.procedures.context import DownloadRules
 from ipad_agent.procedures.startup.initial_eim_provisioning import PLACE, read_initial_eims
 from ipad_agent.smdp import SmdpConnector, SmdpSettings
 from ipad_agent.store import EmulatedCardFiles, Memory
-from ipad_agent.store.state_documents import BLOCK_SIZES, CHANNELS, DIALECTS, ICCID_ORDER, SCHEDULE
+from ipad_agent.store.state_documents import BLOCK_SIZES, CHANNELS, DIALECTS, ICCID_ORDER, SCHEDULE, SESSIONS
 
 if TYPE_CHECKING:
     from ipad_agent.emulation.emulated_euicc import EmulatedEuicc
@@ -247,7 +247,8 @@ class EimLinks:
         from ipad_agent.net import CoapsCarrier, OpenSslBackend
 
         if self._backend is None:
-            self._backend = OpenSslBackend()
+            sessions = None if self._memory is None else _Sessions(self._memory)
+            self._backend = OpenSslBackend(sessions, self._clock)
         return CoapsCarrier(endpoint, backend=self._backend, clock=self._clock)
 
     def _ways(self, chosen: EimConfig) -> WayOverrides:
@@ -288,6 +289,11 @@ class EimLinks:
             flight_timeout_s=coap.flight_timeout_s,
             exchange_timeout_s=coap.exchange_timeout_s,
             nat_timeout_s=coap.nat_timeout_s,
+            nstart=coap.nstart,
+            max_response_bytes=self._config.download.max_package_bytes * 4 // 3 + 8192,  # as text in the JSON binding
+            lean=coap.lean_handshake,
+            close_notify=coap.close_notify,
+            keep_open=coap.keep_session,
             protocol_bits=ProtocolBits(chosen.protocol_bits),
         )
 
@@ -325,6 +331,7 @@ def smdp_connector(config: Config, clock: Clock) -> SmdpConnector | None:
         connect_timeout_s=https.connect_timeout_s,
         exchange_timeout_s=https.exchange_timeout_s,
         allow_private_servers=config.download.allow_private_servers,
+        max_bpp_bytes=config.download.max_package_bytes,
     )
     return SmdpConnector(settings, clock=clock)
 
@@ -355,6 +362,8 @@ def download_rules(config: Config) -> DownloadRules:
         eim_is_consent=config.download.eim_is_consent,
         confirmation_code=None if file is None else file.read_text(),
         allow_expired=config.trust.allow_expired,
+        give_up_s=config.download.give_up_s,
+        max_attempts=config.download.max_attempts,
     )
 
 
@@ -391,6 +400,21 @@ class _Dialects:
         others = [(eim_id, what) for eim_id, what in known.items() if eim_id != self._eim_id]
         with contextlib.suppress(StoreError):
             self._memory.save(DIALECTS, dict([*others[-MAX_DIALECTS:], (self._eim_id, dict(document))]))
+
+
+class _Sessions:
+    """DTLS sessions of this boot. A full handshake after a restart is no harm; the store has said what is wrong."""
+
+    def __init__(self, memory: Memory) -> None:
+        self._memory = memory
+
+    def load(self) -> Mapping[str, object]:
+        found = self._memory.load(SESSIONS).get("dtls")
+        return found if isinstance(found, Mapping) else {}
+
+    def save(self, records: Mapping[str, object]) -> None:
+        with contextlib.suppress(StoreError):
+            self._memory.save(SESSIONS, {"dtls": dict(records)})
 
 
 class _ChannelFile:

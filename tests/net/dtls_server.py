@@ -60,6 +60,7 @@ class ServerSide:
         self._connection.set_accept_state()
         self.established = False
         self.closed = False
+        self.answers_goodbye = True
         self.error: str | None = None
 
     def feed(self, datagram: bytes) -> list[bytes]:
@@ -75,6 +76,8 @@ class ServerSide:
             pass
         except SSL.ZeroReturnError:
             self.closed = True
+            if self.answers_goodbye:
+                self._connection.shutdown()  # RFC 5246 §7.2.1; else OpenSSL forgets the session with the connection
         except SSL.Error as error:
             self.error = str(error)
         return data

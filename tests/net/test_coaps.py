@@ -282,6 +282,7 @@ async def test_answer_with_an_unknown_critical_option_is_rejected_at_once(server
     async with talk(server, odd) as t:
         with pytest.raises(ProtocolViolation, match=r"an unknown critical option \(65529\)"):
             await t.ask()
+        await settle(lambda: not separate or t.peer.messages[-1].kind == RST)
         assert len(requests(t.peer.messages)) == 1
         rejected = [m for m in t.peer.messages if m.kind == RST]
         assert [m.mid for m in rejected] == ([7777] if separate else [])

@@ -16,7 +16,7 @@ from OpenSSL import SSL
 
 from ipad_agent.errors import IpadError
 from ipad_agent.net import openssl_context
-from ipad_agent.net.dtls import openssl_backend
+from ipad_agent.net.dtls import client_offer, openssl_backend
 from ipad_agent.net.dtls.dtls_backend import DtlsClient, DtlsEvent, DtlsSettings, Ended, Established, Psk, Received
 from ipad_agent.net.dtls.openssl_backend import OpenSslBackend
 from ipad_agent.net.errors import BackendLacks, HandshakeFailed, Refusal, TrustRefused, Unreachable
@@ -150,6 +150,7 @@ def test_wrong_server_never_gets_a_byte_of_application_data(server: Identity) ->
 def test_data_of_a_server_that_is_not_trusted_is_not_delivered(server: Identity) -> None:
     client = OpenSslBackend().client(settings(), judge_by(Trust.spki(issue("x").spki)))
     wire = Wire(client, ServerSide(server_context(server)))
+    wire.side.answers_goodbye = False
     wire.start()
     wire.side.send(b"believe me")
     wire.answer()
@@ -325,7 +326,7 @@ def test_server_with_a_certificate_only_is_no_psk_server(server: Identity) -> No
 
 
 def test_session_that_came_about_without_the_key_is_not_used(monkeypatch: pytest.MonkeyPatch, server: Identity) -> None:
-    monkeypatch.setattr(openssl_backend, "_PSK_SUITES", openssl_backend._CERTIFICATE_SUITES)
+    monkeypatch.setattr(client_offer, "PSK_SUITES", client_offer.CERTIFICATE_SUITES)
     error = failure(psk_wire(PSK, server_context(server)))
     assert isinstance(error, TrustRefused)
     assert error.reason is Refusal.NO_PSK

@@ -945,8 +945,8 @@ async def test_a_cut_off_answer_never_passes_for_a_complete_one_whatever_the_set
     # An openssl.cnf may hold "Options = IgnoreUnexpectedEOF"; the library then reports a bare end as close_notify.
     plain = tls_client._context.__wrapped__
 
-    def lenient(client_certificate: ClientCertificate | None) -> SSL.Context:
-        context = plain(client_certificate)
+    def lenient(client_certificate: ClientCertificate | None, lean_curve: str | None) -> SSL.Context:
+        context = plain(client_certificate, lean_curve)
         context.set_options(ssl.OP_IGNORE_UNEXPECTED_EOF)
         return context
 
@@ -966,3 +966,36 @@ async def test_a_line_that_is_no_http_is_quoted_in_part_only(identity: Identity)
             await eim.exchange(b"x", function=ONE)
         await eim.close()
     assert len(caught.value.message) < 300
+
+
+# -- sessions ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("tls12", [True, False], ids=["TLS 1.2", "TLS 1.3"])
+async def test_the_next_connection_resumes_the_session_and_is_judged_again(identity: Identity, tls12: bool) -> None:
+    async with Server(identity, tls12=tls12) as server:
+        eim = carrier(server, Trust.spki(identity.spki))
+        costs = []
+        for _ in range(3):
+            before = eim.traffic.ip_bytes
+            assert await eim.exchange(POLL, function=ONE) == POLL
+            await eim.close()
+            costs.append(eim.traffic.ip_bytes - before)
+        assert (eim.traffic.handshakes_full, eim.traffic.handshakes_resumed) == (1, 2)
+        assert costs[2] < costs[0]
+        eim._endpoint = replace(
+            eim._endpoint, trust=Trust.spki(issue("other").spki)
+        )  # as if the pin had changed under it
+        with pytest.raises(TrustRefused):
+            await eim.exchange(POLL, function=ONE)
+    assert sum(len(heard.requests) for heard in server.connections) == 3
+
+
+async def test_a_server_that_wants_more_than_the_pinned_key_needs_gets_the_full_offer(identity: Identity) -> None:
+    async with Server(identity, tls12=True) as server:
+        server._context.set_ciphers("ECDHE-ECDSA-AES256-GCM-SHA384")
+        eim = carrier(server, Trust.spki(identity.spki))
+        for _ in range(2):
+            assert await eim.exchange(POLL, function=ONE) == POLL
+            await eim.close()
+        assert eim.traffic.handshakes_failed == 1

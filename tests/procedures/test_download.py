@@ -919,17 +919,49 @@ async def test_gibberish_of_the_eim_is_cancelled_through_it(function: str) -> No
 
 
 @pytest.mark.parametrize("function", ["initiate", "authenticate", "package"])
-async def test_a_download_that_did_not_get_through_is_begun_once_more_and_then_reported(function: str) -> None:
+async def test_a_download_that_does_not_get_through_is_begun_again_and_in_the_end_reported(function: str) -> None:
     made, server = bench(direct=True)
+    made.rules = DownloadRules(max_attempts=5)
     server.failures[function] = NetworkError("silence")
+    attempts = 4 if function == "initiate" else 5
     assert await run(made) is PollEnd.MORE_WORK
-    assert made.link.results == []
-    assert server.log.count("initiate") == 1
+    for again in range(2, attempts):
+        await run(made)
+        assert made.link.results == []
+        assert server.log.count("initiate") == again
     assert await run(made) is PollEnd.NO_MORE_WORK
-    assert server.log.count("initiate") == 2
+    assert server.log.count("initiate") == attempts
     assert "silence" in error_of(made.link.results[0])[1]
-    assert reasons(made) == ([] if function == "initiate" else [TIMEOUT, TIMEOUT])
+    assert reasons(made) == ([] if function == "initiate" else [TIMEOUT] * attempts)
     assert made.journal.entries() == []
+
+
+async def test_pauses_get_longer_when_a_download_is_cut_off_again_and_again() -> None:
+    made, server = bench(direct=True)
+    order = made.link.packages[0]
+    server.failures["package"] = NetworkError("silence")
+    assert await run(made) is PollEnd.MORE_WORK
+    made.link.packages = [order]
+    assert await run(made) is PollEnd.DOWNLOAD_CUT_OFF
+
+
+async def test_a_download_is_not_given_up_for_an_smdp_out_of_reach_as_long_as_the_eim_is_too() -> None:
+    made, server = bench(direct=True)
+    server.failures["initiate"] = NetworkError("silence")
+    assert await run(made) is PollEnd.MORE_WORK
+
+    async def nobody() -> None:
+        raise NetworkError("no way to the eIM")
+
+    made.link.reach = nobody  # type: ignore[method-assign]
+    for _ in range(50):
+        with pytest.raises(NetworkError, match="no way to the eIM"):
+            await run(made)
+    assert server.log.count("initiate") == 1
+    vars(made.link).pop("reach")
+    server.failures.clear()
+    assert await run(made) is PollEnd.NO_MORE_WORK
+    assert outcome(made.link.results[0]).raw == installation_result()
 
 
 async def test_the_second_attempt_may_succeed() -> None:
@@ -954,14 +986,53 @@ async def test_an_eim_out_of_reach_ends_the_poll_and_the_next_one_goes_on(
     function: str, failure: BaseException
 ) -> None:
     made, server = bench(direct=False)
+    made.rules = DownloadRules(max_attempts=10)
     server.failures[function] = failure
-    for _ in range(2):
+    for _ in range(9):
         with pytest.raises((NetworkError, EimError)):
             await run(made)
     server.failures.clear()
     assert await run(made) is PollEnd.NO_MORE_WORK
-    assert server.log.count("initiate") == 2
-    assert "two attempts" in error_of(made.link.results[0])[1]
+    assert server.log.count("initiate") == 10
+    assert made.link.notifications == [installation_result()]
+
+
+async def test_an_outage_before_the_first_answer_never_ends_an_order() -> None:
+    made, server = bench(direct=False)
+    server.failures["initiate"] = NetworkError("silence")
+    for _ in range(100):
+        with pytest.raises(NetworkError):
+            await run(made)
+        made.clock.passes(86_400.0)
+    server.failures.clear()
+    assert await run(made) is PollEnd.NO_MORE_WORK
+    assert made.link.notifications == [installation_result()]
+
+
+@pytest.mark.parametrize("rules", [DownloadRules(max_attempts=3), DownloadRules(give_up_s=2.5 * 3600.0)])
+async def test_a_download_that_is_cut_off_too_often_or_for_too_long_is_reported(rules: DownloadRules) -> None:
+    made, server = bench(direct=False)
+    made.rules = rules
+    server.failures["package"] = NetworkError("silence")
+    attempts = 2 if rules.max_attempts == 3 else 3
+    for _ in range(attempts):
+        with pytest.raises(NetworkError):
+            await run(made)
+        made.clock.passes(3600.0)
+    await run(made)
+    assert server.log.count("initiate") == attempts + 1
+    assert "silence" in error_of(made.link.results[0])[1]
+
+
+async def test_time_that_passed_in_an_outage_does_not_end_an_order_without_another_attempt() -> None:
+    made, server = bench(direct=False)
+    server.failures["package"] = NetworkError("silence")
+    with pytest.raises(NetworkError):
+        await run(made)
+    made.clock.passes(30 * 86_400.0)
+    server.failures.clear()
+    assert await run(made) is PollEnd.NO_MORE_WORK
+    assert made.link.notifications == [installation_result()]
 
 
 # -- errors of card and modem ------------------------------------------------------------------------------------------

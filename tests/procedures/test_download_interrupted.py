@@ -263,9 +263,9 @@ async def test_the_order_is_on_the_disk_before_the_server_is_asked_and_each_stag
     await poll(made.context, made.eim)
     assert log[:13] == [
         "open",
-        "update loads,stage",
         "challenge",
         "initiate",
+        "update loads,stage",
         "authenticate",  # the card
         "authenticate",  # the server
         "update stage,session",

@@ -55,6 +55,7 @@ class BlockRequest:
     request_tag: bytes | None = None
     size1: int | None = None
     echo: bytes | None = None
+    size2: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +70,10 @@ class BlockResponse:
     echo: bytes | None = None
     etag: bytes | None = None
     size2: int | None = None
+
+
+class Forgotten(Exception):
+    """A transfer that went on over another session met a server that does not know it."""
 
 
 class Adaptation(Enum):
@@ -100,8 +105,11 @@ class Transfer:
         max_response_bytes: int,
         new_tag: Callable[[], bytes],
         unblocked: bool = False,
+        ask_size: bool = False,
     ) -> None:
-        """``size_exp`` 0..6 gives blocks of 16..1024 bytes both ways; ``unblocked`` never cuts the request."""
+        """``size_exp`` 0..6 gives blocks of 16..1024 bytes both ways; ``unblocked`` never cuts the request.
+
+        ``ask_size`` asks the server how large its answer is (RFC 7959 §4), which ``ahead`` has to know."""
         self._body = body
         self._new_tag = new_tag
         self._max_response_bytes = max_response_bytes
@@ -113,7 +121,75 @@ class Transfer:
         self._echoes_left = MAX_ECHOES
         self._echo: bytes | None = None
         self._sent: BlockRequest | None = None
+        self._ask_size = ask_size
+        self._moved = False
+        self._fetching: Block | None = None
         self._begin()
+
+    @property
+    def body(self) -> bytes:
+        """The request."""
+        return self._body
+
+    @property
+    def begun(self) -> bool:
+        """Whether the server has taken or given a part of it already."""
+        return self._fetching is not None or self._offset > 0
+
+    @property
+    def whole_request_sent(self) -> bool:
+        """Whether the server may have the whole request, and so may have acted on it."""
+        sent = self._sent
+        return sent is not None and (self._fetching is not None or sent.block1 is None or not sent.block1.more)
+
+    @property
+    def collected_bytes(self) -> int:
+        """How much of the answer has come."""
+        return len(self._collected)
+
+    @property
+    def size2(self) -> int | None:
+        """How large the server says its answer is."""
+        return self._size2
+
+    def moved(self) -> None:
+        """It goes on over another session, whose server may not know it: the next answer shows that, and ``accept``
+        raises ``Forgotten`` when it does not go on where this transfer is."""
+        self._moved = self.begun
+
+    def begin_again(self) -> None:
+        """From the first byte, with another Request-Tag."""
+        self._adapt(Adaptation.RESTARTED, "it does not know it on a new session")
+        self._moved = False
+        self._begin()
+
+    def smaller(self, least_exp: int = _SMALL_SIZE_EXP) -> bool:
+        """Go on with blocks of half the size; False when they are as small as makes sense."""
+        if self.unblocked or min(self.size_exp, self._wanted_exp) <= least_exp:
+            return False
+        self._wanted_exp = min(self._wanted_exp, self.size_exp) - 1
+        self.size_exp = self._wanted_exp
+        if self._fetching is not None:
+            exp = min(self._fetching.size_exp, self._wanted_exp)
+            self._fetching = Block(len(self._collected) >> (exp + 4), False, exp)
+        return True
+
+    def ahead(self, count: int) -> list[BlockRequest]:
+        """Up to ``count`` requests for the blocks after the one that is asked for now.
+
+        Only where the size of the answer is known, for nothing may be asked beyond its end. Their answers are to be
+        given to ``accept`` in this order, each after a ``next_request`` of its own, which is then equal.
+        """
+        now, size_bytes = self._fetching, self._size2
+        if now is None or size_bytes is None or self._moved:
+            return []
+        numbers = range(now.number + 1, now.number + 1 + count)
+        blocks = [Block(number, False, now.size_exp) for number in numbers]
+        return [
+            BlockRequest(b"", block2=block, request_tag=self._tag, echo=self._echo)
+            for block in blocks
+            if block.offset < size_bytes
+        ]
 
     def next_request(self) -> BlockRequest:
         """What to send now; the same again until an answer is accepted."""
@@ -133,6 +209,9 @@ class Transfer:
         if sent is None:
             raise ProtocolViolation("an answer before anything was asked")
         code = response.code
+        if self._moved and not self._goes_on(response):
+            raise Forgotten
+        self._moved = False
         if code == _UNAUTHORIZED and response.echo is not None and self._echoes_left:
             self._echoes_left -= 1  # RFC 9175 §2.3: the server wants to see that we are here now
             self._echo = response.echo
@@ -154,20 +233,33 @@ class Transfer:
             raise ProtocolViolation("the server asks for more of a request that is complete")
         return self._collect(response)
 
+    def _goes_on(self, response: BlockResponse) -> bool:
+        code = response.code
+        if code in (_UNAVAILABLE, _TOO_MANY) or (code == _UNAUTHORIZED and response.echo is not None):
+            return True
+        if not _is_success(code):
+            return False
+        if self._fetching is None:
+            return response.block1 is not None
+        block = response.block2
+        return block is not None and block.offset == len(self._collected) and response.etag == self._etag
+
     # -- the request -------------------------------------------------------------------------------------------------
 
     def _begin(self) -> None:
         self._offset = 0
         self._tag: bytes | None = None
-        self._fetching: Block | None = None
+        self._fetching = None
         self._collected = bytearray()
         self._etag: bytes | None = None
+        self._size2: int | None = None
 
     def _next_part(self) -> BlockRequest:
         size = 16 << self.size_exp
         wish = Block(0, False, self._wanted_exp) if self._wanted_exp < MAX_SIZE_EXP else None
+        size2 = 0 if self._ask_size else None
         if self.unblocked or (self._offset == 0 and len(self._body) <= size):
-            return BlockRequest(self._body, block2=wish, echo=self._echo)
+            return BlockRequest(self._body, block2=wish, echo=self._echo, size2=size2)
         if self._tag is None:
             self._tag = self._new_tag()
         part = self._body[self._offset : self._offset + size]
@@ -179,6 +271,7 @@ class Transfer:
             request_tag=self._tag,
             size1=len(self._body) if self._offset == 0 else None,
             echo=self._echo,
+            size2=None if more else size2,
         )
 
     def _accept_part(self, sent: BlockRequest, block1: Block, response: BlockResponse) -> None:
@@ -248,6 +341,7 @@ class Transfer:
             # RFC 7959 §2.4 has us compare the tags that are there; a block without one says nothing.
             self._adapt(Adaptation.SOME_ETAGS, f"byte {have}")
         self._etag = self._etag if response.etag is None else response.etag
+        self._size2 = response.size2 or self._size2
         self._check_size(max(have + len(response.payload) + block.more, response.size2 or 0))
         self._collected += response.payload
         if not block.more:

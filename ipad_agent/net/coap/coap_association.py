@@ -1,30 +1,17 @@
-"""CoAP on one DTLS session on one connected UDP socket.
+"""CoAP on one DTLS session on one connected UDP socket: message IDs, tokens, retransmission (RFC 7252 §4).
 
-aiocoap gives message encoding, message IDs, tokens and retransmission (RFC 7252 §4). What it leaves open is done
-here: a separate response stands for a lost acknowledgement (§4.2), a repeated separate response is acknowledged
-again, a Reset fails the request at once, requests from the server are rejected, and messages that cannot be read
-never reach it.
+A separate response stands for a lost acknowledgement (§4.2), a repeated separate response is acknowledged again, a
+Reset fails the request at once, requests from the server are rejected, and messages that cannot be read change nothing.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
-from collections import deque
-from collections.abc import Callable
-from typing import Any, cast
-
-# aiocoap comes without types; all of it that is used stays in this module.
-import aiocoap
-from aiocoap import error as coap_error
-from aiocoap import interfaces
-from aiocoap.messagemanager import MessageManager
-from aiocoap.numbers.codes import POST
-from aiocoap.numbers.constants import TransportTuning
-from aiocoap.numbers.optionnumbers import OptionNumber
-from aiocoap.numbers.types import Type
-from aiocoap.options import Options
-from aiocoap.tokenmanager import TokenManager
+import random
+import socket
+from collections import OrderedDict, deque
+from dataclasses import dataclass
+from typing import Any, Final, cast
 
 from ipad_agent.errors import IpadError
 from ipad_agent.net import events
@@ -32,16 +19,15 @@ from ipad_agent.net.carrier import Traffic
 from ipad_agent.net.dtls.dtls_backend import DtlsClient, DtlsEvent, Ended, Established, Received
 from ipad_agent.net.errors import HandshakeFailed, ProtocolViolation, TransferTimeout, Unreachable
 
-from . import coap_options
-from .blockwise_transfer import Block, BlockRequest, BlockResponse
+from . import coap_message, coap_options
+from .blockwise_transfer import BlockRequest, BlockResponse
+from .coap_message import Type
 from .coap_options import ResponseOptions
+from .round_trips import RoundTrips
 
-_ECHO = OptionNumber(252)
-_REQUEST_TAG = OptionNumber(292)
-_REMEMBERED_ANSWERS = 16
-
-# What aiocoap raises on messages that are none.
-_UNPARSABLE = (coap_error.Error, ValueError, IndexError, KeyError, TypeError, AttributeError, OverflowError)
+_REMEMBERED_ANSWERS: Final = 16
+_ACK_RANDOM_FACTOR: Final = 1.5
+_UDP_BYTES, _IPV4_BYTES, _IPV6_BYTES = 8, 20, 40
 
 
 class PeerSilent(TransferTimeout):
@@ -52,76 +38,48 @@ class SessionLost(Unreachable):
     """The session ended under a running exchange."""
 
 
-class Tuning(TransportTuning):  # type: ignore[misc]  # aiocoap carries no types
-    """Timing of one request (RFC 7252 §4.8)."""
+@dataclass(frozen=True, slots=True)
+class Tuning:
+    """Timing of requests (RFC 7252 §4.8)."""
 
-    def __init__(self, ack_timeout_s: float, max_retransmit: int) -> None:
-        self.ACK_TIMEOUT = ack_timeout_s
-        self.MAX_RETRANSMIT = max_retransmit
-
-
-class _Remote(interfaces.EndpointAddress):  # type: ignore[misc]
-    """The one peer of an association; never equal to that of another session (RFC 7252 §9.1.2)."""
-
-    scheme = "coaps"
-    is_multicast = False
-    is_multicast_locally = False
-    hostinfo = ""
-    hostinfo_local = ""
-    uri_base = ""
-    uri_base_local = ""
-
-    def __init__(self, hostinfo: str) -> None:
-        self.hostinfo = hostinfo
-        self.uri_base = f"coaps://{hostinfo}"
+    ack_timeout_s: float
+    max_retransmit: int
 
     @property
-    def blockwise_key(self) -> int:
-        return id(self)
+    def patience_s(self) -> float:
+        """How long a request is repeated: as long as ``max_retransmit`` repetitions take on a path nobody has measured.
 
-    def __repr__(self) -> str:
-        return f"<coaps {self.hostinfo}>"
-
-
-class _Interface(interfaces.MessageInterface):  # type: ignore[misc]
-    """What aiocoap sends through."""
-
-    def __init__(self, send: Callable[[Any], None], remote: _Remote) -> None:
-        self._send = send
-        self._remote = remote
-
-    def send(self, message: Any) -> None:
-        self._send(message)
-
-    async def determine_remote(self, message: Any) -> _Remote:
-        return self._remote
-
-    async def recognize_remote(self, remote: object) -> bool:
-        return remote is self._remote
-
-    async def shutdown(self) -> None:
-        return None
+        On a fast path that makes more of them: a lossy link is not to be given up sooner than a slow one.
+        """
+        return self.ack_timeout_s * float(2 ** (self.max_retransmit + 1) - 1)
 
 
-class _ToEvents(logging.Handler):
-    """Carries the library's remarks into our own log, where they are of debugging interest."""
+@dataclass(slots=True, eq=False)
+class _Exchange:
+    """One request that waits for its response. ``acknowledged``: it is not sent again any more."""
 
-    def emit(self, record: logging.LogRecord) -> None:
-        events.LIBRARY.emit(text=record.getMessage())
+    mid: int
+    token: bytes
+    message: bytes
+    give_up_at_s: float
+    wait_s: float
+    response: asyncio.Future[BlockResponse]
+    sent_at_s: float
+    repetitions: int = 0
+    acknowledged: bool = False
+    timer: asyncio.TimerHandle | None = None
 
 
-def _library_logger() -> str:
-    name = "ipad_agent_coap_library"
-    logger = logging.getLogger(name)
-    if not logger.handlers:
-        logger.addHandler(_ToEvents(logging.WARNING))
-        logger.setLevel(logging.WARNING)
-        logger.propagate = False
-    return name
+@dataclass(frozen=True, slots=True)
+class _Repeated:
+    """A request that was sent more than once and is answered: a second answer shows that it need not have been."""
+
+    round_trip_s: float
 
 
 class Association(asyncio.DatagramProtocol):
-    """One session with one server. Create with ``open``; one request at a time (NSTART 1)."""
+    """One session with one server. Create with ``open``. How many requests are under way at a time (NSTART) is the
+    caller's choice."""
 
     def __init__(self, client: DtlsClient, hostinfo: tuple[str, int], traffic: Traffic) -> None:
         self._client = client
@@ -134,23 +92,17 @@ class Association(asyncio.DatagramProtocol):
         self._over: IpadError | None = None
         self._closed = False
         self._flights_sent_again = 0
+        self._header_bytes = _UDP_BYTES + _IPV4_BYTES
         self.heard = 0
         """How many CoAP messages of the server arrived, whatever they were."""
 
-        self._failed: asyncio.Future[IpadError] | None = None
-        self._request_mid: int | None = None  # of our request, as long as it is not acknowledged
-        self._request_token: bytes | None = None
-        self._options = ResponseOptions()  # of the response to our request
-        self._last_sent_mid: int | None = None
+        self._exchanges: dict[bytes, _Exchange] = {}  # by token
+        self._repeated: OrderedDict[int, _Repeated] = OrderedDict()  # by message ID
         self._answered: deque[tuple[int, bytes]] = deque(maxlen=_REMEMBERED_ANSWERS)
-
-        self._context = aiocoap.Context(loop=self._loop, loggername=_library_logger())
-        tokens = TokenManager(self._context)
-        self._messages = MessageManager(tokens)
-        self._remote = _Remote(f"{self._host}:{self._port}")
-        self._messages.message_interface = _Interface(self._send_message, self._remote)
-        tokens.token_interface = self._messages
-        self._context.request_interfaces.append(tokens)
+        self._mid = random.getrandbits(16)
+        self._requests = 0
+        self.round_trips: RoundTrips | None = None
+        """What was measured on this session; made with the first request."""
 
     @classmethod
     async def open(
@@ -163,6 +115,7 @@ class Association(asyncio.DatagramProtocol):
         """
         loop = asyncio.get_running_loop()
         association = cls(client, (host, address[1]), traffic)
+        association._header_bytes = _UDP_BYTES + (_IPV6_BYTES if family == socket.AF_INET6 else _IPV4_BYTES)
         try:
             await loop.create_datagram_endpoint(lambda: association, remote_addr=address[:2], family=family)
         except OSError as error:
@@ -185,6 +138,20 @@ class Association(asyncio.DatagramProtocol):
         """Whether requests may be sent: established, and neither side has ended the session."""
         return not self._closed and self._over is None and self._ready.done()
 
+    @property
+    def address_is_ours(self) -> bool:
+        """False after a change of network took away the address that this session speaks from."""
+        own = None if self._socket is None else self._socket.get_extra_info("socket")
+        if own is None:
+            return self._socket is not None  # no socket of this machine
+        try:
+            local = own.getsockname()
+            with socket.socket(own.family, socket.SOCK_DGRAM) as probe:
+                probe.bind((local[0], 0, *local[2:]))
+        except OSError:
+            return False
+        return True
+
     async def request(
         self,
         part: BlockRequest,
@@ -200,32 +167,50 @@ class Association(asyncio.DatagramProtocol):
         """
         if self._over is not None or self._closed:
             raise self._over or SessionLost("the session is closed")
-        message = aiocoap.Message(code=POST, payload=part.payload, transport_tuning=tuning)
-        message.remote = self._remote
-        if uri_host is not None:
-            message.opt.uri_host = uri_host
-        message.opt.uri_path = path
-        message.opt.content_format = content_format
-        _put_blocks(message.opt, part)
+        self._requests += 1
+        # DTLS says whose answer it is; the token only has to tell the requests of this session apart (§5.3.1).
+        token = (self._requests & 0xFFFF).to_bytes(1 if self._requests < 0x100 else 2, "big")
+        options = coap_message.options_of(part, path=path, uri_host=uri_host, content_format=content_format)
+        mid = self._next_mid()
+        return await self._exchange(mid, token, coap_message.request(mid, token, options, part.payload), tuning)
 
-        self._failed = self._loop.create_future()
-        pending = self._context.request(message, handle_blockwise=False).response
+    async def ping(self, tuning: Tuning) -> bool:
+        """Whether the server still knows this session: a server rejects an empty message at once (§4.3)."""
+        if not self.alive:
+            return False
+        mid = self._next_mid()
         try:
-            await asyncio.wait({pending, self._failed}, return_when=asyncio.FIRST_COMPLETED)
-            if self._failed.done():
-                raise self._failed.result()
-            return _read_response(pending.result(), self._options)
-        except coap_error.ConRetransmitsExceeded:
-            raise PeerSilent("the server does not acknowledge the request") from None
-        except coap_error.Error as error:
-            raise ProtocolViolation(f"the CoAP exchange failed: {type(error).__name__} {error}") from None
+            await self._exchange(mid, b"", coap_message.empty(Type.CON, mid), tuning)
+        except ProtocolViolation:
+            return True
+        except (PeerSilent, Unreachable, HandshakeFailed):
+            return False
+        return True
+
+    def _next_mid(self) -> int:
+        self._mid = (self._mid + 1) & 0xFFFF
+        return self._mid
+
+    async def _exchange(self, mid: int, token: bytes, message: bytes, tuning: Tuning) -> BlockResponse:
+        if self.round_trips is None:
+            self.round_trips = RoundTrips(tuning.ack_timeout_s)
+        now_s = self._loop.time()
+        exchange = _Exchange(
+            mid,
+            token,
+            message,
+            now_s + tuning.patience_s,
+            min(self.round_trips.wait_s, tuning.ack_timeout_s) * random.uniform(1, _ACK_RANDOM_FACTOR),
+            self._loop.create_future(),
+            now_s,
+        )
+        self._exchanges[token] = exchange
+        try:
+            self._send_bytes(message)
+            self._arm(exchange)
+            return await exchange.response
         finally:
-            if not pending.cancel() and not pending.cancelled():
-                pending.exception()  # both ended at once: say that this one was seen
-            self._failed.cancel()
-            self._failed = None
-            self._stop_retransmission()
-            self._request_token = None
+            self._forget(exchange)
 
     def close(self) -> None:
         """Send close_notify if a session stands, free the socket and all timers. May be called twice."""
@@ -233,7 +218,13 @@ class Association(asyncio.DatagramProtocol):
             return
         self._closed = True
         self._client.close()
+        sent_bytes = self._traffic.bytes_sent
         self._flush()
+        goodbye_bytes = self._traffic.bytes_sent - sent_bytes
+        if goodbye_bytes:
+            # The server answers with its own (RFC 5246 §7.2.1), which nobody waits for and the network carries.
+            self._traffic.bytes_received += goodbye_bytes
+            self._traffic.header_bytes += self._header_bytes
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -253,6 +244,7 @@ class Association(asyncio.DatagramProtocol):
             return
         self._traffic.datagrams_received += 1
         self._traffic.bytes_received += len(data)
+        self._traffic.header_bytes += self._header_bytes
         self._process(self._client.feed(data, self._loop.time()))
 
     def error_received(self, exc: Exception) -> None:
@@ -295,8 +287,8 @@ class Association(asyncio.DatagramProtocol):
         self._fail(error)
 
     def _fail(self, error: IpadError) -> None:
-        if self._failed is not None and not self._failed.done():
-            self._failed.set_result(error)
+        for exchange in list(self._exchanges.values()):
+            self._refuse(exchange, error)
 
     def _flush(self) -> None:
         for datagram in self._client.take():
@@ -304,6 +296,7 @@ class Association(asyncio.DatagramProtocol):
                 return
             self._traffic.datagrams_sent += 1
             self._traffic.bytes_sent += len(datagram)
+            self._traffic.header_bytes += self._header_bytes
             self._socket.sendto(datagram)
 
     def _schedule(self) -> None:
@@ -323,15 +316,62 @@ class Association(asyncio.DatagramProtocol):
 
     # -- CoAP messages -------------------------------------------------------------------------------------------
 
-    def _send_message(self, message: Any) -> None:
-        if not self.alive:
+    def _arm(self, exchange: _Exchange) -> None:
+        exchange.timer = self._loop.call_later(exchange.wait_s, self._repeat, exchange)
+
+    def _repeat(self, exchange: _Exchange) -> None:
+        """§4.2: the same message again, after twice the time each."""
+        exchange.timer = None
+        if exchange.response.done() or not self.alive:
             return
-        if message.code.is_request():
-            if message.mid == self._last_sent_mid:
-                self._traffic.retransmissions += 1
-            self._last_sent_mid = self._request_mid = message.mid
-            self._request_token = bytes(message.token)
-        self._send_bytes(message.encode())
+        if self._loop.time() >= exchange.give_up_at_s:
+            self._refuse(exchange, PeerSilent("the server does not acknowledge the request"))
+            return
+        exchange.repetitions += 1
+        if self.round_trips is not None:
+            exchange.wait_s = self.round_trips.next_wait_s(exchange.wait_s, self._loop.time() - exchange.sent_at_s)
+        self._traffic.retransmissions += 1
+        self._send_bytes(exchange.message)
+        self._arm(exchange)
+
+    def _acknowledge(self, exchange: _Exchange) -> None:
+        """The server has the request, by whatever proved it."""
+        if exchange.acknowledged:
+            return
+        exchange.acknowledged = True
+        if exchange.timer is not None:
+            exchange.timer.cancel()
+            exchange.timer = None
+        round_trip_s = self._loop.time() - exchange.sent_at_s
+        if not exchange.repetitions:
+            self._measured(round_trip_s)
+            return
+        self._repeated[exchange.mid] = _Repeated(round_trip_s)
+        while len(self._repeated) > _REMEMBERED_ANSWERS:
+            self._repeated.popitem(last=False)
+
+    def _measured(self, round_trip_s: float) -> None:
+        if self.round_trips is not None:
+            self.round_trips.measured(round_trip_s)
+
+    def _heard_again(self, mid: int) -> None:
+        """A second acknowledgement of one request: the first answered its first sending, which only took longer than
+        was waited. So the time it took is known after all."""
+        repeated = self._repeated.pop(mid, None)
+        if repeated is not None:
+            self._measured(repeated.round_trip_s)
+
+    def _forget(self, exchange: _Exchange) -> None:
+        if exchange.timer is not None:
+            exchange.timer.cancel()
+            exchange.timer = None
+        if self._exchanges.get(exchange.token) is exchange:
+            del self._exchanges[exchange.token]
+
+    def _refuse(self, exchange: _Exchange, error: IpadError) -> None:
+        self._forget(exchange)
+        if not exchange.response.done():
+            exchange.response.set_exception(error)
 
     def _send_bytes(self, data: bytes) -> None:
         try:
@@ -341,7 +381,7 @@ class Association(asyncio.DatagramProtocol):
         self._flush()
 
     def _send_empty(self, kind: Type, mid: int) -> None:
-        self._send_bytes(bytes([0x40 | int(kind) << 4, 0, mid >> 8, mid & 0xFF]))
+        self._send_bytes(coap_message.empty(kind, mid))
 
     def _take_message(self, data: bytes) -> None:
         if len(data) < 4 or data[0] >> 6 != 1:
@@ -362,27 +402,33 @@ class Association(asyncio.DatagramProtocol):
             return
         try:
             options, payload = coap_options.split(data)
-            # The library sees no option: it has no use for any, and must not stumble over one.
-            bare = data[: 4 + (data[0] & 0x0F)] + (b"\xff" + payload if payload else b"")
-            message = aiocoap.Message.decode(bare, remote=self._remote)
-        except _UNPARSABLE as error:
-            self._note_noise(f"a CoAP message that cannot be read ({type(error).__name__})")
+        except ValueError as error:
+            self._note_noise(f"a CoAP message that cannot be read ({error})")
             if kind is Type.CON:
                 self._send_empty(Type.RST, mid)
             return
-        self._take_response(message, coap_options.understood(options), kind, mid)
+        token = data[4 : 4 + (data[0] & 0x0F)]
+        self._take_response(code, token, coap_options.understood(options), payload, kind, mid)
+
+    def _waiting(self, mid: int) -> _Exchange | None:
+        return next((exchange for exchange in self._exchanges.values() if exchange.mid == mid), None)
 
     def _take_empty(self, kind: Type, mid: int) -> None:
+        exchange = self._waiting(mid)
         if kind is Type.CON:
             self._send_empty(Type.RST, mid)  # a ping (RFC 7252 §4.3)
-        elif kind is Type.ACK and mid == self._request_mid:
-            self._stop_retransmission()
-        elif kind is Type.RST and mid == self._request_mid:
-            self._stop_retransmission()
-            self._fail(ProtocolViolation("the server rejected the request with a Reset"))
+        elif kind is Type.ACK and exchange is not None:
+            self._acknowledge(exchange)
+        elif kind is Type.RST and exchange is not None:
+            self._refuse(exchange, ProtocolViolation("the server rejected the request with a Reset"))
 
-    def _take_response(self, message: Any, options: ResponseOptions, kind: Type, mid: int) -> None:
-        if bytes(message.token) != self._request_token or (kind is Type.ACK and mid != self._last_sent_mid):
+    def _take_response(
+        self, code: int, token: bytes, options: ResponseOptions, payload: bytes, kind: Type, mid: int
+    ) -> None:
+        exchange = self._exchanges.get(token)
+        if exchange is None or exchange.response.done() or (kind is Type.ACK and mid != exchange.mid):
+            if kind is Type.ACK:
+                self._heard_again(mid)
             self._note_noise("an answer to nothing that was asked")
             if kind is Type.CON:
                 self._send_empty(Type.RST, mid)
@@ -391,51 +437,24 @@ class Association(asyncio.DatagramProtocol):
             # RFC 7252 §5.4.1: rejected, as if it were no answer. Asking again would bring the same one.
             if kind is Type.CON:
                 self._send_empty(Type.RST, mid)
-            self._request_token = None
-            self._stop_retransmission()
-            self._fail(ProtocolViolation(f"the server's answer has {options.refused}"))
+            self._refuse(exchange, ProtocolViolation(f"the server's answer has {options.refused}"))
             return
         if kind is Type.CON:
             self._send_empty(Type.ACK, mid)
-            self._answered.append((mid, bytes(message.token)))
-        self._request_token = None
-        self._options = options
-        message.mtype = Type.NON  # whatever had to be acknowledged is; aiocoap is only to deliver it
-        self._messages.dispatch_message(message)
-
-    def _stop_retransmission(self) -> None:
-        """Tell aiocoap that the request was acknowledged, by whatever proved it."""
-        mid, self._request_mid = self._request_mid, None
-        if mid is None:
-            return
-        acknowledgement = bytes([0x60, 0, mid >> 8, mid & 0xFF])
-        self._messages.dispatch_message(aiocoap.Message.decode(acknowledgement, remote=self._remote))
+            self._answered.append((mid, token))
+        self._acknowledge(exchange)
+        exchange.response.set_result(
+            BlockResponse(
+                code=code,
+                payload=payload,
+                block1=options.block1,
+                block2=options.block2,
+                max_age_s=options.max_age_s,
+                echo=options.echo,
+                etag=options.etag,
+                size2=options.size2,
+            )
+        )
 
     def _note_noise(self, problem: str) -> None:
         events.NOISE.emit(host=self._host, port=self._port, problem=problem)
-
-
-def _put_blocks(options: Options, part: BlockRequest) -> None:
-    options.block1 = _option_value(part.block1)
-    options.block2 = _option_value(part.block2)
-    options.size1 = part.size1
-    for number, value in ((_ECHO, part.echo), (_REQUEST_TAG, part.request_tag)):
-        if value is not None:
-            options.add_option(number.create_option(value=value))
-
-
-def _option_value(block: Block | None) -> tuple[int, bool, int] | None:
-    return None if block is None else (block.number, block.more, block.size_exp)
-
-
-def _read_response(message: Any, options: ResponseOptions) -> BlockResponse:
-    return BlockResponse(
-        code=int(message.code),
-        payload=bytes(message.payload),
-        block1=options.block1,
-        block2=options.block2,
-        max_age_s=options.max_age_s,
-        echo=options.echo,
-        etag=options.etag,
-        size2=options.size2,
-    )

@@ -6,24 +6,36 @@ import asyncio
 import functools
 import hashlib
 import os
+from collections import deque
 from collections.abc import Callable, Sequence
+from typing import Final
 
 from ipad_agent.clock import Clock, SystemClock
 from ipad_agent.net import events
-from ipad_agent.net.carrier import Traffic
+from ipad_agent.net.carrier import REPEATABLE, ProgressCallback, Traffic
 from ipad_agent.net.dialler import Dialler
 from ipad_agent.net.dns_lookup import Address, Resolver, resolve
 from ipad_agent.net.dtls.dtls_backend import DtlsBackend, DtlsSettings, Established
 from ipad_agent.net.dtls.openssl_backend import OpenSslBackend
-from ipad_agent.net.errors import HandshakeFailed, TransferTimeout
+from ipad_agent.net.errors import CertificateWanted, HandshakeFailed, HandshakeUnfinished, TransferTimeout, Unreachable
 from ipad_agent.net.trust import certificate_chain
 from ipad_agent.net.trust.certificate_chain import Verdict
 from ipad_agent.net.trust.pinned_trust import clock_is_plausible
 from ipad_agent.net.trust.tolerance_report import report
 
-from .blockwise_transfer import Adaptation, Transfer
+from .blockwise_transfer import Adaptation, BlockRequest, BlockResponse, Forgotten, Transfer
 from .coap_association import Association, PeerSilent, SessionLost, Tuning
 from .coaps_endpoint import CoapsEndpoint
+
+LONGEST_EXCHANGES: Final = 10
+"""An exchange that keeps making progress ends after so many times its deadline all the same: the step that it is part
+of has a limit too."""
+_SILENT_ROUNDS: Final = 2
+"""So often in a row a request of a running transfer is repeated to the end before another session is made. A server
+keeps a transfer for a session, so that another one hardly ever finds it."""
+_PING: Final = Tuning(1.0, 1)
+_PAUSE_S: Final = 5.0
+_LONGEST_PAUSE_S: Final = 60.0
 
 
 class CoapsCarrier:
@@ -65,16 +77,32 @@ class CoapsCarrier:
     def bytes_received(self) -> int:
         return self.traffic.bytes_received
 
-    async def exchange(self, body: bytes, *, function: str) -> bytes:
-        """See ``Carrier``. ``function`` names the exchange in errors and stands for ``{function}`` in the path."""
+    @property
+    def ip_bytes(self) -> int:
+        return self.traffic.ip_bytes
+
+    async def exchange(self, body: bytes, *, function: str, progress: ProgressCallback | None = None) -> bytes:
+        """See ``Carrier``. ``function`` names the exchange in errors, stands for ``{function}`` in the path and says
+        whether a repetition is harmless. The deadline is for each step forward, not for all of them."""
         limit_s = self._endpoint.exchange_timeout_s
+        loop = asyncio.get_running_loop()
         async with self._lock:
+            end_s = loop.time() + LONGEST_EXCHANGES * limit_s
+            deadline = asyncio.timeout(limit_s)
+
+            def went_on(transfer: Transfer) -> None:
+                deadline.reschedule(min(end_s, loop.time() + limit_s))
+                if progress is not None and transfer.collected_bytes:
+                    progress(transfer.collected_bytes, transfer.size2)
+
             try:
-                async with asyncio.timeout(limit_s):
-                    return await self._exchange(body, self._endpoint.path_segments(function))
+                async with deadline:
+                    return await self._exchange(body, function, went_on)
             except TimeoutError:
                 self._drop()
-                raise TransferTimeout(f"{function} with {self._endpoint.host} took over {limit_s:g} s") from None
+                raise TransferTimeout(
+                    f"{function} with {self._endpoint.host} made no progress in {limit_s:g} s"
+                ) from None
             except BaseException:
                 if self._association is not None and not self._association.alive:
                     self._drop()
@@ -90,9 +118,11 @@ class CoapsCarrier:
             self._used_at_s = self._clock.monotonic()
 
     async def close(self) -> None:
-        """See ``Carrier``. Waits for a running exchange, which its own deadline bounds; cancel that one to hurry."""
+        """See ``Carrier``. Waits for a running exchange, which its own deadline bounds; cancel that one to hurry. With
+        ``keep_open`` a session that stands stays, until it was idle for too long."""
         async with self._lock:
-            self._drop()
+            if not self._endpoint.keep_open or self._association is None or not self._association.alive:
+                self._drop()
 
     def _drop(self) -> None:
         association, self._association = self._association, None
@@ -101,16 +131,17 @@ class CoapsCarrier:
 
     # -- one exchange --------------------------------------------------------------------------------------------
 
-    async def _exchange(self, body: bytes, path: tuple[str, ...]) -> bytes:
+    async def _exchange(self, body: bytes, function: str, went_on: Callable[[Transfer], None]) -> bytes:
         association = self._association
         idle_s = self._clock.monotonic() - self._used_at_s  # not the loop's clock: that one stops while suspended
-        if association is not None and idle_s > self._endpoint.nat_timeout_s:
+        stale = idle_s > self._endpoint.nat_timeout_s
+        if association is not None and (stale or not association.address_is_ours):
             self._drop()
             association = None
         if association is not None:
-            heard_before = association.heard
+            transfer, heard_before = self._new_transfer(body), association.heard
             try:
-                return await self._transfer(association, body, path)
+                return await self._transfer(association, transfer, function, went_on)
             except (PeerSilent, SessionLost, HandshakeFailed) as error:
                 self._drop()
                 if association.heard > heard_before:
@@ -118,37 +149,117 @@ class CoapsCarrier:
                 events.RECONNECTING.emit(host=self._endpoint.host, port=self._endpoint.port, problem=error)
         association = self._association = await self._connect()
         try:
-            return await self._transfer(association, body, path)
+            return await self._transfer(association, self._new_transfer(body), function, went_on)
         except (PeerSilent, SessionLost, HandshakeFailed):
             self._drop()
             raise
 
-    async def _transfer(self, association: Association, body: bytes, path: tuple[str, ...]) -> bytes:
-        endpoint = self._endpoint
-        transfer = Transfer(
+    def _new_transfer(self, body: bytes) -> Transfer:
+        return Transfer(
             body,
             size_exp=self._size_exp,
-            max_response_bytes=endpoint.max_response_bytes,
+            max_response_bytes=self._endpoint.max_response_bytes,
             new_tag=lambda: self._random_bytes(4),
             unblocked=self._unblocked,
+            ask_size=self._endpoint.nstart > 1,
         )
-        reported = 0
-        uri_host = endpoint.host.rstrip(".") if endpoint.send_uri_host and not endpoint.host_is_address else None
+
+    async def _transfer(
+        self, association: Association, transfer: Transfer, function: str, went_on: Callable[[Transfer], None]
+    ) -> bytes:
+        """The whole answer. A transfer that has begun goes on over silence and lost sessions, until the deadline that
+        ``went_on`` moves; one that has not raises what happened to it."""
+        silent_rounds = 0
+
+        def moved_on(transfer: Transfer) -> None:
+            nonlocal silent_rounds
+            silent_rounds = 0
+            went_on(transfer)
+
         while True:
-            response = await association.request(
-                transfer.next_request(),
-                path=path,
+            try:
+                return await self._blocks(association, transfer, function, moved_on)
+            except Forgotten:
+                if function not in REPEATABLE and transfer.whole_request_sent:
+                    # Asked once more it would be done once more, and the server's "no" to that is not about the order.
+                    raise TransferTimeout(
+                        f"{function} with {self._endpoint.host} was interrupted, and the server has not kept its answer"
+                    ) from None
+                transfer.begin_again()
+            except PeerSilent as silence:
+                if not transfer.begun:
+                    raise
+                silent_rounds += 1
+                if await association.ping(_PING):
+                    # Small messages get through and this one did not: blocks of the size may be too large for the path.
+                    if transfer.smaller():
+                        events.BLOCKS_GOT_SMALLER.emit(host=self._endpoint.host, size_bytes=16 << transfer.size_exp)
+                elif silent_rounds >= _SILENT_ROUNDS:
+                    association = await self._move(association, transfer, silence)
+            except (SessionLost, HandshakeFailed) as error:
+                if not transfer.begun:
+                    raise
+                association = await self._move(association, transfer, error)
+
+    async def _move(self, old: Association, transfer: Transfer, problem: Exception) -> Association:
+        """A session for a transfer that has begun: another one, or after all the old one, once a handshake shows that
+        the link is back. As long as none can be had, until the deadline."""
+        pause_s = _PAUSE_S
+        while True:
+            try:
+                new = await self._connect()
+            except Unreachable:
+                await asyncio.sleep(pause_s)
+                pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+                continue
+            if await old.ping(_PING):
+                new.close()
+                return old
+            old.close()
+            events.TRANSFER_MOVES.emit(host=self._endpoint.host, problem=problem, size_bytes=transfer.collected_bytes)
+            self._association = new
+            transfer.moved()
+            return new
+
+    async def _blocks(
+        self, association: Association, transfer: Transfer, function: str, went_on: Callable[[Transfer], None]
+    ) -> bytes:
+        """Block after block on one session, up to NSTART of them at a time (RFC 7252 §4.7)."""
+        reported = len(transfer.adaptations)
+        under_way: deque[tuple[BlockRequest, asyncio.Task[BlockResponse]]] = deque()
+        try:
+            while True:
+                request = transfer.next_request()
+                if not under_way or under_way[0][0] != request:
+                    _cancel(under_way)
+                    under_way.append((request, self._ask(association, request, function)))
+                for ahead in transfer.ahead(self._endpoint.nstart - 1)[len(under_way) - 1 :]:
+                    under_way.append((ahead, self._ask(association, ahead, function)))
+                response = await under_way[0][1]
+                under_way.popleft()
+                answer = transfer.accept(response)
+                for adapted in transfer.adaptations[reported:]:
+                    self._report(adapted.kind, adapted.reason, len(transfer.body), transfer.size_exp)
+                reported = len(transfer.adaptations)
+                self._size_exp, self._unblocked = transfer.size_exp, transfer.unblocked
+                went_on(transfer)
+                if answer is not None:
+                    return answer
+        finally:
+            _cancel(under_way)
+
+    def _ask(self, association: Association, part: BlockRequest, function: str) -> asyncio.Task[BlockResponse]:
+        endpoint = self._endpoint
+        uri_host = endpoint.host.rstrip(".") if endpoint.send_uri_host and not endpoint.host_is_address else None
+        return asyncio.ensure_future(
+            association.request(
+                part,
+                path=endpoint.path_segments(function),
                 uri_host=uri_host,
                 content_format=endpoint.content_format,
                 tuning=self._tuning,
             )
-            answer = transfer.accept(response)
-            for adapted in transfer.adaptations[reported:]:
-                self._report(adapted.kind, adapted.reason, len(body), transfer.size_exp)
-            reported = len(transfer.adaptations)
-            self._size_exp, self._unblocked = transfer.size_exp, transfer.unblocked
-            if answer is not None:
-                return answer
+        )
 
     def _report(self, kind: Adaptation, reason: str, size_bytes: int, size_exp: int) -> None:
         host = self._endpoint.host
@@ -175,11 +286,22 @@ class CoapsCarrier:
         try:
             return await self._shake_hands(address, settings)
         except HandshakeFailed as error:
-            if not resuming:
+            if resuming:
+                events.SESSION_REFUSED.emit(host=self._endpoint.host, problem=error)
+                self._backend.forget(settings.association)
+            elif isinstance(error, HandshakeUnfinished):
+                self._backend.widen(settings)  # a server may say nothing to what it does not like: the next time
                 raise
-            events.SESSION_REFUSED.emit(host=self._endpoint.host, problem=error)
-            self._backend.forget(settings.association)
-            return await self._shake_hands(address, settings)
+            elif not isinstance(error, CertificateWanted) and self._backend.widen(settings):
+                events.LEAN_OFFER_REFUSED.emit(host=self._endpoint.host, problem=error)
+            else:
+                raise
+            try:
+                return await self._shake_hands(address, settings)
+            except HandshakeFailed:
+                if not resuming:
+                    self._backend.widen(settings)  # it was not for what was offered
+                raise
 
     async def _shake_hands(self, address: Address, settings: DtlsSettings) -> Association:
         endpoint = self._endpoint
@@ -202,6 +324,9 @@ class CoapsCarrier:
             handshake_timeout_s=timeout_s,
             flight_timeout_s=endpoint.flight_timeout_s,
             client_certificate=endpoint.client_certificate,
+            lean=endpoint.lean,
+            pinned_curve=endpoint.trust.curve,
+            close_notify=endpoint.close_notify,
         )
 
     def _judge(self, certificates: Sequence[bytes]) -> Verdict:
@@ -224,6 +349,13 @@ class CoapsCarrier:
             kind="abbreviated" if established.resumed else "full",
             trusted=established.verdict.how,
         )
+
+
+def _cancel(under_way: deque[tuple[BlockRequest, asyncio.Task[BlockResponse]]]) -> None:
+    while under_way:
+        _, task = under_way.popleft()
+        if not task.cancel() and not task.cancelled():
+            task.exception()  # it ended in the same moment: say that this was seen
 
 
 def _fingerprint(endpoint: CoapsEndpoint) -> str:

@@ -24,8 +24,13 @@ class CoapsEndpoint:
     ``association`` names whose DTLS session it is (the eimId). ``verify_name`` is the name the certificate must
     show when it is not ``host``. ``content_format`` None sends no option. ``block_size_exp`` 0..6 gives blocks of
     16..1024 bytes. After ``nat_timeout_s`` without traffic a fresh socket and an abbreviated handshake are used,
-    for the NAT on the way has forgotten the old port by then. ``exchange_timeout_s`` is for one whole exchange, with
-    name, handshake, every block and every repetition: a large package over a bad link takes minutes.
+    for the NAT on the way has forgotten the old port by then. ``exchange_timeout_s`` is for one step of an
+    exchange: until it stands, and from each block to the next, however often that has to be repeated.
+    With ``lean`` the handshake
+    offers what the pinned key needs, and everything when that is refused. Without ``close_notify`` sessions end without
+    a word. With ``keep_open`` ``close`` leaves the session open, for another exchange within ``nat_timeout_s``.
+    ``nstart`` is how
+    many blocks of an answer are asked for at a time, where the server says how large it is (RFC 7252 §4.7).
     ``client_certificate`` is shown to a server that asks for one.
     """
 
@@ -47,6 +52,10 @@ class CoapsEndpoint:
     flight_timeout_s: float = 1.0
     exchange_timeout_s: float = 300.0
     nat_timeout_s: float = 25.0
+    nstart: int = 1
+    lean: bool = True
+    close_notify: bool = True
+    keep_open: bool = False
     mtu_bytes: int = 1200
     groups: str = DEFAULT_GROUPS
     client_certificate: ClientCertificate | None = field(default=None, repr=False)
@@ -63,6 +72,7 @@ class CoapsEndpoint:
         check(0 < self.port < 65536, "port", str(self.port), "1 to 65535")
         check(0 <= self.block_size_exp <= MAX_SIZE_EXP, "block_size_exp", str(self.block_size_exp), "0 to 6")
         check(0 <= self.max_retransmit <= 20, "max_retransmit", str(self.max_retransmit), "0 to 20")
+        check(1 <= self.nstart <= 16, "nstart", str(self.nstart), "1 to 16")
         check(256 <= self.mtu_bytes <= 16384, "mtu_bytes", str(self.mtu_bytes), "256 to 16384")
         check(self.max_response_bytes > 0, "max_response_bytes", str(self.max_response_bytes), "1 or more")
         known_format = self.content_format is None or 0 <= self.content_format < 65536

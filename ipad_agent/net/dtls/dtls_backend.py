@@ -44,7 +44,9 @@ class DtlsSettings:
     ``association`` and ``fingerprint`` name whose session this is (eIM, trust): a session is only ever resumed
     for the same pair. ``flight_timeout_s`` is the first wait for an answer to a flight, doubled each time
     (RFC 6347 §4.2.4.1; RFC 7925 §11 advises 9 s for NB-IoT); the OpenSSL backend takes 1 s or more.
-    ``client_certificate`` is shown to a server that asks for one.
+    ``client_certificate`` is shown to a server that asks for one. With ``lean`` no more is offered than a server with a
+    key on ``pinned_curve`` (or with the pre-shared key) needs, until ``widen`` is called. Without ``close_notify``
+    sessions end without a word, as long as the server keeps them all the same.
     """
 
     association: str
@@ -57,6 +59,9 @@ class DtlsSettings:
     flight_timeout_s: float = 1.0
     session_lifetime_s: float = 30 * 86400.0
     client_certificate: ClientCertificate | None = field(default=None, repr=False)
+    lean: bool = False
+    pinned_curve: str | None = None
+    close_notify: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +127,10 @@ class DtlsBackend(Protocol):
 
     def has_session(self, settings: DtlsSettings) -> bool:
         """Whether a new client would try to resume."""
+
+    def widen(self, settings: DtlsSettings) -> bool:
+        """The server refused what was offered. Whether there is more to offer, which the next client then does; when
+        that is refused too, it had another reason, and the next one begins anew."""
 
     def forget(self, association: str) -> None:
         """Drop what is remembered for one association, e.g. because its pin changed."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from enum import Enum, auto
 
 from OpenSSL import SSL, crypto
@@ -12,6 +13,7 @@ from ipad_agent.net.errors import (
     BackendLacks,
     CertificateWanted,
     HandshakeFailed,
+    HandshakeUnfinished,
     ProtocolViolation,
     Refusal,
     TrustRefused,
@@ -35,6 +37,15 @@ class _State(Enum):
     OVER = auto()
 
 
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A session that may be resumed, and the certificates that the server showed in it."""
+
+    session: SSL.Session
+    chain: tuple[bytes, ...]
+    resumed: bool
+
+
 class OpenSslClient:
     """Implements ``DtlsClient``. ``keep`` stores the session for later, or None to forget it."""
 
@@ -45,12 +56,18 @@ class OpenSslClient:
         judge: Judge,
         *,
         session: SSL.Session | None,
-        keep: Callable[[SSL.Session | None], None],
+        keep: Callable[[Kept | None], None],
+        chain: tuple[bytes, ...] = (),
+        says_goodbye: Callable[[], bool] = lambda: True,
     ) -> None:
+        """``chain`` is what the server showed when ``session`` was made, for one that came from another process;
+        ``says_goodbye`` tells whether a session that stands ends with a close_notify."""
         self._connection = connection
         self._settings = settings
         self._judge = judge
         self._keep = keep
+        self._chain = chain
+        self._says_goodbye = says_goodbye
         self._state = _State.NEW
         self._out: list[bytes] = []
         self._give_up_at = 0.0
@@ -104,7 +121,7 @@ class OpenSslClient:
                 if self._told.asked:
                     return self._over(CertificateWanted(sentence, shown=self._shows))
                 guess = "" if self._settings.psk is None else "; a wrong pre-shared key looks like this"
-                return self._over(HandshakeFailed(sentence + guess))
+                return self._over(HandshakeUnfinished(sentence + guess))
             return self._over(Unreachable(f"the server did not answer the DTLS handshake {limit}"))
         if self._flight_at is None or now_s < self._flight_at or self._state is _State.OVER:
             return []
@@ -119,7 +136,10 @@ class OpenSslClient:
 
     def close(self) -> None:
         if self._state is _State.ESTABLISHED:
-            self._say_goodbye()
+            if self._says_goodbye():
+                self._say_goodbye()
+            else:  # without this OpenSSL takes the session for broken off, and it could not be resumed
+                self._connection.set_shutdown(SSL.SENT_SHUTDOWN | SSL.RECEIVED_SHUTDOWN)
         self._finish()
 
     # -- inside ----------------------------------------------------------------------------------------------------
@@ -151,22 +171,30 @@ class OpenSslClient:
         """The handshake is complete: only a trusting verdict makes the session usable."""
         resumed = session_reused(self._connection)
         cipher = self._connection.get_cipher_name() or "?"
-        verdict = self._verdict(cipher)
+        chain = self._shown(resumed=resumed)
+        verdict = self._verdict(cipher, chain)
         self._state = _State.ESTABLISHED
-        self._keep(self._connection.get_session())
+        session = self._connection.get_session()
+        self._keep(None if session is None else Kept(session, tuple(chain), resumed))
         return Established(resumed, cipher, verdict)
 
-    def _verdict(self, cipher: str) -> Verdict:
+    def _shown(self, *, resumed: bool) -> list[bytes]:
+        """The server's certificates, its own first. As bytes: only chain.py parses what it sent, and catches what that
+        can raise."""
+        leaf = self._connection.get_peer_certificate()
+        if leaf is None:
+            return []
+        first, chain = _der(leaf), [_der(shown) for shown in self._connection.get_peer_cert_chain() or ()]
+        if not chain and resumed and self._chain[:1] == (first,):
+            return list(self._chain)  # a session keeps its leaf only, when it is written down
+        return chain if chain[:1] == [first] else [first, *chain]
+
+    def _verdict(self, cipher: str, chain: list[bytes]) -> Verdict:
         if self._settings.psk is not None:
             if "PSK" not in cipher:
                 raise TrustRefused(f"the session uses {cipher} without the pre-shared key", reason=Refusal.NO_PSK)
             return Verdict("it knows the pre-shared key")
-        # As bytes: only chain.py parses what the server sent, and catches what that can raise.
-        leaf = self._connection.get_peer_certificate()
-        if leaf is None:
-            return self._judge([])
-        first, chain = _der(leaf), [_der(shown) for shown in self._connection.get_peer_cert_chain() or ()]
-        return self._judge(chain if chain[:1] == [first] else [first, *chain])
+        return self._judge(chain)
 
     def _failure(self, error: SSL.Error) -> IpadError:
         if self._told.alert is not None:

@@ -10,13 +10,24 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Final
 
+from OpenSSL import SSL
+
 from ipad_agent.clock import Clock, SystemClock
 from ipad_agent.events import Event
 from ipad_agent.net import events
-from ipad_agent.net.carrier import ProgressCallback, Traffic
+from ipad_agent.net.carrier import REPEATABLE, ProgressCallback, Traffic
 from ipad_agent.net.dialler import Dialler
 from ipad_agent.net.dns_lookup import Address, Resolver, resolve
-from ipad_agent.net.errors import ConnectionLost, PeerBusy, PeerStatus, ProtocolViolation, TransferTimeout, Unreachable
+from ipad_agent.net.errors import (
+    CertificateWanted,
+    ConnectionLost,
+    HandshakeFailed,
+    PeerBusy,
+    PeerStatus,
+    ProtocolViolation,
+    TransferTimeout,
+    Unreachable,
+)
 from ipad_agent.net.host_address import path_for
 from ipad_agent.net.trust import certificate_chain
 from ipad_agent.net.trust.certificate_chain import Verdict
@@ -28,11 +39,6 @@ from .https_connection import HttpRequest, HttpResponse, HttpsConnection, Progre
 from .https_endpoint import HttpsEndpoint
 from .tls_client import TlsClient
 
-# Repeating one of these changes nothing: the eUICC guards against replay, results and notifications are numbered, and
-# an opening that nobody goes on with is forgotten. The others move a download session on or end it.
-REPEATABLE: Final = frozenset(
-    {"GetEimPackage", "ProvideEimPackageResult", "HandleNotification", "InitiateAuthentication"}
-)
 MAX_RETRY_AFTER_S: Final = 30 * 86400.0
 SECOND_ANSWER_S: Final = 15.0
 """So long a repeatable request waits for the first byte on a connection that was used before. Some servers answer one
@@ -56,6 +62,9 @@ class HttpsCarrier:
         self._dialler = Dialler(endpoint.host, endpoint.port, resolver, public_only=endpoint.public_only)
         self._lock = asyncio.Lock()
         self._connection: HttpsConnection | None = None
+        self._session: SSL.Session | None = None
+        self._curve = endpoint.trust.curve
+        """That of the pinned key, as long as the server is content with what such a key needs."""
         self._silent = 0
         self._reported: set[tuple[str, str]] = set()
         self._peer_protocol: str | None = None
@@ -74,6 +83,10 @@ class HttpsCarrier:
     def bytes_received(self) -> int:
         return self.traffic.bytes_received
 
+    @property
+    def ip_bytes(self) -> int:
+        return self.traffic.ip_bytes
+
     async def exchange(self, body: bytes, *, function: str, progress: ProgressCallback | None = None) -> bytes:
         """See ``Carrier``. ``function`` fills ``{function}`` in the path and says whether a repetition is harmless."""
         limit_s = self._endpoint.exchange_timeout_s
@@ -89,6 +102,7 @@ class HttpsCarrier:
                 once = self._silent >= SILENT_CONNECTIONS
                 if self._connection is not None and (once or not self._connection.reusable):
                     connection, self._connection = self._connection, None
+                    self._remember(connection)
                     connection.abort()
         return self._content(response)
 
@@ -103,7 +117,13 @@ class HttpsCarrier:
         async with self._lock:
             connection, self._connection = self._connection, None
             if connection is not None:
+                self._remember(connection)
                 await connection.close()
+
+    def _remember(self, connection: HttpsConnection) -> None:
+        """Its session, for the next connection. The pin is this carrier's own, and the server's certificates are judged
+        after every handshake."""
+        self._session = connection.session or self._session
 
     def _request(self, body: bytes, function: str, progress: ProgressCallback | None) -> HttpRequest:
         endpoint = self._endpoint
@@ -136,6 +156,7 @@ class HttpsCarrier:
             else:
                 problem = "it is closed"
             self._connection = None
+            self._remember(kept)
             kept.abort()
             events.HTTPS_RECONNECTING.emit(host=self._endpoint.host, port=self._endpoint.port, problem=problem)
         connection = self._connection = await self._connect()
@@ -206,8 +227,31 @@ class HttpsCarrier:
             raise Unreachable(f"no connection to {self._endpoint.host} within {limit_s:g} s") from None
 
     async def _connect_to(self, address: Address, limit_s: float) -> HttpsConnection:
+        session, self._session = self._session, None  # one that leads to trouble is not tried twice
+        try:
+            return await self._shake_hands(address, limit_s, session)
+        except CertificateWanted:
+            raise
+        except HandshakeFailed as error:
+            if session is None and self._curve is None:
+                raise
+            curve, self._curve = self._curve, None
+            if session is None:
+                events.LEAN_OFFER_REFUSED.emit(host=self._endpoint.host, problem=error)
+            try:
+                return await self._shake_hands(address, limit_s, None)
+            except HandshakeFailed:
+                self._curve = curve  # it was not for what was offered
+                raise
+
+    async def _shake_hands(self, address: Address, limit_s: float, session: SSL.Session | None) -> HttpsConnection:
         endpoint = self._endpoint
-        tls = TlsClient(endpoint.server_name, client_certificate=endpoint.client_certificate)
+        tls = TlsClient(
+            endpoint.server_name,
+            client_certificate=endpoint.client_certificate,
+            session=session,
+            pinned_curve=self._curve,
+        )
         try:
             async with asyncio.timeout(limit_s):
                 connection, verdict = await HttpsConnection.open(

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 import h11
+from OpenSSL import SSL
 
 from ipad_agent.net.carrier import ProgressCallback, Traffic
 from ipad_agent.net.dns_lookup import Address
@@ -26,7 +27,7 @@ from ipad_agent.net.errors import (
 from ipad_agent.net.public_networks import not_public
 from ipad_agent.net.trust.certificate_chain import Verdict
 
-from . import http_reader
+from . import http_reader, tcp_headers
 from .tls_client import CutOff, TlsClient
 
 _CHUNK_BYTES: Final = 65536
@@ -112,6 +113,7 @@ class HttpsConnection:
         self._progress = progress
         self._limit = max_response_bytes
         self._established = False
+        self._header_bytes = 0
         self.answering = False
         self._served = False  # whether anything was ever answered here
 
@@ -162,8 +164,16 @@ class HttpsConnection:
         except BaseException:
             self._traffic.handshakes_failed += 1
             raise
-        self._traffic.handshakes_full += 1
+        if self._tls.resumed:
+            self._traffic.handshakes_resumed += 1
+        else:
+            self._traffic.handshakes_full += 1
         return verdict
+
+    @property
+    def session(self) -> SSL.Session | None:
+        """What the next connection to this server may resume from; None before this one has been of use."""
+        return self._tls.session if self._served else None
 
     # -- a request and its answer ------------------------------------------------------------------------------------
 
@@ -200,7 +210,9 @@ class HttpsConnection:
         self._progress.reset(begins_by_s)
         try:
             await self._send(request)
-            return await self._answer(request.progress)
+            answer = await self._answer(request.progress)
+            self._count_headers()
+            return answer
         except OSError as error:
             raise self._lost(f"the connection broke: {error.strerror or error}") from None
         except CutOff as error:
@@ -293,6 +305,15 @@ class HttpsConnection:
             self._traffic.bytes_sent += len(data)
             self._writer.write(data)
 
+    def _count_headers(self, *, farewell: bool = False) -> None:
+        """What the packets since the last look cost beside their payload; with ``farewell`` also those of the end."""
+        own = self._writer.get_extra_info("socket")
+        if own is None or own.fileno() < 0:
+            return
+        cost = max(tcp_headers.header_bytes(own), self._header_bytes)
+        self._traffic.header_bytes += cost - self._header_bytes + (tcp_headers.farewell_bytes(own) if farewell else 0)
+        self._header_bytes = cost
+
     def _address_is_ours(self) -> bool:
         """False after a change of network took away the address this connection stands on: it can only be silent."""
         own = self._writer.get_extra_info("socket")
@@ -309,13 +330,23 @@ class HttpsConnection:
     async def close(self) -> None:
         """Say close_notify, once, and give the socket back."""
         self._tls.close()
+        self._hold_back()
         try:
             async with asyncio.timeout(_CLOSE_S):
                 self._pour()
+                self._count_headers(farewell=True)
                 self._writer.close()
                 await self._writer.wait_closed()
         except (OSError, TimeoutError):
             self._writer.transport.abort()
+
+    def _hold_back(self) -> None:
+        """What is still to be said goes out with the end of the connection, in one packet. Not before the server has
+        answered: what it sent and nobody read makes the system throw away what it holds back."""
+        own = self._writer.get_extra_info("socket")
+        if self._served and own is not None and hasattr(socket, "TCP_CORK"):
+            with contextlib.suppress(OSError):
+                own.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 1)
 
     def abort(self) -> None:
         """Give the socket back at once; an established session is still ended by a close_notify, if it gets out."""
@@ -323,6 +354,7 @@ class HttpsConnection:
             self._tls.close()
         with contextlib.suppress(OSError):
             self._pour()
+            self._count_headers(farewell=True)
         self._writer.close()
 
 

@@ -7,6 +7,7 @@ and the server's certificates can be looked at before the first byte of a reques
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from typing import Final
 
@@ -16,9 +17,11 @@ from ipad_agent.net import events
 from ipad_agent.net.dtls import tls_alerts
 from ipad_agent.net.errors import BackendLacks, CertificateWanted, HandshakeFailed
 from ipad_agent.net.openssl_context import (
+    LIB,
     Heard,
     forget_errors,
     hear,
+    session_reused,
     set_groups,
     set_signatures,
     use_client_certificate,
@@ -45,6 +48,11 @@ _SIGNATURES: Final = (
 )
 _SIGNATURES_1_3: Final = b":ecdsa_brainpoolP256r1tls13_sha256:ecdsa_brainpoolP384r1tls13_sha384"
 
+# For a server whose key is pinned; suites of TLS 1.3 and below.
+_LEAN_SUITES: Final = b"ECDHE-ECDSA-AES128-GCM-SHA256:@SECLEVEL=2"
+_LEAN_SUITES_1_3: Final = b"TLS_AES_128_GCM_SHA256"
+_LEAN_SIGNATURES: Final = b"ECDSA+SHA256:ECDSA+SHA384"
+
 # What the commonest reasons of a failed handshake mean.
 _WORDS: Final = {
     "wrong version number": "what listens there does not speak TLS",
@@ -63,18 +71,44 @@ class TlsClient:
     """Sans-IO: ``feed`` what arrived, send what ``take`` gives after every call.
 
     ``server_name`` None sends no SNI, as is due for addresses. ``client_certificate`` is shown to a server that asks
-    for one. Raises ``BackendLacks`` when the library cannot do what is needed.
+    for one. ``session`` is what ``session`` of an earlier client of the same server gave: it is resumed if the server
+    likes (RFC 5246 §7.3, RFC 8446 §2.2). With ``pinned_curve`` no more is offered than a server with such a key needs.
+    Raises ``BackendLacks`` when the library cannot do what is needed.
     """
 
-    def __init__(self, server_name: str | None, *, client_certificate: ClientCertificate | None = None) -> None:
-        self._connection = SSL.Connection(_context(client_certificate), None)
+    def __init__(
+        self,
+        server_name: str | None,
+        *,
+        client_certificate: ClientCertificate | None = None,
+        session: SSL.Session | None = None,
+        pinned_curve: str | None = None,
+    ) -> None:
+        self._connection = SSL.Connection(_context(client_certificate, _lean_curve(pinned_curve)), None)
         self._shows = client_certificate is not None
         self._heard = Heard()
         self._served = False
         self._connection.set_app_data(self._heard)
         if server_name is not None:
             self._connection.set_tlsext_host_name(server_name.encode("ascii"))
+        if session is not None:
+            # A session belongs to its context, which may have been dropped since: then there is a full handshake.
+            with contextlib.suppress(ValueError, SSL.Error):
+                self._connection.set_session(session)
         self._connection.set_connect_state()
+
+    @property
+    def resumed(self) -> bool:
+        """Whether the complete handshake resumed a session; False too where that cannot be told."""
+        try:
+            return session_reused(self._connection)
+        except BackendLacks:
+            return False
+
+    @property
+    def session(self) -> SSL.Session | None:
+        """What a later client may resume from. To be asked for at the end: in TLS 1.3 it comes after the handshake."""
+        return self._connection.get_session()
 
     def handshake(self) -> bool:
         """Go on with the handshake; True when it is complete. Raises ``HandshakeFailed``."""
@@ -181,16 +215,26 @@ class TlsClient:
 
 
 @functools.lru_cache(maxsize=_KEPT_CONTEXTS)
-def _context(client_certificate: ClientCertificate | None) -> SSL.Context:
-    """One for all connections: each would cost 100 kB. It keeps no session."""
+def _context(client_certificate: ClientCertificate | None, lean_curve: str | None) -> SSL.Context:
+    """One for all connections: each would cost 100 kB. It keeps no session; whoever connects again does."""
     context = SSL.Context(SSL.TLS_METHOD)
     context.set_min_proto_version(SSL.TLS1_2_VERSION)
     context.set_options(SSL.OP_NO_RENEGOTIATION | SSL.OP_NO_COMPRESSION)
     context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
-    context.set_cipher_list(_SUITES)
+    context.set_cipher_list(_SUITES if lean_curve is None else _LEAN_SUITES)
     # Every chain passes here and is judged by chain.py once the handshake is complete, before a request is sent.
     context.set_verify(SSL.VERIFY_PEER, lambda *_: True)
     context.set_info_callback(hear)
+    if lean_curve is not None:
+        _offer_little(context, lean_curve)
+    else:
+        _offer_all(context)
+    if client_certificate is not None:
+        use_client_certificate(context, client_certificate)
+    return context
+
+
+def _offer_all(context: SSL.Context) -> None:
     try:
         can_choose = set_groups(context, _GROUPS + _GROUPS_1_3)
     except BackendLacks:
@@ -198,9 +242,20 @@ def _context(client_certificate: ClientCertificate | None) -> SSL.Context:
     if not can_choose:
         events.NO_BRAINPOOL.emit()
     set_signatures(context, _SIGNATURES + _SIGNATURES_1_3, _SIGNATURES)
-    if client_certificate is not None:
-        use_client_certificate(context, client_certificate)
-    return context
+
+
+def _offer_little(context: SSL.Context, curve: str) -> None:
+    """For a server whose key is on this curve; what the binding cannot choose stays as it is."""
+    choose = getattr(LIB, "SSL_CTX_set_ciphersuites", None)
+    if choose is None or choose(context._context, _LEAN_SUITES_1_3) != 1:
+        forget_errors()
+    set_groups(context, curve)
+    set_signatures(context, _LEAN_SIGNATURES)
+
+
+def _lean_curve(curve: str | None) -> str | None:
+    """Brainpool has other names in TLS 1.3 (RFC 8734), and gets the full offer."""
+    return curve if curve in ("P-256", "P-384") else None
 
 
 def _der(certificate: crypto.X509) -> bytes:

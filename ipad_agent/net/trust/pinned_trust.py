@@ -13,6 +13,7 @@ from typing import Protocol
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from ipad_agent.net.errors import TrustUnusable
 
@@ -27,6 +28,8 @@ UNREADABLE = (
     x509.DuplicateExtension,
     x509.UnsupportedGeneralNameType,
 )
+
+_CURVES = {"secp256r1": "P-256", "secp384r1": "P-384"} | {name: name for name in ("brainpoolP256r1", "brainpoolP384r1")}
 
 EARLIEST_PLAUSIBLE_S = 1_735_689_600  # 2025-01-01: this program did not exist before
 LATEST_PLAUSIBLE_S = 4_102_444_800  # 2100-01-01
@@ -157,6 +160,20 @@ class Trust:
             name_check=self.name_check if name_check is None else name_check,
             allow_expired=self.allow_expired if allow_expired is None else allow_expired,
         )
+
+    @property
+    def curve(self) -> str | None:
+        """The curve of the one key that is pinned, by OpenSSL's name; None when it is on none, or there are several."""
+        if self.kind not in (Pinned.SPKI, Pinned.CERTIFICATE):
+            return None
+        try:
+            if self.kind is Pinned.SPKI:
+                key = serialization.load_der_public_key(self.anchors[0])
+            else:
+                key = x509.load_der_x509_certificate(self.anchors[0]).public_key()
+        except UNREADABLE:
+            return None
+        return _CURVES.get(key.curve.name) if isinstance(key, ec.EllipticCurvePublicKey) else None
 
     @property
     def fingerprint(self) -> str:

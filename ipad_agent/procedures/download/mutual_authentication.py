@@ -3,6 +3,7 @@ eIM and directly."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from ipad_agent.codec.es10.es10_download import authenticate_server_request
@@ -33,8 +34,12 @@ class Session:
         return self.opening.transaction_id
 
 
-async def authenticate(context: Context, server: RspServer, goal: Goal) -> Session:
-    """Raises ``DownloadStop`` when it does not come about; the card then has no session that anybody could use.
+async def authenticate(
+    context: Context, server: RspServer, goal: Goal, answered: Callable[[], None] = lambda: None
+) -> Session:
+    """``answered`` is called when the server has answered for the first time.
+
+    Raises ``DownloadStop`` when it does not come about; the card then has no session that anybody could use.
 
     Until AuthenticateServer the card has no session either, so there is nothing to cancel before it.
     """
@@ -42,6 +47,7 @@ async def authenticate(context: Context, server: RspServer, goal: Goal) -> Sessi
     info1 = await context.card.get_euicc_info1()
     challenge = await context.card.get_challenge()
     opening = await server.initiate(goal, challenge, info1.raw)
+    answered()
     objection = download_checks.of_opening(
         opening,
         challenge=challenge,

@@ -1,8 +1,9 @@
 """Profile download on an eIM's order (SGP.32 v1.2 §3.2.3, §2.11.1.3), through the eIM or straight from the SM-DP+.
 
 The order is in the journal, and with it how far it got: after a power cut the card is asked for the result of that
-very session, and without one the eIM hears that there is none. A download is begun at most twice, the second time only
-if nothing of the first one reached the card.
+very session, and without one the eIM hears that there is none. Only a download of which nothing has reached the
+card is begun again: after a power cut once, and after the link failed as often as ``download_cuts`` allows. An attempt
+counts from the server's first answer on.
 """
 
 from __future__ import annotations
@@ -18,10 +19,12 @@ from ipad_agent.codec.esipa.download_trigger import ECALL_ACTIVE, DownloadTrigge
 from ipad_agent.codec.esipa.eim_package import ResultErrorCode, StateChangeCause
 from ipad_agent.codec.esipa.esipa_download import AuthenticateClientOk, AuthenticateClientSmds
 from ipad_agent.codec.rsp.es9_messages import EventEntries
-from ipad_agent.errors import CardError, CodecError, ModemError, Remedy
+from ipad_agent.errors import CardError, CodecError, EimError, ModemError, NetworkError, Remedy
+from ipad_agent.policy.instant import Instant
 from ipad_agent.procedures import authors, events
 from ipad_agent.procedures.context import Association, Context
 from ipad_agent.procedures.delivery import notification_delivery
+from ipad_agent.procedures.records import download_cuts
 from ipad_agent.procedures.records.last_orders import OrderOutcome
 from ipad_agent.procedures.records.owed_work import MAX_LOADS, Stage, Work
 from ipad_agent.procedures.records.state_changes import snapshot
@@ -100,7 +103,7 @@ async def _begin(
     if way is None:
         return _failed(context, work, DownloadStop("this IPA has no way to the SM-DP+ for this order"))
     server = await _server(context, eim, work, way)
-    return _Run(context, eim, context.work.attempt(work), server), goal
+    return _Run(context, eim, work, server), goal
 
 
 async def resume(context: Context, eim: Association, work: Work, trigger: DownloadTrigger) -> Outcome:
@@ -125,6 +128,8 @@ async def resume(context: Context, eim: Association, work: Work, trigger: Downlo
         )
     if work.loads >= MAX_LOADS:
         return _failed(context, work, DownloadStop("interrupted in two attempts, before anything reached the card"))
+    if not through_eim:
+        await eim.link.reach()  # without it what is not reached behind it says nothing about the order
     return await carry_out(context, eim, work, trigger)
 
 
@@ -152,6 +157,7 @@ class _Run:
         self._eim = eim
         self._server = server
         self._asked = 0
+        self._counted = False
         self.work = work
 
     async def to_the_end(self, goal: Goal) -> Outcome:
@@ -159,10 +165,14 @@ class _Run:
         try:
             result = await self._pursue(goal)
         except DownloadStop as stop:
-            if stop.retry and not stop.told and self._may_begin_again:
-                events.DOWNLOAD_LATER.emit(reason=stop.sentence)
+            if stop.retry and not stop.told and self._begins_again(stop.sentence):
                 return self.work
             return _failed(context, self.work, stop)
+        except (NetworkError, EimError) as failure:
+            # The way to the eIM: this poll is over. The order is only if it has been cut off often enough.
+            if self._begins_again(failure.message):
+                raise
+            return _failed(context, self.work, DownloadStop(f"the eIM: {failure.message}"))
         except CardError as failure:
             if not failure.alive:
                 raise
@@ -175,16 +185,30 @@ class _Run:
             await self._server.close()
         return await _installed(context, self._eim, self.work, result, through_eim=self._server.indirect)
 
-    @property
-    def _may_begin_again(self) -> bool:
-        return self.work.loads < MAX_LOADS and self.work.stage is not Stage.LOADING
+    def _answered(self) -> None:
+        if not self._counted:
+            self.work = self._context.work.attempt(self.work)
+            self._counted = True
+
+    def _begins_again(self, reason: str) -> bool:
+        """Whether an attempt that the link ended is made again at another poll; written down if it counts."""
+        if self.work.stage is Stage.LOADING:
+            return True  # what becomes of it is for ``resume`` to say, by what the card has
+        if self._counted or not self._server.indirect:
+            rules, now = self._context.download, Instant.now(self._context.clock)
+            cuts = download_cuts.cut_off(self.work.cuts, now, answered=self._counted)
+            self.work = self._context.work.cut_off(self.work, cuts, counted=self._counted)
+            if download_cuts.is_enough(cuts, now, max_attempts=rules.max_attempts, give_up_s=rules.give_up_s):
+                return False
+        events.DOWNLOAD_LATER.emit(reason=reason)
+        return True
 
     async def _pursue(self, goal: Goal) -> bytes:
         """The installation result from this server, or from one that it points to."""
         self._asked += 1
         if self._asked > MAX_SERVERS:
             raise DownloadStop(f"the events of the SM-DS lead on and on; {MAX_SERVERS} servers were asked")
-        session = await authenticate(self._context, self._server, goal)
+        session = await authenticate(self._context, self._server, goal, self._answered)
         if isinstance(session.answer, AuthenticateClientOk):
             installation = Installation(self._context, self._server, session, session.answer, self.work)
             try:

@@ -16,6 +16,9 @@ from ipad_agent.policy.polling import redelivery
 from ipad_agent.policy.polling.redelivery import Redelivery
 from ipad_agent.procedures.ports import EntryView, Journal
 
+from . import download_cuts
+from .download_cuts import DownloadCuts
+
 ENTRY_KIND = "package"
 MAX_LOADS = 2
 """How often a package may be handed to the card: once, and once more when the answer was lost."""
@@ -47,7 +50,8 @@ class Work:
     ``stage``, ``session`` (the SM-DP+'s transactionId) and ``installation`` (the card's BF37) are of downloads only.
     ``eim_config`` is the card's entry for the eIM (BF55 element): an order may delete the very eIM that gave it, and
     the result must reach it all the same. ``loads`` counts how often the card was about to get the order.
-    ``redelivery``: how often the eIM did not take the result, and when it may be offered again.
+    ``redelivery``: how often the eIM did not take the result, and when it may be offered again. ``cuts``: how often the
+    link cut the download off; such attempts are not in ``loads``.
     """
 
     id: int
@@ -62,6 +66,7 @@ class Work:
     session: bytes | None = None
     installation: bytes | None = field(default=None, repr=False)
     redelivery: Redelivery | None = None
+    cuts: DownloadCuts | None = None
 
 
 class WorkList:
@@ -109,6 +114,13 @@ class WorkList:
         """Write down that a download begins (again) from the start; counted in ``loads`` as packages are."""
         self._journal.update(work.id, loads=work.loads + 1, stage=Stage.STORED.value)
         return replace(work, loads=work.loads + 1, stage=Stage.STORED)
+
+    def cut_off(self, work: Work, cuts: DownloadCuts, *, counted: bool) -> Work:
+        """An attempt ended by the link and not by this device. If it was ``counted`` in ``loads``, it is none of those
+        that may have taken the device down with them after all."""
+        loads = max(0, work.loads - 1) if counted else work.loads
+        self._journal.note(work.id, loads=loads, cuts=download_cuts.to_document(cuts))
+        return replace(work, loads=loads, cuts=cuts)
 
     def reached(self, work: Work, stage: Stage, session: bytes) -> Work:
         """Write down how far a download is; must return before the step it stands for begins."""
@@ -193,6 +205,7 @@ def _from_entry(entry: EntryView) -> Work | None:
             session=cast("bytes | None", facts.get("session")),
             installation=cast("bytes | None", facts.get("installation")),
             redelivery=redelivery.from_document(facts.get("redelivery")),
+            cuts=download_cuts.from_document(facts.get("cuts")),
         )
     except (KeyError, ValueError):
         return None

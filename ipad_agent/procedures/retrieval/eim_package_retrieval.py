@@ -50,6 +50,7 @@ class PollEnd(StrEnum):
     RESULT_REFUSED = "the eIM refused a result"
     JOURNAL_FULL = "the journal is full"
     HELD = "work is held back"
+    DOWNLOAD_CUT_OFF = "a download was cut off"
     EIM_CHANGED = "the card's entry for this eIM changed"
 
 
@@ -117,7 +118,7 @@ async def poll(context: Context, eim: Association, *, fetch: bool = True) -> Pol
         known = _known(context, eim, package)
         if known is not None and known.result is None:
             # It goes on with the next poll; begun beside itself it would be carried out twice.
-            end = PollEnd.MORE_WORK
+            end = _end_unfinished(known)
             break
         carried_out = known is not None and known.kind in (WorkKind.PACKAGE, WorkKind.TRIGGER)
         if carried_out:
@@ -159,7 +160,7 @@ async def poll(context: Context, eim: Association, *, fetch: bool = True) -> Pol
         if isinstance(outcome, profile_download.Told):
             _remember(ended, work, outcome)
         elif outcome.result is None:
-            end = PollEnd.MORE_WORK
+            end = _end_unfinished(outcome)
             break
         else:
             owed.offered.add(outcome.id)
@@ -385,6 +386,11 @@ def _end_of(package: NoPackage, eim: Association, *, accepted: bool) -> PollEnd:
     if package.code in {EimPackageError.EID_NOT_FOUND, EimPackageError.INVALID_EID}:
         return PollEnd.UNKNOWN_EUICC
     return PollEnd.EIM_TROUBLE
+
+
+def _end_unfinished(work: Work) -> PollEnd:
+    """A download that was cut off once is tried again soon, one that is cut off again and again not so soon."""
+    return PollEnd.DOWNLOAD_CUT_OFF if work.cuts is not None and work.cuts.count > 1 else PollEnd.MORE_WORK
 
 
 def _take(context: Context, eim: Association, package: _Order) -> Work:

@@ -47,6 +47,9 @@ class StandInBackend:
     def has_session(self, settings: DtlsSettings) -> bool:
         return self._session(settings) is not None
 
+    def widen(self, settings: DtlsSettings) -> bool:
+        return False
+
     def forget(self, association: str) -> None:
         self._remembered.pop(association, None)
 
