@@ -17,7 +17,7 @@ from ipad_agent.lab.bench.card_slot import CardSlot
 from ipad_agent.lab.eim import CoapsServer, EimIdentity, EimSettings, MemoryEs9, Relay, Servers, VirtualEim
 from ipad_agent.lab.euicc import OPERATOR_B, Quirks, VirtualEuicc, default_card
 from ipad_agent.lab.euicc.quirks import ResponseMode
-from ipad_agent.lab.modem import AtEngine, Coverage, ModemOptions, personality
+from ipad_agent.lab.modem import PERSONALITIES, SHORT_NAMES, AtEngine, Coverage, ModemOptions, personality
 from ipad_agent.lab.smdp import Metadata, Order, ProfilePackage, ServerIdentity, VirtualSmdp, with_notifications
 from ipad_agent.policy import NBIOT, NORMAL, ScheduleSettings
 from ipad_agent.procedures.startup.initial_eim_provisioning import read_initial_eims
@@ -57,7 +57,7 @@ QUIRKS: Final[Mapping[str, Quirks]] = {
     "old-state": Quirks(old_state_until_reset=True),
 }
 MODEMS: Final[Mapping[str, ModemOptions]] = {
-    name: personality(name) for name in ("generic", "eg25", "eg916q", "sim7600", "sara-r5")
+    name: personality(name) for name in (*PERSONALITIES, *SHORT_NAMES)
 } | {
     "late-refresh": personality("generic", refresh="late"),
     "capped": personality("generic", csim_answer_cap_bytes=256),
@@ -103,9 +103,17 @@ class TortureClock:
 
 
 class World:
-    """To be made, used and ended inside a ``TortureLoop``."""
+    """To be made, used and ended inside a ``TortureLoop``. ``modem`` and ``quirks`` go before those that the history's
+    setting names."""
 
-    def __init__(self, loop: TortureLoop, history: History) -> None:
+    def __init__(
+        self,
+        loop: TortureLoop,
+        history: History,
+        *,
+        modem: ModemOptions | None = None,
+        quirks: Quirks | None = None,
+    ) -> None:
         setting = history.setting
         self.loop = loop
         self.history = history
@@ -115,7 +123,7 @@ class World:
         self.clock = TortureClock(loop)
         self.disk = MemoryFilesystem()
         self.identity = EimIdentity.from_pki(torture_pki(), tls="self")
-        self.card = self._make_card()
+        self.card = self._make_card(quirks or QUIRKS[setting.quirk])
         self.smdp = self._make_smdp()
         self.ground_truth = GroundTruth(self.card, self.log)
         self.network = SimulatedNetwork(loop, self.dice, lambda: self.serves)
@@ -132,7 +140,7 @@ class World:
         slot = _WatchedSlot(self.card, self.ground_truth.look)
         if setting.way == AT:
             coverage = Coverage(dict.fromkeys(setting.uncovered))
-            self.modem = MemoryModem(loop, AtEngine(slot, MODEMS[setting.modem], coverage=coverage))
+            self.modem = MemoryModem(loop, AtEngine(slot, modem or MODEMS[setting.modem], coverage=coverage))
         else:
             self.reader = Reader(loop, slot, self.covers, refreshes=setting.modem != "deaf")
         self.process: Process | None = None
@@ -337,8 +345,8 @@ class World:
 
     # -- making ------------------------------------------------------------------------------------------------------
 
-    def _make_card(self) -> VirtualEuicc:
-        card = default_card(torture_pki(), quirks=QUIRKS[self.history.setting.quirk], associated=False)
+    def _make_card(self, quirks: Quirks) -> VirtualEuicc:
+        card = default_card(torture_pki(), quirks=quirks, associated=False)
         card.isdr.random = self.dice.randbytes
         for profile in card.state.profiles:
             if profile.iccid == OPERATOR_B:

@@ -1,0 +1,133 @@
+"""A whole device in memory and virtual time: the agent, a module of some family, a card, an eIM and an SM-DP+.
+
+    def story(device): ...
+    device_in_memory.live(story, modem="quectel-eg916q")
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TypeVar
+
+from ipad_agent import events
+from ipad_agent.events import Event
+from ipad_agent.lab.eim import Order
+from ipad_agent.lab.euicc import Quirks
+from ipad_agent.lab.modem import Fault, Module
+from ipad_agent.policy.polling.poll_outcome import Wake
+from ipad_agent.torture.history.fault_history import AT, CODE, DOWNLOADED, STRAIGHT, History, Setting
+from ipad_agent.torture.promises.promise_checks import owed
+from ipad_agent.torture.world.torture_world import MODEMS, START_S, World
+from ipad_agent.torture.world.virtual_time_loop import TortureLoop, run
+
+T = TypeVar("T")
+DOWNLOAD = f"trigger {CODE}"
+HOUR_S = 3600.0
+
+__all__ = ["DOWNLOAD", "DOWNLOADED", "HOUR_S", "Device", "live"]
+
+
+@dataclass
+class Device:
+    """The device in a story. ``said`` are the agent's events with their fields."""
+
+    world: World
+    said: list[tuple[str, Mapping[str, object]]] = field(default_factory=list)
+
+    @property
+    def module(self) -> Module:
+        assert self.world.modem is not None
+        return self.world.modem.module
+
+    @property
+    def commands(self) -> list[str]:
+        """The last 256 commands that the module got."""
+        assert self.world.modem is not None
+        return self.world.modem.engine.commands
+
+    def told(self, event_id: str) -> list[Mapping[str, object]]:
+        """The fields of all events with this id."""
+        return [facts for id_, facts in self.said if id_ == event_id]
+
+    def inject(self, fault: Fault) -> None:
+        assert self.world.modem is not None
+        self.world.modem.inject(fault)
+
+    def do(self, action: Callable[[Module], None]) -> None:
+        """Something happens to the module now."""
+        assert self.world.modem is not None
+        self.world.modem.order(action)
+
+    def order(self, words: str) -> Order:
+        """The eIM has an order, and the agent polls."""
+        order = self.world.associated[0].order(words)
+        self.poll()
+        return order
+
+    def poll(self) -> None:
+        if self.world.process is not None and self.world.alive:
+            self.world.process.agent.poke(Wake.COMMAND)
+
+    async def carried_out(self, words: str, *, within_s: float = 6 * HOUR_S) -> Order:
+        """Give an order and wait until the eIM has its result and nothing is owed any more."""
+        order = self.order(words)
+        await self.at_rest(order, within_s=within_s)
+        return order
+
+    async def at_rest(self, order: Order, *, within_s: float = 6 * HOUR_S) -> None:
+        loop = asyncio.get_running_loop()
+        end_s = loop.time() + within_s
+        while order.state not in ("done", "failed") or owed(self.world):
+            assert loop.time() < end_s, (order.state, owed(self.world), [one for one, _ in self.said[-20:]])
+            await asyncio.sleep(5.0)
+
+    async def until(self, happened: Callable[[], bool], *, within_s: float = HOUR_S) -> None:
+        loop = asyncio.get_running_loop()
+        end_s = loop.time() + within_s
+        while not happened():
+            assert loop.time() < end_s, [one for one, _ in self.said[-20:]]
+            await asyncio.sleep(0.05)
+
+
+def live(
+    story: Callable[[Device], Awaitable[T]],
+    *,
+    modem: str = "generic-3gpp",
+    changes: Mapping[str, object] | None = None,
+    quirks: Quirks | None = None,
+    setting: Setting | None = None,
+) -> T:
+    """Tell a story on a device of its own; at its end nothing may have broken a promise of the agent (``note``)."""
+    chosen = replace(setting or Setting(carrier=STRAIGHT), way=AT)
+    options = replace(MODEMS[modem], **(changes or {}))  # type: ignore[arg-type]  # the caller names the fields
+
+    async def whole(loop: TortureLoop) -> T:
+        world = World(loop, History(1, chosen), modem=options, quirks=quirks)
+        device = Device(world)
+
+        def heard(event: Event[...], facts: Mapping[str, object]) -> None:
+            world.heard(event, facts)
+            device.said.append((event.id, dict(facts)))
+
+        unlisten = events.listen(heard)
+        try:
+            await world.begin()
+            await asyncio.sleep(60.0)
+            result = await story(device)
+        finally:
+            unlisten()
+            await world.end()
+        assert {name: one.sentence for name, one in world.violations.items()} == {}
+        return result
+
+    state, before = random.getstate(), logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        return run(whole, now_s=START_S)
+    finally:
+        logging.disable(before)
+        random.setstate(state)
