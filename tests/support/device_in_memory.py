@@ -1,7 +1,7 @@
 """A whole device in memory and virtual time: the agent, a module of some family, a card, an eIM and an SM-DP+.
 
-    def story(device): ...
-    device_in_memory.live(story, modem="quectel-eg916q")
+def story(device): ...
+device_in_memory.live(story, modem="quectel-eg916q")
 """
 
 from __future__ import annotations
@@ -100,13 +100,24 @@ def live(
     changes: Mapping[str, object] | None = None,
     quirks: Quirks | None = None,
     setting: Setting | None = None,
+    consent_nvm_writes: bool = False,
+    slot: int | None = None,
 ) -> T:
-    """Tell a story on a device of its own; at its end nothing may have broken a promise of the agent (``note``)."""
+    """Tell a story on a device of its own; at its end no promise of the agent may be broken.
+
+    ``consent_nvm_writes`` and ``slot`` are its configuration."""
     chosen = replace(setting or Setting(carrier=STRAIGHT), way=AT)
     options = replace(MODEMS[modem], **(changes or {}))  # type: ignore[arg-type]  # the caller names the fields
 
     async def whole(loop: TortureLoop) -> T:
-        world = World(loop, History(1, chosen), modem=options, quirks=quirks)
+        world = World(
+            loop,
+            History(1, chosen),
+            modem=options,
+            quirks=quirks,
+            consent_nvm_writes=consent_nvm_writes,
+            use_slot=slot,
+        )
         device = Device(world)
 
         def heard(event: Event[...], facts: Mapping[str, object]) -> None:

@@ -25,4 +25,4 @@ async def story(device: Device) -> None:
 
 @pytest.mark.parametrize("name", sorted(PERSONALITIES))
 def test_enable_download_and_switch_through_every_family(name: str) -> None:
-    device_in_memory.live(story, modem=name)
+    device_in_memory.live(story, modem=name, consent_nvm_writes=True)

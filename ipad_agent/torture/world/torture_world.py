@@ -56,9 +56,7 @@ QUIRKS: Final[Mapping[str, Quirks]] = {
     "few-channels": Quirks(max_channels=2),
     "old-state": Quirks(old_state_until_reset=True),
 }
-MODEMS: Final[Mapping[str, ModemOptions]] = {
-    name: personality(name) for name in (*PERSONALITIES, *SHORT_NAMES)
-} | {
+MODEMS: Final[Mapping[str, ModemOptions]] = {name: personality(name) for name in (*PERSONALITIES, *SHORT_NAMES)} | {
     "late-refresh": personality("generic", refresh="late"),
     "capped": personality("generic", csim_answer_cap_bytes=256),
     "deaf": personality("generic", refresh="ignored"),
@@ -104,7 +102,7 @@ class TortureClock:
 
 class World:
     """To be made, used and ended inside a ``TortureLoop``. ``modem`` and ``quirks`` go before those that the history's
-    setting names."""
+    setting names; ``consent_nvm_writes`` and ``use_slot`` are the agent's configuration."""
 
     def __init__(
         self,
@@ -113,6 +111,8 @@ class World:
         *,
         modem: ModemOptions | None = None,
         quirks: Quirks | None = None,
+        consent_nvm_writes: bool = False,
+        use_slot: int | None = None,
     ) -> None:
         setting = history.setting
         self.loop = loop
@@ -123,7 +123,9 @@ class World:
         self.clock = TortureClock(loop)
         self.disk = MemoryFilesystem()
         self.identity = EimIdentity.from_pki(torture_pki(), tls="self")
-        self.card = self._make_card(quirks or QUIRKS[setting.quirk])
+        self._quirks = quirks or QUIRKS[setting.quirk]
+        self._modem_section = consent_nvm_writes, use_slot
+        self.card = self._make_card()
         self.smdp = self._make_smdp()
         self.ground_truth = GroundTruth(self.card, self.log)
         self.network = SimulatedNetwork(loop, self.dice, lambda: self.serves)
@@ -286,6 +288,8 @@ class World:
             modem=self.modem,
             reader=self.reader,
             initial_eims=self._initial_eims(),
+            consent_nvm_writes=self._modem_section[0],
+            slot=self._modem_section[1],
         )
         while True:
             self._runs += 1
@@ -345,8 +349,8 @@ class World:
 
     # -- making ------------------------------------------------------------------------------------------------------
 
-    def _make_card(self, quirks: Quirks) -> VirtualEuicc:
-        card = default_card(torture_pki(), quirks=quirks, associated=False)
+    def _make_card(self) -> VirtualEuicc:
+        card = default_card(torture_pki(), quirks=self._quirks, associated=False)
         card.isdr.random = self.dice.randbytes
         for profile in card.state.profiles:
             if profile.iccid == OPERATOR_B:
