@@ -134,9 +134,9 @@ def test_a_way_that_is_refused_each_time_is_not_asked_first_any_more_also_by_the
         for _ in range(4):
             await device.carried_out("list-profiles")
         assert device.told("IPA-2044") == [{"way": "csim"}]
-        before = len([text for text in device.commands if text.startswith("AT+CCHO")])
+        before = len(device.sent_to("AT+CCHO"))
         device.world.fell("kill")
         await device.carried_out("list-profiles")
-        assert len([text for text in device.commands if text.startswith("AT+CCHO")]) == before
+        assert len(device.sent_to("AT+CCHO")) == before
 
     device_in_memory.live(story, modem="sierra-em9191")

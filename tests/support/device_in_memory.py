@@ -18,6 +18,7 @@ from ipad_agent.events import Event
 from ipad_agent.lab.eim import Order
 from ipad_agent.lab.euicc import Quirks
 from ipad_agent.lab.modem import Fault, Module
+from ipad_agent.modem.at import at_session
 from ipad_agent.policy.polling.poll_outcome import Wake
 from ipad_agent.torture.history.fault_history import AT, CODE, DOWNLOADED, STRAIGHT, History, Setting
 from ipad_agent.torture.promises.promise_checks import owed
@@ -33,21 +34,25 @@ __all__ = ["DOWNLOAD", "DOWNLOADED", "HOUR_S", "Device", "live"]
 
 @dataclass
 class Device:
-    """The device in a story. ``said`` are the agent's events with their fields."""
+    """The device in a story. ``said`` are the agent's events with their fields, ``sent`` all commands that it sent."""
 
     world: World
     said: list[tuple[str, Mapping[str, object]]] = field(default_factory=list)
+    sent: list[str] = field(default_factory=list)
 
     @property
     def module(self) -> Module:
         assert self.world.modem is not None
         return self.world.modem.module
 
+    def sent_to(self, name: str) -> list[str]:
+        """The commands with this name, ``AT+CGLA``."""
+        return [text for text in self.sent if text.startswith(name)]
+
     @property
-    def commands(self) -> list[str]:
-        """The last 256 commands that the module got."""
-        assert self.world.modem is not None
-        return self.world.modem.engine.commands
+    def installed(self) -> bool:
+        """Whether the profile that can be downloaded is on the card."""
+        return DOWNLOADED in self.world.card.profile_states()
 
     def told(self, event_id: str) -> list[Mapping[str, object]]:
         """The fields of all events with this id."""
@@ -124,13 +129,18 @@ def live(
             world.heard(event, facts)
             device.said.append((event.id, dict(facts)))
 
-        unlisten = events.listen(heard)
+        def on_line(direction: str, data: bytes) -> None:
+            if direction == "sent":
+                device.sent.append(data.decode("latin-1").strip("\r\n"))
+
+        unlisten, untap = events.listen(heard), at_session.tap(on_line)
         try:
             await world.begin()
             await asyncio.sleep(60.0)
             result = await story(device)
         finally:
             unlisten()
+            untap()
             await world.end()
         assert {name: one.sentence for name, one in world.violations.items()} == {}
         return result

@@ -159,6 +159,7 @@ class ModemOptions:
     close_says_name: bool = False  # +CCHC before OK
     sessions_refused_with: str | None = None  # +CCHO gets this final line
     uicc_timer_s: float | None = None  # a card that works longer: a bare ERROR after this time, the card goes on
+    uicc_timer_on: tuple[str, ...] = ("+CGLA", "+CSIM")
     slot: SlotSetting | None = None
     vendor_lpa: bool = False  # an LPA of the maker holds the ISD-R until AT+QESIM="lpa_enable",0 and a restart
     absent_application: Literal["cme22", "cme13", "error"] = (

@@ -21,10 +21,12 @@ from ipad_agent.codec.packet_connection import PacketConnection
 from ipad_agent.errors import CardError, ModemError
 from ipad_agent.modem import commands, events
 from ipad_agent.modem.at import network_registration as registration
+from ipad_agent.modem.at import power_saving
 from ipad_agent.modem.at import signal_quality as signal
 from ipad_agent.modem.at.at_session import LinkTiming
 from ipad_agent.modem.at.hanging_commands import HangingQueries
 from ipad_agent.modem.at.network_registration import Registration
+from ipad_agent.modem.at.power_saving import PowerSaving
 from ipad_agent.modem.at.signal_quality import Signal
 from ipad_agent.modem.errors import CommandRefused, CommandTimeout, LineDamaged
 from ipad_agent.modem.modem_link import ModemLink
@@ -102,6 +104,7 @@ class ModemCardAccess:
         self._slots = SlotSelection(self._link, wanted=slot, consent_nvm_writes=consent_nvm_writes)
         self._way_memory = ways if ways is not None else VolatileWayMemory()
         self._refusals_of_first = 0
+        self._power_saving: tuple[int, PowerSaving] | None = None
         self._profile_seen: ModuleProfile | None = None
         self._forced_way = forced_way
         self._ways: list[str] = []
@@ -260,10 +263,24 @@ class ModemCardAccess:
         """How strong the network is; None when the modem does not tell. Raises errors of the modem side."""
         return await signal.read(self._link)
 
+    async def power_saving(self) -> PowerSaving:
+        """PSM and eDRX as the modem has them, asked once per opening of the port or reset. Raises errors of the modem
+        side."""
+        await self._link.ready()
+        if self._power_saving is None or self._power_saving[0] != self._link.generation:
+            found = await power_saving.read(self._link)
+            self._power_saving = self._link.generation, found
+        return self._power_saving[1]
+
     @property
     def slot(self) -> int | None:
         """The card slot in use, counted from 1; None where the module does not tell."""
         return self._slots.current
+
+    async def read_slot(self) -> int | None:
+        """The same, asked now. Raises errors of the modem side."""
+        await self._link.ready()
+        return await self._slots.look()
 
     # -- channels ----------------------------------------------------------------------------------------------------
     async def open(self, aid: bytes, *, last: bool = True) -> ApduChannel:

@@ -25,6 +25,13 @@ class SlotSelection:
         self.current: int | None = None
         """The slot in use, when the module told it."""
 
+    async def look(self) -> int | None:
+        """Which slot is in use, counted from 1; None when the module does not tell. Writes nothing."""
+        query = self._link.profile.slots.query
+        if query is not None:
+            self.current = await self._read(query)
+        return self.current
+
     async def arrange(self) -> None:
         """Read the slot, once per opening of the port or reset, and choose the wanted one where another is in use.
 
@@ -34,7 +41,7 @@ class SlotSelection:
             return
         self._arranged_in = self._link.generation
         slots = self._link.profile.slots
-        self.current = None if slots.query is None else await self._read(slots.query)
+        await self.look()
         wanted = self._wanted
         if wanted is None or self.current == wanted or not slots.select:
             return

@@ -28,7 +28,7 @@ def generic_access(module: Module, cmd: Command) -> Answer:
         answer = module.uicc.basic(apdu)
     except UiccError as refused:
         raise AtError(refused.cme) from None
-    delay_s = _delay(module, apdu)
+    delay_s = _delay(module, apdu, cmd.name)
     return Answer((_info(module, "+CSIM", f"{len(answer) * 2},{_quoted(module, answer)}"),), delay_s)
 
 
@@ -73,7 +73,7 @@ def session_access(module: Module, cmd: Command) -> Answer:
         raise AtError(refused.cme) from None
     flag = "1," if module.options.cgla_flag else ""
     text = f"{flag}{len(answer) * 2},{_quoted(module, answer)}"
-    return Answer((_info(module, "+CGLA", text),), _delay(module, apdu))
+    return Answer((_info(module, "+CGLA", text),), _delay(module, apdu, cmd.name))
 
 
 @command("+CCHC")
@@ -280,12 +280,12 @@ def _apdu(module: Module, length: str, text: str) -> bytes:
     return apdu
 
 
-def _delay(module: Module, apdu: bytes) -> float:
+def _delay(module: Module, apdu: bytes, way: str) -> float:
     options = module.options
     last = apdu[1] == STORE_DATA and apdu[2] & LAST_BLOCK == LAST_BLOCK
     card_s, module.uicc.card_s = module.uicc.card_s, 0.0
     took_s = card_s + (options.last_block_s if last else 0.0)
-    if options.uicc_timer_s is not None and took_s > options.uicc_timer_s:
+    if options.uicc_timer_s is not None and took_s > options.uicc_timer_s and way in options.uicc_timer_on:
         raise AtError(delay_s=options.uicc_timer_s)
     return options.apdu_s + took_s
 

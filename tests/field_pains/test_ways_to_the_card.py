@@ -1,0 +1,147 @@
+"""Pains of users with the way to the card, each on the lab's module that shows it, with what the agent does about it.
+
+The numbers in the names are those of the field's list of its 25 most frequent pains.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+import device_in_memory
+from device_in_memory import DOWNLOAD, HOUR_S, Device
+from ipad_agent.lab.euicc import OPERATOR_A, Quirks, bulk_profiles
+from ipad_agent.lab.modem import Fault
+
+LIST_WITH_ICONS = "list-profiles 5A 4F 9F70 90 91 92 93 94 95"
+ISDR = "A0000005591010FFFFFFFF8900000100"
+FIVEBER = bytes.fromhex("A0000005591010FFFFFFFF8900050500")
+
+
+@pytest.mark.parametrize("style", ["error", "numeric", "text"])
+@pytest.mark.parametrize("kind", ["silent", "lost-answer", "cme", "garbage", "truncate"])
+def test_02_driver_hangs_for_ever_on_a_final_line_it_does_not_know_or_on_none(style: str, kind: str) -> None:
+    async def story(device: Device) -> None:
+        device.inject(Fault(kind, "+CGLA", every=5, times=4))  # type: ignore[arg-type]  # one of its kinds
+        await device.carried_out(f"enable {OPERATOR_A}", within_s=HOUR_S)
+        assert device.world.seen == OPERATOR_A
+
+    device_in_memory.live(story, changes={"error_style": style})
+
+
+@pytest.mark.parametrize("name", ["quectel-em05", "fibocom-fm350", "sierra-em"])
+def test_03_ccho_said_to_be_missing_because_its_test_form_is(name: str) -> None:
+    async def story(device: Device) -> None:
+        await device.carried_out("list-profiles", within_s=HOUR_S)
+        assert device.sent_to("AT+CCHO")
+        assert not [text for text in device.sent if text.endswith("=?")]
+        assert not device.sent_to("AT+CSIM=10,"), "no channel was opened another way"
+
+    device_in_memory.live(story, modem=name)
+
+
+def test_04_session_id_without_a_name_in_front() -> None:
+    async def story(device: Device) -> None:
+        await device.carried_out("list-profiles", within_s=HOUR_S)
+        assert {text.split(",")[0] for text in device.sent_to("AT+CGLA")} == {"AT+CGLA=1"}
+
+    device_in_memory.live(story, modem="fibocom-fm350")
+
+
+@pytest.mark.parametrize(("style", "digits"), [("small", 1), ("big", 10), ("hex16", 16)])
+def test_05_session_id_taken_for_a_channel_number(style: str, digits: int) -> None:
+    async def story(device: Device) -> None:
+        await device.carried_out("list-profiles", within_s=HOUR_S)
+        for text in device.sent_to("AT+CGLA"):
+            session, _, apdu = text.removeprefix("AT+CGLA=").split(",")
+            assert len(session) == digits
+            assert apdu.strip('"')[:2] in ("80", "00"), "the modem puts the channel into CLA"
+
+    device_in_memory.live(story, changes={"session_style": style, "leaked_channels": 1})
+
+
+@pytest.mark.parametrize("name", ["simcom-sim7600", "dell-dw5821e", "simcom-sim7080", "sierra-em9191"])
+def test_06_no_ccho_and_cgla_in_the_module(name: str) -> None:
+    async def story(device: Device) -> None:
+        await device.carried_out(DOWNLOAD, within_s=HOUR_S)
+        assert device.installed
+        assert not device.sent_to("AT+CGLA")
+
+    device_in_memory.live(story, modem=name)
+
+
+def test_07_commands_on_a_channel_fail_over_csim() -> None:
+    async def story(device: Device) -> None:
+        await device.carried_out("list-profiles", within_s=HOUR_S)
+        (way,) = {str(facts["way"]) for facts in device.told("IPA-2006")}
+        assert way == "cgla"
+        # A moment without AT+CCHO leads to AT+CSIM, which opens and does not carry: the agent goes back by itself.
+        device.inject(Fault("error", "+CCHO", times=1))
+        await device.carried_out("list-profiles", within_s=HOUR_S)
+        await device.carried_out(f"enable {OPERATOR_A}", within_s=HOUR_S)
+        assert device.told("IPA-2006")[-1]["way"] == "cgla"
+
+    device_in_memory.live(story, modem="quectel-eg25")
+
+
+@pytest.mark.parametrize("name", ["tdtech-mt5700", "generic-3gpp"])
+def test_11_answer_cut_at_256_bytes_over_csim(name: str) -> None:
+    async def story(device: Device) -> None:
+        device.world.card.state.profiles.extend(bulk_profiles(6))
+        # Without AT+CCHO for a moment only the way that cuts is left.
+        device.inject(Fault("error", "+CCHO", times=1))
+        order = await device.carried_out(LIST_WITH_ICONS, within_s=6 * HOUR_S)
+        assert order.state == "done"
+        (told,) = [facts for _, facts in device.world.associated[0].accepted.values()]
+        assert len(told["operations"][0]["profiles"]) == len(device.world.card.state.profiles)
+
+    device_in_memory.live(
+        story, modem=name, changes={"csim_auto_fetch": True, "csim_answer_cap_bytes": 256, "csim_manage_channel": True}
+    )
+
+
+def test_12_6a84_because_the_package_went_as_one_chain() -> None:
+    async def story(device: Device) -> None:
+        await device.carried_out(DOWNLOAD, within_s=HOUR_S)
+        longest, length = 0, 0
+        for text in device.sent_to("AT+CGLA"):
+            apdu = bytes.fromhex(text.rsplit(",", 1)[1].strip('"'))
+            if apdu[1] != 0xE2:
+                continue
+            assert apdu[3] == 0 or length, "a chain begins with block 0"
+            length += apdu[4]
+            longest = max(longest, length)
+            length = 0 if apdu[2] == 0x91 else length
+        assert device.installed
+        assert longest < 8160
+
+    device_in_memory.live(story)
+
+
+def test_19_a_back_end_that_is_denied_does_not_matter_where_at_answers() -> None:
+    """QMI is denied on SIM7600 and LE910C4; the agent needs the AT port only."""
+
+    async def story(device: Device) -> None:
+        await device.carried_out("list-profiles", within_s=HOUR_S)
+        assert {text[:2].upper() for text in device.sent if text.strip() and text != "+++"} == {"AT"}
+
+    for name in ("simcom-sim7600", "telit-le910"):
+        device_in_memory.live(story, modem=name)
+
+
+@pytest.mark.parametrize(
+    ("changes", "quirks"),
+    [
+        ({"refuse_le": True}, Quirks()),
+        ({}, Quirks(reject_store_data_le=True)),
+        ({}, Quirks(strict_le=True, get_response_classes=frozenset({0x80}))),
+        ({"auto_fetch": True}, Quirks()),
+        ({"class_policy": "pass", "session_style": "small"}, Quirks()),
+    ],
+    ids=["Le refused by the modem", "Le refused by the card", "exact Le wanted", "fetched", "CLA passed through"],
+)
+def test_20_length_byte_class_byte_and_fetching_differ(changes: dict[str, object], quirks: Quirks) -> None:
+    async def story(device: Device) -> None:
+        await device.carried_out(DOWNLOAD, within_s=6 * HOUR_S)
+        assert device.installed
+
+    device_in_memory.live(story, changes=changes, quirks=quirks)
