@@ -126,3 +126,33 @@ def test_a_card_is_called_no_euicc_only_when_the_card_says_so() -> None:
         await device.carried_out("list-profiles")
 
     device_in_memory.live(story, modem="quectel-rm5g")
+
+
+def test_17_toolkit_of_the_card_is_busy_when_a_profile_is_to_be_enabled() -> None:
+    """A toolkit session that was left open: told to the eIM as what it is, over with the next reset of the card."""
+
+    async def story(device: Device) -> None:
+        device.world.card.isdr.proactive_session_open = True
+        order = await device.carried_out(f"enable {OPERATOR_A}", within_s=HOUR_S)
+        (told,) = [facts for _, facts in device.world.associated[0].accepted.values()]
+        assert order.state == "failed"
+        assert told["operations"][0]["name"] == "catBusy"
+        assert device.world.seen == BOOTSTRAP
+        device.do(lambda module: module.restart())
+        await asyncio.sleep(60.0)
+        again = await device.carried_out(f"enable {OPERATOR_A}", within_s=HOUR_S)
+        assert again.state == "done"
+
+    device_in_memory.live(story)
+
+
+@pytest.mark.parametrize("eaten", ["LPA:1.lab.example-1", "LPA:1", "1.example"])
+def test_the_shell_ate_the_dollar_signs_of_an_activation_code(eaten: str) -> None:
+    """What is left of it is refused with a reason, and nothing is asked of a server that nobody named."""
+
+    async def story(device: Device) -> None:
+        order = await device.carried_out(f"trigger {eaten}", within_s=6 * HOUR_S)
+        assert order.state == "failed"
+        assert device.world.smdp.sessions.latest is None
+
+    device_in_memory.live(story)

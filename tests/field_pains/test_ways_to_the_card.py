@@ -5,16 +5,23 @@ The numbers in the names are those of the field's list of its 25 most frequent p
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 import device_in_memory
 from device_in_memory import DOWNLOAD, HOUR_S, Device
+from ipad_agent.card.errors import CardNotReady
+from ipad_agent.card.isdr_session import IsdrSession
 from ipad_agent.lab.euicc import OPERATOR_A, Quirks, bulk_profiles
 from ipad_agent.lab.modem import Fault
+from ipad_agent.modem.uicc.modem_card_access import ModemCardAccess
+from ipad_agent.torture.history.fault_history import STRAIGHT, Setting
+from ipad_agent.torture.world.memory_serial_line import MemoryModem
 
 LIST_WITH_ICONS = "list-profiles 5A 4F 9F70 90 91 92 93 94 95"
-ISDR = "A0000005591010FFFFFFFF8900000100"
-FIVEBER = bytes.fromhex("A0000005591010FFFFFFFF8900050500")
+ISDR = bytes.fromhex("A0000005591010FFFFFFFF8900000100")
+MAKERS_ISDR = bytes.fromhex("A0000005591010FFFFFFFF8900050500")
 
 
 @pytest.mark.parametrize("style", ["error", "numeric", "text"])
@@ -91,6 +98,7 @@ def test_11_answer_cut_at_256_bytes_over_csim(name: str) -> None:
         device.inject(Fault("error", "+CCHO", times=1))
         order = await device.carried_out(LIST_WITH_ICONS, within_s=6 * HOUR_S)
         assert order.state == "done"
+        assert [text for text in device.sent_to("AT+CSIM") if "81E2" in text], "the way that cuts was taken"
         (told,) = [facts for _, facts in device.world.associated[0].accepted.values()]
         assert len(told["operations"][0]["profiles"]) == len(device.world.card.state.profiles)
 
@@ -145,3 +153,78 @@ def test_20_length_byte_class_byte_and_fetching_differ(changes: dict[str, object
         assert device.installed
 
     device_in_memory.live(story, changes=changes, quirks=quirks)
+
+
+@pytest.mark.parametrize("name", ["quectel-eg25", "simcom-sim7600", "fibocom-fm350", "telit-le910"])
+def test_21_the_isdr_has_the_aid_of_the_cards_maker(name: str) -> None:
+    """Whatever a module calls an application that is not there; the EID is what proves an eUICC."""
+
+    async def story(session: IsdrSession, access: ModemCardAccess, modem: MemoryModem) -> None:
+        await session.transport()
+        assert session.eid is not None
+
+    quirks = Quirks(isdr_aid=MAKERS_ISDR)
+    device_in_memory.with_card(story, modem=name, quirks=quirks, aids=(ISDR, MAKERS_ISDR))
+
+
+def test_22_wrong_port_among_many() -> None:
+    """Four ports, two of which speak AT, and other numbers after each restart."""
+
+    async def story(device: Device) -> None:
+        for _ in range(2):
+            await device.carried_out("list-profiles", within_s=HOUR_S)
+            device.do(lambda module: module.restart())
+        await device.carried_out(f"enable {OPERATOR_A}", within_s=HOUR_S)
+
+    device_in_memory.live(story, modem="quectel-eg25", setting=Setting(carrier=STRAIGHT, renames=True))
+
+
+@pytest.mark.parametrize("name", ["quectel-rm5g", "telit-le910", "cinterion"])
+def test_22_wrong_slot_is_named(name: str) -> None:
+    async def story(session: IsdrSession, access: ModemCardAccess, modem: MemoryModem) -> None:
+        await session.transport()
+        assert access.slot == 1
+        await session.drop()
+        numbers = modem.module.options.slot.numbers  # type: ignore[union-attr]  # these have one
+        modem.order(lambda module: module.choose_slot(numbers[1]))
+        await access.close()
+        with pytest.raises(CardNotReady, match="card slot 2 is in use"):
+            await session.transport()
+
+    device_in_memory.with_card(story, modem=name)
+
+
+def test_an_lpa_of_the_module_owns_the_isdr() -> None:
+    """Found by asking, told with its command, switched off with the operator's consent only."""
+
+    async def told(device: Device) -> None:
+        device.order("list-profiles")
+        await device.until(lambda: bool(device.told("IPA-2038")))
+        assert device.module.nvm_writes == []
+        device.do(lambda module: setattr(module, "vendor_lpa_enabled", False))
+        device.do(lambda module: module.restart())
+        await device.carried_out("list-profiles")
+
+    async def allowed(device: Device) -> None:
+        await device.carried_out(f"enable {OPERATOR_A}")
+        assert device.module.nvm_writes == ['AT+QESIM="lpa_enable",0']
+
+    device_in_memory.live(told, modem="quectel-rg650e")
+    device_in_memory.live(allowed, modem="quectel-rg650e", consent_nvm_writes=True)
+
+
+@pytest.mark.parametrize("name", ["quectel-eg25", "simcom-sim7600"])
+def test_14_modemmanager_mixes_in(name: str) -> None:
+    async def story(device: Device) -> None:
+        assert device.world.modem is not None
+        order = device.order(f"enable {OPERATOR_A}")
+        for number in range(200):
+            probe = (b"AT+QGPS=?\r", b"ATI\r", b"AT+CGMI\r", b"AT+COPS?\r")[number % 4]
+            device.world.modem.feed(probe)
+            await asyncio.sleep(0.02)
+        await device.at_rest(order)
+        assert device.told("IPA-2005"), "the other program is noticed"
+        assert device.world.seen == OPERATOR_A
+        assert len(device.world.associated[0].accepted) == 1
+
+    device_in_memory.live(story, modem=name)

@@ -14,14 +14,22 @@ from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from ipad_agent import events
+from ipad_agent.card import apdu
+from ipad_agent.card.isdr_session import IsdrSession
 from ipad_agent.events import Event
+from ipad_agent.lab.bench.card_slot import CardSlot
 from ipad_agent.lab.eim import Order
-from ipad_agent.lab.euicc import Quirks
-from ipad_agent.lab.modem import Fault, Module
+from ipad_agent.lab.euicc import Quirks, default_card
+from ipad_agent.lab.modem import AtEngine, Fault, Module
 from ipad_agent.modem.at import at_session
+from ipad_agent.modem.module_profile import load, search_path
+from ipad_agent.modem.uicc.modem_card_access import ModemCardAccess
 from ipad_agent.policy.polling.poll_outcome import Wake
 from ipad_agent.torture.history.fault_history import AT, CODE, DOWNLOADED, STRAIGHT, History, Setting
+from ipad_agent.torture.peers.torture_pki import torture_pki
 from ipad_agent.torture.promises.promise_checks import owed
+from ipad_agent.torture.world.memory_serial_line import MemoryModem, MemoryOpener
+from ipad_agent.torture.world.process_fence import ProcessFence
 from ipad_agent.torture.world.torture_world import MODEMS, START_S, World
 from ipad_agent.torture.world.virtual_time_loop import TortureLoop, run
 
@@ -29,7 +37,7 @@ T = TypeVar("T")
 DOWNLOAD = f"trigger {CODE}"
 HOUR_S = 3600.0
 
-__all__ = ["DOWNLOAD", "DOWNLOADED", "HOUR_S", "Device", "live"]
+__all__ = ["DOWNLOAD", "DOWNLOADED", "HOUR_S", "Device", "live", "with_card"]
 
 
 @dataclass
@@ -152,3 +160,26 @@ def live(
     finally:
         logging.disable(before)
         random.setstate(state)
+
+
+def with_card(
+    story: Callable[[IsdrSession, ModemCardAccess, MemoryModem], Awaitable[T]],
+    *,
+    modem: str = "generic-3gpp",
+    changes: Mapping[str, object] | None = None,
+    quirks: Quirks | None = None,
+    aids: tuple[bytes, ...] = (apdu.ISD_R_AID,),
+) -> T:
+    """Only the way to the card: the modem room and the session with the ISD-R on a module with a card."""
+    options = replace(MODEMS[modem], **(changes or {}))  # type: ignore[arg-type]  # the caller names the fields
+
+    async def whole(loop: TortureLoop) -> T:
+        card = default_card(torture_pki(), quirks=quirks or Quirks(), associated=False)
+        line = MemoryModem(loop, AtEngine(CardSlot(card), options))
+        access = ModemCardAccess(MemoryOpener(line, ProcessFence(1)), load(search_path()))
+        try:
+            return await story(IsdrSession(access, aids=aids), access, line)
+        finally:
+            await access.close()
+
+    return run(whole, now_s=START_S)
