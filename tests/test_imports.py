@@ -297,7 +297,14 @@ RULES: dict[str, Rule] = {
     "lab.crypto": rule("lab.errors", common=False, reason="TLVs and cryptography that every part of the lab needs"),
     "lab.pki": rule("lab.crypto", "lab.errors", common=False, reason="keys and certificates"),
     "lab.http": rule("lab.pki", "lab.crypto", common=False, reason="an HTTP server that knows no message"),
-    "lab.modem": rule("lab.modem.at", "lab.modem.line", common=False, reason="a modem; any card may be in it"),
+    "lab.modem": rule(
+        "lab.modem.at",
+        "lab.modem.line",
+        "lab.modem.personalities",
+        common=False,
+        reason="a modem; any card may be in it",
+    ),
+    "lab.modem.personalities": rule("lab.modem", common=False, reason="what is reported of each maker's modules"),
     "lab.modem.at": rule("lab.modem", common=False, reason="what the AT line says"),
     "lab.modem.line": rule("lab.modem", common=False, reason="how the line is reached"),
     "lab.euicc": rule(
@@ -596,6 +603,7 @@ PLANTED = [
     ("lab.euicc.planted", "from ipad_agent.lab.eim import esipa_messages"),
     ("lab.modem.planted", "from ipad_agent.lab.euicc import virtual_euicc"),
     ("lab.modem.at.planted", "from ipad_agent.lab.crypto import der"),
+    ("lab.modem.personalities.planted", "from ipad_agent.modem import module_profile"),
     ("lab.modem.line.planted", "from ipad_agent.lab.crypto import der"),
     ("lab.eim.planted", "from ipad_agent.lab.smdp import virtual_smdp"),
     ("lab.smdp.planted", "from ipad_agent.lab.euicc import virtual_euicc"),

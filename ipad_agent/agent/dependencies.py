@@ -26,6 +26,10 @@ from .poll_timetable import Documents
 class ManagedCard(DeclaringCard, Protocol):
     """The card, and what the daemon does with it between procedures."""
 
+    @property
+    def epoch(self) -> int:
+        """Another number after every sign of a reset of the card, or of another card."""
+
     async def recover(self, *, first_rung: int | None = None, expected: str | None = None) -> None:
         """Get the card back; ``first_rung`` resets it in any case, beginning with this rung of the ladder."""
 

@@ -51,6 +51,7 @@ from ipad_agent.procedures.startup.device_start import CardFacts, CardKind
 from ipad_agent.procedures.startup.initial_eim_provisioning import provision
 from ipad_agent.procedures.startup.silent_card_resets import CardResets
 from ipad_agent.procedures.switching import local_switch, lost_switch, profile_proof
+from ipad_agent.procedures.usable_profiles import usable_profiles
 from ipad_agent.status import Board
 
 from . import events
@@ -86,6 +87,8 @@ class Agent:
         self._rooms = rooms
         self._dice = dice if dice is not None else random.Random()
         self._work = WorkList(rooms.journal)
+        self._compared_in: int | None = None
+        """The card's epoch in which its profiles were compared with what was known of them."""
         self._changes = StateChanges(rooms.memory)
         self._local_switch_record = LocalSwitchRecord(rooms.memory)
         self.guardian_actions = GuardianActions(rooms.memory, rooms.clock, rooms.guarding, self._local_switch_record)
@@ -361,6 +364,7 @@ class Agent:
                 await self._status_reports.profiles()
             await self._status_reports.room()
             await self._rooms.show_modem(self.board)
+            await self._compare_after_reset(facts)
             timetable.wake(Wake.STATE_CHANGE, self._pending(eims) - told_later)
             if report is not None and report.end is PollEnd.EIM_CHANGED and eim_id in eims:
                 timetable.wake(Wake.COMMAND, [eim_id])  # by its new key or address; more may wait there
@@ -376,8 +380,25 @@ class Agent:
     def _note_card(self, facts: CardFacts) -> None:
         """Compare the card with what was known of it."""
         device_start.note_changes(facts, self._changes)
+        self._compared_in = self._rooms.card.epoch
         self._counters.saw(str(facts.eid), facts.eims)
         device_start.note_networks(facts, self._rooms.memory)
+
+    async def _compare_after_reset(self, facts: CardFacts) -> None:
+        """A card that was reset may have another profile enabled without anybody's order: its own fallback, a person
+        with another program. Looked at when the modem told of a reset and nothing of our own explains it."""
+        epoch = self._rooms.card.epoch
+        if epoch == self._compared_in or self.switches.open() is not None or self._work.open():
+            return
+        self._compared_in = epoch
+        try:
+            profiles = await usable_profiles(self._rooms.card)
+        except (CardError, ModemError):
+            self._compared_in = None  # whoever needs the card next says what is wrong
+            return
+        if profiles is not None:
+            device_start.note_changes(replace(facts, profiles=profiles, profiles_known=True), self._changes)
+            await self._status_reports.profiles()
 
     async def _settle(self, facts: CardFacts) -> bool:
         """Find out what became of something that this device ordered itself before it was cut off; whether there was

@@ -130,6 +130,11 @@ class Euicc:
             self._known.drop()
             await self.isdr.declare()
 
+    @property
+    def epoch(self) -> int:
+        """Grows with every sign of a reset of the card or of another card (see ``CardAccess``)."""
+        return self.isdr.access.epoch
+
     def ask_anew(self) -> None:
         """Forget what the card said: the next questions go to the card itself."""
         self._known.drop()

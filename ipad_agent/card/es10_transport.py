@@ -10,6 +10,7 @@ Rules of this file:
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Protocol
@@ -37,6 +38,8 @@ MAX_ROUNDS: Final = 300
 MAX_LE_CORRECTIONS: Final = 3
 BUSY_DELAYS_S: Final = (0.5, 1.0, 2.0, 4.0, 4.0, 4.0)
 FAILURES_AGAINST_PROVEN_SIZE: Final = 3
+REFUSED_LAST_BLOCKS: Final = 2
+"""So often a modem may end the last block of an order with an error until another way, and a smaller size, is tried."""
 _SIZE_SUSPECTS: Final = frozenset({0x6601, 0x6700, 0x6F00})
 
 ApduTap = Callable[[bytes, bytes], None]
@@ -85,7 +88,8 @@ class Es10Transport:
     """One selected ISD-R. Not for concurrent use: the owner serialises.
 
     ``proactive_pending`` is set when the last answer ended in 91xx: the card wants the modem to fetch a toolkit
-    command, after a profile change the REFRESH. ``apdu_count`` counts command APDUs for diagnostics. ``le``: whether
+    command, after a profile change the REFRESH. ``refused_last_blocks`` counts by way and outlives the channel, which
+    such a refusal ends. ``apdu_count`` counts command APDUs for diagnostics. ``le``: whether
     STORE DATA carries an Le byte, which a few cards want before they give data.
     """
 
@@ -96,8 +100,10 @@ class Es10Transport:
         deadlines: ApduDeadlines | None = None,
         block_sizes: BlockSizeMemory | None = None,
         memory_key: str = "",
+        refused_last_blocks: Counter[str] | None = None,
     ) -> None:
         self.channel = channel
+        self._refused = refused_last_blocks if refused_last_blocks is not None else Counter()
         self.proactive_pending = False
         self.apdu_count = 0
         self.le = channel.le_on_case4
@@ -139,6 +145,8 @@ class Es10Transport:
                 answer = await self._send_block(command, deadline_s)
             except ChannelLost as error:
                 error.may_have_executed = error.may_have_executed and last
+                if works and error.reason is LossReason.REFUSED:
+                    self._note_refused_work()
                 raise
             except StatusWordError as error:
                 error.may_have_executed = error.may_have_executed and last
@@ -256,6 +264,21 @@ class Es10Transport:
             self.channel.note_unusable(reason)
             raise TruncatedAnswer(reason)
 
+    def _note_refused_work(self) -> None:
+        """The modem ended a command with an error that had the card work: many of them have a clock of their own for
+        the card and stop waiting, while the card goes on. Nothing is sent again; the way is changed when it happens
+        once more, and its blocks become smaller in case it is all there is."""
+        way = self.channel.description
+        self._refused[way] += 1
+        events.LAST_BLOCK_REFUSED.emit(way=way)
+        if self._refused[way] < REFUSED_LAST_BLOCKS:
+            return
+        self._refused[way] = 0
+        self.channel.note_unusable("ends commands that the card still works on")
+        smaller = next((size for size in BLOCK_SIZES if size < self.block_size), None)
+        if smaller is not None:
+            self._step_down(smaller, "last blocks were refused")
+
     def _note_size_failure(self, length: int, evidence: str) -> None:
         """Decide whether a failed block of ``length`` bytes is a reason for smaller blocks.
 
@@ -268,6 +291,9 @@ class Es10Transport:
         self._size_failures += 1
         if self._size_proven and self._size_failures < FAILURES_AGAINST_PROVEN_SIZE:
             return
+        self._step_down(smaller, evidence)
+
+    def _step_down(self, smaller: int, evidence: str) -> None:
         events.BLOCK_SIZE_STEPPED_DOWN.emit(
             old=self.block_size, new=smaller, way=self.channel.description, evidence=evidence
         )

@@ -211,3 +211,14 @@ def LE_WANTED() -> None: ...
     "is looked at again before it is left alone.",
 )
 def IPAD_DECLARED() -> None: ...
+
+
+@define(
+    "IPA-2115",
+    WARNING,
+    "The modem ended the last block of an order with an error over {way}; the card may have carried it out.",
+    "Many modules wait only some hundred milliseconds for the card, which takes seconds where it decrypts and "
+    "installs. The agent opens the card again and reads what became of it; when it happens again another way is tried, "
+    "and smaller blocks. Ask the maker of the module for a firmware that waits longer in AT+CGLA and AT+CSIM.",
+)
+def LAST_BLOCK_REFUSED(*, way: str) -> None: ...

@@ -67,6 +67,7 @@ class IsdrSession:
         self._policy = terminal_capability
         self._deadlines = deadlines
         self._block_sizes = block_sizes if block_sizes is not None else VolatileBlockSizes()
+        self._refused_last_blocks: Counter[str] = Counter()
         self._transport: Es10Transport | None = None
         self._last_channel: ApduChannel | None = None
         self._reached: tuple[bytes, str] | None = None
@@ -229,7 +230,11 @@ class IsdrSession:
         self._last_channel = channel
         identity = await self.access.identity()
         transport = Es10Transport(
-            channel, deadlines=self._deadlines, block_sizes=self._block_sizes, memory_key=identity.key
+            channel,
+            deadlines=self._deadlines,
+            block_sizes=self._block_sizes,
+            memory_key=identity.key,
+            refused_last_blocks=self._refused_last_blocks,
         )
         transport.le, self._le = transport.le or self._le, False
         wants_le = transport.le and not channel.le_on_case4

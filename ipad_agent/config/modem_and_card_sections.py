@@ -84,6 +84,12 @@ class ModemConfig:
         "How user name and password are given to the network (AT+CGAUTH), where a profile's connectivity parameters "
         "name them and `apn_context` is set.",
     )
+    slot: int | None = key(
+        Integer(1, 4),
+        None,
+        "The card slot of the module that holds the eUICC, counted from 1. It is chosen where the module says that "
+        "another one is in use; modules keep it in their flash, so `allow_nvm_writes` must be set too.",
+    )
     allow_nvm_writes: bool = key(
         Flag(),
         False,

@@ -17,6 +17,7 @@ from ipad_agent.codec.identifiers import Eid
 from ipad_agent.config import Config
 from ipad_agent.doctor.checks.machine import Machine
 from ipad_agent.modem.at.network_registration import Registration
+from ipad_agent.modem.at.power_saving import PowerSaving
 from ipad_agent.modem.at.signal_quality import Signal
 from ipad_agent.net import CoapsEndpoint, HttpsEndpoint
 
@@ -41,6 +42,11 @@ class ModemLook(Protocol):
     async def registration(self) -> Registration | None: ...
 
     async def signal(self) -> Signal | None: ...
+
+    async def power_saving(self) -> PowerSaving: ...
+
+    async def slot(self) -> int | None:
+        """The card slot in use, from 1; None when the modem does not tell."""
 
 
 class CardLook(Protocol):

@@ -11,6 +11,7 @@ from ipad_agent.codec.es10.eim_configuration import EimConfigurationData
 from ipad_agent.config import Config
 from ipad_agent.modem import commands
 from ipad_agent.modem.at.network_registration import Registration
+from ipad_agent.modem.at.power_saving import PowerSaving
 from ipad_agent.modem.at.signal_quality import Signal
 from ipad_agent.modem.errors import CommandRefused
 from ipad_agent.modem.modem_link import ModemLink
@@ -65,6 +66,12 @@ class AccessModem:
 
     async def signal(self) -> Signal | None:
         return await self._access.signal()
+
+    async def power_saving(self) -> PowerSaving:
+        return await self._access.power_saving()
+
+    async def slot(self) -> int | None:
+        return await self._access.read_slot()
 
 
 class Ways:

@@ -230,11 +230,13 @@ class Modem:
     transport: str | None = None
     sim: str | None = None
     iccid: str | None = None
+    slot: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Radio:
-    """``signal_dbm`` is the best figure the modem tells (RSRP or RSSI, see ``signal_kind``)."""
+    """``signal_dbm`` is the best figure the modem tells (RSRP or RSSI, see ``signal_kind``).
+    ``power_saving`` tells PSM and eDRX in words, ``off`` for neither; null when the modem does not tell."""
 
     registration: str | None = None
     registered: bool | None = None
@@ -242,6 +244,7 @@ class Radio:
     technology: str | None = None
     signal_dbm: int | None = None
     signal_kind: str | None = None
+    power_saving: str | None = None
 
 
 class TrafficShare(NamedTuple):

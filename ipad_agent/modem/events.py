@@ -328,3 +328,70 @@ def MODEM_MANAGER_BACK(*, device: str) -> None: ...
     "answers that belong to the other.",
 )
 def PORT_SHARED(*, port: str, others: str, advice: str) -> None: ...
+
+
+@define(
+    "IPA-2038",
+    WARNING,
+    "The module's own LPA is switched on and may hold the ISD-R; {command} would switch it off.",
+    "The card could not be reached, and the module says that its firmware has an LPA at work. Switching it off writes "
+    "the module's memory, so it needs modem.allow_nvm_writes, or a person who sends the command and restarts the "
+    "module.",
+)
+def VENDOR_LPA_HOLDS(*, command: str) -> None: ...
+
+
+@define(
+    "IPA-2039",
+    WARNING,
+    "The module's own LPA was switched off ({command}); it stays off over restarts.",
+    "The operator allowed it (modem.allow_nvm_writes), and the ISD-R could not be opened while it was on. It is "
+    "written once for this module and firmware.",
+)
+def VENDOR_LPA_SWITCHED_OFF(*, command: str) -> None: ...
+
+
+@define(
+    "IPA-2040",
+    WARNING,
+    "The module's own LPA is on again although {command} was sent before; it is not sent a second time.",
+    "Somebody or something switches it on again. Find out who; the agent does not wear out the module's memory.",
+)
+def VENDOR_LPA_ON_AGAIN(*, command: str) -> None: ...
+
+
+@define(
+    "IPA-2041",
+    WARNING,
+    "The module's own LPA could not be switched off: {reason}",
+    "The card stays out of reach. Switch it off by hand, or ask the maker for a firmware without it.",
+)
+def VENDOR_LPA_STAYS(*, reason: str) -> None: ...
+
+
+@define(
+    "IPA-2042",
+    INFO,
+    "Card slot {slot} is in use now; before it was {before}.",
+    "modem.slot says so and modem.allow_nvm_writes allows it. The module keeps it over restarts.",
+)
+def SLOT_CHOSEN(*, slot: int, before: int) -> None: ...
+
+
+@define(
+    "IPA-2043",
+    WARNING,
+    "Card slot {slot} was not chosen: {reason}.",
+    "modem.slot names a slot that is not the one in use. The agent works with the card that the module sees.",
+)
+def SLOT_NOT_CHOSEN(*, slot: int, reason: str) -> None: ...
+
+
+@define(
+    "IPA-2044",
+    INFO,
+    "{way} is tried first with this module from now on.",
+    "The other way was refused again and again while this one works, or it damaged what it carries. Remembered for "
+    "this module and firmware.",
+)
+def WAY_PREFERRED(*, way: str) -> None: ...

@@ -64,6 +64,11 @@ class ModemLink:
         """The session when there is a live one."""
         return self._session if self._session is not None and self._session.lost is None else None
 
+    @property
+    def known_identity(self) -> ModemIdentity | None:
+        """Which module answered last; None before the first one."""
+        return self._identity
+
     async def identity(self) -> ModemIdentity:
         """Which module answers."""
         await self.ready()

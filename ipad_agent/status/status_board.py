@@ -414,10 +414,11 @@ class Board:
         transport: str | None = None,
         sim: str | None = None,
         iccid: str | None = None,
+        slot: int | None = None,
     ) -> None:
         """Which modem answers, and how the card is reached through it."""
         known = model_conversion.modem_of(identity, port=port, transport=transport)
-        self._facts.modem = replace(known, sim=sim, iccid=iccid)
+        self._facts.modem = replace(known, sim=sim, iccid=iccid, slot=slot)
         self._changed()
 
     def radio(self, radio: Radio) -> None:

@@ -120,8 +120,9 @@ async def show_modem(access: ModemCardAccess, board: Board) -> None:
     try:
         identity, port = await access.identity(), await access.port()
         iccid = await access.read_iccid()
-        board.modem(identity, port=port, transport=access.way, iccid=iccid)
+        board.modem(identity, port=port, transport=access.way, iccid=iccid, slot=access.slot)
         registration, signal = await access.registration(), await access.signal()
+        saving = await access.power_saving()
         board.radio(
             Radio(
                 registration=None if registration is None else str(registration),
@@ -130,6 +131,7 @@ async def show_modem(access: ModemCardAccess, board: Board) -> None:
                 technology=await access.technology(),
                 signal_dbm=None if signal is None else signal.dbm,
                 signal_kind=None if signal is None else signal.kind,
+                power_saving=str(saving) if saving.known else None,
             )
         )
     except (ModemError, CardError):

@@ -68,6 +68,8 @@ from ipad_agent.store.state_documents import BLOCK_SIZES, CHANNELS, DIALECTS, IC
 if TYPE_CHECKING:
     from ipad_agent.emulation.emulated_euicc import EmulatedEuicc
 
+from .module_memory import Ways, WrittenSettings
+
 _DEFAULT_PATH: Final = EimConfig().path
 MAX_DIALECTS: Final = 32
 """So many eIMs are remembered; a card has room for about ten."""
@@ -121,6 +123,9 @@ def open_card(config: Config, memory: Memory, clock: Clock, *, emulated_cards: E
         profiles,
         memory=_ChannelFile(memory),
         printing=_IccidOrder(memory),
+        ways=Ways(memory),
+        settings=WrittenSettings(memory),
+        slot=modem.slot,
         boot_id=clock.boot_id(),
         consent_nvm_writes=modem.allow_nvm_writes,
         restore_function=modem.restore_function,

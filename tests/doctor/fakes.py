@@ -21,6 +21,7 @@ from ipad_agent.doctor.doctor_items import Layer
 from ipad_agent.doctor.examination_facts import Endpoint
 from ipad_agent.doctor.examined_rooms import Held
 from ipad_agent.modem.at.network_registration import Registration
+from ipad_agent.modem.at.power_saving import PowerSaving
 from ipad_agent.modem.at.signal_quality import Signal
 from ipad_agent.modem.port.usb_sysfs import Tty, UsbDevice
 
@@ -106,6 +107,8 @@ class FakeModem:
     )
     level: int | None = 1
     state: str = "READY"
+    card_slot: int | None = None
+    saving: PowerSaving = field(default_factory=PowerSaving)
     network: Registration | None = field(default_factory=lambda: Registration(1, "CEREG"))
     asked: list[str] = field(default_factory=list)
 
@@ -138,6 +141,14 @@ class FakeModem:
     async def registration(self) -> Registration | None:
         await self._ask("registration")
         return self.network
+
+    async def slot(self) -> int | None:
+        await self._ask("slot")
+        return self.card_slot
+
+    async def power_saving(self) -> PowerSaving:
+        await self._ask("power saving")
+        return self.saving
 
     async def signal(self) -> Signal | None:
         await self._ask("signal")

@@ -31,6 +31,7 @@ from ipad_agent.doctor.examined_rooms import Held
 from ipad_agent.errors import EimError
 from ipad_agent.lab.pki import Pki
 from ipad_agent.modem.at.network_registration import Registration
+from ipad_agent.modem.at.power_saving import PowerSaving
 from ipad_agent.modem.errors import CommandTimeout, LinkDead, PortBusy
 from ipad_agent.modem.port.usb_sysfs import Tty, UsbDevice
 from ipad_agent.net import CoapsEndpoint, HttpsEndpoint, Trust
@@ -395,6 +396,20 @@ def test_a_healthy_device_has_nothing_wrong(tmp_path: Path) -> None:
     assert "414 kB free" in found.of(Layer.EUICC).sentence
     assert "v1.2.0" in found.of(Layer.EUICC).sentence
     assert found.verdict.ok
+
+
+def test_the_slot_in_use_and_what_saves_power_are_told(tmp_path: Path) -> None:
+    patient = with_port(tmp_path)
+    patient.modem.card_slot = 2
+    patient.modem.saving = PowerSaving(psm=True, active_s=10, edrx=False)
+    found = examine(patient)
+    assert found.of(Layer.SIM).sentence == "The modem says that the SIM in card slot 2 is ready."
+    assert found.of(Layer.REGISTRATION).sentence.endswith("(RSRP); it saves power: PSM (asleep after 10 s).")
+    patient.modem.state = "SIM not inserted"
+    patient.card.trouble["eid"] = CardNotReady("no card")
+    missing = examine(patient).of(Layer.SIM)
+    assert missing.sentence == "There is no usable card in card slot 2: the modem says 'SIM not inserted'."
+    assert "modem.slot" in (missing.fix or "")
 
 
 def test_a_port_in_other_hands_is_not_opened(tmp_path: Path) -> None:

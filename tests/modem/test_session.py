@@ -404,3 +404,38 @@ def test_a_line_longer_than_any_answer_is_told_apart_from_a_late_answer() -> Non
             await (await opened(modem)).run(CGLA)
 
     run(scene())
+
+
+def test_results_of_commands_that_were_never_sent_are_contention_though_no_line_has_a_name() -> None:
+    async def story() -> None:
+        modem = FakeModem()
+        session = AtSession(await modem.open())
+        await session.resync()
+        for _ in range(2):
+            modem.say("Quectel|EG25|OK")
+            await asyncio.sleep(5.0)
+            await session.run(commands.ping())
+        assert session.contentions == 0
+        modem.say("ERROR")
+        with pytest.raises(PortContention, match="did not send"):
+            await session.run(commands.ping())
+        await session.run(commands.ping())
+        assert session.contentions == 1
+
+    run(story())
+
+
+def test_results_of_commands_of_its_own_that_came_too_late_are_no_contention() -> None:
+    async def story() -> None:
+        modem = FakeModem()
+        modem.on("AT+CSQ", Later(3.0, "+CSQ: 20,99|OK"))
+        session = AtSession(await modem.open())
+        await session.resync()
+        for _ in range(5):
+            with pytest.raises(CommandTimeout):
+                await session.run(commands.plain("AT+CSQ", deadline_s=1.0))
+            await asyncio.sleep(4.0)
+        await session.run(commands.ping())
+        assert session.contentions == 0
+
+    run(story())

@@ -7,6 +7,7 @@ of its own, a real pseudo-terminal, real UDP.
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 
@@ -53,6 +54,14 @@ NAMED = {
     "loss-20",
     "ipae-card",
     "malformed-package",
+    "modem-csim-truncates",
+    "modem-fibocom-fm350",
+    "modem-hangup-mid-download",
+    "modem-manager-intrudes",
+    "modem-quectel-bg95",
+    "modem-quectel-rg650e",
+    "modem-sierra-em9191",
+    "modem-tdtech-mt5700",
     "modem-61xx-or-auto-fetch",
     "notification-receivers",
     "odd-card",
@@ -91,7 +100,12 @@ NAMED = {
 def _told() -> list[object]:
     load_all()
     # Tests of the runner register stories of their own; they are told there.
-    stories = [story for story in SCENARIOS.values() if story.body.__module__.startswith("ipad_agent.lab.scenarios.")]
+    stories = [
+        story
+        for story in SCENARIOS.values()
+        if story.body.__module__.startswith("ipad_agent.lab.scenarios.")
+        and (story.every_day or os.environ.get("EVERY_MODEM") == "1")
+    ]
     return [
         pytest.param(story.name, id=story.name, marks=pytest.mark.timeout(_last_resort_s(story.deadline_s) + SPARE_S))
         for story in sorted(stories, key=lambda story: -story.deadline_s)  # none that takes long is left for the end

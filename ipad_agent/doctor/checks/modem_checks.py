@@ -133,10 +133,12 @@ async def sim(parts: DoctorParts, seen: Seen) -> list[Item]:
     so only the eUICC's own silence makes it a missing card."""
     try:
         state = await parts.modem.sim_state()
+        slot = await parts.modem.slot()
     except ModemError as error:
         return [Item(Layer.SIM, False, as_sentence(error.message), error.hint or "Switch the modem off and on.")]
+    where = "" if slot is None else f" in card slot {slot}"
     if state == "READY":
-        return [Item(Layer.SIM, True, "The modem says that the SIM is ready.")]
+        return [Item(Layer.SIM, True, f"The modem says that the SIM{where} is ready.")]
     try:
         seen.eid = await parts.card.get_eid()
     except ModemError as error:
@@ -144,7 +146,9 @@ async def sim(parts: DoctorParts, seen: Seen) -> list[Item]:
     except CardError:
         seen.no_card = True
         fix = "Insert the card the right way round, clean its contacts, and check which SIM slot the modem uses."
-        return [Item(Layer.SIM, False, f"There is no usable card: the modem says {state!r}.", fix)]
+        if slot is not None:
+            fix += " The slot is chosen by modem.slot with modem.allow_nvm_writes."
+        return [Item(Layer.SIM, False, f"There is no usable card{where}: the modem says {state!r}.", fix)]
     if state in ("SIM PIN", "SIM PUK"):
         fix = "Switch the PIN of this profile off, or ask its operator for the PUK."
         return [Item(Layer.SIM, False, f"The enabled profile wants its {state.removeprefix('SIM ')}.", fix)]
@@ -159,12 +163,14 @@ async def registration(parts: DoctorParts, seen: Seen) -> list[Item]:
     try:
         found = await parts.modem.registration()
         heard = await parts.modem.signal()
+        saving = await parts.modem.power_saving()
     except ModemError as error:
         return [Item(Layer.REGISTRATION, False, as_sentence(error.message), error.hint)]
     if found is None:
         return [Item(Layer.REGISTRATION, None, "The modem does not tell whether it is registered.")]
     if found.registered:
         strength = "" if heard is None else f", {heard}"
-        return [Item(Layer.REGISTRATION, True, f"The modem is {found}{strength}.")]
+        sleeps = f"; it saves power: {saving}" if saving.psm or saving.edrx else ""
+        return [Item(Layer.REGISTRATION, True, f"The modem is {found}{strength}{sleeps}.")]
     fix = "Check antenna, coverage and whether the enabled profile is active at its operator; it may need minutes."
     return [Item(Layer.REGISTRATION, False, f"The modem is not in a network: {found}.", fix)]

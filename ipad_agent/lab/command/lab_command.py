@@ -60,7 +60,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> argparse._SubParsersAction
     up.add_argument("--strict-https", action="store_true", help="an eIM that takes its headers to the letter")
     up.add_argument("--no-relay", action="store_true", help="an eIM that leaves downloads to the device")
     up.add_argument("--curve", choices=("p256", "brainpool"), default="p256", help="of card and eIM signatures")
-    up.add_argument("--personality", default="generic", metavar="NAME", help="which modem to play; ? lists them")
+    up.add_argument(
+        "--modem",
+        "--personality",
+        dest="personality",
+        default="generic",
+        metavar="FAMILY",
+        help="which modem to play; list tells what there is",
+    )
     up.add_argument("--baud", type=int, metavar="BAUD", help="slow the line down to this rate")
     up.add_argument("--pki", type=Path, metavar="DIR", help="keys and certificates to use, with a manifest.json")
     up.add_argument("--tls", choices=("self", "issued", "psk"), default="self", help="how the eIM is authenticated")
@@ -192,13 +199,17 @@ async def _up(args: argparse.Namespace) -> int:
     from ipad_agent.lab.bench.lab_bench import Bench, BenchOptions
     from ipad_agent.lab.bench.rsp_servers_on_bench import RspOptions
     from ipad_agent.lab.eim.https.esipa_https import STRICT, FrontSettings
-    from ipad_agent.lab.modem import PERSONALITIES
+    from ipad_agent.lab.modem import PERSONALITIES, SHORT_NAMES, manners
 
     from .lab_orders import obey
     from .lab_socket import Answer, ControlServer
 
-    if args.personality not in PERSONALITIES:
-        raise ControlError(f"--personality is one of: {', '.join(PERSONALITIES)}")
+    if args.personality in ("list", "?"):
+        for name, played in PERSONALITIES.items():
+            print(f"{name:18} {played.manufacturer} {played.model}: {manners(played)}")
+        return 0
+    if args.personality not in PERSONALITIES and args.personality not in SHORT_NAMES:
+        raise ControlError(f"--modem is one of: {', '.join(PERSONALITIES)}")
     options = BenchOptions(
         personality=args.personality,
         baud=args.baud,

@@ -11,12 +11,13 @@ from __future__ import annotations
 from ipad_agent.lab.modem.at.at_engine import AtEngine
 
 from .card_interface import Card
-from .modem_options import Cell, Coverage, Fault, ModemOptions
-from .module_personality import PERSONALITIES, personality
+from .modem_options import Cell, Coverage, Fault, ModemOptions, SlotSetting
+from .module_personality import PERSONALITIES, SHORT_NAMES, manners, personality
 from .virtual_module import LinkChanged, Module, Output, PortBack, PortLost, Send
 
 __all__ = [
     "PERSONALITIES",
+    "SHORT_NAMES",
     "AtEngine",
     "Card",
     "Cell",
@@ -29,5 +30,7 @@ __all__ = [
     "PortBack",
     "PortLost",
     "Send",
+    "SlotSetting",
+    "manners",
     "personality",
 ]

@@ -5,7 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["Cell", "Coverage", "Fault", "FaultKind", "ModemOptions"]
+__all__ = ["Cell", "Coverage", "Fault", "FaultKind", "ModemOptions", "SimEvents", "SlotSetting"]
+
+SimEvents = Literal[
+    "none", "quectel", "ublox", "simcom", "simcom-a76", "telit", "nordic", "cinterion", "tdtech", "fibocom", "cpin"
+]
+"""Which unsolicited lines tell of the card; see ``card_announcements``."""
 
 FaultKind = Literal["silent", "lost-answer", "garbage", "error", "cme", "late", "truncate", "echo-damage", "vanish"]
 
@@ -75,6 +80,26 @@ class Coverage:
 
 
 @dataclass(frozen=True, slots=True)
+class SlotSetting:
+    """The command that chooses the card's slot, a setting in permanent memory.
+
+    ``command`` is its name, with the first parameter where the setting has a name of its own (``^SCFG="SIM/CS"``).
+    ``numbers`` are those of the slots; the lab's card is in ``card_in``, the others are empty. ``active`` is the one
+    in use at the first start. ``needs_radio_off``: refused in full function. ``needs_unlock``: refused before
+    ``AT!ENTERCND``. ``after_restart``: takes effect at the next start of the card, not at once.
+    """
+
+    command: str
+    numbers: tuple[int, ...] = (1, 2)
+    card_in: int = 1
+    active: int = 1
+    readable: bool = True
+    needs_radio_off: bool = False
+    needs_unlock: bool = False
+    after_restart: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class ModemOptions:
     """Every switch of the lab's modem. Times are seconds of the caller's clock."""
 
@@ -84,9 +109,10 @@ class ModemOptions:
     revision: str = "LABMODEM1A01"
     imei: str = "353490069873319"
     software_version: str = "01"
-    iccid_commands: tuple[str, ...] = ("+CCID", "+ICCID", "+QCCID", "+CICCID")
+    iccid_commands: tuple[str, ...] = ("+CCID", "+ICCID", "+QCCID", "+CICCID")  # with "?" behind: as read command only
     iccid_keeps_filler: bool = False
     iccid_as_in_file: bool = False  # the bytes of EF ICCID as they stand there: 98 in front
+    iccid_bare: bool = False  # digits without the command's name in front
 
     # The line
     echo: bool = True
@@ -101,6 +127,7 @@ class ModemOptions:
     strict_length: bool = True
     require_quotes: bool = False
     boot_lines: tuple[str, ...] = ()
+    sleeps_after_s: float | None = None  # a line of its own wakes it and is lost; AT+QSCLK=0 keeps it awake
 
     # URCs thrown into answers: after the echo and before the final line
     noise_lines: tuple[str, ...] = ()
@@ -110,6 +137,7 @@ class ModemOptions:
     # The way to the card
     transports: Literal["cgla", "csim", "both"] = "both"
     test_forms: bool = True
+    silent_test_forms: bool = False  # no answer to AT+CCHO=? and its like
     session_style: Literal["small", "big", "hex16"] = "small"
     bare_session: bool = False
     cgla_flag: bool = False
@@ -118,13 +146,22 @@ class ModemOptions:
     csim_channels: bool = True
     csim_manage_channel: bool = True
     csim_refused_instructions: frozenset[int] = frozenset()
+    manage_channel_le: Literal["any", "zero"] = "any"  # "zero": open with Le 00 only, close with Le 00 only
+    csim_lock: bool = False  # AT+CSIM=1 locks the card for this port, AT+CSIM=0 gives it back, and says so
     auto_fetch: bool = False
+    csim_auto_fetch: bool = False  # the same over +CSIM only
     csim_answer_cap_bytes: int | None = None
     refuse_le: bool = False
     max_apdu_chars: int = 522
     max_channels: int = 3
     leaked_channels: int = 0
     close_command: bool = True
+    close_says_name: bool = False  # +CCHC before OK
+    sessions_refused_with: str | None = None  # +CCHO gets this final line
+    uicc_timer_s: float | None = None  # a card that works longer: a bare ERROR after this time, the card goes on
+    uicc_timer_on: tuple[str, ...] = ("+CGLA", "+CSIM")
+    slot: SlotSetting | None = None
+    vendor_lpa: bool = False  # an LPA of the maker holds the ISD-R until AT+QESIM="lpa_enable",0 and a restart
     absent_application: Literal["cme22", "cme13", "error"] = (
         "cme22"  # what +CCHO answers when no application has the AID
     )
@@ -143,8 +180,13 @@ class ModemOptions:
     card_init_s: float = 0.5
     busy_answers: int = 0  # so many extended commands (+...) get "SIM busy" after power-up, whatever they are
     no_profile: Literal["cme10", "cme13", "not-ready", "ready"] = "cme13"
-    sim_events: Literal["none", "quectel", "ublox", "simcom"] = "none"
-    slot_command: bool = False
+    sim_events: SimEvents = "none"
+    restart_levels: tuple[int, ...] = ()  # AT+CFUN=15 and the like restart the module
+    cfun_one_comma_one: bool = True
+    registration_commands: tuple[str, ...] = ("+CREG", "+CGREG", "+CEREG")
+    signal_commands: tuple[str, ...] = ("+CSQ", "+CESQ")
+    power_saving: bool = False  # +CPSMS and +CEDRXS keep what they are told and tell it
+    stat_without_card: int | None = None  # the <stat> of +CEREG when the card cannot be used
     network_without_profile: Literal["answers", "cme10"] = "answers"  # +CREG and its kin without card or profile
 
     # Times

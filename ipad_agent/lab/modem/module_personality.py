@@ -5,71 +5,72 @@ from __future__ import annotations
 from dataclasses import replace
 
 from .modem_options import ModemOptions
+from .personalities import other_makers_modules, quectel_modules, simcom_modules, ublox_modules
 
-__all__ = ["PERSONALITIES", "personality"]
+__all__ = ["PERSONALITIES", "SHORT_NAMES", "manners", "personality"]
 
 GENERIC = ModemOptions()
 
-# Passes 61xx, commands on a logical channel through +CSIM fail, executes REFRESH itself.
-EG25 = ModemOptions(
-    manufacturer="Quectel",
-    model="EG25",
-    revision="EG25GGBR07A08M2G",
-    imei="860195052613574",
-    iccid_commands=("+QCCID", "+ICCID", "+CCID"),
-    iccid_keeps_filler=True,
-    require_quotes=True,
-    csim_channels=False,
-    sim_events="quectel",
-    slot_command=True,
-    boot_lines=("RDY", "+CFUN: 1"),
-    noise_places=("between",),
-    absent_application="error",
-)
-
-# Does not act on REFRESH; only AT+CFUN=0 and 1 make it look at the card again, and that takes the port away.
-EG916Q = replace(
-    EG25,
-    model="EG916Q-GL",
-    revision="EG916QGLLAR01A03M08",
-    imei="864431060217447",
-    csim_channels=True,
-    refresh="ignored",
-    cfun0_drops_port=True,
-    absent_application="cme13",
-)
-
-SARA_R5 = ModemOptions(
-    manufacturer="u-blox",
-    model="SARA-R510S-01B",
-    revision="03.30",
-    imei="356726109876540",
-    iccid_commands=("+CCID",),
-    sim_events="ublox",
-)
-
-# No +CCHO and +CGLA at all; the host gets 61xx; a change of profile goes unnoticed until the radio is cycled.
-SIM7600 = ModemOptions(
-    manufacturer="SIMCOM INCORPORATED",
-    model="SIMCOM_SIM7600G-H",
-    revision="LE20B04SIM7600G22",
-    imei="862636050123452",
-    iccid_commands=("+CICCID", "+ICCID"),
-    transports="csim",
-    refresh="ignored",
-    cfun4_powers_card_off=True,
-    sim_events="simcom",
-)
-
 PERSONALITIES: dict[str, ModemOptions] = {
-    "generic": GENERIC,
-    "eg25": EG25,
-    "eg916q": EG916Q,
-    "sara-r5": SARA_R5,
-    "sim7600": SIM7600,
+    "generic-3gpp": GENERIC,
+    **quectel_modules.FAMILIES,
+    **ublox_modules.FAMILIES,
+    **simcom_modules.FAMILIES,
+    **other_makers_modules.FAMILIES,
+}
+
+SHORT_NAMES = {
+    "generic": "generic-3gpp",
+    "eg25": "quectel-eg25",
+    "eg916q": "quectel-eg916q",
+    "sara-r5": "ublox-sara-r5",
+    "sim7600": "simcom-sim7600",
 }
 
 
 def personality(name: str, **changes: object) -> ModemOptions:
     """The options of a named module with ``changes`` applied; ``KeyError`` for an unknown name."""
-    return replace(PERSONALITIES[name], **changes)  # type: ignore[arg-type]  # the caller names the fields
+    options = PERSONALITIES[SHORT_NAMES.get(name, name)]
+    return replace(options, **changes)  # type: ignore[arg-type]  # the caller names the fields
+
+
+_MANNERS: dict[str, object] = {
+    "transports": {"cgla": "AT+CGLA only", "csim": "AT+CSIM only"},
+    "csim_channels": {False: "no logical channels over AT+CSIM"},
+    "csim_manage_channel": {False: "no MANAGE CHANNEL"},
+    "sessions_refused_with": "refuses AT+CCHO",
+    "bare_session": "session id without a name",
+    "session_style": {"big": "big session ids", "hex16": "session ids of 16 digits"},
+    "cgla_flag": "a flag in front of AT+CGLA's answers",
+    "test_forms": {False: "no test forms"},
+    "silent_test_forms": "silent test forms",
+    "manage_channel_le": {"zero": "MANAGE CHANNEL with Le 00 only"},
+    "auto_fetch": "collects answers itself",
+    "csim_answer_cap_bytes": "cuts answers over AT+CSIM",
+    "refuse_le": "refuses Le",
+    "refresh": {"late": "REFRESH late", "ignored": "REFRESH ignored"},
+    "cfun0_drops_port": "AT+CFUN=0 takes the port away",
+    "uicc_power_command": "AT+CFUN=40 and 41",
+    "sleeps_after_s": "sleeps",
+    "vendor_lpa": "an LPA of its own holds the ISD-R",
+    "csim_lock": "AT+CSIM can be locked",
+    "space_after_colon": {False: "no blank behind the colon"},
+    "iccid_bare": "ICCID without a name",
+    "cmee": {2: "errors as text"},
+    "echo": {False: "no echo"},
+}
+
+
+def manners(options: ModemOptions) -> str:
+    """What makes this module different from one that follows the standard, for a list."""
+    said = []
+    for name, words in _MANNERS.items():
+        value = getattr(options, name)
+        if value == getattr(GENERIC, name):
+            continue
+        told = words.get(value) if isinstance(words, dict) else words
+        if told:
+            said.append(str(told))
+    if options.slot is not None:
+        said.append(f"slots by AT{options.slot.command}")
+    return ", ".join(said) or "as 3GPP TS 27.007 has it"

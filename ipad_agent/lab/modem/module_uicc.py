@@ -20,6 +20,7 @@ _MAX_PROACTIVE = 8
 _SELECTED = (0x90, 0x61, 0x62, 0x63, 0x91, 0x9F)  # SW1 of a SELECT that worked
 
 EF_ICCID = (0x3F00, 0x2FE2)
+AID_ISDR_PREFIX = bytes.fromhex("A0000005591010")
 AID_USIM_PREFIX = bytes.fromhex("A0000000871002")
 
 
@@ -60,6 +61,8 @@ class Uicc:
         self.apdu_count = 0
         self.card_s = 0.0
         self.reset_count = 0
+        self.isdr_held = False
+        """An LPA of the module itself has the ISD-R and gives it to nobody else."""
 
     @property
     def open_channels(self) -> frozenset[int]:
@@ -116,11 +119,16 @@ class Uicc:
         if instruction == 0x70:
             if not options.csim_manage_channel:
                 return b"\x6a\x81"
+            if options.manage_channel_le == "zero" and apdu[4:] != b"\x00":
+                return b"\x67\x00"
             if apdu[2] == 0x00 and apdu[3] == 0x00 and len(self._channels) >= options.max_channels:
                 return b"\x6a\x81"
         if not options.csim_channels and channel_of(apdu[0]) != 0:
             raise UiccError(0, "commands on a logical channel are not let through")
-        answer = self._fetched(apdu, channel_of(apdu[0])) if options.auto_fetch else self._raw(apdu)
+        if self._is_held(instruction, apdu[5 : 5 + apdu[4]] if len(apdu) > 5 else b""):
+            return b"\x69\x85"
+        collects = options.auto_fetch or options.csim_auto_fetch
+        answer = self._fetched(apdu, channel_of(apdu[0])) if collects else self._raw(apdu)
         cap = options.csim_answer_cap_bytes
         if cap is not None and len(answer) - 2 > cap:
             return answer[:cap] + b"\x90\x00"
@@ -130,6 +138,8 @@ class Uicc:
         """An APDU on a session (``+CGLA``); the modem puts the channel into the class byte."""
         self._require_ready()
         channel = self._channel_of_session(session)
+        if channel == 0 and apdu[1] == 0x70 and not self._options.csim_manage_channel:
+            return b"\x6a\x81"
         if self._options.class_policy == "patch":
             apdu = bytes([class_for_channel(apdu[0], channel)]) + apdu[1:]
         return self._fetched(apdu, channel) if self._options.auto_fetch else self._raw(apdu)
@@ -137,6 +147,8 @@ class Uicc:
     def open(self, aid: bytes) -> str:
         """Open a channel and select ``aid``; the session id."""
         self._require_ready()
+        if self._is_held(0xA4, aid):
+            raise UiccError(NOT_ALLOWED, "the module's own LPA has the ISD-R")
         channel = self._open_channel()
         select = bytes([class_for_channel(0, channel), 0xA4, 0x04, 0x00, len(aid)]) + aid
         answer = self._fetched(select, channel)
@@ -224,6 +236,10 @@ class Uicc:
             if self._options.hide_proactive:
                 answer = answer[:-2] + b"\x90\x00"
         return answer
+
+    def _is_held(self, instruction: int, aid: bytes) -> bool:
+        """Whether this would select an ISD-R that the module's own LPA keeps."""
+        return self.isdr_held and instruction == 0xA4 and aid.startswith(AID_ISDR_PREFIX)
 
     def _own(self, apdu: bytes) -> bytes:
         """An APDU of the modem itself."""

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from .card_announcements import announcements
 from .card_interface import Card
 from .modem_options import Cell, Coverage, ModemOptions
 from .module_radio import Radio, RadioState, registration_fields
@@ -57,7 +58,11 @@ class Settings:
     charset: str = "IRA"
     operator_format: int = 2
     sim_reports: int = 0
-    registration: dict[str, int] = field(default_factory=lambda: {"+CREG": 0, "+CGREG": 0, "+CEREG": 0})
+    registration: dict[str, int] = field(default_factory=lambda: {"+CREG": 0, "+CGREG": 0, "+CEREG": 0, "+C5GREG": 0})
+    may_sleep: bool = True
+    unlocked: bool = False
+    power_saving: dict[str, str] = field(default_factory=dict)
+    """What ``+CPSMS`` and ``+CEDRXS`` were told."""
 
 
 class Module:
@@ -86,6 +91,11 @@ class Module:
         """Type and APN by number; kept over a restart."""
         self._when_back: list[Callable[[], None]] = []
         self.refresh_count = 0
+        self.slot = options.slot.active if options.slot is not None else 0
+        self.next_slot = self.slot
+        self.vendor_lpa_enabled = options.vendor_lpa
+        self.nvm_writes: list[str] = []
+        """Commands that wrote to permanent memory, one after the other."""
         self._emit = emit
         self._link: Cell | None = None
         self._settle()
@@ -158,6 +168,19 @@ class Module:
         if level == 0 and options.cfun0_drops_port:
             self.timers.set("drop", 0.05, lambda: self.drop_port(options.port_away_s))
 
+    @property
+    def sees_card(self) -> bool:
+        """Whether the lab's card is in the slot that is in use."""
+        return self.options.slot is None or self.slot == self.options.slot.card_in
+
+    def choose_slot(self, number: int) -> None:
+        """Use another slot: at once, or from the next start of the card on."""
+        assert self.options.slot is not None
+        self.next_slot = number
+        if not self.options.slot.after_restart and number != self.slot:
+            self.cut_card()
+            self.start_card()
+
     def cut_card(self) -> None:
         """Take the card's power."""
         self.timers.cancel("card", "refresh")
@@ -166,8 +189,12 @@ class Module:
         self._announce_card(present=False)
 
     def start_card(self) -> None:
-        """Give the card power; it is usable after ``card_init_s``."""
+        """Give the card power; it is usable after ``card_init_s``. In an empty slot nothing happens."""
         self.timers.cancel("refresh")
+        self.slot = self.next_slot
+        if not self.sees_card:
+            self.uicc.power_off()
+            return
         self.uicc.power_on()
         self.timers.set("card", self.options.card_init_s, self._card_ready)
 
@@ -182,6 +209,9 @@ class Module:
 
     def _settle(self) -> None:
         """A device that has been on for a while: card read, registered, nothing pending."""
+        self.uicc.isdr_held = self.vendor_lpa_enabled
+        if not self.sees_card:
+            return
         self.uicc.power_on()
         self.uicc.initialise()
         self.uicc.leak(self.options.leaked_channels)
@@ -195,6 +225,7 @@ class Module:
 
     def _boot(self) -> None:
         self.functionality = 1
+        self.uicc.isdr_held = self.vendor_lpa_enabled
         self.busy_left = self.options.busy_answers
         for line in self.options.boot_lines:
             self.report(line)
@@ -214,19 +245,10 @@ class Module:
             self._search()
 
     def _announce_card(self, *, present: bool) -> None:
-        style = self.options.sim_events
         usable = present and self.uicc.iccid is not None
-        if style in ("quectel", "simcom"):
-            self.report("+CPIN: READY" if usable else "+CPIN: NOT READY")
-        if style == "quectel":
-            if present:
-                self.report("+QUSIM: 1")
-            if self.settings.sim_reports:
-                self.report(f"+QSIMSTAT: 1,{1 if present else 0}")
-        elif style == "simcom" and usable:
-            self.report("SMS DONE")
-        elif style == "ublox" and self.settings.sim_reports & 1:  # a bit mask; this bit is for the states 0 to 6
-            self.report(f"+UUSIMSTAT:{6 if usable else 4 if present else 0}")
+        reports = self.settings.sim_reports
+        for line in announcements(self.options.sim_events, present=present, usable=usable, reports=reports):
+            self.report(line)
 
     def _search(self) -> None:
         self.timers.cancel("radio")
@@ -257,7 +279,7 @@ class Module:
 
     def _report_registration(self) -> None:
         for name, level in self.settings.registration.items():
-            if level:
+            if level and name in self.options.registration_commands:
                 self.report(f"{name}: {registration_fields(self.radio, level)}")
 
     def _link_changed(self) -> None:

@@ -132,24 +132,28 @@ Body = Callable[[Run], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """A story: its name, one sentence about it, what happens, and by when it must be over."""
+    """A story: its name, one sentence about it, what happens, and by when it must be over. One that is not for every
+    day is told on demand only (``make test-modems``)."""
 
     name: str
     about: str
     body: Body
     deadline_s: float = DEFAULT_DEADLINE_S
+    every_day: bool = True
 
 
 SCENARIOS: dict[str, Scenario] = {}
 
 
-def scenario(name: str, about: str, *, deadline_s: float = DEFAULT_DEADLINE_S) -> Callable[[Body], Body]:
+def scenario(
+    name: str, about: str, *, deadline_s: float = DEFAULT_DEADLINE_S, every_day: bool = True
+) -> Callable[[Body], Body]:
     """Register a story under a name."""
 
     def register(body: Body) -> Body:
         if name in SCENARIOS:
             raise ValueError(f"there are two scenarios {name!r}")
-        SCENARIOS[name] = Scenario(name, about, body, deadline_s)
+        SCENARIOS[name] = Scenario(name, about, body, deadline_s, every_day)
         return body
 
     return register

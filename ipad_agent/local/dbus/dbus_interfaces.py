@@ -202,12 +202,14 @@ MODEM: Final = Interface(
         "Transport": "s",
         "Sim": "s",
         "Iccid": "s",
+        "Slot": "i",
         "Registration": "s",
         "Registered": "s",
         "Network": "s",
         "Technology": "s",
         "SignalDbm": "i",
         "SignalKind": "s",
+        "PowerSaving": "s",
     },
 )
 

@@ -312,11 +312,13 @@ def _modem(modem: Modem, radio: Radio) -> Properties:
             "Transport": text(modem.transport),
             "Sim": text(modem.sim),
             "Iccid": text(modem.iccid),
+            "Slot": integer(modem.slot),
             "Registration": text(radio.registration),
             "Registered": _three(radio.registered),
             "Network": text(radio.network),
             "Technology": text(radio.technology),
             "SignalDbm": integer(radio.signal_dbm),
             "SignalKind": text(radio.signal_kind),
+            "PowerSaving": text(radio.power_saving),
         },
     )

@@ -25,6 +25,9 @@ from . import at_parser
 ESCAPE: Final = b"\x1b"
 _TICK_S: Final = 0.001  # sums of times are not exact; less than this is no time
 MAX_ECHO_OFFS: Final = 5  # a modem that echoes in spite of ATE0 is left alone
+UNASKED_RESULTS: Final = 3
+UNASKED_WITHIN_S: Final = 60.0
+"""So many results of commands that the agent did not send, within this time, are another program's."""
 
 LineTap = Callable[[str, bytes], None]
 _TAPS: Final[list[LineTap]] = []
@@ -81,6 +84,9 @@ class AtSession:
         self._stray_since_ping = 0
         self._prompted = False
         self._contention: str | None = None
+        self._unanswered = 0  # results of our own that may still come
+        self._unasked_at: list[float] = []
+        self._contention_said_s: float | None = None
         self._echoed = False
         self._echo_offs = 0
         self._subscribers: list[Callable[[str], None]] = []
@@ -186,10 +192,12 @@ class AtSession:
                 await self._stream.write(line)
                 final = await flight.done
         except TimeoutError:
+            self._unanswered += 1
             self._mark_dirty(self._timing.quiet_after_timeout_s, f"no answer to {command.name}")
             raise CommandTimeout(f"no answer to {command.name} within {limit_s:g} s") from None
         except BaseException:
             # Given up half-way (cancelled, damaged, lost): what still comes must not meet the next command.
+            self._unanswered += 1
             self._mark_dirty(self._timing.quiet_after_timeout_s, f"{command.name} was given up")
             raise
         finally:
@@ -225,6 +233,7 @@ class AtSession:
                     flight.done.set_result(event)
                 else:
                     self._stray("a final result without a command")
+                    self._count_unasked()
             case at_parser.Late():
                 self._fail(LineDamaged("an answer to an earlier command arrived"))
                 self._stray("an answer without a command")
@@ -251,10 +260,25 @@ class AtSession:
         self.stray_lines += 1
         self._mark_dirty(self._timing.quiet_after_stray_s, what)
 
+    def _count_unasked(self) -> None:
+        """A result came and no command is in flight. Some are owed to commands that were given up; more of them than
+        that answer somebody else's questions."""
+        if self._unanswered:
+            self._unanswered -= 1
+            return
+        now_s = asyncio.get_running_loop().time()
+        self._unasked_at = [at_s for at_s in self._unasked_at if now_s - at_s < UNASKED_WITHIN_S] + [now_s]
+        if len(self._unasked_at) >= UNASKED_RESULTS:
+            self._unasked_at.clear()
+            self._foreign("results of commands that the agent did not send")
+
     def _foreign(self, text: str) -> None:
-        evidence = text.split(":")[0].split("=")[0].strip()[:40]
+        evidence = text.split(":")[0].split("=")[0].strip()[:50]
         self.contentions += 1
-        events.CONTENTION.emit(evidence=evidence)
+        now_s = asyncio.get_running_loop().time()
+        if self._contention_said_s is None or now_s - self._contention_said_s >= UNASKED_WITHIN_S:
+            self._contention_said_s = now_s
+            events.CONTENTION.emit(evidence=evidence)
         error = PortContention(f"another program uses the port: {evidence}")
         if not self._fail(error):
             self._contention = evidence
@@ -306,6 +330,7 @@ class AtSession:
             if not await self._ping_until_in_step() and not await self._try_line_feed():
                 raise LinkDead(f"no answer to AT on {self._stream.description}")
         self._quiet_due_s, self._dirty_reason = 0.0, ""
+        self._unanswered = 0
         self._echoed = False
         with contextlib.suppress(CommandRefused):
             await self._exchange(commands.plain("ATE0V1", deadline_s=2.0))
@@ -352,6 +377,7 @@ class AtSession:
 
     async def _write(self, data: bytes) -> None:
         _tell("sent", data)
+        self._unanswered += data.count(b"\r")
         try:
             async with asyncio.timeout(self._timing.ping_s):
                 await self._stream.write(data)

@@ -1,5 +1,6 @@
-"""What the modem side remembers over a restart of the agent: the one logical channel it may have left open, and which
-modules print an ICCID in the order of the card's file."""
+"""What the modem side remembers over a restart of the agent: the one logical channel it may have left open, which
+modules print an ICCID in the order of the card's file, which way to the card works with which module, and what was
+written to a module's permanent memory."""
 
 from __future__ import annotations
 
@@ -39,6 +40,52 @@ class PrintingMemory(Protocol):
 
     def save(self, key: str) -> None:
         """It was seen. Never raises: it can be seen again."""
+
+
+class WayMemory(Protocol):
+    """Which way to the card (cgla, csim) proved to be the better one, by module and firmware."""
+
+    def load(self, key: str) -> str | None:
+        """The way to be tried first, if that was ever seen."""
+
+    def save(self, key: str, way: str) -> None:
+        """It was seen. Never raises: it can be seen again."""
+
+
+class SettingMemory(Protocol):
+    """Which settings in a module's permanent memory this agent has changed: none of them is written a second time."""
+
+    def written(self, key: str) -> bool:
+        """Whether it was; ``key`` names module, firmware and command."""
+
+    def save(self, key: str) -> None:
+        """To be called before it is written."""
+
+
+class VolatileWayMemory:
+    """A memory that lasts as long as the process."""
+
+    def __init__(self) -> None:
+        self._ways: dict[str, str] = {}
+
+    def load(self, key: str) -> str | None:
+        return self._ways.get(key)
+
+    def save(self, key: str, way: str) -> None:
+        self._ways[key] = way
+
+
+class VolatileSettingMemory:
+    """A memory that lasts as long as the process."""
+
+    def __init__(self) -> None:
+        self._keys: set[str] = set()
+
+    def written(self, key: str) -> bool:
+        return key in self._keys
+
+    def save(self, key: str) -> None:
+        self._keys.add(key)
 
 
 class VolatilePrintingMemory:

@@ -21,10 +21,12 @@ from ipad_agent.codec.packet_connection import PacketConnection
 from ipad_agent.errors import CardError, ModemError
 from ipad_agent.modem import commands, events
 from ipad_agent.modem.at import network_registration as registration
+from ipad_agent.modem.at import power_saving
 from ipad_agent.modem.at import signal_quality as signal
 from ipad_agent.modem.at.at_session import LinkTiming
 from ipad_agent.modem.at.hanging_commands import HangingQueries
 from ipad_agent.modem.at.network_registration import Registration
+from ipad_agent.modem.at.power_saving import PowerSaving
 from ipad_agent.modem.at.signal_quality import Signal
 from ipad_agent.modem.errors import CommandRefused, CommandTimeout, LineDamaged
 from ipad_agent.modem.modem_link import ModemLink
@@ -37,16 +39,24 @@ from .channel_record import (
     ChannelMemory,
     ChannelRecord,
     PrintingMemory,
+    SettingMemory,
     VolatileChannelMemory,
     VolatilePrintingMemory,
+    VolatileSettingMemory,
+    VolatileWayMemory,
+    WayMemory,
 )
 from .csim_channel import CsimChannel, open_csim
 from .logical_channel import NoFreeChannel
 from .reset_ladder import ResetLadder
+from .slot_selection import SlotSelection
+from .vendor_lpa import REMEDY, VendorLpa
 
 _BUSY_DELAYS_S: Final = (0.5, 1.0, 2.0, 4.0, 4.0, 4.0)
 _BASIC_CHANNEL_S: Final = 10.0
 _SWEPT_CHANNELS: Final = (1, 2, 3)
+REFUSALS_AGAINST_WAY: Final = 3
+"""So often in a row a way is refused while the next one works until that one goes first."""
 
 
 class ModemCardAccess:
@@ -55,7 +65,8 @@ class ModemCardAccess:
     ``boot_id`` names this boot of the gateway, for the validity of ``memory``. Without ``consent_nvm_writes`` no rung
     that writes to the module's permanent memory is climbed. ``forced_way`` is the only way to be tried (``cgla`` or
     ``csim``), whatever the profile says. ``restore_function`` switches a modem found in AT+CFUN=0
-    or 4 to full function.
+    or 4 to full function. ``slot`` is the card slot to be used, counted from 1 in the order of the module's profile.
+    ``ways`` and ``settings`` are remembered over restarts.
     """
 
     def __init__(
@@ -71,6 +82,9 @@ class ModemCardAccess:
         restore_function: bool = True,
         timing: LinkTiming | None = None,
         printing: PrintingMemory | None = None,
+        ways: WayMemory | None = None,
+        settings: SettingMemory | None = None,
+        slot: int | None = None,
     ) -> None:
         self._printing = printing if printing is not None else VolatilePrintingMemory()
         self._in_order_by_file: set[tuple[str, Iccid]] = set()
@@ -81,6 +95,16 @@ class ModemCardAccess:
         self._boot_id = boot_id
         self._consent_nvm_writes = consent_nvm_writes
         self._ladder = ResetLadder(self._link, consent_nvm_writes=consent_nvm_writes, read_iccid=self.read_iccid)
+        self._vendor_lpa = VendorLpa(
+            self._link,
+            self._ladder,
+            consent_nvm_writes=consent_nvm_writes,
+            settings=settings if settings is not None else VolatileSettingMemory(),
+        )
+        self._slots = SlotSelection(self._link, wanted=slot, consent_nvm_writes=consent_nvm_writes)
+        self._way_memory = ways if ways is not None else VolatileWayMemory()
+        self._refusals_of_first = 0
+        self._power_saving: tuple[int, PowerSaving] | None = None
         self._profile_seen: ModuleProfile | None = None
         self._forced_way = forced_way
         self._ways: list[str] = []
@@ -239,26 +263,48 @@ class ModemCardAccess:
         """How strong the network is; None when the modem does not tell. Raises errors of the modem side."""
         return await signal.read(self._link)
 
+    async def power_saving(self) -> PowerSaving:
+        """PSM and eDRX as the modem has them, asked once per opening of the port or reset. Raises errors of the modem
+        side."""
+        await self._link.ready()
+        if self._power_saving is None or self._power_saving[0] != self._link.generation:
+            found = await power_saving.read(self._link)
+            self._power_saving = self._link.generation, found
+        return self._power_saving[1]
+
+    @property
+    def slot(self) -> int | None:
+        """The card slot in use, counted from 1; None where the module does not tell."""
+        return self._slots.current
+
+    async def read_slot(self) -> int | None:
+        """The same, asked now. Raises errors of the modem side."""
+        await self._link.ready()
+        return await self._slots.look()
+
     # -- channels ----------------------------------------------------------------------------------------------------
     async def open(self, aid: bytes, *, last: bool = True) -> ApduChannel:
         """See ``CardAccess``. Every way of the profile is tried with its real commands; when all fail for want of a
         channel, leaked channels are closed once and all ways are tried again."""
         await self._link.ready()
         await self._link.catch_up()
-        self._adopt_profile()
+        await self._adopt_profile()
+        await self._slots.arrange()
         await self._close_stale()
         failures = await self._try_ways(aid)
+        if not isinstance(failures, _Opened) and last and await self._vendor_lpa.lets_go():
+            failures = await self._try_ways(aid)
         if not isinstance(failures, _Opened) and last and self._may_sweep(failures) and await self._sweep():
             failures = await self._try_ways(aid)
         if not isinstance(failures, _Opened):
-            raise _verdict(failures)
+            raise _verdict(failures, held=self._vendor_lpa.on, slot=self._slots.current)
         await self._link.catch_up()  # the card is there
         return failures.channel
 
     async def send_terminal_capability(self, apdu: bytes) -> bytes:
         """See ``CardAccess``. AT+CSIM is the only way to the basic channel."""
         await self._link.ready()
-        self._adopt_profile()
+        await self._adopt_profile()
         if self._basic_hangs and self.way != "csim":
             raise ChannelRefused("no way to the basic channel: this module does not answer AT+CSIM")
         deadline_s = min(self._link.profile.deadlines.open_s, _BASIC_CHANNEL_S)
@@ -290,7 +336,7 @@ class ModemCardAccess:
         """See ``CardAccess``."""
         await self._link.close()
 
-    def _adopt_profile(self) -> None:
+    async def _adopt_profile(self) -> None:
         if self._profile_seen is not self._link.profile:
             self._profile_seen = self._link.profile
             self._basic_hangs = False
@@ -298,6 +344,9 @@ class ModemCardAccess:
             self._registration_queries.forget()
             forced = self._forced_way
             self._ways = list(self._link.profile.uicc.order) if forced is None else [forced]
+            self._refusals_of_first = 0
+            better = self._way_memory.load((await self._link.identity()).key)
+            self._ways.sort(key=lambda way: way != better)
 
     async def _try_ways(self, aid: bytes) -> _Opened | list[CardError]:
         failures: list[CardError] = []
@@ -313,6 +362,7 @@ class ModemCardAccess:
             identity = await self._link.identity()
             self._memory.save(ChannelRecord(way, channel.handle, identity.imei or "", self._boot_id))
             await self._ladder.note_opened()
+            self._count_refusals(way, failures)
             return _Opened(channel)
         await self._run_all(self._link.profile.uicc.unlock)
         return failures
@@ -340,8 +390,28 @@ class ModemCardAccess:
                 self._ways.remove(way)
                 self._ways.append(way)
                 events.WAY_DEMOTED.emit(way=way, reason=reason)
+                self._remember_way()
 
         return demote
+
+    def _count_refusals(self, opened: str, failures: list[CardError]) -> None:
+        """What opened over ``opened`` after ``failures`` of the ways before it. A modem that has no AT+CCHO says so
+        each time; after some times it is not asked first any more."""
+        if not failures:
+            self._refusals_of_first = 0
+            return
+        if all(isinstance(failure, ChannelRefused) and not isinstance(failure, NoFreeChannel) for failure in failures):
+            self._refusals_of_first += 1
+        if self._refusals_of_first >= REFUSALS_AGAINST_WAY:
+            self._refusals_of_first = 0
+            self._ways.sort(key=lambda way: way != opened)
+            self._remember_way()
+
+    def _remember_way(self) -> None:
+        events.WAY_PREFERRED.emit(way=self._ways[0])
+        identity = self._link.known_identity
+        if identity is not None:
+            self._way_memory.save(identity.key, self._ways[0])
 
     async def _run_all(self, texts: tuple[str, ...]) -> None:
         for text in texts:
@@ -415,10 +485,18 @@ def _refusal(error: CommandRefused) -> CardError:
     return ChannelRefused(error.message)
 
 
-def _verdict(failures: list[CardError]) -> CardError:
-    """One error for all ways: a definite "not found" wins, then "not ready", else whether it is there is unknown."""
+def _verdict(failures: list[CardError], *, held: bool = False, slot: int | None = None) -> CardError:
+    """One error for all ways: a definite "not found" wins, then "not ready", else whether it is there is unknown.
+
+    ``held``: the module says that its own LPA is at work, so that nothing is definite. ``slot`` is in use.
+    """
+    if held:
+        reasons = "; ".join(failure.message for failure in failures)
+        return ChannelRefused(f"no way to the card: {reasons}", hint=REMEDY)
     for kind in (AidNotFound, CardNotReady):
         for failure in failures:
             if isinstance(failure, kind):
+                if kind is CardNotReady and slot is not None:
+                    return CardNotReady(f"{failure.message}; card slot {slot} is in use")
                 return failure
     return ChannelRefused("no way to the card: " + "; ".join(failure.message for failure in failures))

@@ -45,6 +45,7 @@ from ipad_agent.torture.history.fault_history import COAP, HTTPS, Setting
 from ipad_agent.torture.history.history_log import HistoryLog
 from ipad_agent.torture.peers.direct_smdp import DirectConnector, SmdpDesk
 from ipad_agent.torture.peers.observed_eim import ObservedEim
+from ipad_agent.wiring.module_memory import Ways, WrittenSettings
 from ipad_agent.wiring.real_rooms import Schedules
 
 from .connectivity_view import ConnectivityView
@@ -97,6 +98,8 @@ class DeviceParts:
     modem: MemoryModem | None = None
     reader: Reader | None = None
     initial_eims: bytes | None = None
+    consent_nvm_writes: bool = False
+    slot: int | None = None
 
 
 class Process:
@@ -185,7 +188,15 @@ class Process:
                 settings, _profiles().profiles, root=Path("/nonexistent"), look=lambda: (modem.ttys, ())
             )
         opener = MemoryOpener(around.modem, self.owner, search)
-        return ModemCardAccess(opener, _profiles(), boot_id=around.clock.boot_id())
+        return ModemCardAccess(
+            opener,
+            _profiles(),
+            boot_id=around.clock.boot_id(),
+            consent_nvm_writes=around.consent_nvm_writes,
+            ways=Ways(self.memory),
+            settings=WrittenSettings(self.memory),
+            slot=around.slot,
+        )
 
     def _carrier(self, config: EimConfigurationData) -> Carrier:
         around = self._around

@@ -20,7 +20,7 @@ from ipad_agent.lab.eim import CoapsServer, EimIdentity, EimSettings, MemoryEs9,
 from ipad_agent.lab.euicc import OPERATOR_B, Quirks, VirtualEuicc, default_card
 from ipad_agent.lab.euicc.quirks import ResponseMode
 from ipad_agent.lab.euicc.state.card_state import CardState
-from ipad_agent.lab.modem import AtEngine, Coverage, ModemOptions, personality
+from ipad_agent.lab.modem import PERSONALITIES, SHORT_NAMES, AtEngine, Coverage, ModemOptions, personality
 from ipad_agent.lab.smdp import Metadata, Order, ProfilePackage, ServerIdentity, VirtualSmdp, with_notifications
 from ipad_agent.policy import NBIOT, NORMAL, ScheduleSettings
 from ipad_agent.procedures.startup.initial_eim_provisioning import read_initial_eims
@@ -60,9 +60,7 @@ QUIRKS: Final[Mapping[str, Quirks]] = {
     "few-channels": Quirks(max_channels=2),
     "old-state": Quirks(old_state_until_reset=True),
 }
-MODEMS: Final[Mapping[str, ModemOptions]] = {
-    name: personality(name) for name in ("generic", "eg25", "eg916q", "sim7600", "sara-r5")
-} | {
+MODEMS: Final[Mapping[str, ModemOptions]] = {name: personality(name) for name in (*PERSONALITIES, *SHORT_NAMES)} | {
     "late-refresh": personality("generic", refresh="late"),
     "capped": personality("generic", csim_answer_cap_bytes=256),
     "deaf": personality("generic", refresh="ignored"),
@@ -107,9 +105,19 @@ class TortureClock:
 
 
 class World:
-    """To be made, used and ended inside a ``TortureLoop``."""
+    """To be made, used and ended inside a ``TortureLoop``. ``modem`` and ``quirks`` go before those that the history's
+    setting names; ``consent_nvm_writes`` and ``use_slot`` are the agent's configuration."""
 
-    def __init__(self, loop: TortureLoop, history: History) -> None:
+    def __init__(
+        self,
+        loop: TortureLoop,
+        history: History,
+        *,
+        modem: ModemOptions | None = None,
+        quirks: Quirks | None = None,
+        consent_nvm_writes: bool = False,
+        use_slot: int | None = None,
+    ) -> None:
         setting = history.setting
         self.loop = loop
         self.history = history
@@ -119,6 +127,8 @@ class World:
         self.clock = TortureClock(loop)
         self.disk = MemoryFilesystem()
         self.identity = EimIdentity.from_pki(torture_pki(), tls="self")
+        self._quirks = quirks or QUIRKS[setting.quirk]
+        self._modem_section = consent_nvm_writes, use_slot
         self.card = self._make_card()
         self.smdp = self._make_smdp()
         self.process: Process | None = None
@@ -143,7 +153,7 @@ class World:
         slot = _WatchedSlot(self.card, self.ground_truth.look)
         if setting.way == AT:
             coverage = Coverage(dict.fromkeys(setting.uncovered))
-            self.modem = MemoryModem(loop, AtEngine(slot, MODEMS[setting.modem], coverage=coverage))
+            self.modem = MemoryModem(loop, AtEngine(slot, modem or MODEMS[setting.modem], coverage=coverage))
         else:
             self.reader = Reader(loop, slot, self.covers, refreshes=setting.modem != "deaf")
         self._servers: list[CoapsServer] = []
@@ -299,6 +309,8 @@ class World:
             modem=self.modem,
             reader=self.reader,
             initial_eims=self._initial_eims(),
+            consent_nvm_writes=self._modem_section[0],
+            slot=self._modem_section[1],
         )
         while True:
             self._runs += 1
@@ -359,8 +371,8 @@ class World:
     # -- making ------------------------------------------------------------------------------------------------------
 
     def _make_card(self) -> VirtualEuicc:
-        quirks = replace(QUIRKS[self.history.setting.quirk], consumer=self.history.setting.emulated)
-        card = default_card(torture_pki(), quirks=quirks, associated=False)
+from ipad_agent.lab.euicc.state.card_state import CardState
+from ipad_agent.lab.modem import PERSONALITIES, SHORT_NAMES, AtEngine, Coverage, ModemOptions, personality
         card.isdr.random = self.dice.randbytes
         for profile in card.state.profiles:
             if profile.iccid == OPERATOR_B:

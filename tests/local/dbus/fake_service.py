@@ -57,7 +57,7 @@ CALM = Status(
     profiles=(Profile(ICCID, True, True, name="Operator A", changed_at=at(-60)), Profile(OTHER, True, False)),
     eims=(Eim("eim.example", host="eim.example", carrier="coaps", next_poll=at(3600)),),
     modem=Modem(port="/dev/ttyUSB2", model="EG25-G"),
-    radio=Radio(registered=True, signal_dbm=-97, signal_kind="RSRP"),
+    radio=Radio(registered=True, signal_dbm=-97, signal_kind="RSRP", power_saving="eDRX 20.48 s"),
 )
 
 FULL = replace(

@@ -288,7 +288,8 @@ def _network(status: Status, output: TerminalOutput, later_s: float) -> Iterator
     state = clean(radio.registration) if radio.registration else "unknown"
     where = " ".join(clean(part) for part in (radio.network, radio.technology) if part and radio.registered)
     signal = f"{clean(radio.signal_kind or 'signal')} {radio.signal_dbm} dBm" if radio.signal_dbm is not None else ""
-    yield from output.row("Network", ", ".join(part for part in (state, where, signal) if part))
+    saving = clean(radio.power_saving) if radio.power_saving not in (None, "off") else ""
+    yield from output.row("Network", ", ".join(part for part in (state, where, signal, saving) if part))
 
 
 def _owed(status: Status, output: TerminalOutput, later_s: float) -> Iterator[str]:

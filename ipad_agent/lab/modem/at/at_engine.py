@@ -12,9 +12,9 @@ from ipad_agent.lab.modem.modem_options import Coverage, Fault, ModemOptions
 from ipad_agent.lab.modem.module_timers import Timers
 from ipad_agent.lab.modem.virtual_module import Module, Output, PortLost, Send
 
-from . import base_commands, network_commands, uicc_commands  # noqa: F401 - they fill the command table
+from . import base_commands, module_commands, network_commands, uicc_commands  # noqa: F401 - they fill the command table
 from .at_line import Command, CommandSyntaxError, Line, LineReader, split_commands
-from .command_table import CME_TEXT, TABLE, Answer, AtError
+from .command_table import CME_TEXT, TABLE, Answer, AtError, SilenceError
 
 __all__ = ["AtEngine"]
 
@@ -65,6 +65,8 @@ class AtEngine:
         self._noise_at = 0
         self._echo_count = 0
         self._damage_echo = False
+        self._asleep = False
+        self._heard_s = 0.0
         self.command_count = 0
         self.commands: list[str] = []
         self.module = Module(card, self.options, coverage or Coverage(), self._timers, self._emit, wall)
@@ -74,7 +76,7 @@ class AtEngine:
     def feed(self, data: bytes, now_s: float | None = None) -> list[Output]:
         """Bytes from the host."""
         self._timers.run_until(self._now(now_s))
-        at = 0
+        at = self._wake(data)
         while at < len(data):
             if self.module.away:
                 break
@@ -122,6 +124,18 @@ class AtEngine:
         action(self.module)
 
     # Inside
+
+    def _wake(self, data: bytes) -> int:
+        """How much of ``data`` is lost on a module that sleeps: the line that wakes it."""
+        sleeps_after_s, now_s = self.options.sleeps_after_s, self._timers.now_s
+        if sleeps_after_s is not None and self.module.settings.may_sleep and now_s - self._heard_s > sleeps_after_s:
+            self._asleep = True
+        self._heard_s = now_s
+        if not self._asleep:
+            return 0
+        end = data.find(b"\r")
+        self._asleep = end < 0
+        return end + 1 if end >= 0 else len(data)
 
     def _now(self, now_s: float | None) -> float:
         return self._timers.now_s if now_s is None else max(now_s, self._timers.now_s)
@@ -189,7 +203,10 @@ class AtEngine:
             elif fault.kind != "silent":
                 self._deliver((), "ERROR" if fault.kind == "error" else f"+CME ERROR: {fault.code}", None)
             return
-        lines, final, delay_s, after = self._execute(commands)
+        try:
+            lines, final, delay_s, after = self._execute(commands)
+        except SilenceError:
+            return
         if fault is not None and fault.kind == "lost-answer":
             if after is not None:
                 after()
@@ -215,7 +232,8 @@ class AtEngine:
                 self._refuse_while_busy(cmd)
                 answer: Answer = handler(self.module, cmd) if handler is not None else _unknown()
             except AtError as refused:
-                return tuple(lines), self._error_line(refused.cme), delay_s, after
+                final = refused.final or self._error_line(refused.cme)
+                return tuple(lines), final, delay_s + refused.delay_s, after
             lines.extend(answer.lines)
             delay_s += answer.delay_s
             after = answer.after or after

@@ -37,7 +37,7 @@ def defaults(module: Module, cmd: Command) -> Answer:
 
 
 @command("X", "&C", "&D", "&K", "&S", "&W", "L", "M", "S0", "S2", "S3", "S4", "S5", "S6", "S7", "S10", "S12")
-@command("+IFC", "+ICF", "+IPR", "+CTZU", "+CTZR", "+CMGF", "+CNMI", "+CPSMS", "+CEDRXS", "+CGEREP", "+CSCLK")
+@command("+IFC", "+ICF", "+IPR", "+CTZU", "+CTZR", "+CMGF", "+CNMI", "+CGEREP", "+CSCLK")
 def accepted(module: Module, cmd: Command) -> Answer:
     """Settings that change nothing the lab shows; reading them back is not offered."""
     if cmd.form is Form.READ:
@@ -51,6 +51,8 @@ def accepted(module: Module, cmd: Command) -> Answer:
 def accepted_by_quectel(module: Module, cmd: Command) -> Answer:
     if module.options.sim_events != "quectel" or cmd.form is Form.READ:
         raise AtError
+    if cmd.name == "+QSCLK" and cmd.form is Form.SET:
+        module.settings.may_sleep = cmd.text != "0"
     return OK
 
 
@@ -117,6 +119,8 @@ def functionality(module: Module, cmd: Command) -> Answer:
     _only(cmd, Form.SET)
     arguments = cmd.arguments
     level = number(arguments[0] if arguments else "", high=41)
+    if level in module.options.restart_levels:
+        return Answer(after=module.restart)
     restart = number(arguments[1], high=1) if len(arguments) > 1 else 0
     if level in (40, 41) and power:
         if level == 40:
@@ -126,6 +130,8 @@ def functionality(module: Module, cmd: Command) -> Answer:
         return OK
     if level not in (0, 1, 4) or len(arguments) > 2:
         raise AtError(50)
+    if restart and not module.options.cfun_one_comma_one:
+        raise AtError(4)
     if restart:
         return Answer(after=module.restart)
     module.set_functionality(level)

@@ -9,7 +9,7 @@ from ipad_agent.lab.modem.virtual_module import Module
 
 from .at_line import Command
 
-__all__ = ["CME_TEXT", "TABLE", "Answer", "AtError", "Handler", "command", "number"]
+__all__ = ["CME_TEXT", "TABLE", "Answer", "AtError", "Handler", "SilenceError", "command", "number"]
 
 # 3GPP TS 27.007 clause 9.2
 CME_TEXT = {
@@ -33,11 +33,18 @@ CME_TEXT = {
 
 
 class AtError(Exception):
-    """The command fails: with ``+CME ERROR: <cme>``, or a plain ``ERROR`` when ``cme`` is ``None``."""
+    """The command fails: with ``+CME ERROR: <cme>``, or a plain ``ERROR`` when ``cme`` is ``None``; with ``final`` as
+    it stands there. ``delay_s`` until that is said."""
 
-    def __init__(self, cme: int | None = None) -> None:
+    def __init__(self, cme: int | None = None, *, final: str | None = None, delay_s: float = 0.0) -> None:
         super().__init__(f"CME {cme}")
         self.cme = cme
+        self.final = final
+        self.delay_s = delay_s
+
+
+class SilenceError(Exception):
+    """The modem takes the command and never says a word to it."""
 
 
 @dataclass(frozen=True, slots=True)

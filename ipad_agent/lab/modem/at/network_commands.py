@@ -12,14 +12,18 @@ OK = Answer()
 SCAN_S = 20.0
 
 
-@command("+CREG", "+CGREG", "+CEREG")
+@command("+CREG", "+CGREG", "+CEREG", "+C5GREG")
 def registration(module: Module, cmd: Command) -> Answer:
     levels = module.settings.registration
+    if cmd.name not in module.options.registration_commands:
+        raise AtError
     _needs_profile(module)
     if cmd.form is Form.TEST:
         return Answer((f"{cmd.name}: (0-2)",))
     if cmd.form is Form.READ:
         level = levels[cmd.name]
+        if module.options.stat_without_card is not None and not module.uicc.powered:
+            return Answer((f"{cmd.name}: {level},{module.options.stat_without_card}",))
         return Answer((f"{cmd.name}: {level},{registration_fields(module.radio, level)}",))
     levels[cmd.name] = number(cmd.text or "0", high=2)
     return OK
@@ -54,6 +58,8 @@ def operator(module: Module, cmd: Command) -> Answer:
 
 @command("+CSQ")
 def signal(module: Module, cmd: Command) -> Answer:
+    if cmd.name not in module.options.signal_commands:
+        raise AtError
     if cmd.form is Form.TEST:
         return Answer(("+CSQ: (0-31,99),(0-7,99)",))
     cell = module.radio.cell
@@ -63,12 +69,30 @@ def signal(module: Module, cmd: Command) -> Answer:
 
 @command("+CESQ")
 def extended_signal(module: Module, cmd: Command) -> Answer:
+    if cmd.name not in module.options.signal_commands:
+        raise AtError
     if cmd.form is Form.TEST:
         return OK
     cell = module.radio.cell
     if cell is None:
         return Answer(("+CESQ: 99,99,255,255,255,255",))
     return Answer((f"+CESQ: 99,99,255,255,20,{min(97, max(0, cell.rsrp_dbm + 141))}",))
+
+
+@command("+CPSMS", "+CEDRXS")
+def power_saving(module: Module, cmd: Command) -> Answer:
+    """PSM and eDRX (3GPP TS 27.007 clauses 7.38 and 7.40), kept until the module restarts."""
+    kept = module.settings.power_saving
+    if cmd.form is Form.READ:
+        if not module.options.power_saving:
+            raise AtError
+        if cmd.name == "+CPSMS":
+            return Answer((f"+CPSMS: {kept.get(cmd.name, '0')}",))
+        mode, _, values = kept.get(cmd.name, "0").partition(",")
+        return Answer((f"+CEDRXS: {values}",)) if mode in ("1", "2") and values else OK
+    if cmd.form is Form.SET:
+        kept[cmd.name] = cmd.text
+    return OK
 
 
 @command("+CGATT")

@@ -6,7 +6,7 @@ from ipad_agent.lab.modem.module_uicc import UiccError
 from ipad_agent.lab.modem.virtual_module import Module
 
 from .at_line import Command, Form
-from .command_table import Answer, AtError, command, number
+from .command_table import Answer, AtError, SilenceError, command, number
 
 OK = Answer()
 HEX = frozenset("0123456789ABCDEFabcdef")
@@ -20,13 +20,25 @@ def generic_access(module: Module, cmd: Command) -> Answer:
         raise AtError
     if cmd.form is Form.TEST:
         return _test_form(module)
+    if module.options.csim_lock and cmd.form is Form.SET and cmd.text in ("0", "1"):
+        return _lock(module, taken=cmd.text == "1")
     arguments = _set(cmd, 2)
     apdu = _apdu(module, arguments[0], arguments[1])
     try:
         answer = module.uicc.basic(apdu)
     except UiccError as refused:
         raise AtError(refused.cme) from None
-    return Answer((_info(module, "+CSIM", f"{len(answer) * 2},{_quoted(module, answer)}"),), _delay(module, apdu))
+    delay_s = _delay(module, apdu, cmd.name)
+    return Answer((_info(module, "+CSIM", f"{len(answer) * 2},{_quoted(module, answer)}"),), delay_s)
+
+
+def _lock(module: Module, *, taken: bool) -> Answer:
+    """The card for this port alone: the module tells it as a card that is gone, and within 3 s after it as one that
+    is there again."""
+    if taken:
+        return Answer(after=lambda: module.report("#QSS: 0"))
+    module.timers.set("unlock", 2.0, lambda: module.report("#QSS: 1"))
+    return OK
 
 
 @command("+CCHO")
@@ -34,6 +46,8 @@ def open_channel(module: Module, cmd: Command) -> Answer:
     _offers_sessions(module)
     if cmd.form is Form.TEST:
         return _test_form(module)
+    if module.options.sessions_refused_with is not None:
+        raise AtError(final=module.options.sessions_refused_with)
     arguments = _set(cmd, 1)
     aid = _hex(arguments[0])
     if not 1 <= len(aid) <= 16:
@@ -59,7 +73,7 @@ def session_access(module: Module, cmd: Command) -> Answer:
         raise AtError(refused.cme) from None
     flag = "1," if module.options.cgla_flag else ""
     text = f"{flag}{len(answer) * 2},{_quoted(module, answer)}"
-    return Answer((_info(module, "+CGLA", text),), _delay(module, apdu))
+    return Answer((_info(module, "+CGLA", text),), _delay(module, apdu, cmd.name))
 
 
 @command("+CCHC")
@@ -74,7 +88,7 @@ def close_channel(module: Module, cmd: Command) -> Answer:
         module.uicc.close(arguments[0].strip('"'))
     except UiccError as refused:
         raise AtError(refused.cme) from None
-    return OK
+    return Answer(("+CCHC",)) if module.options.close_says_name else OK
 
 
 @command("+CRSM")
@@ -131,9 +145,10 @@ def applications(module: Module, cmd: Command) -> Answer:
     return Answer((_info(module, "+CUAD", _quoted(module, bytes(records))),))
 
 
-@command("+CCID", "+ICCID", "+QCCID", "+CICCID")
+@command("+CCID", "+ICCID", "+QCCID", "+CICCID", "#CCID", "%XICCID", "+SQNCCID", "^ICCID", "^SCID", "!ICCID")
 def iccid(module: Module, cmd: Command) -> Answer:
-    if cmd.name not in module.options.iccid_commands:
+    form = "?" if cmd.form is Form.READ else ""
+    if not {cmd.name, cmd.name + form}.intersection(module.options.iccid_commands):
         raise AtError
     if cmd.form is Form.TEST:
         return OK
@@ -144,6 +159,8 @@ def iccid(module: Module, cmd: Command) -> Answer:
         digits = digits.ljust(20, "F")
     if module.options.iccid_as_in_file:
         digits = "".join(digits[i + 1] + digits[i] for i in range(0, len(digits), 2))
+    if module.options.iccid_bare:
+        return Answer((digits,))
     return Answer((_info(module, "+ICCID" if cmd.name == "+CICCID" else cmd.name, digits),))
 
 
@@ -173,15 +190,11 @@ def pin(module: Module, cmd: Command) -> Answer:
     return Answer((_info(module, "+CPIN", "READY"),))
 
 
-@command("+QSIMSTAT", "+QSIMDET", "+QINISTAT", "+QUIMSLOT")
+@command("+QSIMSTAT", "+QSIMDET", "+QINISTAT")
 def quectel_sim(module: Module, cmd: Command) -> Answer:
     if module.options.sim_events != "quectel":
         raise AtError
     settings, present = module.settings, int(module.uicc.powered)
-    if cmd.name == "+QUIMSLOT":
-        if not module.options.slot_command or cmd.form is Form.SET:
-            raise AtError(3)
-        return Answer(("+QUIMSLOT: 1",))
     if cmd.form is Form.TEST:
         return OK
     if cmd.name == "+QSIMSTAT" and cmd.form is Form.SET:
@@ -195,12 +208,14 @@ def quectel_sim(module: Module, cmd: Command) -> Answer:
     return Answer((f"{cmd.name}: {value}",))
 
 
-@command("+USIMSTAT")
-def ublox_sim(module: Module, cmd: Command) -> Answer:
-    if module.options.sim_events != "ublox":
+@command("+USIMSTAT", "#QSS", "%XSIM", "^SCKS")
+def card_reports(module: Module, cmd: Command) -> Answer:
+    """Whether the module tells of its card by itself."""
+    makers = {"+USIMSTAT": "ublox", "#QSS": "telit", "%XSIM": "nordic", "^SCKS": "cinterion"}
+    if module.options.sim_events != makers[cmd.name]:
         raise AtError
     if cmd.form is Form.READ:
-        return Answer((f"+USIMSTAT: {module.settings.sim_reports}",))
+        return Answer((f"{cmd.name}: {module.settings.sim_reports}",))
     if cmd.form is not Form.SET:
         return OK
     module.settings.sim_reports = number(cmd.text, high=7)
@@ -225,6 +240,8 @@ def _offers_sessions(module: Module) -> None:
 
 
 def _test_form(module: Module) -> Answer:
+    if module.options.silent_test_forms:
+        raise SilenceError
     if not module.options.test_forms:
         raise AtError
     return OK
@@ -263,11 +280,14 @@ def _apdu(module: Module, length: str, text: str) -> bytes:
     return apdu
 
 
-def _delay(module: Module, apdu: bytes) -> float:
+def _delay(module: Module, apdu: bytes, way: str) -> float:
     options = module.options
     last = apdu[1] == STORE_DATA and apdu[2] & LAST_BLOCK == LAST_BLOCK
     card_s, module.uicc.card_s = module.uicc.card_s, 0.0
-    return options.apdu_s + card_s + (options.last_block_s if last else 0.0)
+    took_s = card_s + (options.last_block_s if last else 0.0)
+    if options.uicc_timer_s is not None and took_s > options.uicc_timer_s and way in options.uicc_timer_on:
+        raise AtError(delay_s=options.uicc_timer_s)
+    return options.apdu_s + took_s
 
 
 def _info(module: Module, name: str, text: str) -> str:

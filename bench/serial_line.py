@@ -1,0 +1,176 @@
+"""How much of a serial line's speed the agent uses: the time of a long STORE DATA chain beside its bytes' own.
+
+    python bench/serial_line.py [--blocks 60] [--rounds 5] [--baud 115200 460800 921600]
+
+The bound is computed from what went over the line: every byte of the commands and of their answers takes ten bits, and
+one waits for the other. What is missing to 100 % is the agent's turn-around, the lab's own, and the operating system's.
+A bare client that only writes the same bytes and reads the answers shows how much of it is not the agent's. The lab's
+modem runs in a process of its own on a pseudo-terminal. Figures mean something on a quiet machine with two processors.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import multiprocessing
+import os
+import re
+import select
+import sys
+import tempfile
+import time
+import tty
+from collections.abc import Sequence
+from multiprocessing.synchronize import Event as Flag
+from pathlib import Path
+from statistics import median
+
+from ipad_agent.card.isdr_session import IsdrSession
+from ipad_agent.lab.modem import AtEngine, personality
+from ipad_agent.lab.modem.line.modem_pty import PtyModem
+from ipad_agent.modem.at import at_session
+from ipad_agent.modem.module_profile import load, search_path
+from ipad_agent.modem.port.serial_port import SerialPortOpener, SerialSettings
+from ipad_agent.modem.uicc.modem_card_access import ModemCardAccess
+
+BITS_PER_BYTE = 10
+BLOCK_BYTES = 255
+GOALS = {115200: 97, 460800: 95, 921600: 92}
+"""Per cent of the bound."""
+FINAL = re.compile(rb"\r\n(OK|ERROR)\r\n$")
+
+
+class QuickCard:
+    """Opens channels, selects everything, tells an EID, and answers every block at once."""
+
+    def __init__(self) -> None:
+        self._waiting = b""
+
+    def reset(self) -> None:
+        self._waiting = b""
+
+    def transmit(self, apdu: bytes) -> bytes:
+        instruction = apdu[1]
+        if instruction == 0x70:
+            return b"\x01\x90\x00" if apdu[2] == 0 else b"\x90\x00"
+        if instruction == 0xC0:
+            return self._waiting + b"\x90\x00"
+        if instruction == 0xE2 and apdu[5:8] == b"\xbf\x3e\x03":
+            self._waiting = bytes.fromhex("BF3E125A1089049032123451234512345678901235")
+            return bytes([0x61, len(self._waiting)])
+        return b"\x90\x00"
+
+
+def play_modem(path: str, baud: int, ready: Flag, stop: Flag) -> None:
+    """The lab's modem, for a process of its own."""
+
+    async def serve() -> None:
+        engine = AtEngine(QuickCard(), personality("generic", echo=False, max_line_bytes=1024))
+        async with PtyModem(engine, Path(path), baud=baud):
+            ready.set()
+            await asyncio.to_thread(stop.wait)
+
+    asyncio.run(serve())
+
+
+async def by_agent(path: Path, way: str, blocks: int, rounds: int) -> tuple[float, list[bytes], float]:
+    """The bound in seconds (with a baud rate of 1), the commands of one round, and the median of its time."""
+    settings = SerialSettings(path, lock_folder=path.parent, own_lock_folder=path.parent)
+    access = ModemCardAccess(SerialPortOpener(settings), load(search_path()), forced_way=way)
+    session = IsdrSession(access, terminal_capability="never")
+    size = blocks * BLOCK_BYTES - 5
+    request = b"\xbf\x36\x82" + size.to_bytes(2, "big") + bytes(size)
+    times: list[float] = []
+    commands: list[bytes] = []
+    moved = 0
+
+    def count(direction: str, data: bytes) -> None:
+        nonlocal moved
+        moved += len(data)
+        if direction == "sent":
+            commands.append(data)
+
+    try:
+        transport = await session.transport()
+        await transport.es10(request, idempotent=True)
+        untap = at_session.tap(count)
+        for _ in range(rounds):
+            moved = 0
+            commands.clear()
+            began_s = time.perf_counter()
+            await transport.es10(request, idempotent=True)
+            times.append(time.perf_counter() - began_s)
+        untap()
+    finally:
+        await session.drop()
+        await access.close()
+    return moved * BITS_PER_BYTE, list(commands), median(times)
+
+
+def by_bare_client(path: Path, way: str, commands: Sequence[bytes], rounds: int) -> float:
+    """The same bytes from a loop that does nothing else; the median in seconds."""
+    port = os.open(path, os.O_RDWR | os.O_NOCTTY)
+    try:
+        tty.setraw(port)
+        opening = b'AT+CCHO="A0000005591010FFFFFFFF8900000100"\r' if way == "cgla" else b'AT+CSIM=10,"0070000001"\r'
+        _exchange(port, opening)
+        times = []
+        for _ in range(rounds):
+            began_s = time.perf_counter()
+            for command in commands:
+                _exchange(port, command)
+            times.append(time.perf_counter() - began_s)
+        return median(times)
+    finally:
+        os.close(port)
+
+
+def _exchange(port: int, command: bytes) -> None:
+    os.write(port, command)
+    received = b""
+    while not FINAL.search(received):
+        if not select.select([port], [], [], 10.0)[0]:
+            raise TimeoutError(f"no answer to {command[:12]!r}")
+        received += os.read(port, 4096)
+
+
+def measured(way: str, baud: int, blocks: int, rounds: int) -> str:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "modem"
+        context = multiprocessing.get_context("fork")
+        ready, stop = context.Event(), context.Event()
+        modem = context.Process(target=play_modem, args=(str(path), baud, ready, stop))
+        modem.start()
+        try:
+            if not ready.wait(30):
+                raise TimeoutError("the lab's modem does not start")
+            bits, commands, agent_s = asyncio.run(by_agent(path, way, blocks, rounds))
+            bare_s = by_bare_client(path, way, commands, rounds)
+        finally:
+            stop.set()
+            modem.join()
+    bound_s = bits / baud
+    each_ms = (agent_s - bare_s) / len(commands) * 1000
+    return (
+        f"{baud:>7} {way:5} {bound_s * 1000:9.1f} {agent_s * 1000:9.1f} {bound_s / agent_s:7.1%}"
+        f" {GOALS.get(baud, 0):>5} % {bare_s * 1000:9.1f} {bound_s / bare_s:7.1%} {each_ms:9.2f}"
+    )
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--blocks", type=int, default=60, help="of 255 bytes, in one chain")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--baud", type=int, nargs="+", default=sorted(GOALS))
+    arguments = parser.parse_args()
+    load_now = f"load {os.getloadavg()[0]:.1f}"
+    print(f"{arguments.blocks} blocks of {BLOCK_BYTES} bytes, median of {arguments.rounds} ({load_now})")
+    print("   baud way    bound ms  agent ms   share    goal   bare ms   share  agent ms per block")
+    for baud in arguments.baud:
+        for way in ("cgla", "csim"):
+            print(measured(way, baud, arguments.blocks, arguments.rounds), flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
