@@ -7,6 +7,7 @@ import json
 import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final, TextIO
 
 from ipad_agent.cli.ipactl.output.terminal_output import TerminalOutput, clean
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 DEFAULT_CONFIG: Final = "/etc/ipad-agent/config.toml"
 SOCKET_VARIABLE: Final = "IPACTL_SOCKET"
+INSTANCES: Final = "/run/ipad-agents"
+"""The runtime folders of the agents of ``ipad-agent@.service``, one for each modem."""
 
 
 class CommandContext:
@@ -113,6 +116,30 @@ class CommandContext:
         from ipad_agent.local.status_model import Status
 
         return read(Status, plain), plain if isinstance(plain, dict) else {}
+
+
+def running_agents(command: CommandContext) -> Iterator[tuple[str, Connection]]:
+    """A connection to each agent that listens on this machine, with its name: empty for the one that is asked when
+    nothing else is said, else that of its unit ``ipad-agent@NAME``."""
+    seen = set()
+    with suppress(CommandError):
+        first = command.connect()
+        seen.add(os.path.realpath(first.path))
+        yield "", first
+    for name, path in instance_sockets():
+        with suppress(CommandError):
+            if os.path.realpath(path) not in seen:
+                yield name, Connection(path)
+
+
+def instance_sockets() -> Iterator[tuple[str, str]]:
+    """The names of the agents of ``ipad-agent@.service`` that run, or did, and their sockets."""
+    try:
+        names = sorted(os.listdir(INSTANCES))
+    except OSError:
+        return
+    for name in names:
+        yield name, os.path.join(INSTANCES, name, os.path.basename(DEFAULT_SOCKET))
 
 
 def _configured_socket() -> str | None:

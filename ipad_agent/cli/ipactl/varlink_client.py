@@ -46,6 +46,7 @@ class Connection:
 
     def __init__(self, path: str) -> None:
         """Connect to the agent; ``NotRunningError`` when nobody listens there, ``NotAllowedError`` when not for us."""
+        self.path = path
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         # Not settimeout: Python connects without waiting then, and a queue that is full for a moment is an error. The
         # kernel waits for a place in it, for as long as this.
