@@ -80,6 +80,7 @@ RULES: dict[str, Rule] = {
     "events": rule("printable", common=False, reason="everything speaks through the catalogue"),
     "printable": rule(common=False, reason="everything that is said goes through it", outside=PURE | {"os", "pathlib"}),
     "clock": rule(common=False, reason="everything is told the time by it"),
+    "agent_names": rule("errors", common=False, reason="what follows from the name of an agent", outside=PURE),
     "packaged_files": rule(common=False, reason="where a file of the program lies, and nothing about it"),
     # -- bytes and values ----------------------------------------------------------------------------------------------
     "codec": rule(reason="bytes and typed messages only: no I/O, no clock, no other room", outside=PURE),
@@ -213,7 +214,7 @@ RULES: dict[str, Rule] = {
     ),
     "procedures.retrieval": rule("codec", "policy", "procedures", reason="a poll, which uses all other procedures"),
     # -- the machine and its people ------------------------------------------------------------------------------------
-    "config": rule("policy", reason="the presets' numbers are the policy's"),
+    "config": rule("policy", "agent_names", reason="the presets' numbers are the policy's"),
     "site": rule(
         "policy",
         reason="the site's own scripts and the machine's network; it knows no card and no procedure",
@@ -261,6 +262,7 @@ RULES: dict[str, Rule] = {
         *(ROOMS - {"procedures"}),
         *COMPOSITION,
         "config",
+        "agent_names",
         "conformance",
         "lab",
         "torture",
@@ -534,6 +536,7 @@ def test_a_circle_of_files_is_found() -> None:
 
 PLANTED = [
     ("packaged_files", "from ipad_agent.config import load"),
+    ("agent_names", "from ipad_agent.config import load"),
     ("installation.planted", "from ipad_agent.config import load"),
     ("installation.planted", "import asyncio"),
     ("codec.planted", "from ipad_agent.card import apdu_channel"),

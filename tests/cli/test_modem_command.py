@@ -2,88 +2,25 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import signal
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from ipad_agent.cli.ipactl import main
-from ipad_agent.lab.euicc import EuiccIdentity, Quirks, VirtualEuicc, default_profiles
-from ipad_agent.lab.modem import AtEngine, personality
-from ipad_agent.lab.modem.line.modem_pty import PtyModem
-from ipad_agent.lab.pki import Pki
 from ipad_agent.local.status_model import Modem
 from situations import SITUATIONS
 
 from .fake_agent import FakeAgent, shows
+from .lab_modem import LabModem
 
 Capture = pytest.CaptureFixture[str]
-
-
-class WatchedCard:
-    """The lab's card; ``asked`` is set with the first ES10 request."""
-
-    def __init__(self, card: VirtualEuicc) -> None:
-        self.card = card
-        self.asked = threading.Event()
-        self.last_delay_s = 0.0
-
-    def transmit(self, apdu: bytes) -> bytes:
-        if apdu[1] == 0xE2:
-            self.asked.set()
-        return self.card.transmit(apdu)
-
-    def reset(self) -> None:
-        self.card.reset()
-
-
-class LabModem:
-    """The lab's modem on a pseudo-terminal, in a thread of its own."""
-
-    def __init__(self, folder: Path) -> None:
-        self.path = folder / "modem"
-        keys = EuiccIdentity.from_pki(Pki.create(folder / "pki"))
-        card = VirtualEuicc(keys, folder / "card.json", Quirks(), profiles=default_profiles())
-        self.card = WatchedCard(card)
-        self.engine = AtEngine(self.card, replace(personality("eg25"), card_init_s=0.0, attach_s=0.0))
-        self.config = folder / "config.toml"
-        self.config.write_text(f'[modem]\nlock_dir = "{folder}"\n[store]\nruntime_dir = "{folder}"\n', encoding="utf-8")
-        self._ready = threading.Event()
-        self._loop = asyncio.new_event_loop()
-        self._stop = asyncio.Event()
-        self._thread = threading.Thread(target=lambda: self._loop.run_until_complete(self._serve()), daemon=True)
-
-    async def _serve(self) -> None:
-        async with PtyModem(self.engine, self.path):
-            self._ready.set()
-            await self._stop.wait()
-
-    def __enter__(self) -> LabModem:
-        self._thread.start()
-        assert self._ready.wait(10)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join(10)
-        self._loop.close()
-
-    def state(self) -> dict[str, Any]:
-        module = self.engine.module
-        return {
-            "settings": asdict(module.settings),
-            "channels": module.uicc.open_channels,
-            "level": module.functionality,
-        }
 
 
 @pytest.fixture
@@ -95,7 +32,7 @@ def modem(tmp_path: Path) -> Iterator[LabModem]:
 @pytest.fixture
 def ipactl(modem: LabModem, monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
     """As typed, with this lab's configuration, and no agent unless one is named."""
-    monkeypatch.setattr("ipad_agent.cli.ipactl.command_context.INSTANCES", str(modem.path.parent / "none"))
+    monkeypatch.setattr("ipad_agent.cli.ipactl.command_context.NAMED_AGENTS", str(modem.path.parent / "none"))
     monkeypatch.setenv("IPACTL_SOCKET", str(modem.path.parent / "no-socket"))
 
     def typed(action: str, *words: str) -> int:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ipad_agent import __version__
 
-from .command_context import DEFAULT_CONFIG, SOCKET_VARIABLE
+from .command_context import DEFAULT_CONFIG, MODEM_VARIABLE, SOCKET_VARIABLE
 from .varlink_client import DEFAULT_SOCKET
 
 if TYPE_CHECKING:
@@ -490,7 +490,7 @@ def _fields(text: str) -> tuple[str, ...]:
 
 def _common(parser: argparse.ArgumentParser, *, top: bool) -> None:
     """Options that may stand before and after the command; after it they have no default of their own."""
-    defaults: dict[str, Any] = {"json": False, "socket": None, "format": None, "fields": None}
+    defaults: dict[str, Any] = {"json": False, "socket": None, "format": None, "fields": None, "agent_name": None}
     if not top:
         defaults = dict.fromkeys(defaults, argparse.SUPPRESS)
     # `ipactl bundle -o FILE` was there first.
@@ -510,6 +510,13 @@ def _common(parser: argparse.ArgumentParser, *, top: bool) -> None:
         help="only these, with commas between; as a table unless --format says otherwise",
     )
     parser.add_argument("--json", action="store_true", default=defaults["json"], help="as --format json")
+    parser.add_argument(
+        "--modem",
+        dest="agent_name",
+        metavar="NAME",
+        default=defaults["agent_name"],
+        help=f"the agent of this modem, where there are several: ipad-agent@NAME (${MODEM_VARIABLE})",
+    )
     parser.add_argument(
         "--socket",
         metavar="PATH",

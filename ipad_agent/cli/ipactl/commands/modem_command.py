@@ -331,10 +331,9 @@ _TOLD: Final = ("port", "manufacturer", "model", "firmware", "profile", "transpo
 
 
 def _config(command: CommandContext) -> Config:
-    from ipad_agent.config import Config, load
+    from ipad_agent.config import load_if_there
 
-    path: Path = command.arguments.config
-    return load(path) if path.exists() else Config()
+    return load_if_there(command.arguments.config, modem=command.agent)
 
 
 def _be_quiet() -> None:
