@@ -82,6 +82,7 @@ RULES: dict[str, Rule] = {
     "events": rule("printable", common=False, reason="everything speaks through the catalogue"),
     "printable": rule(common=False, reason="everything that is said goes through it", outside=PURE | {"os", "pathlib"}),
     "clock": rule(common=False, reason="everything is told the time by it"),
+    "agent_names": rule("errors", common=False, reason="what follows from the name of an agent", outside=PURE),
     "packaged_files": rule(common=False, reason="where a file of the program lies, and nothing about it"),
     # -- bytes and values ----------------------------------------------------------------------------------------------
     "codec": rule(reason="bytes and typed messages only: no I/O, no clock, no other room", outside=PURE),
@@ -221,7 +222,7 @@ RULES: dict[str, Rule] = {
     ),
     "procedures.retrieval": rule("codec", "policy", "procedures", reason="a poll, which uses all other procedures"),
     # -- the machine and its people ------------------------------------------------------------------------------------
-    "config": rule("policy", reason="the presets' numbers are the policy's"),
+    "config": rule("policy", "agent_names", reason="the presets' numbers are the policy's"),
     "site": rule(
         "policy",
         reason="the site's own scripts and the machine's network; it knows no card and no procedure",
@@ -248,6 +249,16 @@ RULES: dict[str, Rule] = {
     ),
     "doctor.checks": rule(*ROOMS, "config", "=doctor", reason="one layer each; nothing of the bundle"),
     "doctor.bundle": rule(*ROOMS, "config", "doctor", reason="one file for the support"),
+    "modem_examination": rule(
+        "codec",
+        "card",
+        "modem",
+        "local.at_command",
+        "doctor.bundle.identifier_forms",
+        "doctor.bundle.redaction",
+        reason="a modem on an integrator's bench, with the agent's own rooms of modem and card; it knows no agent",
+        outside=frozenset({"socket", "ssl", "OpenSSL", "aiocoap", "dbus_fast", "dbus_next", "subprocess"}),
+    ),
     "conformance": rule(common=False, reason="a statement about the code, which it does not run"),
     "daemon": rule(*ROOMS, *COMPOSITION, "config", reason="the process; never the lab, never the command line"),
     "installation": rule(
@@ -259,6 +270,7 @@ RULES: dict[str, Rule] = {
         *(ROOMS - {"procedures"}),
         *COMPOSITION,
         "config",
+        "agent_names",
         "conformance",
         "lab",
         "torture",
@@ -287,7 +299,11 @@ RULES: dict[str, Rule] = {
         "doctor",
         "codec",
         "wiring.emulation_export",
-        reason="one command each; without an agent, the doctor",
+        "modem_examination",
+        "modem.errors",
+        "modem.module_profile",
+        "modem.port",
+        reason="one command each; without an agent, the doctor, and the examination of a modem",
     ),
     "openwrt": rule("config", "cli.ipactl", reason="UCI as configuration, and ubus as one more client of the socket"),
     "__main__": rule("cli", common=False, reason="only the way to the front door"),
@@ -537,6 +553,7 @@ def test_a_circle_of_files_is_found() -> None:
 
 PLANTED = [
     ("packaged_files", "from ipad_agent.config import load"),
+    ("agent_names", "from ipad_agent.config import load"),
     ("installation.planted", "from ipad_agent.config import load"),
     ("installation.planted", "import asyncio"),
     ("codec.planted", "from ipad_agent.card import apdu_channel"),
@@ -639,6 +656,7 @@ PLANTED = [
     ("doctor.planted", "from ipad_agent.daemon import process"),
     ("doctor.checks.planted", "from ipad_agent.doctor.bundle import redaction"),
     ("doctor.bundle.planted", "from ipad_agent.wiring import real_rooms"),
+    ("modem_examination.planted", "from ipad_agent.agent import main_loop"),
     ("conformance.planted", "from ipad_agent.store import Journal"),
     ("daemon.planted", "from ipad_agent.lab.bench import lab_bench"),
     ("config.planted", "from ipad_agent.net.trust import pinned_trust"),

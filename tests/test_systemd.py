@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from ipad_agent.config import DEFAULT_PATH, Config
+from ipad_agent import agent_names
+from ipad_agent.config import DEFAULT_PATH, Config, loads
 
 FOLDER = Path(__file__).parent.parent / "systemd"
 UNIT = FOLDER / "ipad-agent.service"
@@ -133,3 +134,32 @@ def test_every_file_for_systemd_is_one_that_packages_install() -> None:
     parser.optionxform = str  # type: ignore[assignment,method-assign]  # the documented way to keep the case of keys
     parser.read(UNIT)
     assert parser.sections() == ["Unit", "Service", "Install"]
+
+
+def test_the_unit_for_several_modems_differs_only_where_it_names_its_modem() -> None:
+    one, named = UNIT.read_text().splitlines(), (FOLDER / "ipad-agent@.service").read_text().splitlines()
+    assert len(one) == len(named)
+    different = {a.partition("=")[0]: b.partition("=")[2] for a, b in zip(one, named, strict=True) if a != b}
+    assert different == {
+        "Description": "eSIM IoT profile assistant (GSMA SGP.32 IPAd) for the modem %i",
+        "ExecStart": "/usr/bin/ipad-agent run --modem %i --config /etc/ipad-agent/%i.toml",
+        "StateDirectory": "ipad-agents/%i",
+        "RuntimeDirectory": "ipad-agents/%i",
+    }
+    drop_ins = [FOLDER / f"ipad-agent{name}.service.d" / "10-restart-steps.conf" for name in ("", "@")]
+    assert drop_ins[0].read_text() == drop_ins[1].read_text()
+
+
+def test_systemd_accepts_the_unit_for_several_modems_without_a_word(tmp_path: Path) -> None:
+    text = (FOLDER / "ipad-agent@.service").read_text().replace("/usr/bin/ipad-agent", "/bin/true")
+    (tmp_path / "ipad-agent@.service").write_text(text)
+    result = run("systemd-analyze", "verify", str(tmp_path / "ipad-agent@roof.service"))
+    assert (result.returncode, result.stdout + result.stderr) == (0, "")
+
+
+def test_the_folders_of_a_named_agent_are_those_that_its_unit_makes() -> None:
+    found = settings(FOLDER / "ipad-agent@.service")
+    config = loads(b"", agent_names.file_of("roof"), modem="roof")
+    assert Path("/var/lib", found["StateDirectory"][0].replace("%i", "roof")) == config.store.state_dir
+    assert Path("/run", found["RuntimeDirectory"][0].replace("%i", "roof")) == config.store.runtime_dir
+    assert str(agent_names.file_of("%i")) in found["ExecStart"][0]

@@ -40,6 +40,7 @@ ABOUT = {
     "wiring": "the real rooms",
     "doctor": "examination, bundle",
     "conformance": "what is implemented",
+    "modem_examination": "modems on a bench",
     "daemon": "the process",
     "installation": "the service around it",
     "cli": "ipad-agent, ipactl",

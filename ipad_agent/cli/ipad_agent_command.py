@@ -19,6 +19,7 @@ from ipad_agent.errors import ConfigError, IpadError
 from ipad_agent.printable import printable_lines
 
 DEFAULT_CONFIG = Path("/etc/ipad-agent/config.toml")
+_NAMED = "the agent of this name, where there are several, one for each modem (file /etc/ipad-agent/NAME.toml)"
 EXIT_OK = 0
 EXIT_FAILED = 1
 EXIT_USAGE = 2
@@ -54,11 +55,14 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     daemon = commands.add_parser("run", help="run the daemon in the foreground (systemd starts it like this)")
-    daemon.add_argument("--config", type=Path, default=DEFAULT_CONFIG, metavar="FILE")
+    daemon.add_argument("--config", type=Path, metavar="FILE", help=f"the configuration ({DEFAULT_CONFIG})")
+    daemon.add_argument("--modem", metavar="NAME", help=_NAMED)
 
     check = commands.add_parser("check-config", help="check a configuration file and name everything wrong with it")
     check.add_argument("file", type=Path, nargs="?", metavar="FILE", help=f"the file ({DEFAULT_CONFIG})")
     check.add_argument("--config", type=Path, metavar="FILE", help="the same, as `ipactl config check` takes it")
+
+    check.add_argument("--modem", metavar="NAME", help=_NAMED)
 
     ics = commands.add_parser("ics", help="what of SGP.32 is implemented, where, and which tests show it")
     ics.add_argument("--json", action="store_true", help="as one JSON document, for a test house")
@@ -120,17 +124,23 @@ def _let_children_find_the_package() -> None:
 
 
 def _run_daemon(arguments: argparse.Namespace) -> int:
+    from ipad_agent import agent_names
     from ipad_agent.config import load
     from ipad_agent.daemon.process import run_daemon
 
-    return run_daemon(load(arguments.config))
+    name: str | None = arguments.modem
+    file = DEFAULT_CONFIG if name is None else agent_names.file_of(agent_names.checked(name))
+    return run_daemon(load(arguments.config or file, modem=name))
 
 
 def _check_config(arguments: argparse.Namespace) -> int:
+    from ipad_agent import agent_names
     from ipad_agent.config import problems
     from ipad_agent.config.errors import lines_of
 
-    file = arguments.file or arguments.config or DEFAULT_CONFIG
+    name: str | None = arguments.modem
+    named = DEFAULT_CONFIG if name is None else agent_names.file_of(agent_names.checked(name))
+    file = arguments.file or arguments.config or named
     found = problems(file)
     for line in lines_of(str(file), found):
         print(printable_lines(line), file=sys.stderr)

@@ -1,6 +1,6 @@
 """The configuration file: TOML in, frozen dataclasses out, every mistake named with its place."""
 
-from .config_file import check, load, loads, named_files, problems
+from .config_file import check, load, load_if_there, loads, named_files, problems
 from .config_model import (
     DEFAULT_PATH,
     BudgetConfig,
@@ -57,6 +57,7 @@ __all__ = [
     "TrustConfig",
     "check",
     "load",
+    "load_if_there",
     "loads",
     "named_files",
     "problems",

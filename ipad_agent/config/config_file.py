@@ -7,11 +7,12 @@ import os
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import Field, fields
+from dataclasses import Field, fields, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from ipad_agent import agent_names
 from ipad_agent.errors import ConfigError
 
 from .config_model import SECTIONS, Config, EimConfig, preset_defaults
@@ -23,8 +24,9 @@ from .value_readers import RefusedError, toml_kind
 MAX_FILE_BYTES = 1 << 20
 
 
-def load(path: str | os.PathLike[str]) -> Config:
-    """The configuration of this file. Raises ``ConfigErrors`` with everything that is wrong in it.
+def load(path: str | os.PathLike[str], *, modem: str | None = None) -> Config:
+    """The configuration of this file; ``modem`` is the name of the agent whose it is, where there are several. Raises
+    ``ConfigErrors`` with everything that is wrong in it.
 
     Files named in it are not looked at; ``check`` does that.
     """
@@ -36,10 +38,17 @@ def load(path: str | os.PathLike[str]) -> Config:
         raise ConfigErrors(str(path), [ConfigError(str(path), f"cannot be read: {error.strerror or error}")]) from None
     if len(content) > MAX_FILE_BYTES:
         raise ConfigErrors(str(path), [ConfigError(str(path), "is larger than one megabyte")])
-    return loads(content, path)
+    return loads(content, path, modem=modem)
 
 
-def loads(content: bytes, path: Path) -> Config:
+def load_if_there(path: Path, *, modem: str | None = None) -> Config:
+    """The same, or all defaults where there is no such file."""
+    if path.exists():
+        return load(path, modem=modem)
+    return Config() if modem is None else replace(loads(b"", path, modem=modem), path=None)
+
+
+def loads(content: bytes, path: Path, *, modem: str | None = None) -> Config:
     """The configuration in this text, as if it were the file ``path``. Raises ``ConfigErrors``."""
     try:
         text = content.decode("utf-8")
@@ -48,7 +57,7 @@ def loads(content: bytes, path: Path) -> Config:
         raise ConfigErrors(str(path), [ConfigError("file", f"byte {error.start} is no UTF-8")]) from None
     except (ValueError, RecursionError) as error:  # no TOML, or a number of thousands of digits
         raise ConfigErrors(str(path), [_no_toml(error)]) from None
-    return _Reading(path.parent, positions(text)).config(document, path)
+    return _Reading(path.parent, positions(text), modem).config(document, path)
 
 
 def _no_toml(error: Exception) -> ConfigError:
@@ -80,7 +89,8 @@ def named_files(config: Config) -> list[str]:
 
 
 class _Reading:
-    def __init__(self, folder: Path, known: Mapping[str, Position]) -> None:
+    def __init__(self, folder: Path, known: Mapping[str, Position], modem: str | None = None) -> None:
+        self._modem = modem
         self._folder = folder.absolute()
         self._known = known
         self._problems: list[ConfigError] = []
@@ -92,8 +102,15 @@ class _Reading:
                 self._unknown(name, name, [*SECTIONS, "eim"], "sections")
         preset = self._preset(document)
         defaults = preset_defaults(preset)
+        named = {} if self._modem is None else agent_names.defaults(self._modem)
         sections = {
-            name: self._section(kind, name, self._table(document, name), defaults.get(name, {}), f"preset {preset}")
+            name: self._section(
+                kind,
+                name,
+                self._table(document, name),
+                {**defaults.get(name, {}), **named.get(name, {})},
+                f"agent {self._modem}" if name in named else f"preset {preset}",
+            )
             for name, kind in SECTIONS.items()
         }
         eim = self._eims(document.get("eim", []))

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from ipad_agent import agent_names
+
 from .value_readers import FilePath, Flag, Integer, Number, Text, choices, key
 
 _GROUP: Final = r"(?:[A-Za-z0-9_][A-Za-z0-9_.@\\ -]*\$?)?"
@@ -69,6 +71,12 @@ class LocalConfig:
         "only root and the agent's own user may.",
     )
     max_clients: int = key(Integer(1, 1024), 32, "Connections at a time; more are closed at once.")
+    name: str = key(
+        Text("letters, digits and _", rf"(?:{agent_names.PATTERN})?", longest=32),
+        "",
+        "The name of this agent where there are several, one for each modem: behind a dot after its name on D-Bus. "
+        "`ipad-agent run --modem NAME` sets it, and with it `store.state_dir` and `store.runtime_dir`.",
+    )
     dbus: str = key(
         choices(("auto", "off")),
         "auto",

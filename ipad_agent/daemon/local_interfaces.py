@@ -100,6 +100,7 @@ class LocalInterfaces:
                 read_group=config.local.read_group,
                 control_group=config.local.control_group,
                 examine_group=config.local.examine_group,
+                name=config.local.name,
             )
             self._bus = lambda: bus.shown
             wanted.append(bus.run())

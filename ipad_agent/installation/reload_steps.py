@@ -44,12 +44,19 @@ AFTER_REMOVING: Final = (BUS, UNITS, RULES, PORTS)
 
 def restart(units: Sequence[str]) -> Step:
     """For those of the services that run: a new program, or a new unit."""
-    return Step(("systemctl", "try-restart", *units), "/run/systemd/system")
+    running = (unit.replace("@.", "@*.") for unit in units)  # of a template: those that were made of it
+    return Step(("systemctl", "try-restart", *running), "/run/systemd/system")
 
 
-def stop(units: Sequence[str]) -> Step:
-    """Now, and at the next start of the system."""
-    return Step(("systemctl", "disable", "--now", *units), "/run/systemd/system")
+def stop(units: Sequence[str]) -> tuple[Step, ...]:
+    """Now, and at the next start of the system. Of a template all that was made of it is disabled with it, but what can
+    be stopped has a name of its own."""
+    templates = [unit for unit in units if "@." in unit]
+    steps = [("systemctl", "disable", "--now", *(unit for unit in units if unit not in templates))]
+    if templates:
+        steps.append(("systemctl", "disable", *templates))
+        steps.append(("systemctl", "stop", *(unit.replace("@.", "@*.") for unit in templates)))
+    return tuple(Step(words, "/run/systemd/system") for words in steps)
 
 
 def take(steps: Sequence[Step], run: Runner, say: Callable[[str], None], *, dry_run: bool) -> bool:

@@ -70,7 +70,7 @@ class Installation:
             self.say("Nothing was installed here by install-service.")
             return True
         units = units_among(receipt.files)
-        well = not units or self._tell_system((stop(units),), "")
+        well = not units or self._tell_system(stop(units), "")
         with self._refusals():
             for target in receipt.files:
                 self._remove(target, receipt)

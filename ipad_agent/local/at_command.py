@@ -76,6 +76,14 @@ def examine(text: str) -> AtCommand | None:
     return AtCommand(text, shown, risk, why)
 
 
+def takes_the_line(text: str) -> bool:
+    """Whether it would take the line away, or change how it is spoken, from whoever sends it."""
+    return any(
+        (name in _OF_THE_LINE or re.fullmatch(r"S\d+", name) is not None) and rest not in ("?", "=?")
+        for name, rest in _parts(text.strip()[2:])
+    )
+
+
 def _parts(body: str) -> list[tuple[str, str]]:
     """The commands of the line, each as name and what follows it, in capitals and without blanks; what is none of the
     known forms has no name. A command may follow another in the same line, also without a semicolon."""

@@ -33,6 +33,7 @@ NOT_RUN: Final = (
     (r"(^|/)ipad-agent (install|remove)-service\b", "changes the machine"),
     (r"^(cp|install|mkdir|chmod|chown|echo|printf) .*/etc/", "changes the configuration of the machine"),
     (r"^ipad-agent lab down\b", "would end the lab of all others here; tests/lab ends one of its own"),
+    (r"^export IPACTL_MODEM=", "is for a shell of one's own; tests/cli runs commands with it"),
     (r"^(reboot|raspi-config)\b", "changes a Raspberry Pi"),
     (r"^ls .*(/dev/|/proc/)", "needs a modem"),
     (r"\b(systemctl|systemd-\w+|journalctl|loginctl)\b", "needs systemd as process 1"),

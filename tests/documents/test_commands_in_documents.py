@@ -178,6 +178,8 @@ def site() -> Iterator[Site]:
             assert found is not None
             for process in started:
                 _drain(process)
+            bench = json.loads(_answered(start("ipad-agent", "lab", "up", "--json", "--dir", "bench"), r"^\{"))
+            _drain(started[-1])
             (folder / "initial-eim.der").write_bytes(Path(facts["initialEim"]).read_bytes())
             second = folder / "second"
             second.mkdir()
@@ -192,6 +194,7 @@ def site() -> Iterator[Site]:
                     "/etc/ipad-agent/config.toml": facts["config"],
                     "/etc/ipad-agent/keys/web-token": str(token),
                     "/run/ipad-agent/io.github.ipadagent": str(socket),
+                    "/dev/ttyUSB3": bench["modem"],  # the modem of a bench, which no agent uses
                     "http://127.0.0.1:8632": found[0],
                     "127.0.0.1:8632": "127.0.0.1:0",
                     # The lab that is up already has its folder, and the agent that runs its modem.

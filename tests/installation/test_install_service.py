@@ -66,10 +66,12 @@ def test_every_file_of_the_service_is_put_in_its_place_and_said(device: Device) 
     assert new == sorted(
         [
             "/etc/dbus-1/system.d/io.github.ipadagent1.conf",
+            "/etc/dbus-1/system.d/io.github.ipadagent1.named.conf",
             "/etc/ipad-agent/config.toml",
             *(f"/etc/systemd/system/{path.name}" for path in (TREE / "systemd").glob("*.service")),
             *(f"/etc/systemd/system/{path.name}" for path in (TREE / "systemd").glob("*.socket")),
             "/etc/systemd/system/ipad-agent.service.d/10-restart-steps.conf",
+            "/etc/systemd/system/ipad-agent@.service.d/10-restart-steps.conf",
             "/etc/sysusers.d/ipad-agent.conf",
             "/etc/tmpfiles.d/ipad-agent.conf",
             "/etc/udev/rules.d/99-ipad-agent.rules",
@@ -296,7 +298,11 @@ def test_a_new_version_of_the_program_restarts_a_running_service(
 
     monkeypatch.setattr(service_installation, "take", note)
     restart = " ".join(
-        ("systemctl", "try-restart", *(path.name for path in sorted((TREE / "systemd").glob("*.service"))))
+        (
+            "systemctl",
+            "try-restart",
+            *(path.name.replace("@.", "@*.") for path in sorted((TREE / "systemd").glob("*.service"))),
+        )
     )
     device.installation().install()
     assert ran[-1] == restart, "the unit is new"
@@ -309,7 +315,7 @@ def test_a_new_version_of_the_program_restarts_a_running_service(
     ran.clear()
     device.installation().remove()
     assert ran[0].startswith("systemctl disable --now ipad-agent")
-    assert "busctl" in ran[1]
+    assert "busctl" in ran[3]
 
 
 def test_every_unit_that_came_with_the_program_is_stopped_before_it_goes(
@@ -337,10 +343,15 @@ def test_every_unit_that_came_with_the_program_is_stopped_before_it_goes(
     assert ran[-1][:2] == ("systemctl", "try-restart")
     assert {"ipad-agent.service", "ipad-agent-other.service"} <= set(ran[-1])
     assert "ipad-agent-other.socket" not in ran[-1]
+    assert "ipad-agent@*.service" in ran[-1]
+    assert not [word for word in ran[-1] if "@." in word]
     ran.clear()
     device.installation().remove()
     assert ran[0][:3] == ("systemctl", "disable", "--now")
     assert {"ipad-agent.service", "ipad-agent-other.service", "ipad-agent-other.socket"} <= set(ran[0])
+    assert not [word for word in ran[0] if "@" in word], "a template cannot be stopped"
+    assert ran[1] == ("systemctl", "disable", "ipad-agent@.service")
+    assert ran[2] == ("systemctl", "stop", "ipad-agent@*.service")
     assert not device.at("/etc/systemd/system/ipad-agent-other.socket").exists()
 
 

@@ -7,18 +7,20 @@ import json
 import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final, TextIO
 
 from ipad_agent.cli.ipactl.output.terminal_output import TerminalOutput, clean
 
-from .errors import CommandError, NotRunningError
-from .varlink_client import DEFAULT_SOCKET, Connection
+from .errors import CommandError, NotRunningError, UsageError
+from .varlink_client import DEFAULT_SOCKET, NAMED_AGENTS, Connection
 
 if TYPE_CHECKING:
     from ipad_agent.local.status_model import Status
 
 DEFAULT_CONFIG: Final = "/etc/ipad-agent/config.toml"
 SOCKET_VARIABLE: Final = "IPACTL_SOCKET"
+MODEM_VARIABLE: Final = "IPACTL_MODEM"
 
 
 class CommandContext:
@@ -33,8 +35,17 @@ class CommandContext:
         self.format = chosen or ("table" if self.fields else "json" if getattr(arguments, "json", False) else None)
         self.json = self.format is not None
         """Whether the answer is for a program, in whatever form ``data`` gives it."""
+        self.agent: str | None = _agent_name(arguments)
+        """The name of the agent that is meant, where there are several; None for the one without a name."""
         if getattr(arguments, "socket", None) is None:
-            arguments.socket = os.environ.get(SOCKET_VARIABLE) or None
+            if self.agent is None:
+                arguments.socket = os.environ.get(SOCKET_VARIABLE) or None
+            else:
+                arguments.socket = os.path.join(NAMED_AGENTS, self.agent, os.path.basename(DEFAULT_SOCKET))
+        if self.agent is not None and str(getattr(arguments, "config", "")) == DEFAULT_CONFIG:
+            from pathlib import Path
+
+            arguments.config = Path(os.path.dirname(DEFAULT_CONFIG)) / f"{self.agent}.toml"
 
     def say(self, lines: Iterable[str]) -> None:
         """Write these lines now."""
@@ -113,6 +124,48 @@ class CommandContext:
         from ipad_agent.local.status_model import Status
 
         return read(Status, plain), plain if isinstance(plain, dict) else {}
+
+
+def _agent_name(arguments: argparse.Namespace) -> str | None:
+    """What the command line says, else the environment; a socket that is named there goes before the environment.
+    Raises ``UsageError``."""
+    named: str | None = getattr(arguments, "agent_name", None)
+    if named is None and getattr(arguments, "socket", None) is None:
+        named = os.environ.get(MODEM_VARIABLE) or None
+    if named is None:
+        return None
+    if not (named.isascii() and named.isidentifier() and len(named) <= 32 and named != "config"):
+        raise UsageError(
+            f"{clean(named)!r} is no name of an agent.",
+            hint="Letters, digits and _, as in ipad-agent@NAME.service; `ipactl modem list` shows those that run.",
+        )
+    if getattr(arguments, "socket", None) is not None:
+        raise UsageError("--modem and --socket both say which agent is meant.", hint="Name one of them.")
+    return named
+
+
+def running_agents(command: CommandContext) -> Iterator[tuple[str, Connection]]:
+    """A connection to each agent that listens on this machine, with its name: empty for the one that is asked when
+    nothing else is said, else that of its unit ``ipad-agent@NAME``."""
+    seen = set()
+    with suppress(CommandError):
+        first = command.connect()
+        seen.add(os.path.realpath(first.path))
+        yield command.agent or "", first
+    for name, path in instance_sockets():
+        with suppress(CommandError):
+            if os.path.realpath(path) not in seen:
+                yield name, Connection(path)
+
+
+def instance_sockets() -> Iterator[tuple[str, str]]:
+    """The names of the agents of ``ipad-agent@.service`` that run, or did, and their sockets."""
+    try:
+        names = sorted(os.listdir(NAMED_AGENTS))
+    except OSError:
+        return
+    for name in names:
+        yield name, os.path.join(NAMED_AGENTS, name, os.path.basename(DEFAULT_SOCKET))
 
 
 def _configured_socket() -> str | None:

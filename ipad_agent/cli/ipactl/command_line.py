@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ipad_agent import __version__
 
-from .command_context import DEFAULT_CONFIG, SOCKET_VARIABLE
+from .command_context import DEFAULT_CONFIG, MODEM_VARIABLE, SOCKET_VARIABLE
 from .varlink_client import DEFAULT_SOCKET
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ HANDLERS: Final[Mapping[str, str]] = {
     "explain": "commands.query_commands.explain",
     "decode": "commands.config_and_decode.decode",
     "at": "commands.at_command_line.at",
+    "modem": "commands.modem_command.modem",
     "setup": "commands.setup_command.setup",
     "record": "commands.action_commands.record",
     "metrics": "commands.query_commands.metrics",
@@ -79,6 +80,10 @@ JSON_FORMS: Final[Mapping[str, str]] = {
     "explain": '{"id", "level", "sentence", "explanation"}',
     "decode": '{"tag", "name", "type", "text", "children": [the same]}',
     "at": '{"lines": [string], "final"}',
+    "modem": 'list: {"ports": [{"port", "stable", "usb", "interface", "module", "profile", "use", "held_by", '
+    '"agent"}]}; probe: {"ports": [{"port", "asked", "manufacturer", "model", "firmware", "profile", "matched", '
+    '"evidence"}], "commands"}; test: the report, as --report writes it; at: {"lines": [string], "final"}; draft: '
+    '{"text"}',
     "setup": '{"path", "written", "backup", "text", "items": [DoctorItem]}',
     "record": '{"path"}',
     "metrics": '{"text"}',
@@ -299,6 +304,13 @@ def build() -> argparse.ArgumentParser:
         help="wait so long for the answer (30s; 3m at most)",
     )
 
+    modem = command(
+        "modem",
+        "find out about modems: which ports there are, who answers, what a modem can do",
+        "Needs no agent, and never touches a port that an agent or another program holds.",
+    )
+    _modem_actions(modem)
+
     record = command("record", "record for a while what goes to and from modem, card and managers")
     record.add_argument("--seconds", type=_seconds, default=300.0, metavar="N", help="for how long (300)")
 
@@ -329,6 +341,43 @@ def build() -> argparse.ArgumentParser:
     completion = command("completion", "completions for a shell; see the manual page")
     completion.add_argument("shell", choices=("bash", "zsh", "fish"), help="for which one")
     return parser
+
+
+def _modem_actions(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION", prog="ipactl modem")
+
+    def action(name: str, help: str, more: str = "", *, port: bool = True) -> argparse.ArgumentParser:
+        text = f"{help[0].upper()}{help[1:]}. {more}".strip()
+        made = actions.add_parser(name, help=help, description=text, allow_abbrev=False, formatter_class=_formatter)
+        _common(made, top=False)
+        _config_file(made)
+        if port:
+            made.add_argument("port", metavar="PORT", help="such as /dev/ttyUSB2, or socket://host:port")
+            made.add_argument("--baud", type=_baud, metavar="N", help="speed of a real UART (115200)")
+        return made
+
+    action("list", "the serial ports, their modules, and who holds them", "No port is opened for it.", port=False)
+    action("probe", "who answers on a port, which profile fits it, and which commands it knows")
+    test = action(
+        "test",
+        "examine a modem: its ways to the card, their limits and times, the card, and what to do",
+        "It only reads, and puts everything back. Ends with 1 when something has to change before an agent can work.",
+    )
+    test.add_argument("--report", type=_path, metavar="FILE", help="write the report there, for a ticket")
+    test.add_argument("--reveal", action="store_true", help="with EID, ICCIDs and IMEI in full")
+    test.add_argument(
+        "--switch-back-and-forth",
+        dest="switch",
+        action="store_true",
+        help="also change to the fallback profile and back, to see what the modem makes of it; asks first",
+    )
+    test.add_argument("--yes", action="store_true", help="consent to that")
+    at = action("at", "send one AT command, without an agent", "Questions go through; all else needs --force.")
+    at.add_argument("at", metavar="AT...", help="such as 'AT+CSQ'")
+    at.add_argument("--force", action="store_true", help="also a command that may change modem or card")
+    at.add_argument("--timeout", type=_at_seconds, default=30.0, metavar="TIME", help="wait so long (30s; 3m at most)")
+    draft = action("draft", "the draft of a module profile, made from a report", port=False)
+    draft.add_argument("file", type=_path, metavar="REPORT", help="what `ipactl modem test --report` wrote")
 
 
 def _formatter(prog: str) -> argparse.HelpFormatter:
@@ -414,6 +463,12 @@ def _at_seconds(text: str) -> float:
     return seconds
 
 
+def _baud(text: str) -> int:
+    if not (text.isascii() and text.isdigit()) or not 1200 <= int(text) <= 4_000_000:
+        raise argparse.ArgumentTypeError(f"{text!r} is no speed from 1200 to 4000000")
+    return int(text)
+
+
 def _positive(text: str) -> int:
     if not (text.isascii() and text.isdigit()) or not 0 < int(text) <= 10_000:
         raise argparse.ArgumentTypeError(f"{text!r} is no number from 1 to 10000")
@@ -451,7 +506,7 @@ def _fields(text: str) -> tuple[str, ...]:
 
 def _common(parser: argparse.ArgumentParser, *, top: bool) -> None:
     """Options that may stand before and after the command; after it they have no default of their own."""
-    defaults: dict[str, Any] = {"json": False, "socket": None, "format": None, "fields": None}
+    defaults: dict[str, Any] = {"json": False, "socket": None, "format": None, "fields": None, "agent_name": None}
     if not top:
         defaults = dict.fromkeys(defaults, argparse.SUPPRESS)
     # `ipactl bundle -o FILE` was there first.
@@ -471,6 +526,13 @@ def _common(parser: argparse.ArgumentParser, *, top: bool) -> None:
         help="only these, with commas between; as a table unless --format says otherwise",
     )
     parser.add_argument("--json", action="store_true", default=defaults["json"], help="as --format json")
+    parser.add_argument(
+        "--modem",
+        dest="agent_name",
+        metavar="NAME",
+        default=defaults["agent_name"],
+        help=f"the agent of this modem, where there are several: ipad-agent@NAME (${MODEM_VARIABLE})",
+    )
     parser.add_argument(
         "--socket",
         metavar="PATH",

@@ -25,7 +25,10 @@ def run(argv: list[str] | None) -> int:
     """Parse, do, and say what went wrong. Ends the process by ``SystemExit`` (2) when the words make no sense."""
     _speak_to_any_terminal()
     arguments = _parsed(sys.argv[1:] if argv is None else argv)
-    command = CommandContext(arguments)
+    try:
+        command = CommandContext(arguments)
+    except UsageError as error:
+        return _unusable(error)
     try:
         status = int(_handler(arguments.command)(command))
         sys.stdout.flush()
@@ -45,6 +48,12 @@ def run(argv: list[str] | None) -> int:
         return Exit.FAILED
     except KeyboardInterrupt:
         return INTERRUPTED
+
+
+def _unusable(error: UsageError) -> int:
+    """Before anything is known about how to say it."""
+    sys.stderr.write(f"ipactl: {error.message} {error.hint}\n")
+    return error.exit
 
 
 def _parsed(words: list[str]) -> argparse.Namespace:

@@ -7,6 +7,7 @@ is judged before it is used; only ``CommandError`` escapes.
 from __future__ import annotations
 
 import json
+import os
 import socket
 import struct
 import time
@@ -19,6 +20,8 @@ from .exit_codes import Exit
 INTERFACE: Final = "io.github.ipadagent"
 SERVICE_INTERFACE: Final = "org.varlink.service"
 DEFAULT_SOCKET: Final = "/run/ipad-agent/io.github.ipadagent"
+NAMED_AGENTS: Final = "/run/ipad-agents"
+"""The runtime folders of the agents of ``ipad-agent@.service``, one for each modem."""
 CONNECT_TIMEOUT_S: Final = 5
 ANSWER_TIMEOUT_S: Final = 20.0
 """For what the agent knows by itself."""
@@ -31,6 +34,16 @@ START_ONLY: Final = (
     "say why it ended."
 )
 START_HINT: Final = f"{START_ONLY} `ipactl doctor` looks at the device without it."
+
+
+def start_only(path: str) -> str:
+    """What to do about an agent that does not listen at ``path``: its unit is told by its runtime folder."""
+    folder, name = os.path.split(os.path.dirname(path))
+    return START_ONLY.replace(" ipad-agent", f" ipad-agent@{name}") if folder == NAMED_AGENTS else START_ONLY
+
+
+def _start_hint(path: str) -> str:
+    return START_HINT.replace(START_ONLY, start_only(path))
 
 
 def _limit_connecting(connecting: socket.socket) -> None:
@@ -46,6 +59,8 @@ class Connection:
 
     def __init__(self, path: str) -> None:
         """Connect to the agent; ``NotRunningError`` when nobody listens there, ``NotAllowedError`` when not for us."""
+        self.path = path
+        self._hint = _start_hint(path)
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         # Not settimeout: Python connects without waiting then, and a queue that is full for a moment is an error. The
         # kernel waits for a place in it, for as long as this.
@@ -55,7 +70,7 @@ class Connection:
             self._socket.connect(path)
         except (FileNotFoundError, ConnectionRefusedError):
             self.close()
-            raise NotRunningError(f"The agent is not running: nobody listens at {path}.", hint=START_HINT) from None
+            raise NotRunningError(f"The agent is not running: nobody listens at {path}.", hint=self._hint) from None
         except PermissionError:
             self.close()
             raise NotAllowedError(
@@ -64,10 +79,10 @@ class Connection:
             ) from None
         except BlockingIOError:
             self.close()
-            raise NoAnswerError("Too many programs want to talk to the agent at once.", hint=START_HINT) from None
+            raise NoAnswerError("Too many programs want to talk to the agent at once.", hint=self._hint) from None
         except OSError as error:
             self.close()
-            raise NoAnswerError(f"The agent's socket {path} cannot be used: {error}.", hint=START_HINT) from None
+            raise NoAnswerError(f"The agent's socket {path} cannot be used: {error}.", hint=self._hint) from None
 
     def __enter__(self) -> Connection:
         return self
@@ -127,9 +142,9 @@ class Connection:
             self._socket.settimeout(CONNECT_TIMEOUT_S)
             self._socket.sendall(json.dumps(request).encode() + b"\0")
         except TimeoutError:
-            raise NoAnswerError("The agent does not take the question.", hint=START_HINT) from None
+            raise NoAnswerError("The agent does not take the question.", hint=self._hint) from None
         except OSError as error:
-            raise NotRunningError(f"The agent went away: {error}.", hint=START_HINT) from None
+            raise NotRunningError(f"The agent went away: {error}.", hint=self._hint) from None
 
     def _receive(self, deadline: float | None) -> dict[str, Any]:
         searched = 0
@@ -152,9 +167,9 @@ class Connection:
         except TimeoutError:
             raise _silence() from None
         except OSError as error:
-            raise NotRunningError(f"The agent went away: {error}.", hint=START_HINT) from None
+            raise NotRunningError(f"The agent went away: {error}.", hint=self._hint) from None
         if not received:
-            raise NotRunningError("The agent went away before it answered.", hint=START_HINT)
+            raise NotRunningError("The agent went away before it answered.", hint=self._hint)
         return received
 
 

@@ -128,7 +128,9 @@ class Session:
         pace: Pace,
         make_link: Callable[[OnCall, OnSignal], Link],
         lookups: Executor | None = None,
+        bus_name: str = BUS_NAME,
     ) -> None:
+        self._bus_name = bus_name
         self._service = service
         self._picture = picture
         self._pace = pace
@@ -150,17 +152,19 @@ class Session:
         """Connect and take the name. Raises ``BusUnreachable``, ``BusLost``, ``NameTaken`` and ``NameRefused``."""
         await self._link.open(addresses)
         try:
-            reply = await self._link.call(_DBUS, _DBUS_PATH, _DBUS, "RequestName", "su", (BUS_NAME, _DO_NOT_QUEUE))
+            reply = await self._link.call(
+                _DBUS, _DBUS_PATH, _DBUS, "RequestName", "su", (self._bus_name, _DO_NOT_QUEUE)
+            )
         except RemoteFailure as error:
             raise NameRefused(error.message) from error
         except TimeoutError as error:
             raise BusLost("the bus does not answer.") from error
         if reply[0] not in (_PRIMARY_OWNER, _ALREADY_OWNER):
-            raise NameTaken(f"{BUS_NAME} belongs to another program")
+            raise NameTaken(f"{self._bus_name} belongs to another program")
 
     async def stay(self) -> None:
         """Serve until the connection ends; raises ``BusLost`` then."""
-        said.ON_THE_BUS.emit(name=BUS_NAME, library=self._link.library)
+        said.ON_THE_BUS.emit(name=self._bus_name, library=self._link.library)
         self._picture.told()
         stop_watching = self._service.watch(self._changed)
         stop_listening = self._service.listen(self._happened)

@@ -47,7 +47,7 @@ class Bus:
     ``read_group``, ``examine_group``: members may look; ``control_group``: members may look, and act where there is no
     polkit; empty for none. ``addresses``: the bus as D-Bus writes
     addresses, None for the system bus. ``trusted`` may always act; None is root and this process's user. ``groups``
-    gives the names of the groups of a user id.
+    gives the names of the groups of a user id. ``name`` is that of the agent, where there are several.
     """
 
     def __init__(
@@ -63,7 +63,9 @@ class Bus:
         groups: Callable[[int], frozenset[str]] = groups_of,
         pace: Pace = DEFAULT_PACE,
         retry: Retry = DEFAULT_RETRY,
+        name: str = "",
     ) -> None:
+        self._bus_name = f"{BUS_NAME}.{name}" if name else BUS_NAME
         self._service = service
         self._addresses = system_bus() if addresses is None else addresses
         self._libraries = tuple(libraries)
@@ -118,11 +120,13 @@ class Bus:
         def make_link(on_call: OnCall, on_signal: OnSignal) -> Link:
             return Link(library, deadline_s=self._pace.deadline_s, on_call=on_call, on_signal=on_signal)
 
-        session = Session(self._service, self._picture, self._rule, self._pace, make_link, self._lookups)
+        session = Session(
+            self._service, self._picture, self._rule, self._pace, make_link, self._lookups, self._bus_name
+        )
         try:
             await session.begin(self._addresses)
             self._said = None
-            self._shown, self._state = True, f"{BUS_NAME} on the system bus"
+            self._shown, self._state = True, f"{self._bus_name} on the system bus"
             await session.stay()
         finally:
             self._shown = False
@@ -142,7 +146,7 @@ class Bus:
             elif isinstance(error, BusLost):
                 event = said.BUS_LOST
             if self._said is not event:
-                event.emit(name=BUS_NAME, reason=error.message)
+                event.emit(name=self._bus_name, reason=error.message)
             self._said, self._state = event, error.message
         elif error is not None:
             self._state = "it ended with an error nobody expected"

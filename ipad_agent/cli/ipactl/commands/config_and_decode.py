@@ -44,15 +44,16 @@ def _show(command: CommandContext) -> int:
     from ipad_agent.cli.ipactl.command_context import DEFAULT_CONFIG
 
     path: Path = command.arguments.config
-    running = _running(command) if str(path) == DEFAULT_CONFIG else None
-    shown = _of_file(path) if running is None else running
+    own = str(path) == DEFAULT_CONFIG or command.agent is not None
+    running = _running(command) if own else None
+    shown = _of_file(path, command.agent) if running is None else running
     if command.json:
         plain = [
             {"key": item.key, "value": item.value, "origin": item.origin, "line": item.line} for item in shown.values
         ]
         command.data({"running": running is not None, "path": shown.path, "changed": shown.changed, "config": plain})
         return Exit.DONE
-    if running is None and str(path) == DEFAULT_CONFIG:
+    if running is None and own:
         what = f"this is what {path} says" if path.exists() else f"{path} does not exist; these are the defaults"
         command.say(command.output.note("!", f"The agent is not running: {what}.", "warn"))
     elif running is None and not path.exists():
@@ -73,16 +74,16 @@ def _running(command: CommandContext) -> Configuration | None:
         with command.connect() as agent:
             answer = agent.call("GetConfiguration")
     except NotRunningError:
-        if getattr(command.arguments, "socket", None) is not None:
+        if getattr(command.arguments, "socket", None) is not None and command.agent is None:
             raise
         return None
     return read(Configuration, answer.get("configuration"))
 
 
-def _of_file(path: Path) -> Configuration:
-    from ipad_agent.config import Config, load, written
+def _of_file(path: Path, agent: str | None) -> Configuration:
+    from ipad_agent.config import load_if_there, written
 
-    config = load(path) if path.exists() else Config()
+    config = load_if_there(path, modem=agent)
     values = tuple(
         ConfigurationValue(key, written(value), origin, config.lines.get(key) if origin == "file" else None)
         for key, value, origin in config.places()

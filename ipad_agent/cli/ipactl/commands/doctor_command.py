@@ -14,7 +14,7 @@ from ipad_agent.cli.ipactl.errors import CommandError, NotRunningError
 from ipad_agent.cli.ipactl.exit_codes import Exit
 from ipad_agent.cli.ipactl.output.status_from_json import read
 from ipad_agent.cli.ipactl.screens.doctor_screen import exit_of_items, item_lines
-from ipad_agent.cli.ipactl.varlink_client import CARD_TIMEOUT_S, START_ONLY
+from ipad_agent.cli.ipactl.varlink_client import CARD_TIMEOUT_S, DEFAULT_SOCKET, start_only
 from ipad_agent.local.status_model import DoctorItem, to_plain
 
 if TYPE_CHECKING:
@@ -58,7 +58,9 @@ def doctor(command: CommandContext) -> int:
         return found
     if not command.json:
         command.say(command.output.note("✗", "But the agent is not running.", "bad"))
-        command.say(command.output.note(" ", f"What to do: {START_ONLY}", "label"))
+        command.say(
+            command.output.note(" ", f"What to do: {start_only(command.arguments.socket or DEFAULT_SOCKET)}", "label")
+        )
     return Exit.NOT_RUNNING
 
 
@@ -71,11 +73,11 @@ def _asked(command: CommandContext) -> Iterator[DoctorItem]:
 
 def configuration(command: CommandContext) -> Config:
     """The configuration, read as whoever runs this; from here on this process is the agent's user."""
-    from ipad_agent.config import Config, load
+    from ipad_agent.config import load_if_there
     from ipad_agent.doctor.agent_user import become
 
     path: Path = command.arguments.config
-    config = load(path) if path.exists() else Config()
+    config = load_if_there(path, modem=command.agent)
     try:
         become(config.store.state_dir)
     except OSError as error:

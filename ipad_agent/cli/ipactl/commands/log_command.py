@@ -59,12 +59,13 @@ def _past(command: CommandContext) -> list[Happening]:
         wanted = COUNT
     asked = AGENT_KEEPS if wanted is None or _chosen(command) else min(wanted, AGENT_KEEPS)
     # A socket that was named is another agent's, of which the journal of this machine knows nothing.
-    here = command.arguments.socket is None
+    here = command.arguments.socket is None or command.agent is not None
+    unit = UNIT if command.agent is None else f"{UNIT}@{command.agent}"
     try:
         with command.connect() as agent:
             plain = agent.call("ListEvents", {"count": asked}).get("events")
     except NotRunningError as trouble:
-        events = from_journal(since_s) if here else None
+        events = from_journal(since_s, unit) if here else None
         if not events:
             raise
         _note(f"{trouble.message} This is what the systemd journal has.")
@@ -72,7 +73,7 @@ def _past(command: CommandContext) -> list[Happening]:
         events = [read(Happening, item) for item in plain] if isinstance(plain, list) else []
         oldest_s = events[0].at_s if events else time.time()
         if here and since_s is not None and since_s < oldest_s:
-            events = [event for event in from_journal(since_s) or [] if event.at_s < oldest_s] + events
+            events = [event for event in from_journal(since_s, unit) or [] if event.at_s < oldest_s] + events
     events = [event for event in events if _fits(command, event)]
     return events if wanted is None else events[-wanted:]
 

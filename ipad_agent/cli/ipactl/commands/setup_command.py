@@ -52,7 +52,7 @@ def setup(command: CommandContext) -> int:
     asking = sys.stdin.isatty() and not command.json and not command.arguments.yes
     answers = _answers(command, path, old, asking=asking)
     text = _text(old, answers)
-    config = _meant(text, path)
+    config = _meant(text, path, command.agent)
     items: list[DoctorItem] = []
     for item in _tried(config) if command.arguments.check else ():
         items.append(item)
@@ -86,10 +86,10 @@ def _text(old: str | None, answers: Answers) -> str:
         ) from None
 
 
-def _meant(text: str, path: Path) -> Config:
+def _meant(text: str, path: Path, agent: str | None = None) -> Config:
     from ipad_agent.config import loads
 
-    return loads(text.encode("utf-8"), path)
+    return loads(text.encode("utf-8"), path, modem=agent)
 
 
 def _answers(command: CommandContext, path: Path, old: str | None, *, asking: bool) -> dict[str, Value]:
@@ -272,8 +272,9 @@ def _tell(command: CommandContext, path: Path, *, written: bool, same: bool, bac
     else:
         command.tell(f"{path} is written.", None if backup is None else f"What was there before is in {backup}.")
     command.say(command.output.note(" ", "What comes next, to have the agent read it:", "label"))
-    service = shutil.which("systemctl") is not None and str(path) == DEFAULT_CONFIG
-    started = ("systemctl enable ipad-agent", "systemctl restart ipad-agent")
+    service = shutil.which("systemctl") is not None and (str(path) == DEFAULT_CONFIG or command.agent is not None)
+    unit = "ipad-agent" if command.agent is None else f"ipad-agent@{command.agent}"
+    started = (f"systemctl enable {unit}", f"systemctl restart {unit}")
     # For copying: a command is never broken into lines.
     for line in started if service else (f"ipad-agent run --config {shlex.quote(str(path))}",):
         command.say([f"    {line}"])

@@ -56,6 +56,13 @@ ANSWERS: Final[Mapping[str, Answer]] = {
     "config": Answer(key="config", names=("key", "value", "origin")),
     "explain": Answer(names=("id", "level", "sentence", "explanation")),
     "at": Answer(names=("lines", "final")),
+    "modem": Answer(
+        key="ports",
+        names=(
+            *("port", "stable", "usb", "interface", "module", "manufacturer", "model", "firmware", "profile"),
+            *("use", "held_by", "agent", "asked"),
+        ),
+    ),
     "setup": Answer(names=("path", "written", "backup")),
     "record": Answer(names=("path",)),
     "reset-euicc": _DONE,

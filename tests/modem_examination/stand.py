@@ -1,0 +1,204 @@
+"""The lab's modem with the lab's card on a line in memory, in virtual time, and what one may look at afterwards."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeVar
+
+from ipad_agent.errors import ModemError
+from ipad_agent.lab.euicc import EuiccIdentity, Profile, Quirks, VirtualEuicc, default_profiles
+from ipad_agent.lab.modem import AtEngine, Cell, Coverage, ModemOptions
+from ipad_agent.lab.modem.card_interface import Card
+from ipad_agent.lab.modem.virtual_module import Output, PortLost, Send
+from ipad_agent.lab.pki import Pki
+from ipad_agent.modem.errors import PortLost as LineLost
+from ipad_agent.modem.errors import PortUnavailable
+from ipad_agent.modem.module_profile import ProfileSet, load
+from ipad_agent.modem_examination.modem_examination import ModemExamination
+from virtual_time import run
+
+T = TypeVar("T")
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@cache
+def identity() -> EuiccIdentity:
+    """Keys that are made once for all tests."""
+    return EuiccIdentity.from_pki(Pki.create(Path(tempfile.mkdtemp(prefix="examination-")) / "pki"))
+
+
+@cache
+def profiles() -> ProfileSet:
+    """Those that come with the agent."""
+    return load([ROOT / "hw" / "modems"])
+
+
+def away_from_fallback() -> list[Profile]:
+    """The second operator's profile is enabled, so that the fallback profile can be changed to."""
+    return [replace(one, enabled=number == 2) for number, one in enumerate(default_profiles())]
+
+
+def euicc(folder: Path, quirks: Quirks | None = None, listed: Sequence[Profile] | None = None) -> VirtualEuicc:
+    """A card of the lab."""
+    chosen = away_from_fallback() if listed is None else list(listed)
+    return VirtualEuicc(identity(), folder / "card.json", quirks or Quirks(), profiles=chosen)
+
+
+class M2mCard:
+    """An eUICC of SGP.02: its ISD-R knows no ES10, its ECASD tells the EID."""
+
+    EID = bytes.fromhex("89049032000000000000000000000163")
+
+    def __init__(self) -> None:
+        self.selected: dict[int, bytes] = {}
+
+    def reset(self) -> None:
+        self.selected = {}
+
+    def transmit(self, apdu: bytes) -> bytes:
+        channel, instruction = apdu[0] & 3, apdu[1]
+        if instruction == 0x70:
+            if apdu[2] == 0x80:
+                self.selected.pop(apdu[3], None)
+                return b"\x90\x00"
+            number = next(number for number in (1, 2, 3) if number not in self.selected)
+            self.selected[number] = b""
+            return bytes([number]) + b"\x90\x00"
+        if instruction == 0xA4 and apdu[2] == 4:
+            aid = apdu[5 : 5 + apdu[4]]
+            if not aid.startswith(bytes.fromhex("A0000005591010FFFFFFFF89")):
+                return b"\x6a\x82"
+            self.selected[channel] = aid
+            return b"\x90\x00"
+        if instruction == 0xCA and apdu[2:4] == b"\x00\x5a" and self.selected.get(channel, b"").endswith(b"\x02\x00"):
+            return b"\x5a\x10" + self.EID + b"\x90\x00"
+        return b"\x6d\x00"
+
+
+class Line:
+    """The port: ``PortOpener`` and ``ByteStream`` in one, the modem at its other end."""
+
+    def __init__(self, card: Card, options: ModemOptions, cells: dict[str, Cell | None] | None = None) -> None:
+        self.engine = AtEngine(card, options, coverage=Coverage(cells))
+        self.sent = b""
+        self.openings = 0
+        self.closed = False
+        self._cut: tuple[int, asyncio.Event] | None = None
+        self._on_data: Callable[[bytes], None] | None = None
+        self._on_lost: Callable[[ModemError], None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+
+    @property
+    def description(self) -> str:
+        return "the lab's port"
+
+    async def settle(self) -> None:
+        """Time for the card to be initialised and for the network to be found."""
+        self._handle(self.engine.advance(self._now()))
+        await asyncio.sleep(20)
+
+    async def open(self) -> Line:
+        if self.engine.module.away:
+            raise PortUnavailable("the port is not there")
+        self.openings += 1
+        self.closed = False
+        return self
+
+    def note_silence(self) -> None:
+        pass
+
+    def start(self, on_data: Callable[[bytes], None], on_lost: Callable[[ModemError], None]) -> None:
+        self._on_data, self._on_lost = on_data, on_lost
+
+    async def write(self, data: bytes) -> None:
+        if self.engine.module.away:
+            raise LineLost("the port is gone")
+        self.sent += data
+        if self._cut is not None and len(self.lines) >= self._cut[0]:
+            self._cut[1].set()
+        self._handle(self.engine.feed(data, self._now()))
+
+    async def close(self) -> None:
+        self.closed = True
+        self._on_data = self._on_lost = None
+
+    async def interrupted(self, work: asyncio.Future[Any], after_commands: int) -> None:
+        """Cancel the work once so many commands were sent, unless it is done before; return when it has ended."""
+        self._cut = after_commands, asyncio.Event()
+        waiting = asyncio.ensure_future(self._cut[1].wait())
+        await asyncio.wait((work, waiting), return_when=asyncio.FIRST_COMPLETED)
+        waiting.cancel()
+        work.cancel()
+        await asyncio.gather(work, return_exceptions=True)
+
+    @property
+    def lines(self) -> list[str]:
+        """What was sent, command by command."""
+        return [text for text in self.sent.decode("ascii").replace("\n", "\r").split("\r") if text]
+
+    def state(self) -> dict[str, Any]:
+        """What an examination must leave as it was."""
+        module = self.engine.module
+        return {
+            "settings": asdict(module.settings),
+            "functionality": module.functionality,
+            "contexts": dict(module.contexts),
+            "sessions": dict(module.uicc.sessions),
+            "channels": module.uicc.open_channels,
+            "iccid": module.uicc.iccid,
+        }
+
+    def _now(self) -> float:
+        return asyncio.get_running_loop().time()
+
+    def _handle(self, outputs: list[Output]) -> None:
+        loop = asyncio.get_running_loop()
+        for output in outputs:
+            if isinstance(output, Send) and self._on_data is not None:
+                loop.call_soon(self._deliver, output.data)
+            elif isinstance(output, PortLost) and self._on_lost is not None:
+                loop.call_soon(self._on_lost, LineLost("the port is gone"))
+                self._on_data = self._on_lost = None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        due_s = self.engine.next_due_s
+        if due_s is not None:
+            self._timer = loop.call_at(due_s, self._due)
+
+    def _deliver(self, data: bytes) -> None:
+        if self._on_data is not None:
+            self._on_data(data)
+
+    def _due(self) -> None:
+        self._timer = None
+        self._handle(self.engine.advance(self._now()))
+
+
+def examined(line: Line, do: Callable[[ModemExamination], Any]) -> Any:
+    """Do something with an examination of this line, in virtual time."""
+
+    async def story() -> Any:
+        await line.settle()
+        async with ModemExamination(line, profiles()) as examination:
+            return await do(examination)
+
+    return run(story())
+
+
+def answers_of(card: Card, options: ModemOptions, text: str) -> str:
+    """What this modem answers to one command, told by another one of the same kind and a reader of its own: the final
+    result."""
+    engine = AtEngine(card, options)
+    engine.feed(b"ATE0\r\n", 0.0)
+    engine.advance(60.0)
+    engine.feed(b"AT+CMEE=1\r\n", 61.0)
+    outputs = [*engine.feed(text.encode() + b"\r\n", 62.0), *engine.advance(90.0)]
+    came = b"".join(output.data for output in outputs if isinstance(output, Send))
+    finals = [line for line in came.decode("ascii").split("\r\n") if line in ("OK", "ERROR") or "+CME ERROR" in line]
+    return finals[-1] if finals else ""

@@ -1,0 +1,129 @@
+"""The report holds no identifier unless asked for, and turns into a profile that the loader takes."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ipad_agent.lab.modem import PERSONALITIES, ModemOptions
+from ipad_agent.modem.module_profile import Grade, load
+from ipad_agent.modem_examination import examination_report, profile_draft
+from ipad_agent.modem_examination.errors import ReportUnreadable
+from ipad_agent.modem_examination.examination_report import PortFacts
+from ipad_agent.modem_examination.modem_examination import Examination
+
+from .stand import ROOT, Line, away_from_fallback, euicc, examined
+
+USB = PortFacts("/dev/ttyUSB3", "2c7c:0999", 3)
+
+
+def _found(options: ModemOptions, folder: Path, *, switch: bool = False) -> Examination:
+    found = examined(Line(euicc(folder), options), lambda one: one.examine(switch=switch))
+    assert isinstance(found, Examination)
+    return found
+
+
+def _document(options: ModemOptions, folder: Path, *, reveal: bool = False, switch: bool = False) -> dict[str, Any]:
+    found = _found(options, folder, switch=switch)
+    return examination_report.document(found, USB, made_at="2026-11-30", reveal=reveal)
+
+
+def _identifiers(folder: Path, options: ModemOptions) -> list[str]:
+    iccids = [one.iccid for one in away_from_fallback()]
+    swapped = ["".join(iccid[at + 1] + iccid[at] for at in range(0, len(iccid), 2)) for iccid in iccids]
+    return [*iccids, *swapped, options.imei, euicc(folder).eid, "262"]
+
+
+@pytest.mark.parametrize("name", PERSONALITIES)
+def test_no_identifier_is_in_a_report_in_any_form(name: str, tmp_path: Path) -> None:
+    options = PERSONALITIES[name]
+    text = json.dumps(_document(options, tmp_path)).upper()
+    for known in _identifiers(tmp_path, options)[:-1]:
+        assert known.upper() not in text
+        assert known.upper()[4:-4] not in text
+
+
+def test_identifiers_are_there_when_they_are_asked_for(tmp_path: Path) -> None:
+    options = PERSONALITIES["eg25"]
+    text = json.dumps(_document(options, tmp_path, reveal=True)).upper()
+    assert options.imei in text
+    assert away_from_fallback()[2].iccid in text
+
+
+@pytest.mark.parametrize("name", PERSONALITIES)
+@pytest.mark.parametrize("switch", [False, True])
+def test_a_draft_is_taken_by_the_loader_and_fits_its_module(name: str, switch: bool, tmp_path: Path) -> None:
+    options = PERSONALITIES[name]
+    report = _document(options, tmp_path, switch=switch)
+    folder = tmp_path / "modems"
+    folder.mkdir()
+    (folder / "our-module.toml").write_text(profile_draft.draft(report), encoding="utf-8")
+    profiles = load([folder, ROOT / "hw" / "modems"])
+    assert profiles.problems == ()
+    chosen = profiles.named("our-module")
+    assert chosen is not None
+    assert chosen.matches(options.manufacturer, options.model, options.revision) > 1
+    works = [way for way in ("cgla", "csim") if any(one["way"] == way and one["opens"] for one in report["ways"])]
+    assert sorted(chosen.uicc.order) == sorted(works)
+    assert [(ports.ids, ports.at_interface) for ports in chosen.usb] == [(("2c7c:0999",), 3)]
+    known = [chosen.evidence_for(key) for key in ("match.model", "uicc.order", "queries.registration", "usb")]
+    assert {one.grade for one in known if one is not None} == {Grade.REPORTED}
+    if switch:
+        assert chosen.refresh.modem_executes is (options.refresh != "ignored")
+
+
+def test_a_way_that_cuts_answers_is_not_in_the_draft(tmp_path: Path) -> None:
+    report = _document(ModemOptions(csim_answer_cap_bytes=100), tmp_path)
+    assert 'order = ["cgla"]' in profile_draft.draft(report)
+
+
+def test_a_report_is_read_back_and_what_is_none_is_refused(tmp_path: Path) -> None:
+    report = _document(PERSONALITIES["generic"], tmp_path)
+    path = tmp_path / "report.json"
+    examination_report.write(path, report)
+    assert examination_report.read(path) == report
+    for number, text in enumerate(
+        ("", "{}", "[]", '{"format": 1}', json.dumps({**report, "version": 2}), "[" * 100000)
+    ):
+        other = tmp_path / f"{number}.json"
+        other.write_text(text, encoding="utf-8")
+        with pytest.raises(ReportUnreadable):
+            examination_report.read(other)
+    with pytest.raises(ReportUnreadable, match="No such file"):
+        examination_report.read(tmp_path / "absent")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"module": {"model": 'M"1\n[uicc]\n', "manufacturer": "A\u0007\\", "revision": "x" * 500}},
+        {
+            "module": {"model": "M.*"},
+            "ways": "many",
+            "commands": [1, {"command": "AT+CCID;+CFUN=0", "verdict": "works"}],
+        },
+        {"module": {"model": "M"}, "advice": [{"sentence": "a\nb = 1"}], "port": {"interface": 99, "usb_id": "x"}},
+        {"module": {"model": "M", "profile": "../../x"}, "made_at": 'x"\n', "refresh": {"switches": [{"ok": True}]}},
+    ],
+)
+def test_a_hostile_report_makes_a_valid_draft(changes: dict[str, Any]) -> None:
+    text = profile_draft.draft(changes)
+    assert profile_draft.checked(text).init.commands == ()
+    assert "CFUN" not in text
+
+
+def test_a_report_without_a_module_makes_no_draft() -> None:
+    with pytest.raises(ReportUnreadable, match="names no module"):
+        profile_draft.draft({})
+
+
+@pytest.mark.parametrize("module", ["ipad_agent.daemon.process", "ipad_agent.cli.ipactl.command_line"])
+def test_neither_the_daemon_nor_another_verb_loads_the_examination(module: str) -> None:
+    code = f"import sys, {module}; print([name for name in sys.modules if 'modem_examination' in name])"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout.strip() == "[]"
