@@ -15,7 +15,9 @@ import pytest
 ROOT = Path(__file__).parent.parent / "ipad_agent"
 
 COMMON = frozenset({"errors", "events", "clock", "printable"})
-ROOMS = frozenset({"codec", "card", "modem", "net", "eim", "smdp", "store", "policy", "local", "procedures", "site"})
+ROOMS = frozenset(
+    {"codec", "card", "modem", "net", "eim", "smdp", "store", "policy", "local", "procedures", "site", "recording"}
+)
 COMPOSITION = frozenset({"agent", "daemon", "wiring", "status", "doctor"})
 
 
@@ -58,6 +60,7 @@ NET_GROUND = (
     "net.errors",
     "net.events",
     "net.host_address",
+    "net.message_tap",
     "net.older_pyopenssl",
     "net.openssl_context",
     "net.public_networks",
@@ -219,7 +222,18 @@ RULES: dict[str, Rule] = {
         reason="the site's own scripts and the machine's network; it knows no card and no procedure",
         outside=frozenset({"serial", "ssl", "OpenSSL", "aiocoap"}),
     ),
-    "local": rule(reason="shows a status model and passes verbs; it knows no procedures"),
+    "recording": rule(
+        "codec",
+        "card.apdu",
+        reason="what was said, on the disk and taken away from it; it knows nobody who says it",
+        outside=WIRES | PROCESSES | {"asyncio"},
+    ),
+    "local": rule(
+        "recording.recording_format",
+        "recording.segment_ring",
+        "recording.events",
+        reason="shows a status model and passes verbs; it knows no procedures",
+    ),
     "local.varlink": rule("=local", reason="Varlink, nothing of D-Bus"),
     "local.dbus": rule("=local", reason="D-Bus, nothing of Varlink"),
     "local.prometheus": rule("=local", reason="figures, nothing of sockets or buses"),
@@ -236,7 +250,12 @@ RULES: dict[str, Rule] = {
     ),
     "wiring": rule(*ROOMS, "config", "status", reason="makes the real rooms from the configuration; it runs nothing"),
     "doctor": rule(
-        *ROOMS, "config", "wiring", "doctor.checks", reason="looks at the real rooms, with or without agent"
+        *ROOMS,
+        "config",
+        "wiring",
+        "doctor.checks",
+        "recording",
+        reason="looks at the real rooms, with or without agent",
     ),
     "doctor.checks": rule(*ROOMS, "config", "=doctor", reason="one layer each; nothing of the bundle"),
     "doctor.bundle": rule(*ROOMS, "config", "doctor", reason="one file for the support"),
@@ -274,7 +293,13 @@ RULES: dict[str, Rule] = {
         reason="from a value to lines, without asking anybody anything",
     ),
     "cli.ipactl.commands": rule(
-        "local", "config", "cli.ipactl", "doctor", "codec", reason="one command each; without an agent, the doctor"
+        "local",
+        "config",
+        "cli.ipactl",
+        "doctor",
+        "codec",
+        "recording",
+        reason="one command each; without an agent, the doctor",
     ),
     "openwrt": rule("config", "cli.ipactl", reason="UCI as configuration, and ubus as one more client of the socket"),
     "__main__": rule("cli", common=False, reason="only the way to the front door"),
@@ -590,6 +615,9 @@ PLANTED = [
     ("lab.scenarios.planted", "from ipad_agent.codec.ber import tlv"),
     ("torture.planted", "from ipad_agent.cli import demo"),
     ("torture.history.planted", "from ipad_agent.torture.world import torture_world"),
+    ("recording.planted", "from ipad_agent.local import flight_recorder"),
+    ("recording.planted", "import asyncio"),
+    ("local.planted", "from ipad_agent.recording import redacted_recording"),
     ("local.planted", "from ipad_agent.procedures.retrieval import eim_package_retrieval"),
     ("local.dbus.planted", "from ipad_agent.local.varlink import client_limits"),
     ("local.varlink.planted", "from ipad_agent.local.dbus import dbus_values"),

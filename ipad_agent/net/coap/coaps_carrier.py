@@ -9,19 +9,19 @@ import os
 from collections.abc import Callable, Sequence
 
 from ipad_agent.clock import Clock, SystemClock
-from ipad_agent.net import events
+from ipad_agent.net import events, message_tap
 from ipad_agent.net.carrier import Traffic
 from ipad_agent.net.dialler import Dialler
 from ipad_agent.net.dns_lookup import Address, Resolver, resolve
 from ipad_agent.net.dtls.dtls_backend import DtlsBackend, DtlsSettings, Established
 from ipad_agent.net.dtls.openssl_backend import OpenSslBackend
-from ipad_agent.net.errors import HandshakeFailed, TransferTimeout
+from ipad_agent.net.errors import HandshakeFailed, PeerStatus, TransferTimeout
 from ipad_agent.net.trust import certificate_chain
 from ipad_agent.net.trust.certificate_chain import Verdict
 from ipad_agent.net.trust.pinned_trust import clock_is_plausible
 from ipad_agent.net.trust.tolerance_report import report
 
-from .blockwise_transfer import Adaptation, Transfer
+from .blockwise_transfer import Adaptation, Transfer, dotted
 from .coap_association import Association, PeerSilent, SessionLost, Tuning
 from .coaps_endpoint import CoapsEndpoint
 
@@ -55,6 +55,7 @@ class CoapsCarrier:
         self._used_at_s = 0.0
         self._size_exp = endpoint.block_size_exp  # goes down when the server asks for smaller blocks
         self._unblocked = False
+        self._status = ""
         self.traffic = Traffic()
 
     @property
@@ -67,6 +68,27 @@ class CoapsCarrier:
 
     async def exchange(self, body: bytes, *, function: str) -> bytes:
         """See ``Carrier``. ``function`` names the exchange in errors and stands for ``{function}`` in the path."""
+        if not message_tap.TAPS:
+            return await self._exchange_in_time(body, function)
+        self._tell("sent", function, body)
+        try:
+            answer = await self._exchange_in_time(body, function)
+        except PeerStatus as error:
+            self._tell("received", function, error.body, status=error.code, problem=error.message)
+            raise
+        except BaseException as error:
+            self._tell("received", function, problem=str(error) or type(error).__name__)
+            raise
+        self._tell("received", function, answer, status=self._status)
+        return answer
+
+    def _tell(self, way: str, function: str, body: bytes = b"", *, status: str = "", problem: str = "") -> None:
+        endpoint = self._endpoint
+        path = "/" + "/".join(endpoint.path_segments(function))
+        address = f"{endpoint.host}:{endpoint.port}"
+        message_tap.tell(message_tap.CarriedMessage(way, self.scheme, address, path, function, body, status, problem))
+
+    async def _exchange_in_time(self, body: bytes, function: str) -> bytes:
         limit_s = self._endpoint.exchange_timeout_s
         async with self._lock:
             try:
@@ -148,6 +170,7 @@ class CoapsCarrier:
             reported = len(transfer.adaptations)
             self._size_exp, self._unblocked = transfer.size_exp, transfer.unblocked
             if answer is not None:
+                self._status = dotted(response.code)
                 return answer
 
     def _report(self, kind: Adaptation, reason: str, size_bytes: int, size_exp: int) -> None:

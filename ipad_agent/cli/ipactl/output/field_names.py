@@ -57,7 +57,7 @@ ANSWERS: Final[Mapping[str, Answer]] = {
     "explain": Answer(names=("id", "level", "sentence", "explanation")),
     "at": Answer(names=("lines", "final")),
     "setup": Answer(names=("path", "written", "backup")),
-    "record": Answer(names=("path",)),
+    "record": Answer(names=("path", "recording", "left_s", "records", "max_bytes", "ended")),
     "reset-euicc": _DONE,
 }
 """The commands whose answers have names. What the others write has no fixed form."""
