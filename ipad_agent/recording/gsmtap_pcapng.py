@@ -29,19 +29,24 @@ def pcapng(records: Iterable[Record]) -> Iterator[bytes]:
     yield _block(0x0A0D0D0A, struct.pack("<IHHq", 0x1A2B3C4D, 1, 0, -1))
     for link, name in ((_RAW_IP, b"card"), (_UPPER_PDU, b"lines and messages")):
         yield _block(1, struct.pack("<HHI", link, 0, 0) + _option(2, name) + _option(9, b"\x06") + _option(0, b""))
+    yield from (packet for _, packet in sorted(_packets(records), key=lambda item: item[0]))
+
+
+def _packets(records: Iterable[Record]) -> Iterator[tuple[float, bytes]]:
+    """With their times: a command is shown when it was sent, and known with its answer only."""
     command: Record | None = None
     for record in records:
         if record.kind != APDU:
-            yield _packet(record.at_s, _OTHERS, _upper_pdu(record), _comment(record))
+            yield record.at_s, _packet(record.at_s, _OTHERS, _upper_pdu(record), _comment(record))
         elif record.way == SENT:
             if command is not None:
-                yield _card_packet(command, b"")
+                yield command.at_s, _card_packet(command, b"")
             command = record
         elif command is not None:
-            yield _card_packet(command, record.data)
+            yield command.at_s, _card_packet(command, record.data)
             command = None
     if command is not None:
-        yield _card_packet(command, b"")
+        yield command.at_s, _card_packet(command, b"")
 
 
 def _card_packet(command: Record, answer: bytes) -> bytes:

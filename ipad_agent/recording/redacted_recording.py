@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
@@ -57,6 +58,11 @@ class _Text:
     bounds: list[tuple[int, int, int]]
 
 
+_Ways = defaultdict[bytes, ApduStreams]
+"""Each AT command to the card is a way of its own."""
+_BY_FILE: Final = b"CRSM"
+
+
 class _Redaction:
     def __init__(self, records: Sequence[Record], salt: bytes) -> None:
         self._records = records
@@ -103,12 +109,12 @@ class _Redaction:
         for number, record in enumerate(self._records):
             if record.kind == APDU:
                 raw = self._raw[number] = bytearray(record.data)
-                ways = apdus.setdefault(record.session, ApduStreams())
+                way = apdus.setdefault(record.session, ApduStreams())
                 part = Part(raw, 0, len(raw))
                 if record.way == SENT:
-                    ways.command(part)
+                    way.command(part)
                 else:
-                    ways.answer(part)
+                    way.answer(part)
             elif record.kind == AT and record.way != SENT:
                 text = received.setdefault(record.session, _Text(bytearray(), []))
                 text.bounds.append((number, len(text.content), len(text.content) + len(record.data)))
@@ -119,11 +125,11 @@ class _Redaction:
         self._texts += received.values()
         places = {number: (text, start) for text in self._texts for number, start, _ in text.bounds}
         answers = {id(text): list(_CARD_LINE.finditer(bytes(text.content))) for text in received.values()}
-        lines: dict[str, ApduStreams] = {}
+        lines: dict[str, _Ways] = {}
         for number, record in enumerate(self._records):
             if record.kind != AT:
                 continue
-            ways = lines.setdefault(record.session, ApduStreams())
+            ways = lines.setdefault(record.session, defaultdict(ApduStreams))
             text, start = places[number]
             if record.way == SENT:
                 self._card_command(ways, text)
@@ -131,26 +137,29 @@ class _Redaction:
             waiting = answers[id(text)]
             while waiting and waiting[0].start() < start + len(record.data):
                 self._card_answer(ways, text, waiting.pop(0))
-        for ways in (*apdus.values(), *lines.values()):
-            self._streams += ways.streams()
+        for way in (*apdus.values(), *(way for ways in lines.values() for way in ways.values())):
+            self._streams += way.streams()
 
-    def _card_command(self, ways: ApduStreams, text: _Text) -> None:
+    def _card_command(self, ways: _Ways, text: _Text) -> None:
         by_number = _BY_NUMBER.search(text.content)
         if by_number is not None:
-            ways.read_by_number(int(by_number[2]))
+            ways[_BY_FILE].read_by_number(int(by_number[2]))
             return
         found = _CARD_LINE.search(text.content)
         if found is not None:
             numbers = [int(word) for word in found[2].split(b",") if word.strip()]
-            channel = numbers[0] if found[1].upper() == b"CGLA" and numbers else None
-            ways.command(Part(text.content, *found.span(3), hexed=True), channel)
+            name = found[1].upper()
+            channel = numbers[0] if name == b"CGLA" and numbers else None
+            ways[name].command(Part(text.content, *found.span(3), hexed=True), channel)
 
-    def _card_answer(self, ways: ApduStreams, text: _Text, found: re.Match[bytes]) -> None:
-        part = Part(text.content, *found.span(3), hexed=True)
+    def _card_answer(self, ways: _Ways, text: _Text, found: re.Match[bytes]) -> None:
+        part, name = Part(text.content, *found.span(3), hexed=True), found[1].upper()
         if b"=" in found[0][: found.start(3) - found.start()]:
             self._card_echo(part)
-            return
-        ways.answer(part, with_status=found[1].upper() in (b"CSIM", b"CGLA"))
+        elif name in (b"CSIM", b"CGLA"):
+            ways[name].answer(part)
+        else:
+            ways[_BY_FILE].answer(part, with_status=False)
 
     def _card_echo(self, part: Part) -> None:
         """The modem repeats what it was told; the command itself is in what was sent."""

@@ -523,7 +523,16 @@ def test_decode_reads_the_standard_input(tmp_path: Path) -> None:
     assert json.loads(done.stdout)["tag"] == "BF3E"
 
 
-@pytest.mark.parametrize(("given", "exit"), [("BF3E12", 1), ("/nonexistent/file", 2), ("", 1)])
+def test_decode_says_what_an_apdu_and_an_at_line_mean(ipactl: Ipactl, capsys: Capture) -> None:
+    assert ipactl("decode", "81E2910003BF2D00") == 0
+    assert capsys.readouterr().out.startswith("STORE DATA, last block 0")
+    assert ipactl("decode", "--json", "AT+CIMI") == 0
+    assert json.loads(capsys.readouterr().out) == {"lines": ["AT+CIMI    (the subscriber's number (IMSI))"]}
+
+
+@pytest.mark.parametrize(
+    ("given", "exit"), [("BF3E12", 1), ("/nonexistent/file", 2), ("", 1), ("00FF", 1), ("AT+NOTHING", 1), ("zz", 2)]
+)
 def test_what_cannot_be_read_out_is_told(ipactl: Ipactl, capsys: Capture, given: str, exit: int) -> None:
     assert ipactl("decode", given) == exit
     assert capsys.readouterr().err.startswith("✗ ")

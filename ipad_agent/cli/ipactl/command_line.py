@@ -74,7 +74,7 @@ JSON_FORMS: Final[Mapping[str, str]] = {
     "config": 'check: {"path", "problems": [string]}; show: {"running", "path", "changed", '
     '"config": [{"key", "value", "origin", "line"}]}',
     "explain": '{"id", "level", "sentence", "explanation"}',
-    "decode": '{"tag", "name", "type", "text", "children": [the same]}',
+    "decode": 'a message: {"tag", "name", "type", "text", "children": [the same]}; all else: {"lines": [string]}',
     "at": '{"lines": [string], "final"}',
     "setup": '{"path", "written", "backup", "text", "items": [DoctorItem]}',
     "record": 'start: {"path"}; stop: {"done": true, "sentence"}; status: {"recording", "path", "max_bytes", "left_s", '
@@ -262,8 +262,14 @@ def build() -> argparse.ArgumentParser:
     explain = command("explain", "what a message of the log means, and what to do")
     explain.add_argument("id", metavar="ID", help="such as IPA-1005")
 
-    decode = command("decode", "read out an SGP.22 or SGP.32 message", "Needs no agent.")
-    decode.add_argument("input", metavar="HEX|FILE|-", help="hexadecimal digits, a file, or - for the standard input")
+    decode = command(
+        "decode",
+        "read out an APDU, an AT line, a message of SGP.22 or SGP.32, or a recording",
+        "Needs no agent.",
+    )
+    decode.add_argument(
+        "input", metavar="HEX|LINE|FILE|-", help="hexadecimal digits, an AT line, a file, or - for the standard input"
+    )
     decode.add_argument("--type", metavar="NAME", help="its type as in asn1/, where the tag alone does not tell")
     decode.add_argument("--request", action="store_true", help="prefer a request where its answer looks alike")
     decode.add_argument("--reveal", action="store_true", help="show activation codes and matching ids")
