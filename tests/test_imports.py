@@ -358,6 +358,13 @@ RULES: dict[str, Rule] = {
         "lab.crypto", "lab.pki", "lab.eim", "lab.http", "lab.message_record", common=False, reason="an eIM for any IPA"
     ),
     "lab.smdp": rule("lab.crypto", "lab.pki", "lab.http", "lab.smdp", common=False, reason="an SM-DP+ for any LPA"),
+    "lab.replay": rule(
+        "lab.errors",
+        "lab.modem",
+        "lab.eim",
+        common=False,
+        reason="plays back what a file holds; it shares only the format with the recorder",
+    ),
     "lab.bench": rule("lab", common=False, reason="puts the parts of the lab together"),
     "lab.command": rule("lab", common=False, reason="the lab for a person at a terminal"),
     "lab.scenarios": rule("lab", common=False, reason="uses the whole lab"),
@@ -615,6 +622,7 @@ PLANTED = [
     ("lab.scenarios.planted", "from ipad_agent.codec.ber import tlv"),
     ("torture.planted", "from ipad_agent.cli import demo"),
     ("torture.history.planted", "from ipad_agent.torture.world import torture_world"),
+    ("lab.replay.planted", "from ipad_agent.recording import recording_format"),
     ("recording.planted", "from ipad_agent.local import flight_recorder"),
     ("recording.planted", "import asyncio"),
     ("local.planted", "from ipad_agent.recording import redacted_recording"),
