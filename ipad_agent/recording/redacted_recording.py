@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -45,9 +45,17 @@ class Redacted:
     secrets: frozenset[bytes]
 
 
-def redact(records: Sequence[Record], *, salt: bytes | None = None) -> Redacted:
-    """The same records without what they must not tell. ``salt`` is for tests."""
-    return _Redaction(records, os.urandom(16) if salt is None else salt).run()
+def redact(
+    records: Sequence[Record],
+    *,
+    numbers: Iterable[str] = (),
+    secrets: Iterable[bytes] = (),
+    salt: bytes | None = None,
+) -> Redacted:
+    """The same records without what they must not tell. ``numbers`` and ``secrets`` are known from elsewhere; ``salt``
+    is for tests."""
+    redaction = _Redaction(records, os.urandom(16) if salt is None else salt)
+    return redaction.run(numbers, secrets)
 
 
 @dataclass(slots=True)
@@ -72,22 +80,26 @@ class _Redaction:
         self._raw: dict[int, bytearray] = {}
         self._streams: list[Stream] = []
 
-    def run(self) -> Redacted:
+    def run(self, numbers: Iterable[str], secrets: Iterable[bytes]) -> Redacted:
+        for text in numbers:
+            self._pseudonyms.add(text)
+        for secret in secrets:
+            self._pseudonyms.add_secret(secret)
         self._take_apart()
         for stream in self._streams:
             self._find_in_stream(stream)
-        for text in self._texts:
-            self._find_in_text(bytes(text.content))
+        for line in self._texts:
+            self._find_in_text(bytes(line.content))
         for record in self._records:
             if record.kind not in (AT, APDU):
                 self._messages.find(record.data)
         made = [self._message(record) for record in self._records]
         for stream in self._streams:  # before the text around them, which knows them as hex only
             stream.put(self._redacted_stream(stream))
-        for text in self._texts:
-            text.content[:] = self._redacted_text(bytes(text.content))
-            for number, start, end in text.bounds:
-                made[number] = replace(made[number], data=bytes(text.content[start:end]))
+        for line in self._texts:
+            line.content[:] = self._redacted_text(bytes(line.content))
+            for number, start, end in line.bounds:
+                made[number] = replace(made[number], data=bytes(line.content[start:end]))
         for number, raw in self._raw.items():
             made[number] = replace(made[number], data=bytes(raw))
         return Redacted(made, self._pseudonyms.numbers, self._pseudonyms.secrets)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final
 
 from ipad_agent.cli.ipactl.command_context import DEFAULT_CONFIG, CommandContext
-from ipad_agent.cli.ipactl.errors import CommandError, NotAllowedError, RefusedError
+from ipad_agent.cli.ipactl.errors import CommandError, NotAllowedError, NotRunningError, RefusedError
 from ipad_agent.cli.ipactl.exit_codes import Exit
 from ipad_agent.cli.ipactl.output.terminal_output import clean
 from ipad_agent.cli.ipactl.output.value_texts import span
@@ -84,7 +85,7 @@ def _export(command: CommandContext) -> int:
     from ipad_agent.recording.redacted_recording import redact
 
     arguments = command.arguments
-    source: Path = arguments.source or _folder(arguments.config)
+    source: Path = arguments.source or _folder(command)
     _check_readable(source)
     try:
         found = read(source)
@@ -123,11 +124,17 @@ def _export(command: CommandContext) -> int:
     return Exit.DONE
 
 
-def _folder(config_file: Path) -> Path:
+def _folder(command: CommandContext) -> Path:
+    """Where the running agent records; without one, what the configuration says."""
     from ipad_agent.config import Config, load
 
-    config = load(config_file) if str(config_file) != DEFAULT_CONFIG or config_file.exists() else Config()
-    return Path(config.store.state_dir) / RECORDS
+    config_file: Path = command.arguments.config
+    if str(config_file) == DEFAULT_CONFIG:
+        with suppress(NotRunningError), command.connect() as agent:
+            return Path(str(agent.call("GetRecorder").get("path")))
+        if not config_file.exists():
+            return Path(Config().store.state_dir) / RECORDS
+    return Path(load(config_file).store.state_dir) / RECORDS
 
 
 def _check_readable(source: Path) -> None:
