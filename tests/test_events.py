@@ -27,6 +27,7 @@ RANGES = {
     "eim": (31,),
     "smdp": (32,),
     "procedures": (40, 42, 43),
+    "recording": (40,),
     "local": (13,),
     "web": (13,),
     "site": (14,),

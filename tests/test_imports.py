@@ -16,7 +16,21 @@ ROOT = Path(__file__).parent.parent / "ipad_agent"
 
 COMMON = frozenset({"errors", "events", "clock", "printable"})
 ROOMS = frozenset(
-    {"codec", "card", "modem", "net", "eim", "emulation", "smdp", "store", "policy", "local", "procedures", "site"}
+    {
+        "codec",
+        "card",
+        "modem",
+        "net",
+        "eim",
+        "emulation",
+        "smdp",
+        "store",
+        "policy",
+        "local",
+        "procedures",
+        "site",
+        "recording",
+    }
 )
 COMPOSITION = frozenset({"agent", "daemon", "wiring", "status", "doctor"})
 
@@ -60,6 +74,7 @@ NET_GROUND = (
     "net.errors",
     "net.events",
     "net.host_address",
+    "net.message_tap",
     "net.older_pyopenssl",
     "net.openssl_context",
     "net.public_networks",
@@ -228,7 +243,18 @@ RULES: dict[str, Rule] = {
         reason="the site's own scripts and the machine's network; it knows no card and no procedure",
         outside=frozenset({"serial", "ssl", "OpenSSL", "aiocoap"}),
     ),
-    "local": rule(reason="shows a status model and passes verbs; it knows no procedures"),
+    "recording": rule(
+        "codec",
+        "card.apdu",
+        reason="what was said, on the disk and taken away from it; it knows nobody who says it",
+        outside=WIRES | PROCESSES | {"asyncio"},
+    ),
+    "local": rule(
+        "recording.recording_format",
+        "recording.segment_ring",
+        "recording.events",
+        reason="shows a status model and passes verbs; it knows no procedures",
+    ),
     "local.varlink": rule("=local", reason="Varlink, nothing of D-Bus"),
     "local.dbus": rule("=local", reason="D-Bus, nothing of Varlink"),
     "local.prometheus": rule("=local", reason="figures, nothing of sockets or buses"),
@@ -245,7 +271,12 @@ RULES: dict[str, Rule] = {
     ),
     "wiring": rule(*ROOMS, "config", "status", reason="makes the real rooms from the configuration; it runs nothing"),
     "doctor": rule(
-        *ROOMS, "config", "wiring", "doctor.checks", reason="looks at the real rooms, with or without agent"
+        *ROOMS,
+        "config",
+        "wiring",
+        "doctor.checks",
+        "recording",
+        reason="looks at the real rooms, with or without agent",
     ),
     "doctor.checks": rule(*ROOMS, "config", "=doctor", reason="one layer each; nothing of the bundle"),
     "doctor.bundle": rule(*ROOMS, "config", "doctor", reason="one file for the support"),
@@ -303,6 +334,7 @@ RULES: dict[str, Rule] = {
         "modem.errors",
         "modem.module_profile",
         "modem.port",
+        "recording",
         reason="one command each; without an agent, the doctor, and the examination of a modem",
     ),
     "openwrt": rule("config", "cli.ipactl", reason="UCI as configuration, and ubus as one more client of the socket"),
@@ -370,6 +402,13 @@ RULES: dict[str, Rule] = {
     ),
     "lab.smdp": rule("lab.crypto", "lab.pki", "lab.http", "lab.smdp", common=False, reason="an SM-DP+ for any LPA"),
     "lab.rest": rule("lab.eim", "lab.http", common=False, reason="what programs may ask the eIM for; no bench"),
+    "lab.replay": rule(
+        "lab.errors",
+        "lab.modem",
+        "lab.eim",
+        common=False,
+        reason="plays back what a file holds; it shares only the format with the recorder",
+    ),
     "lab.bench": rule("lab", common=False, reason="puts the parts of the lab together"),
     "lab.command": rule("lab", common=False, reason="the lab for a person at a terminal"),
     "lab.scenarios": rule("lab", common=False, reason="uses the whole lab"),
@@ -634,6 +673,10 @@ PLANTED = [
     ("torture.planted", "from ipad_agent.cli import demo"),
     ("fleet.planted", "from ipad_agent.agent.main_loop import MainLoop"),
     ("torture.history.planted", "from ipad_agent.torture.world import torture_world"),
+    ("lab.replay.planted", "from ipad_agent.recording import recording_format"),
+    ("recording.planted", "from ipad_agent.local import flight_recorder"),
+    ("recording.planted", "import asyncio"),
+    ("local.planted", "from ipad_agent.recording import redacted_recording"),
     ("local.planted", "from ipad_agent.procedures.retrieval import eim_package_retrieval"),
     ("local.dbus.planted", "from ipad_agent.local.varlink import client_limits"),
     ("local.varlink.planted", "from ipad_agent.local.dbus import dbus_values"),

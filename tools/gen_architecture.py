@@ -32,6 +32,7 @@ ABOUT = {
     "smdp": "ES9+ and ES11",
     "procedures": "SGP.32 clause 3",
     "site": "scripts and network",
+    "recording": "what was said, on disk",
     "local": "socket, D-Bus, figures",
     "web": "a page in a browser",
     "config": "the TOML file",

@@ -42,15 +42,20 @@ REFUSED_LAST_BLOCKS: Final = 2
 """So often a modem may end the last block of an order with an error until another way, and a smaller size, is tried."""
 _SIZE_SUSPECTS: Final = frozenset({0x6601, 0x6700, 0x6F00})
 
-ApduTap = Callable[[bytes, bytes], None]
+ApduTap = Callable[[str, bytes], None]
 _TAPS: Final[list[ApduTap]] = []
 
 
 def tap(listener: ApduTap) -> Callable[[], None]:
-    """Call ``listener(command, answer)`` for every APDU, the answer being empty when none came; it must be quick and
-    must not raise. Returns the way to end that."""
+    """Call ``listener(direction, data)`` for every APDU: ``sent`` before it goes, ``received`` with the answer and its
+    status word, which is empty when none came. It must be quick and must not raise. Returns the way to end that."""
     _TAPS.append(listener)
     return lambda: _TAPS.remove(listener)
+
+
+def _tell(direction: str, data: bytes) -> None:
+    for listener in tuple(_TAPS):
+        listener(direction, data)
 
 
 class BlockSizeMemory(Protocol):
@@ -198,11 +203,13 @@ class Es10Transport:
     async def _send(self, command: bytes, deadline_s: float) -> apdu.Answer:
         self.apdu_count += 1
         raw = b""
+        if _TAPS:
+            _tell("sent", command)
         try:
             raw = await self.channel.transceive(command, deadline_s=deadline_s)
         finally:
-            for listener in tuple(_TAPS):
-                listener(command, raw)
+            if _TAPS:
+                _tell("received", raw)
         if len(raw) < 2:
             raise ChannelLost("an answer without status word", reason=LossReason.DAMAGED)
         return apdu.split_answer(raw)

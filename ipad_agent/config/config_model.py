@@ -19,7 +19,7 @@ from .carrier_and_eim_sections import CoapConfig, DownloadConfig, EimConfig, Htt
 from .modem_and_card_sections import IPA_FEATURES, CardConfig, IpaConfig, ModemConfig, ProvisioningConfig
 from .poll_and_switch_sections import GuardianConfig, PollConfig, SwitchConfig
 from .site_and_budget_sections import BudgetConfig, ConditionsConfig, SiteConfig
-from .store_log_and_local_sections import LedConfig, LocalConfig, LogConfig, MetricsConfig, StoreConfig
+from .store_log_and_local_sections import LedConfig, LocalConfig, LogConfig, MetricsConfig, RecordConfig, StoreConfig
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -45,6 +45,7 @@ __all__ = [
     "ModemConfig",
     "PollConfig",
     "ProvisioningConfig",
+    "RecordConfig",
     "SiteConfig",
     "StoreConfig",
     "SwitchConfig",
@@ -77,6 +78,7 @@ class Config:
     store: StoreConfig = field(default_factory=StoreConfig)
     local: LocalConfig = field(default_factory=LocalConfig)
     metrics: MetricsConfig = field(default_factory=MetricsConfig)
+    record: RecordConfig = field(default_factory=RecordConfig)
     led: LedConfig = field(default_factory=LedConfig)
     log: LogConfig = field(default_factory=LogConfig)
     eim: tuple[EimConfig, ...] = ()
@@ -118,6 +120,7 @@ SECTIONS: Final[Mapping[str, type]] = {
     "store": StoreConfig,
     "local": LocalConfig,
     "metrics": MetricsConfig,
+    "record": RecordConfig,
     "led": LedConfig,
     "log": LogConfig,
 }

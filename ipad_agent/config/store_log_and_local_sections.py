@@ -113,6 +113,24 @@ class MetricsConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class RecordConfig:
+    """The flight recorder: what is said to modem, card and servers, kept on the disk."""
+
+    enabled: bool = key(
+        Flag(),
+        False,
+        "Whether it records from the agent's start on. Without this it does when `ipactl record start` says so. The "
+        "files hold identifiers and orders; only the agent's user can read them.",
+    )
+    max_bytes: int = key(
+        Integer(1 << 20, 1 << 30),
+        4 << 20,
+        "So large the recording may be, in `records` below `store.state_dir`; the oldest eighth gives way to what is "
+        "new.",
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class LedConfig:
     """A light on the box."""
 

@@ -21,6 +21,7 @@ from ipad_agent.doctor.recorder_taps import attach
 from ipad_agent.doctor.room_access import AccessModem, Ways
 from ipad_agent.errors import CardError, ModemError
 from ipad_agent.local.flight_recorder import Recorder
+from ipad_agent.local.local_verbs import Refused
 from ipad_agent.local.prometheus.metrics import Metrics
 from ipad_agent.local.prometheus.textfile_collector import Textfile
 from ipad_agent.local.status_led import Led, light_of
@@ -29,6 +30,7 @@ from ipad_agent.local.status_verdict import order_failure
 from ipad_agent.local.varlink import Server, UnixAuthority
 from ipad_agent.modem import commands
 from ipad_agent.modem.errors import CommandRefused
+from ipad_agent.recording.events import RECORDING_FAILED
 from ipad_agent.wiring.real_rooms import Card
 
 from .local_service import AgentService
@@ -54,7 +56,8 @@ class LocalInterfaces:
         self._ends = [events.listen(agent.board.happened)]
         metrics = Metrics(now=clock.monotonic, apdus=lambda: card.euicc.apdu_count)
         self._ends.append(metrics.attach())
-        self._recorder = Recorder(Path(config.store.state_dir) / RECORDS, attach, version=__version__)
+        records = Path(config.store.state_dir) / RECORDS
+        self._recorder = Recorder(records, attach, max_bytes=config.record.max_bytes, version=__version__)
         self._bus: Callable[[], tuple[bool, str]] = lambda: (False, "it was not begun")
         self._led = None if config.led.name is None else Led(config.led.name)
         self.service = AgentService(
@@ -76,6 +79,11 @@ class LocalInterfaces:
     def tasks(self) -> list[Coroutine[object, object, None]]:
         """What runs beside the agent until it is cancelled."""
         config, wanted = self._config, []
+        if config.record.enabled:
+            try:
+                self._recorder.start(None)
+            except Refused as refusal:
+                RECORDING_FAILED.emit(path=Path(config.store.state_dir) / RECORDS, reason=refusal.sentence)
         if config.local.socket:
             with contextlib.suppress(OSError):  # the socket says what is wrong with its folder
                 self.socket_path.parent.mkdir(parents=True, exist_ok=True, mode=0o755)

@@ -23,7 +23,7 @@ from ipad_agent.local.at_command import Risk, examine
 from ipad_agent.local.events import AT_FORCED, AT_SENT
 from ipad_agent.local.flight_recorder import Recorder
 from ipad_agent.local.iccid_parameter import no_iccid
-from ipad_agent.local.local_verbs import Refused
+from ipad_agent.local.local_verbs import RecorderState, Refused
 from ipad_agent.local.prometheus.metrics import Metrics
 from ipad_agent.local.status_model import (
     Configuration,
@@ -322,9 +322,17 @@ class AgentService:
         said.emit(command=found.shown, final=final)
         return lines, final
 
-    async def record(self, *, seconds: float) -> str:
+    async def record(self, *, seconds: float | None) -> str:
         """See ``Service``."""
         return self._recorder.start(seconds)
+
+    async def stop_recording(self) -> None:
+        """See ``Service``."""
+        self._recorder.stop()
+
+    def recorder(self) -> RecorderState:
+        """See ``Service``."""
+        return self._recorder.state
 
     # -- inside ------------------------------------------------------------------------------------------------------
 

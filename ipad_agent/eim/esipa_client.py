@@ -69,17 +69,6 @@ _ANSWERS: Final = {
 
 _Parsed = TypeVar("_Parsed")
 
-MessageTap = Callable[[str, bytes, bytes | None], None]
-_TAPS: Final[list[MessageTap]] = []
-
-
-def tap(listener: MessageTap) -> Callable[[], None]:
-    """Call ``listener(function, request, answer)`` for every exchange with any eIM, as it was on the carrier; the
-    answer is None when none came. It must be quick and must not raise. Returns the way to end that."""
-    _TAPS.append(listener)
-    return lambda: _TAPS.remove(listener)
-
-
 UNTOLD_TRIES = 3
 """So often a state change is offered to an eIM that takes questions only without optional fields."""
 
@@ -438,12 +427,9 @@ class EimClient:
 
     async def _exchange(self, function: str, body: bytes) -> bytes:
         request = self._binding.request(function, body)
-        received: bytes | None = None
         try:
             received = await self._carrier.exchange(request, function=function)
         finally:
-            for listener in tuple(_TAPS):
-                listener(function, request, received)
             if isinstance(self._carrier, NamesProtocol):
                 self._dialect.learn(evidence_in_header(self._carrier.peer_protocol))
         events.EXCHANGED.emit(

@@ -100,6 +100,11 @@ class EmulatedEuicc:
         self._installed: Installed | None = None
 
     @property
+    def epoch(self) -> int:
+        """See ``ManagedCard``."""
+        return self._card.epoch
+
+    @property
     def reset_due(self) -> bool:
         """As the card has it."""
         return self._card.reset_due

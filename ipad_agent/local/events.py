@@ -52,8 +52,8 @@ def LED_FAILED(*, name: str, reason: object) -> None: ...
     "IPA-1363",
     INFO,
     "Recording the traffic to {path} for {seconds:.0f} s.",
-    "APDUs, AT lines and ESipa messages with their times. The file holds identifiers and must not be given away "
-    "unread; it is never part of a support bundle.",
+    "AT lines, APDUs and the messages of eIM and SM-DP+ with their times (`ipactl record`). The files hold identifiers "
+    "and are the agent's own; `ipactl record export` makes one that may be given away.",
 )
 def RECORDING(*, path: Path, seconds: float) -> None: ...
 
@@ -61,7 +61,7 @@ def RECORDING(*, path: Path, seconds: float) -> None: ...
 @define(
     "IPA-1364",
     INFO,
-    "The recording {path} ended: {why}, {size_bytes} bytes.",
-    "It ends when its time is over, when it is as large as it may be, or when the agent stops.",
+    "The recording in {path} ended: {why}, {records} records.",
+    "It ends when its time is over, when it is stopped, or when the agent stops.",
 )
-def RECORDED(*, path: Path, why: str, size_bytes: int) -> None: ...
+def RECORDED(*, path: Path, why: str, records: int) -> None: ...

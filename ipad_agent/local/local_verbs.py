@@ -7,6 +7,7 @@ own; none of them waits for the card for longer than the agent itself would.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
 from typing import Protocol
 
 from .status_model import Configuration, Happening, HistoryEntry, Owed, Plan, Status
@@ -30,6 +31,19 @@ CARD_ERROR = "CardError"
 NOT_AUTHORIZED = "NotAuthorized"
 NOT_FOUND = "NotFound"
 INVALID = "InvalidParameter"
+
+
+@dataclass(frozen=True, slots=True)
+class RecorderState:
+    """``left_s`` is None when it goes on until it is stopped. ``ended`` says why the last recording is over, and is
+    empty when there was none."""
+
+    recording: bool
+    folder: str
+    max_bytes: int
+    left_s: float | None = None
+    records: int = 0
+    ended: str = ""
 
 
 class Service(Protocol):
@@ -95,5 +109,11 @@ class Service(Protocol):
         """Send an AT command to the modem, in turn with the agent's own; returns the lines of its answer and its final
         result. ``force``: also one that may change the modem (see ``at_command``)."""
 
-    async def record(self, *, seconds: float) -> str:
-        """Record APDUs, AT lines and ESipa messages for so long; returns the path of the file being written."""
+    async def record(self, *, seconds: float | None) -> str:
+        """Record AT lines, APDUs and the servers' messages for so long, or until it is stopped; returns the folder."""
+
+    async def stop_recording(self) -> None:
+        """End that; nothing when nothing is recorded."""
+
+    def recorder(self) -> RecorderState:
+        """Whether it is recorded, where, and for how long."""

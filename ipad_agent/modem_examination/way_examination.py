@@ -104,8 +104,13 @@ class _Traffic:
         self.longest = 0
         self.passed_61 = False
         self.with_data = False
+        self._command = b""
 
-    def __call__(self, command: bytes, answer: bytes) -> None:
+    def __call__(self, direction: str, data: bytes) -> None:
+        if direction == "sent":
+            self._command = data
+            return
+        command, answer = self._command, data
         self.longest = max(self.longest, len(answer) - 2)
         if len(answer) >= 2 and command[1] == 0xE2:
             self.passed_61 = self.passed_61 or (len(answer) == 2 and answer[-2] == 0x61)
@@ -165,8 +170,9 @@ async def _cut_at(session: IsdrSession) -> int | None:
     for request in (get_certs_request(), bytes.fromhex("BF2D00"), bytes.fromhex("BF5500"), bytes.fromhex("BF2200")):
         seen = bytearray()
 
-        def collect(command: bytes, answer: bytes, seen: bytearray = seen) -> None:
-            seen.extend(answer[:-2])
+        def collect(direction: str, data: bytes, seen: bytearray = seen) -> None:
+            if direction == "received":
+                seen.extend(data[:-2])
 
         transport = await session.transport()
         end = es10_transport.tap(collect)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 
-from ipad_agent.local.local_verbs import Refused
+from ipad_agent.local.local_verbs import RecorderState, Refused
 from ipad_agent.local.status_model import Configuration, ConfigurationValue, Happening, HistoryEntry, Owed, Plan, Status
 from situations import DOCTOR, HAPPENINGS, HISTORY, OWED, PLANS, SITUATIONS
 
@@ -89,6 +89,12 @@ class Service:
         self._did("send_at", command, force, timeout_s)
         return ("+CSQ: 20,99",), "OK"
 
-    async def record(self, *, seconds: float) -> str:
+    async def record(self, *, seconds: float | None) -> str:
         self._did("record", seconds)
         return "/var/lib/ipad-agent/record.jsonl"
+
+    async def stop_recording(self) -> None:
+        self._did("stop_recording")
+
+    def recorder(self) -> RecorderState:
+        return RecorderState(True, "/var/lib/ipad-agent/records", 4 << 20, 60.0, 12)

@@ -454,10 +454,31 @@ def test_a_bundle_that_cannot_be_made_leaves_no_empty_file(tmp_path: Path) -> No
 
 
 def test_record_tells_where_and_warns(play: Play, ipactl: Ipactl, capsys: Capture) -> None:
-    agent = play(Record=gives(path="/var/lib/ipad-agent/record.jsonl"))
-    assert ipactl("record", "--seconds", "90") == 0
+    agent = play(Record=gives(path="/var/lib/ipad-agent/records"))
+    assert ipactl("record", "start", "--for", "90s") == 0
     assert agent.asked("Record") == [{"seconds": 90.0}]
-    assert "people you trust" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "/var/lib/ipad-agent/records" in told
+    assert "ipactl record export" in told
+    assert ipactl("record", "start") == 0
+    assert agent.asked("Record")[-1] == {}
+    assert "until `ipactl record stop`" in capsys.readouterr().out
+
+
+def test_record_stop_and_status_say_how_it_is(play: Play, ipactl: Ipactl, capsys: Capture) -> None:
+    state: dict[str, object] = {"path": "/r", "max_bytes": 4 << 20, "records": 7, "ended": ""}
+    agent = play(GetRecorder=gives(recording=True, left_s=60.0, **state), StopRecording=gives())
+    assert ipactl("record", "status") == 0
+    assert "for another 1 min" in capsys.readouterr().out
+    assert ipactl("record", "stop") == 0
+    assert agent.asked("StopRecording") == [{}]
+    assert "is kept" in capsys.readouterr().out
+
+
+def test_record_status_tells_why_it_ended(play: Play, ipactl: Ipactl, capsys: Capture) -> None:
+    play(GetRecorder=gives(recording=False, path="/r", max_bytes=1, records=7, ended="the disk refused it (full)"))
+    assert ipactl("record", "status") == 0
+    assert "Not recording: the disk refused it (full)" in capsys.readouterr().out
 
 
 # -- explain, decode, config, varlink --------------------------------------------------------------------------------
@@ -502,7 +523,16 @@ def test_decode_reads_the_standard_input(tmp_path: Path) -> None:
     assert json.loads(done.stdout)["tag"] == "BF3E"
 
 
-@pytest.mark.parametrize(("given", "exit"), [("BF3E12", 1), ("/nonexistent/file", 2), ("", 1)])
+def test_decode_says_what_an_apdu_and_an_at_line_mean(ipactl: Ipactl, capsys: Capture) -> None:
+    assert ipactl("decode", "81E2910003BF2D00") == 0
+    assert capsys.readouterr().out.startswith("STORE DATA, last block 0")
+    assert ipactl("decode", "--json", "AT+CIMI") == 0
+    assert json.loads(capsys.readouterr().out) == {"lines": ["AT+CIMI    (the subscriber's number (IMSI))"]}
+
+
+@pytest.mark.parametrize(
+    ("given", "exit"), [("BF3E12", 1), ("/nonexistent/file", 2), ("", 1), ("00FF", 1), ("AT+NOTHING", 1), ("zz", 2)]
+)
 def test_what_cannot_be_read_out_is_told(ipactl: Ipactl, capsys: Capture, given: str, exit: int) -> None:
     assert ipactl("decode", given) == exit
     assert capsys.readouterr().err.startswith("✗ ")

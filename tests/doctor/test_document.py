@@ -8,7 +8,7 @@ from pathlib import Path
 from ipad_agent.doctor.bundle.support_bundle import MAX_EVENTS
 from ipad_agent.doctor.doctor_items import NEEDS, Layer
 from ipad_agent.doctor.examination import TABLE
-from ipad_agent.local.flight_recorder import KEPT, MAX_BYTES, MAX_S
+from ipad_agent.local.flight_recorder import MAX_BYTES, MAX_S
 from ipad_agent.local.prometheus.metrics import PREFIX, Metrics
 from ipad_agent.local.status_led import LedPattern
 from situations import SITUATIONS
@@ -49,4 +49,4 @@ def test_every_light_has_its_row() -> None:
 
 def test_the_numbers_are_those_of_the_code() -> None:
     assert f"the last {MAX_EVENTS} events" in section("The support bundle")
-    assert (MAX_S, MAX_BYTES, KEPT) == (86_400.0, 4 << 20, 2)
+    assert (MAX_S, MAX_BYTES) == (86_400.0, 4 << 20)

@@ -56,7 +56,7 @@ NOT_RUN: Final = (
 
 ENDLESS: Final = (
     r"^ipactl (watch|log -f|status --watch)",
-    r"^ipad-agent (run|lab up)\b",
+    r"^ipad-agent (run|lab up|lab replay)\b",
     r"^ipad-agent-web --token-file",
 )
 """What goes on until it is interrupted: it must still run after it has said something."""

@@ -46,7 +46,7 @@ HANDLERS: Final[Mapping[str, str]] = {
     "at": "commands.at_command_line.at",
     "modem": "commands.modem_command.modem",
     "setup": "commands.setup_command.setup",
-    "record": "commands.action_commands.record",
+    "record": "commands.record_command.record",
     "metrics": "commands.query_commands.metrics",
     "varlink": "commands.varlink_command.varlink",
     "reset-euicc": "commands.action_commands.reset_euicc",
@@ -78,14 +78,15 @@ JSON_FORMS: Final[Mapping[str, str]] = {
     "config": 'check: {"path", "problems": [string]}; show: {"running", "path", "changed", '
     '"config": [{"key", "value", "origin", "line"}]}',
     "explain": '{"id", "level", "sentence", "explanation"}',
-    "decode": '{"tag", "name", "type", "text", "children": [the same]}',
+    "decode": 'a message: {"tag", "name", "type", "text", "children": [the same]}; all else: {"lines": [string]}',
     "at": '{"lines": [string], "final"}',
     "modem": 'list: {"ports": [{"port", "stable", "usb", "interface", "module", "profile", "use", "held_by", '
     '"agent"}]}; probe: {"ports": [{"port", "asked", "manufacturer", "model", "firmware", "profile", "matched", '
     '"evidence"}], "commands"}; test: the report, as --report writes it; at: {"lines": [string], "final"}; draft: '
     '{"text"}',
     "setup": '{"path", "written", "backup", "text", "items": [DoctorItem]}',
-    "record": '{"path"}',
+    "record": 'start: {"path"}; stop: {"done": true, "sentence"}; status: {"recording", "path", "max_bytes", "left_s", '
+    '"records", "ended"}; export: {"path", "records", "unreadable_lines", "redacted"}',
     "metrics": '{"text"}',
     "varlink": "info: what GetInfo answers, and description; call: the parameters of each reply",
     "reset-euicc": '{"done": true, "sentence"}',
@@ -282,8 +283,14 @@ def build() -> argparse.ArgumentParser:
     explain = command("explain", "what a message of the log means, and what to do")
     explain.add_argument("id", metavar="ID", help="such as IPA-1005")
 
-    decode = command("decode", "read out an SGP.22 or SGP.32 message", "Needs no agent.")
-    decode.add_argument("input", metavar="HEX|FILE|-", help="hexadecimal digits, a file, or - for the standard input")
+    decode = command(
+        "decode",
+        "read out an APDU, an AT line, a message of SGP.22 or SGP.32, or a recording",
+        "Needs no agent.",
+    )
+    decode.add_argument(
+        "input", metavar="HEX|LINE|FILE|-", help="hexadecimal digits, an AT line, a file, or - for the standard input"
+    )
     decode.add_argument("--type", metavar="NAME", help="its type as in asn1/, where the tag alone does not tell")
     decode.add_argument("--request", action="store_true", help="prefer a request where its answer looks alike")
     decode.add_argument("--reveal", action="store_true", help="show activation codes and matching ids")
@@ -311,8 +318,50 @@ def build() -> argparse.ArgumentParser:
     )
     _modem_actions(modem)
 
-    record = command("record", "record for a while what goes to and from modem, card and managers")
-    record.add_argument("--seconds", type=_seconds, default=300.0, metavar="N", help="for how long (300)")
+    record = command(
+        "record",
+        "record what goes to and from modem, card and servers, and take it away",
+        "The recording is a ring of bounded size on the device. What is taken away from it has other numbers in place "
+        "of those of card, profiles, modem and subscriber, and no codes.",
+    )
+    tapes = record.add_subparsers(
+        dest="action", required=True, metavar="start|stop|status|export", prog="ipactl record"
+    )
+
+    def tape(name: str, help: str, *, own_format: bool = False) -> argparse.ArgumentParser:
+        made = tapes.add_parser(
+            name,
+            help=help,
+            description=help[0].upper() + help[1:] + ".",
+            allow_abbrev=False,
+            formatter_class=_formatter,
+        )
+        _common(made, top=False, own_format=own_format)
+        return made
+
+    start = tape("start", "begin to record, or go on for longer")
+    start.add_argument(
+        "--for", dest="seconds", type=duration, metavar="TIME", help="so long (90s, 10m, 1h); else until it is stopped"
+    )
+    tape("stop", "end the recording; it can be exported after that too")
+    tape("status", "whether it is recorded, for how long, and where")
+    export = tape(
+        "export", "write the recording into one file; needs no agent, but the right to read its folder", own_format=True
+    )
+    export.add_argument("file", type=_path, metavar="FILE", help="the file to write; - is the standard output")
+    export.add_argument(
+        "--format",
+        dest="form",
+        choices=("jsonl", "text", "pcapng"),
+        default="jsonl",
+        help="jsonl, which decode and the lab read (default); text, with what each line means; pcapng for Wireshark",
+    )
+    export.add_argument("--from", dest="source", type=_path, metavar="PLACE", help="another folder or file to read")
+    export.add_argument(
+        "--full", action="store_true", help="with all numbers and codes as they are; asks first, or wants --yes"
+    )
+    export.add_argument("--yes", action="store_true", help="with --full: ask nothing")
+    _config_file(export)
 
     command("metrics", "figures for a monitoring system, as Prometheus reads them")
 
@@ -452,10 +501,6 @@ def since(text: str) -> float:
     raise argparse.ArgumentTypeError(f"{text!r} is no time such as 10m, 3h, 14:30 or '2026-11-20 14:30'")
 
 
-def _seconds(text: str) -> float:
-    return duration(text)
-
-
 def _at_seconds(text: str) -> float:
     seconds = duration(text)
     if seconds > 180:
@@ -504,20 +549,22 @@ def _fields(text: str) -> tuple[str, ...]:
     return names
 
 
-def _common(parser: argparse.ArgumentParser, *, top: bool) -> None:
-    """Options that may stand before and after the command; after it they have no default of their own."""
+def _common(parser: argparse.ArgumentParser, *, top: bool, own_format: bool = False) -> None:
+    """Options that may stand before and after the command; after it they have no default of their own. ``own_format``:
+    --format says what the command writes into a file, not what it says."""
     defaults: dict[str, Any] = {"json": False, "socket": None, "format": None, "fields": None, "agent_name": None}
     if not top:
         defaults = dict.fromkeys(defaults, argparse.SUPPRESS)
     # `ipactl bundle -o FILE` was there first.
     short = () if parser.prog.endswith(" bundle") else ("-o",)
-    parser.add_argument(
-        *short,
-        "--format",
-        choices=FORMATS,
-        default=defaults["format"],
-        help="for programs: as JSON, as lines name:value, or as one line for each thing",
-    )
+    if not own_format:
+        parser.add_argument(
+            *short,
+            "--format",
+            choices=FORMATS,
+            default=defaults["format"],
+            help="for programs: as JSON, as lines name:value, or as one line for each thing",
+        )
     parser.add_argument(
         "--fields",
         type=_fields,

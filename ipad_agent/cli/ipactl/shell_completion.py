@@ -41,7 +41,8 @@ def bash(parser: argparse.ArgumentParser) -> Iterator[str]:
     yield f'        *) words="{" ".join(_words(parser))}";;'
     yield "    esac"
     yield '    COMPREPLY=($(compgen -W "$words" -- "$word"))'
-    yield '    case "$command" in decode|bundle|config|doctor|setup) COMPREPLY+=($(compgen -f -- "$word"));; esac'
+    files = "decode|bundle|config|doctor|record|setup"
+    yield f'    case "$command" in {files}) COMPREPLY+=($(compgen -f -- "$word"));; esac'
     yield "}"
     yield "complete -F _ipactl ipactl"
 

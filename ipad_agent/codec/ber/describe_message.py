@@ -84,6 +84,32 @@ def describe(
     return _Describer(reveal).plain(element) if best is None else best[1]
 
 
+@dataclass(frozen=True, slots=True)
+class NamedValue:
+    """Where in a message the content of a field is: ``data[start:end]``; names as in ``Node``."""
+
+    name: str
+    type_name: str
+    start: int
+    end: int
+
+
+def named_values(data: bytes) -> frozenset[NamedValue]:
+    """The fields without parts of their own that a message has, read as a request and as an answer. Raises as
+    ``describe``."""
+    element = tlv.parse(data)
+    found: set[NamedValue] = set()
+    for prefer in ("request", "response"):
+        best: _Describer | None = None
+        for name, module, definition in _candidates(element, prefer):
+            describer = _Describer(reveal=False)
+            describer.named(element, name, module, definition)
+            if best is None or describer.unexplained < best.unexplained:
+                best = describer
+        found |= set() if best is None else set(best.values)
+    return frozenset(found)
+
+
 def render(data: bytes, type_name: str | None = None, *, reveal: bool = False) -> str:
     """``describe`` as text."""
     return "\n".join(describe(data, type_name, reveal=reveal).lines())
@@ -171,6 +197,7 @@ class _Describer:
     def __init__(self, reveal: bool) -> None:
         self.reveal = reveal
         self.unexplained = 0
+        self.values: list[NamedValue] = []
         self._nodes = 0
 
     def named(self, element: Tlv, name: str, module: str, definition: Mapping[str, Any]) -> Node:
@@ -278,6 +305,9 @@ class _Describer:
 
     def _made(self, element: Tlv, name: str, type_name: str, text: str, children: tuple[Node, ...] = ()) -> Node:
         self._count()
+        if not children:
+            field = name.rpartition(".")[2]
+            self.values.append(NamedValue(field, type_name, element.value_start, element.end))
         if not text and not children and element.value:
             text = self._bytes(element.value)
         return Node(hex_tag(element.tag), name or type_name, type_name or "?", text, children)

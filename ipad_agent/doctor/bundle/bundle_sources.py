@@ -47,6 +47,7 @@ def collect(
         versions=versions(),
         system=system(),
         known=known_in_journal(entry.facts for entry in entries),
+        records_folder=config.store.state_dir / "records",
     )
 
 

@@ -43,6 +43,13 @@ def check(archive: bytes, known: Known) -> None:
         raise BundleRefused(f"the support bundle is not handed out: {listed}")
 
 
+def check_content(name: str, content: bytes, known: Known) -> None:
+    """The same for a single file, as ``ipactl record export`` makes one."""
+    found = _leaks_in(name, content, known)
+    if found:
+        raise BundleRefused("; ".join(dict.fromkeys(f"the file would hold {leak.what}" for leak in found[:5])))
+
+
 def leaks(archive: bytes, known: Known) -> list[Leak]:
     """Everything known that stands in the archive, in contents or names. Raises ``BundleRefused`` for no archive."""
     found: list[Leak] = []

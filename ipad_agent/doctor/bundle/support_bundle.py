@@ -28,6 +28,7 @@ from .redaction import Redactor
 MAX_EVENTS: Final = 500
 MAX_FILE_BYTES: Final = 4 << 20
 README: Final = "README.txt"
+RECORDING: Final = "recording.jsonl"
 _SHOWN_EVENTS: Final = 20
 _LIBRARIES: Final = (
     "aiocoap",
@@ -67,22 +68,26 @@ class Sources:
     versions: Mapping[str, str] = field(default_factory=dict)
     system: Mapping[str, str] = field(default_factory=dict)
     known: Known = field(default_factory=Known)
+    records_folder: Path | None = None
+    """Where the flight recorder's segments are."""
 
 
 def build(sources: Sources, *, salt: bytes | None = None) -> bytes:
     """A gzip-compressed tar. Raises ``BundleRefused`` when something known stands in it all the same."""
     from . import leak_check
+    from .bundled_recording import bundled
 
     known = sources.known | known_in_status(sources.status) | known_in_history(sources.history)
     known = (known | known_in_config(sources.config)).usable
+    recording, found = bundled(sources.records_folder, known)
     redactor = Redactor(known, salt=os.urandom(16) if salt is None else salt)
-    archive = pack(files(sources, redactor), sources.now_s)
-    leak_check.check(archive, known)
+    archive = pack(files(sources, redactor, recording), sources.now_s)
+    leak_check.check(archive, known | found)
     return archive
 
 
-def files(sources: Sources, redactor: Redactor) -> dict[str, str]:
-    """The files by name, redacted, the first page first."""
+def files(sources: Sources, redactor: Redactor, recording: str = "") -> dict[str, str]:
+    """The files by name, redacted, the first page first. ``recording`` is redacted in its own way already."""
     contents = {
         "doctor.txt": _lines(item.line() for item in sources.doctor),
         "events.txt": _lines(_event_line(event) for event in sources.events[-MAX_EVENTS:]),
@@ -102,6 +107,8 @@ def files(sources: Sources, redactor: Redactor) -> dict[str, str]:
         name: json.dumps(redactor.plain(value), indent=1, ensure_ascii=False, default=str) + "\n"
         for name, value in data.items()
     }
+    if recording:
+        redacted[RECORDING] = recording
     return {README: redactor.text(_first_page(sources, sorted(redacted))), **redacted}
 
 
@@ -236,7 +243,8 @@ def _first_page(sources: Sources, names: Sequence[str]) -> str:
     lines += [
         "",
         "Identifiers are shortened; what follows # is the same for the same identifier within this bundle, and in no",
-        "other. Keys, codes and messages of the card are not in it.",
+        "other. Keys and codes are not in it. Messages of modem, card and servers are in it only where they were",
+        "recorded (recording.jsonl), with other numbers and without codes.",
         "",
         "Files: " + ", ".join(names),
     ]

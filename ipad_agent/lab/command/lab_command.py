@@ -93,6 +93,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> argparse._SubParsersAction
     down = commands.add_parser("down", help="stop a running lab")
     _folder(down)
 
+    replay = commands.add_parser(
+        "replay",
+        help="play a recorded modem back on a pty, and the eIM's answers where its key is at hand",
+        description="Serves what `ipactl record export FILE` recorded until interrupted, then says what was asked that "
+        "was not recorded. The eIM and the servers of downloads prove themselves by keys that no recording holds: "
+        "their side is played with --pki only, which is for recordings made with a lab.",
+    )
+    replay.add_argument("recording", type=Path, metavar="FILE", help="a recording (jsonl), or a folder of segments")
+    _folder(replay)
+    replay.add_argument("--pki", type=Path, metavar="DIR", help="the keys of the lab that was recorded; plays its eIM")
+    replay.add_argument("--eim-port", type=int, default=0, metavar="PORT", help="UDP port of that eIM (a free one)")
+    replay.add_argument(
+        "--tls", choices=("self", "issued"), default="self", help="how the recorded lab's eIM proved itself"
+    )
+
     commands.add_parser("list", help="the scenarios")
     story = commands.add_parser("run", help="run scenarios; exit status 0 if all end well")
     story.add_argument("names", nargs="*", metavar="NAME")
@@ -128,6 +143,10 @@ def _run(args: argparse.Namespace) -> int:
         case "up":
             logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
             return asyncio.run(_up(args))
+        case "replay":
+            from .replay_command import replay
+
+            return replay(args)
         case "list":
             from ipad_agent.lab.scenarios.scenario_runner import load_all
 

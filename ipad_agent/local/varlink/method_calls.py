@@ -116,6 +116,8 @@ class Methods:
             "MemoryReset": self._memory_reset,
             "Bundle": self._bundle,
             "Record": self._record,
+            "StopRecording": self._stop_recording,
+            "GetRecorder": self._recorder,
             "SendAt": self._send_at,
         }
 
@@ -256,10 +258,26 @@ class Methods:
         return {"lines": to_plain(lines), "final": final}
 
     async def _record(self, parameters: Parameters) -> Answer:
-        seconds = _as_float(cast("int | float", parameters["seconds"]))
-        if not 0 < seconds <= MAX_RECORD_S:
+        wanted = parameters.get("seconds")
+        seconds = None if wanted is None else _as_float(cast("int | float", wanted))
+        if seconds is not None and not 0 < seconds <= MAX_RECORD_S:
             raise Refused(local_verbs.INVALID, f"Up to {MAX_RECORD_S:.0f} s can be recorded.", parameter="seconds")
         return {"path": await self._service.record(seconds=seconds)}
+
+    async def _stop_recording(self, _: Parameters) -> Answer:
+        await self._service.stop_recording()
+        return {}
+
+    async def _recorder(self, _: Parameters) -> Answer:
+        state = self._service.recorder()
+        return {
+            "recording": state.recording,
+            "path": state.folder,
+            "max_bytes": state.max_bytes,
+            "left_s": state.left_s,
+            "records": state.records,
+            "ended": state.ended,
+        }
 
 
 class _Subscription:

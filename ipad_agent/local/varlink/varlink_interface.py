@@ -150,12 +150,27 @@ METHODS: Final = (
     ),
     Method(
         "Record",
-        "Record what goes to and from modem, card and managers for so long, into the file whose path is told. It holds "
-        "identifiers.",
+        "Record what goes to and from modem, card and managers for so long, or until it is stopped, into the folder "
+        "whose path is told. Its files hold identifiers.",
         Right.CONTROL,
-        takes=(Field("seconds", "float"),),
+        takes=(Field("seconds", "?float"),),
         gives=(Field("path", "string"),),
         works=True,
+    ),
+    Method("StopRecording", "End the recording; nothing when there is none.", Right.CONTROL, works=True),
+    Method(
+        "GetRecorder",
+        "Whether what is said is recorded, in which folder, how large it may get, for how long still (absent: until it "
+        "is stopped), how many records it has, and why the last recording ended.",
+        Right.READ,
+        gives=(
+            Field("recording", "bool"),
+            Field("path", "string"),
+            Field("max_bytes", "int"),
+            Field("left_s", "?float"),
+            Field("records", "int"),
+            Field("ended", "string"),
+        ),
     ),
 )
 

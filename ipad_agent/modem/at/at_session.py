@@ -188,7 +188,8 @@ class AtSession:
         try:
             async with asyncio.timeout(limit_s):
                 line = command.text.encode("ascii") + self._terminator
-                _tell("sent", line)
+                if _TAPS:
+                    _tell("sent", line)
                 await self._stream.write(line)
                 final = await flight.done
         except TimeoutError:
@@ -214,7 +215,8 @@ class AtSession:
     # -- received ----------------------------------------------------------------------------------------------------
     def _on_data(self, data: bytes) -> None:
         self._last_byte_at = asyncio.get_running_loop().time()
-        _tell("received", data)
+        if _TAPS:
+            _tell("received", data)
         for event in self._parser.feed(data):
             self._take(event)
 
@@ -376,7 +378,8 @@ class AtSession:
             self._check_lost()
 
     async def _write(self, data: bytes) -> None:
-        _tell("sent", data)
+        if _TAPS:
+            _tell("sent", data)
         self._unanswered += data.count(b"\r")
         try:
             async with asyncio.timeout(self._timing.ping_s):

@@ -11,19 +11,26 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from ipad_agent.clock import Clock, SystemClock
-from ipad_agent.net import events
+from ipad_agent.net import events, message_tap
 from ipad_agent.net.carrier import REPEATABLE, ProgressCallback, Traffic
 from ipad_agent.net.dialler import Dialler
 from ipad_agent.net.dns_lookup import Address, Resolver, resolve
 from ipad_agent.net.dtls.dtls_backend import DtlsBackend, DtlsSettings, Established
 from ipad_agent.net.dtls.openssl_backend import OpenSslBackend
-from ipad_agent.net.errors import CertificateWanted, HandshakeFailed, HandshakeUnfinished, TransferTimeout, Unreachable
+from ipad_agent.net.errors import (
+    CertificateWanted,
+    HandshakeFailed,
+    HandshakeUnfinished,
+    PeerStatus,
+    TransferTimeout,
+    Unreachable,
+)
 from ipad_agent.net.trust import certificate_chain
 from ipad_agent.net.trust.certificate_chain import Verdict
 from ipad_agent.net.trust.pinned_trust import clock_is_plausible
 from ipad_agent.net.trust.tolerance_report import report
 
-from .blockwise_transfer import Adaptation, BlockRequest, BlockResponse, Forgotten, Transfer
+from .blockwise_transfer import Adaptation, BlockRequest, BlockResponse, Forgotten, Transfer, dotted
 from .coap_association import Association, PeerSilent, SessionLost, Tuning
 from .coaps_endpoint import CoapsEndpoint
 
@@ -67,6 +74,7 @@ class CoapsCarrier:
         self._used_at_s = 0.0
         self._size_exp = endpoint.block_size_exp  # goes down when the server asks for smaller blocks
         self._unblocked = False
+        self._status = ""
         self.traffic = Traffic()
 
     @property
@@ -84,6 +92,27 @@ class CoapsCarrier:
     async def exchange(self, body: bytes, *, function: str, progress: ProgressCallback | None = None) -> bytes:
         """See ``Carrier``. ``function`` names the exchange in errors, stands for ``{function}`` in the path and says
         whether a repetition is harmless. The deadline is for each step forward, not for all of them."""
+        if not message_tap.TAPS:
+            return await self._exchange_in_time(body, function, progress)
+        self._tell("sent", function, body)
+        try:
+            answer = await self._exchange_in_time(body, function, progress)
+        except PeerStatus as error:
+            self._tell("received", function, error.body, status=error.code, problem=error.message)
+            raise
+        except BaseException as error:
+            self._tell("received", function, problem=str(error) or type(error).__name__)
+            raise
+        self._tell("received", function, answer, status=self._status)
+        return answer
+
+    def _tell(self, way: str, function: str, body: bytes = b"", *, status: str = "", problem: str = "") -> None:
+        endpoint = self._endpoint
+        path = "/" + "/".join(endpoint.path_segments(function))
+        address = f"{endpoint.host}:{endpoint.port}"
+        message_tap.tell(message_tap.CarriedMessage(way, self.scheme, address, path, function, body, status, problem))
+
+    async def _exchange_in_time(self, body: bytes, function: str, progress: ProgressCallback | None) -> bytes:
         limit_s = self._endpoint.exchange_timeout_s
         loop = asyncio.get_running_loop()
         async with self._lock:
@@ -244,6 +273,7 @@ class CoapsCarrier:
                 self._size_exp, self._unblocked = transfer.size_exp, transfer.unblocked
                 went_on(transfer)
                 if answer is not None:
+                    self._status = dotted(response.code)
                     return answer
         finally:
             _cancel(under_way)

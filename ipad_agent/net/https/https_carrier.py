@@ -14,7 +14,7 @@ from OpenSSL import SSL
 
 from ipad_agent.clock import Clock, SystemClock
 from ipad_agent.events import Event
-from ipad_agent.net import events
+from ipad_agent.net import events, message_tap
 from ipad_agent.net.carrier import REPEATABLE, ProgressCallback, Traffic
 from ipad_agent.net.dialler import Dialler
 from ipad_agent.net.dns_lookup import Address, Resolver, resolve
@@ -89,11 +89,31 @@ class HttpsCarrier:
 
     async def exchange(self, body: bytes, *, function: str, progress: ProgressCallback | None = None) -> bytes:
         """See ``Carrier``. ``function`` fills ``{function}`` in the path and says whether a repetition is harmless."""
+        if not message_tap.TAPS:
+            return self._content(await self._exchange_in_time(body, function, progress))
+        self._tell("sent", function, body)
+        try:
+            response = await self._exchange_in_time(body, function, progress)
+        except BaseException as error:
+            self._tell("received", function, problem=str(error) or type(error).__name__)
+            raise
+        self._tell("received", function, response.body, status=str(response.status))
+        return self._content(response)
+
+    def _tell(self, way: str, function: str, body: bytes = b"", *, status: str = "", problem: str = "") -> None:
+        endpoint = self._endpoint
+        address = f"{endpoint.host}:{endpoint.port}"
+        path = path_for(endpoint.path, function)
+        message_tap.tell(message_tap.CarriedMessage(way, self.scheme, address, path, function, body, status, problem))
+
+    async def _exchange_in_time(
+        self, body: bytes, function: str, progress: ProgressCallback | None = None
+    ) -> HttpResponse:
         limit_s = self._endpoint.exchange_timeout_s
         async with self._lock:
             try:
                 async with asyncio.timeout(limit_s):
-                    response = await self._exchange(
+                    return await self._exchange(
                         self._request(body, function, progress), repeatable=function in REPEATABLE
                     )
             except TimeoutError:
@@ -104,7 +124,6 @@ class HttpsCarrier:
                     connection, self._connection = self._connection, None
                     self._remember(connection)
                     connection.abort()
-        return self._content(response)
 
     async def reach(self) -> None:
         """See ``Carrier``."""

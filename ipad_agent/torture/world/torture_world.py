@@ -371,8 +371,8 @@ class World:
     # -- making ------------------------------------------------------------------------------------------------------
 
     def _make_card(self) -> VirtualEuicc:
-from ipad_agent.lab.euicc.state.card_state import CardState
-from ipad_agent.lab.modem import PERSONALITIES, SHORT_NAMES, AtEngine, Coverage, ModemOptions, personality
+        quirks = replace(self._quirks, consumer=self.history.setting.emulated)
+        card = default_card(torture_pki(), quirks=quirks, associated=False)
         card.isdr.random = self.dice.randbytes
         for profile in card.state.profiles:
             if profile.iccid == OPERATOR_B:

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 
-from ipad_agent.local.local_verbs import Refused
+from ipad_agent.local.local_verbs import RecorderState, Refused
 from ipad_agent.local.status_model import (
     Card,
     Condition,
@@ -175,6 +175,12 @@ class FakeService:
         await self._verb("send_at", command, force, timeout_s)
         return ("+CSQ: 20,99",), "OK"
 
-    async def record(self, *, seconds: float) -> str:
+    async def record(self, *, seconds: float | None) -> str:
         await self._verb("record", seconds)
         return ""
+
+    async def stop_recording(self) -> None:
+        await self._verb("stop_recording")
+
+    def recorder(self) -> RecorderState:
+        return RecorderState(True, "/var/lib/ipad-agent/records", 4 << 20, 60.0, 12)

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any, Final
 
-from ipad_agent.local.local_verbs import Refused
+from ipad_agent.local.local_verbs import RecorderState, Refused
 from ipad_agent.local.status_model import (
     Configuration,
     ConfigurationValue,
@@ -139,9 +139,15 @@ class FakeService:
         await self._did("send_at", command, force, timeout_s)
         return ("+CSQ: 20,99",), "OK"
 
-    async def record(self, *, seconds: float) -> str:
+    async def record(self, *, seconds: float | None) -> str:
         await self._did("record", seconds)
         return "/run/ipad-agent/record.jsonl"
+
+    async def stop_recording(self) -> None:
+        await self._did("stop_recording")
+
+    def recorder(self) -> RecorderState:
+        return RecorderState(True, "/var/lib/ipad-agent/records", 4 << 20, 60.0, 12)
 
 
 class FakeAuthority:

@@ -76,7 +76,13 @@ async def test_plan_bundle_metrics_record_and_explain_answer(bench: Bench) -> No
     assert base64.b64decode((await client.call("Bundle"))["bundle"]) == b"\x1f\x8b archive"
     assert "ipad_polls_total 3" in (await client.call("Metrics"))["text"]
     assert (await client.call("Record", {"seconds": 60}))["path"].endswith("record.jsonl")
-    assert bench.service.calls[-1] == ("record", 60.0)
+    assert bench.service.calls[-1:] == [("record", 60.0)]
+    await client.call("Record", {})
+    assert bench.service.calls[-1:] == [("record", None)]
+    told = await client.call("GetRecorder")
+    assert (told["recording"], told["left_s"], told["records"]) == (True, 60.0, 12)
+    await client.call("StopRecording")
+    assert bench.service.calls[-1:] == [("stop_recording",)]
     sent = await client.call("SendAt", {"command": "AT+CSQ", "timeout_s": 5})
     assert (sent["lines"], sent["final"]) == (["+CSQ: 20,99"], "OK")
     assert bench.service.calls[-1:] == [("send_at", "AT+CSQ", False, 5.0)]
@@ -408,7 +414,7 @@ async def test_looking_is_for_everybody_in_the_group_and_acting_is_not() -> None
     acting = {method.name for method in varlink_interface.METHODS if method.right is Right.CONTROL}
     assert acting == {
         "Poll", "Rollback", "Confirm", "ExecuteFallback", "ReturnFromFallback", "Emergency", "MemoryReset", "Record",
-        "SendAt",
+        "StopRecording", "SendAt",
     }  # fmt: skip
 
 

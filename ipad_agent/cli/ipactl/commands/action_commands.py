@@ -248,20 +248,6 @@ def _ask_for_digits(command: CommandContext, value: Status, parts: list[str]) ->
     return sys.stdin.readline()
 
 
-def record(command: CommandContext) -> int:
-    """Record what goes over the wires for a while."""
-    with command.connect() as agent:
-        path = agent.call("Record", {"seconds": command.arguments.seconds}).get("path")
-    if command.json:
-        command.data({"path": path})
-        return Exit.DONE
-    command.tell(
-        f"Recording for {span(command.arguments.seconds)} into {clean(str(path))}.",
-        "The file holds the card's and the device's numbers: give it only to people you trust.",
-    )
-    return Exit.DONE
-
-
 def _verb(command: CommandContext, method: str, parameters: Mapping[str, object] | None = None) -> None:
     with command.connect() as agent:
         agent.call(method, parameters, timeout_s=CARD_TIMEOUT_S)

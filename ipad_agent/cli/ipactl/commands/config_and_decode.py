@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 from ipad_agent.cli.ipactl.command_context import CommandContext
@@ -16,7 +13,7 @@ from ipad_agent.cli.ipactl.output.terminal_output import cells, clean
 from ipad_agent.errors import CodecError
 from ipad_agent.local.status_model import Configuration, ConfigurationValue
 
-LARGEST_INPUT_BYTES = 4 << 20
+LARGEST_INPUT_BYTES = 64 << 20
 
 
 def config(command: CommandContext) -> int:
@@ -98,19 +95,30 @@ def _origin(item: ConfigurationValue, path: str | None) -> str:
 
 
 def decode(command: CommandContext) -> int:
-    """Show an SGP.22 or SGP.32 message as a tree with the names of the specification."""
+    """Show what an APDU, an AT line, a message of SGP.22 or SGP.32, or a recording says."""
     from ipad_agent.codec.ber.describe_message import Node, describe
+    from ipad_agent.recording.decode_input import meaning_lines, octets
 
     arguments = command.arguments
+    content = _given(arguments.input)
+    request, reveal = arguments.request, arguments.reveal
     try:
-        tree = describe(
-            _message(arguments.input),
-            arguments.type,
-            prefer="request" if arguments.request else "response",
-            reveal=arguments.reveal,
-        )
+        lines = None
+        if arguments.type is None and content.strip():
+            lines = meaning_lines(content, request=request, reveal=reveal)
+        if lines is not None:
+            shown = list(lines)
+            if command.json:
+                command.data({"lines": shown})
+            else:
+                command.say(command.output.text(clean(line)) for line in shown)
+            return Exit.DONE
+        data = octets(content)
+        if data is None:
+            raise CodecError("it is neither hexadecimal, nor base64, nor bytes")
+        tree = describe(data, arguments.type, prefer="request" if request else "response", reveal=reveal)
     except CodecError as error:
-        raise CommandError(f"This is no message that can be read: {error.message}.", hint=error.hint) from None
+        raise CommandError(f"This is nothing that can be read: {error.message}.", hint=error.hint) from None
 
     def plain(node: Node) -> dict[str, object]:
         return {
@@ -128,39 +136,30 @@ def decode(command: CommandContext) -> int:
     return Exit.DONE
 
 
-def _message(given: str) -> bytes:
-    """The bytes that are meant: ``-`` is the standard input, an existing file its content, all else hexadecimal. What
-    is read may be binary, hexadecimal or base64."""
+def _given(given: str) -> bytes:
+    """What is meant: ``-`` is the standard input, an existing file its content, all else the thing itself."""
     if given == "-":
-        return _guessed(sys.stdin.buffer.read(LARGEST_INPUT_BYTES + 1))
-    digits = "".join(given.split()).replace(":", "")
+        return _limited(sys.stdin.buffer.read(LARGEST_INPUT_BYTES + 1))
     try:
-        return bytes.fromhex(digits)
+        bytes.fromhex("".join(given.split()).replace(":", ""))
     except ValueError:
         pass
+    else:
+        return given.encode("ascii")
     try:
         with Path(given).open("rb") as file:
-            return _guessed(file.read(LARGEST_INPUT_BYTES + 1))
-    except OSError as error:
+            return _limited(file.read(LARGEST_INPUT_BYTES + 1))
+    except (OSError, ValueError) as error:
+        if given[:2].upper() == "AT" or given[:1] in ("+", "^", "{"):
+            return given.encode("utf-8", "surrogateescape")
+        reason = error.strerror if isinstance(error, OSError) else None
         raise UsageError(
-            f"{clean(given)[:60]!r} is neither hexadecimal nor a file that can be read: {error.strerror or error}."
+            f"{clean(given)[:60]!r} is neither hexadecimal, nor an AT line, nor a file that can be read: "
+            f"{reason or error}."
         ) from None
 
 
-def _guessed(content: bytes) -> bytes:
+def _limited(content: bytes) -> bytes:
     if len(content) > LARGEST_INPUT_BYTES:
         raise UsageError(f"That is more than {LARGEST_INPUT_BYTES >> 20} MB.")
-    try:
-        text = "".join(content.decode("ascii").split())
-    except UnicodeDecodeError:
-        return content
-    readers: tuple[Callable[[str], bytes], ...] = (
-        lambda text: bytes.fromhex(text.replace(":", "")),
-        lambda text: base64.b64decode(text, validate=True),
-    )
-    for reader in readers:
-        try:
-            return reader(text)
-        except (ValueError, binascii.Error):
-            continue
     return content

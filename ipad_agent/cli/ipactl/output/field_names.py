@@ -64,7 +64,7 @@ ANSWERS: Final[Mapping[str, Answer]] = {
         ),
     ),
     "setup": Answer(names=("path", "written", "backup")),
-    "record": Answer(names=("path",)),
+    "record": Answer(names=("path", "recording", "left_s", "records", "max_bytes", "ended")),
     "reset-euicc": _DONE,
 }
 """The commands whose answers have names. What the others write has no fixed form."""
