@@ -26,6 +26,7 @@ RANGES = {
     "net": (30,),
     "eim": (31,),
     "smdp": (32,),
+    "inject": (40,),
     "procedures": (40, 42, 43),
     "local": (13,),
     "web": (13,),

@@ -15,7 +15,9 @@ import pytest
 ROOT = Path(__file__).parent.parent / "ipad_agent"
 
 COMMON = frozenset({"errors", "events", "clock", "printable"})
-ROOMS = frozenset({"codec", "card", "modem", "net", "eim", "smdp", "store", "policy", "local", "procedures", "site"})
+ROOMS = frozenset(
+    {"codec", "card", "modem", "net", "eim", "inject", "smdp", "store", "policy", "local", "procedures", "site"}
+)
 COMPOSITION = frozenset({"agent", "daemon", "wiring", "status", "doctor"})
 
 
@@ -147,6 +149,12 @@ RULES: dict[str, Rule] = {
     "net.coap": rule(*NET_GROUND, "net.trust", "net.dtls", reason="CoAP over DTLS; nothing of HTTP"),
     "net.https": rule(*NET_GROUND, "net.trust", "net.dtls.tls_alerts", reason="HTTP over TLS; nothing of CoAP"),
     "eim": rule("codec", "net", reason="what one says to an eIM, over a carrier", outside=WIRES),
+    "inject": rule(
+        "codec",
+        "net",
+        reason="takes what an eIM pushes; it knows neither the loop nor the card",
+        outside=frozenset({"serial", "termios", "fcntl", "ssl", "aiocoap"}),
+    ),
     "smdp": rule("codec", "net", reason="what one says to an SM-DP+, over a carrier", outside=WIRES),
     # -- the procedures ------------------------------------------------------------------------------------------------
     "procedures": rule(
@@ -598,6 +606,8 @@ PLANTED = [
     ("web.planted", "from ipad_agent.status import Board"),
     ("web.planted", "import subprocess"),
     ("site.planted", "from ipad_agent.card import apdu"),
+    ("inject.planted", "from ipad_agent.agent import injected_orders"),
+    ("inject.planted", "from ipad_agent.site import tunnel_interfaces"),
     ("smdp.planted", "from ipad_agent.eim import esipa_client"),
     ("cli.planted", "from ipad_agent.procedures.retrieval import eim_package_retrieval"),
     ("cli.ipactl.planted", "from ipad_agent.agent import main_loop"),

@@ -28,6 +28,7 @@ ABOUT = {
     "modem": "AT, ports, channels",
     "net": "CoAP, HTTPS, trust",
     "eim": "ESipa",
+    "inject": "pushed packages",
     "smdp": "ES9+ and ES11",
     "procedures": "SGP.32 clause 3",
     "site": "scripts and network",

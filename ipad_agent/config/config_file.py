@@ -14,7 +14,7 @@ from typing import Any
 
 from ipad_agent.errors import ConfigError
 
-from .config_model import SECTIONS, Config, EimConfig, preset_defaults
+from .config_model import SECTIONS, Config, EimConfig, InjectConfig, preset_defaults
 from .errors import ConfigErrors, placed
 from .secret_file import readable_by_others
 from .toml_positions import Position, position_of, positions
@@ -103,6 +103,7 @@ class _Reading:
                     "site.application_probe", "is missing", allowed='what switch.success = "application-probe" is'
                 )
             )
+        self._check_inject(sections["inject"])
         if self._problems:
             for problem in self._problems:
                 problem.position = position_of(problem.place, self._known)
@@ -111,6 +112,12 @@ class _Reading:
         return Config(
             **sections, eim=eim, path=path, origins=MappingProxyType(self._origins), lines=MappingProxyType(lines)
         )
+
+    def _check_inject(self, inject: InjectConfig) -> None:
+        missing = [name for name in ("certificate", "key_file") if getattr(inject, name) is None]
+        if len(missing) == 1 or (missing and any(place.startswith("https:") for place in inject.listen)):
+            allowed = "inject.certificate and inject.key_file together, for HTTPS in any case"
+            self._problems.append(ConfigError(f"inject.{missing[0]}", "is missing", allowed=allowed))
 
     def _preset(self, document: Mapping[str, Any]) -> str:
         poll = document.get("poll")
@@ -205,6 +212,10 @@ def _missing_files(config: Config) -> list[ConfigError]:
         named.append(("metrics.textfile", config.metrics.textfile.parent, False))
     if config.download.confirmation_code_file is not None:
         named.append(("download.confirmation_code_file", config.download.confirmation_code_file.resolve(), True))
+    if config.inject.certificate is not None:
+        named.append(("inject.certificate", config.inject.certificate.resolve(), False))
+    if config.inject.key_file is not None:
+        named.append(("inject.key_file", config.inject.key_file.resolve(), True))
     for number, eim in enumerate(config.eim):
         if eim.psk_key_file is not None:
             named.append((f"eim[{number}].psk_key_file", eim.psk_key_file.resolve(), True))

@@ -15,7 +15,7 @@ from ipad_agent.policy import NBIOT, NORMAL
 from ipad_agent.policy.guardian import guardian_settings
 from ipad_agent.policy.switching import switch_settings
 
-from .carrier_and_eim_sections import CoapConfig, DownloadConfig, EimConfig, HttpsConfig, TrustConfig
+from .carrier_and_eim_sections import CoapConfig, DownloadConfig, EimConfig, HttpsConfig, InjectConfig, TrustConfig
 from .modem_and_card_sections import IPA_FEATURES, CardConfig, IpaConfig, ModemConfig, ProvisioningConfig
 from .poll_and_switch_sections import GuardianConfig, PollConfig, SwitchConfig
 from .site_and_budget_sections import BudgetConfig, ConditionsConfig, SiteConfig
@@ -37,6 +37,7 @@ __all__ = [
     "EimConfig",
     "GuardianConfig",
     "HttpsConfig",
+    "InjectConfig",
     "IpaConfig",
     "LedConfig",
     "LocalConfig",
@@ -71,6 +72,7 @@ class Config:
     site: SiteConfig = field(default_factory=SiteConfig)
     coap: CoapConfig = field(default_factory=CoapConfig)
     https: HttpsConfig = field(default_factory=HttpsConfig)
+    inject: InjectConfig = field(default_factory=InjectConfig)
     trust: TrustConfig = field(default_factory=TrustConfig)
     download: DownloadConfig = field(default_factory=DownloadConfig)
     budget: BudgetConfig = field(default_factory=BudgetConfig)
@@ -112,6 +114,7 @@ SECTIONS: Final[Mapping[str, type]] = {
     "site": SiteConfig,
     "coap": CoapConfig,
     "https": HttpsConfig,
+    "inject": InjectConfig,
     "trust": TrustConfig,
     "download": DownloadConfig,
     "budget": BudgetConfig,

@@ -7,6 +7,7 @@ import contextlib
 import logging
 import os
 import signal
+from collections.abc import Coroutine
 from functools import partial
 from typing import Final
 
@@ -74,11 +75,12 @@ async def _run(config: Config, journal: Journal, memory: Memory, state: StateDir
     card = open_card(config, memory, clock)
     connector = smdp_connector(config, clock)
     notifier = Notifier()
+    links = EimLinks(config, clock, memory)
     agent = Agent(
         Dependencies(
             card=card.euicc,
             device=card,
-            links=EimLinks(config, clock, memory),
+            links=links,
             journal=journal,
             memory=memory,
             schedules=Schedules(memory),
@@ -110,7 +112,7 @@ async def _run(config: Config, journal: Journal, memory: Memory, state: StateDir
     # A missing modem is no failed start: the agent waits for it, and systemd must not restart us meanwhile.
     notifier.ready("looking for the modem and the card")
     faces = LocalInterfaces(agent, config, clock, card)
-    shown = [asyncio.create_task(face) for face in faces.tasks()]
+    shown = [asyncio.create_task(face) for face in [*faces.tasks(), *_listeners(config, agent, links)]]
     tasks = [
         asyncio.create_task(agent.run(), name="agent"),
         asyncio.create_task(stop.wait(), name="stop"),
@@ -132,6 +134,16 @@ async def _run(config: Config, journal: Journal, memory: Memory, state: StateDir
     for task in done:
         if not task.cancelled() and task.exception() is not None:
             task.result()
+
+
+def _listeners(config: Config, agent: Agent, links: EimLinks) -> list[Coroutine[object, object, None]]:
+    """Who may call this device, as far as the configuration wants it. Raises ``ConfigError``."""
+    wanted: list[Coroutine[object, object, None]] = []
+    if config.inject.listen:
+        from ipad_agent.wiring.injection_listeners import injection_listeners
+
+        wanted += injection_listeners(config, agent.injected_orders, links)
+    return wanted
 
 
 def _budget(config: Config) -> Budget:

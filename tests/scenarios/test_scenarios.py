@@ -49,6 +49,8 @@ NAMED = {
     "foreign-certificate",
     "iccid-letters",
     "immediate-enable",
+    "injection-coaps",
+    "injection-https",
     "loss-20",
     "ipae-card",
     "malformed-package",
