@@ -27,6 +27,7 @@ RANGES = {
     "eim": (31,),
     "smdp": (32,),
     "inject": (40,),
+    "wakeup": (10,),
     "procedures": (40, 42, 43),
     "local": (13,),
     "web": (13,),

@@ -16,7 +16,21 @@ ROOT = Path(__file__).parent.parent / "ipad_agent"
 
 COMMON = frozenset({"errors", "events", "clock", "printable"})
 ROOMS = frozenset(
-    {"codec", "card", "modem", "net", "eim", "inject", "smdp", "store", "policy", "local", "procedures", "site"}
+    {
+        "codec",
+        "card",
+        "modem",
+        "net",
+        "eim",
+        "inject",
+        "smdp",
+        "store",
+        "policy",
+        "local",
+        "procedures",
+        "site",
+        "wakeup",
+    }
 )
 COMPOSITION = frozenset({"agent", "daemon", "wiring", "status", "doctor"})
 
@@ -108,6 +122,7 @@ RULES: dict[str, Rule] = {
         "card.apdu_channel",
         "codec.identifiers",
         "codec.packet_connection",
+        "codec.short_message",
         "packaged_files",
         reason="a modem carries APDUs; it does not know what they mean, but the ICCID is its own knowledge too",
         outside=WIRES - {"serial", "termios", "fcntl"},
@@ -154,6 +169,12 @@ RULES: dict[str, Rule] = {
         "net",
         reason="takes what an eIM pushes; it knows neither the loop nor the card",
         outside=frozenset({"serial", "termios", "fcntl", "ssl", "aiocoap"}),
+    ),
+    "wakeup": rule(
+        "codec",
+        "modem.short_messages",
+        reason="hears calls and brings polls forward; it knows neither the loop nor the card",
+        outside=frozenset({"serial", "termios", "fcntl", "ssl", "OpenSSL", "aiocoap", "h11"}),
     ),
     "smdp": rule("codec", "net", reason="what one says to an SM-DP+, over a carrier", outside=WIRES),
     # -- the procedures ------------------------------------------------------------------------------------------------
@@ -608,6 +629,7 @@ PLANTED = [
     ("site.planted", "from ipad_agent.card import apdu"),
     ("inject.planted", "from ipad_agent.agent import injected_orders"),
     ("inject.planted", "from ipad_agent.site import tunnel_interfaces"),
+    ("wakeup.planted", "from ipad_agent.modem import modem_link"),
     ("smdp.planted", "from ipad_agent.eim import esipa_client"),
     ("cli.planted", "from ipad_agent.procedures.retrieval import eim_package_retrieval"),
     ("cli.ipactl.planted", "from ipad_agent.agent import main_loop"),

@@ -25,6 +25,7 @@ from .config_model import (
     StoreConfig,
     SwitchConfig,
     TrustConfig,
+    WakeConfig,
 )
 from .errors import ConfigErrors, SecretError
 from .secret_file import SecretFile
@@ -57,6 +58,7 @@ __all__ = [
     "StoreConfig",
     "SwitchConfig",
     "TrustConfig",
+    "WakeConfig",
     "check",
     "load",
     "loads",

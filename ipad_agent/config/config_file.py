@@ -14,7 +14,7 @@ from typing import Any
 
 from ipad_agent.errors import ConfigError
 
-from .config_model import SECTIONS, Config, EimConfig, InjectConfig, preset_defaults
+from .config_model import SECTIONS, Config, EimConfig, InjectConfig, WakeConfig, preset_defaults
 from .errors import ConfigErrors, placed
 from .secret_file import readable_by_others
 from .toml_positions import Position, position_of, positions
@@ -104,6 +104,7 @@ class _Reading:
                 )
             )
         self._check_inject(sections["inject"])
+        self._check_wake(sections["wake"])
         if self._problems:
             for problem in self._problems:
                 problem.position = position_of(problem.place, self._known)
@@ -118,6 +119,13 @@ class _Reading:
         if len(missing) == 1 or (missing and any(place.startswith("https:") for place in inject.listen)):
             allowed = "inject.certificate and inject.key_file together, for HTTPS in any case"
             self._problems.append(ConfigError(f"inject.{missing[0]}", "is missing", allowed=allowed))
+
+    def _check_wake(self, wake: WakeConfig) -> None:
+        missing = [name for name in ("sms_senders", "sms_keyword_file") if wake.sms and not getattr(wake, name)]
+        missing += ["knock_key_file"] if wake.knock and wake.knock_key_file is None else []
+        for name in missing:
+            allowed = "senders and a keyword for SMS, a key for knocks"
+            self._problems.append(ConfigError(f"wake.{name}", "is missing", allowed=allowed))
 
     def _preset(self, document: Mapping[str, Any]) -> str:
         poll = document.get("poll")
@@ -216,6 +224,10 @@ def _missing_files(config: Config) -> list[ConfigError]:
         named.append(("inject.certificate", config.inject.certificate.resolve(), False))
     if config.inject.key_file is not None:
         named.append(("inject.key_file", config.inject.key_file.resolve(), True))
+    if config.wake.sms_keyword_file is not None:
+        named.append(("wake.sms_keyword_file", config.wake.sms_keyword_file.resolve(), True))
+    if config.wake.knock_key_file is not None:
+        named.append(("wake.knock_key_file", config.wake.knock_key_file.resolve(), True))
     for number, eim in enumerate(config.eim):
         if eim.psk_key_file is not None:
             named.append((f"eim[{number}].psk_key_file", eim.psk_key_file.resolve(), True))

@@ -18,7 +18,7 @@ from ipad_agent.policy.switching import switch_settings
 from .carrier_and_eim_sections import CoapConfig, DownloadConfig, EimConfig, HttpsConfig, InjectConfig, TrustConfig
 from .modem_and_card_sections import IPA_FEATURES, CardConfig, IpaConfig, ModemConfig, ProvisioningConfig
 from .poll_and_switch_sections import GuardianConfig, PollConfig, SwitchConfig
-from .site_and_budget_sections import BudgetConfig, ConditionsConfig, SiteConfig
+from .site_and_budget_sections import BudgetConfig, ConditionsConfig, SiteConfig, WakeConfig
 from .store_log_and_local_sections import LedConfig, LocalConfig, LogConfig, MetricsConfig, StoreConfig
 
 if TYPE_CHECKING:
@@ -50,6 +50,7 @@ __all__ = [
     "StoreConfig",
     "SwitchConfig",
     "TrustConfig",
+    "WakeConfig",
     "preset_defaults",
 ]
 
@@ -73,6 +74,7 @@ class Config:
     coap: CoapConfig = field(default_factory=CoapConfig)
     https: HttpsConfig = field(default_factory=HttpsConfig)
     inject: InjectConfig = field(default_factory=InjectConfig)
+    wake: WakeConfig = field(default_factory=WakeConfig)
     trust: TrustConfig = field(default_factory=TrustConfig)
     download: DownloadConfig = field(default_factory=DownloadConfig)
     budget: BudgetConfig = field(default_factory=BudgetConfig)
@@ -115,6 +117,7 @@ SECTIONS: Final[Mapping[str, type]] = {
     "coap": CoapConfig,
     "https": HttpsConfig,
     "inject": InjectConfig,
+    "wake": WakeConfig,
     "trust": TrustConfig,
     "download": DownloadConfig,
     "budget": BudgetConfig,

@@ -19,6 +19,7 @@ from ipad_agent.lab.eim.results.result_report import results_json, results_text
 from ipad_agent.lab.errors import BenchError, ControlError
 from ipad_agent.lab.euicc import CardError, Profile
 from ipad_agent.lab.modem import Cell, Fault, Module
+from ipad_agent.lab.modem.at.message_commands import sms_deliver
 from ipad_agent.lab.modem.modem_options import FaultKind
 from ipad_agent.lab.smdp import Fault as SmdpFault
 from ipad_agent.lab.smdp import SmdpError
@@ -376,6 +377,11 @@ ORDERS: dict[str, dict[str, OrderWord]] = {
             _modem_order(lambda m, w: m.drop_port(float(w[0]) if w else 5.0), "the port is gone"),
         ),
         "urc": OrderWord("TEXT", "send an unsolicited line", _modem_order(lambda m, w: m.report(" ".join(w)), "sent")),
+        "sms": OrderWord(
+            "SENDER TEXT",
+            "let an SMS arrive",
+            _modem_order(lambda m, w: m.receive_message(sms_deliver(w[0], " ".join(w[1:]))), "the SMS is there"),
+        ),
         "fault": OrderWord("KIND [PREFIX|-] [TIMES]", "let coming commands go wrong", _modem_fault),
         "cell": OrderWord("ICCID PLMN|none", "which network serves a profile", _modem_cell),
         "coverage": OrderWord(
