@@ -26,6 +26,8 @@ RANGES = {
     "net": (30,),
     "eim": (31,),
     "smdp": (32,),
+    "inject": (40,),
+    "wakeup": (10,),
     "procedures": (40, 42, 43),
     "recording": (40,),
     "local": (13,),

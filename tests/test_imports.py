@@ -23,6 +23,7 @@ ROOMS = frozenset(
         "net",
         "eim",
         "emulation",
+        "inject",
         "smdp",
         "store",
         "policy",
@@ -30,6 +31,7 @@ ROOMS = frozenset(
         "procedures",
         "site",
         "recording",
+        "wakeup",
     }
 )
 COMPOSITION = frozenset({"agent", "daemon", "wiring", "status", "doctor"})
@@ -130,6 +132,7 @@ RULES: dict[str, Rule] = {
         "card.apdu_channel",
         "codec.identifiers",
         "codec.packet_connection",
+        "codec.short_message",
         "packaged_files",
         reason="a modem carries APDUs; it does not know what they mean, but the ICCID is its own knowledge too",
         outside=WIRES - {"serial", "termios", "fcntl"},
@@ -171,6 +174,18 @@ RULES: dict[str, Rule] = {
     "net.coap": rule(*NET_GROUND, "net.trust", "net.dtls", reason="CoAP over DTLS; nothing of HTTP"),
     "net.https": rule(*NET_GROUND, "net.trust", "net.dtls.tls_alerts", reason="HTTP over TLS; nothing of CoAP"),
     "eim": rule("codec", "net", reason="what one says to an eIM, over a carrier", outside=WIRES),
+    "inject": rule(
+        "codec",
+        "net",
+        reason="takes what an eIM pushes; it knows neither the loop nor the card",
+        outside=frozenset({"serial", "termios", "fcntl", "ssl", "aiocoap"}),
+    ),
+    "wakeup": rule(
+        "codec",
+        "modem.short_messages",
+        reason="hears calls and brings polls forward; it knows neither the loop nor the card",
+        outside=frozenset({"serial", "termios", "fcntl", "ssl", "OpenSSL", "aiocoap", "h11"}),
+    ),
     "smdp": rule("codec", "net", reason="what one says to an SM-DP+, over a carrier", outside=WIRES),
     # -- the procedures ------------------------------------------------------------------------------------------------
     "procedures": rule(
@@ -685,6 +700,9 @@ PLANTED = [
     ("web.planted", "from ipad_agent.status import Board"),
     ("web.planted", "import subprocess"),
     ("site.planted", "from ipad_agent.card import apdu"),
+    ("inject.planted", "from ipad_agent.agent import injected_orders"),
+    ("inject.planted", "from ipad_agent.site import tunnel_interfaces"),
+    ("wakeup.planted", "from ipad_agent.modem import modem_link"),
     ("smdp.planted", "from ipad_agent.eim import esipa_client"),
     ("cli.planted", "from ipad_agent.procedures.retrieval import eim_package_retrieval"),
     ("cli.ipactl.planted", "from ipad_agent.agent import main_loop"),

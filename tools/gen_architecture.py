@@ -29,6 +29,8 @@ ABOUT = {
     "modem": "AT, ports, channels",
     "net": "CoAP, HTTPS, trust",
     "eim": "ESipa",
+    "inject": "pushed packages",
+    "wakeup": "SMS and knocks",
     "smdp": "ES9+ and ES11",
     "procedures": "SGP.32 clause 3",
     "site": "scripts and network",

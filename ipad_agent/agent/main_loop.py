@@ -58,6 +58,7 @@ from . import events
 from .card_requests import CardRequests
 from .dependencies import Dependencies, Links, ManagedCard, Notifier
 from .guardian_actions import GuardianActions
+from .injected_orders import SWITCH_UNDER_WAY, InjectedOrders
 from .outcome_of_error import OUTCOMES, outcome_of
 from .poll_timetable import Due, Timetable
 from .status_reports import StatusReports
@@ -112,6 +113,8 @@ class Agent:
         self._causes: set[tuple[Wake, str | None]] = set()
         self._woken = asyncio.Event()
         self.card_requests = CardRequests(self._woken.set)
+        self.injected_orders = InjectedOrders(self._woken.set, self.card_requests, self._switch_needs_polls)
+        self._served_card: CardFacts | None = None
 
     @property
     def overdue(self) -> bool:
@@ -159,6 +162,8 @@ class Agent:
                 events.BUG.emit(reason=repr(bug), wait_s=pause_s)
                 trace(bug)
             self.card_requests.refuse(status)
+            self._served_card = None
+            self.injected_orders.refuse(status)
             await self._card_away()
             await self._pause(pause_s, status)
             next_pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
@@ -201,6 +206,8 @@ class Agent:
         self._status_reports.room_known()
         await self._rooms.show_modem(self.board)
         self.card_requests.serve()
+        self._served_card = None
+        self.injected_orders.refuse("no eIM manages the card")
         if not facts.manageable:
             self.board.looks_again(LOOK_AGAIN_S)
             await self.card_requests.take(self._context(facts), ())
@@ -330,6 +337,8 @@ class Agent:
     ) -> None:
         announced = ""
         while eims:
+            self._served_card = facts
+            self.injected_orders.serve(facts.eid, facts.eims)
             self._bring_forward(timetable)
             if self.card_requests.waiting:
                 await self._take_turns(facts, timetable)
@@ -338,6 +347,10 @@ class Agent:
                 return
             self._status_reports.outlook(timetable, self._work, self._context(facts).redeliveries.all(str(facts.eid)))
             eim_id = self._pressing(facts, eims)
+            if eim_id is not None:
+                self.injected_orders.over(SWITCH_UNDER_WAY)
+            elif (pushed := self.injected_orders.waiting) is not None and pushed.eim_id in eims:
+                eim_id = pushed.eim_id
             if eim_id is None and not due.decision.poll_now:
                 reason = f"{due.eim_id} {due.decision.reason.value}"
                 if reason != announced:
@@ -352,7 +365,13 @@ class Agent:
             announced = ""
             told_later = self._pending(eims)
             eim_id = eim_id or due.eim_id
+            waited = self.injected_orders.waiting
             report = await self._poll(facts, eims, eim_id, timetable)
+            left = self.injected_orders.waiting
+            if left is None or (
+                left is waited and left.eim_id == eim_id
+            ):  # what was pushed meanwhile gets its own poll
+                self.injected_orders.over(_why_not_taken(report))
             if report is None or report.eims_changed or eim_id not in {c.eim_id for c in facts.eims}:
                 configs = await self._rooms.card.get_eim_configuration()
                 facts = replace(facts, eims=configs)
@@ -376,6 +395,11 @@ class Agent:
         if switch is None or not needs_this_poll(self._context(facts), switch):
             return None
         return switch.eim_id if switch.eim_id in eims else next(iter(eims))
+
+    def _switch_needs_polls(self) -> bool:
+        """Whether the time of a switch is running, so that nothing else may come between."""
+        switch, facts = self.switches.open(), self._served_card
+        return switch is not None and facts is not None and needs_this_poll(self._context(facts), switch)
 
     def _note_card(self, facts: CardFacts) -> None:
         """Compare the card with what was known of it."""
@@ -492,7 +516,12 @@ class Agent:
         try:
             others = tuple(other.eim_id for other in facts.eims if other.eim_id != eim_id)
             with _Step(self, POLL_LIMIT_S):
-                report = await poll(self._context(facts), Association(eims[eim_id], link, others), fetch=fetch)
+                report = await poll(
+                    self._context(facts),
+                    Association(eims[eim_id], link, others),
+                    fetch=fetch,
+                    pushed=partial(self.injected_orders.hand_over, eim_id),
+                )
             outcome = OUTCOMES[report.end]
             retry_after_s = self._held.retry_s if report.end is PollEnd.HELD else None
             return report
@@ -555,6 +584,7 @@ class Agent:
             look_after_disk=self._look_after_disk,
             on_profiles=self.board.profiles,
             on_order=partial(self._order_ended, facts.eid),
+            on_taken=self.injected_orders.written_down,
         )
 
     def _order_ended(self, eid: Eid, outcome: OrderOutcome) -> None:
@@ -578,6 +608,13 @@ class Agent:
                 if timetable is not None:
                     timetable.settle()
         self._woken.clear()
+
+
+def _why_not_taken(report: PollReport | None) -> str:
+    """Why a poll left a pushed package alone."""
+    if report is None:
+        return "what is owed to this eIM could not be delivered first"
+    return report.end.value
 
 
 class _Step:

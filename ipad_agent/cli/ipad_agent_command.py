@@ -1,5 +1,5 @@
-"""The ``ipad-agent`` command: ``run``, ``check-config``, ``install-service``, ``remove-service``, ``ics``, ``demo``,
-``lab``.
+"""The ``ipad-agent`` command: ``run``, ``check-config``, ``install-service``, ``remove-service``, ``ics``, ``knock``,
+``demo``, ``lab``.
 
 Each subcommand imports what it needs only when it is chosen, so that ``check-config`` works on a box where a library
 is broken and the daemon never loads the lab.
@@ -77,6 +77,9 @@ def _parser() -> argparse.ArgumentParser:
         )
         service.add_argument("--dry-run", action="store_true", help="only say what would be done")
 
+    knocking = commands.add_parser("knock", help="have a device poll soon: one UDP datagram that proves the shared key")
+    knocking.add_argument("place", metavar="HOST:PORT", help="where the device hears knocks (wake.knock)")
+    knocking.add_argument("--key-file", type=Path, required=True, metavar="FILE", help="the key, in hexadecimal")
     if not _lab_is_installed():
         # Words of theirs are taken too, so that the answer is about the package and not about them.
         for name in ("demo", "lab"):
@@ -159,6 +162,32 @@ def _ics(arguments: argparse.Namespace) -> int:
     return EXIT_OK
 
 
+def _knock(arguments: argparse.Namespace) -> int:
+    import secrets
+    import socket
+    import time
+
+    from ipad_agent.config import SecretFile
+    from ipad_agent.net.host_address import split_address
+    from ipad_agent.wakeup.knock import NONCE_BYTES, knock
+
+    try:
+        host, port = split_address(arguments.place)
+    except ValueError as error:
+        raise ConfigError("HOST:PORT", str(error)) from None
+    if port is None:
+        raise ConfigError("HOST:PORT", "has no port", allowed="as in wake.knock of the device")
+    key = SecretFile(str(arguments.key_file)).read_key()
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)[0]
+        with socket.socket(family, kind, protocol) as line:
+            line.sendto(knock(key, time.time(), secrets.token_bytes(NONCE_BYTES)), address)
+    except OSError as error:
+        raise IpadError(f"The knock could not be sent: {error.strerror or error}") from None
+    print("Sent. A device does not answer a knock; what it makes of it is in its own log.")
+    return EXIT_OK
+
+
 def _install_service(arguments: argparse.Namespace) -> int:
     from ipad_agent.cli.ipactl import command_line, shell_completion
     from ipad_agent.config import commented_configuration
@@ -211,6 +240,7 @@ _HANDLERS = {
     "install-service": _install_service,
     "remove-service": _remove_service,
     "ics": _ics,
+    "knock": _knock,
     "demo": _demo,
     "lab": _lab,
 }

@@ -12,6 +12,7 @@ from .config_model import (
     EimConfig,
     GuardianConfig,
     HttpsConfig,
+    InjectConfig,
     IpaConfig,
     LedConfig,
     LocalConfig,
@@ -25,6 +26,7 @@ from .config_model import (
     StoreConfig,
     SwitchConfig,
     TrustConfig,
+    WakeConfig,
 )
 from .errors import ConfigErrors, SecretError
 from .secret_file import SecretFile
@@ -42,6 +44,7 @@ __all__ = [
     "EimConfig",
     "GuardianConfig",
     "HttpsConfig",
+    "InjectConfig",
     "IpaConfig",
     "LedConfig",
     "LocalConfig",
@@ -57,6 +60,7 @@ __all__ = [
     "StoreConfig",
     "SwitchConfig",
     "TrustConfig",
+    "WakeConfig",
     "check",
     "load",
     "load_if_there",

@@ -9,7 +9,20 @@ from pathlib import Path
 from typing import Final
 
 from .secret_file import SecretFile
-from .value_readers import DAY_S, FilePath, Flag, Integer, Number, Pem, Secret, Text, choices, key
+from .value_readers import (
+    DAY_S,
+    PORT_NUMBER,
+    FilePath,
+    Flag,
+    Integer,
+    ListOf,
+    Number,
+    Pem,
+    Secret,
+    Text,
+    choices,
+    key,
+)
 
 # A name, an IPv4 address, or an IPv6 address (two colons at least, so that "host:port" is none).
 _HOST: Final = (
@@ -18,6 +31,10 @@ _HOST: Final = (
 )
 
 _ASCII: Final = r"[!-~](?:[ -~]*[!-~])?"
+_ADDRESS: Final = rf"(?:\d{{1,3}}(?:\.\d{{1,3}}){{3}}|\[[0-9A-Fa-f:.]+\]):{PORT_NUMBER}"
+_PLACE: Final = Text(
+    "an address of this device like https://10.8.0.2:8443 or coaps://[::1]:5684", rf"(?:https|coaps)://{_ADDRESS}"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +122,43 @@ class HttpsConfig:
         Text("printable ASCII", _ASCII),
         "gsma/rsp/v2.1.0",
         "X-Admin-Protocol to send. Some servers take this value only; any gsma/rsp/v2 is accepted from them.",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class InjectConfig:
+    """Packages that an eIM pushes to this device, instead of waiting for its next poll. Off by default."""
+
+    listen: tuple[str, ...] = key(
+        ListOf(_PLACE, most=4),
+        (),
+        "Where this device listens for them. Each address is one of its own: loopback, or that of a tunnel (WireGuard, "
+        "tun). With an address here the device also announces that packages may be pushed.",
+    )
+    any_interface: bool = key(
+        Flag(),
+        False,
+        "Whether other addresses may be listened at too, among them those of the mobile network. Who may reach them "
+        "should then be for a firewall to say.",
+    )
+    certificate: SecretFile | None = key(
+        Pem(),
+        None,
+        "What this device shows to an eIM that pushes: its certificate, and those of its issuers behind it. Needed for "
+        "HTTPS, and for CoAP with an eIM that has no pre-shared key.",
+    )
+    key_file: SecretFile | None = key(
+        Pem(), None, "File with the private key of that certificate, without a pass phrase."
+    )
+    path: str = key(
+        Text('a path that begins with "/"', r"/[!-~]*"),
+        "/gsma/rsp2/asn1",
+        "Resource path that packages are pushed to.",
+    )
+    per_minute: int = key(
+        Integer(1, 600),
+        12,
+        "So many connections and requests of one address are looked at per minute, and twice as many of all together.",
     )
 
 

@@ -15,7 +15,7 @@ from typing import Any
 from ipad_agent import agent_names
 from ipad_agent.errors import ConfigError
 
-from .config_model import SECTIONS, Config, EimConfig, preset_defaults
+from .config_model import SECTIONS, Config, EimConfig, InjectConfig, WakeConfig, preset_defaults
 from .errors import ConfigErrors, placed
 from .secret_file import readable_by_others
 from .toml_positions import Position, position_of, positions
@@ -120,6 +120,8 @@ class _Reading:
                     "site.application_probe", "is missing", allowed='what switch.success = "application-probe" is'
                 )
             )
+        self._check_inject(sections["inject"])
+        self._check_wake(sections["wake"])
         if self._problems:
             for problem in self._problems:
                 problem.position = position_of(problem.place, self._known)
@@ -128,6 +130,19 @@ class _Reading:
         return Config(
             **sections, eim=eim, path=path, origins=MappingProxyType(self._origins), lines=MappingProxyType(lines)
         )
+
+    def _check_inject(self, inject: InjectConfig) -> None:
+        missing = [name for name in ("certificate", "key_file") if getattr(inject, name) is None]
+        if len(missing) == 1 or (missing and any(place.startswith("https:") for place in inject.listen)):
+            allowed = "inject.certificate and inject.key_file together, for HTTPS in any case"
+            self._problems.append(ConfigError(f"inject.{missing[0]}", "is missing", allowed=allowed))
+
+    def _check_wake(self, wake: WakeConfig) -> None:
+        missing = [name for name in ("sms_senders", "sms_keyword_file") if wake.sms and not getattr(wake, name)]
+        missing += ["knock_key_file"] if wake.knock and wake.knock_key_file is None else []
+        for name in missing:
+            allowed = "senders and a keyword for SMS, a key for knocks"
+            self._problems.append(ConfigError(f"wake.{name}", "is missing", allowed=allowed))
 
     def _preset(self, document: Mapping[str, Any]) -> str:
         poll = document.get("poll")
@@ -222,6 +237,14 @@ def _missing_files(config: Config) -> list[ConfigError]:
         named.append(("metrics.textfile", config.metrics.textfile.parent, False))
     if config.download.confirmation_code_file is not None:
         named.append(("download.confirmation_code_file", config.download.confirmation_code_file.resolve(), True))
+    if config.inject.certificate is not None:
+        named.append(("inject.certificate", config.inject.certificate.resolve(), False))
+    if config.inject.key_file is not None:
+        named.append(("inject.key_file", config.inject.key_file.resolve(), True))
+    if config.wake.sms_keyword_file is not None:
+        named.append(("wake.sms_keyword_file", config.wake.sms_keyword_file.resolve(), True))
+    if config.wake.knock_key_file is not None:
+        named.append(("wake.knock_key_file", config.wake.knock_key_file.resolve(), True))
     for number, eim in enumerate(config.eim):
         if eim.psk_key_file is not None:
             named.append((f"eim[{number}].psk_key_file", eim.psk_key_file.resolve(), True))

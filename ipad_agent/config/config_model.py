@@ -15,10 +15,10 @@ from ipad_agent.policy import NBIOT, NORMAL
 from ipad_agent.policy.guardian import guardian_settings
 from ipad_agent.policy.switching import switch_settings
 
-from .carrier_and_eim_sections import CoapConfig, DownloadConfig, EimConfig, HttpsConfig, TrustConfig
+from .carrier_and_eim_sections import CoapConfig, DownloadConfig, EimConfig, HttpsConfig, InjectConfig, TrustConfig
 from .modem_and_card_sections import IPA_FEATURES, CardConfig, IpaConfig, ModemConfig, ProvisioningConfig
 from .poll_and_switch_sections import GuardianConfig, PollConfig, SwitchConfig
-from .site_and_budget_sections import BudgetConfig, ConditionsConfig, SiteConfig
+from .site_and_budget_sections import BudgetConfig, ConditionsConfig, SiteConfig, WakeConfig
 from .store_log_and_local_sections import LedConfig, LocalConfig, LogConfig, MetricsConfig, RecordConfig, StoreConfig
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ __all__ = [
     "EimConfig",
     "GuardianConfig",
     "HttpsConfig",
+    "InjectConfig",
     "IpaConfig",
     "LedConfig",
     "LocalConfig",
@@ -50,6 +51,7 @@ __all__ = [
     "StoreConfig",
     "SwitchConfig",
     "TrustConfig",
+    "WakeConfig",
     "preset_defaults",
 ]
 
@@ -72,6 +74,8 @@ class Config:
     site: SiteConfig = field(default_factory=SiteConfig)
     coap: CoapConfig = field(default_factory=CoapConfig)
     https: HttpsConfig = field(default_factory=HttpsConfig)
+    inject: InjectConfig = field(default_factory=InjectConfig)
+    wake: WakeConfig = field(default_factory=WakeConfig)
     trust: TrustConfig = field(default_factory=TrustConfig)
     download: DownloadConfig = field(default_factory=DownloadConfig)
     budget: BudgetConfig = field(default_factory=BudgetConfig)
@@ -114,6 +118,8 @@ SECTIONS: Final[Mapping[str, type]] = {
     "site": SiteConfig,
     "coap": CoapConfig,
     "https": HttpsConfig,
+    "inject": InjectConfig,
+    "wake": WakeConfig,
     "trust": TrustConfig,
     "download": DownloadConfig,
     "budget": BudgetConfig,

@@ -1,4 +1,4 @@
-"""What the site asks for: when work is welcome, scripts, checks, and the byte budget."""
+"""What the site asks for: when work is welcome, scripts, checks, the byte budget, and who may call for a poll."""
 
 # ruff: noqa: RUF009  # key() is dataclasses.field()
 
@@ -10,13 +10,16 @@ from typing import Final
 
 from ipad_agent.policy.polling.daily_window import DailyWindow
 
-from .value_readers import DAY_S, PORT_NUMBER, FilePath, Flag, Integer, ListOf, Number, Text, TimeWindow, key
+from .secret_file import SecretFile
+from .value_readers import DAY_S, PORT_NUMBER, FilePath, Flag, Integer, ListOf, Number, Secret, Text, TimeWindow, key
 
 _PROBE: Final = rf"tcp://(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):{PORT_NUMBER}|/[^\x00-\x1f\x7f]+"
 
 _INTERFACE: Final = r"[^\s/:.\x00-\x1f\x7f][^\s/:\x00-\x1f\x7f]*"
 
 _MOST_BYTES: Final = 10**15
+
+_UDP_PLACE: Final = rf"(?:\d{{1,3}}(?:\.\d{{1,3}}){{3}}|\[[0-9A-Fa-f:.]+\]):{PORT_NUMBER}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,4 +94,36 @@ class BudgetConfig:
     total_bytes: int | None = key(Integer(1, _MOST_BYTES), None, "Bytes since the start of the agent.")
     warn: tuple[float, ...] = key(
         ListOf(Number(0.01, 1, "")), (0.5, 0.8), "Shares of a budget at which a warning is given."
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class WakeConfig:
+    """Calls without content that bring the next poll forward. Off by default; `ipactl poll` needs none of it."""
+
+    sms: bool = key(
+        Flag(),
+        False,
+        "Whether an SMS may call. The modem is then told to announce new messages (AT+CNMI); one of `sms_senders` that "
+        "holds the keyword and nothing else is deleted, all others stay where they are.",
+    )
+    sms_senders: tuple[str, ...] = key(
+        ListOf(Text("a number as the network shows it, such as +491511234567", r"\+?[0-9A-Za-z*#]{3,20}")),
+        (),
+        "Who may call by SMS; each as the network shows the number, with its country's code.",
+    )
+    sms_keyword_file: SecretFile | None = key(
+        Secret(), None, "File with the text of such an SMS, 8 to 160 letters and digits; never the text itself."
+    )
+    knock: tuple[str, ...] = key(
+        ListOf(Text("an address of this device like 10.8.0.2:4817 or [::1]:4817", _UDP_PLACE), most=4),
+        (),
+        "Where knocks are heard (UDP): addresses of loopback or of a tunnel. `ipad-agent knock` sends one.",
+    )
+    knock_key_file: SecretFile | None = key(
+        Secret(), None, "File with the key of knocks in hexadecimal, 16 bytes or more; never the key itself."
+    )
+    any_interface: bool = key(Flag(), False, "Whether knocks are heard at other addresses too.")
+    per_hour: int = key(
+        Integer(1, 60), 6, "So many calls are followed in an hour, whoever sends them: each costs a poll."
     )

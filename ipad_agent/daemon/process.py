@@ -7,6 +7,7 @@ import contextlib
 import logging
 import os
 import signal
+from collections.abc import Coroutine
 from functools import partial
 from typing import Final
 
@@ -23,6 +24,7 @@ from ipad_agent.status.traffic_budget import Budget
 from ipad_agent.store import EmulatedCardFiles, Journal, Memory, RealFilesystem, StateDirectory, StateLock
 from ipad_agent.wiring.device_network import device_network, show_modem, site
 from ipad_agent.wiring.real_rooms import (
+    Card,
     EimLinks,
     Schedules,
     capabilities,
@@ -37,6 +39,8 @@ from .local_interfaces import LocalInterfaces
 from .sdnotify import Notifier
 
 CLOSE_LIMIT_S: Final = 1.5
+WAKE_TURN_S: Final = 120.0
+"""So long reading an SMS waits for what the agent does with the modem."""
 
 
 def run_daemon(config: Config) -> int:
@@ -83,11 +87,12 @@ async def _run(
     card = open_card(config, memory, clock, emulated_cards=emulated_cards)
     connector = smdp_connector(config, clock)
     notifier = Notifier()
+    links = EimLinks(config, clock, memory)
     agent = Agent(
         Dependencies(
             card=card.euicc,
             device=card,
-            links=EimLinks(config, clock, memory),
+            links=links,
             journal=journal,
             memory=memory,
             schedules=Schedules(memory),
@@ -119,7 +124,7 @@ async def _run(
     # A missing modem is no failed start: the agent waits for it, and systemd must not restart us meanwhile.
     notifier.ready("looking for the modem and the card")
     faces = LocalInterfaces(agent, config, clock, card)
-    shown = [asyncio.create_task(face) for face in faces.tasks()]
+    shown = [asyncio.create_task(face) for face in [*faces.tasks(), *_listeners(config, agent, links, card, clock)]]
     tasks = [
         asyncio.create_task(agent.run(), name="agent"),
         asyncio.create_task(stop.wait(), name="stop"),
@@ -141,6 +146,29 @@ async def _run(
     for task in done:
         if not task.cancelled() and task.exception() is not None:
             task.result()
+
+
+def _listeners(
+    config: Config, agent: Agent, links: EimLinks, card: Card, clock: Clock
+) -> list[Coroutine[object, object, None]]:
+    """Who may call this device, as far as the configuration wants it. Raises ``ConfigError``."""
+    wanted: list[Coroutine[object, object, None]] = []
+    if config.inject.listen:
+        from ipad_agent.wiring.injection_listeners import injection_listeners
+
+        wanted += injection_listeners(config, agent.injected_orders, links)
+    if config.wake.sms or config.wake.knock:
+        from ipad_agent.wiring.wake_sources import wake_sources
+
+        wanted += wake_sources(
+            config,
+            clock,
+            card.access.link,
+            poke=agent.poke,
+            turn=partial(agent.card_requests.hold, WAKE_TURN_S),
+            spent_today_bytes=lambda: agent.board.snapshot().traffic.today_bytes,
+        )
+    return wanted
 
 
 def _budget(config: Config) -> Budget:

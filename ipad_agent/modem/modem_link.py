@@ -48,6 +48,7 @@ class ModemLink:
         self._session: AtSession | None = None
         self._identity: ModemIdentity | None = None
         self._listeners: list[Callable[[str], None]] = []
+        self._more_commands: tuple[str, ...] = ()
         self._later: list[Command] = []  # refused because the SIM was busy
         self._level_untold = False
         self._asks_left = 0
@@ -58,6 +59,10 @@ class ModemLink:
         self._listeners.append(callback)
         if self._session is not None:
             self._session.subscribe(callback)
+
+    def also_initialise(self, texts: tuple[str, ...]) -> None:
+        """Send these commands too, to every session from the next one on; a refusal is not fatal."""
+        self._more_commands = (*self._more_commands, *texts)
 
     @property
     def session(self) -> AtSession | None:
@@ -162,6 +167,8 @@ class ModemLink:
         for text in ("ATE0", "ATV1", "ATQ0", "AT+CMEE=1", 'AT+CSCS="IRA"'):
             await self._try(session, commands.plain(text), repeat=True)
         await self._identify(session)
+        for text in self._more_commands:
+            await self._try(session, commands.plain(text), repeat=True)
         events.PORT_OPENED.emit(port=session.description)
         await self._restore_level(session)
 

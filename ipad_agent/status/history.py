@@ -29,6 +29,7 @@ DOWNLOAD: Final = "download"
 SWITCH: Final = "switch"
 ROLLBACK: Final = "rollback"
 RESET: Final = "reset"
+WAKE: Final = "wake-up"
 
 EIM: Final = "eim"
 PERSON: Final = "person"

@@ -6,6 +6,7 @@ from ipad_agent.agent import events as agent
 from ipad_agent.procedures import events as procedures
 from ipad_agent.procedures.records.local_switch_record import What
 from ipad_agent.procedures.switching import local_events as local
+from ipad_agent.wakeup import events as wakeup
 
 from . import history
 from .event_reactions import _on
@@ -107,6 +108,11 @@ def _reset_found(board: Board, *, found: str) -> None:
     board.history.end(history.RESET, history.INTERRUPTED, f"it {found}", by=history.PERSON)
 
 
+def _woken(board: Board, *, how: str, who: str) -> None:
+    what = f"{how} of {who} brings the next poll forward"
+    board.history.end(history.WAKE, history.DONE, what=what, by=history.DEVICE)
+
+
 _on(procedures.PACKAGE_RECEIVED, _order)
 _on(procedures.ORDER_CARRIED_OUT, _carried_out)
 _on(procedures.PACKAGE_REFUSED, _refused)
@@ -121,6 +127,7 @@ _on(procedures.DOWNLOAD_LATER, _download_later)
 _on(agent.CARD_LOST, _card_lost)
 _on(agent.BUG, _bug)
 _on(agent.POLL_FAILED, _poll_failed)
+_on(wakeup.WOKEN_BY, _woken)
 _on(local.ORDERING, _ordering)
 _on(local.DONE, _done)
 _on(local.NOT_DONE, _not_done)

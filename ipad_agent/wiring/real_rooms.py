@@ -357,7 +357,10 @@ def capabilities(config: Config, connector: SmdpConnector | None) -> IpaCapabili
         features.add(IpaFeature.INDIRECT_RSP_SERVER_COMMUNICATION)
     if connector is not None:
         features.add(IpaFeature.DIRECT_RSP_SERVER_COMMUNICATION)
-    return IpaCapabilities(frozenset(features), frozenset({IpaProtocol.RETRIEVE_COAPS, IpaProtocol.RETRIEVE_HTTPS}))
+    protocols = {IpaProtocol.RETRIEVE_COAPS, IpaProtocol.RETRIEVE_HTTPS}
+    pushed = {"https": IpaProtocol.INJECT_HTTPS, "coaps": IpaProtocol.INJECT_COAPS}
+    protocols |= {pushed[place.partition("://")[0]] for place in config.inject.listen}
+    return IpaCapabilities(frozenset(features), frozenset(protocols))
 
 
 def download_rules(config: Config) -> DownloadRules:

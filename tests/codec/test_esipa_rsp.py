@@ -145,6 +145,9 @@ def test_an_expired_order_has_its_name_where_v1_2_and_v1_3_have_its_number() -> 
     assert isinstance(client, Refused)
     assert isinstance(package, Refused)
     assert (client.code.name, package.code.name) == ("downloadOrderExpired", "downloadOrderExpired")
+    later = esipa_download.parse_authenticate_client_response(H("BF3B 03 820113"))
+    assert isinstance(later, Refused)
+    assert int(later.code) == 19
 
 
 @pytest.mark.parametrize("body", ["BF41 02 A000", "BF41 00", ""])

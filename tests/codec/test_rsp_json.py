@@ -93,6 +93,14 @@ def test_opening_keeps_what_the_server_signed() -> None:
     assert read.tolerances == ()
 
 
+@pytest.mark.parametrize("more", [{}, {"rspCapability": "A0IDAA=="}, {"rspCapability": {}, "ofReleasesToCome": [1]}])
+def test_members_of_later_releases_are_passed_over(more: dict[str, object]) -> None:
+    """SGP.22 v3 servers tell their rspCapability."""
+    read = es9_messages.read_initiate_authentication(answer({**OPENING, **more}))
+    assert read.server_signed1.raw == SERVER_SIGNED1
+    assert read.tolerances == ()
+
+
 def test_profile_offer_is_read() -> None:
     read = es9_messages.read_authenticate_client(answer(CLIENT), TRANSACTION)
     assert isinstance(read, AuthenticateClientOk)

@@ -48,6 +48,7 @@ NOT_RUN: Final = (
     (r"^(ssh|scp|rsync)\b", "needs another machine"),
     (r"^(busctl|gdbus|dbus-send)\b", "needs the system bus; tests/local/dbus has a private one"),
     (r"^varlinkctl\b", "needs systemd 257; tests/local/varlink has a foreign client"),
+    (r"^ipad-agent knock\b", "needs a device that listens; the scenario knock-wake sends some"),
     (r"^ipad-agent lab run\b", "takes long; tests/scenarios runs every scenario"),
     (r"^ipad-agent lab torture\b.*--seeds [0-9]{3}", "takes long; tests/torture runs the same histories"),
     (r"^#!|^\[ |^echo \"|^exit \d", "a script of the site, not a command; tests/site runs scripts"),

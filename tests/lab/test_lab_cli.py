@@ -120,6 +120,7 @@ async def test_every_order_works_or_says_how_it_is_typed(tmp_path: Path) -> None
             ["eim", "restart"],
             ["modem", "status"],
             ["modem", "urc", "+CREG:", "2"],
+            ["modem", "sms", "+491510000001", "a text"],
             ["modem", "fault", "error", "+CSQ", "2"],
             ["modem", "cell", BOOTSTRAP, "none"],
             ["modem", "cell", BOOTSTRAP, "26201"],

@@ -363,9 +363,7 @@ def parse_handle_notification_response(body: bytes) -> tuple[str, ...]:
 
 
 def parse_transfer_eim_package(body: bytes) -> TransferredPackage:
-    """A package that the eIM pushes: ``BF4E { BF51 | BF52 | BF53 | BF54 }`` (§3.1.1.2).
-
-    No caller yet: for injection."""
+    """A package that the eIM pushes: ``BF4E { BF51 | BF52 | BF53 | BF54 }`` (§3.1.1.2)."""
     notes = Notes()
     element = tlv.parse(body)
     if element.tag == 0xBF4E:

@@ -27,6 +27,7 @@ from ipad_agent.lab.eim.coap_resource import CoapSettings
 from ipad_agent.lab.eim.device_records import Order
 from ipad_agent.lab.eim.eim_identity import EimIdentity, add_initial_eim
 from ipad_agent.lab.eim.https.esipa_https import FrontSettings, HttpsPort, HttpsServer
+from ipad_agent.lab.eim.injection.injection_site import InjectionSite
 from ipad_agent.lab.eim.orders.order_verbs import build_order
 from ipad_agent.lab.eim.relay.download_relay import Relay
 from ipad_agent.lab.eim.sqlite_store import SqliteStore
@@ -78,6 +79,7 @@ class BenchOptions:
     certificate for it (``rsa``, ``expired``, ``foreign``, ``not-yet-valid``), ``binding`` what the agent shall speak.
     ``client_certificate`` is whether the eIM asks for a certificate of the device in either handshake: ``no``, or
     ``required``, which must then be issued by the bench's own CA; the agent's configuration names one that is.
+    ``inject`` names the carriers (``https``, ``coaps``) over which the device listens for packages that are pushed.
     ``rsp`` puts an SM-DP+ and an SM-DS on the bench and a relay into the eIM.
 
     ``rest_port`` puts the eIM's REST API on a port of this machine (0: any free one). ``store`` is an SQLite file for
@@ -125,6 +127,7 @@ class BenchOptions:
     https_tls: str = ""
     client_certificate: str = "no"
     http: HttpSettings = field(default_factory=HttpSettings)
+    inject: Sequence[str] = ()
     rsp: RspOptions | None = None
     rest_port: int | None = None
     store: Path | None = None
@@ -193,6 +196,7 @@ class Bench:
         self._stack = contextlib.AsyncExitStack()
         self.folder = Path()
         self.eims: dict[str, EimSite] = {}
+        self._injection: InjectionSite | None = None
         self.ethernet = not self.options.link_follows_modem
         self._rsp: RspSite | None = None
         self._cell: Cell | None = None
@@ -232,6 +236,13 @@ class Bench:
         if self._rsp is None:
             raise BenchError("there is no SM-DP+ on this bench")
         return self._rsp
+
+    @property
+    def injection(self) -> InjectionSite:
+        """Where packages may be pushed to; ``BenchError`` where the device does not listen."""
+        if self._injection is None:
+            raise BenchError("the device on this bench does not listen for pushed packages")
+        return self._injection
 
     def order(self, *words: str, eim_id: str | None = None) -> Order:
         """Queue an order for the card, as typed: ``order("enable", iccid, "--rollback")``; of the first eIM unless said
@@ -322,6 +333,10 @@ class Bench:
         await self._start_eim()
         if options.rest_port is not None:
             await self._start_rest(options.rest_port)
+        if options.inject:
+            psk = (PSK_IDENTITY.encode(), self._psk_key()) if options.tls == "psk" else None
+            paths = self.device_certificate.certificate_path, self.device_certificate.key_path
+            self._injection = InjectionSite(options.inject, *paths, self.identity.tls, psk, self.eim.looked)
         await self._start_modem()
         self._write_config()
         self.supply = PowerSupply(self.folder)
@@ -547,6 +562,8 @@ class Bench:
                 eim["carrier"] = "https"
         if self.options.binding != "asn1":
             eim["binding"] = self.options.binding
+        if self._injection is not None:
+            base["inject"] = self._injection.agent_table()
         if self._rsp is not None:
             base["download"] = {"allow_private_servers": True}  # they are on this machine
             base["trust"] = {"ci_dir": self._rsp.write_ci(self.folder / "ci")}

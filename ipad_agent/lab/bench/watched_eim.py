@@ -73,6 +73,10 @@ class WatchedEim:
         """Let ``entry`` search from now on only."""
         self._cursor = len(self.entries)
 
+    def looked(self) -> None:
+        """Something was noted in the eIM's history otherwise than by a request."""
+        self._collect()
+
     def _collect(self) -> None:
         new: list[Entry] = []
         for entry in reversed(self.eim.history):

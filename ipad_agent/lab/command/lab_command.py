@@ -56,6 +56,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> argparse._SubParsersAction
         "--carrier", choices=("coaps", "https", "both"), help="how the eIM is reached (default: both; psk: coaps)"
     )
     up.add_argument("--binding", choices=("asn1", "json"), default="asn1", help="what the agent speaks over HTTPS")
+    up.add_argument(
+        "--inject",
+        choices=("none", "https", "coaps", "both"),
+        default="none",
+        help="how the agent listens for packages that are pushed",
+    )
     up.add_argument("--https-tls", choices=HTTPS_TLS, default="", help="another certificate for the eIM's HTTPS")
     up.add_argument("--strict-https", action="store_true", help="an eIM that takes its headers to the letter")
     up.add_argument("--no-relay", action="store_true", help="an eIM that leaves downloads to the device")
@@ -218,9 +224,10 @@ async def _up(args: argparse.Namespace) -> int:
     from ipad_agent.lab.bench.lab_bench import Bench, BenchOptions
     from ipad_agent.lab.bench.rsp_servers_on_bench import RspOptions
     from ipad_agent.lab.eim.https.esipa_https import STRICT, FrontSettings
+    from ipad_agent.lab.eim.injection.injection_site import INJECTION
     from ipad_agent.lab.modem import PERSONALITIES, SHORT_NAMES, manners
 
-    from .lab_orders import obey
+    from .lab_orders import obey, push_package
     from .lab_socket import Answer, ControlServer
 
     if args.personality in ("list", "?"):
@@ -242,6 +249,7 @@ async def _up(args: argparse.Namespace) -> int:
         store=args.store,
         carrier=args.carrier or ("coaps" if args.tls == "psk" else "both"),
         binding=args.binding,
+        inject={"none": (), "both": INJECTION}.get(args.inject, (args.inject,)),
         https=STRICT if args.strict_https else FrontSettings(),
         https_tls=args.https_tls,
         rsp=RspOptions(
@@ -263,6 +271,8 @@ async def _up(args: argparse.Namespace) -> int:
             if list(words) == ["lab", "down"]:
                 stop.set()
                 return Answer("the lab stops")
+            if list(words[:2]) == ["eim", "inject"]:
+                return await push_package(bench, words[2:])
             return obey(bench, words)
 
         async with ControlServer(bench.folder, handle):

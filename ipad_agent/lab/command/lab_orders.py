@@ -16,11 +16,13 @@ from ipad_agent.lab.bench.lab_bench import Bench
 from ipad_agent.lab.bench.rsp_servers_on_bench import Offer
 from ipad_agent.lab.eim.eim_faults import Fault as EimFault
 from ipad_agent.lab.eim.errors import EimLabError
-from ipad_agent.lab.eim.orders.order_verbs import VERBS
+from ipad_agent.lab.eim.injection.injection_site import INJECTION
+from ipad_agent.lab.eim.orders.order_verbs import VERBS, build_order
 from ipad_agent.lab.eim.results.result_report import results_json, results_text
 from ipad_agent.lab.errors import BenchError, ControlError
 from ipad_agent.lab.euicc import CardError, Profile
 from ipad_agent.lab.modem import Cell, Fault, Module
+from ipad_agent.lab.modem.at.message_commands import sms_deliver
 from ipad_agent.lab.modem.modem_options import FaultKind
 from ipad_agent.lab.smdp import Fault as SmdpFault
 from ipad_agent.lab.smdp import SmdpError
@@ -59,6 +61,7 @@ def usage() -> str:
     lines = []
     for part, orders in ORDERS.items():
         lines += [f"  {f'{part} {name} {order.usage}'.rstrip():58} {order.about}" for name, order in orders.items()]
+    lines.append(f"  {'eim inject [https|coaps] VERB ...':58} push an order to a device that listens (lab up --inject)")
     lines += ["", "  what eim queue takes:"]
     lines += [f"    {f'{name} {verb.usage}'.rstrip():56} {verb.about}" for name, verb in VERBS.items()]
     return "\n".join(lines)
@@ -70,6 +73,19 @@ def usage() -> str:
 def _eim_queue(bench: Bench, words: Words) -> Answer:
     order = bench.order(*words)
     return Answer(f"queued: {order.label}", {"order": order.label})
+
+
+async def push_package(bench: Bench, words: Words) -> Answer:
+    """``eim inject``: push an order to the device that listens. Raises ``ControlError``."""
+    carrier = None
+    if words and words[0] in INJECTION:
+        carrier, words = words[0], words[1:]
+    try:
+        order = build_order(words)
+        answer = await bench.injection.push(bench.eim.eim, bench.eid, order, carrier=carrier)
+    except (EimLabError, BenchError) as error:
+        raise ControlError(str(error)) from error
+    return Answer(f"{order.label}: {answer.text}", {"order": order.label, "answer": answer.text})
 
 
 def _eim_results(bench: Bench, words: Words) -> Answer:
@@ -382,6 +398,11 @@ ORDERS: dict[str, dict[str, OrderWord]] = {
             _modem_order(lambda m, w: m.drop_port(float(w[0]) if w else 5.0), "the port is gone"),
         ),
         "urc": OrderWord("TEXT", "send an unsolicited line", _modem_order(lambda m, w: m.report(" ".join(w)), "sent")),
+        "sms": OrderWord(
+            "SENDER TEXT",
+            "let an SMS arrive",
+            _modem_order(lambda m, w: m.receive_message(sms_deliver(w[0], " ".join(w[1:]))), "the SMS is there"),
+        ),
         "fault": OrderWord("KIND [PREFIX|-] [TIMES]", "let coming commands go wrong", _modem_fault),
         "cell": OrderWord("ICCID PLMN|none", "which network serves a profile", _modem_cell),
         "coverage": OrderWord(

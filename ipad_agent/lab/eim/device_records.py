@@ -19,7 +19,7 @@ from .eim_faults import PackageFaults
 from .errors import OrderError, StateFileError
 
 KINDS = ("psmo", "eco", "data", "trigger", "raw", "raw-body")
-QUEUED, HANDED_OUT, DONE, FAILED = "queued", "handed out", "done", "failed"
+QUEUED, PUSHED, HANDED_OUT, DONE, FAILED = "queued", "pushed", "handed out", "done", "failed"
 MAX_FINISHED = 200
 MAX_ACCEPTED = 1000
 _VERSION = 1
@@ -112,9 +112,10 @@ class Device:
 
     @property
     def next_order(self) -> Order | None:
-        """What is handed out next. One whose results are not taken on purpose lets the others pass."""
+        """What is handed out next, nothing that is being pushed. One whose results are not taken on purpose lets the
+        others pass."""
         aside = [order for order in self.queue if order.faults.result is not None and order.state == HANDED_OUT]
-        waiting = [order for order in self.queue if all(order is not one for one in aside)]
+        waiting = [order for order in self.queue if order.state != PUSHED and all(order is not one for one in aside)]
         again = [order for order in aside if order.faults.again]
         return next(iter([*waiting, *again]), None)
 

@@ -35,5 +35,9 @@ class Es9RefusedError(Es9Error):
         self.code = code
 
 
+class InjectionError(EimLabError):
+    """A device that packages are pushed to was not reached, or is another one."""
+
+
 class CompactError(EimLabError):
     """A compact form leaves out something that this eIM does not know."""

@@ -20,7 +20,7 @@ from ipad_agent.lab.eim.results import result_description, result_judgement, res
 from ipad_agent.lab.eim.results.result_description import plmn_text
 
 from . import device_import, esipa_messages, esipa_v1_0
-from .device_records import HANDED_OUT, QUEUED, Device, FileStore, Order, Store
+from .device_records import HANDED_OUT, PUSHED, QUEUED, Device, FileStore, Order, Store
 from .eim_faults import BEFORE, FUNCTION_OF_TAG, GARBAGE, WIRE, Fault, FaultQueue
 from .eim_identity import EimIdentity
 from .errors import OrderError, RequestRefusedError
@@ -162,6 +162,23 @@ class VirtualEim:
         device.queue.append(order)
         self._save()
         return order
+
+    def push(self, eid: str, order: Order, *, now_s: float = 0.0) -> bytes:
+        """The package of an order that shall be pushed (SGP.32 §3.1.1.2) instead of waiting for a poll, not wrapped."""
+        self.enqueue(eid, order)
+        device = self.device(eid)
+        package = order.package = self._build(device, order, self._dialect(device.dialect))
+        order.state = PUSHED
+        self._note(now_s, eid, "pushed", order=order.label, counter=order.counter, package=package.hex().upper())
+        self._save()
+        return package
+
+    def push_answered(self, eid: str, order: Order, answer: str, *, received: bool, now_s: float = 0.0) -> None:
+        """What the device said to it; one that it did not take waits for the next poll."""
+        if order.state == PUSHED:
+            order.state = HANDED_OUT if received else QUEUED
+        self._note(now_s, eid, "push answered", order=order.label, answer=answer, received=received)
+        self._save()
 
     def handle(self, body: bytes, *, now_s: float = 0.0, peer: str = "") -> bytes:
         """The answer to a request body, unless the relay takes its time; ``RequestRefusedError`` as ``exchange``."""

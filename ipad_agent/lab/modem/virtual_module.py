@@ -58,6 +58,7 @@ class Settings:
     charset: str = "IRA"
     operator_format: int = 2
     sim_reports: int = 0
+    message_indication: int = 0
     registration: dict[str, int] = field(default_factory=lambda: {"+CREG": 0, "+CGREG": 0, "+CEREG": 0, "+C5GREG": 0})
     may_sleep: bool = True
     unlocked: bool = False
@@ -89,6 +90,8 @@ class Module:
         self.busy_left = options.busy_answers
         self.contexts: dict[int, tuple[str, str]] = {}
         """Type and APN by number; kept over a restart."""
+        self.messages: dict[int, bytes] = {}
+        """Received SMS (SMS-DELIVER) by their place; kept over a restart."""
         self._when_back: list[Callable[[], None]] = []
         self.refresh_count = 0
         self.slot = options.slot.active if options.slot is not None else 0
@@ -204,6 +207,16 @@ class Module:
         """An unsolicited line."""
         if not self.away:
             self._emit(Send(f"\r\n{text}\r\n".encode("ascii", "replace")))
+
+    def receive_message(self, pdu: bytes) -> None:
+        """An SMS arrives: it is kept, and announced, or handed over at once, as the host wants it (AT+CNMI)."""
+        if self.settings.message_indication == 2:
+            self.report(f"+CMT: ,{len(pdu) - 1 - pdu[0]}\r\n{pdu.hex().upper()}")
+            return
+        place = next(place for place in range(256) if place not in self.messages)
+        self.messages[place] = pdu
+        if self.settings.message_indication == 1:
+            self.report(f'+CMTI: "ME",{place}')
 
     # Inside
 

@@ -88,6 +88,7 @@ class AtSession:
         self._unasked_at: list[float] = []
         self._contention_said_s: float | None = None
         self._echoed = False
+        self._body_follows = False
         self._echo_offs = 0
         self._subscribers: list[Callable[[str], None]] = []
         self._loss_watchers: list[Callable[[], None]] = []
@@ -229,6 +230,7 @@ class AtSession:
                 if text.startswith("+CPIN"):
                     self._publish(text)  # the same line answers AT+CPIN? and announces a change
             case at_parser.Urc(text):
+                self._body_follows = text.startswith(("+CMT:", "+CMT :"))
                 self._publish(text)
             case at_parser.Result():
                 if flight is not None and not flight.done.done():
@@ -248,6 +250,9 @@ class AtSession:
                 self._prompted = True
                 self._fail(LineDamaged("the modem asks for text ('> ')"))
                 self._stray("a prompt")
+            case at_parser.Unclassified(text) if self._body_follows:
+                self._body_follows = False  # the second line of an unsolicited result that has two
+                self._publish(text)
             case at_parser.Unclassified():
                 self.stray_lines += 1
             case at_parser.Echo():

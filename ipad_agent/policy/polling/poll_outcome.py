@@ -20,6 +20,8 @@ class Wake(Enum):
     COMMAND = "somebody asked for it"
     STATE_CHANGE = "the profile state changed"
     RESULT_OWED = "a result waits to be delivered"
+    SMS = "an SMS called for it"
+    KNOCK = "a knock called for it"
 
 
 class Outcome(Enum):

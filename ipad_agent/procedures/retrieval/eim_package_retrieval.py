@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, assert_never
@@ -66,8 +67,19 @@ class PollReport:
     eims_changed: bool = False
 
 
-async def poll(context: Context, eim: Association, *, fetch: bool = True) -> PollReport:
-    """One poll of one eIM over one association. Without ``fetch`` only what is owed is delivered.
+def _nothing_pushed() -> None:
+    return None
+
+
+async def poll(
+    context: Context,
+    eim: Association,
+    *,
+    fetch: bool = True,
+    pushed: Callable[[], EimPackage | None] = _nothing_pushed,
+) -> PollReport:
+    """One poll of one eIM over one association. Without ``fetch`` only what is owed is delivered. A package that
+    ``pushed`` gives comes before those that the eIM is asked for (§3.1.1.2), and is treated as they are.
 
     What one of its peers answers and nobody can use costs the step that it belongs to; the others are made all the
     same. Raises ``NetworkError`` when the eIM cannot be reached, ``EimError`` when it is busy or, at the end, when the
@@ -98,7 +110,7 @@ async def poll(context: Context, eim: Association, *, fetch: bool = True) -> Pol
             end = PollEnd.RESULT_REFUSED
             break
         try:
-            package = await _fetch(context, eim)
+            package = pushed() or await _fetch(context, eim)
         except (EimError, NetworkError) as error:
             if isinstance(error, NetworkError) and not error.reached:
                 raise
@@ -116,6 +128,8 @@ async def poll(context: Context, eim: Association, *, fetch: bool = True) -> Pol
                 break
             told.add(package.eim_transaction_id)
         known = _known(context, eim, package)
+        if known is not None:
+            context.on_taken(known.order)
         if known is not None and known.result is None:
             # It goes on with the next poll; begun beside itself it would be carried out twice.
             end = _end_unfinished(known)
@@ -137,6 +151,7 @@ async def poll(context: Context, eim: Association, *, fetch: bool = True) -> Pol
             events.NOT_TAKEN.emit(eim=eim.eim_id, reason=refusal.message)
             end = PollEnd.JOURNAL_FULL
             break
+        context.on_taken(work.order)
         outcome: profile_download.Outcome
         if carried_out:
             outcome = work

@@ -12,7 +12,13 @@ from ipad_agent.lab.modem.modem_options import Coverage, Fault, ModemOptions
 from ipad_agent.lab.modem.module_timers import Timers
 from ipad_agent.lab.modem.virtual_module import Module, Output, PortLost, Send
 
-from . import base_commands, module_commands, network_commands, uicc_commands  # noqa: F401 - they fill the command table
+from . import (  # noqa: F401 - they fill the command table
+    base_commands,
+    message_commands,
+    module_commands,
+    network_commands,
+    uicc_commands,
+)
 from .at_line import Command, CommandSyntaxError, Line, LineReader, split_commands
 from .command_table import CME_TEXT, TABLE, Answer, AtError, SilenceError
 

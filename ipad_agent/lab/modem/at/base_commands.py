@@ -37,7 +37,7 @@ def defaults(module: Module, cmd: Command) -> Answer:
 
 
 @command("X", "&C", "&D", "&K", "&S", "&W", "L", "M", "S0", "S2", "S3", "S4", "S5", "S6", "S7", "S10", "S12")
-@command("+IFC", "+ICF", "+IPR", "+CTZU", "+CTZR", "+CMGF", "+CNMI", "+CGEREP", "+CSCLK")
+@command("+IFC", "+ICF", "+IPR", "+CTZU", "+CTZR", "+CMGF", "+CGEREP", "+CSCLK")
 def accepted(module: Module, cmd: Command) -> Answer:
     """Settings that change nothing the lab shows; reading them back is not offered."""
     if cmd.form is Form.READ:

@@ -1,0 +1,70 @@
+"""TransferEimPackage as an eIM writes it, and what a device answers (BF4E)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ipad_agent.lab.crypto import der
+from ipad_agent.lab.crypto.der import DerError, Node
+from ipad_agent.lab.eim.results.result_description import number
+
+TRANSFER = 0xBF4E
+
+
+@dataclass(frozen=True, slots=True)
+class TransferAnswer:
+    """``kind`` is ``received``, ``error``, ``result``, ``nothing`` or ``unreadable``. ``correlated``: in the form of
+    v1.3, with the transaction or the EID (hexadecimal) in ``correlation``."""
+
+    kind: str
+    code: int | None = None
+    correlated: bool = False
+    correlation: str | None = None
+
+    @property
+    def text(self) -> str:
+        """For people."""
+        code = "" if self.code is None else f" {self.code}"
+        return f"{self.kind}{code}" + (" (v1.3)" if self.correlated else "")
+
+
+def transfer(package: bytes) -> bytes:
+    """TransferEimPackageRequest."""
+    return der.tlv(TRANSFER, package)
+
+
+def read_answer(body: bytes) -> TransferAnswer:
+    """TransferEimPackageResponse; never raises."""
+    if not body:
+        return TransferAnswer("nothing")
+    try:
+        node = der.parse(body)
+        inside = node.children
+        if node.tag != TRANSFER or len(inside) != 1:
+            return TransferAnswer("unreadable")
+        return _read(inside[0])
+    except DerError:
+        return TransferAnswer("unreadable")
+
+
+def _read(node: Node) -> TransferAnswer:
+    match node.tag:
+        case 0x05:
+            return TransferAnswer("received")
+        case 0x02:
+            return TransferAnswer("error", number(node))
+        case 0xBF60:
+            return TransferAnswer("received", None, True, _correlation(node))
+        case 0xBF61:
+            code = node.find(0x81)
+            return TransferAnswer("error", None if code is None else number(code), True, _correlation(node))
+        case 0x30 | 0xBF51 | 0xBF52:
+            return TransferAnswer("result")
+    return TransferAnswer("unreadable")
+
+
+def _correlation(node: Node) -> str | None:
+    wrapped = node.find(0xA0)
+    if wrapped is None:
+        return None
+    return wrapped.children[0].value.hex().upper()
