@@ -11,15 +11,15 @@ standard library's own functions.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final, cast
 
-__all__ = ["dataclass", "field", "replace"]
+__all__ = ["RecordField", "dataclass", "field", "fields_of", "is_record", "replace"]
 
 _MISSING: Final = object()
 
 
-class _Field:
+class RecordField:
     """What ``field`` was told."""
 
     __slots__ = ("compare", "default", "default_factory", "metadata", "name", "repr")
@@ -30,7 +30,12 @@ class _Field:
         self.default_factory = default_factory
         self.repr = repr
         self.compare = compare
-        self.metadata = metadata
+        self.metadata: Mapping[Any, Any] = {} if metadata is None else metadata
+
+    @property
+    def required(self) -> bool:
+        """Whether an object cannot be made without it."""
+        return self.default is _MISSING and self.default_factory is _MISSING
 
 
 def _field(
@@ -40,10 +45,10 @@ def _field(
     repr: bool = True,
     compare: bool = True,
     metadata: object = None,
-) -> _Field:
+) -> RecordField:
     if default is not _MISSING and default_factory is not _MISSING:
         raise ValueError("a field has a default or a default_factory, not both")
-    return _Field(default, default_factory, repr, compare, metadata)
+    return RecordField(default, default_factory, repr, compare, metadata)
 
 
 class _Record:
@@ -56,7 +61,7 @@ class _Record:
         self.frozen = frozen
         self.eq = eq
         self.order = order
-        self.fields: dict[str, _Field] = {}
+        self.fields: dict[str, RecordField] = {}
         self.annotations: dict[str, object] = {}
         self.by_name: set[str] = set()
 
@@ -134,7 +139,7 @@ def _take_standard(record: _Record, base: type[Any]) -> None:
         default, default_factory = (
             _MISSING if value is dataclasses.MISSING else value for value in (item.default, item.default_factory)
         )
-        taken = _Field(default, default_factory, item.repr, bool(item.compare), item.metadata)
+        taken = RecordField(default, default_factory, item.repr, bool(item.compare), item.metadata)
         taken.name = item.name
         record.fields[item.name] = taken
         record.annotations[item.name] = item.type
@@ -142,32 +147,31 @@ def _take_standard(record: _Record, base: type[Any]) -> None:
             record.by_name.add(item.name)
 
 
-def _own_fields(cls: type[Any], namespace: dict[str, Any], annotations: dict[str, object]) -> dict[str, _Field]:
+def _own_fields(cls: type[Any], namespace: dict[str, Any], annotations: dict[str, object]) -> dict[str, RecordField]:
     """The fields that this class itself names, their defaults taken out of its namespace: the slots go there."""
-    found: dict[str, _Field] = {}
+    found: dict[str, RecordField] = {}
     for name, annotation in annotations.items():
         if "ClassVar" in (annotation if isinstance(annotation, str) else repr(annotation)):
             continue
         item = namespace.pop(name, _MISSING)
-        if not isinstance(item, _Field):
+        if not isinstance(item, RecordField):
             if item.__class__.__hash__ is None:
                 raise ValueError(f"{cls.__qualname__}.{name}: say default_factory, or all objects share one default")
-            item = _Field(item, _MISSING, True, True, None)
+            item = RecordField(item, _MISSING, True, True, None)
         item.name = name
         found[name] = item
     for name, value in namespace.items():
-        if isinstance(value, _Field):
+        if isinstance(value, RecordField):
             raise TypeError(f"{cls.__qualname__}.{name} is a field without a type")
     return found
 
 
-def _check_order_of_defaults(cls: type[Any], positional: list[_Field]) -> None:
+def _check_order_of_defaults(cls: type[Any], positional: list[RecordField]) -> None:
     optional = False
     for item in positional:
-        needed = item.default is _MISSING and item.default_factory is _MISSING
-        if needed and optional:
+        if item.required and optional:
             raise TypeError(f"{cls.__qualname__}: {item.name} has no default, but one before it has")
-        optional = not needed
+        optional = not item.required
 
 
 def _add_methods(cls: type[Any], namespace: dict[str, Any], record: _Record) -> None:
@@ -359,6 +363,21 @@ def _replace(obj: Any, /, **changes: object) -> Any:
         if name not in changes:
             changes[name] = getattr(obj, name)
     return type(obj)(**changes)
+
+
+def is_record(value: object) -> bool:
+    """Whether this is a class of values, or an object of one, whoever made it."""
+    return hasattr(value, "__record__") or hasattr(value, "__dataclass_fields__")
+
+
+def fields_of(kind: type[Any]) -> Mapping[str, RecordField]:
+    """The fields of a class of values, in order, without loading ``dataclasses``, which takes as long as all of
+    ``ipactl``."""
+    record: _Record | None = getattr(kind, "__record__", None)
+    if record is None:
+        record = _Record(frozen=False, eq=False, order=False)
+        _take_standard(record, kind)
+    return record.fields
 
 
 if TYPE_CHECKING:

@@ -295,6 +295,17 @@ def test_the_standard_library_reads_the_fields(made: Any) -> None:
     assert made.Version.__dataclass_params__.order
 
 
+def test_the_fields_are_told_without_the_standard_library(made: Any) -> None:
+    fields = records.fields_of(made.Mixed)
+    assert {name: item.required for name, item in fields.items()} == {"b": False, "a": True, "first": True}
+    assert not records.fields_of(made.Point)["names"].required
+    assert [item.metadata for item in records.fields_of(made.Counter).values()] == [{}, {"unit": "n"}]
+    assert records.is_record(made.Point)
+    assert records.is_record(made.Point(1))
+    assert not records.is_record(made.Shape)
+    assert not records.is_record(3)
+
+
 def test_the_class_is_named_documented_and_matched_as_written(made: Any) -> None:
     assert made.Point.__doc__ == "Where."
     assert (made.Point.__qualname__, made.Point.__module__) == ("Point", made.__name__)
