@@ -9,16 +9,14 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Coroutine, Mapping
 from contextlib import AbstractAsyncContextManager
+from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from ipad_agent import __version__, events
 from ipad_agent.agent.main_loop import Agent
 from ipad_agent.clock import Clock
 from ipad_agent.config import Config
-from ipad_agent.doctor import Face, Parts
-from ipad_agent.doctor.recorder_taps import attach
-from ipad_agent.doctor.room_access import AccessModem, Ways
 from ipad_agent.errors import CardError, ModemError
 from ipad_agent.local.flight_recorder import Recorder
 from ipad_agent.local.prometheus.metrics import Metrics
@@ -33,6 +31,9 @@ from ipad_agent.wiring.real_rooms import Card
 
 from .local_service import AgentService
 
+if TYPE_CHECKING:
+    from ipad_agent.doctor import Face, Parts
+
 SOCKET_NAME: Final = "io.github.ipadagent"
 DOCTOR_TURN_S: Final = 120.0
 AT_TURN_S: Final = 60.0
@@ -42,6 +43,12 @@ RECORDS: Final = "records"
 
 def _failure(eim: Eim) -> str:
     return "" if eim.last_order is None else order_failure(eim.last_order)
+
+
+def _attach(recorder: Recorder) -> Callable[[], None]:
+    from ipad_agent.doctor.recorder_taps import attach
+
+    return attach(recorder)
 
 
 class LocalInterfaces:
@@ -54,14 +61,14 @@ class LocalInterfaces:
         self._ends = [events.listen(agent.board.happened)]
         metrics = Metrics(now=clock.monotonic, apdus=lambda: card.euicc.apdu_count)
         self._ends.append(metrics.attach())
-        self._recorder = Recorder(Path(config.store.state_dir) / RECORDS, attach, version=__version__)
+        self._recorder = Recorder(Path(config.store.state_dir) / RECORDS, _attach, version=__version__)
         self._bus: Callable[[], tuple[bool, str]] = lambda: (False, "it was not begun")
         self._led = None if config.led.name is None else Led(config.led.name)
         self.service = AgentService(
             agent,
             config,
             clock,
-            doctor=self._parts(clock),
+            doctor=partial(self._parts, clock),
             metrics=metrics,
             recorder=self._recorder,
             modem_profile=lambda: card.access.profile,
@@ -130,6 +137,9 @@ class LocalInterfaces:
             leave()
 
     def _parts(self, clock: Clock) -> Parts:
+        from ipad_agent.doctor import Parts
+        from ipad_agent.doctor.room_access import AccessModem, Ways
+
         return Parts(
             config=self._config,
             clock=clock,
@@ -170,6 +180,8 @@ class LocalInterfaces:
         }
 
     def _local(self) -> tuple[Face, ...]:
+        from ipad_agent.doctor import Face
+
         socket = Face("socket", self.socket_path.exists(), str(self.socket_path))
         if not self._config.local.socket:
             socket = Face("socket", None, "switched off (local.socket)")
