@@ -383,3 +383,22 @@ def test_importing_it_loads_nothing_of_what_it_saves() -> None:
     tree = ast.parse((ROOT / "ipad_agent" / "records.py").read_text(encoding="utf-8"))
     top = {node.module for node in tree.body if isinstance(node, ast.ImportFrom)}
     assert top == {"__future__", "collections.abc", "typing"}
+
+
+def test_all_classes_of_values_are_made_in_one_way() -> None:
+    """By ``records``, but for the lab, which shares no code with the agent."""
+    makers = {"dataclass", "make_dataclass", "field"}
+    others = []
+    for path in sorted((ROOT / "ipad_agent").rglob("*.py")):
+        if path.relative_to(ROOT / "ipad_agent").parts[0] in ("lab", "records.py"):
+            continue
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and node.module == "dataclasses":
+                used = {alias.name for alias in node.names}
+            elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+                used = {node.attr} if node.value.id == "dataclasses" else set()
+            else:
+                continue
+            if used & makers:
+                others.append(f"{path.relative_to(ROOT)}:{node.lineno}")
+    assert others == []
