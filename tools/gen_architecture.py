@@ -17,7 +17,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "ipad_agent"
 PICTURE = ROOT / "docs" / "rooms.svg"
-GROUND = {"errors", "events", "clock", "printable"}
+GROUND = {"errors", "events", "clock", "printable", "records"}
 """Everything may import these; arrows to them would say nothing."""
 
 ABOUT = {

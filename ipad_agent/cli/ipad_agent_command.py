@@ -27,7 +27,7 @@ EXIT_USAGE = 2
 
 def run(argv: list[str]) -> int:
     """Parse the command line and do it; returns the exit status (0 done, 1 failed, 2 usage or configuration)."""
-    arguments = _parser().parse_args(argv)
+    arguments = _parser(argv).parse_args(argv)
     handler = _no_lab if "absent" in arguments else _HANDLERS[arguments.command]
     try:
         status = handler(arguments)
@@ -47,7 +47,8 @@ def run(argv: list[str]) -> int:
         return 130
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(argv: list[str] | None = None) -> argparse.ArgumentParser:
+    """For these words: what belongs to the lab is loaded only when it is named. For all words without them."""
     parser = argparse.ArgumentParser(
         prog="ipad-agent", description="IoT Profile Assistant in the device (IPAd, GSMA SGP.32) for Linux gateways."
     )
@@ -94,6 +95,8 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--carrier", choices=("coaps", "https"), default="coaps", help="how the eIM is reached")
 
     lab = commands.add_parser("lab", help="a virtual modem, eUICC and eIM for tests and for benches without hardware")
+    if argv is not None and "lab" not in argv:
+        return parser
     from ipad_agent.fleet.fleet_command import add_arguments as add_fleet
     from ipad_agent.lab.command.lab_command import add_arguments as add_lab
     from ipad_agent.torture.run.torture_command import add_arguments as add_torture

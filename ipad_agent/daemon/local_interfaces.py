@@ -9,16 +9,14 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Coroutine, Mapping
 from contextlib import AbstractAsyncContextManager
+from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from ipad_agent import __version__, events
 from ipad_agent.agent.main_loop import Agent
 from ipad_agent.clock import Clock
 from ipad_agent.config import Config
-from ipad_agent.doctor import Face, Parts
-from ipad_agent.doctor.recorder_taps import attach
-from ipad_agent.doctor.room_access import AccessModem, Ways
 from ipad_agent.errors import CardError, ModemError
 from ipad_agent.local.flight_recorder import Recorder
 from ipad_agent.local.local_verbs import Refused
@@ -35,6 +33,9 @@ from ipad_agent.wiring.real_rooms import Card
 
 from .local_service import AgentService
 
+if TYPE_CHECKING:
+    from ipad_agent.doctor import Face, Parts
+
 SOCKET_NAME: Final = "io.github.ipadagent"
 DOCTOR_TURN_S: Final = 120.0
 AT_TURN_S: Final = 60.0
@@ -44,6 +45,12 @@ RECORDS: Final = "records"
 
 def _failure(eim: Eim) -> str:
     return "" if eim.last_order is None else order_failure(eim.last_order)
+
+
+def _attach(recorder: Recorder) -> Callable[[], None]:
+    from ipad_agent.doctor.recorder_taps import attach
+
+    return attach(recorder)
 
 
 class LocalInterfaces:
@@ -57,14 +64,14 @@ class LocalInterfaces:
         metrics = Metrics(now=clock.monotonic, apdus=lambda: card.euicc.apdu_count)
         self._ends.append(metrics.attach())
         records = Path(config.store.state_dir) / RECORDS
-        self._recorder = Recorder(records, attach, max_bytes=config.record.max_bytes, version=__version__)
+        self._recorder = Recorder(records, _attach, max_bytes=config.record.max_bytes, version=__version__)
         self._bus: Callable[[], tuple[bool, str]] = lambda: (False, "it was not begun")
         self._led = None if config.led.name is None else Led(config.led.name)
         self.service = AgentService(
             agent,
             config,
             clock,
-            doctor=self._parts(clock),
+            doctor=partial(self._parts, clock),
             metrics=metrics,
             recorder=self._recorder,
             modem_profile=lambda: card.access.profile,
@@ -139,6 +146,9 @@ class LocalInterfaces:
             leave()
 
     def _parts(self, clock: Clock) -> Parts:
+        from ipad_agent.doctor import Parts
+        from ipad_agent.doctor.room_access import AccessModem, Ways
+
         return Parts(
             config=self._config,
             clock=clock,
@@ -179,6 +189,8 @@ class LocalInterfaces:
         }
 
     def _local(self) -> tuple[Face, ...]:
+        from ipad_agent.doctor import Face
+
         socket = Face("socket", self.socket_path.exists(), str(self.socket_path))
         if not self._config.local.socket:
             socket = Face("socket", None, "switched off (local.socket)")

@@ -7,16 +7,13 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 from functools import partial
 from pathlib import Path
-from typing import Final, Protocol, TypeVar
+from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
 from ipad_agent.agent.card_requests import NotServing
 from ipad_agent.agent.main_loop import Agent
 from ipad_agent.clock import Clock
 from ipad_agent.codec.identifiers import Iccid
 from ipad_agent.config import Config, written
-from ipad_agent.doctor import Item, Parts, run_with
-from ipad_agent.doctor.bundle.bundle_sources import collect
-from ipad_agent.doctor.bundle.support_bundle import build
 from ipad_agent.errors import CardError, CodecError, IpadError, ModemError
 from ipad_agent.local import local_verbs
 from ipad_agent.local.at_command import Risk, examine
@@ -54,6 +51,9 @@ from ipad_agent.procedures.switching.local_switch import End, LocalSwitch
 from ipad_agent.procedures.switching.switch_transaction import replaced
 from ipad_agent.status.card_notifications import notifications_of
 from ipad_agent.status.history import MOST as HISTORY_MOST
+
+if TYPE_CHECKING:
+    from ipad_agent.doctor import Parts
 
 T = TypeVar("T")
 
@@ -107,7 +107,7 @@ class AgentService:
         config: Config,
         clock: Clock,
         *,
-        doctor: Parts,
+        doctor: Callable[[], Parts],
         metrics: Metrics,
         recorder: Recorder,
         modem_profile: Callable[[], ModuleProfile | None] = lambda: None,
@@ -189,14 +189,20 @@ class AgentService:
 
     async def doctor(self) -> AsyncIterator[dict[str, object]]:
         """See ``Service``."""
-        async with aclosing(run_with(self._doctor)) as items:
+        from ipad_agent.doctor import run_with  # most agents never need it
+
+        async with aclosing(run_with(self._doctor())) as items:
             async for item in items:
                 yield item.plain()
 
     async def bundle(self) -> bytes:
         """See ``Service``."""
-        async with aclosing(run_with(self._doctor)) as items:
-            found: list[Item] = [item async for item in items]
+        from ipad_agent.doctor import run_with
+        from ipad_agent.doctor.bundle.bundle_sources import collect
+        from ipad_agent.doctor.bundle.support_bundle import build
+
+        async with aclosing(run_with(self._doctor())) as items:
+            found = [item async for item in items]
         sources = collect(
             self._config,
             clock=self._clock,

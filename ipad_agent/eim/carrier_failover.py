@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from ipad_agent.net import Carrier, HandshakeFailed, NamesProtocol, Unreachable, cost_bytes
+from ipad_agent.net import Carrier, HandshakeFailed, Unreachable, cost_bytes
 
 from . import events
 
@@ -49,8 +49,8 @@ class FailoverCarrier:
     @property
     def peer_protocol(self) -> str | None:
         """What the server named over the way in use."""
-        carrier = self._made.get(self._at)
-        return carrier.peer_protocol if isinstance(carrier, NamesProtocol) else None
+        named: str | None = getattr(self._made.get(self._at), "peer_protocol", None)
+        return named
 
     @property
     def bytes_sent(self) -> int:

@@ -97,6 +97,7 @@ class EimClient:
     ) -> None:
         self.host = host
         self._carrier = carrier
+        self._naming = carrier if isinstance(carrier, NamesProtocol) else None
         self._eid = eid
         self._eim_id = eim_id
         self._dialect = dialect if isinstance(dialect, PeerDialect) else PeerDialect(eim_id, dialect)
@@ -430,8 +431,8 @@ class EimClient:
         try:
             received = await self._carrier.exchange(request, function=function)
         finally:
-            if isinstance(self._carrier, NamesProtocol):
-                self._dialect.learn(evidence_in_header(self._carrier.peer_protocol))
+            if self._naming is not None:
+                self._dialect.learn(evidence_in_header(self._naming.peer_protocol))
         events.EXCHANGED.emit(
             eim=self._eim_id, function=function, sent_bytes=len(request), received_bytes=len(received)
         )

@@ -8,11 +8,12 @@ socket was authorised; what leaves the device (log, bundle) shortens them.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
 
 from ipad_agent.printable import printable, printable_data
+from ipad_agent.records import fields_of, is_record
 
 SCHEMA_VERSION = 1
 """Of the JSON form. Fields may be added within a version; none changes its meaning or goes away."""
@@ -428,12 +429,12 @@ class Configuration:
 def to_plain(value: object) -> object:
     """The JSON form: objects by field name, tuples as arrays, absent as null, every text printable. The inverse needs
     no code: skins that live in another process read the JSON."""
-    if is_dataclass(value) and not isinstance(value, type):
+    if is_record(value) and not isinstance(value, type):
         return {
             item.name: printable_data(dict(getattr(value, item.name)))
             if item.metadata.get("json") == "object"
             else to_plain(getattr(value, item.name))
-            for item in fields(value)
+            for item in fields_of(type(value)).values()
         }
     if isinstance(value, tuple):
         names: tuple[str, ...] | None = getattr(value, "_fields", None)

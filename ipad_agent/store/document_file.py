@@ -68,6 +68,7 @@ class DocumentFile:
     def __init__(self, filesystem: Filesystem, path: str, *, schema: int = 1) -> None:
         self._filesystem = filesystem
         self._path = path
+        self._folder = os.path.dirname(path)
         self._schema = schema
         self._current: _Current | None = None
         self._trouble: str | None = None
@@ -119,7 +120,7 @@ class DocumentFile:
             with contextlib.suppress(FileNotFoundError, _UnusableError, _UnreadError):
                 current.data, current.text = self._read(self._path) | current.data, None
         try:
-            self._filesystem.make_directory(os.path.dirname(self._path))
+            self._filesystem.make_directory(self._folder)
             if current.newer is not None:
                 self._set_aside(current.newer)
                 self._current = current = replace(current, newer=None)
@@ -199,7 +200,7 @@ class DocumentFile:
             self._filesystem.rename(self._path, kept)
         except FileNotFoundError:  # somebody removed it
             return
-        self._filesystem.sync_directory(os.path.dirname(self._path))
+        self._filesystem.sync_directory(self._folder)
         events.DOCUMENT_SET_ASIDE.emit(path=self._path, version=version, kept=kept)
 
     def _replace(self, sealed: bytes, *, keep_previous: bool) -> None:
@@ -215,7 +216,7 @@ class DocumentFile:
             with contextlib.suppress(FileNotFoundError):  # somebody removed it
                 self._filesystem.rename(self._path, self._backup)
         self._filesystem.rename(temporary, self._path)
-        self._filesystem.sync_directory(os.path.dirname(self._path))
+        self._filesystem.sync_directory(self._folder)
 
     @property
     def _backup(self) -> str:

@@ -230,7 +230,7 @@ class MemoryFilesystem:
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path) from None
 
     def _in_a_directory(self, path: str) -> None:
-        if os.path.dirname(path) in self._gone:
+        if self._gone and os.path.dirname(path) in self._gone:
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
 
     def _add(self, path: str) -> _Node:

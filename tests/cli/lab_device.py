@@ -99,7 +99,7 @@ class _Process(agent_incarnation.Process):
             self.agent,
             config,
             clock,
-            doctor=parts,
+            doctor=lambda: parts,
             metrics=Metrics(now=clock.monotonic, rss_bytes=lambda: None),
             recorder=Recorder(Path("/nonexistent"), lambda recorder: lambda: None, version="0"),
         )

@@ -10,7 +10,7 @@ import os
 import time
 from collections.abc import Iterator, Mapping
 from functools import cache
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from ipad_agent import __version__
 
@@ -106,8 +106,32 @@ MEMORY_PARTS: Final[Mapping[str, str]] = {
 """What a reset can delete, and what that means."""
 
 
-def build() -> argparse.ArgumentParser:
-    """The whole command line."""
+class OtherCommandError(Exception):
+    """Another command was meant than the only one that was built."""
+
+
+class _Unasked(argparse.ArgumentParser):
+    """Stands for a command that nobody asked for: the help of all knows its name and line, its words are not built."""
+
+    def __init__(self, prog: str, **_: object) -> None:
+        self.prog = prog
+
+    def add_argument(self, *_: Any, **__: Any) -> Any:
+        return None
+
+    def add_subparsers(self, **_: Any) -> Any:
+        return self
+
+    def add_parser(self, *_: object, **__: object) -> _Unasked:
+        return self
+
+    def parse_known_args(self, *_: Any, **__: Any) -> Any:
+        raise OtherCommandError
+
+
+def build(only: str | None = None) -> argparse.ArgumentParser:
+    """The whole command line. With ``only`` the words of no other command are built, which is most of the time that
+    this takes; parsing another command then ends in ``OtherCommandError``."""
     parser = argparse.ArgumentParser(
         prog="ipactl",
         description="Look at the device's eSIM agent (ipad-agent) and tell it what to do.",
@@ -117,7 +141,17 @@ def build() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"ipactl {__version__}")
     _common(parser, top=True)
-    commands = parser.add_subparsers(dest="command", metavar="[COMMAND]", prog="ipactl")
+
+    def made_for(prog: str, **told: Any) -> argparse.ArgumentParser:
+        kind = argparse.ArgumentParser if only in (None, prog.removeprefix("ipactl ")) else _Unasked
+        return kind(prog=prog, **told)
+
+    commands = parser.add_subparsers(
+        dest="command",
+        metavar="[COMMAND]",
+        prog="ipactl",
+        parser_class=cast("type[argparse.ArgumentParser]", made_for),  # it is only called
+    )
 
     def command(name: str, help: str, more: str = "") -> argparse.ArgumentParser:
         text = help[0].upper() + help[1:] + "."

@@ -12,7 +12,7 @@ from contextlib import suppress
 from ipad_agent.errors import ConfigError, IpadError
 
 from .command_context import CommandContext
-from .command_line import HANDLERS, build
+from .command_line import HANDLERS, OtherCommandError, build
 from .errors import CommandError, UsageError
 from .exit_codes import Exit
 
@@ -58,14 +58,19 @@ def _unusable(error: UsageError) -> int:
 
 def _parsed(words: list[str]) -> argparse.Namespace:
     """Without a command, status is meant."""
-    parser = build()
-    arguments = parser.parse_args(words)
-    if arguments.command is None:
-        arguments = parser.parse_args([*words, "status"])
+    try:
+        parser, arguments = _parsed_by(build(only=next((word for word in words if word in HANDLERS), "status")), words)
+    except OtherCommandError:
+        parser, arguments = _parsed_by(build(), words)
     fields, chosen = arguments.fields, arguments.format
     if fields is not None or chosen == "table":
         _check_fields(parser, arguments.command, fields, "json" if arguments.json and chosen is None else chosen)
     return arguments
+
+
+def _parsed_by(parser: argparse.ArgumentParser, words: list[str]) -> tuple[argparse.ArgumentParser, argparse.Namespace]:
+    arguments = parser.parse_args(words)
+    return parser, parser.parse_args([*words, "status"]) if arguments.command is None else arguments
 
 
 def _check_fields(

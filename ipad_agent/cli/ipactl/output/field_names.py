@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, is_dataclass
+from dataclasses import dataclass
 from typing import Final
 
 from ipad_agent.local import status_model
+from ipad_agent.records import is_record
 
 _RECORDS: Final = {
     name: record
     for name, record in vars(status_model).items()
-    if isinstance(record, type) and (is_dataclass(record) or hasattr(record, "_fields"))
+    if isinstance(record, type) and (is_record(record) or hasattr(record, "_fields"))
 }
 
 

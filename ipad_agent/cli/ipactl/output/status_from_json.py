@@ -8,13 +8,13 @@ the wrong type is refused by ``NoAnswerError``.
 from __future__ import annotations
 
 import types
-from dataclasses import MISSING, fields, is_dataclass
 from enum import StrEnum
 from functools import cache
 from math import inf, isfinite
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 from ipad_agent.cli.ipactl.errors import NoAnswerError
+from ipad_agent.records import fields_of, is_record
 
 T = TypeVar("T")
 
@@ -36,13 +36,13 @@ def _dataclass(kind: Any, plain: object, place: str) -> Any:
         raise _wrong(place, plain)
     hints = _hints(kind)
     values: dict[str, Any] = {}
-    for item in fields(kind):
+    for item in fields_of(kind).values():
         where = f"{place}.{item.name}"
         if item.name in plain and item.metadata.get("json") == "object":
             values[item.name] = _pairs(plain[item.name], where)
         elif item.name in plain:
             values[item.name] = _value(hints[item.name], plain[item.name], where)
-        elif item.default is MISSING and item.default_factory is MISSING:
+        elif item.required:
             values[item.name] = _blank(hints[item.name], where)
     return kind(**values)
 
@@ -52,7 +52,7 @@ def _blank(hint: Any, place: str) -> Any:
         return None
     if get_origin(hint) is tuple:
         return ()
-    if is_dataclass(hint):
+    if is_record(hint):
         return _dataclass(hint, {}, place)
     return _BLANK.get(hint, "")
 
@@ -63,7 +63,7 @@ def _value(hint: Any, plain: object, place: str) -> Any:
         return None if plain is None else _value(inner, plain, place)
     if get_origin(hint) is tuple:
         return _tuple(get_args(hint), plain, place)
-    if is_dataclass(hint):
+    if is_record(hint):
         return _dataclass(hint, plain, place)
     if hasattr(hint, "_fields"):
         return _named_tuple(hint, plain, place)
