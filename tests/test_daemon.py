@@ -109,6 +109,29 @@ def test_a_state_directory_that_cannot_be_used_is_told_and_the_agent_looks_for_i
         daemon.process.wait()
 
 
+def test_a_recording_that_cannot_begin_is_told_and_the_agent_looks_for_its_modem_all_the_same(tmp_path: Path) -> None:
+    (tmp_path / "state").mkdir(mode=0o700)
+    (tmp_path / "state" / "records").write_text("in the way")
+    running = Daemon(write(tmp_path, more="[record]\nenabled = true\n"))
+    try:
+        assert "cannot be written" in running.until("IPA-4038")
+        running.until(CARD_LOST)
+    finally:
+        running.end()
+
+
+def test_a_recording_begins_with_the_agent_where_the_configuration_says_so(tmp_path: Path) -> None:
+    running = Daemon(write(tmp_path, more="[record]\nenabled = true\n"))
+    try:
+        running.until("IPA-4039")
+        running.process.send_signal(signal.SIGTERM)
+        running.until("IPA-1364")
+    finally:
+        running.end()
+    (segment,) = (tmp_path / "state" / "records").glob("segment-*.jsonl")
+    assert json.loads(segment.read_text().splitlines()[0])["recording"] == 2
+
+
 def test_a_second_daemon_on_one_state_directory_is_refused(tmp_path: Path, daemon: Daemon) -> None:
     daemon.until(STARTED)
     ended = run(tmp_path / "config.toml")

@@ -84,7 +84,8 @@ class Stream:
 
 
 class ApduStreams:
-    """Takes commands and answers of one way to the card in their order."""
+    """Takes commands and answers of one way to the card in their order. What begins in the middle, because the ring has
+    lost the beginning, is secret: half a number cannot be recognised."""
 
     def __init__(self) -> None:
         self._files: dict[int, int] = {}
@@ -92,6 +93,7 @@ class ApduStreams:
         self._answer: Stream | None = None
         self._channel = 0
         self._instruction = 0
+        self._headless = True
         self._done: list[Stream] = []
 
     def command(self, part: Part, channel: int | None = None) -> None:
@@ -102,6 +104,7 @@ class ApduStreams:
         instruction, p1 = apdu[1], apdu[2]
         self._channel = _channel_of(apdu[0]) if channel is None else channel
         if instruction != _GET_RESPONSE:
+            self._headless = False
             self._instruction = instruction
             self._answer = None
         data = part.cut(5, min(5 + apdu[4], len(apdu))) if len(apdu) > 5 else None
@@ -109,7 +112,7 @@ class ApduStreams:
             return
         if instruction == _STORE_DATA:
             if self._command is None or apdu[3] == 0:
-                self._command = self._begun(Stream())
+                self._command = self._begun(Stream(secret=apdu[3] != 0))
             self._command.parts.append(data)
             if p1 & 0x80:
                 self._command = None
@@ -126,7 +129,7 @@ class ApduStreams:
         more = with_status and size >= 2 and part.data[-2] == 0x61
         if end > 0:
             if self._answer is None:
-                secret = self._instruction in _KEY_INSTRUCTIONS or self._file() in SECRET_FILES
+                secret = self._headless or self._instruction in _KEY_INSTRUCTIONS or self._file() in SECRET_FILES
                 self._answer = self._begun(Stream([], self._file(), secret))
             self._answer.parts.append(part.cut(0, end))
         if not more:
@@ -134,7 +137,7 @@ class ApduStreams:
 
     def read_by_number(self, file: int) -> None:
         """AT+CRSM names the file and has no APDU of its own."""
-        self._channel, self._instruction, self._answer = -1, _READ_BINARY, None
+        self._channel, self._instruction, self._answer, self._headless = -1, _READ_BINARY, None, False
         self._files[-1] = file
 
     def streams(self) -> Iterator[Stream]:

@@ -167,17 +167,11 @@ class _Redaction:
     def _card_answer(self, ways: _Ways, text: _Text, found: re.Match[bytes]) -> None:
         part, name = Part(text.content, *found.span(3), hexed=True), found[1].upper()
         if b"=" in found[0][: found.start(3) - found.start()]:
-            self._card_echo(part)
+            ways[b"echo " + name].command(part)  # what was sent, once more: joined like it
         elif name in (b"CSIM", b"CGLA"):
             ways[name].answer(part)
         else:
             ways[_BY_FILE].answer(part, with_status=False)
-
-    def _card_echo(self, part: Part) -> None:
-        """The modem repeats what it was told; the command itself is in what was sent."""
-        once = ApduStreams()
-        once.command(part)
-        self._streams += once.streams()
 
     # -- what is in it -----------------------------------------------------------------------------------------------
 

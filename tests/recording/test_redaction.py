@@ -224,6 +224,41 @@ def test_a_half_line_at_the_edge_of_the_ring_is_no_way_out() -> None:
         assert turned(ICCID).hex().encode() not in record.data
 
 
+def blocks_of(value: bytes, size: int) -> list[str]:
+    """STORE DATA commands."""
+    parts = [value[at : at + size] for at in range(0, len(value), size)]
+    return [
+        f"81E2{0x91 if number == len(parts) - 1 else 0x11:02X}{number:02X}{len(part):02X}{part.hex().upper()}"
+        for number, part in enumerate(parts)
+    ]
+
+
+def test_what_a_modem_repeats_is_joined_like_what_it_was_told() -> None:
+    script = Script()
+    value = bytes.fromhex("BF3E125A10" + EID)
+    for command in blocks_of(value, 12):
+        line = f'AT+CSIM={len(command)},"{command}"'
+        script.line(line, line.encode() + b"\r", '+CSIM: 4,"9000"', "OK")
+    made = redact(script.records).records
+    for way in ("sent", "received"):
+        text = b"".join(one.data for one in made if one.way == way).decode()
+        data = "".join(found[10:] for found in re.findall(r'="?\d*,"([0-9A-F]+)"', text))
+        assert data.startswith("BF3E125A10")
+        assert EID[:12] not in data
+        assert EID[-12:] not in data
+
+
+def test_what_the_ring_has_lost_the_beginning_of_is_overwritten() -> None:
+    """The second half of a number looks like nothing."""
+    script = Script()
+    second = blocks_of(bytes.fromhex("BF3E125A10" + EID), 12)[1]
+    script.apdu("81C0000010", EID[16:] + "9000")
+    script.apdu(second, "9000")
+    for record in redact(script.records).records:
+        assert bytes.fromhex(EID[20:]) not in record.data
+        assert EID[20:].encode() not in record.data.upper()
+
+
 def test_aids_and_addresses_stay() -> None:
     script = Script()
     script.line('AT+CCHO="A0000005591010FFFFFFFF8900000100"', "+CCHO: 1", "OK")

@@ -41,8 +41,8 @@ def bash(parser: argparse.ArgumentParser) -> Iterator[str]:
     yield f'        *) words="{" ".join(_words(parser))}";;'
     yield "    esac"
     yield '    COMPREPLY=($(compgen -W "$words" -- "$word"))'
-    files = "decode|bundle|config|doctor|record|setup"
-    yield f'    case "$command" in {files}) COMPREPLY+=($(compgen -f -- "$word"));; esac'
+    with_files = "decode|bundle|config|doctor|record|setup"
+    yield f'    case "$command" in {with_files}) COMPREPLY+=($(compgen -f -- "$word"));; esac'
     yield "}"
     yield "complete -F _ipactl ipactl"
 
