@@ -21,7 +21,7 @@ RANGES = {
     "codec": (90,),
     "store": (12,),
     "config": (11,),
-    "modem": (20, 21),
+    "modem": (20,),
     "card": (21,),
     "net": (30,),
     "eim": (31,),

@@ -129,7 +129,6 @@ RULES: dict[str, Rule] = {
         *MODEM_GROUND,
         "modem.at",
         "modem.modem_link",
-        "modem.slot_selection",
         "modem.port.byte_stream",
         "card.apdu_channel",
         reason="logical channels of the card behind a modem; which port that is, others choose",

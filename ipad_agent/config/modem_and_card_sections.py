@@ -84,13 +84,6 @@ class ModemConfig:
         "How user name and password are given to the network (AT+CGAUTH), where a profile's connectivity parameters "
         "name them and `apn_context` is set.",
     )
-    slot: int | None = key(
-        Integer(1, 8),
-        None,
-        "The card slot of the module that is wanted, from 1 as its profile counts them (docs/modems.md). It is read "
-        "first, and written only where it differs and `allow_nvm_writes` is set, once. Without it the slot is left as "
-        "it is.",
-    )
     allow_nvm_writes: bool = key(
         Flag(),
         False,

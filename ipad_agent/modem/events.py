@@ -1,4 +1,4 @@
-"""What this room says (IPA-20xx, and from IPA-2140 on about the card in the modem)."""
+"""What this room says (IPA-20xx)."""
 
 from __future__ import annotations
 
@@ -328,24 +328,3 @@ def MODEM_MANAGER_BACK(*, device: str) -> None: ...
     "answers that belong to the other.",
 )
 def PORT_SHARED(*, port: str, others: str, advice: str) -> None: ...
-
-
-@define(
-    "IPA-2140",
-    WARNING,
-    "The module was switched from card slot {former} to slot {slot}, as modem.slot wants it.",
-    "This was written to the module's permanent memory, once; it stays so until somebody changes it. The card in the "
-    "other slot is not served.",
-)
-def SLOT_SELECTED(*, slot: int, former: int) -> None: ...
-
-
-@define(
-    "IPA-2141",
-    WARNING,
-    "Card slot {slot} is wanted, and it is not certain that the module uses it: {reason}.",
-    "The agent goes on with the card that the module shows. A slot is only written where the module tells which one it "
-    "uses, where that is another one, and where modem.allow_nvm_writes allows it; and not twice. docs/modems.md names "
-    "the commands of each module.",
-)
-def SLOT_NOT_SELECTED(*, slot: int, reason: str) -> None: ...

@@ -15,7 +15,6 @@ from . import commands, events
 from .commands import Command
 from .errors import CommandRefused, CommandTimeout, LineDamaged, LinkDead
 from .module_profile import GENERIC, ModuleProfile, ProfileSet
-from .slot_selection import SlotSelection
 
 _RETURN_DELAYS_S: Final = (0.5, 1.0, 2.0)
 MAX_IDENTITY_ASKS: Final = 3
@@ -37,9 +36,7 @@ class ModemLink:
         forced_profile: ModuleProfile | None = None,
         restore_function: bool = True,
         timing: LinkTiming | None = None,
-        slot: SlotSelection | None = None,
     ) -> None:
-        self._slot = slot
         self.profile = forced_profile or GENERIC
         self.generation = 0
         self._opener = opener
@@ -178,8 +175,6 @@ class ModemLink:
             for text in profile.init.commands:
                 await self._try(session, commands.plain(text), repeat=True)
         self.profile = profile
-        if self._slot is not None and await self._slot.ensure(session, profile):
-            self.generation += 1
         imei = commands.read_digits(await self._try(session, commands.imei()), 14, 16)
         identity = ModemIdentity(manufacturer, model, revision, imei, profile.name)
         if identity != self._identity:

@@ -120,7 +120,6 @@ def open_card(config: Config, memory: Memory, clock: Clock) -> Card:
         restore_function=modem.restore_function,
         forced_profile=forced,
         forced_way=None if modem.transport == "auto" else modem.transport,
-        slot=modem.slot,
     )
     session = IsdrSession(
         access,

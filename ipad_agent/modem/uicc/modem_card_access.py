@@ -30,7 +30,6 @@ from ipad_agent.modem.errors import CommandRefused, CommandTimeout, LineDamaged
 from ipad_agent.modem.modem_link import ModemLink
 from ipad_agent.modem.module_profile import ModuleProfile, ProfileSet
 from ipad_agent.modem.port.byte_stream import PortOpener
-from ipad_agent.modem.slot_selection import SlotSelection
 
 from . import csim_channel
 from .cgla_channel import CglaChannel, close_session, open_cgla
@@ -56,7 +55,7 @@ class ModemCardAccess:
     ``boot_id`` names this boot of the gateway, for the validity of ``memory``. Without ``consent_nvm_writes`` no rung
     that writes to the module's permanent memory is climbed. ``forced_way`` is the only way to be tried (``cgla`` or
     ``csim``), whatever the profile says. ``restore_function`` switches a modem found in AT+CFUN=0
-    or 4 to full function. ``slot`` is the card slot that is wanted, from 1; None leaves it as it is.
+    or 4 to full function.
     """
 
     def __init__(
@@ -72,17 +71,11 @@ class ModemCardAccess:
         restore_function: bool = True,
         timing: LinkTiming | None = None,
         printing: PrintingMemory | None = None,
-        slot: int | None = None,
     ) -> None:
         self._printing = printing if printing is not None else VolatilePrintingMemory()
         self._in_order_by_file: set[tuple[str, Iccid]] = set()
         self._link = ModemLink(
-            opener,
-            profiles,
-            forced_profile=forced_profile,
-            restore_function=restore_function,
-            timing=timing,
-            slot=SlotSelection(slot, allow_nvm_writes=consent_nvm_writes),
+            opener, profiles, forced_profile=forced_profile, restore_function=restore_function, timing=timing
         )
         self._memory = memory if memory is not None else VolatileChannelMemory()
         self._boot_id = boot_id
