@@ -7,6 +7,7 @@ Whatever happens in between, the way back is gone.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
@@ -65,16 +66,16 @@ class RefreshExamination:
         """There and back. Raises ``CardError`` or ``ModemError`` only before anything was switched."""
         before = await self._enabled()
         fallback = next((one for one in await self._euicc.get_profiles() if one.fallback_attribute), None)
-        away = OneSwitch("ExecuteFallbackMechanism", False, "it was not ordered")
         try:
             away = await self._switch("ExecuteFallbackMechanism", self._euicc.execute_fallback, fallback)
+            if not away.ok:
+                return RefreshFacts((away,), None if await self._is_enabled(before) else await self._insist(before))
+            again, back = await self._go_back(before)
         except BaseException:
-            # Interrupted half-way: whether the card switched is not known, and going back does no harm.
+            # Interrupted half-way: what the card did is not known, and going back does no harm.
             await self._go_back(before)
+            await self._let_the_modem_see(before)
             raise
-        if not away.ok:
-            return RefreshFacts((away,), None if await self._is_enabled(before) else await self._insist(before))
-        again, back = await self._go_back(before)
         return RefreshFacts((away, *again), back, tuple(self.names))
 
     async def _go_back(self, before: ProfileInfo | None) -> tuple[tuple[OneSwitch, ...], bool]:
@@ -88,6 +89,13 @@ class RefreshExamination:
                 done.append(OneSwitch("ReturnFromFallback", False, error.message))
                 await self._recover()
         return tuple(done), await self._is_enabled(before)
+
+    async def _let_the_modem_see(self, wanted: ProfileInfo | None) -> None:
+        """A switch that was given up may have lost the reset that completes it."""
+        expected = None if wanted is None or wanted.iccid is None else str(wanted.iccid)
+        with contextlib.suppress(CardError, ModemError):
+            if await self._access.read_iccid() != expected:
+                await self._euicc.verify_switched(expected)
 
     async def _insist(self, before: ProfileInfo | None) -> bool:
         return (await self._go_back(before))[1]

@@ -48,7 +48,8 @@ def test_the_test_prints_what_it_found_and_writes_the_report(
     assert ipactl("test", str(modem.path), "--report", str(tmp_path / "report.json")) == 0
     shown = capsys.readouterr().out
     assert "Quectel EG25, firmware EG25GGBR07A08M2G" in shown
-    assert "+ Use AT+CGLA: it carried everything that was read." in shown
+    assert "✓ Use AT+CGLA: it carried everything that was read." in shown
+    assert max(len(line) for line in shown.splitlines()) <= 100
     report = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
     assert report["recommended"] == "cgla"
     assert modem.state() == before

@@ -88,7 +88,8 @@ class Line:
         self.sent = b""
         self.openings = 0
         self.closed = False
-        self._cut: tuple[int, asyncio.Event] | None = None
+        self.interrupted_in_time = False
+        self._cut: tuple[Callable[[list[str]], bool], asyncio.Event] | None = None
         self._on_data: Callable[[bytes], None] | None = None
         self._on_lost: Callable[[ModemError], None] | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -119,7 +120,7 @@ class Line:
         if self.engine.module.away:
             raise LineLost("the port is gone")
         self.sent += data
-        if self._cut is not None and len(self.lines) >= self._cut[0]:
+        if self._cut is not None and self._cut[0](self.lines):
             self._cut[1].set()
         self._handle(self.engine.feed(data, self._now()))
 
@@ -127,12 +128,14 @@ class Line:
         self.closed = True
         self._on_data = self._on_lost = None
 
-    async def interrupted(self, work: asyncio.Future[Any], after_commands: int) -> None:
-        """Cancel the work once so many commands were sent, unless it is done before; return when it has ended."""
-        self._cut = after_commands, asyncio.Event()
+    async def interrupted(self, work: asyncio.Future[Any], when: Callable[[list[str]], bool]) -> None:
+        """Cancel the work as soon as this is true of what was sent, unless it is done before; return when it has
+        ended."""
+        self._cut = when, asyncio.Event()
         waiting = asyncio.ensure_future(self._cut[1].wait())
         await asyncio.wait((work, waiting), return_when=asyncio.FIRST_COMPLETED)
         waiting.cancel()
+        self.interrupted_in_time = not work.done()
         work.cancel()
         await asyncio.gather(work, return_exceptions=True)
 

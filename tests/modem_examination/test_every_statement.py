@@ -4,6 +4,7 @@ once more by a reader of its own. For every personality of the lab, and for vice
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from ipad_agent.lab.euicc import Quirks, default_profiles
 from ipad_agent.lab.modem import PERSONALITIES, ModemOptions
 from ipad_agent.modem_examination import command_survey
 from ipad_agent.modem_examination.examination_report import PortFacts, document
-from ipad_agent.modem_examination.modem_examination import Examination
+from ipad_agent.modem_examination.modem_examination import Examination, ModemExamination
 
 from .stand import Line, M2mCard, answers_of, away_from_fallback, euicc, examined, profiles
 
@@ -159,31 +160,76 @@ def test_an_m2m_card_is_told_by_the_eid_of_its_ecasd() -> None:
     assert found.card.eid == M2mCard.EID.hex()
 
 
-@pytest.mark.parametrize("after_commands", range(3, 130, 6))
-def test_an_interruption_at_any_command_leaves_no_trace(after_commands: int, tmp_path: Path) -> None:
-    line = Line(euicc(tmp_path), replace(PERSONALITIES["generic"], cmee=2))
+async def _whole_of(
+    examination: ModemExamination, line: Line, when: Callable[[list[str]], bool], *, switch: bool
+) -> None:
+    await line.interrupted(asyncio.ensure_future(examination.examine(switch=switch)), when)
+
+
+def _interrupted(line: Line, when: Callable[[list[str]], bool], *, switch: bool = False) -> dict[str, object]:
+    """Interrupt an examination; the state before it."""
     before: dict[str, object] = {}
 
-    async def story(examination: object) -> None:
+    async def story(examination: ModemExamination) -> None:
         before.update(line.state())
-        work = asyncio.ensure_future(examination.examine())  # type: ignore[attr-defined]
-        await line.interrupted(work, after_commands)
+        await _whole_of(examination, line, when, switch=switch)
+
+    examined(line, story)
+    assert line.interrupted_in_time
+    assert line.closed
+    return before
+
+
+@pytest.mark.parametrize("after_commands", range(3, 110, 6))
+def test_an_interruption_at_any_command_leaves_no_trace(after_commands: int, tmp_path: Path) -> None:
+    line = Line(euicc(tmp_path), replace(PERSONALITIES["generic"], cmee=2))
+    before = _interrupted(line, lambda sent: len(sent) >= after_commands)
+    assert line.state() == before
+
+
+@pytest.mark.parametrize("number", [1, 2])
+@pytest.mark.parametrize("opening", ["AT+CCHO", 'AT+CSIM=10,"0070000001"'])
+def test_a_channel_whose_opening_was_interrupted_is_closed(opening: str, number: int, tmp_path: Path) -> None:
+    """Its number comes with the answer, which is not there yet."""
+    options = replace(PERSONALITIES["generic"], apdu_s=0.5)
+    if "CSIM" in opening:
+        options = replace(options, transports="csim")
+    line = Line(euicc(tmp_path), options)
+    before = _interrupted(line, lambda sent: sum(text.startswith(opening) for text in sent) >= number)
+    assert line.state() == before
+
+
+def test_channels_that_others_left_open_are_told_and_left_alone(tmp_path: Path) -> None:
+    line = Line(euicc(tmp_path), ModemOptions(leaked_channels=3, max_channels=3))
+    found: list[Examination] = []
+    before: dict[str, object] = {}
+
+    async def story(examination: ModemExamination) -> None:
+        before.update(line.state())
+        found.append(await examination.examine())
 
     examined(line, story)
     assert line.state() == before
-    assert line.closed
+    assert len(line.engine.module.uicc.open_channels) >= 3
+    assert not any(way.opens for way in found[0].ways)
+    text = "\n".join(document(found[0], PortFacts("p"), made_at="2026-01-01")["summary"])
+    assert "! No way to the card works." in text
+    assert "no free logical channel" in text
 
 
-@pytest.mark.parametrize("after_commands", range(130, 220, 6))
+@pytest.mark.parametrize("later", range(0, 14, 2))
+@pytest.mark.parametrize("order", ["BF5D", "BF5E"])
+@pytest.mark.parametrize("name", ["eg25", "eg916q"])
 def test_an_interruption_during_the_switch_goes_back_to_the_profile_of_before(
-    after_commands: int, tmp_path: Path
+    name: str, order: str, later: int, tmp_path: Path
 ) -> None:
-    line = Line(euicc(tmp_path), PERSONALITIES["eg916q"])
+    """From the order there or back on, and at some commands after it."""
+    line = Line(euicc(tmp_path), replace(PERSONALITIES[name], apdu_s=0.05))
 
-    async def story(examination: object) -> None:
-        work = asyncio.ensure_future(examination.examine(switch=True))  # type: ignore[attr-defined]
-        await line.interrupted(work, after_commands)
+    def when(sent: list[str]) -> bool:
+        ordered = next((number for number, text in enumerate(sent) if order in text), None)
+        return ordered is not None and len(sent) > ordered + later
 
-    examined(line, story)
+    _interrupted(line, when, switch=True)
     assert line.engine.module.uicc.iccid == away_from_fallback()[2].iccid
     assert not line.engine.module.uicc.open_channels

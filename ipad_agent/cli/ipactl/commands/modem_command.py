@@ -186,10 +186,23 @@ def _test(command: CommandContext) -> int:
     if command.json:
         command.data(report)
     else:
-        command.say(clean(line) for line in report["summary"])
+        _show_summary(command, report["summary"])
         if wanted.report is not None:
             command.tell(f"The report is in {clean(str(wanted.report))}.", "Attach it to the ticket.")
     return Exit.FAILED if any(one["good"] is False for one in report["advice"]) else Exit.DONE
+
+
+def _show_summary(command: CommandContext, lines: Iterable[str]) -> None:
+    """The lines of the report, as wide as the terminal."""
+    marks = {"+ ": ("✓", "good"), "! ": ("✗", "bad"), "- ": ("·", "label")}
+    for line in lines:
+        if line[:2] in marks:
+            mark, colour = marks[line[:2]]
+            command.say(command.output.note(mark, clean(line[2:]), colour))
+        elif line:
+            command.say(command.output.row(line[:10].strip(), clean(line[10:])))
+        else:
+            command.say([""])
 
 
 def _ask_consent(command: CommandContext) -> None:
