@@ -66,6 +66,7 @@ class LocalInterfaces:
             recorder=self._recorder,
             modem_profile=lambda: card.access.profile,
             send_line=self._send_line,
+            makers_card=card.euicc,
         )
 
     @property

@@ -47,6 +47,7 @@ NAMED = {
     "expired-certificate",
     "fallback-and-return",
     "foreign-certificate",
+    "four-dialects",
     "iccid-letters",
     "immediate-enable",
     "injection-coaps",
@@ -54,6 +55,7 @@ NAMED = {
     "knock-wake",
     "loss-20",
     "ipae-card",
+    "maker-bench",
     "malformed-package",
     "modem-61xx-or-auto-fetch",
     "notification-receivers",
@@ -85,7 +87,6 @@ NAMED = {
     "switch-refresh-ignored",
     "switch-result-refused",
     "switch-rollback-not-allowed",
-    "two-dialects",
     "two-eims",
     "wrong-pin",
 }
