@@ -263,7 +263,7 @@ class Euicc:
         return await self._change("AddInitialEim", request, es10_requests.parse_add_initial_eim)
 
     async def set_default_dp(self, address: str) -> ResultCode:
-        """SetDefaultDpAddress, §5.9.25. No caller yet: for a maker's local functions."""
+        """SetDefaultDpAddress, §5.9.25."""
         return await self._change(
             "SetDefaultDpAddress", es10_requests.set_default_dp_request(address), es10_requests.parse_set_default_dp
         )
@@ -293,7 +293,7 @@ class Euicc:
     async def configure_immediate_enabling(
         self, *, enable: bool, smdp_oid: bytes | None = None, smdp_address: str | None = None
     ) -> ResultCode:
-        """ConfigureImmediateProfileEnabling, §5.9.17. No caller yet: for a maker's local functions."""
+        """ConfigureImmediateProfileEnabling, §5.9.17."""
         request = es10_requests.configure_immediate_enabling_request(
             enable=enable, smdp_oid=smdp_oid, smdp_address=smdp_address
         )

@@ -265,11 +265,11 @@ class EimConfig:
         "How messages are written. Every eIM has to know both over HTTPS; ASN.1 is shorter.",
     )
     dialect: str = key(
-        choices(("auto", "1.0", "1.2", "1.3")),
+        choices(("auto", "1.0", "1.1", "1.2", "1.3")),
         "auto",
         "Which release of SGP.32 it speaks. `auto` goes by what it shows, and remembers that; until then results are "
-        "sent as every release reads them. `1.2` is v1.1 too. With `1.3` X-Admin-Protocol says `gsma/rsp/v1.3.0`, "
-        "unless `https.admin_protocol` is set.",
+        "sent as every release reads them. `1.1` and `1.2` write alike. With `1.3` X-Admin-Protocol says "
+        "`gsma/rsp/v1.3.0`, unless `https.admin_protocol` is set.",
     )
     path: str = key(
         Text('a path that begins with "/"', r"/[!-~]*"),

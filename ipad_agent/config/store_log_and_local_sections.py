@@ -94,6 +94,12 @@ class LocalConfig:
         "Whether those who may act may also send AT commands of their own to the modem (`ipactl at`). What takes the "
         "card or the line away from the agent is never sent.",
     )
+    ipae_activation: bool = key(
+        Flag(),
+        False,
+        "Whether the card's own assistant (IPAe) may be activated locally (`ipactl card activate-ipae`). This agent "
+        "has no access to the card after that.",
+    )
     emergency: bool = key(
         Flag(), True, "Whether the emergency profile may be enabled and disabled locally, where the card has one."
     )

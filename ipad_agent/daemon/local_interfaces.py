@@ -76,6 +76,7 @@ class LocalInterfaces:
             recorder=self._recorder,
             modem_profile=lambda: card.access.profile,
             send_line=self._send_line,
+            makers_card=card.euicc,
         )
 
     @property

@@ -52,6 +52,8 @@ from ipad_agent.procedures.switching.switch_transaction import replaced
 from ipad_agent.status.card_notifications import notifications_of
 from ipad_agent.status.history import MOST as HISTORY_MOST
 
+from .maker_functions import MakerFunctions, MakersCard
+
 if TYPE_CHECKING:
     from ipad_agent.doctor import Parts
 
@@ -112,6 +114,7 @@ class AgentService:
         recorder: Recorder,
         modem_profile: Callable[[], ModuleProfile | None] = lambda: None,
         send_line: SendLine = _no_modem,
+        makers_card: MakersCard | None = None,
     ) -> None:
         self._agent = agent
         self._board = agent.board
@@ -122,6 +125,7 @@ class AgentService:
         self._recorder = recorder
         self._modem_profile = modem_profile
         self._send_line = send_line
+        self._makers_card = makers_card
         self._stamp = None if config.path is None else _stamp(config.path)
 
     # -- what there is to see ----------------------------------------------------------------------------------------
@@ -304,6 +308,54 @@ class AgentService:
             self._agent.guardian_actions.guardian.switched()
 
         await self._turn(change, CHANGE_LIMIT_S)
+
+    async def provision(self, data: bytes) -> int:
+        """See ``Service``."""
+        maker = self._maker()
+        count = await self._made(lambda context: maker.provision(context, data))
+        self._agent.poke(Wake.COMMAND)  # they are polled at once
+        return count
+
+    async def set_default_smdp(self, address: str) -> None:
+        """See ``Service``."""
+        maker = self._maker()
+        await self._made(lambda context: maker.set_default_smdp(address))
+
+    async def configure_immediate_enabling(
+        self, *, enable: bool, smdp_oid: str | None, smdp_address: str | None
+    ) -> None:
+        """See ``Service``."""
+        maker = self._maker()
+        await self._made(
+            lambda context: maker.configure_immediate_enabling(
+                enable=enable, smdp_oid=smdp_oid, smdp_address=smdp_address
+            )
+        )
+
+    async def activate_ipae(self) -> None:
+        """See ``Service``."""
+        maker = self._maker()
+        await self._made(lambda context: maker.activate_ipae())
+        self._agent.poke(Wake.COMMAND)  # the card is looked at anew
+
+    async def _made(self, call: Callable[[Context], Awaitable[T]]) -> T:
+        """A turn for a function whose own refusals are for the caller, and no trouble of the agent's loop."""
+
+        async def job(context: Context, eims: tuple[str, ...]) -> T | Refused:
+            try:
+                return await call(context)
+            except Refused as refused:
+                return refused
+
+        made = await self._turn(job, LOOK_LIMIT_S)
+        if isinstance(made, Refused):
+            raise made
+        return made
+
+    def _maker(self) -> MakerFunctions:
+        if self._makers_card is None:
+            raise Refused(local_verbs.NOT_READY, "There is no card here.")
+        return MakerFunctions(self._makers_card, self._config, self._agent.memory)
 
     async def send_at(self, command: str, *, force: bool, timeout_s: float) -> tuple[tuple[str, ...], str]:
         """See ``Service``."""

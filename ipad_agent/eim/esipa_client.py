@@ -326,8 +326,6 @@ class EimClient:
             return answer
         if PROVIDE_RESULT in self._plain:
             self._plain.discard(PROVIDE_RESULT)  # what it once refused with the EID, it refused for another reason
-        elif self._dialect.configured:
-            return answer
         return await self._offer_again(new, answer)
 
     async def _offer_again(self, new: bytes, first: ProvideResultResponse | PeerStatus) -> ProvideResultResponse:

@@ -29,7 +29,7 @@ PIGGYBACK_S: Final = 1.0
 ACK_TIMEOUT_S: Final = 2.0
 MOST_RETRANSMISSIONS: Final = 4
 MOST_HELLOS_PER_S: Final = 20
-"""So many first datagrams are looked at per second, whoever sends them: each costs a hash or two."""
+"""So many first datagrams are looked at per second in the long run, whoever sends them: each costs a hash or two."""
 _REMEMBERED_ANSWERS: Final = 8
 _HANDSHAKE_BYTE: Final = 22
 
@@ -85,7 +85,11 @@ class _Port(asyncio.DatagramProtocol):
         now = asyncio.get_running_loop().time()
         if data[:1] != bytes([_HANDSHAKE_BYTE]) or not self._hellos.allowed("", now):
             return
-        peer, answers = self._context.hello(data, repr(addr).encode())
+        try:
+            peer, answers = self._context.hello(data, repr(addr).encode())
+        except IpadError as error:
+            events.CONNECTION_ENDED.emit(address=str(addr[0]), reason=error.message)
+            return
         self._send(addr, answers)
         address = str(addr[0])
         if peer is None or not self._of.attempts.allowed(address, now) or not self._of.connections.enter(address):

@@ -90,7 +90,9 @@ class _Connection:
         try:
             async with asyncio.timeout(request_limits.CONNECTION_S):
                 await self._authenticated()
-        except (IpadError, OSError, h11.RemoteProtocolError, TimeoutError, EOFError) as error:
+        except EOFError:
+            events.CONNECTION_ENDED.emit(address=self._address, reason="the peer closed it")
+        except (IpadError, OSError, h11.ProtocolError) as error:
             reason = error.message if isinstance(error, IpadError) else str(error) or type(error).__name__
             events.CONNECTION_ENDED.emit(address=self._address, reason=reason)
         finally:

@@ -90,6 +90,20 @@ class Service(Protocol):
         """Factory reset of the eUICC (§5.9.5). ``what``: operational-profiles, test-profiles, default-smdp, eims,
         immediate-enable."""
 
+    async def provision(self, data: bytes) -> int:
+        """Give the card its first eIMs from the content of a file (§5.9.4); how many it has taken."""
+
+    async def set_default_smdp(self, address: str) -> None:
+        """Name the card's default SM-DP+ (§5.9.25); empty for none."""
+
+    async def configure_immediate_enabling(
+        self, *, enable: bool, smdp_oid: str | None, smdp_address: str | None
+    ) -> None:
+        """Whether the card lets profiles of this SM-DP+ be enabled right after their download (§5.9.17)."""
+
+    async def activate_ipae(self) -> None:
+        """Hand the card over to its own IPAe (§3.8)."""
+
     async def owed(self) -> tuple[Owed, ...]:
         """What is owed, with what the card holds (which asks the card)."""
 

@@ -385,11 +385,12 @@ class DoctorItem:
 @dataclass(frozen=True, slots=True)
 class HistoryEntry:
     """One thing that was done, or is being done, on this device. ``kind``: order (of an eIM), download, switch (of the
-    enabled profile), rollback or reset (of the card). ``by``: eim, person, guardian or device. ``outcome``: under-way,
-    done, failed, refused, rolled-back, unproved, replaced or interrupted; ``reason`` says why, in words. ``at``: when
-    it began; null when nobody knows, because the clock was not set then and the device was started anew since.
-    ``clock_set`` false: ``at.at_s`` is of a clock that was never set, while ``at.age_s`` is right. ``previous`` and
-    ``target``: ICCIDs of a switch, as far as known. ``times``: so often in a row; the last time is told."""
+    enabled profile), rollback, reset (of the card) or wake-up (a call that brings the next poll forward). ``by``: eim,
+    person, guardian or device. ``outcome``: under-way, done, failed, refused, rolled-back, unproved, replaced or
+    interrupted; ``reason`` says why, in words. ``at``: when it began; null when nobody knows, because the clock was not
+    set then and the device was started anew since. ``clock_set`` false: ``at.at_s`` is of a clock that was never set,
+    while ``at.age_s`` is right. ``previous`` and ``target``: ICCIDs of a switch, as far as known. ``times``: so often
+    in a row; the last time is told."""
 
     kind: str
     what: str

@@ -74,6 +74,8 @@ _DEFAULT_PATH: Final = EimConfig().path
 MAX_DIALECTS: Final = 32
 """So many eIMs are remembered; a card has room for about ten."""
 _ADMIN_PROTOCOL_OF_1_3: Final = "gsma/rsp/v1.3.0"
+_WRITTEN_AS: Final[Mapping[str, DialectChoice]] = {"1.0": "1.0", "1.1": "1.2", "1.2": "1.2", "1.3": "1.3"}
+"""The release whose messages a configured one has; v1.1 is on the wire as v1.2."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,7 +240,7 @@ class EimLinks:
             carrier,
             eid,
             eim_id=config.eim_id,
-            dialect=PeerDialect(config.eim_id, cast(DialectChoice, chosen.dialect), known),
+            dialect=PeerDialect(config.eim_id, _WRITTEN_AS.get(chosen.dialect, "auto"), known),
             binding=BINDINGS[chosen.binding],
             host=endpoints[0].host,
         )

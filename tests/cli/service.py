@@ -68,6 +68,21 @@ class Service:
     async def memory_reset(self, *, what: tuple[str, ...]) -> None:
         self._did("memory_reset", what)
 
+    async def provision(self, data: bytes) -> int:
+        self._did("provision", data)
+        return 1
+
+    async def set_default_smdp(self, address: str) -> None:
+        self._did("set_default_smdp", address)
+
+    async def configure_immediate_enabling(
+        self, *, enable: bool, smdp_oid: str | None, smdp_address: str | None
+    ) -> None:
+        self._did("configure_immediate_enabling", enable, smdp_oid, smdp_address)
+
+    async def activate_ipae(self) -> None:
+        self._did("activate_ipae")
+
     async def owed(self) -> tuple[Owed, ...]:
         return OWED
 

@@ -73,6 +73,14 @@ async def test_status_and_its_json(service: Service, tmp_path: Path) -> None:
         (["emergency", "on"], ("emergency", True)),
         (["reset-euicc", "--what", "eims", "--eid-ends", EID[-4:]], ("memory_reset", ("eims",))),
         (["record", "--seconds", "60"], ("record", 60.0)),
+        (["card", "set-default-smdp", "smdp.example:8443"], ("set_default_smdp", "smdp.example:8443")),
+        (["card", "set-default-smdp", ""], ("set_default_smdp", "")),
+        (
+            ["card", "immediate-enable", "on", "--smdp-oid", "2.999.1", "--smdp", "smdp.example"],
+            ("configure_immediate_enabling", True, "2.999.1", "smdp.example"),
+        ),
+        (["card", "immediate-enable", "off"], ("configure_immediate_enabling", False, None, None)),
+        (["card", "activate-ipae", "--eid-ends", EID[-4:]], ("activate_ipae",)),
     ],
 )
 async def test_every_verb_reaches_the_agent(

@@ -152,6 +152,18 @@ async def test_an_eim_that_misses_the_eid_gets_it_at_once_and_from_then_on(refus
     assert results(carrier) == [ALONE, WITH_EID, WITH_EID]
 
 
+@pytest.mark.parametrize("refusal", [MISSING_EID, EID_NOT_FOUND])
+async def test_an_eim_that_misses_the_eid_gets_it_although_the_configuration_says_v1_0(refusal: bytes) -> None:
+    """v1.0 has no error there, so the configuration is wrong; the switch behind this result must not be taken back for
+    that. The next result begins as the configuration has it."""
+    eim, carrier = client(refusal, ACKNOWLEDGED, ACKNOWLEDGED, dialect="1.0")
+    answer = await eim.provide_eim_package_result(SIGNED)
+    assert answer.error is None
+    assert results(carrier) == [ALONE, WITH_EID]
+    await eim.provide_eim_package_result(SIGNED)
+    assert results(carrier) == [ALONE, WITH_EID, ALONE]
+
+
 async def test_a_form_without_the_eid_that_once_went_better_is_left_again_when_the_eid_is_missed() -> None:
     trouble = PeerStatus("4.00", "not now")
     eim, carrier = client(trouble, EMPTY_V1_2, MISSING_EID, ACKNOWLEDGED, ACKNOWLEDGED, dialect="1.2")

@@ -26,6 +26,9 @@ from ipad_agent.openwrt.uci_text import parse
 
 # Texts that no rule of the kind of value alone can tell.
 PARTICULAR = {
+    "inject.listen": "coaps://[::1]:5684",
+    "inject.path": "/elsewhere",
+    "wake.knock": "127.0.0.1:4817",
     "modem.port": "/dev/ttyUSB7",
     "modem.profile": "generic-3gpp",
     "ipa.imei": "490154203237518",
@@ -41,6 +44,15 @@ PARTICULAR = {
     "eim.path": "/other",
     "eim.host": "192.0.2.7",
 }
+
+
+TOGETHER = {
+    "inject.certificate": "\toption key_file '/srv/key'\n",
+    "inject.key_file": "\toption certificate '/srv/certificate'\n",
+    "wake.sms": "\tlist sms_senders '+491510000001'\n\toption sms_keyword_file '/srv/keyword'\n",
+    "wake.knock": "\toption knock_key_file '/srv/key'\n",
+}
+"""What some keys want beside them."""
 
 
 def translated(text: str) -> Config:
@@ -91,7 +103,7 @@ def test_every_key_of_the_configuration_can_be_set_in_uci(place: str, item: Any)
     reader = item.metadata["reader"]
     text = example(place, reader)
     keyword = "list" if isinstance(reader, ListOf) else "option"
-    config = translated(f"config {section} '{section}'\n\t{keyword} {name} '{text}'\n")
+    config = translated(f"config {section} '{section}'\n\t{keyword} {name} '{text}'\n{TOGETHER.get(place, '')}")
     assert config.origins[place] == "file"
     value = getattr(getattr(config, section), name)
     plain = [text] if isinstance(reader, ListOf) else text

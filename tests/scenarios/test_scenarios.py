@@ -48,6 +48,7 @@ NAMED = {
     "expired-certificate",
     "fallback-and-return",
     "foreign-certificate",
+    "four-dialects",
     "iccid-letters",
     "immediate-enable",
     "lab-rest",
@@ -56,6 +57,7 @@ NAMED = {
     "knock-wake",
     "loss-20",
     "ipae-card",
+    "maker-bench",
     "malformed-package",
     "modem-csim-truncates",
     "modem-fibocom-fm350",
@@ -95,7 +97,6 @@ NAMED = {
     "switch-refresh-ignored",
     "switch-result-refused",
     "switch-rollback-not-allowed",
-    "two-dialects",
     "two-eims",
     "wrong-pin",
 }

@@ -50,6 +50,8 @@ HANDLERS: Final[Mapping[str, str]] = {
     "metrics": "commands.query_commands.metrics",
     "varlink": "commands.varlink_command.varlink",
     "reset-euicc": "commands.action_commands.reset_euicc",
+    "provision": "commands.maker_commands.provision",
+    "card": "commands.maker_commands.card",
     "completion": "shell_completion.completion",
 }
 """Module and function of each command; a module is loaded when its command is chosen."""
@@ -90,6 +92,8 @@ JSON_FORMS: Final[Mapping[str, str]] = {
     "metrics": '{"text"}',
     "varlink": "info: what GetInfo answers, and description; call: the parameters of each reply",
     "reset-euicc": '{"done": true, "sentence"}',
+    "provision": '{"done": true, "sentence"}',
+    "card": '{"done": true, "sentence"}',
     "completion": "as without it",
 }
 """What each command writes with ``--json``. Names with a capital are the types of the interface file."""
@@ -420,6 +424,47 @@ def build(only: str | None = None) -> argparse.ArgumentParser:
         "--what", action="append", required=True, choices=tuple(MEMORY_PARTS), help="what; may be repeated"
     )
     reset.add_argument("--eid-ends", metavar="DIGITS", help="those four digits, where nobody can be asked")
+
+    provision = command(
+        "provision",
+        "give a card that nobody manages its first manager (eIM)",
+        "For the maker's bench; in the field the file named in the configuration (provisioning.initial_eim) does it. "
+        "Only reset-euicc takes a manager away again without its order, so it is asked first.",
+    )
+    provision.add_argument("file", metavar="FILE", help="the eIM's configuration data; - for the standard input")
+    provision.add_argument("--yes", action="store_true", help="ask nothing")
+
+    card = command("card", "functions of the card for the maker's bench")
+    functions = card.add_subparsers(dest="function", required=True, metavar="FUNCTION", prog="ipactl card")
+
+    def function(name: str, help: str, description: str) -> argparse.ArgumentParser:
+        made = functions.add_parser(
+            name, help=help, description=description, allow_abbrev=False, formatter_class=_formatter
+        )
+        _common(made, top=False)
+        return made
+
+    smdp = function(
+        "set-default-smdp",
+        "name the card's default SM-DP+",
+        "The server that a download without an activation code goes to. Can be changed again at any time.",
+    )
+    smdp.add_argument("address", metavar="ADDRESS", help="host or host:port; '' takes it away")
+    immediate = function(
+        "immediate-enable",
+        "whether profiles may be enabled right after their download",
+        "A card takes it only while no manager (eIM) is on it.",
+    )
+    immediate.add_argument("switch", choices=("on", "off"), help="on allows it, off forbids it")
+    immediate.add_argument("--smdp-oid", metavar="OID", help="only of the SM-DP+ with this object identifier")
+    immediate.add_argument("--smdp", metavar="ADDRESS", help="only of the SM-DP+ with this address")
+    ipae = function(
+        "activate-ipae",
+        "hand the card over to its own assistant (IPAe)",
+        "The agent then has no access to the card any more. Asks for the last four digits of the EID first. The "
+        "configuration has to allow it (local.ipae_activation).",
+    )
+    ipae.add_argument("--eid-ends", metavar="DIGITS", help="those four digits, where nobody can be asked")
 
     completion = command("completion", "completions for a shell; see the manual page")
     completion.add_argument("shell", choices=("bash", "zsh", "fish"), help="for which one")

@@ -38,7 +38,8 @@ MAX_SHOWN_BYTES = 8192
 class EimSettings:
     """Standing habits of the eIM; all may be changed while it runs.
 
-    ``dialect``: ``auto`` answers in that of the request, ``1.0`` or ``1.2`` fix it. ``double_tags`` writes the outer
+    ``dialect``: ``auto`` answers in that of the request, ``1.0`` to ``1.3`` fix it (the last three write alike; over
+    HTTPS an eIM of v1.3 also says so in a header, see ``FrontSettings``). ``double_tags`` writes the outer
     tag of answers twice. ``discard_answer``: what an unacceptable result gets, ``error`` (127) or ``empty``.
     ``resend``: a package asked for again is the ``same`` bytes, or ``fresh`` with the next counter.
     ``transaction_id_bytes`` 0 means no eimTransactionId at all. ``undelivered``: a notification whose receiver does not
@@ -582,7 +583,8 @@ class VirtualEim:
         return answer
 
     def _dialect(self, of_request: str) -> str:
-        return of_request if self.settings.dialect == "auto" else self.settings.dialect
+        chosen = of_request if self.settings.dialect == "auto" else self.settings.dialect
+        return esipa_messages.V1_0 if chosen == esipa_messages.V1_0 else esipa_messages.V1_2
 
     def _remember_peer(self, peer: str, eid: str) -> None:
         self._peers.pop(peer, None)

@@ -17,6 +17,8 @@ class Field(NamedTuple):
 
     name: str
     type: str
+    longest: int | None = None
+    """Of a text that may be longer than a name."""
 
 
 def type_of(hint: object) -> str:

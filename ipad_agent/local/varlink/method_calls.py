@@ -27,6 +27,7 @@ Parameters = Mapping[str, object]
 Answer = Mapping[str, object]
 MAX_EVENTS: Final = 1000
 AT_TIMEOUT_S: Final = 30.0
+MOST_PROVISIONING_BYTES: Final = 8192
 MAX_HISTORY: Final = 1000
 MAX_RECORD_S: Final = 86_400.0
 MAX_NAME: Final = 256
@@ -79,16 +80,16 @@ def _fits(field: Field, value: object) -> bool:
         case "float":
             return isinstance(value, int | float) and not isinstance(value, bool)
         case "string":
-            return _is_text(value)
+            return _is_text(value, field.longest or MAX_NAME)
         case "[]string":
             return isinstance(value, list) and len(value) <= MAX_NAME and all(_is_text(item) for item in value)
         case _:
             return False
 
 
-def _is_text(value: object) -> bool:
+def _is_text(value: object, longest: int = MAX_NAME) -> bool:
     """A text that can be written anywhere: of usable length, without half characters and control characters."""
-    return isinstance(value, str) and len(value) <= MAX_NAME and is_printable(value)
+    return isinstance(value, str) and len(value) <= longest and is_printable(value)
 
 
 class Methods:
@@ -114,6 +115,10 @@ class Methods:
             "ReturnFromFallback": self._return_from_fallback,
             "Emergency": self._emergency,
             "MemoryReset": self._memory_reset,
+            "Provision": self._provision,
+            "SetDefaultSmdp": self._set_default_smdp,
+            "ConfigureImmediateEnabling": self._configure_immediate_enabling,
+            "ActivateIpae": self._activate_ipae,
             "Bundle": self._bundle,
             "Record": self._record,
             "StopRecording": self._stop_recording,
@@ -242,6 +247,32 @@ class Methods:
             allowed = ", ".join(sorted(MEMORY_PARTS))
             raise Refused(local_verbs.INVALID, f"What is to be reset is one or more of: {allowed}.", parameter="what")
         await self._service.memory_reset(what=what)
+        return {}
+
+    async def _provision(self, parameters: Parameters) -> Answer:
+        try:
+            data = base64.b64decode(cast(str, parameters["data"]), validate=True)
+        except ValueError:
+            raise Refused(local_verbs.INVALID, "That is no base64.", parameter="data") from None
+        if not 0 < len(data) <= MOST_PROVISIONING_BYTES:
+            sentence = f"Up to {MOST_PROVISIONING_BYTES} bytes can be given to a card."
+            raise Refused(local_verbs.INVALID, sentence, parameter="data")
+        return {"count": await self._service.provision(data)}
+
+    async def _set_default_smdp(self, parameters: Parameters) -> Answer:
+        await self._service.set_default_smdp(cast(str, parameters["address"]))
+        return {}
+
+    async def _configure_immediate_enabling(self, parameters: Parameters) -> Answer:
+        await self._service.configure_immediate_enabling(
+            enable=cast(bool, parameters["enable"]),
+            smdp_oid=cast("str | None", parameters.get("smdp_oid")),
+            smdp_address=cast("str | None", parameters.get("smdp_address")),
+        )
+        return {}
+
+    async def _activate_ipae(self, _: Parameters) -> Answer:
+        await self._service.activate_ipae()
         return {}
 
     async def _bundle(self, _: Parameters) -> Answer:

@@ -126,6 +126,36 @@ METHODS: Final = (
         works=True,
     ),
     Method(
+        "Provision",
+        "Give a card that nobody manages its first eIMs. data: the content of a file (BF57, a BF55 dump, or bare "
+        "EimConfigurationData), in base64. count: how many the card has taken.",
+        Right.CONTROL,
+        takes=(Field("data", "string", longest=12_000),),
+        gives=(Field("count", "int"),),
+        works=True,
+    ),
+    Method(
+        "SetDefaultSmdp",
+        "Name the card's default SM-DP+; an empty address takes it away.",
+        Right.CONTROL,
+        takes=(Field("address", "string"),),
+        works=True,
+    ),
+    Method(
+        "ConfigureImmediateEnabling",
+        "Whether the card lets profiles be enabled right after their download, of an SM-DP+ with this OID or address "
+        "where one is named. A card takes it only while nobody manages it.",
+        Right.CONTROL,
+        takes=(Field("enable", "bool"), Field("smdp_oid", "?string"), Field("smdp_address", "?string")),
+        works=True,
+    ),
+    Method(
+        "ActivateIpae",
+        "Hand the card over to its own assistant (IPAe), where the configuration allows it (local.ipae_activation).",
+        Right.CONTROL,
+        works=True,
+    ),
+    Method(
         "Doctor",
         "Check layer by layer; one reply for each as it becomes known (call with more).",
         Right.EXAMINE,

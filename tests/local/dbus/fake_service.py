@@ -154,6 +154,21 @@ class FakeService:
     async def memory_reset(self, *, what: tuple[str, ...]) -> None:
         await self._verb("memory_reset", what)
 
+    async def provision(self, data: bytes) -> int:
+        await self._verb("provision", data)
+        return 1
+
+    async def set_default_smdp(self, address: str) -> None:
+        await self._verb("set_default_smdp", address)
+
+    async def configure_immediate_enabling(
+        self, *, enable: bool, smdp_oid: str | None, smdp_address: str | None
+    ) -> None:
+        await self._verb("configure_immediate_enabling", enable, smdp_oid, smdp_address)
+
+    async def activate_ipae(self) -> None:
+        await self._verb("activate_ipae")
+
     async def owed(self) -> tuple[Owed, ...]:
         return self.shown.owed
 

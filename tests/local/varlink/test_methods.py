@@ -59,6 +59,9 @@ async def test_lists_are_parts_of_the_status(bench: Bench) -> None:
         ("Emergency", {"enable": True}, ("emergency", True)),
         ("Emergency", {"enable": False}, ("emergency", False)),
         ("MemoryReset", {"what": ["eims", "test-profiles", "eims"]}, ("memory_reset", ("eims", "test-profiles"))),
+        ("SetDefaultSmdp", {"address": "smdp.example"}, ("set_default_smdp", "smdp.example")),
+        ("ConfigureImmediateEnabling", {"enable": True}, ("configure_immediate_enabling", True, None, None)),
+        ("ActivateIpae", {}, ("activate_ipae",)),
     ],
 )
 async def test_a_verb_reaches_the_agent(
@@ -345,6 +348,9 @@ async def test_a_parameter_of_a_wrong_type_is_named(
         ("PlanSwitch", {"iccid": "٣" * 19}, "InvalidParameter"),
         ("MemoryReset", {"what": []}, "InvalidParameter"),
         ("MemoryReset", {"what": ["everything"]}, "InvalidParameter"),
+        ("Provision", {"data": ""}, "InvalidParameter"),
+        ("Provision", {"data": "no base64!"}, "InvalidParameter"),
+        ("Provision", {"data": "AAAA" * 2800}, "InvalidParameter"),
         ("Record", {"seconds": 0}, "InvalidParameter"),
         ("Record", {"seconds": 1e9}, "InvalidParameter"),
         ("Record", {"seconds": 10**400}, "InvalidParameter"),
@@ -396,6 +402,7 @@ async def test_a_call_that_wants_no_answer_gets_none(bench: Bench) -> None:
 @pytest.mark.parametrize("method", varlink_interface.METHODS, ids=lambda method: method.name)
 async def test_each_method_asks_for_its_right(bench: Bench, method: varlink_interface.Method) -> None:
     given = {"iccid": ICCID, "id": "IPA-1320", "enable": True, "what": ["eims"], "seconds": 1.0, "command": "AT+CSQ"}
+    given |= {"data": "MAA=", "address": "smdp.example"}
     parameters = {field.name: given[field.name] for field in method.takes if not field.type.startswith("?")}
     for uid, right in ((5555, 0), (2000, 1), (1500, 2), (1000, 3)):
         client = await bench.client(uid)
@@ -414,7 +421,7 @@ async def test_looking_is_for_everybody_in_the_group_and_acting_is_not() -> None
     acting = {method.name for method in varlink_interface.METHODS if method.right is Right.CONTROL}
     assert acting == {
         "Poll", "Rollback", "Confirm", "ExecuteFallback", "ReturnFromFallback", "Emergency", "MemoryReset", "Record",
-        "StopRecording", "SendAt",
+        "StopRecording", "SendAt", "Provision", "SetDefaultSmdp", "ConfigureImmediateEnabling", "ActivateIpae",
     }  # fmt: skip
 
 

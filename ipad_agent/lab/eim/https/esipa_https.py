@@ -63,6 +63,10 @@ class FrontSettings:
 
 LENIENT = FrontSettings(protocol_rule=None, asn1_type_rule=None, json_type_rule=None)
 """Takes whatever is posted."""
+OF_V1_3 = FrontSettings(
+    protocol_rule=HeaderRule("X-Admin-Protocol", prefixes=("gsma/rsp/v1.", "gsma/rsp/v2.")), protocol="gsma/rsp/v1.3.0"
+)
+"""An eIM of SGP.32 v1.3, which says so."""
 STRICT = FrontSettings(
     json=False,
     protocol_rule=HeaderRule("X-Admin-Protocol", allowed=(PROTOCOL,)),

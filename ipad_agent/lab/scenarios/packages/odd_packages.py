@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from ipad_agent.lab.bench.agent_toml import Table
 from ipad_agent.lab.bench.lab_bench import Bench
 from ipad_agent.lab.eim import EimSettings, Order, PackageFaults, build_order
+from ipad_agent.lab.eim.https.esipa_https import OF_V1_3
 from ipad_agent.lab.euicc import OPERATOR_A, OPERATOR_B, Quirks
 from ipad_agent.lab.scenarios.scenario_runner import Run, scenario
 from ipad_agent.lab.scenarios.support.common_steps import Case, case, check_enabled, check_nothing_left, play, quick
@@ -88,19 +92,22 @@ async def malformed_package(run: Run) -> None:
 
 
 @scenario(
-    "two-dialects",
-    "With eIM or card of v1.0 in any combination, switches, data and acknowledgements work.",
+    "four-dialects",
+    "With eIMs of v1.0, v1.1, v1.2 and v1.3 and cards of either kind, switches, data and acknowledgements work.",
     deadline_s=90,
 )
-async def two_dialects(run: Run) -> None:
-    """The eIM answers in v1.0, writes outer tags twice, or both; then the card is one of v1.0."""
-    for name, settings, quirks in (
-        ("eIM of v1.0", EimSettings(dialect="1.0"), Quirks()),
-        ("eIM of v1.0 that writes tags twice", EimSettings(dialect="1.0", double_tags=True), Quirks()),
-        ("eIM and card of v1.0", EimSettings(dialect="1.0"), Quirks.v1_0()),
-        ("card of v1.0", EimSettings(dialect="1.2"), Quirks.v1_0()),
+async def four_dialects(run: Run) -> None:
+    """Each release of an eIM once, with an agent that is told another one or finds out by itself; every pair of them
+    is played in memory by the tests."""
+    for name, settings, agent, more in (
+        ("eIM and card of v1.0", EimSettings(dialect="1.0", double_tags=True), "auto", {"quirks": Quirks.v1_0()}),
+        ("eIM of v1.1, agent told v1.0", EimSettings(dialect="1.1"), "1.0", {}),
+        ("eIM of v1.2, card of v1.0", EimSettings(dialect="1.2"), "1.1", {"quirks": Quirks.v1_0()}),
+        ("eIM of v1.3", EimSettings(dialect="1.3"), "auto", {"carrier": "https", "https": OF_V1_3}),
     ):
-        async with run.bench(quick(provision="card", eim=settings, quirks=quirks)) as bench:
+        config: dict[str, Table] = {"eim": {"dialect": agent}}
+        options: dict[str, Any] = {"provision": "card", "eim": settings, "config": config, **more}
+        async with run.bench(quick(**options)) as bench:
             await bench.agent.start()
             entries = await play(
                 run,

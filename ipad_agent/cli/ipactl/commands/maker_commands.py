@@ -1,0 +1,114 @@
+"""Commands for the maker's bench: what a device may do with its card before anybody manages it."""
+
+from __future__ import annotations
+
+import base64
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from ipad_agent.cli.ipactl.command_context import CommandContext
+from ipad_agent.cli.ipactl.errors import RefusedError, UnavailableError, UsageError
+from ipad_agent.cli.ipactl.exit_codes import Exit
+from ipad_agent.cli.ipactl.output.terminal_output import clean
+from ipad_agent.cli.ipactl.varlink_client import CARD_TIMEOUT_S
+
+MOST_BYTES: Final = 8192
+
+
+def provision(command: CommandContext) -> int:
+    """AddInitialEim from a file."""
+    data = _content(command.arguments.file)
+    if not command.arguments.yes:
+        _consent(command)
+    count = _call(command, "Provision", {"data": base64.b64encode(data).decode("ascii")}).get("count")
+    managers = "one manager (eIM)" if count == 1 else f"{count} managers (eIM)"
+    return _done(command, f"The card has taken {managers}.", "`ipactl eims` shows who manages it now.")
+
+
+def card(command: CommandContext) -> int:
+    """One of the functions of the card."""
+    match command.arguments.function:
+        case "set-default-smdp":
+            return _set_default_smdp(command)
+        case "immediate-enable":
+            return _immediate_enable(command)
+        case _:
+            return _activate_ipae(command)
+
+
+def _set_default_smdp(command: CommandContext) -> int:
+    address: str = command.arguments.address.strip()
+    _call(command, "SetDefaultSmdp", {"address": address})
+    if not address:
+        return _done(command, "The card has no default SM-DP+ any more.")
+    return _done(command, f"The card's default SM-DP+ is {clean(address)} now.")
+
+
+def _immediate_enable(command: CommandContext) -> int:
+    enable = command.arguments.switch == "on"
+    wanted = {"enable": enable, "smdp_oid": command.arguments.smdp_oid, "smdp_address": command.arguments.smdp}
+    _call(command, "ConfigureImmediateEnabling", wanted)
+    what = "may be" if enable else "are not"
+    return _done(command, f"Profiles {what} enabled right after their download.")
+
+
+def _activate_ipae(command: CommandContext) -> int:
+    value, _ = command.status()
+    if value.card is None:
+        raise UnavailableError(f"There is no card: {value.verdict.sentence}")
+    typed: str | None = command.arguments.eid_ends
+    if typed is None:
+        _somebody_is_there(command, "Give the last four digits of the EID with --eid-ends.")
+        command.say(command.output.note("!", "The agent will have no access to this card any more.", "warn"))
+        command.out.write("Type the last four digits of the card's EID to go on: ")
+        command.out.flush()
+        typed = sys.stdin.readline()
+    if typed.strip().upper() != value.card.eid[-4:]:
+        raise RefusedError("Those are not the last four digits of this card's EID. Nothing was changed.")
+    _call(command, "ActivateIpae", {})
+    return _done(command, "The card's own assistant (IPAe) is active.")
+
+
+def _content(name: str) -> bytes:
+    try:
+        data = sys.stdin.buffer.read(MOST_BYTES + 1) if name == "-" else _head(Path(name))
+    except OSError as error:
+        raise UsageError(f"{name} cannot be read: {error.strerror or error}.") from None
+    if not 0 < len(data) <= MOST_BYTES:
+        raise UsageError(f"{name} is empty or larger than {MOST_BYTES} bytes.")
+    return data
+
+
+def _head(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(MOST_BYTES + 1)
+
+
+def _consent(command: CommandContext) -> None:
+    _somebody_is_there(command, "Consent with --yes.")
+    note = "The managers in this file will decide about the card's profiles from now on."
+    command.say(command.output.note("!", note, "warn"))
+    command.out.write("Go on? [y/N] ")
+    command.out.flush()
+    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+        raise RefusedError("Nothing was changed.")
+
+
+def _somebody_is_there(command: CommandContext, hint: str) -> None:
+    if not sys.stdin.isatty() or command.json:
+        raise UsageError("Nobody can be asked here.", hint=hint)
+
+
+def _call(command: CommandContext, method: str, parameters: Mapping[str, object]) -> Mapping[str, Any]:
+    with command.connect() as agent:
+        return agent.call(method, parameters, timeout_s=CARD_TIMEOUT_S)
+
+
+def _done(command: CommandContext, sentence: str, hint: str | None = None) -> int:
+    if command.json:
+        command.data({"done": True, "sentence": sentence})
+    else:
+        command.tell(sentence, hint)
+    return Exit.DONE
