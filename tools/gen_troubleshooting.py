@@ -139,7 +139,7 @@ SYMPTOMS = (
         "It uses too much data",
         (),
         "`ipactl budget` shows what was spent and for what.",
-        ids=("IPA-1012",),
+        ids=("IPA-1012", "IPA-4400"),
     ),
     Symptom(
         "Something in the configuration is not right",

@@ -14,6 +14,7 @@ from ipad_agent.codec.identifiers import Eid
 from ipad_agent.policy.guardian.guardian_settings import GuardianSettings
 from ipad_agent.policy.polling.schedule_settings import ScheduleSettings
 from ipad_agent.policy.switching.switch_settings import SwitchSettings
+from ipad_agent.policy.traffic_limits import TrafficLimits
 from ipad_agent.procedures.context import DownloadRules
 from ipad_agent.procedures.default_ports import NO_SITE, UNKNOWN_NETWORK
 from ipad_agent.procedures.ports import DeclaringCard, Device, EimLink, Journal, Memory, Network, Site, SmdpConnector
@@ -101,6 +102,7 @@ class Dependencies:
     network: Network = UNKNOWN_NETWORK
     site: Site = NO_SITE
     holding: Holding = field(default_factory=Holding)
+    limits: TrafficLimits = field(default_factory=TrafficLimits)
     take_from_ipae: bool = False
     state: State | None = None
     board: Board | None = None

@@ -115,7 +115,17 @@ def FACE_LOST(*, reason: str) -> None: ...
     "IPA-1012",
     WARNING,
     "{share} of {which} traffic budget is used up: {spent_bytes} of {budget_bytes} bytes.",
-    "Shown, not enforced: what is owed is delivered in any case. `ipactl budget` tells what the traffic was for; fewer "
-    "polls (poll.interval_s) cost less.",
+    "What is owed is delivered in any case, and with budget.hold_at nothing else from there on. `ipactl budget` tells "
+    "what the traffic was for; fewer polls (poll.interval_s) cost less.",
 )
 def BUDGET(*, share: str, which: str, spent_bytes: int, budget_bytes: int | None) -> None: ...
+
+
+@define(
+    "IPA-4400",
+    WARNING,
+    "Only results and ways back of a switch leave the device: {sentence}.",
+    "budget.hold_at is reached. New work is fetched and downloads are begun again on the next day (UTC), or when the "
+    "budget is raised. `ipactl poll --now` fetches work all the same.",
+)
+def ONLY_RESULTS(*, sentence: str) -> None: ...

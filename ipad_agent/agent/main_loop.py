@@ -62,6 +62,7 @@ from .injected_orders import SWITCH_UNDER_WAY, InjectedOrders
 from .outcome_of_error import OUTCOMES, outcome_of
 from .poll_timetable import Due, Timetable
 from .status_reports import StatusReports
+from .traffic_account import TrafficAccount
 
 __all__ = ["Agent", "Dependencies", "Links", "ManagedCard", "Notifier"]
 
@@ -99,6 +100,9 @@ class Agent:
         self._host: str | None = None
         self.person_decision = PersonDecision()
         self._held = HeldWork(rooms.memory, rooms.clock, rooms.holding)
+        self._traffic = TrafficAccount(
+            rooms.memory, rooms.clock, rooms.limits, self.board, self._changes, rooms.connector
+        )
         self._commanded = False
         self._taken_up = False
         self._counters = Counters(rooms.memory)
@@ -493,7 +497,8 @@ class Agent:
         """One poll and its consequence for the schedule; None when it failed on the way to the eIM."""
         # The time of a switch is running: no script of the site may use it up.
         fetch = self._pressing(facts, eims) is not None or await self._may_fetch()
-        self.board.held(() if fetch else self._held.now)
+        scarce = self._traffic.scarce
+        self.board.held(() if fetch else self._held.now if scarce is None else (scarce,))
         if not fetch and not self._work.open(eim_id) and self._pressing(facts, eims) is None:
             timetable.finish(eim_id, Outcome.HELD, retry_after_s=self._held.retry_s)
             return PollReport(PollEnd.HELD, 0)
@@ -512,7 +517,7 @@ class Agent:
                 self.board.poll_ended(eim_id, Outcome.NO_WAY)
                 return None
             link = UnreachableEim(error.message)
-        self._host, spent_bytes = link.host, link.traffic_bytes
+        self._host, mark = link.host, self._traffic.begin(link)
         try:
             others = tuple(other.eim_id for other in facts.eims if other.eim_id != eim_id)
             with _Step(self, POLL_LIMIT_S):
@@ -541,13 +546,15 @@ class Agent:
                 with contextlib.suppress(NetworkError, EimError):  # what counted has been said before
                     await link.close()
             finally:
+                purposes = self._traffic.end(link, mark)
                 self.guardian_actions.polled(outcome)
                 self.board.poll_ended(
                     eim_id,
                     outcome,
                     packages=0 if report is None else report.packages,
-                    cost_bytes=link.traffic_bytes - spent_bytes,
+                    cost_bytes=link.traffic_bytes - mark.spent_bytes,
                     carrier=link.carrier,
+                    purposes=purposes,
                 )
                 owed = result_delivery.next_try(self._context(facts), eim_id)
                 under_way = bool(self._work.open(eim_id) or self._pending([eim_id]))
@@ -556,6 +563,8 @@ class Agent:
     async def _may_fetch(self) -> bool:
         """Whether new work may be fetched now; a person's command overrides the site's conditions."""
         commanded, self._commanded = self._commanded, False
+        if not self._traffic.look(commanded=commanded):
+            return False
         return commanded or await self._held.look(self._rooms.site)
 
     def _context(self, facts: CardFacts) -> Context:
@@ -583,6 +592,7 @@ class Agent:
             on_switch=self.board.switch,
             look_after_disk=self._look_after_disk,
             on_profiles=self.board.profiles,
+            only_results=self._traffic.scarce is not None,
             on_order=partial(self._order_ended, facts.eid),
             on_taken=self.injected_orders.written_down,
         )

@@ -72,7 +72,7 @@ class CoapConfig:
         Number(1, 3600),
         300.0,
         "How long one exchange may make no progress: until it stands, and from each block to the next. A long message "
-        "over a bad link takes as long as it takes, up to ten times this.",
+        "over a bad link takes as long as it takes, up to half an hour.",
     )
     nat_timeout_s: float = key(
         Number(0, 30 * DAY_S),

@@ -88,12 +88,18 @@ class SiteConfig:
 
 @dataclass(frozen=True, slots=True)
 class BudgetConfig:
-    """How much traffic with servers is expected. It is counted and shown."""
+    """How much traffic with servers is expected, headers of IP, UDP and TCP included. It is counted and shown."""
 
     day_bytes: int | None = key(Integer(1, _MOST_BYTES), None, "Bytes from midnight to midnight (UTC).")
-    total_bytes: int | None = key(Integer(1, _MOST_BYTES), None, "Bytes since the start of the agent.")
+    total_bytes: int | None = key(Integer(1, _MOST_BYTES), None, "Bytes in the life of the installation.")
     warn: tuple[float, ...] = key(
         ListOf(Number(0.01, 1, "")), (0.5, 0.8), "Shares of a budget at which a warning is given."
+    )
+    hold_at: float | None = key(
+        Number(0.01, 1, ""),
+        None,
+        "Share of a budget from which on only results and the ways back of a switch leave the device: no work is "
+        "fetched and no download begun, until the day is over or the budget is raised. Without it they are only shown.",
     )
 
 

@@ -18,6 +18,7 @@ from ipad_agent.clock import Clock, SystemClock
 from ipad_agent.config import Config
 from ipad_agent.errors import CardError, ModemError
 from ipad_agent.policy import Wake
+from ipad_agent.policy.traffic_limits import TrafficLimits
 from ipad_agent.procedures.records.held_work import Holding
 from ipad_agent.status import Board
 from ipad_agent.status.traffic_budget import Budget
@@ -113,6 +114,7 @@ async def _run(
             site=site(config, card.access, clock, memory),
             board=board,
             show_modem=partial(show_modem, card.access),
+            limits=TrafficLimits(config.budget.day_bytes, config.budget.total_bytes, config.budget.hold_at),
             holding=Holding(config.conditions.retry_s, config.conditions.max_hold_s),
         )
     )

@@ -73,6 +73,10 @@ UNTOLD_TRIES = 3
 """So often a state change is offered to an eIM that takes questions only without optional fields."""
 
 
+POLL, RESULT, NOTIFICATION, DOWNLOAD = "poll", "result", "notification", "download"
+_PURPOSES = {GET_EIM_PACKAGE: POLL, PROVIDE_RESULT: RESULT, HANDLE_NOTIFICATION: NOTIFICATION}
+
+
 class EimClient:
     """Implements what procedures need of an eIM. One secured association, for the length of a procedure.
 
@@ -106,6 +110,8 @@ class EimClient:
         self._refused_now: set[str] = set()
         self._untold: StateChangeCause | None = None
         self._untold_tries = 0
+        self.traffic_by_purpose: Counter[str] = Counter()
+        """What exchanges have cost so far, with the handshakes they needed and all headers."""
         self.tolerances: Counter[str] = Counter()
         """How often which liberty was taken with this eIM's messages, by the codec's id."""
 
@@ -426,9 +432,11 @@ class EimClient:
 
     async def _exchange(self, function: str, body: bytes) -> bytes:
         request = self._binding.request(function, body)
+        spent_bytes = cost_bytes(self._carrier)
         try:
             received = await self._carrier.exchange(request, function=function)
         finally:
+            self.traffic_by_purpose[_PURPOSES.get(function, DOWNLOAD)] += cost_bytes(self._carrier) - spent_bytes
             if self._naming is not None:
                 self._dialect.learn(evidence_in_header(self._naming.peer_protocol))
         events.EXCHANGED.emit(

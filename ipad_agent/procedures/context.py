@@ -90,6 +90,8 @@ class Context:
     switching: SwitchSettings = field(default_factory=SwitchSettings)
     network: Network = UNKNOWN_NETWORK
     site: Site = NO_SITE
+    only_results: bool = False
+    """Traffic is scarce: no download is begun or begun again."""
     person_decision: PersonDecision = field(default_factory=PersonDecision)
     on_switch: Callable[[Switch | None, tuple[Finding, ...]], None] = _show_nobody
     look_after_disk: Callable[[], None] = _nothing

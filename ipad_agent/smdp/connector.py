@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from ipad_agent.clock import Clock
-from ipad_agent.net import HttpsEndpoint, NameCheck, Trust, WatchedCarrier, split_address
+from ipad_agent.net import HttpsEndpoint, NameCheck, Trust, WatchedCarrier, cost_bytes, split_address
 
 from .errors import AddressUnusable, SmdpTrustUnknown
 from .es9_client import SmdpClient
@@ -42,6 +42,9 @@ class SmdpSettings:
     allow_private_servers: bool = True
 
 
+_COUNTED_CARRIERS = 4  # no download has more links at a time
+
+
 class SmdpConnector:
     """Makes links. ``carrier`` is for tests; without it HTTPS is loaded when the first link is made."""
 
@@ -55,6 +58,13 @@ class SmdpConnector:
         self._settings = settings
         self._clock = clock
         self._carrier = carrier
+        self._made: list[WatchedCarrier] = []
+        self._spent_bytes = 0
+
+    @property
+    def spent_bytes(self) -> int:
+        """What all links have cost so far, both directions, with headers."""
+        return self._spent_bytes + sum(cost_bytes(carrier) for carrier in self._made)
 
     def connect(self, address: str, *, ci_pkids: Sequence[bytes]) -> SmdpClient:
         """A link to the server at ``address`` (host, or host and port); nothing is sent before its first function.
@@ -69,7 +79,10 @@ class SmdpConnector:
         endpoint = self.endpoint(host, port, self.trust(ci_pkids))
         make = self._carrier or self._https
         server = address.strip() if port is None else host
-        return SmdpClient(make(endpoint), server)
+        while len(self._made) >= _COUNTED_CARRIERS:
+            self._spent_bytes += cost_bytes(self._made.pop(0))
+        self._made.append(make(endpoint))
+        return SmdpClient(self._made[-1], server)
 
     def endpoint(self, host: str, port: int | None, trust: Trust) -> HttpsEndpoint:
         """Where ES9+ is on this host."""

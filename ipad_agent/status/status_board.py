@@ -316,8 +316,12 @@ class Board:
         packages: int = 0,
         cost_bytes: int | None = None,
         carrier: str | None = None,
+        purposes: Mapping[str, int] | None = None,
     ) -> None:
-        """A poll ended, well or not. ``cost_bytes``, both directions, also counts as traffic of ``carrier``."""
+        """A poll ended, well or not. ``cost_bytes``, both directions, also counts as traffic of ``carrier``.
+
+        ``purposes`` says what they went to.
+        """
         self._facts.operations.clear()
         part = self._facts.eims.get(eim_id)
         if part is not None and outcome is not Outcome.HELD:  # then the eIM was not asked for work
@@ -327,9 +331,9 @@ class Board:
             part.ended(self.now(), outcome, packages=packages, cost_bytes=cost_bytes)
             part.said = None
         if cost_bytes:
-            self._traffic.add(
-                carrier or (part.carrier if part is not None else None) or "?", "eim", cost_bytes, self.now()
-            )
+            name = carrier or (part.carrier if part is not None else None) or "?"
+            for purpose, size_bytes in (purposes or {"eim": cost_bytes}).items():
+                self._traffic.add(name, purpose, size_bytes, self.now())
             self._budget_watch.look(self._traffic.at(self.now()))
         self._changed()
 
@@ -426,6 +430,10 @@ class Board:
         if radio != self._facts.radio:
             self._facts.radio = radio
             self._changed()
+
+    def traffic_before(self, by: Mapping[tuple[str, str], int], today_bytes: int) -> None:
+        """What went over the network before this process began, by carrier and purpose."""
+        self._traffic.before(by, today_bytes, self.now())
 
     def traffic(self, carrier: str, purpose: str, size_bytes: int) -> None:
         """So many bytes more went to or came from servers, polls that tell their cost aside."""

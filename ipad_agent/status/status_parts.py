@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -243,6 +243,12 @@ class TrafficPart:
         self._by: dict[tuple[str, str], int] = {}
         self._day: int | None = None
         self._today = 0
+
+    def before(self, by: Mapping[tuple[str, str], int], today_bytes: int, now: Instant) -> None:
+        """What was counted before this process began."""
+        self._turn(now)
+        self._by = dict(by)
+        self._today = today_bytes
 
     def add(self, carrier: str, purpose: str, size_bytes: int, now: Instant) -> None:
         """So many more."""

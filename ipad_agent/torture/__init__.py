@@ -5,9 +5,9 @@ A *seed* makes a history: what eIMs order, where which profile has coverage, and
 ``checks``, which knows the promises of this agent and nothing of the history. The same seed gives the same story, to
 the last sentence.
 
-What runs is the real thing from ``Agent`` down to the bytes: procedures, card and modem rooms, CoAP (by aiocoap),
-journal and memory. Not real are the serial driver, UDP and OpenSSL, whose places are taken by ``line``, ``network`` and
-``veil``; what only these can break is left to the lab's scenarios.
+What runs is the real thing from ``Agent`` down to the bytes: procedures, card and modem rooms, CoAP, journal and
+memory. Not real are the serial driver, UDP and OpenSSL, whose places are taken by ``line``, ``network`` and ``veil``;
+what only these can break is left to the lab's scenarios.
 """
 
 from __future__ import annotations

@@ -155,6 +155,17 @@ def test_a_slow_transfer_that_makes_progress_is_not_cut_off() -> None:
     assert over(Link.fetch, loss=0.3, exchange_timeout_s=40.0) > 40
 
 
+def test_a_server_that_gives_tiny_blocks_slowly_does_not_hold_the_poll_for_ever() -> None:
+    async def story(link: Link) -> float:
+        link.network.weather = Weather(delay_s=0.5)
+        began_s = link.loop.time()
+        with pytest.raises(TransferTimeout, match="took over 1800 s"):
+            await link.fetch()
+        return link.loop.time() - began_s
+
+    assert over(story, block_size_exp=0) == pytest.approx(1800, abs=1)
+
+
 def test_blocks_get_smaller_where_large_ones_do_not_get_through() -> None:
     async def story(link: Link) -> None:
         fetching = asyncio.ensure_future(link.fetch())

@@ -462,6 +462,7 @@ class Bench:
     features: frozenset[IpaFeature] = frozenset()
     connector: SmdpConnector | None = None
     rules: DownloadRules = field(default_factory=DownloadRules)
+    only_results: bool = False
     indirect: bool = False
     switching: SwitchSettings = field(default_factory=lambda: SwitchSettings(confirm_s=0.0))
     """Without any patience: one look, and what is not proved then is up to the schedule."""
@@ -484,6 +485,7 @@ class Bench:
             local_switch_record=LocalSwitchRecord(self.memory),
             connector=self.connector,
             download=self.rules,
+            only_results=self.only_results,
         )
 
     @property

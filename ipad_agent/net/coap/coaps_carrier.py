@@ -34,9 +34,8 @@ from .blockwise_transfer import Adaptation, BlockRequest, BlockResponse, Forgott
 from .coap_association import Association, PeerSilent, SessionLost, Tuning
 from .coaps_endpoint import CoapsEndpoint
 
-LONGEST_EXCHANGES: Final = 10
-"""An exchange that keeps making progress ends after so many times its deadline all the same: the step that it is part
-of has a limit too."""
+LONGEST_EXCHANGE_S: Final = 1800.0
+"""An exchange that keeps making progress ends by then all the same: the poll that it is part of has a limit too."""
 _SILENT_ROUNDS: Final = 2
 """So often in a row a request of a running transfer is repeated to the end before another session is made. A server
 keeps a transfer for a session, so that another one hardly ever finds it."""
@@ -116,7 +115,8 @@ class CoapsCarrier:
         limit_s = self._endpoint.exchange_timeout_s
         loop = asyncio.get_running_loop()
         async with self._lock:
-            end_s = loop.time() + LONGEST_EXCHANGES * limit_s
+            began_s = loop.time()
+            end_s = began_s + max(limit_s, LONGEST_EXCHANGE_S)
             deadline = asyncio.timeout(limit_s)
 
             def went_on(transfer: Transfer) -> None:
@@ -129,9 +129,10 @@ class CoapsCarrier:
                     return await self._exchange(body, function, went_on)
             except TimeoutError:
                 self._drop()
-                raise TransferTimeout(
-                    f"{function} with {self._endpoint.host} made no progress in {limit_s:g} s"
-                ) from None
+                ended = (
+                    f"took over {end_s - began_s:g} s" if loop.time() >= end_s else f"made no progress in {limit_s:g} s"
+                )
+                raise TransferTimeout(f"{function} with {self._endpoint.host} {ended}") from None
             except BaseException:
                 if self._association is not None and not self._association.alive:
                     self._drop()

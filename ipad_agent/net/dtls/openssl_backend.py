@@ -21,7 +21,6 @@ from .session_record import SessionMemory, SessionRecord, from_document, to_docu
 _DTLS_1_2 = 0xFEFD
 
 _MAX_SESSIONS = 16
-_WITHOUT_CHOICE = frozenset({DEFAULT_GROUPS, "P-256"})  # what OpenSSL's own choice covers well enough
 
 
 _NO_ENCRYPT_THEN_MAC = 0x80000  # SSL_OP_NO_ENCRYPT_THEN_MAC of OpenSSL's ssl.h
@@ -172,7 +171,7 @@ def _context(settings: DtlsSettings, offer: ClientOffer) -> SSL.Context:
     context.set_verify(SSL.VERIFY_PEER, lambda *_: True)
     context.set_timeout(int(settings.session_lifetime_s))
     context.set_info_callback(hear)
-    _set_curves(context, offer.groups)
+    _set_curves(context, offer.groups, chosen=settings.groups != DEFAULT_GROUPS)
     set_signatures(context, offer.signatures)
     if settings.client_certificate is not None:
         use_client_certificate(context, settings.client_certificate)
@@ -181,9 +180,10 @@ def _context(settings: DtlsSettings, offer: ClientOffer) -> SSL.Context:
     return context
 
 
-def _set_curves(context: SSL.Context, groups: str) -> None:
+def _set_curves(context: SSL.Context, groups: str, *, chosen: bool) -> None:
+    """``chosen``: by a person, who has to hear that it cannot be done."""
     if not set_groups(context, groups):
-        if groups not in _WITHOUT_CHOICE:
+        if chosen:
             raise BackendLacks("this build of cryptography cannot choose curves")
         events.NO_BRAINPOOL.emit()
 

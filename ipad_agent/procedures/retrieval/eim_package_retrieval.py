@@ -30,7 +30,7 @@ from ipad_agent.procedures.delivery import notification_delivery, result_deliver
 from ipad_agent.procedures.download import profile_download
 from ipad_agent.procedures.packages import data_request_answer, euicc_package_execution
 from ipad_agent.procedures.records.last_orders import OrderOutcome
-from ipad_agent.procedures.records.owed_work import MAX_LOADS, Work, WorkKind
+from ipad_agent.procedures.records.owed_work import MAX_LOADS, Stage, Work, WorkKind
 from ipad_agent.procedures.records.switch_record import RETURN, Switch, shown
 from ipad_agent.procedures.switching import events as events_switch
 from ipad_agent.procedures.switching import profile_proof, switch_transaction
@@ -341,6 +341,8 @@ async def _resume_one(context: Context, eim: Association, work: Work, ended: dic
     if work.kind is WorkKind.PACKAGE:
         await euicc_package_execution.resume(context, eim, work)
     elif isinstance(package, DownloadTriggerOrder):
+        if context.only_results and work.stage not in (Stage.LOADING, Stage.INSTALLED):
+            return  # of those the card has the result, or none
         outcome = await profile_download.resume(context, eim, work, package.trigger)
         if isinstance(outcome, profile_download.Told):
             _remember(ended, work, outcome)

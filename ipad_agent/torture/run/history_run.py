@@ -180,7 +180,7 @@ def _silent_log() -> Iterator[None]:
 
 @contextmanager
 def _own_dice(seed: int) -> Iterator[None]:
-    """aiocoap rolls the global dice."""
+    """CoAP's pauses before a repetition roll the global dice, on both sides."""
     state = random.getstate()
     random.seed(f"global {seed}")
     try:
