@@ -148,6 +148,7 @@ _SCHEMA: Final[Mapping[str, tuple[type, Mapping[str, Check]]]] = {
             "at_interface": checks.integer(0, 31),
             "second_at_interface": checks.integer(0, 31),
             "baud": checks.nonempty(checks.list_of(checks.integer(1200, 4_000_000))),
+            "sleeps": checks.flag,
         },
     ),
     "init": (Init, {"commands": checks.list_of(checks.command)}),

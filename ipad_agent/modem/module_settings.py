@@ -33,11 +33,13 @@ class Match:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Port:
-    """Where the AT port is: USB interface numbers, and the speeds of a UART."""
+    """Where the AT port is: USB interface numbers, and the speeds of a UART. ``sleeps``: after a while without traffic
+    the first line only wakes the module and is lost."""
 
     at_interface: int | None = None
     second_at_interface: int | None = None
     baud: tuple[int, ...] = (115200,)
+    sleeps: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

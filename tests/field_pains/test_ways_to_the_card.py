@@ -228,3 +228,18 @@ def test_14_modemmanager_mixes_in(name: str) -> None:
         assert len(device.world.associated[0].accepted) == 1
 
     device_in_memory.live(story, modem=name)
+
+
+def test_a_module_that_fell_asleep_costs_a_second_not_a_deadline() -> None:
+    async def story(device: Device) -> None:
+        await device.carried_out("list-profiles", within_s=HOUR_S)
+        for _ in range(3):
+            await asyncio.sleep(600.0)
+            loop = asyncio.get_running_loop()
+            began_s, order = loop.time(), device.order("list-profiles")
+            await device.until(lambda order=order: order.state == "done", within_s=HOUR_S)  # type: ignore[misc]
+            assert loop.time() - began_s < 10.0
+        assert device.told("IPA-2023") == [], "no query is taken for one that hangs"
+        assert device.told("IPA-2004") == [], "and the line is not said to be out of step"
+
+    device_in_memory.live(story, modem="quectel-bg95")
