@@ -155,7 +155,7 @@ _SCHEMA: Final[Mapping[str, tuple[type, Mapping[str, Check]]]] = {
     "uicc": (
         Uicc,
         {
-            "order": checks.unique(checks.nonempty(checks.list_of(checks.choice("cgla", "csim")))),
+            "order": checks.unique(checks.nonempty(checks.list_of(checks.choice("cgla", "cgla-basic", "csim")))),
             "quote_hex": checks.flag,
             "cla_on_cgla": checks.choice("zero", "session"),
             "le_on_case4": checks.flag,

@@ -67,7 +67,8 @@ class Init:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Uicc:
-    """How the card is reached. ``order`` lists the ways to try: cgla, csim."""
+    """How the card is reached. ``order`` lists the ways to try: cgla, csim, and cgla-basic (session 0, the card's basic
+    channel) for modules that open no channel."""
 
     order: tuple[str, ...] = ("cgla", "csim")
     quote_hex: bool = True
