@@ -35,6 +35,7 @@ _NAMES: Final = {
     "port.at_interface": "USB interface of the AT port",
     "port.second_at_interface": "USB interface of the second AT port, for the agent",
     "port.baud": "Speeds of a UART",
+    "port.sleeps": "Its UART sleeps",
     "init.commands": "Sent at each start",
     "uicc.order": "Ways to the card, in this order",
     "uicc.quote_hex": "Hex digits in quotes",

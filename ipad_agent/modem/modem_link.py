@@ -17,6 +17,8 @@ from .errors import CommandRefused, CommandTimeout, LineDamaged, LinkDead
 from .module_profile import GENERIC, ModuleProfile, ProfileSet
 
 _RETURN_DELAYS_S: Final = (0.5, 1.0, 2.0)
+WAKE_AFTER_S: Final = 5.0
+"""A module that sleeps is woken by an AT of its own after so much silence."""
 MAX_IDENTITY_ASKS: Final = 3
 """So often a module that answers, but does not tell who it is or its IMEI, is asked again in one session."""
 
@@ -187,6 +189,7 @@ class ModemLink:
             for text in profile.init.commands:
                 await self._try(session, commands.plain(text), repeat=True)
         self.profile = profile
+        session.wake_after_s = WAKE_AFTER_S if profile.port.sleeps else None
         imei = commands.read_digits(await self._try(session, commands.imei()), 14, 16)
         identity = ModemIdentity(manufacturer, model, revision, imei, profile.name)
         if identity != self._identity:

@@ -148,13 +148,14 @@ _SCHEMA: Final[Mapping[str, tuple[type, Mapping[str, Check]]]] = {
             "at_interface": checks.integer(0, 31),
             "second_at_interface": checks.integer(0, 31),
             "baud": checks.nonempty(checks.list_of(checks.integer(1200, 4_000_000))),
+            "sleeps": checks.flag,
         },
     ),
     "init": (Init, {"commands": checks.list_of(checks.command)}),
     "uicc": (
         Uicc,
         {
-            "order": checks.unique(checks.nonempty(checks.list_of(checks.choice("cgla", "csim")))),
+            "order": checks.unique(checks.nonempty(checks.list_of(checks.choice("cgla", "cgla-basic", "csim")))),
             "quote_hex": checks.flag,
             "cla_on_cgla": checks.choice("zero", "session"),
             "le_on_case4": checks.flag,

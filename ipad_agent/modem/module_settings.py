@@ -33,11 +33,13 @@ class Match:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Port:
-    """Where the AT port is: USB interface numbers, and the speeds of a UART."""
+    """Where the AT port is: USB interface numbers, and the speeds of a UART. ``sleeps``: after a while without traffic
+    the first line only wakes the module and is lost."""
 
     at_interface: int | None = None
     second_at_interface: int | None = None
     baud: tuple[int, ...] = (115200,)
+    sleeps: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +67,8 @@ class Init:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Uicc:
-    """How the card is reached. ``order`` lists the ways to try: cgla, csim."""
+    """How the card is reached. ``order`` lists the ways to try: cgla, csim, and cgla-basic (session 0, the card's basic
+    channel) for modules that open no channel."""
 
     order: tuple[str, ...] = ("cgla", "csim")
     quote_hex: bool = True

@@ -94,8 +94,10 @@ def test_07_commands_on_a_channel_fail_over_csim() -> None:
 def test_11_answer_cut_at_256_bytes_over_csim(name: str) -> None:
     async def story(device: Device) -> None:
         device.world.card.state.profiles.extend(bulk_profiles(6))
-        # Without AT+CCHO for a moment only the way that cuts is left.
+        # Without AT+CCHO and AT+CGLA for a moment only the way that cuts is left.
         device.inject(Fault("error", "+CCHO", times=1))
+        if name == "tdtech-mt5700":
+            device.inject(Fault("error", "+CGLA", times=1))
         order = await device.carried_out(LIST_WITH_ICONS, within_s=6 * HOUR_S)
         assert order.state == "done"
         assert [text for text in device.sent_to("AT+CSIM") if "81E2" in text], "the way that cuts was taken"
@@ -228,3 +230,31 @@ def test_14_modemmanager_mixes_in(name: str) -> None:
         assert len(device.world.associated[0].accepted) == 1
 
     device_in_memory.live(story, modem=name)
+
+
+def test_a_module_that_fell_asleep_costs_a_second_not_a_deadline() -> None:
+    async def story(device: Device) -> None:
+        await device.carried_out("list-profiles", within_s=HOUR_S)
+        for _ in range(3):
+            await asyncio.sleep(600.0)
+            loop = asyncio.get_running_loop()
+            began_s, order = loop.time(), device.order("list-profiles")
+            await device.until(lambda order=order: order.state == "done", within_s=HOUR_S)  # type: ignore[misc]
+            assert loop.time() - began_s < 10.0
+        assert device.told("IPA-2023") == [], "no query is taken for one that hangs"
+        assert device.told("IPA-2004") == [], "and the line is not said to be out of step"
+
+    device_in_memory.live(story, modem="quectel-bg95")
+
+
+def test_no_channel_can_be_opened_and_session_0_is_the_basic_channel() -> None:
+    async def story(device: Device) -> None:
+        await device.carried_out(DOWNLOAD, within_s=HOUR_S)
+        assert device.installed
+        assert {text.split(",")[0] for text in device.sent_to("AT+CGLA")} == {"AT+CGLA=0"}
+        # The module itself selects another application there: the card says so, and the agent selects again.
+        device.do(lambda module: module.restart_card())
+        await device.carried_out(f"enable {OPERATOR_A}", within_s=HOUR_S)
+        assert device.world.seen == OPERATOR_A
+
+    device_in_memory.live(story, modem="tdtech-mt5700")

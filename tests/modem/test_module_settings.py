@@ -6,9 +6,15 @@ import pytest
 
 import device_in_memory
 from device_in_memory import Device
+from ipad_agent.card.isdr_session import IsdrSession
+from ipad_agent.clock import SystemClock
 from ipad_agent.lab.euicc import OPERATOR_A
+from ipad_agent.modem.uicc.modem_card_access import ModemCardAccess
 from ipad_agent.modem.uicc.slot_selection import read_slot
 from ipad_agent.modem.uicc.vendor_lpa import read_state
+from ipad_agent.status import Board
+from ipad_agent.torture.world.memory_serial_line import MemoryModem
+from ipad_agent.wiring.device_network import show_modem
 
 RM5G_SLOTS = ("AT+QUIMSLOT=1", "AT+QUIMSLOT=2")
 SCFG_SLOTS = ('AT^SCFG="SIM/CS","0"', 'AT^SCFG="SIM/CS","1"')
@@ -140,3 +146,35 @@ def test_a_way_that_is_refused_each_time_is_not_asked_first_any_more_also_by_the
         assert len(device.sent_to("AT+CCHO")) == before
 
     device_in_memory.live(story, modem="sierra-em9191")
+
+
+def test_power_saving_and_slot_are_on_the_status_and_asked_once_per_opening() -> None:
+    async def story(session: IsdrSession, access: ModemCardAccess, modem: MemoryModem) -> None:
+        await session.transport()
+        saved = {"+CPSMS": '1,,,"00100001","00000101"', "+CEDRXS": '1,4,"0101"'}
+        modem.order(lambda module: module.settings.power_saving.update(saved))
+        board = Board(SystemClock(), version="1")
+        await show_modem(access, board)
+        status = board.snapshot()
+        assert status.radio is not None
+        assert status.radio.power_saving == "PSM (asleep after 10 s, awake every 1 h), eDRX 81.92 s"
+        assert status.modem is not None
+        assert status.modem.slot is None  # this module does not tell
+        await show_modem(access, board)
+        assert modem.engine.commands.count("AT+CPSMS?") == 1
+
+    device_in_memory.with_card(story, modem="nordic-nrf91")
+
+
+def test_a_module_without_power_saving_tells_none_and_its_slot() -> None:
+    async def story(session: IsdrSession, access: ModemCardAccess, modem: MemoryModem) -> None:
+        await session.transport()
+        board = Board(SystemClock(), version="1")
+        await show_modem(access, board)
+        status = board.snapshot()
+        assert status.radio is not None
+        assert status.radio.power_saving is None
+        assert status.modem is not None
+        assert status.modem.slot == 1
+
+    device_in_memory.with_card(story, modem="quectel-rm5g")

@@ -406,6 +406,25 @@ def test_a_line_longer_than_any_answer_is_told_apart_from_a_late_answer() -> Non
     run(scene())
 
 
+def test_a_module_that_sleeps_is_woken_by_a_line_that_may_be_lost() -> None:
+    async def scene() -> None:
+        modem = FakeModem()
+        modem.on("AT+CSQ", "+CSQ: 20,99|OK")
+        session = await opened(modem)
+        session.wake_after_s = 5.0
+        await session.resync()
+        await asyncio.sleep(60.0)
+        before = len(modem.commands)
+        modem.on("AT", [None, "OK"])  # the first one wakes it
+        assert await session.run(commands.query("AT+CSQ", "+CSQ")) == ("+CSQ: 20,99",)
+        assert modem.commands[before:][:2] == ["AT", "AT"]
+        before = len(modem.commands)
+        await session.run(commands.query("AT+CSQ", "+CSQ"))
+        assert modem.commands[before:] == ["AT+CSQ"]  # awake
+
+    run(scene())
+
+
 def test_results_of_commands_that_were_never_sent_are_contention_though_no_line_has_a_name() -> None:
     async def story() -> None:
         modem = FakeModem()

@@ -93,6 +93,8 @@ class AtSession:
         self._subscribers: list[Callable[[str], None]] = []
         self._loss_watchers: list[Callable[[], None]] = []
         self.lost: ModemError | None = None
+        self.wake_after_s: float | None = None
+        """After so much silence the module may sleep, and the next line is lost; None: it does not sleep."""
         self.contentions = 0
         self.stray_lines = 0
         stream.start(self._on_data, self._on_lost)
@@ -153,9 +155,24 @@ class AtSession:
                 raise PortContention(f"another program uses the port: {evidence}")
             if self._quiet_due_s:
                 await self._resync_because()
+            elif self._may_sleep():
+                await self._wake()
             if self._echoed and self._echo_offs < MAX_ECHO_OFFS:
                 await self._echo_off()
             return await self._exchange(command, deadline_s)
+
+    def _may_sleep(self) -> bool:
+        silent_s = asyncio.get_running_loop().time() - self._last_byte_at
+        return self.wake_after_s is not None and silent_s >= self.wake_after_s
+
+    async def _wake(self) -> None:
+        """An AT that may be lost; without an answer the line is brought into step, as nobody knows what became of it.
+        This is how such a module is, so that nothing is said of it."""
+        try:
+            await self._exchange(commands.ping(deadline_s=self._timing.ping_s))
+        except CommandTimeout:
+            self._quiet_due_s = self._timing.quiet_after_stray_s
+            await self._resync()
 
     async def _echo_off(self) -> None:
         self._echo_offs += 1

@@ -34,7 +34,8 @@ from ipad_agent.modem.module_profile import ModuleProfile, ProfileSet
 from ipad_agent.modem.port.byte_stream import PortOpener
 
 from . import csim_channel
-from .cgla_channel import CglaChannel, close_session, open_cgla
+from .basic_channel import open_basic
+from .cgla_channel import close_session, open_cgla
 from .channel_record import (
     ChannelMemory,
     ChannelRecord,
@@ -46,8 +47,8 @@ from .channel_record import (
     VolatileWayMemory,
     WayMemory,
 )
-from .csim_channel import CsimChannel, open_csim
-from .logical_channel import NoFreeChannel
+from .csim_channel import open_csim
+from .logical_channel import LogicalChannel, NoFreeChannel
 from .reset_ladder import ResetLadder
 from .slot_selection import SlotSelection
 from .vendor_lpa import REMEDY, VendorLpa
@@ -360,17 +361,18 @@ class ModemCardAccess:
                 continue
             events.CHANNEL_OPENED.emit(way=way)
             identity = await self._link.identity()
-            self._memory.save(ChannelRecord(way, channel.handle, identity.imei or "", self._boot_id))
+            if way != "cgla-basic":  # there is nothing to close
+                self._memory.save(ChannelRecord(way, channel.handle, identity.imei or "", self._boot_id))
             await self._ladder.note_opened()
             self._count_refusals(way, failures)
             return _Opened(channel)
         await self._run_all(self._link.profile.uicc.unlock)
         return failures
 
-    async def _open_way(self, way: str, aid: bytes) -> CglaChannel | CsimChannel:
+    async def _open_way(self, way: str, aid: bytes) -> LogicalChannel:
         """Open over one way, waiting while the modem says that the SIM is busy."""
         demote = self._demoter(way)
-        opener = open_cgla if way == "cgla" else open_csim
+        opener = {"cgla": open_cgla, "cgla-basic": open_basic, "csim": open_csim}[way]
         for delay_s in (*_BUSY_DELAYS_S, None):
             try:
                 return await opener(self._link, aid, on_unusable=demote, on_closed=self._memory.clear)
@@ -454,7 +456,7 @@ class ModemCardAccess:
         closed = 0
         for number in _SWEPT_CHANNELS:
             for way in self._ways:
-                if way == "cgla" and not self._link.profile.uicc.small_session_ids:
+                if way == "cgla-basic" or (way == "cgla" and not self._link.profile.uicc.small_session_ids):
                     continue
                 try:
                     await self._close_handle(way, str(number))

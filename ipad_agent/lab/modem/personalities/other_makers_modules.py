@@ -119,13 +119,14 @@ MONARCH2 = ModemOptions(
 )
 
 # Over +CSIM the module collects the answer and cuts it at 256 bytes without a word; Le in STORE DATA is an error; at
-# most 260 bytes of command; no MANAGE CHANNEL, and session 0 of +CGLA is the basic channel.
+# most 260 bytes of command; no MANAGE CHANNEL, and session 0 of +CGLA is the basic channel. Chosen: +CCHO is an error.
 MT5700 = ModemOptions(
     manufacturer="TD Tech",
     model="MT5700M-CN",
     revision="11.617.17.00.00",
     imei="359189891247098",
     iccid_commands=("^ICCID?",),
+    sessions_refused_with="ERROR",
     session_zero_is_basic=True,
     csim_manage_channel=False,
     csim_auto_fetch=True,
