@@ -20,7 +20,7 @@ SHELL: Final = frozenset({"sh", "bash", "shell", "console"})
 RUN: Final = (
     r"^(ipactl|ipad-agent|ipad-agent-web)( [^|;&<>]*)?$",
     r"^curl -s -H \"Authorization: Bearer [^|;&<>]* http://127\.0\.0\.1:\d+/\S*$",
-    r"^curl -s( -H '[^|;&<>']*')?( -d '[^|;&<>']*')? http://127\.0\.0\.1:\d+/\S*$",
+    r"^curl -sf?( -H '[^|;&<>']*')?( -d '[^|;&<>']*')? http://127\.0\.0\.1:\d+/\S*$",
     r"^(cat|grep|head|ls|tar|python3 -m json\.tool) [^|;&<>]*$",
     r"^sleep \d$",
 )
