@@ -16,6 +16,7 @@ help:
 	@echo "make fuzz    damaged input for every parser, SECONDS=n TARGET=name; make wander: other property tests, ROUNDS=n"
 	@echo "make torture random histories of the whole agent with faults, SEEDS=n WITH=features"
 	@echo "make test-modemmanager  the agent beside Debian's ModemManager and NetworkManager, as root, 3 minutes"
+	@echo "make test-pcsc  a card in a PC/SC reader, by Debian's pcscd and a virtual reader, as root"
 	@echo "make release-artefacts   wheel, source archive, SBOM and hashes of HEAD in dist/; make lock pins newer libraries"
 	@echo "make test-release   two builds are the same, and install; make test-gateway   the README's commands in a container"
 	@echo "make format  let ruff format the code"
@@ -58,6 +59,12 @@ test-modemmanager: setup
 test-modems: export EVERY_MODEM = 1
 test-modems: setup system-packages
 	$(BIN)/pytest -q -n 4 --maxschedchunk 1 tests/scenarios -k modem-
+
+# A card in a PC/SC reader: Debian's pcscd with the virtual reader of vsmartcard, as root with a /run of its own.
+.PHONY: test-pcsc
+test-pcsc: setup
+	@PYTHON=$(PYTHON) WITH=pcsc sh tools/system-packages.sh
+	unshare --mount sh -c 'mount -t tmpfs none /run && exec $(BIN)/python -m pytest -q tests/modem/real_card_reader.py'
 
 # The page for LuCI, which needs a browser: IPAD_PICTURES=folder for pictures of it.
 .PHONY: test-luci

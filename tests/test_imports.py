@@ -417,6 +417,7 @@ RULES: dict[str, Rule] = {
         "lab.crypto", "lab.pki", "lab.eim", "lab.http", "lab.message_record", common=False, reason="an eIM for any IPA"
     ),
     "lab.smdp": rule("lab.crypto", "lab.pki", "lab.http", "lab.smdp", common=False, reason="an SM-DP+ for any LPA"),
+    "lab.reader": rule(common=False, reason="a card for a PC/SC reader; any card may be in it"),
     "lab.rest": rule("lab.eim", "lab.http", common=False, reason="what programs may ask the eIM for; no bench"),
     "lab.replay": rule(
         "lab.errors",
@@ -679,6 +680,7 @@ PLANTED = [
     ("lab.modem.line.planted", "from ipad_agent.lab.crypto import der"),
     ("lab.eim.planted", "from ipad_agent.lab.smdp import virtual_smdp"),
     ("lab.smdp.planted", "from ipad_agent.lab.euicc import virtual_euicc"),
+    ("lab.reader.planted", "from ipad_agent.lab.euicc import virtual_euicc"),
     ("lab.rest.planted", "from ipad_agent.lab.bench import lab_bench"),
     ("lab.http.planted", "from ipad_agent.lab.smdp import es9_json"),
     ("lab.crypto.planted", "from ipad_agent.lab.pki import pki_folder"),

@@ -17,6 +17,11 @@ if [ "${WITH-}" = modemmanager ]; then # for make test-modemmanager only
     need nmcli network-manager
     need udevadm udev
 fi
+if [ "${WITH-}" = pcsc ]; then # for make test-pcsc only
+    need pcscd pcscd
+    [ -e /etc/reader.conf.d/vpcd ] || missing="$missing vsmartcard-vpcd"
+    [ -d /usr/lib/python3/dist-packages/smartcard ] || missing="$missing python3-pyscard"
+fi
 need busybox busybox
 need shellcheck shellcheck
 # What only one target needs: its programs are named after this script.

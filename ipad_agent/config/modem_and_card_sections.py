@@ -10,7 +10,7 @@ from typing import Final
 
 from .value_readers import PORT_NUMBER, Aid, FilePath, Flag, Integer, ListOf, Number, Text, choices, key
 
-_PORT: Final = rf"auto|gsmctl|/[^\x00-\x1f\x7f]+|socket://(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):{PORT_NUMBER}"
+_PORT: Final = rf"auto|gsmctl|pcsc(?::[^\x00-\x1f\x7f]+)?|/[^\x00-\x1f\x7f]+|socket://(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):{PORT_NUMBER}"
 
 _TECHNOLOGIES: Final = (
     "gsm|utran|cdma2000_onex|cdma2000_hrpd|cdma2000_ehrpd|eutran_epc|nr_epc|nr_5gc|eutran_5gc"  # as in module profiles
@@ -29,12 +29,14 @@ class ModemConfig:
     """The modem and the serial port to it."""
 
     port: str = key(
-        Text('"auto", a device such as "/dev/ttyUSB2", "socket://host:port", or "gsmctl"', _PORT),
+        Text('"auto", a device such as "/dev/ttyUSB2", "socket://host:port", "gsmctl", or "pcsc"', _PORT),
         "auto",
         "Where AT commands go. `auto` takes the AT port of the one known modem on the USB (see hw/README.md), or "
         "`/dev/ipad-agent-modem` when udev made that link. `socket://` is a serial port behind a TCP server, for "
         "benches: whoever reaches that server owns the modem. `gsmctl` is for Teltonika's RutOS, whose service keeps "
-        "all ports: each command goes through its program. Not tried on a router.",
+        "all ports: each command goes through its program. Not tried on a router. `pcsc` is a card in a PC/SC reader "
+        "on the desk, `pcsc:NAME` in the reader with that in its name (`pip install ipad-agent[pcsc]`): without a "
+        "network of the modem's own.",
     )
     baud: int = key(
         Integer(1200, 4_000_000), 115_200, "Speed of a real UART; USB ports ignore it, ports of most modules follow it."

@@ -43,6 +43,8 @@ from ipad_agent.modem import events as modem_events
 from ipad_agent.modem.module_profile import ModuleProfile, ProfileSet, load, search_path
 from ipad_agent.modem.port.byte_stream import PortOpener
 from ipad_agent.modem.port.gsmctl_port import PROGRAM, GsmctlOpener
+from ipad_agent.modem.port.pcsc_port import SCHEME as PCSC
+from ipad_agent.modem.port.pcsc_port import PcscOpener
 from ipad_agent.modem.port.port_discovery import DiscoveringOpener
 from ipad_agent.modem.port.serial_port import SerialPortOpener, SerialSettings
 from ipad_agent.modem.port.tcp_port import SocketOpener, parse_url
@@ -168,6 +170,8 @@ def _opener(modem: ModemConfig, runtime_dir: Path, profiles: ProfileSet, forced:
         return _inhibiting(modem, finder, lambda: finder.find(asyncio.get_running_loop().time()))
     if modem.port == PROGRAM:
         return GsmctlOpener()
+    if modem.port.partition(":")[0] == PCSC:
+        return PcscOpener(modem.port.partition(":")[2])
     if modem.port.startswith("socket://"):
         address = parse_url(modem.port)
         if address is None:

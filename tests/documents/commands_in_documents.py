@@ -20,6 +20,7 @@ SHELL: Final = frozenset({"sh", "bash", "shell", "console"})
 RUN: Final = (
     r"^(ipactl|ipad-agent|ipad-agent-web)( [^|;&<>]*)?$",
     r"^curl -s -H \"Authorization: Bearer [^|;&<>]* http://127\.0\.0\.1:\d+/\S*$",
+    r"^curl -sf?( -H '[^|;&<>']*')?( -d '[^|;&<>']*')? http://127\.0\.0\.1:\d+/\S*$",
     r"^(cat|grep|head|ls|tar|python3 -m json\.tool) [^|;&<>]*$",
     r"^sleep \d$",
 )
@@ -34,6 +35,7 @@ NOT_RUN: Final = (
     (r"^(cp|install|mkdir|chmod|chown|echo|printf) .*/etc/", "changes the configuration of the machine"),
     (r"^ipad-agent lab down\b", "would end the lab of all others here; tests/lab ends one of its own"),
     (r"^export IPACTL_MODEM=", "is for a shell of one's own; tests/cli runs commands with it"),
+    (r"^ipad-agent lab eim import\b", "needs the file of an emulated card; tests/lab makes one and imports it"),
     (r"^(reboot|raspi-config)\b", "changes a Raspberry Pi"),
     (r"^ls .*(/dev/|/proc/)", "needs a modem"),
     (r"\b(systemctl|systemd-\w+|journalctl|loginctl)\b", "needs systemd as process 1"),

@@ -162,7 +162,9 @@ def site() -> Iterator[Site]:
             return process
 
         try:
-            facts: dict[str, Any] = json.loads(_answered(start("ipad-agent", "lab", "up", "--json"), r"^\{"))
+            facts: dict[str, Any] = json.loads(
+                _answered(start("ipad-agent", "lab", "up", "--json", "--rest-port", "0"), r"^\{")
+            )
             socket = Path(facts["folder"]) / "agent-run" / "io.github.ipadagent"
             _program(programs, "ipactl", "ipad_agent.cli.ipactl", "--socket", str(socket))
             agent = start("ipad-agent", "run", "--config", facts["config"])
@@ -197,6 +199,8 @@ def site() -> Iterator[Site]:
                     "/dev/ttyUSB3": bench["modem"],  # the modem of a bench, which no agent uses
                     "http://127.0.0.1:8632": found[0],
                     "127.0.0.1:8632": "127.0.0.1:0",
+                    "http://127.0.0.1:8080/": facts["page"],
+                    "--rest-port 8080": "--rest-port 0",
                     # The lab that is up already has its folder, and the agent that runs its modem.
                     "ipad-agent lab up": "ipad-agent lab up --dir second/.lab",
                 },

@@ -335,3 +335,11 @@ def test_asking_for_the_arguments_loads_no_part_of_the_lab() -> None:
         " or name in ('aiocoap', 'OpenSSL', 'cryptography')])"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+def test_every_option_of_lab_up_is_in_the_document() -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "lab.md").read_text(encoding="utf-8")
+    parser = argparse.ArgumentParser()
+    up = lab_command.add_arguments(parser).choices["up"]
+    options = {option for action in up._actions for option in action.option_strings if option.startswith("--")}
+    assert sorted(option for option in options - {"--help"} if f"{option}" not in page) == []

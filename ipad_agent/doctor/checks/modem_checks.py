@@ -12,6 +12,7 @@ from ipad_agent.errors import CardError, ModemError
 from ipad_agent.modem.errors import ModemNotFound, PortUnavailable, SeveralModems
 from ipad_agent.modem.module_profile import load, search_path
 from ipad_agent.modem.port.gsmctl_port import PROGRAM
+from ipad_agent.modem.port.pcsc_port import SCHEME
 from ipad_agent.modem.port.port_discovery import choose
 from ipad_agent.modem.port.port_lock import plays_modem
 from ipad_agent.modem.port.port_owners import MODEM_MANAGER, advice
@@ -25,6 +26,8 @@ async def usb(parts: DoctorParts, seen: Seen) -> list[Item]:
     port = parts.config.modem.port
     if port == PROGRAM:
         return [Item(Layer.USB, None, f"The modem is reached through the program {PROGRAM}; no USB is looked at.")]
+    if port.partition(":")[0] == SCHEME:
+        return [Item(Layer.USB, None, "The card is in a PC/SC reader; no modem is looked for on the USB.")]
     if port.startswith("socket://"):
         return [Item(Layer.USB, None, f"The modem is behind {port}; no USB is looked at.")]
     ttys = parts.machine.ttys()

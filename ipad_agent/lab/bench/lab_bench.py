@@ -45,6 +45,7 @@ from ipad_agent.lab.http import HttpSettings, TlsSettings
 from ipad_agent.lab.modem import AtEngine, Cell, Coverage, Fault, ModemOptions, personality
 from ipad_agent.lab.modem.line.modem_pty import PtyModem
 from ipad_agent.lab.pki import Credential, Pki
+from ipad_agent.lab.reader.vpcd_card import VpcdCard
 from ipad_agent.lab.rest.rest_functions import EimFunctions
 from ipad_agent.lab.rest.rest_server import RestServer
 
@@ -84,6 +85,8 @@ class BenchOptions:
 
     ``rest_port`` puts the eIM's REST API on a port of this machine (0: any free one). ``store`` is an SQLite file for
     the eIM's state in the place of ``eim.json``.
+
+    ``vpcd_port``: the card is not in the modem but in the virtual PC/SC reader that listens there.
 
     ``more_eims`` are further eIMs, with keys, ports and carriers of their own; those that are ``on_card`` get there the
     same way as the first.
@@ -131,6 +134,7 @@ class BenchOptions:
     rsp: RspOptions | None = None
     rest_port: int | None = None
     store: Path | None = None
+    vpcd_port: int | None = None
     more_eims: Sequence[EimSpot] = ()
 
     seed: int = 0
@@ -488,7 +492,9 @@ class Bench:
 
     async def _start_modem(self) -> None:
         self.slot = CardSlot(self.card)
-        self.slot.inserted = self.options.card_inserted
+        self.slot.inserted = self.options.card_inserted and self.options.vpcd_port is None
+        if self.options.vpcd_port is not None and self.options.card_inserted:
+            await self._stack.enter_async_context(VpcdCard(self.card, self.options.vpcd_port))
         self.slot.on_power_lost = self._lose_power
         engine = AtEngine(
             self.slot,

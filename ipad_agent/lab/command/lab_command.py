@@ -51,6 +51,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> argparse._SubParsersAction
     up.add_argument("--smds-port", type=int, default=0, metavar="PORT", help="TCP port of the SM-DS")
     up.add_argument("--es2-operator", default="", metavar="URL", help="tell an operator's ES2+ there of downloads")
     up.add_argument("--rest-port", type=int, metavar="PORT", help="offer the eIM's REST API and page there (0: any)")
+    up.add_argument(
+        "--vpcd",
+        type=int,
+        metavar="PORT",
+        help="put the card into the virtual PC/SC reader (vpcd) that listens there, and not into the modem",
+    )
     up.add_argument("--store", type=Path, metavar="FILE", help="keep the eIM's state in this SQLite file")
     up.add_argument(
         "--carrier", choices=("coaps", "https", "both"), help="how the eIM is reached (default: both; psk: coaps)"
@@ -247,6 +253,7 @@ async def _up(args: argparse.Namespace) -> int:
         https_port=args.https_port,
         rest_port=args.rest_port,
         store=args.store,
+        vpcd_port=args.vpcd,
         carrier=args.carrier or ("coaps" if args.tls == "psk" else "both"),
         binding=args.binding,
         inject={"none": (), "both": INJECTION}.get(args.inject, (args.inject,)),

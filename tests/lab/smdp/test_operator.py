@@ -235,7 +235,9 @@ def test_an_operator_hears_of_each_point_of_a_download(
 
 def test_a_failed_installation_and_a_refused_card_are_told_as_such(smdp: VirtualSmdp, order: Order, card: Card) -> None:
     told: list[tuple[int, str | None]] = []
-    smdp.on_progress = lambda order, number, refusal, eid: told.append((number, refusal.code if refusal else None))
+    smdp.on_progress = lambda order, number, refusal, eid: told.append(
+        (number, None if refusal is None else refusal.code)
+    )
     client = Client(smdp, card)
     client.download()
     client.notify(card.installation_result(client.transaction, error=(5, 12)))
