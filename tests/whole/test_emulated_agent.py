@@ -7,7 +7,6 @@ import json
 from pathlib import Path
 
 import pytest
-from ipad_agent.policy.polling.poll_outcome import Wake
 
 from ipad_agent.agent.dependencies import ManagedCard
 from ipad_agent.card.es10c_functions import ConsumerEuicc
@@ -19,6 +18,7 @@ from ipad_agent.emulation.emulated_euicc import EmulatedEuicc, EmulateIot
 from ipad_agent.emulation.emulated_state import EmulatedState
 from ipad_agent.lab.eim.errors import OrderError
 from ipad_agent.lab.euicc import BOOTSTRAP, OPERATOR_A, Quirks
+from ipad_agent.policy.polling.poll_outcome import Wake
 from ipad_agent.procedures.startup.initial_eim_provisioning import read_initial_eims
 from ipad_agent.store import EmulatedCardFiles
 from virtual_time import run
