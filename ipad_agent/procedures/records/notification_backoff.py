@@ -1,8 +1,8 @@
 """Notifications that an eIM refused: when each may be offered again (SGP.32 v1.2 §3.7).
 
 A card may carry old notifications by the dozen that no eIM takes. Each has a pause of its own, so that a new one does
-not bring all of them up again: from ten minutes to a day, doubling. It is known by its metadata. When the eIM's entry on
-the card changes, the eIM may have learned to take them, and all pauses for it are over.
+not bring all of them up again: from ten minutes to a day, doubling. It is known by its metadata. When the eIM's entry
+on the card changes, the eIM may have learned to take them, and all pauses for it are over.
 """
 
 from __future__ import annotations
