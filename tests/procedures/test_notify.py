@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from ipad_agent.codec.es10.notifications import PendingNotification
 from ipad_agent.errors import EimError, NetworkError
 from ipad_agent.procedures.delivery.notification_delivery import deliver_notifications
+from ipad_agent.procedures.records.notification_backoff import NotificationBackoff
 
 from .downloads import Direct, Server, ServerError, StatusError, smdp
 from .fakes import Bench, notification
@@ -130,3 +134,47 @@ async def test_nothing_waiting_is_no_traffic_at_all(direct: bool) -> None:
     assert await deliver(made) == frozenset()
     assert made.link.notifications == []
     assert made.card.log == []
+
+
+def refused_before(made: Bench) -> None:
+    """Eleven old notifications that this eIM will never take."""
+    made.link.notification_answers = [EimError("unknown session") for _ in made.card.pending]
+
+
+async def test_old_refused_notifications_are_not_offered_again_because_of_a_new_one() -> None:
+    made = waiting(*["a.example"] * 11, direct=False)
+    refused_before(made)
+    assert await deliver(made) == frozenset()
+    assert len(made.link.notifications) == 11
+    made.card.pending[12] = notification(12, address="a.example")
+    assert await deliver(made) == {12}
+    assert len(made.link.notifications) == 12
+
+
+async def test_an_idle_poll_costs_no_more_because_of_old_notifications() -> None:
+    made = waiting(*["a.example"] * 11, direct=False)
+    refused_before(made)
+    await deliver(made)
+    for _ in range(5):
+        await deliver(made)
+    assert len(made.link.notifications) == 11
+
+
+async def test_a_changed_entry_of_the_eim_ends_all_pauses_of_its_notifications() -> None:
+    made = waiting("a.example", direct=False)
+    made.link.notification_answers = [EimError("unknown session")]
+    await deliver(made)
+    made.card.pending[2] = notification(2, address="a.example")
+    moved = replace(made.eim.config, fqdn="other.example")
+    assert await deliver_notifications(made.context, replace(made.eim, config=moved)) == {1, 2}
+
+
+async def test_the_pause_of_a_refused_notification_outlives_a_restart_and_a_wrong_clock_ends_it() -> None:
+    made = waiting("a.example", direct=False)
+    made.link.notification_answers = [EimError("unknown session")]
+    await deliver(made)
+    again = NotificationBackoff(made.memory, made.clock)
+    (one,) = (PendingNotification.parse(raw) for raw in made.card.pending.values())
+    assert again.waits(made.eim.config, one)
+    made.clock.wall_s -= 10 * 86_400
+    assert not again.waits(made.eim.config, one)

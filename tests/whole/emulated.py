@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from ipad_agent.card.es10c_functions import ConsumerEuicc
 from ipad_agent.card.isdr_session import IsdrSession
+from ipad_agent.codec.es10.profile_info import ProfileInfo
 from ipad_agent.emulation.device_key import DeviceKey, SoftwareKey
 from ipad_agent.emulation.emulated_euicc import EmulatedEuicc, EmulateIot
 from ipad_agent.emulation.emulated_state import EmulatedState
@@ -38,6 +39,18 @@ class KeyInHand:
         return self.key
 
 
+class KeepsFallbackAllowed(ConsumerEuicc):
+    """A consumer card that keeps fallbackAllowed (9F67) of some profiles, as some in the field do; not the lab's."""
+
+    allowed: frozenset[str] = frozenset()
+
+    async def get_profiles(self) -> tuple[ProfileInfo, ...]:
+        return tuple(
+            replace(profile, fallback_allowed=str(profile.iccid) in self.allowed)
+            for profile in await super().get_profiles()
+        )
+
+
 @dataclass
 class EmulatedWorld(World):
     """As ``World``; the key outlives a restart as a file does."""
@@ -57,7 +70,7 @@ class EmulatedWorld(World):
         self.access = DirectAccess(self.card)
         self.files = EmulatedCardFiles(self.disk, "/state")
         self.euicc: EmulatedEuicc = EmulatedEuicc(  # type: ignore[assignment]  # in the place of the card itself
-            ConsumerEuicc(IsdrSession(self.access)),
+            self.consumer_card(),
             self.files,
             self.keys,
             StillClock(),
@@ -66,6 +79,14 @@ class EmulatedWorld(World):
         )
         self.journal = Journal(self.disk, "/state", StillClock())
         self.carrier = DirectCarrier(self.eim)
+
+    allowed: frozenset[str] = frozenset()
+
+    def consumer_card(self) -> ConsumerEuicc:
+        """The card itself; it tells of the profiles in ``allowed`` that they may be for fallback."""
+        card = KeepsFallbackAllowed(IsdrSession(self.access))
+        card.allowed = self.allowed
+        return card
 
     async def provision(self, *, counter: int = 0, ask_for_token: bool = True) -> None:
         """Give the card its eIM, and the eIM the key, as import file and operator do."""

@@ -121,6 +121,10 @@ async def test_emulated_psmo_all_every_operation_has_its_result(world: EmulatedW
     ]
     assert world.card.state.default_smdp == "dp.example"
     assert world.stored["immediate"] == (None, None)
+    world.order("set-fallback", BOOTSTRAP)
+    assert codes_of(await poll_once(world)) == [("setFallbackAttribute", 2)]  # its operator does not allow it
+    world.allowed = frozenset({BOOTSTRAP})
+    world.restart()
     world.order("set-fallback", BOOTSTRAP, "+", "set-fallback", BOOTSTRAP)
     assert codes_of(await poll_once(world)) == [("setFallbackAttribute", 0)] * 2
     world.order("list-profiles", "5A", "9F26")
@@ -265,6 +269,8 @@ async def test_a_rollback_that_is_cut_off_is_found_out(pki_folder: Path, apdus: 
 
 async def test_emulated_fallback_and_return(world: EmulatedWorld) -> None:
     await world.provision()
+    world.allowed = frozenset({BOOTSTRAP})
+    world.restart()
     assert await world.euicc.execute_fallback() == 6
     world.order("set-fallback", BOOTSTRAP, "+", "enable", OPERATOR_A)
     await poll_once(world)

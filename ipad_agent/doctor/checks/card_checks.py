@@ -14,6 +14,8 @@ from ipad_agent.net.trust import trust_anchors
 from ipad_agent.printable import size_text
 from ipad_agent.procedures.startup.device_start import MANAGED, CardKind, kind_of
 
+from .emulation_checks import device_key
+
 _KIND_FIX: Final = {
     CardKind.CONSUMER: "Insert an IoT eUICC (SGP.32); this card is managed by an LPA on the device, not by an eIM.",
     CardKind.IPAE: "Nothing: the card's own IPAe manages it. Set card.take_from_ipae if this agent is to have it.",
@@ -52,6 +54,8 @@ async def euicc(parts: DoctorParts, seen: Seen) -> list[Item]:
         f"{len(profiles)} profile{'' if len(profiles) == 1 else 's'}, {'one is' if enabled else 'none'} enabled",
     ]
     found = [Item(Layer.EUICC, True, "; ".join(told) + ".")]
+    if kind is CardKind.EMULATED:
+        found += device_key(parts.config.store.state_dir, seen.eid)
     if taken:
         risk = "Its own IPAe may manage it too: card.take_from_ipae has it managed all the same."
         found.append(Item(Layer.EUICC, None, risk))

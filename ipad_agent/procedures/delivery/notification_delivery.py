@@ -71,6 +71,8 @@ async def deliver_notifications(
         connector = None if through_eim else direct_way(context, eim, notification.address)
         if connector is None and only_direct:
             continue
+        if connector is None and only is None and context.receivers.notifications.waits(eim.config, notification):
+            continue
         key = f"{eim.eim_id} for {notification.address}" if connector is None else notification.address
         queues.setdefault(key, _Queue(key, notification.address, connector)).waiting.append(notification)
     taken: set[int] = set()
@@ -84,6 +86,7 @@ async def _deliver(context: Context, eim: Association, queue: _Queue) -> set[int
     taken: set[int] = set()
     failure: _Failure | None = None
     kept = 0
+    refused: list[PendingNotification] = []
     sender = _Sender(context, eim, queue)
     try:
         for notification in queue.waiting:
@@ -93,11 +96,16 @@ async def _deliver(context: Context, eim: Association, queue: _Queue) -> set[int
             failed = await sender.send(notification)
             if failed is not None:
                 failure, kept = failed, kept + 1
+                if queue.connector is None and not failed.dead:
+                    refused.append(notification)
             elif notification.seq_number is not None:
                 await remove(context, (notification.seq_number,))
                 taken.add(notification.seq_number)
+                if queue.connector is None:
+                    context.receivers.notifications.taken(eim.config, notification)
     finally:
         await sender.close()
+        context.receivers.notifications.refused(eim.config, refused)
     if failure is not None:
         pause_s = context.receivers.failed(
             queue.key, queue.newest, reason=failure.reason, retry_after_s=failure.retry_after_s

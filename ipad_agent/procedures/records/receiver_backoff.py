@@ -14,6 +14,8 @@ from typing import Final
 from ipad_agent.clock import Clock
 from ipad_agent.procedures.ports import Memory
 
+from .notification_backoff import NotificationBackoff
+
 DOCUMENT: Final = "notifications"
 FIRST_PAUSE_S: Final = 600.0
 LONGEST_PAUSE_S: Final = 86_400.0
@@ -39,9 +41,11 @@ class Tried:
 
 
 class Receivers:
-    """The receivers that are paused, by name; on disk after every call that changes them."""
+    """The receivers that are paused, by name; on disk after every call that changes them. ``notifications`` are those
+    that an eIM refused one by one."""
 
     def __init__(self, memory: Memory, clock: Clock) -> None:
+        self.notifications = NotificationBackoff(memory, clock)
         self._memory = memory
         self._clock = clock
 

@@ -18,7 +18,6 @@ from ipad_agent.card import apdu
 from ipad_agent.card.apdu_channel import CardAccess
 from ipad_agent.card.es10_functions import Euicc
 from ipad_agent.card.es10_transport import ApduDeadlines
-from ipad_agent.card.es10c_functions import ConsumerEuicc
 from ipad_agent.card.isdr_session import IsdrSession
 from ipad_agent.clock import Clock
 from ipad_agent.codec.es10.eim_configuration import EimConfigurationData
@@ -51,7 +50,7 @@ from ipad_agent.wiring.real_rooms import Schedules
 from .connectivity_view import ConnectivityView
 from .direct_channels import Reader, ReaderAccess, StraightCarrier
 from .dtls_stand_in import StandInBackend
-from .emulated_card_view import KeyInHand
+from .emulated_card_view import KeepsFallbackAllowed, KeyInHand
 from .memory_serial_line import MemoryModem, MemoryOpener
 from .process_fence import FencedDisk, ProcessFence
 from .simulated_network import SimulatedNetwork
@@ -149,7 +148,7 @@ class Process:
         card: Euicc | EmulatedEuicc = Euicc(session)
         if setting.emulated:
             bits = random.Random(f"token {around.seed} {self.owner.number}").getrandbits
-            consumer, mode = ConsumerEuicc(session), EmulateIot.WHEN_NEEDED
+            consumer, mode = KeepsFallbackAllowed(session), EmulateIot.WHEN_NEEDED
             card = self.emulated = EmulatedEuicc(
                 consumer, emulated_cards, KeyInHand(), around.clock, mode=mode, random_bits=bits
             )

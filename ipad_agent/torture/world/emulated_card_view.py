@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from ipad_agent.card.es10c_functions import ConsumerEuicc
+from ipad_agent.codec.es10.profile_info import ProfileInfo
 from ipad_agent.codec.identifiers import Iccid
 from ipad_agent.emulation import associated_eims
 from ipad_agent.emulation.device_key import DeviceKey, SoftwareKey, fingerprint
@@ -31,6 +33,14 @@ class KeyInHand:
 
     def create(self) -> DeviceKey:
         return KEY
+
+
+class KeepsFallbackAllowed(ConsumerEuicc):
+    """A consumer card that keeps fallbackAllowed (9F67) of its profiles, as some in the field do; the lab's does not,
+    and no history would ever come to a fallback."""
+
+    async def get_profiles(self) -> tuple[ProfileInfo, ...]:
+        return tuple(replace(profile, fallback_allowed=True) for profile in await super().get_profiles())
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,6 +52,7 @@ ANSWERS: Final[Mapping[str, Answer]] = {
     "log": Answer(status_model.Happening),
     "doctor": Answer(status_model.DoctorItem),
     "bundle": Answer(names=("path", "size_bytes")),
+    "emulation": Answer(names=("path", "eid", "eim", "counter", "fingerprint", "cards")),
     "budget": Answer(status_model.Traffic, "traffic"),
     "eid": Answer(names=("eid", "check_digits_ok")),
     "config": Answer(key="config", names=("key", "value", "origin")),
