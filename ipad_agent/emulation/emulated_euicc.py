@@ -52,7 +52,7 @@ from . import associated_eims, events, interrupted_package, local_switches
 from .card_memory import CardMemory
 from .consumer_card import ConsumerCard, KeyPlace, StateFiles
 from .device_key import DeviceKey, KeyTrouble, fingerprint
-from .emulated_state import EmulatedState, StoredResult, UnusableState
+from .emulated_state import EmulatedState, ImmediateEnabling, StoredResult, UnusableState
 from .local_switches import Installed
 from .package_checks import check
 from .package_execution import execute_ecos, execute_psmos
@@ -60,6 +60,7 @@ from .package_execution import execute_ecos, execute_psmos
 RELEASE: Final = Version(1, 2, 0)
 """Of SGP.32, which is emulated."""
 _NOT_AVAILABLE: Final = 127
+_EIM_ALREADY_THERE: Final = 2
 _NO_EMERGENCY_PROFILE: Final = 8
 _NO_PARAMETERS: Final = bytes.fromhex("BF5F03810101")
 _TOKEN_BITS: Final = 30
@@ -252,6 +253,22 @@ class EmulatedEuicc:
                 memory.hold(replace(memory.state, immediate=None))
             return MemoryResetResult(result, eim, immediate)
 
+    async def configure_immediate_enabling(
+        self, *, enable: bool, smdp_oid: bytes | None = None, smdp_address: str | None = None
+    ) -> ResultCode:
+        """SGP.32 v1.2 §5.9.17: by hand only while no eIM manages the card; afterwards it is the eIM's to say."""
+        async with self._lock:
+            memory = await self._settled()
+            if memory is None:
+                return await self._card.configure_immediate_enabling(
+                    enable=enable, smdp_oid=smdp_oid, smdp_address=smdp_address
+                )
+            if memory.state.eims:
+                return ResultCode(_EIM_ALREADY_THERE, code_names.CONFIGURE_IMMEDIATE_LOCAL)
+            chosen = ImmediateEnabling(smdp_oid, smdp_address) if enable else None
+            memory.hold(replace(memory.state, immediate=chosen))
+            return ResultCode(0, code_names.CONFIGURE_IMMEDIATE_LOCAL)
+
     async def install_profile(self, bpp: bytes, on_segment: Callable[[int, int], None]) -> bytes | None:
         self._installed = None
         result = await self._card.install_profile(bpp, on_segment)
@@ -296,6 +313,11 @@ class EmulatedEuicc:
 
     async def get_euicc_info1(self) -> EuiccInfo1:
         return await self._card.get_euicc_info1()
+
+    async def set_default_dp(self, address: str) -> ResultCode:
+        if await self._memory() is None:
+            return await self._card.set_default_dp(address)
+        return await self._card.set_default_dp_address(address.encode())
 
     async def get_configured_addresses(self) -> ConfiguredAddresses:
         return await self._card.get_configured_addresses()

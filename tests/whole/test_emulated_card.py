@@ -301,6 +301,20 @@ async def test_what_a_consumer_card_cannot_give_is_not_available(world: Emulated
     assert "euiccCertificate" not in facts
 
 
+async def test_a_maker_allows_immediate_enabling_by_hand_until_an_eim_manages_the_card(world: EmulatedWorld) -> None:
+    assert await world.euicc.configure_immediate_enabling(enable=True, smdp_address="smdp.lab.example") == 0
+    assert world.stored["immediate"] == [None, "smdp.lab.example"]
+    await world.provision()
+    refused = await world.euicc.configure_immediate_enabling(enable=False)
+    assert (refused, refused.name) == (2, "associatedEimAlreadyExists")
+    assert world.stored["immediate"] == [None, "smdp.lab.example"]
+
+
+async def test_the_default_smdp_of_a_consumer_card_is_the_cards_own(world: EmulatedWorld) -> None:
+    assert await world.euicc.set_default_dp("smdp.lab.example") == 0
+    assert (await world.euicc.get_configured_addresses()).default_smdp == "smdp.lab.example"
+
+
 async def test_memory_reset_takes_the_parts_where_they_are(world: EmulatedWorld) -> None:
     await world.provision()
     reset = await world.euicc.memory_reset([ResetOption.EIM_CONFIGURATION, ResetOption.IMMEDIATE_ENABLE_CONFIGURATION])
