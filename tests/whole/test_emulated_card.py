@@ -303,11 +303,11 @@ async def test_what_a_consumer_card_cannot_give_is_not_available(world: Emulated
 
 async def test_a_maker_allows_immediate_enabling_by_hand_until_an_eim_manages_the_card(world: EmulatedWorld) -> None:
     assert await world.euicc.configure_immediate_enabling(enable=True, smdp_address="smdp.lab.example") == 0
-    assert world.stored["immediate"] == [None, "smdp.lab.example"]
+    assert list(world.stored["immediate"]) == [None, "smdp.lab.example"]  # type: ignore[call-overload]
     await world.provision()
     refused = await world.euicc.configure_immediate_enabling(enable=False)
     assert (refused, refused.name) == (2, "associatedEimAlreadyExists")
-    assert world.stored["immediate"] == [None, "smdp.lab.example"]
+    assert list(world.stored["immediate"]) == [None, "smdp.lab.example"]  # type: ignore[call-overload]
 
 
 async def test_the_default_smdp_of_a_consumer_card_is_the_cards_own(world: EmulatedWorld) -> None:
