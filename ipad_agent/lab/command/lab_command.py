@@ -402,6 +402,7 @@ def _text(facts: dict[str, Any]) -> str:
         "In a third one, which ipactl then takes for this agent's:",
         f"  {facts['ipactl']}",
         "  ipactl",
+        *([f"  ipad-agent lab eim --dir {folder} import FILE"] if facts["card"] == "consumer" else []),
         *(f"  ipad-agent lab eim --dir {folder} queue enable {iccid} --rollback" for iccid in last),
         f"  ipad-agent lab eim --dir {folder} results",
         f"  ipad-agent lab card --dir {folder} profiles",

@@ -43,7 +43,7 @@ async def download_confirmation_code(run: Run) -> None:
     for name, options, words, given, expected in (
         ("nobody knows it", direct, (), None, "cancelled: postponed"),
         ("the device knows it", direct, (), CODE, "installed"),
-        ("the device has a wrong one", direct, (), WRONG_CODE, "refused"),
+        ("the device has a wrong one", direct, (), WRONG_CODE, "refused: 8.2.7/3.8"),
         ("the eIM knows it", indirect, ("--cc", CODE), None, "installed"),
     ):
         wanted = offer(confirmation_code=CODE)

@@ -154,4 +154,6 @@ def outcome(bench: Bench) -> str:
             command, reason = record.error
             signed = "" if record.verified else f" ({record.problem})"
             return f"{BPP_COMMANDS[command]}: {ERRORS.get(reason, reason)}{signed}"
-    return session.step.value
+    last = bench.rsp.smdp.log[-1].reply.code
+    # A mistyped confirmation code leaves the session open for another try.
+    return session.step.value if last is None else f"refused: {last}"
