@@ -59,6 +59,8 @@ ANSWERS: Final[Mapping[str, Answer]] = {
     "setup": Answer(names=("path", "written", "backup")),
     "record": Answer(names=("path",)),
     "reset-euicc": _DONE,
+    "provision": _DONE,
+    "card": _DONE,
 }
 """The commands whose answers have names. What the others write has no fixed form."""
 
