@@ -863,3 +863,33 @@ class _QrLibrary:
     def get_matrix(self) -> list[list[bool]]:
         rows = ("...", "...", "...", ".#.", "...")
         return [[module == "#" for module in row] for row in rows]
+
+
+# -- the maker's bench -------------------------------------------------------------------------------------------------
+def test_a_first_manager_wants_consent(play: Play, ipactl: Ipactl, capsys: Capture, tmp_path: Path) -> None:
+    agent = play("ready")
+    file = tmp_path / "initial-eim.der"
+    file.write_bytes(b"\x30\x00")
+    assert ipactl("provision", str(file)) == 2
+    assert "--yes" in capsys.readouterr().err
+    assert agent.asked("Provision") == []
+
+
+@pytest.mark.parametrize("content", [None, b"", bytes(8193)])
+def test_a_file_that_cannot_be_a_managers_is_not_sent(
+    play: Play, ipactl: Ipactl, capsys: Capture, tmp_path: Path, content: bytes | None
+) -> None:
+    agent = play("ready")
+    file = tmp_path / "initial-eim.der"
+    if content is not None:
+        file.write_bytes(content)
+    assert ipactl("provision", str(file), "--yes") == 2
+    assert str(file) in capsys.readouterr().err
+    assert agent.asked("Provision") == []
+
+
+def test_a_card_is_handed_over_only_with_its_digits(play: Play, ipactl: Ipactl, capsys: Capture) -> None:
+    agent = play("ready")
+    assert ipactl("card", "activate-ipae", "--eid-ends", "0000") == 3
+    assert ipactl("card", "activate-ipae") == 2
+    assert agent.asked("ActivateIpae") == []

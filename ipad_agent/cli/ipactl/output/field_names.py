@@ -68,6 +68,8 @@ ANSWERS: Final[Mapping[str, Answer]] = {
     "setup": Answer(names=("path", "written", "backup")),
     "record": Answer(names=("path", "recording", "left_s", "records", "max_bytes", "ended")),
     "reset-euicc": _DONE,
+    "provision": _DONE,
+    "card": _DONE,
 }
 """The commands whose answers have names. What the others write has no fixed form."""
 
