@@ -123,7 +123,7 @@ class World:
         self.clock = TortureClock(loop)
         self.disk = MemoryFilesystem()
         self.identity = EimIdentity.from_pki(torture_pki(), tls="self")
-        self._quirks = quirks or QUIRKS[setting.quirk]
+        self._card_habits = quirks or QUIRKS[setting.quirk]
         self._modem_section = consent_nvm_writes, use_slot
         self.card = self._make_card()
         self.smdp = self._make_smdp()
@@ -350,7 +350,7 @@ class World:
     # -- making ------------------------------------------------------------------------------------------------------
 
     def _make_card(self) -> VirtualEuicc:
-        card = default_card(torture_pki(), quirks=self._quirks, associated=False)
+        card = default_card(torture_pki(), quirks=self._card_habits, associated=False)
         card.isdr.random = self.dice.randbytes
         for profile in card.state.profiles:
             if profile.iccid == OPERATOR_B:
