@@ -127,7 +127,7 @@ class World:
         self.clock = TortureClock(loop)
         self.disk = MemoryFilesystem()
         self.identity = EimIdentity.from_pki(torture_pki(), tls="self")
-        self._quirks = quirks or QUIRKS[setting.quirk]
+        self._card_habits = quirks or QUIRKS[setting.quirk]
         self._modem_section = consent_nvm_writes, use_slot
         self.card = self._make_card()
         self.smdp = self._make_smdp()
@@ -371,7 +371,7 @@ class World:
     # -- making ------------------------------------------------------------------------------------------------------
 
     def _make_card(self) -> VirtualEuicc:
-        quirks = replace(self._quirks, consumer=self.history.setting.emulated)
+        quirks = replace(self._card_habits, consumer=self.history.setting.emulated)
         card = default_card(torture_pki(), quirks=quirks, associated=False)
         card.isdr.random = self.dice.randbytes
         for profile in card.state.profiles:
