@@ -52,9 +52,24 @@ SYMPTOMS = (
     Symptom(
         "The card is there and is not managed from here",
         ("consumer-card", "ipae-card", "unmanaged"),
-        "`ipactl eid` shows the card's number. A card for telephones (SGP.22) cannot be used; one without eIM needs an "
-        "`initial-eim.der`: [where to get one](getting-an-eim.md).",
-        ids=("IPA-4002", "IPA-4003", "IPA-4005", "IPA-4007", "IPA-4361", "IPA-4363", "IPA-4364", "IPA-2104"),
+        "`ipactl eid` shows the card's number. A card for telephones (SGP.22) is left alone, unless the IoT "
+        "functions are [emulated](emulation.md); one without eIM needs an `initial-eim.der`: [where to get "
+        "one](getting-an-eim.md).",
+        ids=(
+            "IPA-1230",
+            "IPA-1231",
+            "IPA-1233",
+            "IPA-1234",
+            "IPA-1235",
+            "IPA-4002",
+            "IPA-4003",
+            "IPA-4005",
+            "IPA-4007",
+            "IPA-4361",
+            "IPA-4363",
+            "IPA-4364",
+            "IPA-2104",
+        ),
     ),
     Symptom(
         "No network",

@@ -122,14 +122,6 @@ class KeyFile:
         Raises ``KeyTrouble``."""
         return self._locked(ec.generate_private_key(ec.SECP256R1()))
 
-    def adopt(self, pkcs8: bytes) -> SoftwareKey:
-        """A key that was made elsewhere (provisioning). Raises ``KeyTrouble`` when another one is there already."""
-        key = _private(pkcs8, "the key of the bundle")
-        kept = self._locked(key._private)
-        if kept.spki != key.spki:
-            raise KeyTrouble(f"{self.path} holds another key, and it is never replaced")
-        return kept
-
     def replace(self) -> SoftwareKey:
         """A new key, because a person wants one; the old one stays beside it. Raises ``KeyTrouble``."""
         try:

@@ -8,7 +8,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from ipad_agent.emulation.device_key import KeyFile, KeyTrouble, SoftwareKey, verify
@@ -72,22 +71,6 @@ def test_a_symbolic_link_is_not_followed(tmp_path: Path) -> None:
     os.symlink(real.path, place.path)
     with pytest.raises(KeyTrouble):
         place.load()
-
-
-def test_a_key_from_elsewhere_never_takes_the_place_of_another(tmp_path: Path) -> None:
-    given = ec.generate_private_key(ec.SECP256R1()).private_bytes(
-        serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    place = KeyFile(tmp_path)
-    adopted = place.adopt(given)
-    assert place.adopt(given).spki == adopted.spki
-    other = KeyFile(tmp_path / "other")
-    kept = other.create()
-    with pytest.raises(KeyTrouble, match="another key"):
-        other.adopt(given)
-    loaded = other.load()
-    assert loaded is not None
-    assert loaded.spki == kept.spki
 
 
 def test_a_key_on_another_curve_is_none(tmp_path: Path) -> None:
