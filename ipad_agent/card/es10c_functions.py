@@ -7,7 +7,6 @@ completes a switch with every modem.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final
 
 from ipad_agent.codec.ber.tlv_fields import ResultCode
 from ipad_agent.codec.es10 import es10_requests, es10c_requests
@@ -18,9 +17,6 @@ from ipad_agent.errors import CodecError
 
 from .errors import NotSupportedByCard
 from .es10_functions import Euicc
-
-_FIRST_RESET: Final = 1
-"""The rung of the reset ladder behind the one that waits for a REFRESH."""
 
 
 class ConsumerEuicc(Euicc):
@@ -37,23 +33,32 @@ class ConsumerEuicc(Euicc):
     async def recover(self, *, first_rung: int | None = None, expected: str | None = None) -> None:
         """See ``Euicc``. After a switch by ES10c the card is reset at once."""
         if self._no_refresh_comes and first_rung is None:
-            first_rung = _FIRST_RESET
+            first_rung = self._first_reset
         self._no_refresh_comes = False  # once: a ladder that was cut off goes on where it was
-        if first_rung is not None and first_rung > max(self.isdr.access.recovery_plan().rungs, default=0):
-            first_rung = 0  # a modem that can do no more than wait
         await super().recover(first_rung=first_rung, expected=expected)
+
+    async def reset(self) -> None:
+        """Reset the card, whatever was seen before: only then it shows for certain which profile is enabled."""
+        await self.recover(first_rung=self._first_reset)
+
+    @property
+    def _first_reset(self) -> int:
+        """The rung behind the one that waits for a REFRESH, where the modem has any."""
+        return 1 if max(self.isdr.access.recovery_plan().rungs, default=0) > 0 else 0
 
     async def enable_profile(self, iccid: bytes) -> ResultCode:
         """EnableProfile; the enabled one is disabled by it. ``iccid`` are the octets of tag 5A."""
         request = es10c_requests.enable_profile_request(iccid)
-        self._no_refresh_comes = True
-        return await self._switch("EnableProfile", request, es10c_requests.parse_enable_profile)
+        code = await self._switch("EnableProfile", request, es10c_requests.parse_enable_profile)
+        self._no_refresh_comes = self._no_refresh_comes or code.ok
+        return code
 
     async def disable_profile(self, iccid: bytes) -> ResultCode:
         """DisableProfile."""
         request = es10c_requests.disable_profile_request(iccid)
-        self._no_refresh_comes = True
-        return await self._switch("DisableProfile", request, es10c_requests.parse_disable_profile)
+        code = await self._switch("DisableProfile", request, es10c_requests.parse_disable_profile)
+        self._no_refresh_comes = self._no_refresh_comes or code.ok
+        return code
 
     async def delete_profile(self, iccid: bytes) -> ResultCode:
         """DeleteProfile."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Final, Protocol
+from typing import Protocol
 
 from ipad_agent.codec.ber.tlv_fields import ResultCode
 from ipad_agent.codec.es10.eim_configuration import EimConfigurationData
@@ -27,9 +27,6 @@ from ipad_agent.codec.es10.rules_authorisation_table import RulesAuthorisationTa
 from ipad_agent.codec.identifiers import Eid
 
 from .device_key import DeviceKey
-
-FIRST_RESET: Final = 1
-"""The rung of the reset ladder behind the one that waits for a REFRESH, which nobody asked a consumer card for."""
 
 
 class ConsumerCard(Protocol):
@@ -114,6 +111,8 @@ class ConsumerCard(Protocol):
     async def declare_ipad(self) -> None: ...
 
     async def ipae_activation(self, *, activate: bool = True) -> ResultCode: ...
+
+    async def reset(self) -> None: ...
 
     async def release(self) -> None: ...
 

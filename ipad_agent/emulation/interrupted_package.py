@@ -20,7 +20,7 @@ from ipad_agent.errors import CodecError
 from . import events
 from . import psmo_execution as psmo
 from .card_memory import CardMemory
-from .consumer_card import FIRST_RESET, ConsumerCard
+from .consumer_card import ConsumerCard
 from .emulated_state import Begun, EmulatedState, RollbackGrant, RunningPackage
 from .result_signing import signed_result
 
@@ -38,7 +38,7 @@ async def finish(card: ConsumerCard, memory: CardMemory) -> None:
     profiles: tuple[ProfileInfo, ...] = ()
     if running.begun is not None:
         # A card may show the old state until its reset, and nobody knows whether that was made.
-        await card.recover(first_rung=FIRST_RESET)
+        await card.reset()
         card.ask_anew()
         profiles = await card.get_profiles()
         state = await _with_truth(card, state, running, running.begun, profiles)

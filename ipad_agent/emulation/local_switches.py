@@ -18,7 +18,7 @@ from ipad_agent.errors import CardError, CodecError
 
 from . import events
 from .card_memory import CardMemory
-from .consumer_card import FIRST_RESET, ConsumerCard
+from .consumer_card import ConsumerCard
 from .emulated_state import EmulatedState, ImmediateEnabling, LocalSwitch
 from .result_signing import successor
 
@@ -117,7 +117,7 @@ async def settle(card: ConsumerCard, memory: CardMemory) -> None:
     local = memory.state.local
     if local is None:
         return
-    await card.recover(first_rung=FIRST_RESET)
+    await card.reset()
     done = _enabled(await _profiles(card)) == local.target
     memory.hold(_after(memory, local) if done else replace(memory.state, local=None))
     events.LOCAL_SWITCH_FOUND.emit(kind=local.kind, found="done" if done else "not done")
