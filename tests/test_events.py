@@ -19,6 +19,8 @@ from ipad_agent.events import CATALOGUE, DEBUG, ERROR, INFO, WARNING, Event
 
 RANGES = {
     "codec": (90,),
+    "agent": (10, 44),
+    "emulation": (12,),
     "store": (12,),
     "config": (11,),
     "modem": (20,),

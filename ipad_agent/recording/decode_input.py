@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from collections.abc import Iterator
 from typing import Final
 
@@ -44,6 +45,9 @@ def meaning_lines(content: bytes, *, request: bool = False, reveal: bool = False
     return _apdu_lines(data, request, reveal)
 
 
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
+
+
 def octets(content: bytes) -> bytes | None:
     """Bytes from hexadecimal digits (with blanks, colons or 0x), from base64, or as they are; None for text."""
     try:
@@ -54,7 +58,7 @@ def octets(content: bytes) -> bytes | None:
         found = read(text)
         if found:
             return found
-    return None if text.isprintable() else content
+    return content if _CONTROL.search(text) else None
 
 
 def _hex(text: str) -> bytes | None:

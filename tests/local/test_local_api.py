@@ -80,7 +80,7 @@ PROMISED_METHODS = (
     "Doctor() -> (item: DoctorItem)",
     "Bundle() -> (bundle: string)",
     "Metrics() -> (text: string)",
-    "Record(seconds: float) -> (path: string)",
+    "Record(seconds: ?float) -> (path: string)",
     "Explain(id: string) -> (level: string, sentence: string, explanation: string)",
 )
 

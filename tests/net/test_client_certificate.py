@@ -64,6 +64,17 @@ def test_dtls_server_that_asks_for_a_certificate_is_shown_ours_with_its_issuers(
     assert side.client_der == device.der
 
 
+def test_dtls_server_with_another_kind_of_key_than_ours_is_shown_ours_too(server: Identity) -> None:
+    device = issue("device", key=rsa.generate_private_key(65537, 2048))
+    trust = Trust.spki(server.spki)
+    side = ServerSide(server_context(server, client_ca=device))
+    lean = replace(dtls(trust, own(device)), lean=True, pinned_curve=trust.curve)
+    wire = Wire(OpenSslBackend().client(lean, judge_by(trust)), side)
+    wire.start()
+    assert established(wire)
+    assert side.client_der == device.der
+
+
 def test_dtls_server_that_is_shown_none_ends_in_a_sentence_that_says_what_it_wants(
     server: Identity, ca: Identity
 ) -> None:

@@ -48,10 +48,13 @@ class ClientOffer:
 
 def can_be_lean(settings: DtlsSettings) -> bool:
     """Whether less than everything can do: with a pre-shared key, and with a pinned key on a usual curve. Groups that
-    a person chose are not ours to cut down."""
-    return settings.lean and (
-        settings.psk is not None or (settings.pinned_curve in LEAN_CURVES and settings.groups == DEFAULT_GROUPS)
-    )
+    a person chose are not ours to cut down, and a certificate of our own must be of the kind that is offered."""
+    if not settings.lean:
+        return False
+    if settings.psk is not None:
+        return True
+    own, curve = settings.client_certificate, settings.pinned_curve
+    return curve in LEAN_CURVES and settings.groups == DEFAULT_GROUPS and (own is None or own.curve == curve)
 
 
 def offer_for(settings: DtlsSettings, *, lean: bool, tickets: bool) -> ClientOffer:

@@ -84,7 +84,9 @@ class TlsClient:
         session: SSL.Session | None = None,
         pinned_curve: str | None = None,
     ) -> None:
-        self._connection = SSL.Connection(_context(client_certificate, _lean_curve(pinned_curve)), None)
+        self._connection = SSL.Connection(
+            _context(client_certificate, _lean_curve(pinned_curve, client_certificate)), None
+        )
         self._shows = client_certificate is not None
         self._heard = Heard()
         self._served = False
@@ -253,9 +255,10 @@ def _offer_little(context: SSL.Context, curve: str) -> None:
     set_signatures(context, _LEAN_SIGNATURES)
 
 
-def _lean_curve(curve: str | None) -> str | None:
-    """Brainpool has other names in TLS 1.3 (RFC 8734), and gets the full offer."""
-    return curve if curve in ("P-256", "P-384") else None
+def _lean_curve(curve: str | None, own: ClientCertificate | None) -> str | None:
+    """Brainpool has other names in TLS 1.3 (RFC 8734), and gets the full offer; as does a server that may ask for a
+    certificate of ours which is of another kind than its own."""
+    return curve if curve in ("P-256", "P-384") and (own is None or own.curve == curve) else None
 
 
 def _der(certificate: crypto.X509) -> bytes:

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from ipad_agent.errors import ConfigError
 
 from .older_cryptography import certificates_of_pem
-from .pinned_trust import UNREADABLE
+from .pinned_trust import CURVES, UNREADABLE
 
 PrivateKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey
 
@@ -66,6 +66,12 @@ class ClientCertificate:
         key = serialization.load_der_private_key(self.key, None)
         assert isinstance(key, PrivateKey)
         return key
+
+    @property
+    def curve(self) -> str | None:
+        """The curve of our own key, by OpenSSL's name; None when it is on none that has one here."""
+        key = self.private_key()
+        return CURVES.get(key.curve.name) if isinstance(key, ec.EllipticCurvePrivateKey) else None
 
     @property
     def fingerprint(self) -> str:

@@ -29,7 +29,7 @@ UNREADABLE = (
     x509.UnsupportedGeneralNameType,
 )
 
-_CURVES = {"secp256r1": "P-256", "secp384r1": "P-384"} | {name: name for name in ("brainpoolP256r1", "brainpoolP384r1")}
+CURVES = {"secp256r1": "P-256", "secp384r1": "P-384"} | {name: name for name in ("brainpoolP256r1", "brainpoolP384r1")}
 
 EARLIEST_PLAUSIBLE_S = 1_735_689_600  # 2025-01-01: this program did not exist before
 LATEST_PLAUSIBLE_S = 4_102_444_800  # 2100-01-01
@@ -173,7 +173,7 @@ class Trust:
                 key = x509.load_der_x509_certificate(self.anchors[0]).public_key()
         except UNREADABLE:
             return None
-        return _CURVES.get(key.curve.name) if isinstance(key, ec.EllipticCurvePublicKey) else None
+        return CURVES.get(key.curve.name) if isinstance(key, ec.EllipticCurvePublicKey) else None
 
     @property
     def fingerprint(self) -> str:
