@@ -11,11 +11,13 @@ from typing import Any, Final
 
 from ipad_agent.codec.ber.describe_message import describe
 from ipad_agent.errors import CodecError
+from ipad_agent.printable import is_printable
 
 from .redacted_messages import SECRET_FIELDS
 
 _BASE64: Final = re.compile(r"[A-Za-z0-9+/]{4,}={0,2}")
 _MOST_TEXT: Final = 200
+_LAYOUT: Final = dict.fromkeys(map(ord, "\t\r\n"))
 _SECRET_KEYS: Final = frozenset(name.lower() for name in SECRET_FIELDS)
 
 
@@ -29,7 +31,7 @@ def message_lines(data: bytes, *, request: bool = False, reveal: bool = False) -
         tree = describe(data, prefer="request" if request else "response", reveal=reveal)
     except CodecError as error:
         text = data.decode("utf-8", "replace")
-        if text.isprintable() or text.replace("\n", "").replace("\r", "").replace("\t", "").isprintable():
+        if is_printable(text.translate(_LAYOUT)):
             yield text[:_MOST_TEXT]
         else:
             yield f"{data[:48].hex().upper()} ({len(data)} bytes, not readable: {error.message})"

@@ -744,6 +744,7 @@ OF_STATUS = {
     "cli.ipactl.output.terminal_output",
     "cli.ipactl.output.value_texts",
     "cli.ipactl.screens",
+    "records",
     "cli.ipactl.screens.status_screen",
     "cli.ipactl.status_exit_code",
     "cli.ipactl.varlink_client",

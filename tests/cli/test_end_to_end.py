@@ -72,7 +72,7 @@ async def test_status_and_its_json(service: Service, tmp_path: Path) -> None:
         (["fallback", "--return"], ("return_from_fallback",)),
         (["emergency", "on"], ("emergency", True)),
         (["reset-euicc", "--what", "eims", "--eid-ends", EID[-4:]], ("memory_reset", ("eims",))),
-        (["record", "--seconds", "60"], ("record", 60.0)),
+        (["record", "start", "--for", "60s"], ("record", 60.0)),
         (["card", "set-default-smdp", "smdp.example:8443"], ("set_default_smdp", "smdp.example:8443")),
         (["card", "set-default-smdp", ""], ("set_default_smdp", "")),
         (

@@ -104,6 +104,9 @@ class Sink:
     def write(self, data: bytes) -> None:
         return None
 
+    def get_extra_info(self, name: str) -> None:
+        return None
+
     async def drain(self) -> None:
         return None
 

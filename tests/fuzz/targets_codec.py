@@ -16,8 +16,15 @@ from ipad_agent.errors import CodecError
 from .target import Kind, Reader, Target
 
 GROUPS: Final = {
-    "tlv": ("tlv", "describe_message", "object_identifier", "asn1_schema"),
-    "card-answers": ("es10_requests", "es10_control", "euicc_info", "rules_authorisation_table", "eim_configuration"),
+    "tlv": ("tlv", "describe_message", "object_identifier", "asn1_schema", "short_message"),
+    "card-answers": (
+        "es10_requests",
+        "es10_control",
+        "es10c_requests",
+        "euicc_info",
+        "rules_authorisation_table",
+        "eim_configuration",
+    ),
     "card-lists": ("notifications", "profile_info"),
     "packages": ("eim_package", "euicc_package", "ipa_euicc_data", "download_trigger"),
     "download": ("es10_download", "esipa_download", "bpp_contents", "certificate"),

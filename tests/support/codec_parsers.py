@@ -27,6 +27,7 @@ from ipad_agent.codec.rsp.activation_code import ActivationCode
 from ipad_agent.codec.rsp.bpp_contents import read_bound_package
 from ipad_agent.codec.rsp.certificate import Certificate
 from ipad_agent.codec.rsp.rsp_json import JsonAnswer
+from ipad_agent.codec.short_message import parse_short_message
 
 
 def text(read: Callable[[str], Any]) -> Callable[[bytes], Any]:
@@ -127,6 +128,7 @@ PARSERS: Final[dict[str, Callable[[bytes], Any]]] = {
     "rules_authorisation_table.RulesAuthorisationTable.parse": RulesAuthorisationTable.parse,
     "rsp_json.JsonAnswer.parse": JsonAnswer.parse,
     "asn1_schema.check_nesting": asn1_schema.check_nesting,
+    "short_message.parse_short_message": parse_short_message,
     "tlv.announced_size": tlv.announced_size,
     "tlv.parse": tlv.parse,
     "tlv.parse_all": tlv.parse_all,
