@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import Final
 
 _SERIAL: Final = (
-    "what is missing is the operating system's and the lab's modem's; a bare client that only writes the same bytes, told "
-    "beside it, is no faster"
+    "what is missing is the operating system's and the lab's modem's; a bare client that only writes the same bytes, "
+    "told beside it, is no faster"
 )
 REASONS: Final[dict[str, str]] = {
     f"serial line used, {baud} baud, AT+{way}": _SERIAL for baud in (115200, 460800, 921600) for way in ("CGLA", "CSIM")
