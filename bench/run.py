@@ -32,6 +32,7 @@ BENCHMARKS: Final = {
     "answer_time": "How fast a person has an answer",
     "flash_size": "What it takes on a device's flash",
     "fleet_load": "What a fleet does to its eIM",
+    "growth": "How it grows",
     "links": "What polls and downloads cost on the wire",
     "serial_line": "How much of a serial line's speed it uses",
 }
@@ -40,6 +41,7 @@ QUICK: Final[dict[str, dict[str, Any]]] = {
     "answer_time": {"rounds": 5},
     "flash_size": {},
     "fleet_load": {"devices": 50_000},
+    "growth": {"names": ["eims"], "write": False},
     "links": {"losses": "0"},
     "serial_line": {"blocks": 6, "rounds": 1, "bauds": [921600]},
 }
