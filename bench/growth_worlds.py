@@ -28,6 +28,7 @@ from ipad_agent.local.varlink.client_connection import Connection
 from ipad_agent.local.varlink.peer_credentials import Credentials, UnixAuthority
 from ipad_agent.local.varlink.socket_server import Server
 from ipad_agent.policy.polling.poll_outcome import Wake
+from ipad_agent.store.filesystem import File
 from ipad_agent.store.memory_filesystem import MemoryFilesystem
 from ipad_agent.torture.history.fault_history import COAP, STRAIGHT, History, Setting
 from ipad_agent.torture.promises.promise_checks import owed
@@ -53,11 +54,16 @@ class Spent:
 
 
 class CountingDisk(MemoryFilesystem):
-    """Counts what is written to it."""
+    """Counts bytes and files that are written to it."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.written_bytes = 0
+        self.written_bytes = self.files = 0
+
+    def create(self, path: str) -> File:
+        """A file is written anew."""
+        self.files += 1
+        return super().create(path)
 
     def room(self, size_bytes: int) -> int:
         """As asked before each write."""

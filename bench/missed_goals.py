@@ -18,6 +18,11 @@ _EIMS: Final = (
 REASONS: Final[dict[str, str]] = {
     "growth of eims, calls": _EIMS,
     "growth of eims, bytes written": _EIMS,
+    "files written by an idle poll": (
+        "that a poll begins must be on the disk before the network is touched, or a device that dies of its polls "
+        "would repeat them without back-off; that it ended, or a restart would take it for cut off; and what it cost, "
+        "or a budget could be overrun by dying"
+    ),
 } | {
     f"serial line used, {baud} baud, AT+{way}": _SERIAL for baud in (115200, 460800, 921600) for way in ("CGLA", "CSIM")
 }

@@ -34,6 +34,7 @@ BENCHMARKS: Final = {
     "fleet_load": "What a fleet does to its eIM",
     "growth": "How it grows",
     "links": "What polls and downloads cost on the wire",
+    "own_code": "What our own code takes",
     "serial_line": "How much of a serial line's speed it uses",
 }
 QUICK: Final[dict[str, dict[str, Any]]] = {
@@ -43,6 +44,7 @@ QUICK: Final[dict[str, dict[str, Any]]] = {
     "fleet_load": {"devices": 50_000},
     "growth": {"names": ["eims"], "write": False},
     "links": {"losses": "0"},
+    "own_code": {"rounds": 5},
     "serial_line": {"blocks": 6, "rounds": 1, "bauds": [921600]},
 }
 IN_THE_README: Final = (
