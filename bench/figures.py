@@ -70,13 +70,16 @@ def rows(figures: Iterable[Figure]) -> list[str]:
     for figure in figures:
         goal = "" if figure.goal is None else f"{'≥' if figure.more_is_better else '≤'} {_number(figure.goal)}"
         missed = " (missed)" if figure.reached is False else ""
+        value = f"{_number(figure.value)} {figure.unit}".strip()
         ratio = "" if figure.ratio is None else f"{figure.ratio:.2f}"
         about = figure.about if figure.reason is None else f"{figure.about}. Missed: {figure.reason}"
-        lines.append(f"| {figure.name} | {_number(figure.value)} {figure.unit} | {goal}{missed} | {ratio} | {about} |")
+        lines.append(f"| {figure.name} | {value} | {goal}{missed} | {ratio} | {about} |")
     return lines
 
 
 def _number(value: float) -> str:
     if value >= 1000 or value == int(value):
         return f"{value:,.0f}"
+    if value < 0.1:
+        return f"{value:.4f}"
     return f"{value:.1f}" if value >= 10 else f"{value:.2f}"

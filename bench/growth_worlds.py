@@ -86,6 +86,11 @@ class Meter:
         self._profile.disable()
         self._written_bytes = self._disk.written_bytes - self._before_bytes
 
+    @property
+    def share(self) -> float:
+        """The agent's share of all processor time."""
+        return self.spent().cpu_s / sum(entry.inlinetime for entry in self._profile.getstats())
+
     def spent(self, *, sent_bytes: int = 0) -> Spent:
         calls, cpu_s = 0, 0.0
         for entry in self._profile.getstats():

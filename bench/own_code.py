@@ -16,21 +16,30 @@ from statistics import median
 from typing import Any
 
 from figures import Figure, rows
-from growth_worlds import Grown, Spent, live
+from growth_worlds import CountingDisk, Grown, Meter, Spent, live
+from serial_line import QuickCard
 
 from ipad_agent.card.es10_transport import Es10Transport
+from ipad_agent.card.isdr_session import IsdrSession
+from ipad_agent.lab.modem import AtEngine, personality
+from ipad_agent.modem.module_profile import load, search_path
+from ipad_agent.modem.uicc.modem_card_access import ModemCardAccess
 from ipad_agent.net.carrier import Traffic
 from ipad_agent.net.coap.blockwise_transfer import BlockRequest
 from ipad_agent.net.coap.coap_association import Association, Tuning
 from ipad_agent.net.dtls.dtls_backend import DtlsEvent, Established, Received
 from ipad_agent.net.trust.certificate_chain import Verdict
 from ipad_agent.torture.history.fault_history import COAP, Setting
+from ipad_agent.torture.world.memory_serial_line import MemoryModem, MemoryOpener
+from ipad_agent.torture.world.process_fence import ProcessFence
+from ipad_agent.torture.world.virtual_time_loop import TortureLoop, run
 
 BLOCKS = 60
 BLOCK_BYTES = 255
 PAYLOAD = bytes(60)
 TUNING = Tuning(ack_timeout_s=2.0, max_retransmit=4)
 POLLS = 4
+OVER_AT = "the same with AT dialogue and modem room, on a line in memory without the lab's share"
 PATH = ("gsma", "rsp2", "asn1")
 
 
@@ -105,15 +114,46 @@ class AnsweringSocket(asyncio.DatagramTransport):
 async def per_apdu_ms(rounds: int) -> float:
     """STORE DATA blocks of 255 bytes in chains of ``BLOCKS``."""
     transport = Es10Transport(ReadyChannel())
-    size = BLOCKS * BLOCK_BYTES - 5
-    request = b"\xbf\x36\x82" + size.to_bytes(2, "big") + bytes(size)
 
     async def chain() -> int:
         before = transport.apdu_count
-        await transport.es10(request, idempotent=True)
+        await transport.es10(_request(), idempotent=True)
         return transport.apdu_count - before
 
     return await _median_ms(chain, rounds)
+
+
+def per_apdu_over_at_ms(way: str, rounds: int) -> float:
+    """The same with AT dialogue and modem room against the lab's modem on a line in memory: the agent's share, which a
+    profiler tells, of the processor time without one."""
+
+    async def story(loop: TortureLoop) -> float:
+        line = MemoryModem(loop, AtEngine(QuickCard(), personality("generic", echo=False, max_line_bytes=1024)))
+        access = ModemCardAccess(MemoryOpener(line, ProcessFence(1)), load(search_path()), forced_way=way)
+        session = IsdrSession(access, terminal_capability="never")
+        try:
+            transport = await session.transport()
+
+            async def chain() -> int:
+                before = transport.apdu_count
+                await transport.es10(_request(), idempotent=True)
+                return transport.apdu_count - before
+
+            all_ms, meter = await _median_ms(chain, rounds), Meter(CountingDisk())
+            with meter:
+                await chain()
+            return all_ms * meter.share
+        finally:
+            await session.drop()
+            await access.close()
+
+    return run(story)
+
+
+def _request() -> bytes:
+    """One that takes ``BLOCKS`` blocks."""
+    size = BLOCKS * BLOCK_BYTES - 5
+    return b"\xbf\x36\x82" + size.to_bytes(2, "big") + bytes(size)
 
 
 async def per_exchange_ms(rounds: int) -> float:
@@ -171,6 +211,10 @@ def measure(rounds: int = 50) -> list[Figure]:
     return [
         Figure(
             "CPU of an APDU", "ms", apdu_ms, 0.3, f"median of {rounds} chains of {BLOCKS} blocks; no modem, no line"
+        ),
+        *(
+            Figure(f"CPU of an APDU, AT+{way.upper()}", "ms", per_apdu_over_at_ms(way, rounds), 0.3, OVER_AT)
+            for way in ("cgla", "csim")
         ),
         Figure("CPU of a CoAP exchange", "ms", exchange_ms, 1.0, f"median of {rounds} times 100; DTLS left out"),
         Figure("files written by an idle poll", "", files, 1, "each is synced; over CoAP, in memory"),
