@@ -102,7 +102,8 @@ wander: setup system-packages
 # Random histories of the whole agent with faults, in memory: make torture SEEDS=10000 WITH=all
 SEEDS ?= 10000
 WITH ?=
-# Figures of this machine: bench/results.json, the tables in bench/README.md and README.md. Half an hour; quiet, please.
+# Figures of this machine: bench/results.json, the tables in bench/README.md and README.md, docs/growth.md. A quarter of
+# an hour; quiet, please, and as root for the figures of the wire.
 bench: setup
 	$(BIN)/python bench/run.py $(NAMES)
 

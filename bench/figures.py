@@ -10,6 +10,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from missed_goals import REASONS
+
 
 @dataclass(frozen=True, slots=True)
 class Figure:
@@ -40,6 +42,11 @@ class Figure:
         ratio = self.ratio
         return asdict(self) | {"ratio": None if ratio is None else round(ratio, 3), "reached": self.reached}
 
+    @property
+    def reason(self) -> str | None:
+        """Why it misses its goal, a sentence of ``missed_goals.py``; None when it does not, or nobody has said."""
+        return REASONS.get(self.name) if self.reached is False else None
+
     @classmethod
     def read(cls, plain: dict[str, Any]) -> Figure:
         """Out of ``results.json``."""
@@ -63,14 +70,16 @@ def rows(figures: Iterable[Figure]) -> list[str]:
     for figure in figures:
         goal = "" if figure.goal is None else f"{'≥' if figure.more_is_better else '≤'} {_number(figure.goal)}"
         missed = " (missed)" if figure.reached is False else ""
+        value = f"{_number(figure.value)} {figure.unit}".strip()
         ratio = "" if figure.ratio is None else f"{figure.ratio:.2f}"
-        lines.append(
-            f"| {figure.name} | {_number(figure.value)} {figure.unit} | {goal}{missed} | {ratio} | {figure.about} |"
-        )
+        about = figure.about if figure.reason is None else f"{figure.about}. Missed: {figure.reason}"
+        lines.append(f"| {figure.name} | {value} | {goal}{missed} | {ratio} | {about} |")
     return lines
 
 
 def _number(value: float) -> str:
     if value >= 1000 or value == int(value):
         return f"{value:,.0f}"
+    if value < 0.1:
+        return f"{value:.4f}"
     return f"{value:.1f}" if value >= 10 else f"{value:.2f}"

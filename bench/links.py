@@ -4,7 +4,8 @@
 
 The agent's own carriers speak to the lab's eIM over a pair of virtual Ethernet ports, each in a network namespace of
 its own, and every IP packet is counted there, headers included. So it needs root and ``ip``; nothing of the machine's
-network is touched. Losses and delays of the downloads are made by the lab's proxy.
+network is touched. Losses and delays of the downloads are made by the lab's proxy. One request of ``curl`` and of
+``coap-client`` stands beside the agent's, where they are installed.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import asyncio
 import json
 import os
 import random
+import shutil
 import socket
 import subprocess
 import sys
@@ -22,7 +24,11 @@ import threading
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
+from figures import Figure
+
+from ipad_agent.codec.esipa.eim_package import encode_get_eim_package
 from ipad_agent.codec.identifiers import Eid
 from ipad_agent.eim import EimClient
 from ipad_agent.errors import IpadError
@@ -126,7 +132,7 @@ def coaps(pki: Pki, kind: str, backend: OpenSslBackend, *, quiet: bool) -> Coaps
     return CoapsCarrier(endpoint, backend=backend)
 
 
-async def measure(folder: Path, losses: list[int], port: str) -> None:
+async def measure_inside(folder: Path, losses: list[int], port: str) -> None:
     """Everything, as one JSON object on standard output."""
     pki, capture = Pki.load(folder), Capture(port)
     rows: dict[str, dict[str, int]] = {}
@@ -168,8 +174,31 @@ async def measure(folder: Path, losses: list[int], port: str) -> None:
     await poll("HTTPS resumed, left open", link, web.traffic, close=False)
     await poll("HTTPS in session", link, web.traffic, close=False)
     await link.close()
+    request = encode_get_eim_package(Eid.parse(pki.eid))
+    for name, command in peers():
+        before = capture.now
+        found = await asyncio.to_thread(subprocess.run, command, input=request, capture_output=True, check=False)
+        cost = await capture.step(before)
+        if found.returncode == 0 and found.stdout:
+            rows[name] = {"packets": cost.packets, "bytes": cost.size_bytes}
+        else:
+            print(f"{name}: no answer ({found.stderr.decode(errors='replace').strip()})", file=sys.stderr)
     times = {loss: await download(pki, loss / 100) for loss in losses}
     print(json.dumps({"polls": rows, "downloads": times}), flush=True)
+
+
+def peers() -> list[tuple[str, list[str]]]:
+    """What others need for the same question, where they are installed: name and command, the question comes in."""
+    found = []
+    if curl := shutil.which("curl"):
+        url, kind = f"https://{EIM}/gsma/rsp2/asn1", "Content-Type: application/x-gsma-rsp-asn1"
+        words = [curl, "--silent", "--insecure", "--max-time", "10", "--data-binary", "@-", "--header", kind, url]
+        found.append(("curl, HTTPS full", words))
+    if client := shutil.which("coap-client-openssl") or shutil.which("coap-client-gnutls"):
+        url, key = f"coaps://{EIM}:{PORTS['psk']}/gsma/rsp2/asn1", f"0x{PSK.key.hex()}"
+        words = [client, "-m", "post", "-B", "10", "-u", PSK.identity.decode(), "-k", key, "-f", "-", url]
+        found.append((f"{Path(client).name}, PSK full", words))
+    return found
 
 
 async def download(pki: Pki, loss: float) -> dict[str, float]:
@@ -193,9 +222,12 @@ async def download(pki: Pki, loss: float) -> dict[str, float]:
 # -- both --------------------------------------------------------------------------------------------------------------
 
 
-def show(found: dict[str, dict[str, dict[str, float]]]) -> None:
+def show(found: dict[str, dict[str, Any]]) -> None:
     print(f"{'a poll':36} {'packets':>8} {'IP bytes':>9} {'counted':>8} {'off by':>7} {'goal':>6}")
     for name, row in found["polls"].items():
+        if "counted" not in row:
+            print(f"{name:36} {row['packets']:>8} {row['bytes']:>9}")
+            continue
         goal = GOALS.get(name)
         off = f"{(row['counted'] - row['bytes']) / row['bytes']:+.1%}"
         reached = "" if goal is None else f"{goal:>6} {'reached' if row['bytes'] <= goal else 'MISSED'}"
@@ -215,27 +247,51 @@ def main() -> None:
     parser.add_argument("--measure", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     losses = [int(loss) for loss in options.loss.split(",")]
-    device, eim = f"ipad-device-{os.getpid()}", f"ipad-eim-{os.getpid()}"
     if options.serve:
         asyncio.run(serve(options.serve))
     elif options.measure:
-        asyncio.run(measure(options.measure, losses, PORT))
+        asyncio.run(measure_inside(options.measure, losses, PORT))
     else:
-        with tempfile.TemporaryDirectory() as folder:
-            Pki.create(Path(folder))
-            try:
-                lay(device, eim)
-                run(device, eim, folder, options.loss)
-            finally:
-                for name in (device, eim):
-                    subprocess.run(["ip", "netns", "del", name], check=False, stderr=subprocess.DEVNULL)
+        show(measured(options.loss))
+
+
+def measure(losses: str = "0,20") -> list[Figure]:
+    """Polls and downloads as figures. Raises ``RuntimeError`` without root or ``ip``."""
+    found = measured(losses)
+    figures = []
+    for name, row in found["polls"].items():
+        about = f"IP packets with their headers, both ways: {row['packets']}"
+        figures.append(Figure(f"a poll on the wire, {name}", "bytes", row["bytes"], GOALS.get(name), about))
+    for loss, took in found["downloads"].items():
+        if took["bytes"] != PACKAGE_BYTES:
+            raise RuntimeError(f"a download with {loss} % of the datagrams lost was not finished")
+        about = f"{PACKAGE_BYTES // 1000} kB over CoAP, 50 ms each way; {took['ip_bytes']:,.0f} bytes on the wire"
+        figures.append(Figure(f"a download, {loss} % lost each way", "s", took["seconds"], None, about))
+    return figures
+
+
+def measured(loss: str) -> dict[str, dict[str, Any]]:
+    """What ``measure_inside`` found. Raises ``RuntimeError`` without root or ``ip``."""
+    if os.geteuid() != 0 or shutil.which("ip") is None:
+        raise RuntimeError("network namespaces take root and the program ip (Debian: iproute2)")
+    device, eim = f"ipad-device-{os.getpid()}", f"ipad-eim-{os.getpid()}"
+    with tempfile.TemporaryDirectory() as folder:
+        Pki.create(Path(folder))
+        try:
+            lay(device, eim)
+            return run(device, eim, folder, loss)
+        finally:
+            for name in (device, eim):
+                subprocess.run(["ip", "netns", "del", name], check=False, stderr=subprocess.DEVNULL)
 
 
 def lay(device: str, eim: str) -> None:
     """Two namespaces with a pair of ports between them; a namespace that goes takes its port with it."""
 
     def ip(*words: str) -> None:
-        subprocess.run(["ip", *words], check=True)
+        told = subprocess.run(["ip", *words], check=False, capture_output=True, text=True)
+        if told.returncode:
+            raise RuntimeError(f"no network namespaces here: {told.stderr.strip()}")
 
     for name in (device, eim):
         ip("netns", "add", name)
@@ -246,7 +302,7 @@ def lay(device: str, eim: str) -> None:
             ip("-n", name, "link", "set", port, "up")
 
 
-def run(device: str, eim: str, folder: str, loss: str) -> None:
+def run(device: str, eim: str, folder: str, loss: str) -> dict[str, dict[str, Any]]:
     def inside(name: str, *words: str) -> list[str]:
         return ["ip", "netns", "exec", name, sys.executable, __file__, *words]
 
@@ -254,14 +310,13 @@ def run(device: str, eim: str, folder: str, loss: str) -> None:
         assert server.stdin is not None
         assert server.stdout is not None
         if server.stdout.readline() != b"ready\n":
-            sys.exit("the eIM did not start")
-        measured = subprocess.run(
-            inside(device, "--measure", folder, "--loss", loss), stdout=subprocess.PIPE, check=False
-        )
+            raise RuntimeError("the eIM did not start")
+        told = subprocess.run(inside(device, "--measure", folder, "--loss", loss), stdout=subprocess.PIPE, check=False)
         server.stdin.close()
-    if measured.returncode:
-        sys.exit(measured.returncode)
-    show(json.loads(measured.stdout))
+    if told.returncode:
+        raise RuntimeError(f"the device's side ended with {told.returncode}")
+    found: dict[str, dict[str, Any]] = json.loads(told.stdout)
+    return found
 
 
 if __name__ == "__main__":

@@ -32,12 +32,20 @@ BENCHMARKS: Final = {
     "answer_time": "How fast a person has an answer",
     "flash_size": "What it takes on a device's flash",
     "fleet_load": "What a fleet does to its eIM",
+    "growth": "How it grows",
+    "links": "What polls and downloads cost on the wire",
+    "own_code": "What our own code takes",
+    "serial_line": "How much of a serial line's speed it uses",
 }
 QUICK: Final[dict[str, dict[str, Any]]] = {
     "agent_cost": {"polls": 60, "downloads": 2},
     "answer_time": {"rounds": 5},
     "flash_size": {},
     "fleet_load": {"devices": 50_000},
+    "growth": {"names": ["eims"], "write": False},
+    "links": {"losses": "0"},
+    "own_code": {"rounds": 5},
+    "serial_line": {"blocks": 6, "rounds": 1, "bauds": [921600]},
 }
 IN_THE_README: Final = (
     "CPU to the end of the first poll",

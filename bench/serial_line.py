@@ -25,6 +25,8 @@ from multiprocessing.synchronize import Event as Flag
 from pathlib import Path
 from statistics import median
 
+from figures import Figure, rows
+
 from ipad_agent.card.isdr_session import IsdrSession
 from ipad_agent.lab.modem import AtEngine, personality
 from ipad_agent.lab.modem.line.modem_pty import PtyModem
@@ -134,7 +136,7 @@ def _exchange(port: int, command: bytes) -> None:
         received += os.read(port, 4096)
 
 
-def measured(way: str, baud: int, blocks: int, rounds: int) -> str:
+def measured(way: str, baud: int, blocks: int, rounds: int) -> Figure:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "modem"
         context = multiprocessing.get_context("fork")
@@ -151,10 +153,19 @@ def measured(way: str, baud: int, blocks: int, rounds: int) -> str:
             modem.join()
     bound_s = bits / baud
     each_ms = (agent_s - bare_s) / len(commands) * 1000
-    return (
-        f"{baud:>7} {way:5} {bound_s * 1000:9.1f} {agent_s * 1000:9.1f} {bound_s / agent_s:7.1%}"
-        f" {GOALS.get(baud, 0):>5} % {bare_s * 1000:9.1f} {bound_s / bare_s:7.1%} {each_ms:9.2f}"
+    about = (
+        f"of {bound_s * 1000:,.0f} ms that the bytes alone take; a bare client {bound_s / bare_s:.1%},"
+        f" the agent's own {each_ms:.2f} ms a block"
     )
+    name = f"serial line used, {baud} baud, AT+{way.upper()}"
+    return Figure(name, "%", bound_s / agent_s * 100, GOALS.get(baud), about, more_is_better=True)
+
+
+def measure(
+    blocks: int = 60, rounds: int = 5, bauds: Sequence[int] = tuple(GOALS), ways: Sequence[str] = ("cgla", "csim")
+) -> list[Figure]:
+    """The share of each line's speed that one chain uses, both ways to the card."""
+    return [measured(way, baud, blocks, rounds) for baud in bauds for way in ways]
 
 
 def main() -> int:
@@ -165,10 +176,7 @@ def main() -> int:
     arguments = parser.parse_args()
     load_now = f"load {os.getloadavg()[0]:.1f}"
     print(f"{arguments.blocks} blocks of {BLOCK_BYTES} bytes, median of {arguments.rounds} ({load_now})")
-    print("   baud way    bound ms  agent ms   share    goal   bare ms   share  agent ms per block")
-    for baud in arguments.baud:
-        for way in ("cgla", "csim"):
-            print(measured(way, baud, arguments.blocks, arguments.rounds), flush=True)
+    print("\n".join(rows(measure(arguments.blocks, arguments.rounds, arguments.baud))))
     return 0
 
 

@@ -23,3 +23,30 @@ def test_each_figure_that_misses_its_goal_is_marked() -> None:
     missed = [plain["name"] for found in kept.values() for plain in found["figures"] if plain["reached"] is False]
     marked = [line.split("|")[1].strip() for line in lines if "(missed)" in line]
     assert marked == missed
+
+
+def test_each_figure_that_misses_its_goal_has_a_reason() -> None:
+    told = subprocess.run(
+        [sys.executable, "-c", "import json, missed_goals; print(json.dumps(missed_goals.REASONS))"],
+        cwd=ROOT / "bench",
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    reasons = json.loads(told.stdout)
+    kept = json.loads((ROOT / "bench" / "results.json").read_text(encoding="utf-8"))
+    missed = [plain["name"] for found in kept.values() for plain in found["figures"] if plain["reached"] is False]
+    assert [name for name in missed if name not in reasons] == [], "write a sentence into bench/missed_goals.py"
+
+
+def test_each_benchmark_is_known_to_make_bench_with_words_for_a_quick_round() -> None:
+    told = subprocess.run(
+        [sys.executable, "-c", "import json, run; print(json.dumps([sorted(run.BENCHMARKS), sorted(run.QUICK)]))"],
+        cwd=ROOT / "bench",
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    there = sorted(path.stem for path in (ROOT / "bench").glob("*.py") if "def measure(" in path.read_text())
+    known, quick = json.loads(told.stdout)
+    assert known == quick == there

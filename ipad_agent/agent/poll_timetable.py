@@ -80,11 +80,11 @@ class Timetable:
 
     def wake(self, cause: Wake, eim_ids: Iterable[str] | None = None) -> None:
         """Bring polls forward as far as the cause allows; of all eIMs when none is named."""
-        now = self._now()
+        now, woken = self._now(), dict(self._schedules)
         for eim_id in list(self._schedules) if eim_ids is None else list(eim_ids):
-            if eim_id in self._schedules:
-                state = self._schedules[eim_id]
-                self._set(eim_id, schedule.wake(state, now, cause, self._settings, chance=self._chance()))
+            if eim_id in woken:
+                woken[eim_id] = schedule.wake(woken[eim_id], now, cause, self._settings, chance=self._chance())
+        self._set_all(woken)
 
     def begin(self, eim_id: str) -> None:
         """A poll of this eIM begins; to be called before the network is touched."""
@@ -117,14 +117,15 @@ class Timetable:
     def settle(self) -> None:
         """To be called now and then while nothing happens: a boot that lasted is no part of a boot loop."""
         now = self._now()
-        for eim_id, state in self._schedules.items():
-            settled = schedule.settle(state, now)
-            if settled is not state:
-                self._set(eim_id, settled)
+        self._set_all({eim_id: schedule.settle(state, now) for eim_id, state in self._schedules.items()})
 
     def _set(self, eim_id: str, state: EimSchedule) -> None:
-        if self._schedules.get(eim_id) != state:
-            self._schedules[eim_id] = state
+        self._set_all(self._schedules | {eim_id: state})
+
+    def _set_all(self, schedules: dict[str, EimSchedule]) -> None:
+        """One write, whatever the number of eIMs whose schedule changed."""
+        if schedules != self._schedules:
+            self._schedules = schedules
             self._save()
 
     def _save(self) -> None:

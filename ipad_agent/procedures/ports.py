@@ -224,7 +224,7 @@ class CountsBytes(Protocol):
 
 
 class EntryView(Protocol):
-    """An open entry of the journal: something this device owes somebody."""
+    """An open entry of the journal: something this device owes somebody. One that is changed becomes another object."""
 
     @property
     def id(self) -> int: ...

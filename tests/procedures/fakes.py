@@ -368,7 +368,8 @@ class FakeJournal:
         return id
 
     def update(self, identity: int, **facts: object) -> object:
-        self._entries[identity].facts.update(facts)
+        before = self._entries[identity]
+        self._entries[identity] = FakeEntry(before.id, before.kind, {**before.facts, **facts})
         self.log.append("update " + ",".join(facts))
         return None
 

@@ -75,6 +75,9 @@ class WorkList:
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
         self._kept: dict[str, set[int]] = {}
+        self._read: dict[int, tuple[EntryView, Work | None]] = {}
+        """What the entries say. An entry is another object once it was changed; to read all of them anew for each one
+        that is delivered would cost the square of their number."""
 
     def take(self, eim_id: str, eim_config: bytes, kind: WorkKind, order: bytes, transaction_id: bytes | None) -> Work:
         """Write down an order that was just received. Raises ``StoreError`` when the journal cannot take it."""
@@ -185,8 +188,12 @@ class WorkList:
 
     def open(self, eim_id: str | None = None) -> list[Work]:
         """All open work, oldest first; of one eIM when given."""
-        works = (_from_entry(entry) for entry in self._journal.entries(ENTRY_KIND))
-        return [work for work in works if work is not None and eim_id in (None, work.eim_id)]
+        read = {}
+        for entry in self._journal.entries(ENTRY_KIND):
+            known = self._read.get(entry.id)
+            read[entry.id] = known if known is not None and known[0] is entry else (entry, _from_entry(entry))
+        self._read = read
+        return [work for _, work in read.values() if work is not None and eim_id in (None, work.eim_id)]
 
 
 def _from_entry(entry: EntryView) -> Work | None:
