@@ -11,7 +11,7 @@ from typing import Final
 from ipad_agent.clock import Clock
 from ipad_agent.errors import StoreError
 from ipad_agent.policy.guardian.fallback_cause import FallbackCause
-from ipad_agent.policy.guardian.guardian_rules import Kind
+from ipad_agent.policy.guardian.guardian_rules import Kind, Sign
 from ipad_agent.policy.guardian.guardian_settings import GuardianSettings
 from ipad_agent.policy.polling.poll_outcome import Outcome
 from ipad_agent.policy.switching.switch_table import Happening, Phase, Way
@@ -46,6 +46,13 @@ class GuardianActions:
     def look_in_s(self) -> float:
         """From now to the next look; 0 when it is due, however short the rests between polls are."""
         return self.guardian.look_in_s
+
+    @property
+    def counts_polls(self) -> bool:
+        """Whether the guardian waits for polls to fail before it acts, and they cost no server anything or are few: the
+        device itself is cut off, or a change was never proved."""
+        watch = self.guardian.watch
+        return self.enabled and (watch.sign is Sign.CUT_OFF or watch.unproven)
 
     def polled(self, outcome: Outcome) -> None:
         """A poll ended."""

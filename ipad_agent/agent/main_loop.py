@@ -557,7 +557,9 @@ class Agent:
                     purposes=purposes,
                 )
                 owed = result_delivery.next_try(self._context(facts), eim_id)
-                under_way = bool(self._work.open(eim_id) or self._pending([eim_id]))
+                under_way = (
+                    bool(self._work.open(eim_id) or self._pending([eim_id])) or self.guardian_actions.counts_polls
+                )
                 timetable.finish(eim_id, outcome, retry_after_s=retry_after_s, owed=owed, under_way=under_way)
 
     async def _may_fetch(self) -> bool:
