@@ -101,7 +101,7 @@ class Installation:
 
     async def _refuse(self, objection: Objection) -> NoReturn:
         told = await cancel(self._context, self._server, self._transaction_id, objection.reason)
-        raise DownloadStop(objection.sentence, told=told)
+        raise DownloadStop(objection.sentence, told=told, objection=objection.reason)
 
     # -- the card and the server ---------------------------------------------------------------------------------------
 
