@@ -369,7 +369,8 @@ class AgentService:
         except TimeoutError:
             sentence = "The download takes long and goes on." if begun else "The agent is busy with something else."
             raise Refused(local_verbs.BUSY, sentence) from None
-        self._agent.poke(Wake.RESULT_OWED)  # the SM-DP+ waits for the card's notification, of a failure too
+        if not isinstance(done, Refused) or done.error == local_verbs.DOWNLOAD_FAILED:
+            self._agent.poke(Wake.RESULT_OWED)  # the SM-DP+ waits for the card's notification, of a failure too
         if isinstance(done, Refused):
             raise done
         return done

@@ -13,7 +13,7 @@ from ipad_agent.codec.esipa.device_info import IpaCapabilities
 from ipad_agent.config import Config, DownloadConfig
 from ipad_agent.daemon import download_by_hand
 from ipad_agent.errors import IpadError
-from ipad_agent.lab.euicc import BOOTSTRAP
+from ipad_agent.lab.euicc import BOOTSTRAP, Profile
 from ipad_agent.lab.euicc.state.policy_rules import AuthorisationRule, Operator
 from ipad_agent.lab.pki import Pki
 from ipad_agent.lab.smdp import OrderState
@@ -33,6 +33,7 @@ from virtual_time import run
 
 from .agent_bench import AgentBench
 from .downloads import CODE, ICCID, MATCHING, SMDP, DownloadWorld
+from .local_switches import ECALL
 from .memory import Device
 
 ALLOWED = Config(download=DownloadConfig(by_hand=True))
@@ -174,6 +175,18 @@ async def test_during_a_switch_nothing_is_downloaded(pki_folder: Path) -> None:
     assert world.smdp.sessions.latest is None
 
 
+async def test_while_the_emergency_profile_is_enabled_nothing_is_downloaded(pki_folder: Path) -> None:
+    world = DownloadWorld.with_servers(pki_folder, direct=True)
+    world.card.add_profile(Profile(ECALL, world.card.next_aid(), name="eCall", ecall=True))
+    for iccid in (BOOTSTRAP, ECALL):
+        world.card.update_profile(iccid, enabled=iccid == ECALL)
+    with pytest.raises(Refused, match="emergency profile") as refused:
+        await by_hand(world)
+    assert refused.value.facts == {"rule": "emergency"}
+    assert world.journal.entries() == ()
+    assert world.smdp.sessions.latest is None
+
+
 async def test_a_rule_that_would_lock_the_profile_in_is_refused_even_with_consent(pki_folder: Path) -> None:
     world = DownloadWorld.with_servers(pki_folder, direct=True)
     _with_rule(world, PPR1)
@@ -251,17 +264,21 @@ class GatewayOffError(BaseException):
     """The gateway loses its power: not an error of anything, the end of the process."""
 
 
-async def test_a_gateway_that_goes_off_before_the_result_is_written_down_finds_it_on_the_card(
-    pki_folder: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("where", "what"),
+    [(WorkList, "installed"), (StateChanges, "learn"), (StateChanges, "note"), (LocalDownloads, "end")],
+)
+async def test_a_gateway_that_goes_off_right_after_the_installation_tells_the_truth_when_it_is_back(
+    pki_folder: Path, monkeypatch: pytest.MonkeyPatch, where: type[object], what: str
 ) -> None:
     world = DownloadWorld.with_servers(pki_folder, direct=True)
     await start(world)
 
-    def off(*_: object) -> None:
+    def off(*_: object, **__: object) -> None:
         raise GatewayOffError
 
     with monkeypatch.context() as patch:
-        patch.setattr(WorkList, "installed", off)
+        patch.setattr(where, what, off)
         with pytest.raises(GatewayOffError):
             await by_hand(world)
     assert [entry.facts["by"] for entry in world.journal.entries(ENTRY_KIND)] == ["person"]
