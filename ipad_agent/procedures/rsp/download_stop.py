@@ -11,8 +11,8 @@ class DownloadStop(Exception):
 
     ``told``: the eIM knows already, by a message of the download itself. ``retry``: it was the way to the server that
     failed and nothing has reached the card, so one more attempt is harmless. ``objection`` is what the SM-DP+ was told
-    where a check of this IPA ended it. ``reason`` is the
-    profileDownloadErrorReason, ``response`` what the SM-DP+ or SM-DS answered in its own words, for the eIM.
+    where a check of this IPA ended it. ``reason`` is the profileDownloadErrorReason, ``response`` what the SM-DP+ or
+    SM-DS answered in its own words, for the eIM.
     """
 
     def __init__(
