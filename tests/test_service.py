@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from ipad_agent.agent.card_requests import CardRequests
 from ipad_agent.config import Config
-from ipad_agent.daemon.local_service import AgentService
+from ipad_agent.daemon.local_service import LOOK_LIMIT_S, AgentService
 from ipad_agent.local.local_verbs import Refused
 from ipad_agent.local.status_model import Eim
+from ipad_agent.policy import Wake
 from situations import SITUATIONS
+from virtual_time import run
 
 ODD = "eim\u202e.example"
 SHOWN = "eim\ufffd.example"
@@ -114,3 +118,71 @@ async def test_what_takes_the_card_away_is_not_sent_with_force_either(text: str)
     with pytest.raises(Refused):
         await service_with(line, allowed=True).send_at(text, force=True, timeout_s=5)
     assert line.sent == []
+
+
+# -- a download by hand ------------------------------------------------------------------------------------------------
+
+CODE = "LPA:1$smdp.example$TOKEN"
+
+
+def downloader(requests: Any, *, allowed: bool = True) -> tuple[AgentService, list[Wake]]:
+    """A service whose card is asked through ``requests``, and what it brought forward."""
+    nothing: Any = None
+    poked: list[Wake] = []
+    config = replace(Config(), download=replace(Config().download, by_hand=allowed))
+    board = SimpleNamespace(snapshot=lambda: SITUATIONS["ready"])
+    agent: Any = SimpleNamespace(card_requests=requests, board=board, journal=nothing, poke=poked.append)
+    return AgentService(agent, config, nothing, doctor=nothing, metrics=nothing, recorder=nothing), poked
+
+
+async def test_without_a_card_a_download_is_refused_with_why() -> None:
+    requests = CardRequests(lambda: None)
+    requests.refuse("card: there is none")
+    service, poked = downloader(requests)
+    with pytest.raises(Refused, match="Card: there is none") as refused:
+        await service.download(CODE, confirmation_code=None, rules_accepted=False)
+    assert (refused.value.error, poked) == ("NotReady", [])
+
+
+async def test_what_is_not_allowed_or_cannot_be_read_never_waits_for_the_card() -> None:
+    requests = CardRequests(lambda: None)
+    requests.serve()
+    with pytest.raises(Refused, match=r"download\.by_hand"):
+        await downloader(requests, allowed=False)[0].download(CODE, confirmation_code=None, rules_accepted=False)
+    with pytest.raises(Refused, match="fewer than three fields"):
+        await downloader(requests)[0].download("LPA:1$a", confirmation_code=None, rules_accepted=False)
+    assert not requests.waiting
+
+
+def test_a_download_that_gets_no_turn_is_given_up_and_not_made_later() -> None:
+    async def story() -> None:
+        requests = CardRequests(lambda: None)
+        requests.serve()
+        service, _ = downloader(requests)
+        with pytest.raises(Refused, match="busy") as refused:
+            await service.download(CODE, confirmation_code=None, rules_accepted=False)
+        assert refused.value.error == "Busy"
+        context: Any = None  # whoever used it would fail
+        assert not await requests.take(context, ())
+
+    run(story())
+
+
+def test_a_download_that_has_its_turn_may_take_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def slowly(*_: object, **__: object) -> str:
+        await asyncio.sleep(LOOK_LIMIT_S * 20)
+        return "89490200009000000011"
+
+    async def story() -> None:
+        requests = CardRequests(lambda: None)
+        requests.serve()
+        service, poked = downloader(requests)
+        asked = asyncio.create_task(service.download(CODE, confirmation_code=None, rules_accepted=False))
+        await asyncio.sleep(1)
+        context: Any = None
+        assert await requests.take(context, ())
+        assert await asked == "89490200009000000011"
+        assert poked == [Wake.RESULT_OWED]
+
+    monkeypatch.setattr("ipad_agent.daemon.download_by_hand.carry_out", slowly)
+    run(story())

@@ -109,7 +109,19 @@ SYMPTOMS = (
         ("downloading",),
         "`ipactl log` names the step at which it ended. A code that was used already and a card without room are the "
         "most frequent reasons.",
-        ids=(*("IPA-4052", "IPA-4056", "IPA-4057", "IPA-4059", "IPA-4060", "IPA-4063", "IPA-4067"),),
+        ids=(
+            *(
+                "IPA-4052",
+                "IPA-4056",
+                "IPA-4057",
+                "IPA-4059",
+                "IPA-4060",
+                "IPA-4063",
+                "IPA-4067",
+                "IPA-4410",
+                "IPA-4411",
+            ),
+        ),
         rooms=("IPA-32",),
     ),
     Symptom(

@@ -27,10 +27,12 @@ from ipad_agent.printable import printable
 from ipad_agent.procedures import events as procedure_events
 from ipad_agent.procedures.context import Association, Context
 from ipad_agent.procedures.delivery import result_delivery
+from ipad_agent.procedures.download import device_initiated_download
 from ipad_agent.procedures.person_decision import PersonDecision
 from ipad_agent.procedures.ports import EimLink, Journal, Memory
 from ipad_agent.procedures.records.held_work import HeldWork
 from ipad_agent.procedures.records.last_orders import LastOrders, OrderOutcome
+from ipad_agent.procedures.records.local_download_record import LocalDownloads
 from ipad_agent.procedures.records.local_switch_record import LocalSwitchRecord
 from ipad_agent.procedures.records.owed_work import WorkList
 from ipad_agent.procedures.records.receiver_backoff import Receivers
@@ -436,7 +438,9 @@ class Agent:
             done = await local_switch.settle(context, self._local_switch_record, eims)
             if done is not None:
                 self.guardian_actions.guardian.did(done)
-            return await euicc_memory_reset.settle(context, self._rooms.memory) or done is not None
+            reset = await euicc_memory_reset.settle(context, self._rooms.memory)
+            downloaded = await device_initiated_download.settle(context, LocalDownloads(self._rooms.journal), eims)
+            return reset or downloaded or done is not None
         except CardError as error:
             if not error.alive:
                 raise

@@ -193,7 +193,7 @@ class TrustConfig:
 
 @dataclass(frozen=True, slots=True)
 class DownloadConfig:
-    """Profile downloads that an eIM orders."""
+    """Profile downloads."""
 
     way: str = key(
         choices(("auto", "direct", "indirect")),
@@ -207,6 +207,12 @@ class DownloadConfig:
         False,
         "Whether the eIM's order counts as the user's consent, where the card's rules ask for one before a profile "
         "with policy rules (cannot be disabled, cannot be deleted) is installed. Without it such a profile is refused.",
+    )
+    by_hand: bool = key(
+        Flag(),
+        False,
+        "Whether a person in the acting group may have a profile downloaded with an activation code (`ipactl "
+        "download`), straight from the SM-DP+. The profile is installed and not enabled, and every eIM is told.",
     )
     allow_private_servers: bool = key(
         Flag(),

@@ -52,6 +52,7 @@ from ipad_agent.procedures.switching.switch_transaction import replaced
 from ipad_agent.status.card_notifications import notifications_of
 from ipad_agent.status.history import MOST as HISTORY_MOST
 
+from . import download_by_hand
 from .maker_functions import MakerFunctions, MakersCard
 
 if TYPE_CHECKING:
@@ -63,6 +64,8 @@ LOOK_LIMIT_S: Final = 30.0
 """For a look at the card, its turn included."""
 CHANGE_LIMIT_S: Final = 400.0
 """For a change of the profile: a reset of the card climbs its ladder within it."""
+DOWNLOAD_LIMIT_S: Final = 3600.0
+"""For a download, once it has its turn: a narrow link takes its time."""
 
 _REFUSALS: Final = {
     End.NOT_AVAILABLE: (local_verbs.REFUSED_BY_POLICY, "card"),
@@ -337,6 +340,40 @@ class AgentService:
         maker = self._maker()
         await self._made(lambda context: maker.activate_ipae())
         self._agent.poke(Wake.COMMAND)  # the card is looked at anew
+
+    async def download(self, activation_code: str, *, confirmation_code: str | None, rules_accepted: bool) -> str:
+        """See ``Service``."""
+        code = download_by_hand.wanted(self._config, activation_code, confirmation_code)
+        begun = False
+
+        async def job(context: Context, eims: tuple[str, ...]) -> str | Refused:
+            nonlocal begun
+            begun = True
+            if not limit.expired():
+                limit.reschedule(asyncio.get_running_loop().time() + DOWNLOAD_LIMIT_S)
+            try:
+                return await download_by_hand.carry_out(
+                    context,
+                    eims,
+                    self._agent.journal,
+                    code,
+                    confirmation_code=confirmation_code,
+                    rules_accepted=rules_accepted,
+                )
+            except Refused as refused:
+                return refused
+
+        try:
+            async with asyncio.timeout(LOOK_LIMIT_S) as limit:
+                done = await self._turn(job, DOWNLOAD_LIMIT_S + LOOK_LIMIT_S)
+        except TimeoutError:
+            sentence = "The download takes long and goes on." if begun else "The agent is busy with something else."
+            raise Refused(local_verbs.BUSY, sentence) from None
+        if not isinstance(done, Refused) or done.error == local_verbs.DOWNLOAD_FAILED:
+            self._agent.poke(Wake.RESULT_OWED)  # the SM-DP+ waits for the card's notification, of a failure too
+        if isinstance(done, Refused):
+            raise done
+        return done
 
     async def _made(self, call: Callable[[Context], Awaitable[T]]) -> T:
         """A turn for a function whose own refusals are for the caller, and no trouble of the agent's loop."""

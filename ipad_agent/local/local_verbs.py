@@ -31,6 +31,7 @@ CARD_ERROR = "CardError"
 NOT_AUTHORIZED = "NotAuthorized"
 NOT_FOUND = "NotFound"
 INVALID = "InvalidParameter"
+DOWNLOAD_FAILED = "DownloadFailed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +101,10 @@ class Service(Protocol):
         self, *, enable: bool, smdp_oid: str | None, smdp_address: str | None
     ) -> None:
         """Whether the card lets profiles of this SM-DP+ be enabled right after their download (§5.9.17)."""
+
+    async def download(self, activation_code: str, *, confirmation_code: str | None, rules_accepted: bool) -> str:
+        """Download a profile with an activation code, where the configuration allows it; its ICCID. Returns at the end,
+        and goes on where the caller leaves. ``rules_accepted``: consent to the profile's policy rules."""
 
     async def activate_ipae(self) -> None:
         """Hand the card over to its own IPAe (§3.8)."""

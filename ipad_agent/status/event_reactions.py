@@ -12,6 +12,7 @@ from ipad_agent.agent import events as agent
 from ipad_agent.events import Event
 from ipad_agent.local.status_verdict import DOWNLOAD
 from ipad_agent.procedures import events as procedures
+from ipad_agent.procedures.download import events as downloads
 from ipad_agent.procedures.switching import events as switches
 from ipad_agent.procedures.switching import local_events as local
 from ipad_agent.store import events as store
@@ -71,6 +72,10 @@ def _download(board: Board, *, eim: str, way: str) -> None:
     board.operation(DOWNLOAD)
 
 
+def _download_by_hand(board: Board, *, server: str) -> None:
+    board.operation(DOWNLOAD)
+
+
 def _received(board: Board, *, done: int, total: int | str) -> None:
     board.operation(DOWNLOAD, done=done, total=total if isinstance(total, int) else None, unit="bytes")
 
@@ -120,6 +125,8 @@ _on(procedures.POLLING, _polling)
 _on(procedures.EIM_ERROR, _eim_error)
 _on(procedures.RESULT_SENT, _delivered)
 _on(procedures.DOWNLOAD_ORDERED, _download)
+_on(downloads.DOWNLOAD_BY_HAND, _download_by_hand)
+_on(downloads.DOWNLOAD_BY_HAND_FAILED, _download_over)
 _on(procedures.PACKAGE_BYTES, _received)
 _on(procedures.SEGMENTS, _loaded)
 _on(procedures.INSTALLED, _installed)

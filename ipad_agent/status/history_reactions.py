@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ipad_agent.agent import events as agent
 from ipad_agent.procedures import events as procedures
+from ipad_agent.procedures.download import events as downloads
 from ipad_agent.procedures.records.local_switch_record import What
 from ipad_agent.procedures.switching import local_events as local
 from ipad_agent.wakeup import events as wakeup
@@ -42,6 +43,14 @@ def _not_understood(board: Board, *, eim: str, problem: str, code: str) -> None:
 
 def _download(board: Board, *, eim: str, way: str) -> None:
     board.history.resume(history.DOWNLOAD, f"a profile, {way}", history.EIM, eim_id=eim)
+
+
+def _download_by_hand(board: Board, *, server: str) -> None:
+    board.history.begin(history.DOWNLOAD, f"a profile from {server}", history.PERSON)
+
+
+def _download_by_hand_failed(board: Board, *, reason: str) -> None:
+    board.history.end(history.DOWNLOAD, history.FAILED, reason, what="a profile", by=history.PERSON)
 
 
 def _installed(board: Board, *, iccid: str, seq: int) -> None:
@@ -120,6 +129,8 @@ _on(procedures.CARD_COULD_NOT, _could_not)
 _on(procedures.ANSWER_UNREADABLE, _unreadable)
 _on(procedures.NOT_UNDERSTOOD, _not_understood)
 _on(procedures.DOWNLOAD_ORDERED, _download)
+_on(downloads.DOWNLOAD_BY_HAND, _download_by_hand)
+_on(downloads.DOWNLOAD_BY_HAND_FAILED, _download_by_hand_failed)
 _on(procedures.INSTALLED, _installed)
 _on(procedures.NOT_INSTALLED, _not_installed)
 _on(procedures.DOWNLOAD_FAILED, _download_failed)

@@ -80,6 +80,10 @@ class Service:
     ) -> None:
         self._did("configure_immediate_enabling", enable, smdp_oid, smdp_address)
 
+    async def download(self, activation_code: str, *, confirmation_code: str | None, rules_accepted: bool) -> str:
+        self._did("download", activation_code, confirmation_code, rules_accepted)
+        return "89490200009000000011"
+
     async def activate_ipae(self) -> None:
         self._did("activate_ipae")
 

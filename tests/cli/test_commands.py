@@ -894,3 +894,76 @@ def test_a_card_is_handed_over_only_with_its_digits(play: Play, ipactl: Ipactl, 
     assert ipactl("card", "activate-ipae", "--eid-ends", "0000") == 3
     assert ipactl("card", "activate-ipae") == 2
     assert agent.asked("ActivateIpae") == []
+
+
+# -- a download by hand ------------------------------------------------------------------------------------------------
+CODE = "LPA:1$smdp.example$TOKEN"
+
+
+def test_a_download_wants_consent(play: Play, ipactl: Ipactl, capsys: Capture) -> None:
+    agent = play("ready", Download=gives(iccid="89490200009000000011"))
+    assert ipactl("download", CODE) == 2
+    assert "--yes" in capsys.readouterr().err
+    assert agent.asked("Download") == []
+
+
+def test_a_code_that_wants_a_confirmation_code_asks_for_it_or_takes_it_from_a_file(
+    play: Play, ipactl: Ipactl, capsys: Capture, tmp_path: Path
+) -> None:
+    agent = play("ready", Download=gives(iccid="89490200009000000011"))
+    assert ipactl("download", f"{CODE}$$1", "--yes") == 2
+    assert "--confirmation-code-file" in capsys.readouterr().err
+    assert ipactl("download", CODE, "--yes", "--confirmation-code-file", str(tmp_path / "none")) == 2
+    assert agent.asked("Download") == []
+    file = tmp_path / "code"
+    file.write_text("98765432\n")
+    assert ipactl("download", f"{CODE}$$1", "--yes", "--no-wait", "--confirmation-code-file", str(file)) == 0
+    assert [asked["confirmation_code"] for asked in agent.asked("Download")] == ["98765432"]
+    assert "98765432" not in "".join(capsys.readouterr())
+
+
+def test_the_activation_code_may_come_by_the_standard_input(
+    play: Play, ipactl: Ipactl, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agent = play("ready", Download=gives(iccid="89490200009000000011"))
+    monkeypatch.setattr("sys.stdin", io.StringIO(f"{CODE}\n"))
+    assert ipactl("download", "-", "--yes", "--no-wait") == 0
+    assert [asked["activation_code"] for asked in agent.asked("Download")] == [CODE]
+    monkeypatch.setattr("sys.stdin", io.StringIO("\n"))
+    assert ipactl("download", "-", "--yes") == 2
+
+
+def test_at_a_terminal_both_are_asked_for_and_the_code_is_not_shown(
+    play: Play, ipactl: Ipactl, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agent = play("ready", Download=gives(iccid="89490200009000000011"))
+
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    monkeypatch.setattr("getpass.getpass", lambda prompt: "98765432")
+    monkeypatch.setattr("sys.stdin", Terminal("n\n"))
+    assert ipactl("download", f"{CODE}$$1", "--no-wait") == 3
+    assert agent.asked("Download") == []
+    monkeypatch.setattr("sys.stdin", Terminal("y\n"))
+    assert ipactl("download", f"{CODE}$$1", "--no-wait") == 0
+    assert [asked["confirmation_code"] for asked in agent.asked("Download")] == ["98765432"]
+
+
+def test_a_download_that_a_rule_forbids_ends_as_refused(play: Play, ipactl: Ipactl, capsys: Capture) -> None:
+    play("ready", Download=refuses("RefusedByPolicy", sentence="download.by_hand is false.", rule="download.by_hand"))
+    assert ipactl("download", CODE, "--yes") == 3
+    assert "download.by_hand is false." in capsys.readouterr().err
+
+
+def test_a_download_that_fails_says_why(play: Play, ipactl: Ipactl, capsys: Capture) -> None:
+    play("ready", Download=refuses("DownloadFailed", sentence="No profile was installed: the SM-DP+ is away."))
+    assert ipactl("download", CODE, "--yes") == 1
+    assert "the SM-DP+ is away" in capsys.readouterr().err
+
+
+def test_a_download_names_the_new_profile(play: Play, ipactl: Ipactl, capsys: Capture) -> None:
+    play("ready", Download=gives(iccid="89490200009000000011"))
+    assert ipactl("download", CODE, "--yes") == 0
+    assert "is installed." in capsys.readouterr().out

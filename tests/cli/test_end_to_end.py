@@ -19,6 +19,8 @@ from situations import EID, EIM_ID, HAPPENINGS, OWED, PLANS, SITUATIONS
 
 from .service import Service
 
+CODE = "LPA:1$smdp.example$TOKEN"
+
 
 @pytest.fixture
 async def service(tmp_path: Path) -> AsyncIterator[Service]:
@@ -81,6 +83,8 @@ async def test_status_and_its_json(service: Service, tmp_path: Path) -> None:
         ),
         (["card", "immediate-enable", "off"], ("configure_immediate_enabling", False, None, None)),
         (["card", "activate-ipae", "--eid-ends", EID[-4:]], ("activate_ipae",)),
+        (["download", CODE, "--yes"], ("download", CODE, None, False)),
+        (["download", CODE, "--yes", "--accept-rules", "--no-wait"], ("download", CODE, None, True)),
     ],
 )
 async def test_every_verb_reaches_the_agent(

@@ -77,6 +77,7 @@ PROMISED_METHODS = (
     "SetDefaultSmdp(address: string) -> ()",
     "ConfigureImmediateEnabling(enable: bool, smdp_oid: ?string, smdp_address: ?string) -> ()",
     "ActivateIpae() -> ()",
+    "Download(activation_code: string, confirmation_code: ?string, accept_rules: ?bool) -> (iccid: string)",
     "Doctor() -> (item: DoctorItem)",
     "Bundle() -> (bundle: string)",
     "Metrics() -> (text: string)",

@@ -58,6 +58,7 @@ NAMED = {
     "loss-20",
     "ipae-card",
     "maker-bench",
+    "maker-download",
     "malformed-package",
     "modem-csim-truncates",
     "modem-fibocom-fm350",

@@ -12,6 +12,7 @@ from ipad_agent.policy.instant import Instant
 from ipad_agent.policy.switching.proof_stage import Finding, Stage
 from ipad_agent.policy.switching.switch_table import Happening, Phase, Way
 from ipad_agent.procedures import events as procedures
+from ipad_agent.procedures.download import events as downloads
 from ipad_agent.procedures.records.local_switch_record import What
 from ipad_agent.procedures.records.switch_record import BY_EIM, RETURN, Switch
 from ipad_agent.procedures.switching import local_events as local
@@ -163,6 +164,18 @@ def test_a_local_change_is_by_the_guardian_unless_a_person_asked(clock: Clock, b
         happened(board, local.ORDERING, what=What.EMERGENCY_ON.value, previous="8949…0047")
         happened(board, local.DONE, what=What.EMERGENCY_ON.value, enabled="c", previous="b", cause="emergency")
     assert outcomes(board.history) == [("switch", "guardian", "done"), ("switch", "person", "done")]
+
+
+def test_a_download_by_hand_is_a_persons_however_it_ends(clock: Clock, board: Board) -> None:
+    happened(board, downloads.DOWNLOAD_BY_HAND, server="smdp.example")
+    assert board.snapshot().operation is not None
+    happened(board, procedures.INSTALLED, iccid="8949…0011", seq=7)
+    assert board.snapshot().operation is None
+    happened(board, downloads.DOWNLOAD_BY_HAND, server="smdp.example")
+    happened(board, downloads.DOWNLOAD_BY_HAND_FAILED, reason="the SM-DP+ is away")
+    assert board.snapshot().operation is None
+    assert outcomes(board.history) == [("download", "person", "done"), ("download", "person", "failed")]
+    assert "smdp.example" in board.history.entries()[0].what
 
 
 def test_a_return_is_told_once_and_with_the_reason_why_not(clock: Clock, board: Board) -> None:

@@ -51,6 +51,7 @@ HANDLERS: Final[Mapping[str, str]] = {
     "varlink": "commands.varlink_command.varlink",
     "reset-euicc": "commands.action_commands.reset_euicc",
     "provision": "commands.maker_commands.provision",
+    "download": "commands.maker_commands.download",
     "card": "commands.maker_commands.card",
     "completion": "shell_completion.completion",
 }
@@ -93,6 +94,7 @@ JSON_FORMS: Final[Mapping[str, str]] = {
     "varlink": "info: what GetInfo answers, and description; call: the parameters of each reply",
     "reset-euicc": '{"done": true, "sentence"}',
     "provision": '{"done": true, "sentence"}',
+    "download": '{"done": true, "sentence"}',
     "card": '{"done": true, "sentence"}',
     "completion": "as without it",
 }
@@ -433,6 +435,31 @@ def build(only: str | None = None) -> argparse.ArgumentParser:
     )
     provision.add_argument("file", metavar="FILE", help="the eIM's configuration data; - for the standard input")
     provision.add_argument("--yes", action="store_true", help="ask nothing")
+
+    download = command(
+        "download",
+        "download a profile with an activation code, where the configuration allows it",
+        "Straight from the SM-DP+; the profile is installed and not enabled, and every manager (eIM) is told. The "
+        "configuration has to allow it (download.by_hand). Asks first. Ends with 0 when the profile is installed, with "
+        "1 when the download failed, with 2 when a code is missing or cannot be read, and with 3 when a rule is "
+        "against it.",
+    )
+    download.add_argument(
+        "code", metavar="CODE", help="the activation code, LPA:1$ADDRESS$TOKEN; - reads it from the standard input"
+    )
+    download.add_argument(
+        "--confirmation-code-file",
+        type=_path,
+        metavar="FILE",
+        help="holds the confirmation code; without it a code that needs one asks for it on the terminal",
+    )
+    download.add_argument(
+        "--accept-rules",
+        action="store_true",
+        help="consent to a profile that cannot be disabled or deleted, where the card asks for that consent",
+    )
+    download.add_argument("--yes", action="store_true", help="ask nothing")
+    _no_wait(download)
 
     card = command("card", "functions of the card for the maker's bench")
     functions = card.add_subparsers(dest="function", required=True, metavar="FUNCTION", prog="ipactl card")

@@ -219,6 +219,7 @@ _REFUSALS: Final[Mapping[str, tuple[Exit, str, str]]] = {
     ),
     "NotFound": (Exit.FAILED, "There is no such thing.", ""),
     "InvalidParameter": (Exit.USAGE, "The agent does not understand what was asked.", ""),
+    "DownloadFailed": (Exit.FAILED, "No profile was installed.", "`ipactl log` tells more."),
     "MethodNotFound": (Exit.FAILED, "The running agent does not know this command.", "Restart it after an update."),
     "MethodNotImplemented": (Exit.FAILED, "The running agent cannot do this.", "Restart it after an update."),
     "PermissionDenied": (Exit.REFUSED, "This user may not do that.", "Use sudo."),

@@ -119,6 +119,7 @@ class Methods:
             "SetDefaultSmdp": self._set_default_smdp,
             "ConfigureImmediateEnabling": self._configure_immediate_enabling,
             "ActivateIpae": self._activate_ipae,
+            "Download": self._download,
             "Bundle": self._bundle,
             "Record": self._record,
             "StopRecording": self._stop_recording,
@@ -274,6 +275,14 @@ class Methods:
     async def _activate_ipae(self, _: Parameters) -> Answer:
         await self._service.activate_ipae()
         return {}
+
+    async def _download(self, parameters: Parameters) -> Answer:
+        iccid = await self._service.download(
+            cast(str, parameters["activation_code"]),
+            confirmation_code=cast("str | None", parameters.get("confirmation_code")),
+            rules_accepted=parameters.get("accept_rules") is True,
+        )
+        return {"iccid": iccid}
 
     async def _bundle(self, _: Parameters) -> Answer:
         return {"bundle": base64.b64encode(await self._service.bundle()).decode("ascii")}

@@ -156,6 +156,20 @@ METHODS: Final = (
         works=True,
     ),
     Method(
+        "Download",
+        "Download a profile with an activation code, straight from the SM-DP+, where the configuration allows it "
+        "(download.by_hand). It is installed, not enabled. accept_rules: consent to the profile's policy rules, where "
+        "the card asks for the user's. Answers at the end; the download goes on without the caller.",
+        Right.CONTROL,
+        takes=(
+            Field("activation_code", "string", longest=300),
+            Field("confirmation_code", "?string"),
+            Field("accept_rules", "?bool"),
+        ),
+        gives=(Field("iccid", "string"),),
+        works=True,
+    ),
+    Method(
         "Doctor",
         "Check layer by layer; one reply for each as it becomes known (call with more).",
         Right.EXAMINE,
@@ -235,6 +249,7 @@ FAILURES: Final = (
     Failure(local_verbs.NOT_AUTHORIZED, "The caller's user may not do that. needs: the group that may.", ("needs",)),
     Failure(local_verbs.NOT_FOUND, "There is no such profile, eIM or message.", ("what",)),
     Failure(local_verbs.INVALID, "A parameter has the right type and no usable value.", ("parameter",)),
+    Failure(local_verbs.DOWNLOAD_FAILED, "A download that was ordered here ended without a profile."),
 )
 
 

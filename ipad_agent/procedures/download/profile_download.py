@@ -250,7 +250,7 @@ async def _installed(context: Context, eim: Association, work: Work, result: byt
     """The card gave its result: write it down, try to enable, tell everybody, in this order."""
     trigger_result = eim_package.encode_trigger_result(work.transaction_id, result)
     work = context.work.installed(work, result) if through_eim else context.work.answered(work, trigger_result)
-    seq, address = _announce(context, work, result)
+    seq, address = announce(context, work, result)
     enabled = _success(result) and await immediate_enable.try_enable(context, eim, work, _iccid(result))
     await _note_change(context, eim, enabled=enabled)
     if address is None:
@@ -267,7 +267,7 @@ async def _installed(context: Context, eim: Association, work: Work, result: byt
     return context.work.answered(work, trigger_result)
 
 
-def _announce(context: Context, work: Work, result: bytes) -> tuple[int | None, str | None]:
+def announce(context: Context, work: Work, result: bytes) -> tuple[int | None, str | None]:
     """Say how it ended; the number of the notification and its receiver, None when it cannot be read."""
     try:
         notification = PendingNotification.parse(result)

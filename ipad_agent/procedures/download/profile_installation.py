@@ -95,13 +95,13 @@ class Installation:
         hash_cc = confirmation_code.hash_for(self._ok, self._transaction_id, self._context.download.confirmation_code)
         if hash_cc is None and self._ok.smdp_signed2.confirmation_code_required:
             # Postponed keeps the order alive at the SM-DP+ until somebody has given the code.
-            sentence = "the SM-DP+ wants a confirmation code and neither the eIM nor the configuration has one"
+            sentence = "the SM-DP+ wants a confirmation code and neither the order nor the configuration has one"
             await self._refuse(Objection(sentence, CancelSessionReason.POSTPONED))
         return hash_cc
 
     async def _refuse(self, objection: Objection) -> NoReturn:
         told = await cancel(self._context, self._server, self._transaction_id, objection.reason)
-        raise DownloadStop(objection.sentence, told=told)
+        raise DownloadStop(objection.sentence, told=told, objection=objection.reason)
 
     # -- the card and the server ---------------------------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ipad_agent.codec.es10.es10_download import CancelSessionReason
 from ipad_agent.codec.esipa.download_trigger import UNDEFINED_ERROR
 
 
@@ -9,8 +10,9 @@ class DownloadStop(Exception):
     """The download ends here, for this reason.
 
     ``told``: the eIM knows already, by a message of the download itself. ``retry``: it was the way to the server that
-    failed and nothing has reached the card, so one more attempt is harmless. ``reason`` is the
-    profileDownloadErrorReason, ``response`` what the SM-DP+ or SM-DS answered in its own words, for the eIM.
+    failed and nothing has reached the card, so one more attempt is harmless. ``objection`` is what the SM-DP+ was told
+    where a check of this IPA ended it. ``reason`` is the profileDownloadErrorReason, ``response`` what the SM-DP+ or
+    SM-DS answered in its own words, for the eIM.
     """
 
     def __init__(
@@ -21,6 +23,7 @@ class DownloadStop(Exception):
         retry: bool = False,
         reason: int = UNDEFINED_ERROR,
         response: bytes | None = None,
+        objection: CancelSessionReason | None = None,
     ) -> None:
         super().__init__(sentence)
         self.sentence = sentence
@@ -28,3 +31,4 @@ class DownloadStop(Exception):
         self.retry = retry
         self.reason = reason
         self.response = response
+        self.objection = objection

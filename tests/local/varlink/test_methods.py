@@ -72,6 +72,19 @@ async def test_a_verb_reaches_the_agent(
     assert bench.service.calls == [asked]
 
 
+async def test_a_download_tells_the_profile_and_its_codes_are_in_no_log(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = await bench.client()
+    wanted = {"activation_code": "LPA:1$smdp.example$TOKEN", "confirmation_code": "98765432", "accept_rules": True}
+    with caplog.at_level("DEBUG"):
+        answer = await client.call("Download", wanted)
+    assert answer == {"iccid": "89490200009000000011"}
+    assert bench.service.calls == [("download", "LPA:1$smdp.example$TOKEN", "98765432", True)]
+    assert "Download" in caplog.text
+    assert not any(secret in caplog.text for secret in ("TOKEN", "98765432"))
+
+
 async def test_plan_bundle_metrics_record_and_explain_answer(bench: Bench) -> None:
     client = await bench.client()
     plan = (await client.call("PlanSwitch", {"iccid": ICCID}))["plan"]
@@ -402,7 +415,7 @@ async def test_a_call_that_wants_no_answer_gets_none(bench: Bench) -> None:
 @pytest.mark.parametrize("method", varlink_interface.METHODS, ids=lambda method: method.name)
 async def test_each_method_asks_for_its_right(bench: Bench, method: varlink_interface.Method) -> None:
     given = {"iccid": ICCID, "id": "IPA-1320", "enable": True, "what": ["eims"], "seconds": 1.0, "command": "AT+CSQ"}
-    given |= {"data": "MAA=", "address": "smdp.example"}
+    given |= {"data": "MAA=", "address": "smdp.example", "activation_code": "1$a$B"}
     parameters = {field.name: given[field.name] for field in method.takes if not field.type.startswith("?")}
     for uid, right in ((5555, 0), (2000, 1), (1500, 2), (1000, 3)):
         client = await bench.client(uid)
@@ -422,6 +435,7 @@ async def test_looking_is_for_everybody_in_the_group_and_acting_is_not() -> None
     assert acting == {
         "Poll", "Rollback", "Confirm", "ExecuteFallback", "ReturnFromFallback", "Emergency", "MemoryReset", "Record",
         "StopRecording", "SendAt", "Provision", "SetDefaultSmdp", "ConfigureImmediateEnabling", "ActivateIpae",
+        "Download",
     }  # fmt: skip
 
 

@@ -80,23 +80,25 @@ def ask_and_wait(
     command: CommandContext,
     method: str,
     doing: str,
+    parameters: Mapping[str, object] | None = None,
     *,
+    limit_s: float = CARD_TIMEOUT_S,
     over: Callable[[Status], bool] = lambda status: under_way(status) is None,
 ) -> tuple[Status, Status]:
     """Give the order and wait until it was carried out and ``over`` holds; the status before and at the end.
-    ``doing`` says on the line what is waited for. Raises ``CommandError``, also with ``Exit.WAITING`` when it takes
-    longer than anybody waits."""
+    ``doing`` says on the line what is waited for; the order itself may take ``limit_s``. Raises
+    ``CommandError``, also with ``Exit.WAITING`` when it takes longer than anybody waits."""
     begun = time.monotonic()
     with command.connect() as watching, command.connect() as agent:
         before = look(watching)
         progress = _Progress(command, doing, before)
         try:
-            agent.begin(method)
+            agent.begin(method, parameters)
             answer = None
             while answer is None:
                 answer = agent.ended(LOOK_S)
                 progress.show(look(watching))
-                if answer is None and time.monotonic() - begun > CARD_TIMEOUT_S:
+                if answer is None and time.monotonic() - begun > limit_s:
                     raise _still_at_it()
             while not over(status := look(watching)):
                 progress.show(status)

@@ -69,6 +69,7 @@ ANSWERS: Final[Mapping[str, Answer]] = {
     "record": Answer(names=("path", "recording", "left_s", "records", "max_bytes", "ended")),
     "reset-euicc": _DONE,
     "provision": _DONE,
+    "download": _DONE,
     "card": _DONE,
 }
 """The commands whose answers have names. What the others write has no fixed form."""
