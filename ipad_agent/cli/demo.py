@@ -241,7 +241,7 @@ def _prove(bench: Bench, screen: Screen, stopped: int, shown: int, *, consumer: 
 def _signed_by_the_device(bench: Bench) -> tuple[bool, str]:
     """How the eIM knows what became of its orders, where the card signs no results."""
     device = bench.eim.eim.device(bench.eid)
-    signatures = [entry["facts"]["signature"] for entry in bench.eim.seen("result") if "signature" in entry["facts"]]
+    signatures = [entry["facts"]["signature"] for entry in bench.eim.seen("result") if "operations" in entry["facts"]]
     done = [order.state for order in device.finished] == ["done", "done", "done"]
     return (
         done and device.emulated and len(signatures) >= 2 and set(signatures) == {"right (token)"},
