@@ -97,7 +97,8 @@ class EmulatedWorld(World):
         assert result.error is None, result.error
         assert self.keys.key is not None
         self.eim.add_device(self.card.eid, counter=counter, token=result.tokens[0])
-        self.eim.device(self.card.eid).euicc_spki = self.keys.key.spki
+        device = self.eim.device(self.card.eid)
+        device.euicc_spki, device.emulated = self.keys.key.spki, True
 
     @property
     def stored(self) -> dict[str, object]:

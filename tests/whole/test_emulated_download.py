@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -51,6 +52,9 @@ async def test_emulated_download_puts_a_profile_on_the_card_and_everybody_knows(
     assert world.card.enabled_iccid == BOOTSTRAP
     assert [record.kind for record in world.smdp.notifications] == ["install-result", "event"]
     assert world.smdp.notifications[0].verified  # by the card's own certificate
+    results: list[dict[str, Any]] = world.results
+    signatures = [one["facts"]["signature"] for one in results if "signature" in one["facts"]]
+    assert "wrong" not in signatures  # as it would be if the eIM took the device's key for the card's
 
 
 @BOTH_WAYS
