@@ -3,10 +3,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 CARRIER ?= coaps
+CARD ?= iot
 
 .PHONY: help setup bench system-packages demo test test-long test-modemmanager check fuzz wander torture format clean install uninstall deb test-packages test-web lock release-artefacts test-release test-gateway
 help:
-	@echo "make demo    watch the agent do its main job against the lab, no hardware needed (CARRIER=https: over HTTPS)"
+	@echo "make demo    watch the agent do its main job against the lab, no hardware needed (CARRIER=https: over HTTPS; CARD=consumer: an emulated card)"
 	@echo "make test    set everything up and run every check and test"
 	@echo "make test-long  the same, with all of what make test takes a sample of"
 	@echo "make test-modems  enable, download and switch through every family of modules that the lab plays"
@@ -34,7 +35,7 @@ system-packages:
 	@PYTHON=$(PYTHON) sh tools/system-packages.sh
 
 demo: setup
-	$(BIN)/ipad-agent demo --carrier $(CARRIER)
+	$(BIN)/ipad-agent demo --carrier $(CARRIER) --card $(CARD)
 
 check: setup
 	$(BIN)/ruff check .

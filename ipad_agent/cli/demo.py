@@ -14,11 +14,14 @@ from pathlib import Path
 from typing import Final
 
 from ipad_agent.lab.bench.agent_process import AgentEvent
+from ipad_agent.lab.bench.agent_toml import Table
 from ipad_agent.lab.bench.lab_bench import Bench, BenchOptions
 from ipad_agent.lab.bench.rsp_servers_on_bench import Offer, RspOptions
 from ipad_agent.lab.errors import AgentEndedError, NothingHappenedError
+from ipad_agent.lab.euicc import Quirks
 from ipad_agent.lab.modem import Cell
 
+from .demo_registration import CONSUMER_CARD, NotRegisteredError, polling, register
 from .demo_screen import Screen
 
 SOCKET_NAME: Final = "io.github.ipadagent"
@@ -27,6 +30,8 @@ DEADLINE_S: Final = 60.0
 NEW: Final = Offer(name="Operator New", size_bytes=30_000)
 BAUD: Final = 230_400
 """A serial line of that speed gives the eye time to follow."""
+QUIET: Final[dict[str, Table]] = {"poll": {"interval_s": 3600, "fast_phase_s": 0}}
+EMULATE: Final[dict[str, Table]] = {"card": {"emulate_iot": "when-needed"}}
 
 INTRODUCTION: Final = """\
 A gateway in the field has an eSIM chip (eUICC) for its mobile contracts, called profiles. Which profiles it gets and
@@ -79,6 +84,21 @@ STORY: Final[dict[str, Line]] = {
     ),
     "IPA-4011": Line("eIM", "has no more work; the agent sleeps until the next poll"),
 }
+REFUSED: Final = "IPA-4012"
+UNREGISTERED: Final[dict[str, Line]] = {
+    **{name: STORY[name] for name in ("IPA-1001", "IPA-2101", "IPA-4001")},
+    "IPA-1231": Line("agent", "finds a consumer card, and emulates the IoT functions in front of it"),
+    "IPA-1232": Line("agent", "makes this device's key ({fingerprint:.16}…)"),
+    "IPA-4004": Line("agent", "keeps for the card which eIM manages it: identity, signature key and TLS key"),
+    REFUSED: Line("eIM", "does not know this card yet: {meaning}"),
+}
+EMULATED: Final[dict[str, Line]] = STORY | {
+    "IPA-3001": Line("network", "DTLS 1.2 session with the eIM; its key is the one that the agent keeps for the card"),
+    "IPA-4021": Line(
+        "agent", "checked the eIM's signature and the counter, and had the card do it: {what}", once=False
+    ),
+}
+"""What the agent does in the place of a consumer card."""
 PROGRESS: Final[dict[str, Line]] = {
     "IPA-4053": Line("network", "the profile arrives, encrypted for this chip alone"),
     "IPA-4054": Line("card", "takes the profile in, piece by piece"),
@@ -88,26 +108,40 @@ NO_MORE_WORK, WAITING = "IPA-4011", "IPA-1003"
 SWITCHED, POLL_FAILED = "IPA-4024", "IPA-1005"
 
 
-async def play(*, plain: bool = False, carrier: str = "coaps") -> int:
-    """Run the demo; the exit status is 0 only if everything that is claimed at the end was seen to be true."""
+async def play(*, plain: bool = False, carrier: str = "coaps", card: str = "iot") -> int:
+    """Run the demo; the exit status is 0 only if everything that is claimed at the end was seen to be true.
+
+    ``card``: an ``iot`` eUICC, or a ``consumer`` card whose IoT functions the agent emulates."""
+    consumer = card == "consumer"
     screen = Screen(plain=plain)
     screen.title("ipad-agent: what it is for, in one run")
     screen.paragraph(INTRODUCTION)
     screen.paragraph(WAYS[carrier])
-    async with Bench(_options(carrier)) as bench:
-        bench.order("trigger", bench.rsp.code(NEW))
-        bench.order("enable", NEW.iccid, "--rollback")
+    if consumer:
+        screen.paragraph(CONSUMER_CARD)
+    async with Bench(_options(carrier, consumer=consumer)) as bench:
+        if not consumer:
+            _give_orders(bench)
         socket = bench.folder / "agent-run" / SOCKET_NAME
         screen.paragraph(f"To watch it from a second terminal: {IPACTL} --socket {socket} watch")
         try:
-            await _tell(bench, screen)
-        except (NothingHappenedError, AgentEndedError) as failure:
+            await bench.agent.start()
+            if consumer:
+                await _tell(bench, screen, UNREGISTERED, until=REFUSED)
+                await register(bench, screen)
+                bench.order("list-profiles")
+                _give_orders(bench)
+                async with polling(socket):
+                    await _tell(bench, screen, EMULATED, until=NO_MORE_WORK)
+            else:
+                await _tell(bench, screen, STORY, until=NO_MORE_WORK)
+        except (NothingHappenedError, AgentEndedError, NotRegisteredError) as failure:
             screen.step("demo", f"did not come to its end: {failure}")
             return 1
         shown = await _status(socket, plain=plain)
         stopped = await bench.agent.terminate()
         print()
-        return _prove(bench, screen, stopped, shown)
+        return _prove(bench, screen, stopped, shown, consumer=consumer)
 
 
 async def _status(socket: Path, *, plain: bool) -> int:
@@ -121,25 +155,31 @@ async def _status(socket: Path, *, plain: bool) -> int:
     return await command.wait()
 
 
-def _options(carrier: str) -> BenchOptions:
+def _give_orders(bench: Bench) -> None:
+    """What waits at the eIM."""
+    bench.order("trigger", bench.rsp.code(NEW))
+    bench.order("enable", NEW.iccid, "--rollback")
+
+
+def _options(carrier: str, *, consumer: bool) -> BenchOptions:
     return BenchOptions(
         personality="eg25",
         baud=BAUD,
         carrier=carrier,
         cells={NEW.iccid: Cell(plmn="26203")},
         rsp=RspOptions(offers=(NEW,), relay="https" if carrier == "coaps" else "none"),
-        config={"poll": {"interval_s": 3600, "fast_phase_s": 0}},
+        quirks=Quirks(consumer=consumer),
+        config=EMULATE | QUIET if consumer else QUIET,
     )
 
 
-async def _tell(bench: Bench, screen: Screen) -> None:
-    """Show what happens until the eIM has no more work and every receipt is delivered."""
+async def _tell(bench: Bench, screen: Screen, story: dict[str, Line], *, until: str) -> None:
+    """Show what happens until that event was seen and the agent waits: every receipt is delivered then."""
     seen: set[str] = set()
-    await bench.agent.start()
     while True:
         event = await bench.agent.event(deadline_s=DEADLINE_S)
         name = event.id or ""
-        line = STORY.get(name)
+        line = story.get(name)
         if name in PROGRESS and isinstance(event.facts.get("total"), int):
             screen.progress(PROGRESS[name].who, PROGRESS[name].text, event.facts["done"], event.facts["total"])
         elif line is not None and not (line.once and name in seen):
@@ -148,7 +188,7 @@ async def _tell(bench: Bench, screen: Screen) -> None:
             screen.step("network", "is not there yet after the switch; the agent tries again by itself")
         elif event.level in ("warning", "error"):
             screen.step("agent", event.text)
-        if name == WAITING and NO_MORE_WORK in seen:
+        if name == WAITING and until in seen:
             return
         seen.add(name)
 
@@ -157,7 +197,7 @@ def _filled(text: str, event: AgentEvent) -> str:
     return text.format_map({name: str(value) for name, value in event.facts.items()})
 
 
-def _prove(bench: Bench, screen: Screen, stopped: int, shown: int) -> int:
+def _prove(bench: Bench, screen: Screen, stopped: int, shown: int, *, consumer: bool) -> int:
     """Check every claim against card, modem, servers and network."""
     receipts = [one for one in bench.rsp.smdp.notifications if one.iccid == NEW.iccid and one.verified]
     installed = [one for one in receipts if one.succeeded]
@@ -180,7 +220,9 @@ def _prove(bench: Bench, screen: Screen, stopped: int, shown: int) -> int:
         (
             [order.state for order in orders] == ["done", "done"] and bool(results),
             "The eIM knows that both orders are done, by words that the chip signed and the eIM verified.",
-        ),
+        )
+        if not consumer
+        else _signed_by_the_device(bench),
         (
             not bench.card.state.results and not bench.card.state.notifications,
             "Everything that was acknowledged was removed from the eSIM; nothing is left behind or sent twice.",
@@ -194,6 +236,17 @@ def _prove(bench: Bench, screen: Screen, stopped: int, shown: int) -> int:
         screen.check(good, text)
     print()
     return 0 if all(good for good, _ in claims) else 1
+
+
+def _signed_by_the_device(bench: Bench) -> tuple[bool, str]:
+    """How the eIM knows what became of its orders, where the card signs no results."""
+    device = bench.eim.eim.device(bench.eid)
+    signatures = [entry["facts"]["signature"] for entry in bench.eim.seen("result") if "operations" in entry["facts"]]
+    done = [order.state for order in device.finished] == ["done", "done", "done"]
+    return (
+        done and device.emulated and len(signatures) >= 2 and set(signatures) == {"right (token)"},
+        "The eIM knows that all three orders are done, by words that the chip or this device's key signed.",
+    )
 
 
 def _sealed(bench: Bench) -> tuple[bool, str]:

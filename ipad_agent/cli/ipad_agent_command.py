@@ -93,6 +93,9 @@ def _parser(argv: list[str] | None = None) -> argparse.ArgumentParser:
     demo = commands.add_parser("demo", help="watch the agent do its main job against the lab; no hardware needed")
     demo.add_argument("--plain", action="store_true", help="no colours and no bars, also on a terminal")
     demo.add_argument("--carrier", choices=("coaps", "https"), default="coaps", help="how the eIM is reached")
+    demo.add_argument(
+        "--card", choices=("iot", "consumer"), default="iot", help="an IoT eUICC, or a consumer card that is emulated"
+    )
 
     lab = commands.add_parser("lab", help="a virtual modem, eUICC and eIM for tests and for benches without hardware")
     if argv is not None and "lab" not in argv:
@@ -219,7 +222,7 @@ def _demo(arguments: argparse.Namespace) -> int:
     _let_children_find_the_package()
     from .demo import play
 
-    return asyncio.run(play(plain=arguments.plain, carrier=arguments.carrier))
+    return asyncio.run(play(plain=arguments.plain, carrier=arguments.carrier, card=arguments.card))
 
 
 def _lab(arguments: argparse.Namespace) -> int:

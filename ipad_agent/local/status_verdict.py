@@ -319,6 +319,11 @@ def _eim_unreachable(status: Status) -> _Words | None:
     )
 
 
+_REGISTER: Final = (
+    "Let whoever runs that manager register what `ipactl emulation export` writes, or see there why it refuses."
+)
+
+
 def _eim_refuses(status: Status) -> _Words | None:
     """Somebody answers, so nothing is wrong with this device or its network."""
     disk = any(warning.id == DISK for warning in status.warnings)  # then it is not the eIM that refuses
@@ -338,7 +343,9 @@ def _eim_refuses(status: Status) -> _Words | None:
     return _Words(
         sentence,
         *_next_poll(status),
-        "Nothing on this device: whoever runs that manager can see there why it refuses.",
+        _REGISTER
+        if status.card is not None and status.card.family == "emulated"
+        else "Nothing on this device: whoever runs that manager can see there why it refuses.",
         Severity.BAD if lasting else Severity.WAITING,
     )
 

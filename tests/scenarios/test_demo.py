@@ -1,4 +1,4 @@
-"""The demo, as a newcomer starts it: over both carriers it comes to its end, and every claim at the end is checked."""
+"""The demo, as a newcomer starts it: over both carriers and with either card, every claim at its end is checked."""
 
 from __future__ import annotations
 
@@ -30,3 +30,22 @@ def test_the_demo_downloads_a_profile_switches_to_it_and_proves_it(carrier: str,
     assert "piece by piece: 50%" in shown.stdout
     assert "\r" not in shown.stdout
     assert "\x1b" not in shown.stdout
+
+
+def test_the_demo_of_a_consumer_card_ends_with_results_that_the_eim_verified_by_the_device_key() -> None:
+    command = [sys.executable, "-m", "ipad_agent", "demo", "--card", "consumer"]
+    shown = subprocess.run(command, capture_output=True, text=True, check=False, timeout=LIMIT_S * LONGEST_FACTOR)
+    assert shown.returncode == 0, shown.stdout + shown.stderr
+    told, _, proved = shown.stdout.partition("What was proved:")
+    assert proved.count("✓") == 8
+    assert "✗" not in proved
+    assert "this device's key signed" in " ".join(proved.split())
+    assert "its IoT functions emulated by this device" in shown.stdout
+    steps = [
+        "does not know this card yet",
+        "registered the device",
+        "listProfileInfo ok",
+        "installed profile",
+        "enable ok",
+    ]
+    assert sorted(steps, key=told.index) == steps

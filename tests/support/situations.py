@@ -183,6 +183,12 @@ _FAILING_EIM: Final = replace(
     failures=5,
     trouble="no answer within 60 s",
 )
+_EMULATED_CARD: Final = replace(
+    CARD,
+    kind="a consumer eUICC (SGP.22), its IoT functions emulated by this device",
+    family="emulated",
+    specification="SGP.22 v2.3.0",
+)
 _RESULT: Final = Owed(
     "result", EIM_ID, "result 31 of an order to enable a profile", ago(HOUR_S), 31, ahead(38 * MINUTE_S), 5, "no answer"
 )
@@ -431,12 +437,34 @@ SITUATIONS: Final[dict[str, Status]] = {
         ),
         "emulated-card": replace(
             _CALM,
-            card=replace(
-                CARD,
-                kind="a consumer eUICC (SGP.22), its IoT functions emulated by this device",
-                family="emulated",
-                specification="SGP.22 v2.3.0",
+            card=_EMULATED_CARD,
+            eims=(replace(EIM, last_order=LastOrder(ago(3 * HOUR_S), "enable 8949…0811", True)),),
+        ),
+        "emulated-card-unknown-to-its-eim": replace(
+            _CALM,
+            card=_EMULATED_CARD,
+            eims=(
+                replace(
+                    EIM,
+                    last_poll=Poll(ago(2 * MINUTE_S), False, "refused", cost_bytes=620, duration_s=1.0),
+                    last_success=None,
+                    answered=True,
+                    failures=2,
+                    trouble="eid not found",
+                ),
             ),
+        ),
+        "emulated-card-results-refused": replace(
+            _CALM,
+            card=_EMULATED_CARD,
+            eims=(
+                replace(
+                    EIM,
+                    last_order=LastOrder(ago(HOUR_S), "enable 8949…0811", True),
+                    trouble="does not take a result (euiccSignatureInvalid)",
+                ),
+            ),
+            owed=(replace(_RESULT, reason="euiccSignatureInvalid"),),
         ),
         "ipae-card": replace(
             _CALM,

@@ -10,6 +10,9 @@ from typing import Any
 import pytest
 
 from ipad_agent.card.reset_recovery import Recovery
+from ipad_agent.emulation import psmo_execution
+from ipad_agent.emulation.card_memory import CardMemory
+from ipad_agent.emulation.emulated_state import EmulatedState
 from ipad_agent.errors import CardError, ModemError
 from ipad_agent.lab.eim.results import result_judgement
 from ipad_agent.lab.euicc.packages import load_euicc_package
@@ -188,3 +191,29 @@ def eim_takes_a_result_twice(patch: pytest.MonkeyPatch) -> None:
 @guard
 def eims_are_told_of_changes(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(state_changes.StateChanges, "note", lambda self, eims, cause: None)
+
+
+@guard
+def emulated_card_is_noted_down_before_it_is_changed(patch: pytest.MonkeyPatch) -> None:
+    """What the card is about to be given, and what it showed before, stay in memory."""
+    real = psmo_execution.PsmoExecution._order
+
+    async def order(self: Any, *arguments: Any, **more: Any) -> int:
+        memory = self._memory
+        self._memory = _NothingOnDisk(memory)
+        try:
+            return await real(self, *arguments, **more)
+        finally:
+            self._memory = memory
+
+    patch.setattr(psmo_execution.PsmoExecution, "_order", order)
+
+
+class _NothingOnDisk:
+    def __init__(self, memory: CardMemory) -> None:
+        self._memory = memory
+        self.write = memory.note
+
+    @property
+    def state(self) -> EmulatedState:
+        return self._memory.state

@@ -39,6 +39,16 @@ def rollback_whose_answer_is_lost() -> History:
     return History(1, Setting(uncovered=UNCOVERED), faults, heal_at_s=1300.0)
 
 
+def outage_while_a_consumer_card_is_changed(steps: int) -> History:
+    """The card has enabled the profile, and the gateway goes off before it could keep the result."""
+    faults = (
+        FaultStep(700.0, "order", (0, f"enable {OPERATOR_A}")),
+        FaultStep(700.5, "outage", (steps,)),
+        FaultStep(701.0, "poll now"),
+    )
+    return History(steps, Setting(emulated=True), faults, heal_at_s=1300.0)
+
+
 def seeds(*numbers: int) -> list[History]:
     return [write(number) for number in numbers]
 
@@ -58,6 +68,10 @@ CASES: dict[str, tuple[set[str], list[History]]] = {
     "commands_have_deadlines": ({"no-deadline"}, seeds(4, 8, 18)),
     "eim_takes_a_result_twice": ({"journal-not-empty"}, seeds(12, 44, 46)),
     "eims_are_told_of_changes": ({"not-told"}, seeds(32, 74, 85)),
+    "emulated_card_is_noted_down_before_it_is_changed": (
+        {"executed-twice", "view-wrong"},
+        [outage_while_a_consumer_card_is_changed(steps) for steps in range(46, 58, 2)],
+    ),
 }
 
 

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Self
 
 from ipad_agent.clock import SystemClock
 from ipad_agent.codec.esipa.device_info import IpaCapabilities, IpaFeature
@@ -13,7 +14,7 @@ from ipad_agent.errors import NetworkError
 from ipad_agent.lab.eim import EimIdentity, VirtualEim
 from ipad_agent.lab.eim.relay.download_relay import Relay
 from ipad_agent.lab.eim.relay.es9_calls import MemoryEs9, Servers
-from ipad_agent.lab.euicc import default_card
+from ipad_agent.lab.euicc import Quirks, default_card
 from ipad_agent.lab.pki import Pki
 from ipad_agent.lab.smdp import (
     Metadata,
@@ -88,14 +89,17 @@ class DownloadWorld(World):
     profile: Order = field(kw_only=True)
 
     @classmethod
-    def with_servers(cls, folder: Path, *, direct: bool, size_bytes: int = 3000) -> DownloadWorld:
+    def with_servers(cls, folder: Path, *, direct: bool, size_bytes: int = 3000, consumer_card: bool = False) -> Self:
+        """With ``consumer_card`` nobody manages the card yet, and the eIM does not know it."""
         pki = Pki.load(folder)
-        card = default_card(pki, associated=False)
-        card.associate_eim(pki.eim_id, pki["eim-sign"].cert_der, fqdn=pki.eim_id, indirect_download=not direct)
+        card = default_card(pki, quirks=Quirks(consumer=consumer_card), associated=False)
+        if not consumer_card:
+            card.associate_eim(pki.eim_id, pki["eim-sign"].cert_der, fqdn=pki.eim_id, indirect_download=not direct)
         smdp, smds = VirtualSmdp(ServerIdentity.smdp(pki)), VirtualSmds(ServerIdentity.smds(pki))
         relay = Relay(Servers({SMDP: MemoryEs9(smdp), SMDS: MemoryEs9(smds)}))
         eim = VirtualEim(EimIdentity.from_pki(pki), relay=relay)
-        eim.add_device(card.eid, certificate_der=pki["euicc"].cert_der)
+        if not consumer_card:
+            eim.add_device(card.eid, certificate_der=pki["euicc"].cert_der)
         network = Network({SMDP: smdp, SMDS: smds})
         package = ProfilePackage.sample(Metadata(ICCID, notify=with_notifications(SMDP)), size_bytes)
         return cls(

@@ -88,14 +88,17 @@ class EmulatedWorld(World):
         card.allowed = self.allowed
         return card
 
-    async def provision(self, *, counter: int = 0, ask_for_token: bool = True) -> None:
+    async def provision(self, *, counter: int = 0, ask_for_token: bool = True, indirect_download: bool = False) -> None:
         """Give the card its eIM, and the eIM the key, as import file and operator do."""
-        data = self.eim.identity.configuration(fqdn=self.eim.identity.eim_id, ask_for_token=ask_for_token)
+        data = self.eim.identity.configuration(
+            fqdn=self.eim.identity.eim_id, ask_for_token=ask_for_token, indirect_download=indirect_download
+        )
         result = await self.euicc.add_initial_eim(read_initial_eims(data, "the file"))
         assert result.error is None, result.error
         assert self.keys.key is not None
         self.eim.add_device(self.card.eid, counter=counter, token=result.tokens[0])
-        self.eim.device(self.card.eid).euicc_spki = self.keys.key.spki
+        device = self.eim.device(self.card.eid)
+        device.euicc_spki, device.emulated = self.keys.key.spki, True
 
     @property
     def stored(self) -> dict[str, object]:

@@ -301,6 +301,21 @@ async def test_what_a_consumer_card_cannot_give_is_not_available(world: Emulated
     assert "euiccCertificate" not in facts
 
 
+async def test_emulated_data_request_tells_what_the_card_and_this_device_have(world: EmulatedWorld) -> None:
+    await world.provision()
+    await load(world, enable(OPERATOR_A))
+    await world.euicc.recover()
+    world.order("data-request", "info1,info2,token,results,smdp")
+    assert (await world.poll()).end is PollEnd.NO_MORE_WORK
+    facts = facts_of(world.results[-1])
+    assert facts["ok"], facts
+    assert facts["associationToken"] == 42
+    assert facts["defaultSmdpAddress"] == "smdp.lab.example"
+    assert facts["packageResults"] == []  # delivered before, and acknowledged
+    assert facts["euiccInfo2"]["raw"] == (await world.euicc.get_euicc_info2()).raw.hex().upper()  # as the card tells it
+    assert facts["euiccInfo1"] == (await world.euicc.get_euicc_info1()).raw.hex().upper()
+
+
 async def test_a_maker_allows_immediate_enabling_by_hand_until_an_eim_manages_the_card(world: EmulatedWorld) -> None:
     assert await world.euicc.configure_immediate_enabling(enable=True, smdp_address="smdp.lab.example") == 0
     assert list(world.stored["immediate"]) == [None, "smdp.lab.example"]  # type: ignore[call-overload]

@@ -169,6 +169,18 @@ def _card(status: Status, output: TerminalOutput, later_s: float) -> Iterator[st
         wrong = "(not digits only, so nothing in it can be checked)"
     parts = ("number (EID)", grouped(card.eid), check(card.eid, card.eid_check_digits_ok), wrong)
     yield from output.more(" ".join(part for part in parts if part))
+    if card.family == "emulated" and (doubt := _unacknowledged(status)) is not None:
+        yield from output.more(doubt)
+
+
+def _unacknowledged(status: Status) -> str | None:
+    """Of an emulated card: that nothing shows yet that its eIMs know the key by which this device signs for it."""
+    refusing = next((eim for eim in status.eims if eim.trouble is not None and not eim.failures), None)
+    if refusing is not None:
+        return f"{clean(refusing.eim_id)} does not acknowledge a result; does it know this device's key?"
+    if status.eims and not any(eim.last_order for eim in status.eims):
+        return "no eIM has acknowledged anything yet; it has to know this device's key"
+    return None
 
 
 def _profiles(status: Status, output: TerminalOutput, later_s: float) -> Iterator[str]:
