@@ -31,6 +31,8 @@ from .refresh_examination import RefreshExamination, RefreshFacts
 from .way_examination import UnsweptAccess, WayFacts
 
 WAYS: Final = ("cgla", "csim")
+BASIC_WAY: Final = "cgla-basic"
+"""The module uses the card's basic channel itself: only measured where its profile names it or nothing else works."""
 _BACK_S: Final = 40.0
 """So long the clearing up may take after an interruption."""
 
@@ -133,8 +135,10 @@ class ModemExamination:
         link = self._links[-1]
         times_ms = await way_examination.sample(lambda: link.run(commands.ping()))
         ways: list[WayFacts] = []
-        for way in WAYS:
-            self._say(f"Measuring the way to the card by AT+{way.upper()}")
+        for way in (*WAYS, BASIC_WAY):
+            if way == BASIC_WAY and way not in link.profile.uicc.order and any(one.usable for one in ways):
+                continue
+            self._say(f"Measuring the way to the card by {way_examination.COMMANDS[way]}")
             _, session = self._card(way)
             ways.append(await way_examination.examine(way, session))
         best = recommended(ways, link.profile)
@@ -146,7 +150,7 @@ class ModemExamination:
         refresh = None
         if switch and card.can_switch:
             self._say("Changing to the fallback profile and back")
-            refresh = await self._switch(best)
+            refresh = await self._switch(best, link.profile)
         original = self._originals.named(link.profile.name) or GENERIC
         p50, p95 = (way_examination.percentile(times_ms, share) for share in (0.5, 0.95))
         return Examination(probe, p50, p95, tuple(ways), card, network, refresh, switch, original)
@@ -188,9 +192,9 @@ class ModemExamination:
             None if heard is None else str(heard),
         )
 
-    async def _switch(self, way: str | None) -> RefreshFacts | None:
+    async def _switch(self, way: str | None, profile: ModuleProfile) -> RefreshFacts | None:
         access, session = self._card(way)
-        guard, profile = self.port.guard, self._links[-1].profile
+        guard = self.port.guard
         rungs = [rung for rung in profile.ladder.values() if not rung.writes_nvm]
         guard.resets = frozenset(text.upper() for rung in rungs for text in (*rung.commands, *rung.restore))
         guard.switching = True
