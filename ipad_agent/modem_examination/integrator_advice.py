@@ -8,10 +8,9 @@ from typing import Final
 
 from ipad_agent.modem.module_profile import GENERIC_NAME, ModuleProfile
 from ipad_agent.modem.uicc.slot_selection import read_slot
-from ipad_agent.modem.uicc.vendor_lpa import read_state
 
 from .card_identification import CardSurvey, Standard
-from .command_survey import CommandRow
+from .command_survey import CommandRow, vendor_lpa_on
 from .modem_examination import BASIC_WAY, Examination, recommended
 from .way_examination import COMMANDS
 
@@ -139,10 +138,7 @@ def _slot_in_use(found: Examination) -> str:
 
 
 def _vendor_lpa_on(found: Examination) -> bool | None:
-    """Whether the module says that the LPA in its firmware is on; None when it says nothing of one."""
-    query = found.module_profile.vendor_lpa.query
-    rows = [row for row in found.probe.commands if row.command == query and row.works]
-    return read_state([rows[0].answer]) if rows else None
+    return vendor_lpa_on(found.module_profile, found.probe.commands)
 
 
 def _of_vendor_lpa(found: Examination) -> Iterator[Advice]:

@@ -32,7 +32,8 @@ from .way_examination import UnsweptAccess, WayFacts
 
 WAYS: Final = ("cgla", "csim")
 BASIC_WAY: Final = "cgla-basic"
-"""The module uses the card's basic channel itself: only measured where its profile names it or nothing else works."""
+"""The module uses the card's basic channel itself, and a SELECT there may cost it its network: only measured where its
+profile names this way, or where the module lets nothing else through."""
 _BACK_S: Final = 40.0
 """So long the clearing up may take after an interruption."""
 
@@ -136,7 +137,7 @@ class ModemExamination:
         times_ms = await way_examination.sample(lambda: link.run(commands.ping()))
         ways: list[WayFacts] = []
         for way in (*WAYS, BASIC_WAY):
-            if way == BASIC_WAY and way not in link.profile.uicc.order and any(one.usable for one in ways):
+            if way == BASIC_WAY and not _wants_basic_way(ways, link.profile, probe.commands):
                 continue
             self._say(f"Measuring the way to the card by {way_examination.COMMANDS[way]}")
             _, session = self._card(way)
@@ -208,6 +209,13 @@ class ModemExamination:
         finally:
             guard.switching = False
             await session.drop()
+
+
+def _wants_basic_way(ways: list[WayFacts], profile: ModuleProfile, rows: tuple[CommandRow, ...]) -> bool:
+    if BASIC_WAY in profile.uicc.order:
+        return True
+    hopeless = any(one.usable or not (one.opens or one.refused) for one in ways)
+    return not hopeless and not command_survey.vendor_lpa_on(profile, rows)
 
 
 def recommended(ways: list[WayFacts], profile: ModuleProfile) -> str | None:

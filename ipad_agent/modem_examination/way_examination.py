@@ -11,7 +11,7 @@ from typing import Final
 
 from ipad_agent.card import es10_transport
 from ipad_agent.card.apdu_channel import ApduChannel, CardAccess, ModemIdentity, RecoveryPlan
-from ipad_agent.card.errors import ChannelLost, StatusWordError, TruncatedAnswer
+from ipad_agent.card.errors import ChannelLost, ChannelRefused, StatusWordError, TruncatedAnswer
 from ipad_agent.card.es10_transport import BLOCK_SIZES, ApduDeadlines, Es10Transport
 from ipad_agent.card.isdr_session import IsdrSession
 from ipad_agent.codec.ber import tlv
@@ -34,7 +34,8 @@ DEADLINES: Final = ApduDeadlines(apdu_s=20.0, last_block_s=20.0)
 
 @dataclass(frozen=True, slots=True)
 class WayFacts:
-    """``opens``: a channel to the ISD-R was opened and the EID was read over it; else ``why`` says what happened.
+    """``opens``: a channel to the ISD-R was opened and the EID was read over it; else ``why`` says what happened, and
+    ``refused`` whether the module let nothing through, as opposed to what the card answered or that there is none.
 
     ``block_bytes`` is the largest STORE DATA that the card answered as it answers small ones, of those that the agent
     uses; None when none was. ``longest_answer_bytes`` is the longest response APDU without its status word that came.
@@ -56,6 +57,7 @@ class WayFacts:
     p95_ms: float | None = None
     samples: int = 0
     failed: tuple[str, ...] = ()
+    refused: bool = False
 
     @property
     def usable(self) -> bool:
@@ -136,7 +138,7 @@ async def examine(way: str, session: IsdrSession) -> WayFacts:
         try:
             await session.transport()
         except CardError as error:
-            return WayFacts(way, False, error.message)
+            return WayFacts(way, False, error.message, refused=isinstance(error, ChannelRefused | ChannelLost))
         cut, failed = await _read_longest(session)
         block = await _largest_block(session)
         le = await _takes_le(session)

@@ -61,7 +61,7 @@ def block_bytes(options: ModemOptions) -> int:
 def asked(options: ModemOptions) -> list[str]:
     """The ways that are measured, in the order in which that is done."""
     whole = any(opens(options, way) and cap(options, way) is None for way in ("cgla", "csim"))
-    basic = "cgla-basic" in profile_of(options).uicc.order or not whole
+    basic = "cgla-basic" in profile_of(options).uicc.order or not (whole or options.vendor_lpa)
     return ["cgla", "csim", *(["cgla-basic"] if basic else [])]
 
 

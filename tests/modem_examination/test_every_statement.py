@@ -164,6 +164,7 @@ def test_a_switch_that_was_asked_for_and_is_not_possible_is_told(name: str, tmp_
 )
 def test_the_kind_of_card_is_told(quirks: Quirks, standard: str, tmp_path: Path) -> None:
     found = _whole(Line(euicc(tmp_path, quirks), PERSONALITIES["generic-3gpp"]))
+    assert [way.way for way in found.ways] == ["cgla", "csim"]  # the basic channel is the module's own
     assert found.card.standard.value == standard, found.card.evidence
 
 
@@ -217,7 +218,7 @@ def test_a_card_in_the_other_slot_is_told_with_the_slot_in_use_where_the_module_
     assert options.slot is not None
     other = next(number for number in options.slot.numbers if number != options.slot.active)
     found, text = _told(Line(euicc(tmp_path), replace(options, slot=replace(options.slot, card_in=other))))
-    assert not any(way.opens for way in found.ways)
+    assert [(way.way, way.opens) for way in found.ways] == [("cgla", False), ("csim", False)]
     assert found.card.standard.value == "unknown"
     assert "! No way to the card works. The modem says of the card: +CME ERROR: 10." in text
     told = expectations.profile_of(options).slots.query is not None and options.slot.readable
