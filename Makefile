@@ -10,7 +10,7 @@ help:
 	@echo "make demo    watch the agent do its main job against the lab, no hardware needed (CARRIER=https: over HTTPS; CARD=consumer: an emulated card)"
 	@echo "make test    set everything up and run every check and test"
 	@echo "make test-long  the same, with all of what make test takes a sample of"
-	@echo "make test-modems  enable, download and switch through every family of modules that the lab plays"
+	@echo "make test-modems  enable, download and switch through every family of modules that the lab plays; interrupt the examination of each"
 	@echo "make test-luci  the page for OpenWrt's LuCI in a headless Chromium"
 	@echo "make check   only ruff and mypy"
 	@echo "make test-web the page of ipad-agent-web in a real browser, with pictures in SHOTS=folder"
@@ -56,10 +56,12 @@ test-modemmanager: setup
 	unshare --mount --net --pid --fork --mount-proc $(BIN)/python -m pytest -q tests/modemmanager/real_modem_manager.py
 
 # Every family of modules on a real pseudo-terminal; make test tells those with the most vices only, and all in memory.
+# And the examination of every family (ipactl modem test), interrupted all along; make test does that to the most different.
 .PHONY: test-modems
 test-modems: export EVERY_MODEM = 1
 test-modems: setup system-packages
 	$(BIN)/pytest -q -n 4 --maxschedchunk 1 tests/scenarios -k modem-
+	$(BIN)/pytest -q -n 4 tests/modem_examination
 
 # A card in a PC/SC reader: Debian's pcscd with the virtual reader of vsmartcard, as root with a /run of its own.
 .PHONY: test-pcsc

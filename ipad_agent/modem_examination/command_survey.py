@@ -13,6 +13,7 @@ from ipad_agent.modem import commands
 from ipad_agent.modem.errors import CommandRefused, CommandTimeout, LineDamaged
 from ipad_agent.modem.modem_link import ModemLink
 from ipad_agent.modem.module_profile import ModuleProfile
+from ipad_agent.modem.uicc.vendor_lpa import read_state
 
 DEADLINE_S: Final = 6.0
 SHOWN: Final = 100
@@ -86,6 +87,12 @@ async def ask(link: ModemLink, text: str) -> CommandRow:
         verdict, answer = Verdict.DAMAGED, error.message
     took_ms = (asyncio.get_running_loop().time() - began_s) * 1000
     return CommandRow(text, verdict, _plain(answer)[:SHOWN], round(took_ms, 1))
+
+
+def vendor_lpa_on(profile: ModuleProfile, rows: Iterable[CommandRow]) -> bool | None:
+    """Whether the module says that the LPA in its firmware is on; None when it says nothing of one."""
+    found = [row for row in rows if row.command == profile.vendor_lpa.query and row.works]
+    return read_state([found[0].answer]) if found else None
 
 
 def _plain(text: str) -> str:

@@ -28,6 +28,8 @@ from .way_examination import WayFacts
 FORMAT: Final = "ipad-agent modem report"
 VERSION: Final = 1
 MAX_FILE_BYTES: Final = 1 << 20
+_COLUMN: Final = {"cgla-basic": "CGLA 0"}
+_OWN_LINES: Final = ("Module    ", "Profile   ")
 _OWN_WORDS: Final = frozenset({"AT+CGMI", "AT+CGMM", "AT+CGMR"})
 
 
@@ -81,6 +83,12 @@ def _redacted(plain: dict[str, Any], found: Examination) -> dict[str, Any]:
     assert isinstance(shown, dict)
     for name in ("manufacturer", "model", "revision", "title", "evidence", "criteria"):
         shown["module"][name] = plain["module"][name]
+    for number, row in enumerate(plain["commands"]):
+        if row["command"] in _OWN_WORDS:
+            shown["commands"][number] = row
+    for number, line in enumerate(plain["summary"]):
+        if line.startswith(_OWN_LINES):
+            shown["summary"][number] = line
     return shown
 
 
@@ -121,7 +129,7 @@ def lines(found: Examination, port: PortFacts, advice: Iterable[Advice]) -> Iter
     if others:
         yield f"No use    {', '.join(others)}"
     for way in found.ways:
-        yield f"{way.way.upper():10}{_way(way)}"
+        yield f"{_COLUMN.get(way.way, way.way.upper()):10}{_way(way)}"
     yield f"Card      {_card(found)}"
     network = found.network
     yield f"Network   {network.registration or 'not told'}" + (f", {network.signal}" if network.signal else "")
@@ -152,6 +160,8 @@ def _way(way: WayFacts) -> str:
         f"answers of {way.longest_answer_bytes} bytes",
         "whole" if way.cut_at_bytes is None else f"CUT at {way.cut_at_bytes} bytes",
     ]
+    if way.failed:
+        told.append(f"NO ANSWER to {', '.join(way.failed)}")
     if way.host_fetches is not None:
         told.append("61xx comes to the host" if way.host_fetches else "the modem fetches by itself")
     if way.le is not None:

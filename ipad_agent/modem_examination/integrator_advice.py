@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from ipad_agent.modem.module_profile import GENERIC_NAME, ModuleProfile
+from ipad_agent.modem.uicc.slot_selection import read_slot
 
 from .card_identification import CardSurvey, Standard
-from .command_survey import CommandRow
-from .modem_examination import Examination, recommended
+from .command_survey import CommandRow, vendor_lpa_on
+from .modem_examination import BASIC_WAY, Examination, recommended
+from .way_examination import COMMANDS
 
 _SLOW_MS: Final = 250.0
 _FULL_BLOCK: Final = 255
@@ -44,7 +46,14 @@ def _of_ways(found: Examination) -> Iterator[Advice]:
         yield Advice(False, f"No way to the card works. {_why_no_way(found)}")
         return
     chosen = ways[best]
-    name = f"AT+{best.upper()}"
+    name = COMMANDS[best]
+    if chosen.failed:
+        yield Advice(
+            False,
+            f"{name} opens, but {', '.join(chosen.failed)} got no answer over it, and there is no better way: where "
+            "the card takes long, the module gives up earlier. Ask the module's maker.",
+        )
+        return
     if not chosen.usable:
         yield Advice(
             False,
@@ -53,14 +62,7 @@ def _of_ways(found: Examination) -> Iterator[Advice]:
         )
         return
     yield Advice(True, f"Use {name}: it carried everything that was read.")
-    first = found.module_profile.uicc.order[0]
-    if best != first:
-        yield Advice(
-            None,
-            f"The profile tries AT+{first.upper()} first; the agent finds {name} by itself, and is told "
-            "so by this line.",
-            f'modem.transport = "{best}"',
-        )
+    yield from _of_order(found.module_profile, best)
     yield from _of_other_ways(found, best)
     if chosen.block_bytes is not None and chosen.block_bytes < _FULL_BLOCK:
         yield Advice(
@@ -75,7 +77,29 @@ def _of_ways(found: Examination) -> Iterator[Advice]:
             "set in the profile.",
         )
     if chosen.p95_ms is not None and chosen.p95_ms > _SLOW_MS:
-        yield Advice(None, f"One APDU takes up to {chosen.p95_ms:.0f} ms: on a UART a higher speed (modem.baud) helps.")
+        took = f"Reading the EID takes up to {chosen.p95_ms:.0f} ms"
+        yield Advice(None, f"{took}: on a UART a higher speed (modem.baud) may help.")
+
+
+def _of_order(profile: ModuleProfile, best: str) -> Iterator[Advice]:
+    """Whether the agent takes this way; session 0 is taken where a profile names it, and by no setting."""
+    first, name = profile.uicc.order[0], COMMANDS[best]
+    basic = best == BASIC_WAY
+    setting = None if basic else f'modem.transport = "{best}"'
+    if best not in profile.uicc.order:
+        how = "with a profile that names it in uicc.order (`ipactl modem draft REPORT`)" if basic else "with this line"
+        yield Advice(False, f"The profile {profile.name} does not try {name}: the agent uses it {how}.", setting)
+    elif best != first:
+        told = "" if basic else ", and is told so by this line"
+        yield Advice(
+            None, f"The profile tries {COMMANDS[first]} first; the agent finds {name} by itself{told}.", setting
+        )
+    if basic:
+        yield Advice(
+            None,
+            "Session 0 is the card's basic channel, which the module uses too: what it selects there takes the ISD-R "
+            "from the agent, which then opens it again.",
+        )
 
 
 def _of_other_ways(found: Examination, best: str) -> Iterator[Advice]:
@@ -83,21 +107,56 @@ def _of_other_ways(found: Examination, best: str) -> Iterator[Advice]:
         if way.way == best:
             continue
         if not way.opens:
-            yield Advice(None, f"AT+{way.way.upper()} does not work here ({way.why}).")
+            yield Advice(None, f"{COMMANDS[way.way]} does not work here ({way.why}).")
+        elif way.failed:
+            yield Advice(None, f"Do not use {COMMANDS[way.way]}: {', '.join(way.failed)} got no answer over it.")
         elif way.cut_at_bytes is not None:
-            yield Advice(None, f"Do not use AT+{way.way.upper()}: it cuts answers at {way.cut_at_bytes} bytes.")
+            yield Advice(None, f"Do not use {COMMANDS[way.way]}: it cuts answers at {way.cut_at_bytes} bytes.")
 
 
 def _why_no_way(found: Examination) -> str:
     rows = {row.command: row for row in found.probe.commands}
-    reasons = " ".join(f"AT+{way.way.upper()}: {way.why}." for way in found.ways)
+    reasons = " ".join(f"{COMMANDS[way.way]}: {way.why}." for way in found.ways)
     pin = rows.get("AT+CPIN?")
     if found.card.standard is Standard.NO_EUICC:
         return f"The card has no ISD-R, so it is no eUICC: insert one. {reasons}"
     if pin is not None and not pin.works:
         told = pin.answer or "nothing"
-        return f"The modem says of the card: {told}. Check that it is inserted, and which slot is used. {reasons}"
+        return f"The modem says of the card: {told}. Check that it is inserted{_slot_in_use(found)}. {reasons}"
+    if _vendor_lpa_on(found):
+        return f"The module's own LPA is switched on, and nobody else gets the ISD-R meanwhile. {reasons}"
     return f"Ask the module's maker for a firmware with AT+CCHO and AT+CGLA, or AT+CSIM on logical channels. {reasons}"
+
+
+def _slot_in_use(found: Examination) -> str:
+    slots = found.module_profile.slots
+    rows = [row for row in found.probe.commands if row.command == slots.query and row.works]
+    used = read_slot([rows[0].answer], slots.select) if rows else None
+    if used is None:
+        return ", and which slot is used"
+    return f": slot {used} of {len(slots.select)} is in use"
+
+
+def _vendor_lpa_on(found: Examination) -> bool | None:
+    return vendor_lpa_on(found.module_profile, found.probe.commands)
+
+
+def _of_vendor_lpa(found: Examination) -> Iterator[Advice]:
+    lpa, on = found.module_profile.vendor_lpa, _vendor_lpa_on(found)
+    if on is None:
+        return
+    if not on:
+        yield Advice(None, f"The LPA in the module's firmware is switched off ({lpa.query}).")
+    elif any(way.opens for way in found.ways):
+        yield Advice(None, "The LPA in the module's firmware is switched on, and the card was reached all the same.")
+    else:
+        after = ", and restart the module" if lpa.reset_needed else ""
+        yield Advice(
+            False,
+            f"Switch off the LPA in the module's firmware ({' '.join(lpa.off) or lpa.query}){after}, then test again; "
+            "the agent does that by itself where this is set.",
+            "modem.allow_nvm_writes = true",
+        )
 
 
 def _of_card(card: CardSurvey) -> Iterator[Advice]:
@@ -150,13 +209,7 @@ def _of_module(found: Examination) -> Iterator[Advice]:
         yield Advice(
             None, "No command told the ICCID: the agent cannot see by itself whether the modem has taken a new profile."
         )
-    lpa = found.module_profile.vendor_lpa.query
-    if lpa is not None and lpa in rows and rows[lpa].works:
-        yield Advice(
-            None,
-            f"The firmware has an LPA of its own ({rows[lpa].answer}); where that is on, it may hold the "
-            "card. docs/modems.md names the commands.",
-        )
+    yield from _of_vendor_lpa(found)
 
 
 def _knows_iccid(rows: dict[str, CommandRow], profile: ModuleProfile) -> bool:

@@ -31,6 +31,9 @@ from .refresh_examination import RefreshExamination, RefreshFacts
 from .way_examination import UnsweptAccess, WayFacts
 
 WAYS: Final = ("cgla", "csim")
+BASIC_WAY: Final = "cgla-basic"
+"""The module uses the card's basic channel itself, and a SELECT there may cost it its network: only measured where its
+profile names this way, or where the module lets nothing else through."""
 _BACK_S: Final = 40.0
 """So long the clearing up may take after an interruption."""
 
@@ -133,8 +136,10 @@ class ModemExamination:
         link = self._links[-1]
         times_ms = await way_examination.sample(lambda: link.run(commands.ping()))
         ways: list[WayFacts] = []
-        for way in WAYS:
-            self._say(f"Measuring the way to the card by AT+{way.upper()}")
+        for way in (*WAYS, BASIC_WAY):
+            if way == BASIC_WAY and not _wants_basic_way(ways, link.profile, probe.commands):
+                continue
+            self._say(f"Measuring the way to the card by {way_examination.COMMANDS[way]}")
             _, session = self._card(way)
             ways.append(await way_examination.examine(way, session))
         best = recommended(ways, link.profile)
@@ -146,7 +151,7 @@ class ModemExamination:
         refresh = None
         if switch and card.can_switch:
             self._say("Changing to the fallback profile and back")
-            refresh = await self._switch(best)
+            refresh = await self._switch(best, link.profile)
         original = self._originals.named(link.profile.name) or GENERIC
         p50, p95 = (way_examination.percentile(times_ms, share) for share in (0.5, 0.95))
         return Examination(probe, p50, p95, tuple(ways), card, network, refresh, switch, original)
@@ -188,9 +193,9 @@ class ModemExamination:
             None if heard is None else str(heard),
         )
 
-    async def _switch(self, way: str | None) -> RefreshFacts | None:
+    async def _switch(self, way: str | None, profile: ModuleProfile) -> RefreshFacts | None:
         access, session = self._card(way)
-        guard, profile = self.port.guard, self._links[-1].profile
+        guard = self.port.guard
         rungs = [rung for rung in profile.ladder.values() if not rung.writes_nvm]
         guard.resets = frozenset(text.upper() for rung in rungs for text in (*rung.commands, *rung.restore))
         guard.switching = True
@@ -204,6 +209,13 @@ class ModemExamination:
         finally:
             guard.switching = False
             await session.drop()
+
+
+def _wants_basic_way(ways: list[WayFacts], profile: ModuleProfile, rows: tuple[CommandRow, ...]) -> bool:
+    if BASIC_WAY in profile.uicc.order:
+        return True
+    hopeless = any(one.usable or not (one.opens or one.refused) for one in ways)
+    return not hopeless and not command_survey.vendor_lpa_on(profile, rows)
 
 
 def recommended(ways: list[WayFacts], profile: ModuleProfile) -> str | None:

@@ -16,6 +16,7 @@ from .errors import ReportUnreadable
 _COMMAND: Final = re.compile(r"AT[+^%#$!][A-Z0-9]{1,16}\??")
 _USB_ID: Final = re.compile(r"[0-9a-f]{4}:[0-9a-f]{4}")
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,60}")
+_WAYS: Final = ("cgla", "cgla-basic", "csim")
 _REGISTRATIONS: Final = ("CEREG", "CGREG", "CREG", "C5GREG")
 _ICCID_ANSWER: Final = re.compile(r"CCID|SCID")
 
@@ -38,7 +39,7 @@ def draft(report: Mapping[str, Any]) -> str:
     sections["refresh"] = _refresh(report)
     kept = {name: values for name, values in sections.items() if values}
     lines = [f"# Draft made from a report of {made_at}: what was measured once, on one module.", "#"]
-    lines += [f"# {line}" for line in _opinion(report)]
+    lines += [f"# {line}" for line in (*_opinion(report), *_not_in_the_profile(report))]
     lines.append(f"title = {_toml(f'{manufacturer} {model}'.strip())}")
     base = module.get("profile")
     if isinstance(base, str) and base != GENERIC_NAME and _NAME.fullmatch(base):
@@ -63,8 +64,8 @@ def checked(text: str) -> ModuleProfile:
 
 
 def _uicc(report: Mapping[str, Any]) -> dict[str, object]:
-    ways = [way for way in _list(report, "ways") if way.get("opens") is True and way.get("way") in ("cgla", "csim")]
-    whole = [way for way in ways if way.get("cut_at_bytes") is None]
+    ways = [way for way in _list(report, "ways") if way.get("opens") is True and way.get("way") in _WAYS]
+    whole = [way for way in ways if way.get("cut_at_bytes") is None and not way.get("failed")]
     if not whole:
         return {}
     best = str(report.get("recommended"))
@@ -73,7 +74,23 @@ def _uicc(report: Mapping[str, Any]) -> dict[str, object]:
     block = whole[0].get("block_bytes")
     if isinstance(block, int) and 60 <= block <= 255:
         found["max_data_bytes"] = block
+    if any(way.get("le") is False for way in whole):
+        found["le_on_case4"] = False
     return found
+
+
+def _not_in_the_profile(report: Mapping[str, Any]) -> Iterable[str]:
+    """What was measured of the ways and a profile has no words for."""
+    if not _uicc(report):
+        yield "No way to the card carried everything, so nothing is said of ways here: [uicc] is left out."
+    for way in _list(report, "ways"):
+        if way.get("opens") is not True or way.get("way") not in _WAYS:
+            continue
+        cut = way.get("cut_at_bytes")
+        if isinstance(cut, int):
+            yield f"{way['way']} is no way to name in uicc.order: it cuts answers at {cut} bytes."
+        elif way.get("failed"):
+            yield f"{way['way']} is no way to name in uicc.order: not every function got an answer over it."
 
 
 def _queries(report: Mapping[str, Any]) -> dict[str, object]:

@@ -1,4 +1,5 @@
-"""What a way to the card (AT+CGLA or AT+CSIM) carries: whether it opens, how large, how whole, how fast."""
+"""What a way to the card (AT+CGLA on a session or on session 0, AT+CSIM) carries: whether it opens, how large, how
+whole, how fast."""
 
 from __future__ import annotations
 
@@ -10,7 +11,7 @@ from typing import Final
 
 from ipad_agent.card import es10_transport
 from ipad_agent.card.apdu_channel import ApduChannel, CardAccess, ModemIdentity, RecoveryPlan
-from ipad_agent.card.errors import ChannelLost, StatusWordError, TruncatedAnswer
+from ipad_agent.card.errors import ChannelLost, ChannelRefused, StatusWordError, TruncatedAnswer
 from ipad_agent.card.es10_transport import BLOCK_SIZES, ApduDeadlines, Es10Transport
 from ipad_agent.card.isdr_session import IsdrSession
 from ipad_agent.codec.ber import tlv
@@ -20,18 +21,28 @@ from ipad_agent.errors import CardError, ModemError
 SAMPLES: Final = 20
 SAMPLING_S: Final = 4.0
 """Samples are taken until one of the two is reached."""
+COMMANDS: Final = {"cgla": "AT+CGLA", "cgla-basic": "AT+CGLA with session 0", "csim": "AT+CSIM"}
+"""The ways as a person calls them."""
+_LONGEST: Final = {
+    "GetCerts": get_certs_request(),
+    "GetProfilesInfo": bytes.fromhex("BF2D00"),
+    "GetEimConfigurationData": bytes.fromhex("BF5500"),
+    "GetEUICCInfo2": bytes.fromhex("BF2200"),
+}
 DEADLINES: Final = ApduDeadlines(apdu_s=20.0, last_block_s=20.0)
 
 
 @dataclass(frozen=True, slots=True)
 class WayFacts:
-    """``opens``: a channel to the ISD-R was opened and the EID was read over it; else ``why`` says what happened.
+    """``opens``: a channel to the ISD-R was opened and the EID was read over it; else ``why`` says what happened, and
+    ``refused`` whether the module let nothing through, as opposed to what the card answered or that there is none.
 
     ``block_bytes`` is the largest STORE DATA that the card answered as it answers small ones, of those that the agent
     uses; None when none was. ``longest_answer_bytes`` is the longest response APDU without its status word that came.
-    ``cut_at_bytes``: answers end there although their header announces more. ``le``: STORE DATA with an Le byte is
-    answered. ``host_fetches``: the modem passes 61xx on; False when it collects the answer itself. ``p50_ms`` and
-    ``p95_ms`` are those of GetEID, an APDU with its GET RESPONSE.
+    ``cut_at_bytes``: answers end there although their header announces more. ``failed`` are functions that got no
+    answer of the card twice, as over a module that waits for the card no longer than its timer. ``le``: STORE DATA
+    with an Le byte is answered. ``host_fetches``: the modem passes 61xx on; False when it collects the answer itself.
+    ``p50_ms`` and ``p95_ms`` are those of GetEID, an APDU with its GET RESPONSE.
     """
 
     way: str
@@ -45,11 +56,13 @@ class WayFacts:
     p50_ms: float | None = None
     p95_ms: float | None = None
     samples: int = 0
+    failed: tuple[str, ...] = ()
+    refused: bool = False
 
     @property
     def usable(self) -> bool:
         """Whether everything that was asked came back whole."""
-        return self.opens and self.cut_at_bytes is None
+        return self.opens and self.cut_at_bytes is None and not self.failed
 
 
 class UnsweptAccess:
@@ -125,15 +138,15 @@ async def examine(way: str, session: IsdrSession) -> WayFacts:
         try:
             await session.transport()
         except CardError as error:
-            return WayFacts(way, False, error.message)
-        cut = await _cut_at(session)
+            return WayFacts(way, False, error.message, refused=isinstance(error, ChannelRefused | ChannelLost))
+        cut, failed = await _read_longest(session)
         block = await _largest_block(session)
         le = await _takes_le(session)
         times_ms = await sample(lambda: _read(session, get_eid_request()))
         fetches = True if traffic.passed_61 else False if traffic.with_data else None
         p50, p95 = percentile(times_ms, 0.5), percentile(times_ms, 0.95)
         longest = max(0, traffic.longest)
-        return WayFacts(way, True, "", block, longest, cut, le, fetches, p50, p95, len(times_ms))
+        return WayFacts(way, True, "", block, longest, cut, le, fetches, p50, p95, len(times_ms), failed)
     finally:
         end()
         await session.drop()
@@ -165,9 +178,11 @@ async def _read(session: IsdrSession, request: bytes) -> bytes:
     return await (await session.transport()).es10(request, idempotent=True)
 
 
-async def _cut_at(session: IsdrSession) -> int | None:
-    """Read the longest things a card has to tell: its certificates, and its profiles with all that it knows of them."""
-    for request in (get_certs_request(), bytes.fromhex("BF2D00"), bytes.fromhex("BF5500"), bytes.fromhex("BF2200")):
+async def _read_longest(session: IsdrSession) -> tuple[int | None, tuple[str, ...]]:
+    """Read the longest things a card has to tell: its certificates, and its profiles with all that it knows of them.
+    Where answers are cut, and what was not answered."""
+    failed: list[str] = []
+    for name, request in _LONGEST.items():
         seen = bytearray()
 
         def collect(direction: str, data: bytes, seen: bytearray = seen) -> None:
@@ -180,14 +195,28 @@ async def _cut_at(session: IsdrSession) -> int | None:
             await transport.es10(request, idempotent=True)
         except TruncatedAnswer:
             await session.drop()
-            return len(seen)
+            return len(seen), tuple(failed)
         except StatusWordError:
             continue  # this card lacks the function
         except CardError:
             await session.drop()
+            if not await _answers(session, request):
+                failed.append(name)
         finally:
             end()
-    return None
+    return None, tuple(failed)
+
+
+async def _answers(session: IsdrSession, request: bytes) -> bool:
+    """Once more: a line may be disturbed."""
+    try:
+        await _read(session, request)
+    except StatusWordError:
+        return True
+    except CardError:
+        await session.drop()
+        return False
+    return True
 
 
 async def _largest_block(session: IsdrSession) -> int | None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
@@ -19,7 +20,7 @@ from ipad_agent.lab.pki import Pki
 from ipad_agent.modem.errors import PortLost as LineLost
 from ipad_agent.modem.errors import PortUnavailable
 from ipad_agent.modem.module_profile import ProfileSet, load
-from ipad_agent.modem_examination.modem_examination import ModemExamination
+from ipad_agent.modem_examination.modem_examination import Examination, ModemExamination
 from virtual_time import run
 
 T = TypeVar("T")
@@ -147,7 +148,12 @@ class Line:
     def state(self) -> dict[str, Any]:
         """What an examination must leave as it was."""
         module = self.engine.module
+        locks = [text for text in self.lines if text in ("AT+CSIM=1", "AT+CSIM=0")]
         return {
+            "locked": locks[-1:] == ["AT+CSIM=1"],
+            "slot": (module.slot, module.next_slot),
+            "vendor_lpa": module.vendor_lpa_enabled,
+            "nvm_writes": list(module.nvm_writes),
             "settings": asdict(module.settings),
             "functionality": module.functionality,
             "contexts": dict(module.contexts),
@@ -183,25 +189,59 @@ class Line:
         self._handle(self.engine.advance(self._now()))
 
 
-def examined(line: Line, do: Callable[[ModemExamination], Any]) -> Any:
-    """Do something with an examination of this line, in virtual time."""
+def examined(line: Line, do: Callable[[ModemExamination], Any], *, known: ProfileSet | None = None) -> Any:
+    """Do something with an examination of this line, in virtual time; ``known`` are other profiles than the agent's."""
 
     async def story() -> Any:
         await line.settle()
-        async with ModemExamination(line, profiles()) as examination:
+        async with ModemExamination(line, known or profiles()) as examination:
             return await do(examination)
 
     return run(story())
 
 
-def answers_of(card: Card, options: ModemOptions, text: str) -> str:
-    """What this modem answers to one command, told by another one of the same kind and a reader of its own: the final
-    result."""
+@dataclass(frozen=True)
+class Outcome:
+    """What one whole examination found, and what was there before and after it."""
+
+    found: Examination
+    line: Line
+    eid: str
+    before: dict[str, Any]
+    after: dict[str, Any]
+    card_file_before: bytes
+    card_file_after: bytes
+
+
+@cache
+def outcome(options: ModemOptions, *, switch: bool = False) -> Outcome:
+    """The examination of this modem with the lab's ordinary card; the same again is not done again."""
+    folder = Path(tempfile.mkdtemp(prefix="examined-"))
+    card = euicc(folder)
+    line = Line(card, options)
+    file = folder / "card.json"
+    before: list[Any] = []
+
+    async def story(examination: ModemExamination) -> Examination:
+        before.extend((line.state(), file.read_bytes() if file.exists() else b""))
+        return await examination.examine(switch=switch)
+
+    found = examined(line, story)
+    after = file.read_bytes() if file.exists() else b""
+    shutil.rmtree(folder)
+    return Outcome(found, line, card.eid, before[0], line.state(), before[1], after)
+
+
+def answers_of(card: Card, options: ModemOptions, texts: Sequence[str]) -> dict[str, str]:
+    """What this modem answers to each command, told by another one of the same kind and a reader of its own: the final
+    results."""
     engine = AtEngine(card, options)
-    engine.feed(b"ATE0\r\n", 0.0)
-    engine.advance(60.0)
-    engine.feed(b"AT+CMEE=1\r\n", 61.0)
-    outputs = [*engine.feed(text.encode() + b"\r\n", 62.0), *engine.advance(90.0)]
-    came = b"".join(output.data for output in outputs if isinstance(output, Send))
-    finals = [line for line in came.decode("ascii").split("\r\n") if line in ("OK", "ERROR") or "+CME ERROR" in line]
-    return finals[-1] if finals else ""
+    found, now_s = {}, 0.0
+    for text in ("ATE0", "AT+CMEE=1", *texts):
+        outputs = [*engine.feed(text.encode() + b"\r\n", now_s), *engine.advance(now_s + 1.0)]
+        came = b"".join(output.data for output in outputs if isinstance(output, Send))
+        lines = came.decode("ascii").split("\r\n")
+        finals = [line for line in lines if line in ("OK", "ERROR") or "+CME ERROR" in line]
+        found[text] = finals[-1] if finals else ""
+        now_s += 1.0
+    return found

@@ -3,8 +3,6 @@ once more by a reader of its own. For every personality of the lab, and for vice
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,9 +12,11 @@ from ipad_agent.lab.euicc import Quirks, default_profiles
 from ipad_agent.lab.modem import PERSONALITIES, ModemOptions
 from ipad_agent.modem_examination import command_survey
 from ipad_agent.modem_examination.examination_report import PortFacts, document
+from ipad_agent.modem_examination.integrator_advice import advise
 from ipad_agent.modem_examination.modem_examination import Examination, ModemExamination
 
-from .stand import Line, M2mCard, answers_of, away_from_fallback, euicc, examined, profiles
+from . import expectations
+from .stand import Line, M2mCard, answers_of, away_from_fallback, euicc, examined, outcome, profiles
 
 VICES = {
     "cuts-csim": ModemOptions(csim_answer_cap_bytes=100),
@@ -46,9 +46,7 @@ def _whole(line: Line, *, switch: bool = False) -> Examination:
 @pytest.mark.parametrize("name", ALL)
 def test_every_statement_is_what_the_modem_does(name: str, tmp_path: Path) -> None:
     options = ALL[name]
-    card = euicc(tmp_path)
-    line = Line(card, options)
-    found = _whole(line)
+    found = outcome(options).found
     module = found.probe.module
     assert (module.manufacturer, module.model, module.revision) == (
         options.manufacturer,
@@ -60,32 +58,37 @@ def test_every_statement_is_what_the_modem_does(name: str, tmp_path: Path) -> No
     assert found.probe.line.echo is options.echo
     assert found.probe.line.error_reports == options.cmee
 
-    ways = {way.way: way for way in found.ways}
-    assert ways["cgla"].opens is (options.transports != "csim"), ways["cgla"].why
-    csim_works = options.transports != "cgla" and options.csim_channels and options.csim_manage_channel
-    assert ways["csim"].opens is csim_works, ways["csim"].why
-    for way in ways.values():
+    assert [way.way for way in found.ways] == expectations.asked(options)
+    for way in found.ways:
+        assert way.opens is expectations.opens(options, way.way), way.why
         if not way.opens:
             assert way.why
             continue
-        cap = options.csim_answer_cap_bytes if way.way == "csim" else None
-        assert way.cut_at_bytes == (None if cap is None else cap)
-        assert way.host_fetches is not options.auto_fetch
+        assert way.cut_at_bytes == expectations.cap(options, way.way)
+        assert way.host_fetches is not expectations.fetches(options, way.way)
         assert way.le is not options.refuse_le
-        fits = max(size for size in (60, 120, 240, 255) if (5 + size) * 2 <= options.max_apdu_chars)
-        assert way.block_bytes == fits
+        assert way.block_bytes == expectations.block_bytes(options)
+        assert way.failed == ()
         assert way.p50_ms is not None
         assert way.p95_ms is not None
         assert way.p50_ms >= (options.answer_s + options.apdu_s) * 1000 - 1
 
+    finals = answers_of(euicc(tmp_path), options, [row.command for row in found.probe.commands])
     for row in found.probe.commands:
-        final = answers_of(euicc(tmp_path / "other"), options, row.command)
+        final = finals[row.command]
         assert row.works is (final == "OK"), (row, final)
         if row.verdict is command_survey.Verdict.UNKNOWN:
             assert final == row.answer or final in ("ERROR", "+CME ERROR: 4", "+CME ERROR: 100", "+CME ERROR: 3")
 
-    assert found.card.eid == card.eid
     assert found.network.registered
+    assert found.network.registration == f"registered at home ({expectations.network_name(options)})"
+    strength = "-90 dBm (RSRP)" if "+CESQ" in options.signal_commands else "-67 dBm (RSSI)"
+    assert found.network.signal == strength
+    if expectations.best(options) is None:
+        assert found.card.standard.value == "unknown"
+        assert found.card.evidence
+        return
+    assert found.card.eid == outcome(options).eid
     if name == "cuts-csim-only-way":
         assert found.card.standard.value == "unknown"  # what tells it is longer than what comes
         return
@@ -96,36 +99,46 @@ def test_every_statement_is_what_the_modem_does(name: str, tmp_path: Path) -> No
     assert found.card.eims == 0
 
 
+@pytest.mark.parametrize("name", [name for name in ALL if name != "cuts-csim-only-way"])
+def test_every_sentence_of_the_advice_follows_from_what_the_modem_does_and_none_is_missing(name: str) -> None:
+    options = ALL[name]
+    for switched in (False, True) if name in PERSONALITIES else (False,):
+        found = outcome(options, switch=switched).found
+        said = [one.sentence for one in advise(found)]
+        wanted = expectations.advice(options, switched=switched)
+        assert len(said) == len(wanted), (said, wanted)
+        for begins in wanted:
+            assert sum(sentence.startswith(begins) for sentence in said) == 1, (begins, said)
+        report = document(found, PortFacts("p"), made_at="2026-01-01")
+        assert report["recommended"] == expectations.best(options)
+        assert f"firmware {options.revision}" in report["summary"][1]
+
+
 @pytest.mark.parametrize("name", ALL)
-def test_an_examination_leaves_no_trace(name: str, tmp_path: Path) -> None:
-    line = Line(euicc(tmp_path), ALL[name])
-    before_file = (tmp_path / "card.json").read_bytes() if (tmp_path / "card.json").exists() else b""
-
-    async def story(examination: object) -> None:
-        before.update(line.state())
-        await examination.examine()  # type: ignore[attr-defined]
-
-    before: dict[str, object] = {}
-    examined(line, story)
-    assert line.state() == before
-    assert line.closed
-    after_file = (tmp_path / "card.json").read_bytes() if (tmp_path / "card.json").exists() else b""
-    assert after_file == before_file
+def test_an_examination_leaves_no_trace(name: str) -> None:
+    told = outcome(ALL[name])
+    assert told.after == told.before
+    assert told.line.closed
+    assert told.card_file_after == told.card_file_before
 
 
 @pytest.mark.parametrize("name", PERSONALITIES)
-def test_what_a_refresh_does_is_what_the_modem_does_with_it(name: str, tmp_path: Path) -> None:
+def test_what_a_refresh_does_is_what_the_modem_does_with_it(name: str) -> None:
     options = PERSONALITIES[name]
-    line = Line(euicc(tmp_path), options)
-    found = _whole(line, switch=True)
+    told = outcome(options, switch=True)
+    found = told.found
+    assert told.line.engine.module.uicc.iccid == away_from_fallback()[2].iccid
+    if expectations.best(options) is None:
+        assert found.refresh is None
+        return
     assert found.refresh is not None
     assert found.refresh.back is True
     assert [one.order for one in found.refresh.switches] == ["ExecuteFallbackMechanism", "ReturnFromFallback"]
     for one in found.refresh.switches:
         assert one.ok
         assert one.modem_executed is (options.refresh != "ignored")
-        assert one.rung == 0 if one.modem_executed else one.rung
-    assert line.engine.module.uicc.iccid == away_from_fallback()[2].iccid
+        assert one.rung == expectations.rung(options)
+        assert one.port_vanished is expectations.port_vanishes(options)
 
 
 @pytest.mark.parametrize("name", PERSONALITIES)
@@ -150,53 +163,92 @@ def test_a_switch_that_was_asked_for_and_is_not_possible_is_told(name: str, tmp_
     ],
 )
 def test_the_kind_of_card_is_told(quirks: Quirks, standard: str, tmp_path: Path) -> None:
-    found = _whole(Line(euicc(tmp_path, quirks), PERSONALITIES["generic"]))
+    found = _whole(Line(euicc(tmp_path, quirks), PERSONALITIES["generic-3gpp"]))
+    assert [way.way for way in found.ways] == ["cgla", "csim"]  # the basic channel is the module's own
     assert found.card.standard.value == standard, found.card.evidence
 
 
 def test_an_m2m_card_is_told_by_the_eid_of_its_ecasd() -> None:
-    found = _whole(Line(M2mCard(), PERSONALITIES["generic"]))
+    found = _whole(Line(M2mCard(), PERSONALITIES["generic-3gpp"]))
     assert found.card.standard.value == "SGP.02"
     assert found.card.eid == M2mCard.EID.hex()
 
 
-async def _whole_of(
-    examination: ModemExamination, line: Line, when: Callable[[list[str]], bool], *, switch: bool
+def _told(line: Line, *, switch: bool = False) -> tuple[Examination, str]:
+    """What was found, and the lines for a person."""
+    found = _whole(line, switch=switch)
+    return found, "\n".join(document(found, PortFacts("p"), made_at="2026-01-01")["summary"])
+
+
+@pytest.mark.parametrize(
+    ("slow", "over", "failed"),
+    [
+        ("BF56", ("+CSIM",), {"csim": ("GetCerts",)}),
+        ("BF56", ("+CGLA", "+CSIM"), dict.fromkeys(("cgla", "csim"), ("GetCerts",))),
+    ],
+)
+def test_a_module_that_waits_for_the_card_no_longer_than_its_timer_is_told(
+    slow: str, over: tuple[str, ...], failed: dict[str, tuple[str, ...]], tmp_path: Path
 ) -> None:
-    await line.interrupted(asyncio.ensure_future(examination.examine(switch=switch)), when)
+    quirks = Quirks(delays_s={int(slow, 16): 2.0})
+    options = ModemOptions(uicc_timer_s=1.0, uicc_timer_on=over)
+    found, text = _told(Line(euicc(tmp_path, quirks), options))
+    for way in found.ways:
+        assert way.failed == failed.get(way.way, ())
+    if "cgla" in failed:
+        assert "! AT+CGLA opens, but GetCerts got no answer over it" in text
+    else:
+        assert "+ Use AT+CGLA: it carried everything" in text
+        assert "- Do not use AT+CSIM: GetCerts got no answer over it." in text
 
 
-def _interrupted(line: Line, when: Callable[[list[str]], bool], *, switch: bool = False) -> dict[str, object]:
-    """Interrupt an examination; the state before it."""
-    before: dict[str, object] = {}
-
-    async def story(examination: ModemExamination) -> None:
-        before.update(line.state())
-        await _whole_of(examination, line, when, switch=switch)
-
-    examined(line, story)
-    assert line.interrupted_in_time
-    assert line.closed
-    return before
+def test_a_way_whose_first_answer_takes_longer_than_the_timer_does_not_open(tmp_path: Path) -> None:
+    options = ModemOptions(uicc_timer_s=1.0, uicc_timer_on=("+CSIM",))
+    found, text = _told(Line(euicc(tmp_path, Quirks(delays_s={0xBF3E: 2.0})), options))
+    assert {way.way: way.opens for way in found.ways} == {"cgla": True, "csim": False}
+    assert found.ways[0].p50_ms == 2000.0
+    assert "AT+CSIM does not work here (the channel is lost: AT+CSIM was refused: ERROR)." in text
 
 
-@pytest.mark.parametrize("after_commands", range(3, 110, 6))
-def test_an_interruption_at_any_command_leaves_no_trace(after_commands: int, tmp_path: Path) -> None:
-    line = Line(euicc(tmp_path), replace(PERSONALITIES["generic"], cmee=2))
-    before = _interrupted(line, lambda sent: len(sent) >= after_commands)
-    assert line.state() == before
+@pytest.mark.parametrize("name", ["quectel-rm5g", "quectel-eg25", "nordic-nrf91"])
+def test_a_card_in_the_other_slot_is_told_with_the_slot_in_use_where_the_module_tells_it(
+    name: str, tmp_path: Path
+) -> None:
+    options = PERSONALITIES[name]
+    assert options.slot is not None
+    other = next(number for number in options.slot.numbers if number != options.slot.active)
+    found, text = _told(Line(euicc(tmp_path), replace(options, slot=replace(options.slot, card_in=other))))
+    assert [(way.way, way.opens) for way in found.ways] == [("cgla", False), ("csim", False)]
+    assert found.card.standard.value == "unknown"
+    assert "! No way to the card works. The modem says of the card: +CME ERROR: 10." in text
+    told = expectations.profile_of(options).slots.query is not None and options.slot.readable
+    assert ("slot 1 of 2 is in use" in text) is told
+    assert ("which slot is used" in text) is not told
 
 
-@pytest.mark.parametrize("number", [1, 2])
-@pytest.mark.parametrize("opening", ["AT+CCHO", 'AT+CSIM=10,"0070000001"'])
-def test_a_channel_whose_opening_was_interrupted_is_closed(opening: str, number: int, tmp_path: Path) -> None:
-    """Its number comes with the answer, which is not there yet."""
-    options = replace(PERSONALITIES["generic"], apdu_s=0.5)
-    if "CSIM" in opening:
-        options = replace(options, transports="csim")
-    line = Line(euicc(tmp_path), options)
-    before = _interrupted(line, lambda sent: sum(text.startswith(opening) for text in sent) >= number)
-    assert line.state() == before
+def test_an_lpa_of_the_module_that_is_off_is_told_and_no_hindrance(tmp_path: Path) -> None:
+    line = Line(euicc(tmp_path), PERSONALITIES["quectel-rg650e"])
+    line.engine.module.vendor_lpa_enabled = line.engine.module.uicc.isdr_held = False
+    found, text = _told(line)
+    assert found.ways[0].usable
+    assert "- The LPA in the module's firmware is switched off" in text
+
+
+def test_an_lpa_of_the_module_that_is_on_and_holds_nothing_is_told(tmp_path: Path) -> None:
+    line = Line(euicc(tmp_path), PERSONALITIES["quectel-rg650e"])
+    line.engine.module.uicc.isdr_held = False
+    _, text = _told(line)
+    assert "is switched on, and the card was reached all the same" in text
+
+
+def test_session_0_of_a_module_whose_profile_does_not_name_it_is_found_and_said_to_need_a_profile(
+    tmp_path: Path,
+) -> None:
+    options = replace(PERSONALITIES["tdtech-mt5700"], manufacturer="Other", model="M1")
+    found, text = _told(Line(euicc(tmp_path), options))
+    assert [way.way for way in found.ways if way.opens] == ["cgla-basic"]
+    assert "! The profile generic-3gpp does not try AT+CGLA with session 0: the agent uses it with a profile" in text
+    assert "modem.transport" not in text
 
 
 def test_channels_that_others_left_open_are_told_and_left_alone(tmp_path: Path) -> None:
@@ -215,21 +267,3 @@ def test_channels_that_others_left_open_are_told_and_left_alone(tmp_path: Path) 
     text = "\n".join(document(found[0], PortFacts("p"), made_at="2026-01-01")["summary"])
     assert "! No way to the card works." in text
     assert "no free logical channel" in text
-
-
-@pytest.mark.parametrize("later", range(0, 14, 2))
-@pytest.mark.parametrize("order", ["BF5D", "BF5E"])
-@pytest.mark.parametrize("name", ["eg25", "eg916q"])
-def test_an_interruption_during_the_switch_goes_back_to_the_profile_of_before(
-    name: str, order: str, later: int, tmp_path: Path
-) -> None:
-    """From the order there or back on, and at some commands after it."""
-    line = Line(euicc(tmp_path), replace(PERSONALITIES[name], apdu_s=0.05))
-
-    def when(sent: list[str]) -> bool:
-        ordered = next((number for number, text in enumerate(sent) if order in text), None)
-        return ordered is not None and len(sent) > ordered + later
-
-    _interrupted(line, when, switch=True)
-    assert line.engine.module.uicc.iccid == away_from_fallback()[2].iccid
-    assert not line.engine.module.uicc.open_channels

@@ -15,21 +15,15 @@ from ipad_agent.modem.module_profile import Grade, load
 from ipad_agent.modem_examination import examination_report, profile_draft
 from ipad_agent.modem_examination.errors import ReportUnreadable
 from ipad_agent.modem_examination.examination_report import PortFacts
-from ipad_agent.modem_examination.modem_examination import Examination
 
-from .stand import ROOT, Line, away_from_fallback, euicc, examined
+from . import expectations
+from .stand import ROOT, away_from_fallback, euicc, outcome
 
 USB = PortFacts("/dev/ttyUSB3", "2c7c:0999", 3)
 
 
-def _found(options: ModemOptions, folder: Path, *, switch: bool = False) -> Examination:
-    found = examined(Line(euicc(folder), options), lambda one: one.examine(switch=switch))
-    assert isinstance(found, Examination)
-    return found
-
-
-def _document(options: ModemOptions, folder: Path, *, reveal: bool = False, switch: bool = False) -> dict[str, Any]:
-    found = _found(options, folder, switch=switch)
+def _document(options: ModemOptions, *, reveal: bool = False, switch: bool = False) -> dict[str, Any]:
+    found = outcome(options, switch=switch).found
     return examination_report.document(found, USB, made_at="2026-11-30", reveal=reveal)
 
 
@@ -42,15 +36,15 @@ def _identifiers(folder: Path, options: ModemOptions) -> list[str]:
 @pytest.mark.parametrize("name", PERSONALITIES)
 def test_no_identifier_is_in_a_report_in_any_form(name: str, tmp_path: Path) -> None:
     options = PERSONALITIES[name]
-    text = json.dumps(_document(options, tmp_path)).upper()
+    text = json.dumps(_document(options)).upper()
     for known in _identifiers(tmp_path, options)[:-1]:
         assert known.upper() not in text
         assert known.upper()[4:-4] not in text
 
 
-def test_identifiers_are_there_when_they_are_asked_for(tmp_path: Path) -> None:
-    options = PERSONALITIES["eg25"]
-    text = json.dumps(_document(options, tmp_path, reveal=True)).upper()
+def test_identifiers_are_there_when_they_are_asked_for() -> None:
+    options = PERSONALITIES["quectel-eg25"]
+    text = json.dumps(_document(options, reveal=True)).upper()
     assert options.imei in text
     assert away_from_fallback()[2].iccid in text
 
@@ -59,7 +53,7 @@ def test_identifiers_are_there_when_they_are_asked_for(tmp_path: Path) -> None:
 @pytest.mark.parametrize("switch", [False, True])
 def test_a_draft_is_taken_by_the_loader_and_fits_its_module(name: str, switch: bool, tmp_path: Path) -> None:
     options = PERSONALITIES[name]
-    report = _document(options, tmp_path, switch=switch)
+    report = _document(options, switch=switch)
     folder = tmp_path / "modems"
     folder.mkdir()
     (folder / "our-module.toml").write_text(profile_draft.draft(report), encoding="utf-8")
@@ -68,22 +62,29 @@ def test_a_draft_is_taken_by_the_loader_and_fits_its_module(name: str, switch: b
     chosen = profiles.named("our-module")
     assert chosen is not None
     assert chosen.matches(options.manufacturer, options.model, options.revision) > 1
-    works = [way for way in ("cgla", "csim") if any(one["way"] == way and one["opens"] for one in report["ways"])]
-    assert sorted(chosen.uicc.order) == sorted(works)
+    ways = [way for way in expectations.asked(options) if expectations.opens(options, way)]
+    works = [way for way in ways if expectations.cap(options, way) is None]
+    base = expectations.profile_of(options)
+    assert sorted(chosen.uicc.order) == sorted(works or base.uicc.order)
+    assert ("[uicc] is left out" in profile_draft.draft(report)) is (not works)
+    assert chosen.uicc.le_on_case4 is (base.uicc.le_on_case4 and not options.refuse_le)
     assert [(ports.ids, ports.at_interface) for ports in chosen.usb] == [(("2c7c:0999",), 3)]
-    known = [chosen.evidence_for(key) for key in ("match.model", "uicc.order", "queries.registration", "usb")]
+    keys = ("match.model", *(["uicc.order"] if works else []), "queries.registration", "usb")
+    known = [chosen.evidence_for(key) for key in keys]
     assert {one.grade for one in known if one is not None} == {Grade.REPORTED}
-    if switch:
+    if switch and works:
         assert chosen.refresh.modem_executes is (options.refresh != "ignored")
 
 
-def test_a_way_that_cuts_answers_is_not_in_the_draft(tmp_path: Path) -> None:
-    report = _document(ModemOptions(csim_answer_cap_bytes=100), tmp_path)
-    assert 'order = ["cgla"]' in profile_draft.draft(report)
+def test_a_way_that_cuts_answers_is_not_in_the_draft() -> None:
+    report = _document(ModemOptions(csim_answer_cap_bytes=100))
+    text = profile_draft.draft(report)
+    assert 'order = ["cgla"]' in text
+    assert "# csim is no way to name in uicc.order: it cuts answers at 100 bytes." in text
 
 
 def test_a_report_is_read_back_and_what_is_none_is_refused(tmp_path: Path) -> None:
-    report = _document(PERSONALITIES["generic"], tmp_path)
+    report = _document(PERSONALITIES["generic-3gpp"])
     path = tmp_path / "report.json"
     examination_report.write(path, report)
     assert examination_report.read(path) == report
