@@ -22,9 +22,10 @@ import logging
 import sys
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from logging import DEBUG, ERROR, INFO, WARNING
 from typing import Any, Final, Generic, ParamSpec, TextIO
+
+from ipad_agent.records import dataclass
 
 from .printable import printable, printable_data, printable_lines
 

@@ -7,11 +7,11 @@ import contextlib
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import Final, TypeVar
 
 from ipad_agent.errors import CardError, IpadError, ModemError, Remedy
 from ipad_agent.procedures.context import Context
+from ipad_agent.records import dataclass
 
 T = TypeVar("T")
 

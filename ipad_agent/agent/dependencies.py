@@ -4,7 +4,6 @@ ones)."""
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
 from typing import Protocol
 
 from ipad_agent.clock import Clock
@@ -19,6 +18,7 @@ from ipad_agent.procedures.context import DownloadRules
 from ipad_agent.procedures.default_ports import NO_SITE, UNKNOWN_NETWORK
 from ipad_agent.procedures.ports import DeclaringCard, Device, EimLink, Journal, Memory, Network, Site, SmdpConnector
 from ipad_agent.procedures.records.held_work import Holding
+from ipad_agent.records import dataclass, field
 from ipad_agent.status import Board
 
 from .poll_timetable import Documents

@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import random
 from collections.abc import Iterable
-from dataclasses import replace
 from functools import partial
 from typing import Final
 
@@ -54,6 +53,7 @@ from ipad_agent.procedures.startup.initial_eim_provisioning import provision
 from ipad_agent.procedures.startup.silent_card_resets import CardResets
 from ipad_agent.procedures.switching import local_switch, lost_switch, profile_proof
 from ipad_agent.procedures.usable_profiles import usable_profiles
+from ipad_agent.records import replace
 from ipad_agent.status import Board
 
 from . import events

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Protocol, cast
 
 from ipad_agent.clock import Clock
@@ -15,6 +14,7 @@ from ipad_agent.policy.polling.poll_outcome import Outcome, Wake
 from ipad_agent.policy.polling.poll_schedule import Decision, EimSchedule
 from ipad_agent.policy.polling.schedule_document import from_document, to_document
 from ipad_agent.policy.polling.schedule_settings import ScheduleSettings
+from ipad_agent.records import dataclass
 
 
 class Documents(Protocol):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
 
 from ipad_agent.clock import Clock
 from ipad_agent.policy.polling.hold_reason import Held
@@ -11,6 +10,7 @@ from ipad_agent.policy.traffic_limits import TrafficLimits, reached
 from ipad_agent.procedures.ports import CountsByPurpose, CountsBytes, EimLink, Memory
 from ipad_agent.procedures.records.state_changes import StateChanges
 from ipad_agent.procedures.records.traffic_ledger import TrafficLedger
+from ipad_agent.records import dataclass
 from ipad_agent.status import Board
 
 from . import events

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Final
+
+from ipad_agent.records import dataclass
 
 from .errors import RequestTooLarge
 

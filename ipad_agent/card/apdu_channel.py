@@ -6,8 +6,9 @@ of this room.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Protocol
+
+from ipad_agent.records import dataclass
 
 from .errors import AidNotFound, CardNotReady, ChannelLost, ChannelRefused, LossReason, SimBusy
 

@@ -6,12 +6,12 @@ all segments joined are the package again.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
 from ipad_agent.codec.ber import tlv
 from ipad_agent.codec.ber.tlv import Tlv
 from ipad_agent.errors import CodecError
+from ipad_agent.records import dataclass
 
 from .apdu import MAX_BLOCKS, MAX_DATA_BYTES
 from .errors import MalformedBpp

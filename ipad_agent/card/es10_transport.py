@@ -12,11 +12,11 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final, Protocol
 
 from ipad_agent.codec.ber import tlv
 from ipad_agent.errors import CodecError
+from ipad_agent.records import dataclass
 
 from . import apdu, events
 from .apdu_channel import ApduChannel

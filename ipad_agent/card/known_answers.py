@@ -9,7 +9,6 @@ program may use the card while the agent's channel is closed.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Final
 
@@ -18,6 +17,7 @@ from ipad_agent.codec.ber.tlv_fields import ResultCode
 from ipad_agent.codec.es10.euicc_package import EuiccPackageResult
 from ipad_agent.codec.es10.notifications import RetrievedNotifications
 from ipad_agent.codec.identifiers import Eid
+from ipad_agent.records import dataclass, replace
 
 KEPT_S: Final = 7 * 86_400.0
 NOTHING_TO_DELETE: Final = 1

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -20,6 +19,7 @@ from ipad_agent.lab.bench.rsp_servers_on_bench import Offer, RspOptions
 from ipad_agent.lab.errors import AgentEndedError, NothingHappenedError
 from ipad_agent.lab.euicc import Quirks
 from ipad_agent.lab.modem import Cell
+from ipad_agent.records import dataclass
 
 from .demo_registration import CONSUMER_CARD, NotRegisteredError, polling, register
 from .demo_screen import Screen

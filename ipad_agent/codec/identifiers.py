@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import builtins
 import re
-from dataclasses import dataclass
 from typing import Final
 
 from ipad_agent.errors import CodecError
+from ipad_agent.records import dataclass
 
 _SEPARATORS = str.maketrans("", "", " -")
 _HINT = "Check the identifier; it is printed on the card or the device label."

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Literal
+
+from ipad_agent.records import dataclass, field
 
 PdpType = Literal["IP", "IPV6", "IPV4V6", "Non-IP", "Ethernet", "Unstructured"]
 """As 3GPP TS 27.007 §10.1.1 writes them."""

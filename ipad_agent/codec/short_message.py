@@ -5,10 +5,10 @@ Only what a call for a poll can be: one part, in the default alphabet, eight bit
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
 from ipad_agent.errors import CodecError
+from ipad_agent.records import dataclass
 
 _DIGITS: Final = "0123456789*#abc"
 _INTERNATIONAL: Final = 0x91

@@ -6,8 +6,9 @@ extra fields are no tolerance: the types are extensible, so skipping them is the
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
+
+from ipad_agent.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,12 +1,11 @@
 """Carriers, trust, downloads and eIMs: sections of the configuration."""
 
-# ruff: noqa: RUF009  # key() is dataclasses.field()
-
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+from ipad_agent.records import dataclass
 
 from .secret_file import SecretFile
 from .value_readers import (

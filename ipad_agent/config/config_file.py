@@ -7,13 +7,14 @@ import os
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import Field, fields, replace
+from dataclasses import Field, fields
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 from ipad_agent import agent_names
 from ipad_agent.errors import ConfigError
+from ipad_agent.records import replace
 
 from .config_model import SECTIONS, Config, EimConfig, InjectConfig, WakeConfig, preset_defaults
 from .errors import ConfigErrors, placed

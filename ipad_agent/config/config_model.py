@@ -7,13 +7,14 @@ follow them.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from ipad_agent.policy import NBIOT, NORMAL
 from ipad_agent.policy.guardian import guardian_settings
 from ipad_agent.policy.switching import switch_settings
+from ipad_agent.records import dataclass, field
 
 from .carrier_and_eim_sections import CoapConfig, DownloadConfig, EimConfig, HttpsConfig, InjectConfig, TrustConfig
 from .modem_and_card_sections import IPA_FEATURES, CardConfig, IpaConfig, ModemConfig, ProvisioningConfig

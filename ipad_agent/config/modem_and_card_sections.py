@@ -1,12 +1,11 @@
 """Modem, card, and what this IPA is: sections of the configuration."""
 
-# ruff: noqa: RUF009  # key() is dataclasses.field()
-
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+from ipad_agent.records import dataclass
 
 from .value_readers import PORT_NUMBER, Aid, FilePath, Flag, Integer, ListOf, Number, Text, choices, key
 

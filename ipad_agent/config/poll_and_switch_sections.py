@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import fields
 
 from ipad_agent.policy import NORMAL, PRESETS, ScheduleSettings
 from ipad_agent.policy.guardian.guardian_settings import NORMAL as GUARDIAN
 from ipad_agent.policy.guardian.guardian_settings import GuardianSettings
 from ipad_agent.policy.switching.switch_settings import NORMAL as SWITCH
 from ipad_agent.policy.switching.switch_settings import SwitchSettings
+from ipad_agent.records import dataclass
 
 from .value_readers import DAY_S, Flag, Integer, Number, choices, key
 

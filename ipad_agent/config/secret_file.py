@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
+
+from ipad_agent.records import dataclass
 
 from . import events
 from .errors import SecretError

@@ -1,14 +1,12 @@
 """What the site asks for: when work is welcome, scripts, checks, the byte budget, and who may call for a poll."""
 
-# ruff: noqa: RUF009  # key() is dataclasses.field()
-
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from ipad_agent.policy.polling.daily_window import DailyWindow
+from ipad_agent.records import dataclass
 
 from .secret_file import SecretFile
 from .value_readers import DAY_S, PORT_NUMBER, FilePath, Flag, Integer, ListOf, Number, Secret, Text, TimeWindow, key

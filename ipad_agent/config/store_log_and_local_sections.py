@@ -1,14 +1,12 @@
 """The machine around the agent: its disk, its log, and the faces shown to it."""
 
-# ruff: noqa: RUF009  # key() is dataclasses.field()
-
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from ipad_agent import agent_names
+from ipad_agent.records import dataclass
 
 from .value_readers import FilePath, Flag, Integer, Number, Text, choices, key
 

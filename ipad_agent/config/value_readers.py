@@ -6,11 +6,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Generic, Protocol, TypeVar
 
 from ipad_agent.policy.polling.daily_window import DailyWindow
+from ipad_agent.records import dataclass, field
 
 from .secret_file import SecretFile
 

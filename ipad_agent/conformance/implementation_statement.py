@@ -8,12 +8,13 @@ from __future__ import annotations
 import json
 import tomllib
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from itertools import groupby
 from pathlib import Path
 from typing import Any, Final, Literal, get_args
 
 from ipad_agent import __version__
+from ipad_agent.records import dataclass
 
 STATEMENT: Final = Path(__file__).with_name("implementation_statement.toml")
 RELEASES: Final = ("SGP.32 v1.2", "SGP.32 v1.3", "SGP.22 v2.5")

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
-from dataclasses import dataclass
 from typing import Final
 
 from ipad_agent.clock import Clock
@@ -14,6 +13,7 @@ from ipad_agent.config import Config
 from ipad_agent.doctor.checks import card_checks, host_checks, modem_checks, net_checks
 from ipad_agent.doctor.checks.machine import Machine
 from ipad_agent.errors import CardError, ConfigError, IpadError, ModemError
+from ipad_agent.records import dataclass
 
 from . import standalone_doctor
 from .doctor_items import NEEDS, TITLES, Item, Layer, verdict

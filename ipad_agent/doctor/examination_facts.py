@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from ipad_agent.codec.es10.euicc_info import EuiccInfo2
@@ -10,6 +9,7 @@ from ipad_agent.codec.identifiers import Eid
 from ipad_agent.errors import ModemError
 from ipad_agent.net import CoapsEndpoint, HttpsEndpoint
 from ipad_agent.net.dns_lookup import Address
+from ipad_agent.records import dataclass, field
 
 from .doctor_items import Layer
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field
 from typing import Protocol
 
 from ipad_agent.card.apdu_channel import ModemIdentity
@@ -20,6 +19,7 @@ from ipad_agent.modem.at.network_registration import Registration
 from ipad_agent.modem.at.power_saving import PowerSaving
 from ipad_agent.modem.at.signal_quality import Signal
 from ipad_agent.net import CoapsEndpoint, HttpsEndpoint
+from ipad_agent.records import dataclass, field
 
 
 class ModemLook(Protocol):

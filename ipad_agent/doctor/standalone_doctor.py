@@ -6,13 +6,13 @@ import contextlib
 import fcntl
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ipad_agent.clock import Clock, SystemClock
 from ipad_agent.config import Config
 from ipad_agent.doctor.checks.machine import Machine
 from ipad_agent.policy.polling.schedule_document import from_document
+from ipad_agent.records import dataclass, replace
 from ipad_agent.store import Memory, RealFilesystem
 from ipad_agent.store.memory_filesystem import MemoryFilesystem
 from ipad_agent.store.state_documents import SCHEDULE

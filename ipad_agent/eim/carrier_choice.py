@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass
 from typing import Final, Literal
 
 from ipad_agent.codec.es10.eim_configuration import EimProtocol
@@ -17,6 +16,7 @@ from ipad_agent.net.https.https_endpoint import (
     USER_AGENT,
 )
 from ipad_agent.net.https.https_endpoint import DEFAULT_PORT as HTTPS_PORT
+from ipad_agent.records import dataclass
 
 from . import events
 from .eim_endpoint import EimEntry, EndpointOverrides, ProtocolBits, address_of, coaps_endpoint, trust_of

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from ipad_agent.net import Carrier, HandshakeFailed, Unreachable, cost_bytes
+from ipad_agent.records import dataclass
 
 from . import events
 

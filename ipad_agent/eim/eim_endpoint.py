@@ -5,13 +5,13 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Collection
-from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Final, Protocol
 
 from ipad_agent.codec.es10.eim_configuration import EimIdType, EimProtocol
 from ipad_agent.net import ClientCertificate, CoapsEndpoint, NameCheck, Psk, Trust, split_address
 from ipad_agent.net.trust.pinned_trust import PublicKey
+from ipad_agent.records import dataclass, field
 
 from . import events
 from .errors import CarrierExcluded, EndpointUnknown, TrustUnknown

@@ -7,7 +7,6 @@ object, so nothing that was signed is ever encoded anew.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Final, Protocol
 
 from ipad_agent.codec.ber import tlv
@@ -16,6 +15,7 @@ from ipad_agent.codec.identifiers import Eid
 from ipad_agent.codec.rsp.rsp_json import FunctionStatus, JsonAnswer, base64_of, dumps, hex_of
 from ipad_agent.codec.rsp.rsp_status_codes import error_number
 from ipad_agent.errors import CodecError
+from ipad_agent.records import dataclass
 
 GET_EIM_PACKAGE: Final = "GetEimPackage"
 PROVIDE_RESULT: Final = "ProvideEimPackageResult"

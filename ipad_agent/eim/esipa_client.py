@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from typing import Final, TypeVar
 
 from ipad_agent.codec.ber.tlv_fields import ResultCode
@@ -33,6 +32,7 @@ from ipad_agent.codec.rsp.rsp_status_codes import UNDEFINED_ERROR
 from ipad_agent.codec.tolerances import CATALOGUE
 from ipad_agent.errors import CodecError, NetworkError
 from ipad_agent.net import Carrier, NamesProtocol, PeerStatus, cost_bytes
+from ipad_agent.records import replace
 
 from . import events
 from .errors import FunctionRefused, UnreadableAnswer

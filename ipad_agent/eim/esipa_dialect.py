@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final, Literal, Protocol, get_args
 
@@ -21,6 +20,7 @@ from ipad_agent.codec.esipa.eim_package import (
     NoPackage,
 )
 from ipad_agent.codec.esipa.ipa_euicc_data import DataItem, IpaEuiccDataRequest
+from ipad_agent.records import dataclass
 
 from . import events
 

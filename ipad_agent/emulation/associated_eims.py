@@ -6,7 +6,6 @@ All of it is state; the card is never asked for more than which CIs it knows.
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import replace
 from typing import Final
 
 from ipad_agent.codec.ber import tlv
@@ -14,6 +13,7 @@ from ipad_agent.codec.ber.tlv import Tlv
 from ipad_agent.codec.ber.tlv_fields import Fields
 from ipad_agent.codec.es10.eim_configuration import GENERATE_TOKEN, EimConfigurationData
 from ipad_agent.errors import CodecError
+from ipad_agent.records import replace
 
 from .device_key import KeyTrouble, verify
 from .emulated_state import MAX_COUNTER, MAX_EIMS, EimEntry, EmulatedState

@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from enum import StrEnum
 from typing import Final
 
@@ -47,6 +46,7 @@ from ipad_agent.codec.es10.profile_info import ProfileInfo
 from ipad_agent.codec.es10.rules_authorisation_table import RulesAuthorisationTable
 from ipad_agent.codec.identifiers import Eid
 from ipad_agent.errors import CardError, CodecError
+from ipad_agent.records import replace
 
 from . import associated_eims, events, interrupted_package, local_switches
 from .card_memory import CardMemory

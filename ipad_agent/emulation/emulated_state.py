@@ -7,13 +7,13 @@ one document, bound to one EID, that is replaced in one step (``store.EmulatedCa
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import Final
 
 from ipad_agent.codec.ber import tlv
 from ipad_agent.codec.es10.eim_configuration import EimConfigurationData
 from ipad_agent.codec.es10.euicc_package import EuiccPackageResult
 from ipad_agent.errors import CodecError
+from ipad_agent.records import dataclass, replace
 
 FIRST_SEQ: Final = 0x40000000
 """Results are numbered from here on, far above what a card numbers its notifications with."""

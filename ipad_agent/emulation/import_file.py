@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import base64
 import json
-from dataclasses import dataclass
 from typing import Final
 
 from ipad_agent.codec.esipa.device_info import IpaCapabilities
+from ipad_agent.records import dataclass
 
 from .device_key import DeviceKey
 from .emulated_state import EmulatedState

@@ -8,14 +8,13 @@ processingTerminated interruption(3). Nothing that was not begun is ever carried
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from ipad_agent.codec.ber import tlv
 from ipad_agent.codec.ber.tlv import Tlv
 from ipad_agent.codec.ber.tlv_fields import Fields
 from ipad_agent.codec.es10.profile_info import ProfileInfo
 from ipad_agent.codec.identifiers import Iccid
 from ipad_agent.errors import CodecError
+from ipad_agent.records import replace
 
 from . import events
 from . import psmo_execution as psmo

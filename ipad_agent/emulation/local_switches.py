@@ -7,7 +7,6 @@ cut the card tells whether it was done.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import Final
 
 from ipad_agent.codec.ber import tlv
@@ -15,6 +14,7 @@ from ipad_agent.codec.es10.notifications import PendingNotification
 from ipad_agent.codec.es10.profile_info import ProfileInfo
 from ipad_agent.codec.es10.rules_authorisation_table import ProfilePolicyRule
 from ipad_agent.errors import CardError, CodecError
+from ipad_agent.records import dataclass, replace
 
 from . import events
 from .card_memory import CardMemory

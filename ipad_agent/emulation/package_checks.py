@@ -5,12 +5,12 @@ Everything here is asked before anything is written or the card is touched.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
 from ipad_agent.codec.ber import tlv
 from ipad_agent.codec.ber.tlv import Tlv
 from ipad_agent.codec.ber.tlv_fields import Fields
+from ipad_agent.records import dataclass
 
 from . import events
 from .device_key import DeviceKey, KeyTrouble, verify

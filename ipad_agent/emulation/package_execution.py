@@ -16,11 +16,11 @@ Packages of eCOs change nothing but the state: counter, entries and result are o
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import replace
 
 from ipad_agent.codec.ber import tlv
 from ipad_agent.codec.ber.tlv import Tlv
 from ipad_agent.errors import CodecError
+from ipad_agent.records import replace
 
 from . import associated_eims, events
 from .associated_eims import RefusedEntry

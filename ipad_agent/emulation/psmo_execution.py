@@ -12,7 +12,6 @@ without a profile.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from typing import Final
 
 from ipad_agent.card.errors import ResetPending
@@ -22,6 +21,7 @@ from ipad_agent.codec.ber.tlv_fields import Fields, ResultCode
 from ipad_agent.codec.es10.profile_info import ProfileInfo, ProfileState
 from ipad_agent.codec.identifiers import Iccid
 from ipad_agent.errors import CardError, CodecError, StoreError
+from ipad_agent.records import replace
 
 from . import events
 from .card_memory import CardMemory

@@ -6,9 +6,10 @@ import argparse
 import json
 import re
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import Final
+
+from ipad_agent.records import replace
 
 DAY_S: Final = 86_400.0
 _UNITS: Final = {"s": 1.0, "min": 60.0, "h": 3600.0, "d": DAY_S}

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any, Final
+
+from ipad_agent.records import dataclass
 
 from .poll_load import MINUTE_S, Cut, PollLoad
 

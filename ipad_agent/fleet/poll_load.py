@@ -8,10 +8,10 @@ of the devices off, which boot together when it ends.
 from __future__ import annotations
 
 import importlib
-from dataclasses import dataclass
 from typing import Any, Final
 
 from ipad_agent.errors import IpadError
+from ipad_agent.records import dataclass
 
 from .schedule_table import MOST_FAILURES, ScheduleTable
 

@@ -7,12 +7,12 @@ numbers come from ``policy.polling`` itself: a change there is a change here.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from ipad_agent.policy.instant import Instant
 from ipad_agent.policy.polling import poll_schedule
 from ipad_agent.policy.polling.poll_outcome import Outcome, back_off_s
 from ipad_agent.policy.polling.schedule_settings import ScheduleSettings
+from ipad_agent.records import dataclass
 
 MOST_FAILURES = 40
 """From there on a back-off grows no further."""

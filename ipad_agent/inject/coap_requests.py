@@ -3,11 +3,11 @@ answers. Bytes in and out, without sockets or clocks."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
 from ipad_agent.net.coap import coap_options
 from ipad_agent.net.coap.blockwise_transfer import Block
+from ipad_agent.records import dataclass
 
 CON, NON, ACK, RST = 0, 1, 2, 3
 EMPTY, POST = 0, 0x02

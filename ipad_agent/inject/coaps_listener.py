@@ -7,7 +7,6 @@ import contextlib
 import secrets
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final, cast
 
@@ -15,6 +14,7 @@ from ipad_agent.errors import IpadError
 from ipad_agent.net.dtls.dtls_backend import Psk
 from ipad_agent.net.errors import Refusal, TrustRefused
 from ipad_agent.net.trust.client_certificate import ClientCertificate
+from ipad_agent.records import dataclass, field
 
 from . import coap_requests, events, request_limits
 from .coap_requests import ACK, CON, NON, RST, CoapMessage, RequestBlocks

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Final
 
 import h11
@@ -15,6 +14,7 @@ from ipad_agent.errors import IpadError
 from ipad_agent.net.https.http_reader import next_event
 from ipad_agent.net.https.https_endpoint import ASN1_TYPE
 from ipad_agent.net.trust.client_certificate import ClientCertificate
+from ipad_agent.records import dataclass, field
 
 from . import events, request_limits
 from .listen_place import ListenPlace, StrangerReport, keep_listening

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
 from typing import Final
 
 from ipad_agent.errors import IpadError
+from ipad_agent.records import dataclass
 
 from . import events
 

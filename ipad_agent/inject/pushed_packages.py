@@ -8,7 +8,6 @@ eIMs that are known to speak it, the older ones to all others.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Final, Protocol
 
 from ipad_agent.codec.es10.eim_configuration import EimConfigurationData
@@ -24,6 +23,7 @@ from ipad_agent.codec.esipa.eim_package import (
 )
 from ipad_agent.codec.identifiers import Eid
 from ipad_agent.errors import CodecError
+from ipad_agent.records import dataclass
 
 from . import events
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
 
 from ipad_agent.net.dtls.dtls_backend import Psk
 from ipad_agent.net.errors import Refusal, TrustRefused
 from ipad_agent.net.trust.certificate_chain import judge
 from ipad_agent.net.trust.pinned_trust import Pinned, Trust, clock_is_plausible
+from ipad_agent.records import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)

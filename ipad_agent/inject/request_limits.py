@@ -7,8 +7,9 @@ pushing eIM out for a while and never the agent from its work.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
 from typing import Final
+
+from ipad_agent.records import dataclass, field
 
 MOST_CONNECTIONS: Final = 8
 MOST_PER_ADDRESS: Final = 3

@@ -8,9 +8,10 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
+
+from ipad_agent.records import dataclass, field
 
 RECEIPT: Final = "/usr/local/share/ipad-agent/service-files.json"
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 import shutil
 import subprocess
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+from ipad_agent.records import dataclass
 
 from .service_files import SYSUSERS, TMPFILES
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Final
 
 from ipad_agent.packaged_files import packaged
+from ipad_agent.records import dataclass
 
 from .errors import InstallationError
 

@@ -10,8 +10,9 @@ import contextlib
 import os
 import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
+
+from ipad_agent.records import dataclass, field
 
 from .errors import InstallationError
 from .file_receipt import RECEIPT, Receipt, digest, read_receipt, receipt_bytes

@@ -8,11 +8,11 @@ would never be complete, because every maker adds commands; so it is the questio
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
 from ipad_agent.printable import is_printable
+from ipad_agent.records import dataclass
 
 LONGEST: Final = 256
 LONGEST_WAIT_S: Final = 180.0

@@ -7,8 +7,9 @@ own; none of them waits for the card for longer than the agent itself would.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
 from typing import Protocol
+
+from ipad_agent.records import dataclass
 
 from .status_model import Configuration, Happening, HistoryEntry, Owed, Plan, Status
 

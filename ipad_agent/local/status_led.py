@@ -10,10 +10,11 @@ import asyncio
 import contextlib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from typing import Final
+
+from ipad_agent.records import dataclass
 
 from . import events
 from .status_model import Severity, State, Status

@@ -8,12 +8,11 @@ socket was authorised; what leaves the device (log, bundle) shortens them.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
 
 from ipad_agent.printable import printable, printable_data
-from ipad_agent.records import fields_of, is_record
+from ipad_agent.records import dataclass, field, fields_of, is_record
 
 SCHEMA_VERSION = 1
 """Of the JSON form. Fields may be added within a version; none changes its meaning or goes away."""

@@ -8,8 +8,9 @@ are for somebody who knows a SIM card and has never read SGP.32.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from typing import Final
+
+from ipad_agent.records import dataclass, replace
 
 from .status_model import Eim, LastOrder, Profile, Severity, State, Status, Switch, Time, Verdict
 

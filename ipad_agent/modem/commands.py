@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final, Literal
 
 from ipad_agent.codec.identifiers import Iccid
 from ipad_agent.codec.packet_connection import PdpType
 from ipad_agent.modem.at.at_parser import Expectation, Result, ResultKind
+from ipad_agent.records import dataclass
 
 from .errors import LineDamaged
 

@@ -10,11 +10,11 @@ import re
 import sys
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
 from ipad_agent.packaged_files import packaged
+from ipad_agent.records import dataclass, field, replace
 
 from . import profile_value_checks as checks
 from .errors import ProfileError

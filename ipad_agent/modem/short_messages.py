@@ -9,11 +9,11 @@ from __future__ import annotations
 import asyncio
 import re
 from collections import deque
-from dataclasses import dataclass
 from typing import Final
 
 from ipad_agent.codec.short_message import ShortMessage, parse_short_message
 from ipad_agent.errors import CodecError
+from ipad_agent.records import dataclass
 
 from . import commands
 from .commands import Command

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, TypeVar
 
@@ -16,6 +15,7 @@ from ipad_agent.codec.es10 import es10_requests
 from ipad_agent.codec.es10.profile_info import IOT_TAG_LIST, SGP22_TAG_LIST, ProfileInfo, ProfileList
 from ipad_agent.codec.identifiers import Eid
 from ipad_agent.errors import CardError, CodecError, ModemError
+from ipad_agent.records import dataclass, field
 
 ECASD_AID: Final = bytes.fromhex("A0000005591010FFFFFFFF8900000200")
 GET_DATA_EID: Final = bytes.fromhex("80CA005A00")

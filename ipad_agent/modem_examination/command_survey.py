@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
@@ -14,6 +13,7 @@ from ipad_agent.modem.errors import CommandRefused, CommandTimeout, LineDamaged
 from ipad_agent.modem.modem_link import ModemLink
 from ipad_agent.modem.module_profile import ModuleProfile
 from ipad_agent.modem.uicc.vendor_lpa import read_state
+from ipad_agent.records import dataclass
 
 DEADLINE_S: Final = 6.0
 SHOWN: Final = 100

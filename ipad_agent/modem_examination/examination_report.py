@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,6 +17,7 @@ from ipad_agent import __version__
 from ipad_agent.doctor.bundle.identifier_forms import Known, swapped
 from ipad_agent.doctor.bundle.redaction import Redactor
 from ipad_agent.printable import printable
+from ipad_agent.records import dataclass
 
 from .command_survey import CommandRow
 from .errors import ReportUnreadable

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Final
 
 from ipad_agent.modem.module_profile import GENERIC_NAME, ModuleProfile
 from ipad_agent.modem.uicc.slot_selection import read_slot
+from ipad_agent.records import dataclass
 
 from .card_identification import CardSurvey, Standard
 from .command_survey import CommandRow, vendor_lpa_on

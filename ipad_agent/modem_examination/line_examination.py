@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
-from dataclasses import dataclass
 from typing import Final
 
 from ipad_agent.errors import ModemError
 from ipad_agent.modem import commands
 from ipad_agent.modem.at.at_session import AtSession, LinkTiming
 from ipad_agent.modem.errors import CommandRefused, CommandTimeout, LineDamaged, LinkDead
+from ipad_agent.records import dataclass
 
 from . import port_traffic
 from .errors import NoModemAnswers

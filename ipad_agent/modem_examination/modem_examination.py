@@ -6,7 +6,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from typing import Final
 
 from ipad_agent.card.apdu_channel import ModemIdentity
@@ -20,6 +19,7 @@ from ipad_agent.modem.modem_link import ModemLink
 from ipad_agent.modem.module_profile import GENERIC, Init, ModuleProfile, ProfileSet, Refresh, Rung
 from ipad_agent.modem.port.byte_stream import PortOpener
 from ipad_agent.modem.uicc.modem_card_access import ModemCardAccess
+from ipad_agent.records import dataclass, replace
 
 from . import card_identification, command_survey, line_examination, way_examination
 from .card_identification import CardSurvey

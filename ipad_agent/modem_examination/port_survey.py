@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -13,6 +12,7 @@ from ipad_agent.modem.module_profile import ModuleProfile, UsbPorts
 from ipad_agent.modem.port.port_lock import holders, plays_modem
 from ipad_agent.modem.port.port_owners import advice, known_owners
 from ipad_agent.modem.port.usb_sysfs import Tty
+from ipad_agent.records import dataclass
 
 from .errors import PortHeld
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Final
+
+from ipad_agent.records import dataclass
 
 _NMEA: Final = re.compile(rb"\$([A-Z]{2}[A-Z]{3}|P[A-Z0-9]{3,}),([ -)+-~]*)\*([0-9A-Fa-f]{2})")
 _FLAG: Final = 0x7E

@@ -9,13 +9,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import Final
 
 from ipad_agent.card.es10_functions import Euicc
 from ipad_agent.codec.ber.tlv_fields import ResultCode
 from ipad_agent.codec.es10.profile_info import ProfileInfo
 from ipad_agent.errors import CardError, ModemError
+from ipad_agent.records import dataclass
 
 from .examined_port import ExaminedPort
 from .way_examination import UnsweptAccess

@@ -6,7 +6,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import Final
 
 from ipad_agent.card import es10_transport
@@ -17,6 +16,7 @@ from ipad_agent.card.isdr_session import IsdrSession
 from ipad_agent.codec.ber import tlv
 from ipad_agent.codec.es10.es10_requests import get_certs_request, get_eid_request
 from ipad_agent.errors import CardError, ModemError
+from ipad_agent.records import dataclass
 
 SAMPLES: Final = 20
 SAMPLING_S: Final = 4.0

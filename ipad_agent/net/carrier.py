@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final, Protocol, runtime_checkable
+
+from ipad_agent.records import dataclass
 
 # Repeating one of these changes nothing: the eUICC guards against replay, results and notifications are numbered, and
 # an opening that nobody goes on with is forgotten. The others move a download session on or end it.

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import Any
+
+from ipad_agent.records import dataclass
 
 from .errors import Unreachable
 

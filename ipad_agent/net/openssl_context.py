@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import ctypes
 import os
-from dataclasses import dataclass
 from typing import Any, Final
 
 from OpenSSL import SSL
 
 from ipad_agent.net.trust.client_certificate import ClientCertificate
+from ipad_agent.records import dataclass
 
 from .errors import BackendLacks
 from .older_pyopenssl import use_certificate_and_key

@@ -12,12 +12,12 @@ import json
 import sys
 import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TextIO
 
 from ipad_agent.cli.ipactl.errors import CommandError
 from ipad_agent.cli.ipactl.varlink_client import DEFAULT_SOCKET, Connection
+from ipad_agent.records import dataclass
 
 CONFIG: Final = Path("/etc/ipad-agent/config.toml")
 LOOK_S: Final = 15.0

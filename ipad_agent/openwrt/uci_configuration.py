@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,6 +17,7 @@ from ipad_agent.config import ConfigErrors, EimConfig, loads
 from ipad_agent.config.config_model import SECTIONS
 from ipad_agent.config.value_readers import Flag, Integer, ListOf, Number
 from ipad_agent.errors import ConfigError
+from ipad_agent.records import dataclass
 
 from .uci_text import UciSection
 

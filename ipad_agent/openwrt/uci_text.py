@@ -8,8 +8,9 @@ them are one word, ``#`` begins a comment where a word could begin. Quoted words
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 from typing import Final
+
+from ipad_agent.records import dataclass, field
 
 _NAME: Final = re.compile(r"[A-Za-z0-9_]+")
 # libuci allows more in the type of a section than in its name.

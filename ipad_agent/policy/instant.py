@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Protocol
 
 from ipad_agent.clock import Clock
+from ipad_agent.records import dataclass
 
 # No device runs this software before 2024: a wall clock that says so was never set.
 UNSET_BEFORE_S = 1_704_067_200.0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 from ipad_agent.clock import Clock
 from ipad_agent.codec.es10.eim_configuration import EimConfigurationData
@@ -20,6 +19,7 @@ from ipad_agent.procedures.records.redeliveries import Redeliveries
 from ipad_agent.procedures.records.replay_counters import Counters
 from ipad_agent.procedures.records.state_changes import StateChanges
 from ipad_agent.procedures.records.switch_record import Switch, Switches
+from ipad_agent.records import dataclass, field
 
 from .default_ports import NO_SITE, UNKNOWN_NETWORK
 from .person_decision import PersonDecision

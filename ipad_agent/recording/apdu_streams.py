@@ -8,8 +8,9 @@ or shorter.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import Final
+
+from ipad_agent.records import dataclass, field
 
 ICCID_FILE: Final = 0x2FE2
 IMSI_FILE: Final = 0x6F07

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 from ipad_agent.errors import IpadError
+from ipad_agent.records import dataclass, field
 
 VERSION: Final = 2
 AT, APDU, ESIPA, ES9 = "at", "apdu", "esipa", "es9"

@@ -11,8 +11,9 @@ import os
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
 from typing import Final
+
+from ipad_agent.records import dataclass, replace
 
 from .apdu_streams import ICCID_FILE, IMSI_FILE, ApduStreams, Part, Stream
 from .identifier_pseudonyms import Pseudonyms, swapped

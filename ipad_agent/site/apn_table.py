@@ -15,12 +15,12 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
 from ipad_agent.errors import ConfigError
+from ipad_agent.records import dataclass, field
 
 _MAX_FILE_BYTES: Final = 1 << 20
 _LONGEST_APN: Final = 100

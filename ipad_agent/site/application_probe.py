@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ipaddress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from ipad_agent.policy.switching.proof_stage import Finding, Stage
+from ipad_agent.records import dataclass
 
 from . import script_runner
 from .dns_check import NameUnknown, Resolver

@@ -7,8 +7,9 @@ import ipaddress
 import socket
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Final
+
+from ipad_agent.records import dataclass
 
 _NEWADDR: Final = 20
 _GETADDR: Final = 22

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from typing import Final
 
 from ipad_agent.policy.switching.proof_stage import Finding, Stage
+from ipad_agent.records import dataclass, field
 
 from . import interface_addresses
 from .dns_check import NameUnknown, Resolver, is_address

@@ -13,11 +13,11 @@ import re
 import signal
 import stat
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from ipad_agent.printable import printable
+from ipad_agent.records import dataclass
 
 from . import events
 

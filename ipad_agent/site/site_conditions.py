@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 from ipad_agent.clock import Clock
@@ -12,6 +11,7 @@ from ipad_agent.errors import ModemError
 from ipad_agent.policy.instant import UNSET_BEFORE_S
 from ipad_agent.policy.polling.daily_window import DailyWindow
 from ipad_agent.policy.polling.hold_reason import Held
+from ipad_agent.records import dataclass
 
 from . import events, power_supply, script_runner
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 from ipad_agent.policy.polling.hold_reason import Held
+from ipad_agent.records import dataclass
 
 from .apn_table import ApnTable
 from .hook_scripts import Hooks

@@ -7,12 +7,12 @@ identifiers, so the certificates themselves come from a folder.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from ipad_agent.clock import Clock
 from ipad_agent.net import HttpsEndpoint, NameCheck, Trust, WatchedCarrier, cost_bytes, split_address
+from ipad_agent.records import dataclass
 
 from .errors import AddressUnusable, SmdpTrustUnknown
 from .es9_client import SmdpClient

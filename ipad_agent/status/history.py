@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Final
 
 from ipad_agent.clock import Clock
@@ -18,6 +18,7 @@ from ipad_agent.policy.instant import UNSET_BEFORE_S, Instant, elapsed_s, same_b
 from ipad_agent.policy.switching.proof_stage import Finding
 from ipad_agent.policy.switching.switch_table import Happening, Phase
 from ipad_agent.procedures.records.switch_record import BY_EIM, IMMEDIATE, UNKNOWN, Switch
+from ipad_agent.records import dataclass
 
 from .model_conversion import time_of
 

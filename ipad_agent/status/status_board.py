@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
 from logging import INFO, getLevelName
 from typing import Final
 
@@ -33,6 +32,7 @@ from ipad_agent.procedures.records.last_orders import LastOrder
 from ipad_agent.procedures.records.owed_work import Work
 from ipad_agent.procedures.records.switch_record import Switch
 from ipad_agent.procedures.startup.device_start import CardFacts
+from ipad_agent.records import dataclass, field, replace
 
 from . import model_conversion
 from .history import History

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Final
 
 from ipad_agent.local import status_model
@@ -17,6 +16,7 @@ from ipad_agent.policy.switching.proof_stage import Finding
 from ipad_agent.policy.switching.switch_table import Happening, Phase
 from ipad_agent.procedures.records.last_orders import LastOrder
 from ipad_agent.procedures.records.switch_record import Switch
+from ipad_agent.records import dataclass
 
 from .model_conversion import time_of, time_to_come
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from ipad_agent.agent import events
 from ipad_agent.local.status_model import Traffic, Warning
+from ipad_agent.records import dataclass
 
 ADVICE = "See `ipactl budget` for what it went to; the budget is in [budget] of the configuration."
 

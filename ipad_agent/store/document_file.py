@@ -16,7 +16,8 @@ import os
 import re
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+
+from ipad_agent.records import dataclass, replace
 
 from . import events
 from .errors import DiskError

@@ -24,10 +24,10 @@ import contextlib
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from typing import Final
 
 from ipad_agent.clock import Clock
+from ipad_agent.records import dataclass, replace
 
 from . import events
 from .errors import DiskError, JournalFullError, UnknownEntryError, UnstorableValueError

@@ -19,8 +19,9 @@ from __future__ import annotations
 import re
 import zlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
 from typing import NewType
+
+from ipad_agent.records import dataclass, field, replace
 
 from .json_values import UnreadableValueError, Value, dumps, loads
 

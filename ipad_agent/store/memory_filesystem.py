@@ -12,7 +12,8 @@ from __future__ import annotations
 import errno
 import os
 import random
-from dataclasses import dataclass, field
+
+from ipad_agent.records import dataclass, field
 
 from .filesystem import File
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Final
+
+from ipad_agent.records import dataclass
 
 from . import events
 from .errors import StateDirectoryBusyError

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Final
+
+from ipad_agent.records import dataclass
 
 from . import events
 from .knock import KnockCheck

@@ -6,12 +6,12 @@ import asyncio
 import hmac
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field
 from typing import Final
 
 from ipad_agent.codec.short_message import ShortMessage
 from ipad_agent.errors import IpadError
 from ipad_agent.modem.short_messages import Announced, ShortMessages
+from ipad_agent.records import dataclass, field
 
 from . import events
 from .wake_calls import WakeCalls

@@ -11,8 +11,9 @@ import binascii
 import json
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
-from dataclasses import dataclass
 from typing import Any, Final
+
+from ipad_agent.records import dataclass
 
 INTERFACE: Final = "io.github.ipadagent"
 METHODS: Final = frozenset({"GetStatus", "Subscribe", "ListEvents", "ListHistory", "Explain", "Doctor", "Bundle"})

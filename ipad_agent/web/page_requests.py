@@ -7,9 +7,10 @@ import json
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing
-from dataclasses import dataclass
 from typing import Final
 from urllib.parse import parse_qs, urlsplit
+
+from ipad_agent.records import dataclass
 
 from . import events
 from .agent_connection import AgentConnection, AgentError

@@ -12,8 +12,9 @@ import hashlib
 import hmac
 import ipaddress
 import secrets
-from dataclasses import dataclass
 from typing import Final
+
+from ipad_agent.records import dataclass
 
 COOKIE: Final = "ipad-agent-web"
 COOKIE_S: Final = 12 * 3600

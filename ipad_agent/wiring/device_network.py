@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
 from ipad_agent.clock import Clock
@@ -15,6 +14,7 @@ from ipad_agent.modem.commands import AuthenticationProtocol
 from ipad_agent.modem.uicc.modem_card_access import ModemCardAccess
 from ipad_agent.policy.switching.proof_stage import Finding, Stage
 from ipad_agent.procedures.startup.device_start import NETWORKS
+from ipad_agent.records import dataclass
 from ipad_agent.site import ApnTable, Conditions, Hooks, NetworkChecks, SiteRules
 from ipad_agent.status import Board
 from ipad_agent.store import Memory

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar, Final
 
@@ -14,6 +13,7 @@ from ipad_agent.emulation import import_file
 from ipad_agent.emulation.device_key import KeyFile, KeyTrouble, fingerprint
 from ipad_agent.emulation.emulated_state import EmulatedState, UnusableState
 from ipad_agent.errors import IpadError, Remedy
+from ipad_agent.records import dataclass, replace
 from ipad_agent.store import EmulatedCardFile, RealFilesystem, StateLock
 
 from .real_rooms import capabilities, smdp_connector

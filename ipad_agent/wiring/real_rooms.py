@@ -9,7 +9,6 @@ import asyncio
 import contextlib
 import secrets
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, cast
@@ -63,6 +62,7 @@ from ipad_agent.net import (
 from ipad_agent.procedures import events as procedure_events
 from ipad_agent.procedures.context import DownloadRules
 from ipad_agent.procedures.startup.initial_eim_provisioning import PLACE, read_initial_eims
+from ipad_agent.records import dataclass, field
 from ipad_agent.smdp import SmdpConnector, SmdpSettings
 from ipad_agent.store import EmulatedCardFiles, Memory
 from ipad_agent.store.state_documents import BLOCK_SIZES, CHANNELS, DIALECTS, ICCID_ORDER, SCHEDULE, SESSIONS

@@ -7,12 +7,12 @@ Activation codes, matching IDs and confirmation hashes are shown by their length
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final, Literal
 
 from ipad_agent.codec.identifiers import Eid, Iccid, Plmn
 from ipad_agent.errors import CodecError
+from ipad_agent.records import dataclass
 
 from . import asn1_schema, tlv
 from .object_identifier import decode_oid

@@ -9,9 +9,9 @@ Non-minimal length forms are accepted on input (real cards send them) and kept a
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 
 from ipad_agent.errors import CodecError
+from ipad_agent.records import dataclass, field
 
 MAX_DEPTH = 24
 MAX_ELEMENTS = 8192  # elements below one parent; a 64 kB BPP of 1-byte segments stays far below

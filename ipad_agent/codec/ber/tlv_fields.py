@@ -7,7 +7,6 @@ element's content once; ``outer`` finds the message in what a peer sent.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
 from ipad_agent.codec.identifiers import EID_BYTES, Eid, Iccid
 from ipad_agent.codec.tolerances import (
@@ -20,6 +19,7 @@ from ipad_agent.codec.tolerances import (
     Notes,
 )
 from ipad_agent.errors import CodecError
+from ipad_agent.records import dataclass, field
 
 from . import tlv
 from .tlv import Tlv, hex_tag

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 from enum import Enum, IntEnum
 from typing import Final, Literal
 
@@ -23,6 +22,7 @@ from ipad_agent.codec.tolerances import (
 )
 from ipad_agent.errors import CodecError
 from ipad_agent.printable import printable
+from ipad_agent.records import dataclass, field
 
 GENERATE_TOKEN = -1
 """As associationToken of an order: the eUICC shall make one up."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
 
@@ -11,6 +10,7 @@ from ipad_agent.codec.ber import code_names, tlv
 from ipad_agent.codec.ber.tlv_fields import Fields, ResultCode, outer, result_code
 from ipad_agent.codec.tolerances import CONTEXT_INTEGER, EMPTY_ANSWER, UNIVERSAL_INTEGER, Notes
 from ipad_agent.errors import CodecError
+from ipad_agent.records import dataclass
 
 from .euicc_package import EuiccPackageResult
 

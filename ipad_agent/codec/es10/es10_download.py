@@ -6,7 +6,6 @@ builders take whole elements, the parsers keep ``raw``.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from enum import IntEnum
 
 from ipad_agent.codec.ber import code_names, tlv
@@ -14,6 +13,7 @@ from ipad_agent.codec.ber.tlv import Tlv, hex_tag
 from ipad_agent.codec.ber.tlv_fields import Fields, ResultCode, outer
 from ipad_agent.codec.tolerances import UNIVERSAL_INTEGER, Notes
 from ipad_agent.errors import CodecError
+from ipad_agent.records import dataclass, field
 
 
 class CancelSessionReason(IntEnum):

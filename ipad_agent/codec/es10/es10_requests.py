@@ -8,7 +8,6 @@ not an error; ``CodecError`` means that the answer is no answer of this function
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 
 from ipad_agent.codec.ber import code_names, tlv
 from ipad_agent.codec.ber.tlv import Tlv
@@ -16,6 +15,7 @@ from ipad_agent.codec.ber.tlv_fields import Fields, ResultCode, as_sequence, out
 from ipad_agent.codec.identifiers import Eid, Iccid
 from ipad_agent.codec.tolerances import CERTIFICATES_APART, UNIVERSAL_INTEGER, UNREADABLE_ELEMENT, Notes
 from ipad_agent.errors import CodecError
+from ipad_agent.records import dataclass, field
 
 from .eim_configuration import EimConfigurations, add_initial_eim_from_dump, add_initial_eim_request
 from .es10_control import (

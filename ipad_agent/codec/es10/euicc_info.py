@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from enum import IntEnum
 
 from ipad_agent.codec.ber import tlv
@@ -10,6 +9,7 @@ from ipad_agent.codec.ber.tlv import Tlv
 from ipad_agent.codec.ber.tlv_fields import Fields, outer
 from ipad_agent.codec.tolerances import UNREADABLE_ELEMENT, Notes
 from ipad_agent.errors import CodecError
+from ipad_agent.records import dataclass, field
 
 from .rules_authorisation_table import ProfilePolicyRule
 

@@ -6,7 +6,6 @@ package it is, whether it may change the enabled profile, and what became of it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from ipad_agent.codec.ber import code_names, tlv
@@ -25,6 +24,7 @@ from ipad_agent.codec.tolerances import (
     Notes,
 )
 from ipad_agent.errors import CodecError
+from ipad_agent.records import dataclass, field
 
 PSMO_NAMES: Final = {
     0xA3: "enable",

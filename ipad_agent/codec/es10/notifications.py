@@ -7,7 +7,6 @@ belongs, and what happened.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Literal
 
@@ -27,6 +26,7 @@ from ipad_agent.codec.tolerances import (
     Notes,
 )
 from ipad_agent.errors import CodecError
+from ipad_agent.records import dataclass, field
 
 from .euicc_package import EuiccPackageResult
 

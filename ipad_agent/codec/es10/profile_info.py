@@ -5,7 +5,6 @@ SGP.32 v1.2 ProfileInfo and StoreMetadataRequest, which add three fields to thos
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Final
 
@@ -15,6 +14,7 @@ from ipad_agent.codec.ber.tlv_fields import Fields, ResultCode, Unreadable, oute
 from ipad_agent.codec.identifiers import Iccid
 from ipad_agent.codec.tolerances import EMPTY_ANSWER, EXTRA_SEQUENCE, UNIVERSAL_INTEGER, UNREADABLE_ELEMENT, Notes
 from ipad_agent.errors import CodecError
+from ipad_agent.records import dataclass, field
 
 from .notifications import NotificationEvent
 from .rules_authorisation_table import OperatorId

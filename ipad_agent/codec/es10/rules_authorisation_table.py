@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from enum import IntEnum
 
 from ipad_agent.codec.ber.tlv import Tlv, hex_tag, parse
 from ipad_agent.codec.ber.tlv_fields import Fields, undouble
 from ipad_agent.codec.tolerances import MISSING_OUTER_TAG, UNREADABLE_ELEMENT, Notes
 from ipad_agent.errors import CodecError
+from ipad_agent.records import dataclass, field
 
 
 class ProfilePolicyRule(IntEnum):

@@ -4,13 +4,13 @@ SGP.22 v2.5 §4.2 DeviceInfo and CtxParams1)."""
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import IntEnum
 
 from ipad_agent.codec.ber import tlv
 from ipad_agent.codec.es10.euicc_info import Version
 from ipad_agent.codec.identifiers import Imei
 from ipad_agent.errors import CodecError
+from ipad_agent.records import dataclass, field
 
 
 class IpaFeature(IntEnum):

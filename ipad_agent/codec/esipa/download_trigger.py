@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 from ipad_agent.codec.ber import tlv
 from ipad_agent.codec.ber.tlv import Tlv, hex_tag
 from ipad_agent.codec.ber.tlv_fields import Fields, outer
 from ipad_agent.codec.tolerances import EMPTY_DOWNLOAD_DATA, UNWRAPPED_CHOICE, Notes
 from ipad_agent.errors import CodecError
+from ipad_agent.records import dataclass, field
 
 from .ipa_euicc_data import Dialect
 

@@ -7,7 +7,6 @@ Encoders give the body of a request, parsers take the body of an answer. The mes
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Final
 
@@ -18,6 +17,7 @@ from ipad_agent.codec.es10.euicc_package import EuiccPackageRequest, as_package_
 from ipad_agent.codec.identifiers import Eid, Plmn
 from ipad_agent.codec.tolerances import EMPTY_ANSWER, MISSING_OUTER_TAG, UNEXPECTED_CONTENT, UNIVERSAL_INTEGER, Notes
 from ipad_agent.errors import CodecError
+from ipad_agent.records import dataclass, field
 
 from .download_trigger import DownloadTrigger, encode_trigger_error, encode_trigger_result
 from .ipa_euicc_data import Dialect, IpaEuiccDataRequest

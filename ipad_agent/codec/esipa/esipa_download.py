@@ -5,8 +5,6 @@ Signed parts are whole elements in both directions. ``smdp_signed2.raw`` and its
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 from ipad_agent.codec.ber import code_names, tlv
 from ipad_agent.codec.ber.code_names import Names
 from ipad_agent.codec.ber.tlv import hex_tag
@@ -15,6 +13,7 @@ from ipad_agent.codec.es10.es10_download import CancelSessionResponse, ServerSig
 from ipad_agent.codec.es10.profile_info import ProfileMetadata
 from ipad_agent.codec.tolerances import EMPTY_ANSWER, UNIVERSAL_INTEGER, UNWRAPPED_CHOICE, Notes
 from ipad_agent.errors import CodecError
+from ipad_agent.records import dataclass, field
 
 from .download_trigger import DownloadTrigger
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from enum import Enum, IntEnum
 from typing import Final, Literal
 
@@ -12,6 +11,7 @@ from ipad_agent.codec.ber.tlv_fields import Fields, outer, retag
 from ipad_agent.codec.es10.notifications import AllPackageResults, Criterion, read_criterion
 from ipad_agent.codec.tolerances import OLD_CRITERION, OLD_TAG_LIST, Notes
 from ipad_agent.errors import CodecError
+from ipad_agent.records import dataclass, field
 
 Dialect = Literal["1.2", "1.0"]
 """Which release's tags a peer speaks; v1.1 is on the wire as v1.2."""

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 from ipad_agent.errors import CodecError
+from ipad_agent.records import dataclass, field
 
 MAX_CHARACTERS = 255
 _HINT = "The activation code that the eIM sent cannot be used; ask the operator for a new one."

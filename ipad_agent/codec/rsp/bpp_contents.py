@@ -5,13 +5,13 @@ Its metadata are protected by a MAC but not encrypted, so the IPA sees what the 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
 from ipad_agent.codec.ber import tlv
 from ipad_agent.codec.ber.tlv import hex_tag
 from ipad_agent.codec.es10.profile_info import ProfileMetadata
 from ipad_agent.errors import CodecError
+from ipad_agent.records import dataclass
 
 _MAC_BYTES: Final = 8
 

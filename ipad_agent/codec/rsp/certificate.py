@@ -7,7 +7,6 @@ the server's OID are left to the IPA.
 from __future__ import annotations
 
 import calendar
-from dataclasses import dataclass, field
 from typing import Final
 
 from ipad_agent.codec.ber import tlv
@@ -15,6 +14,7 @@ from ipad_agent.codec.ber.object_identifier import decode_oid
 from ipad_agent.codec.ber.tlv import Tlv
 from ipad_agent.codec.ber.tlv_fields import Fields
 from ipad_agent.errors import CodecError
+from ipad_agent.records import dataclass, field
 
 _SUBJECT_ALTERNATIVE_NAME: Final = bytes.fromhex("551D11")
 _REGISTERED_ID: Final = 0x88

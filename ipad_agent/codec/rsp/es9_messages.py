@@ -5,7 +5,6 @@ Results are those of the download through the eIM (``esipa_rsp``): what the serv
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Final
 
 from ipad_agent.codec.es10.es10_download import ServerSigned1, SmdpSigned2, element
@@ -13,6 +12,7 @@ from ipad_agent.codec.es10.profile_info import ProfileMetadata
 from ipad_agent.codec.esipa.esipa_download import AuthenticateClientOk, InitiateAuthenticationOk
 from ipad_agent.codec.tolerances import TRANSACTION_LEFT_OUT, UNREADABLE_ELEMENT
 from ipad_agent.errors import CodecError
+from ipad_agent.records import dataclass, field
 
 from .rsp_json import JsonAnswer, base64_of, dumps, hex_of
 

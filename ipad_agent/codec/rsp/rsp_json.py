@@ -11,7 +11,6 @@ import binascii
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any, Final
 
 from ipad_agent.codec.ber import tlv
@@ -29,6 +28,7 @@ from ipad_agent.codec.tolerances import (
 )
 from ipad_agent.errors import CodecError
 from ipad_agent.printable import summary
+from ipad_agent.records import dataclass, field
 
 MAX_TEXT: Final = 4096
 MAX_TRANSACTION_BYTES: Final = 16

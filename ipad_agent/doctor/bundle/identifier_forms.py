@@ -5,8 +5,9 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 from typing import Final
+
+from ipad_agent.records import dataclass, field
 
 SHORT_SECRET_BYTES: Final = 6
 """A shorter one, such as a confirmation code of four digits, stands for itself only as a whole word."""

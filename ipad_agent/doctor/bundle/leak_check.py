@@ -10,10 +10,10 @@ import io
 import json
 import re
 import tarfile
-from dataclasses import dataclass
 from typing import Final
 
 from ipad_agent.errors import IpadError, Remedy
+from ipad_agent.records import dataclass
 
 from .identifier_forms import SHORT_SECRET_BYTES, Known, base64_forms, both_cases, hex_forms, packed
 

@@ -11,7 +11,6 @@ import json
 import os
 import ssl
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -21,6 +20,7 @@ from ipad_agent.doctor.checks.host_checks import shown_time
 from ipad_agent.doctor.doctor_items import Item
 from ipad_agent.local.status_model import Happening, HistoryEntry, Status, to_plain
 from ipad_agent.printable import printable
+from ipad_agent.records import dataclass, field
 
 from .identifier_forms import Known, known_in
 from .redaction import Redactor

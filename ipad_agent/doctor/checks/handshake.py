@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from ipad_agent.net import (
@@ -23,6 +22,7 @@ from ipad_agent.net import (
 from ipad_agent.net.dns_lookup import Address
 from ipad_agent.net.dtls.dtls_backend import DtlsSettings
 from ipad_agent.net.trust.certificate_chain import Verdict, judge
+from ipad_agent.records import dataclass
 
 if TYPE_CHECKING:
     from ipad_agent.net.https.https_connection import HttpsConnection

@@ -8,7 +8,6 @@ from __future__ import annotations
 import grp
 import os
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -18,6 +17,7 @@ from ipad_agent.net import BackendLacks, Psk, TrustRefused
 from ipad_agent.net.dtls.dtls_backend import DtlsSettings
 from ipad_agent.net.errors import Refusal
 from ipad_agent.net.trust.certificate_chain import Verdict
+from ipad_agent.records import dataclass
 
 CURVES: Final = ("P-256", "brainpoolP256r1")
 SUITES: Final = (

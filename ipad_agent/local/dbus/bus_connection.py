@@ -8,7 +8,6 @@ import math
 from collections import Counter, deque
 from collections.abc import Callable
 from concurrent.futures import Executor
-from dataclasses import dataclass
 from typing import Final, TypedDict
 
 from ipad_agent.events import trace
@@ -16,6 +15,7 @@ from ipad_agent.local.access_rights import Right
 from ipad_agent.local.local_verbs import NOT_AUTHORIZED, Service
 from ipad_agent.local.rate_limits import Bucket
 from ipad_agent.local.status_model import Happening
+from ipad_agent.records import dataclass
 
 from . import dbus_properties, manager_methods
 from . import events as said

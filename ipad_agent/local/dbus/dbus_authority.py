@@ -14,10 +14,10 @@ import os
 import pwd
 from collections.abc import Callable
 from concurrent.futures import Executor
-from dataclasses import dataclass
 from typing import Final, Protocol
 
 from ipad_agent.local.access_rights import Right, granted, needed_for
+from ipad_agent.records import dataclass
 
 from .dbus_values import Variant
 from .errors import RemoteFailure

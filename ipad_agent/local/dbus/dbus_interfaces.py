@@ -5,8 +5,9 @@ Introspection, the check of arguments, the tree of objects and the list of polki
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
+
+from ipad_agent.records import dataclass
 
 BUS_NAME: Final = "io.github.ipadagent1"
 """The digit is the version of this interface; an incompatible one would be a second name."""

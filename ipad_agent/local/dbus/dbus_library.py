@@ -12,9 +12,10 @@ import importlib
 import select
 from collections import deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, Final
+
+from ipad_agent.records import dataclass
 
 from .dbus_messages import Answer, Call, Failure, Signal
 from .dbus_values import Variant

@@ -6,11 +6,11 @@ import asyncio
 import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Final
 
 from ipad_agent.events import Event, trace
 from ipad_agent.local.local_verbs import Service
+from ipad_agent.records import dataclass
 
 from . import events as said
 from .bus_connection import Pace, Picture, Session

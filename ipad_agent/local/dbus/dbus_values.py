@@ -6,11 +6,11 @@ bus ends the whole connection, and some of ours come from cards and servers. Pri
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
 from ipad_agent.local.status_model import Time
 from ipad_agent.printable import printable
+from ipad_agent.records import dataclass
 
 _UNSIGNED_LIMIT: Final = {"u": 2**32 - 1, "t": 2**64 - 1}
 _INT32: Final = 2**31

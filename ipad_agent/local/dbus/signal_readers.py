@@ -11,11 +11,11 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Executor
-from dataclasses import dataclass
 from typing import Final, Protocol
 
 from ipad_agent.local.access_rights import Right
 from ipad_agent.local.rate_limits import CallRates
+from ipad_agent.records import dataclass
 
 from .dbus_authority import Authority, Caller
 from .errors import RemoteFailure

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Final
 
 from ipad_agent.local.status_model import (
@@ -23,6 +22,7 @@ from ipad_agent.local.status_model import (
     Switch,
     Trouble,
 )
+from ipad_agent.records import dataclass, field
 
 from .dbus_interfaces import EIM, EUICC, MANAGER, MODEM, PROFILE, ROOT, Interface
 from .dbus_values import Variant, count, integer, mapping, moment, text

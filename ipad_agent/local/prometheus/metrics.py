@@ -10,12 +10,12 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from ipad_agent.events import Event, listen
 from ipad_agent.local.status_model import State, Status
+from ipad_agent.records import dataclass
 
 from .text_format import Histogram, Metric
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Final
 
 from ipad_agent.printable import printable
+from ipad_agent.records import dataclass, field
 
 MAX_SERIES: Final = 200
 """Of one metric. A label whose value comes from outside must not fill the memory."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final, NoReturn
+
+from ipad_agent.records import dataclass
 
 from .client_limits import MAX_PIPELINED, MAX_REQUEST_BYTES
 

@@ -7,10 +7,10 @@ import os
 import pwd
 import socket
 import struct
-from dataclasses import dataclass
 from typing import Final, Protocol
 
 from ipad_agent.local.access_rights import Right, granted, needed_for
+from ipad_agent.records import dataclass
 
 __all__ = ["Authority", "Credentials", "Right", "UnixAuthority"]
 

@@ -9,12 +9,12 @@ import socket
 import stat
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 from ipad_agent.local.local_verbs import Service
 from ipad_agent.local.rate_limits import CallRates
+from ipad_agent.records import replace
 
 from . import client_limits, events, varlink_interface
 from .client_connection import Connection

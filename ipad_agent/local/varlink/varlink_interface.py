@@ -6,11 +6,11 @@ added; none goes away or changes its meaning.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cache
 from typing import Final
 
 from ipad_agent.local import local_verbs, status_model
+from ipad_agent.records import dataclass
 
 from . import idl_types
 from .idl_types import Field

@@ -15,9 +15,10 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass
 from enum import Enum
 from typing import Final
+
+from ipad_agent.records import dataclass
 
 LONGEST_ANSWER_BYTES: Final = 0x10000 + 2
 """What a card may say at once, with its status word: some modems collect it all and print it in one line."""

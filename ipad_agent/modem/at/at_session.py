@@ -11,7 +11,6 @@ import asyncio
 import contextlib
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Final
 
 from ipad_agent.errors import ModemError
@@ -19,6 +18,7 @@ from ipad_agent.modem import commands, events
 from ipad_agent.modem.commands import Command
 from ipad_agent.modem.errors import CommandRefused, CommandTimeout, LineDamaged, LinkDead, PortContention, PortLost
 from ipad_agent.modem.port.byte_stream import ByteStream
+from ipad_agent.records import dataclass, field
 
 from . import at_parser
 

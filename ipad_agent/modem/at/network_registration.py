@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import re
-from dataclasses import dataclass
 from typing import Final
 
 from ipad_agent.modem import commands
 from ipad_agent.modem.errors import CommandRefused, CommandTimeout
 from ipad_agent.modem.modem_link import ModemLink
+from ipad_agent.records import dataclass
 
 from .hanging_commands import HangingQueries
 

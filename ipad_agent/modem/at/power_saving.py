@@ -8,12 +8,12 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from ipad_agent.modem import commands
 from ipad_agent.modem.errors import CommandRefused, CommandTimeout, LineDamaged
 from ipad_agent.modem.modem_link import ModemLink
+from ipad_agent.records import dataclass
 
 _PSM: Final = commands.query("AT+CPSMS?", "+CPSMS")
 _EDRX: Final = commands.query("AT+CEDRXS?", "+CEDRXS")

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from ipad_agent.modem import commands
 from ipad_agent.modem.errors import CommandRefused
 from ipad_agent.modem.modem_link import ModemLink
+from ipad_agent.records import dataclass
 
 _EXTENDED: Final = commands.query("AT+CESQ", "+CESQ")
 _PLAIN: Final = commands.query("AT+CSQ", "+CSQ")

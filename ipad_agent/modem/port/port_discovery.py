@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 from ipad_agent.modem import events
 from ipad_agent.modem.errors import ModemNotFound, PortUnavailable, SeveralModems
 from ipad_agent.modem.module_profile import ModuleProfile
+from ipad_agent.records import dataclass, replace
 
 from .serial_port import SerialPortOpener, SerialSettings, SerialStream
 from .usb_sysfs import OPERATOR_LINK, WWAN, Tty, UsbDevice, read_ttys, read_usb_devices

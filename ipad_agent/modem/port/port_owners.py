@@ -6,8 +6,9 @@ The names are those of processes as the kernel tells them, 15 characters at most
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Final
+
+from ipad_agent.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,6 @@ import errno
 import os
 import termios
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -17,6 +16,7 @@ import serial
 from ipad_agent.errors import ModemError
 from ipad_agent.modem import events
 from ipad_agent.modem.errors import PortBusy, PortLost, PortMissing, PortUnavailable
+from ipad_agent.records import dataclass
 
 from .port_lock import DEFAULT_LOCK_FOLDER, PortLock, holders
 from .port_owners import advice

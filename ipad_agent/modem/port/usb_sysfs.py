@@ -8,11 +8,11 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from ipad_agent.printable import summary
+from ipad_agent.records import dataclass
 
 OPERATOR_LINK: Final = Path("dev/ipad-agent-modem")
 """The name that the udev rules in hw/ give the agent's port."""

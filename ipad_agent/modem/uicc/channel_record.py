@@ -4,8 +4,9 @@ written to a module's permanent memory."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Protocol
+
+from ipad_agent.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,12 +8,12 @@ reads answers of any size into memory.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import Enum
 from typing import NoReturn
 
 from ipad_agent.net.errors import PeerBusy, PeerStatus, ProtocolViolation, ResponseTooLarge
 from ipad_agent.printable import summary
+from ipad_agent.records import dataclass
 
 MAX_SIZE_EXP = 6
 DEFAULT_MAX_AGE_S = 60  # RFC 7252 §5.10.5

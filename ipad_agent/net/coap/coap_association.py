@@ -10,7 +10,6 @@ import asyncio
 import random
 import socket
 from collections import OrderedDict, deque
-from dataclasses import dataclass
 from typing import Any, Final, cast
 
 from ipad_agent.errors import IpadError
@@ -18,6 +17,7 @@ from ipad_agent.net import events
 from ipad_agent.net.carrier import Traffic
 from ipad_agent.net.dtls.dtls_backend import DtlsClient, DtlsEvent, Ended, Established, Received
 from ipad_agent.net.errors import HandshakeFailed, ProtocolViolation, TransferTimeout, Unreachable
+from ipad_agent.records import dataclass
 
 from . import coap_message, coap_options
 from .blockwise_transfer import BlockRequest, BlockResponse

@@ -6,8 +6,9 @@ asked of a recipient about options it does not know, or of a wrong length, is th
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
+
+from ipad_agent.records import dataclass
 
 from .blockwise_transfer import Block
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 from ipad_agent.errors import ConfigError
 from ipad_agent.net.dtls.dtls_backend import DEFAULT_GROUPS, Psk
 from ipad_agent.net.host_address import is_address, path_for
 from ipad_agent.net.trust.client_certificate import ClientCertificate
 from ipad_agent.net.trust.pinned_trust import Pinned, Trust
 from ipad_agent.printable import is_printable
+from ipad_agent.records import dataclass, field
 
 from .blockwise_transfer import MAX_SIZE_EXP
 

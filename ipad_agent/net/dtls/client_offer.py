@@ -6,8 +6,9 @@ is known needs one curve and one kind of signature. What is refused is offered i
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
+
+from ipad_agent.records import dataclass
 
 from .dtls_backend import DEFAULT_GROUPS, DtlsSettings
 

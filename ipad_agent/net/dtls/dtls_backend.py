@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from typing import Protocol
 
 from ipad_agent.errors import IpadError
 from ipad_agent.net.trust.certificate_chain import Verdict
 from ipad_agent.net.trust.client_certificate import ClientCertificate
+from ipad_agent.records import dataclass, field
 
 DEFAULT_GROUPS = "P-256:brainpoolP256r1:P-384:brainpoolP384r1:X25519"
 

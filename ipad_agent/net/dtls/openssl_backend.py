@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from OpenSSL import SSL
@@ -12,6 +11,7 @@ from ipad_agent.net import events
 from ipad_agent.net.errors import BackendLacks
 from ipad_agent.net.older_pyopenssl import session_as_der, session_from_der
 from ipad_agent.net.openssl_context import FFI, LIB, hear, set_groups, set_signatures, use_client_certificate
+from ipad_agent.records import dataclass
 
 from .client_offer import ClientOffer, can_be_lean, offer_for
 from .dtls_backend import DEFAULT_GROUPS, DtlsClient, DtlsSettings, Judge, Psk

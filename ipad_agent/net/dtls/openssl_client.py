@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import Enum, auto
 
 from OpenSSL import SSL, crypto
@@ -22,6 +21,7 @@ from ipad_agent.net.errors import (
 from ipad_agent.net.older_pyopenssl import flight_timeout_s, send_flight_again
 from ipad_agent.net.openssl_context import Heard, session_reused, words
 from ipad_agent.net.trust.certificate_chain import Verdict
+from ipad_agent.records import dataclass
 
 from . import dtls_records, tls_alerts
 from .dtls_backend import DtlsEvent, DtlsSettings, Ended, Established, Judge, Received

@@ -7,8 +7,9 @@ It holds the session's secret, so it is for a folder that no other user reads an
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Final, Protocol
+
+from ipad_agent.records import dataclass, field
 
 from .dtls_backend import DtlsSettings
 

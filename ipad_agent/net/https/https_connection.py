@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from typing import Final
 
 import h11
@@ -26,6 +25,7 @@ from ipad_agent.net.errors import (
 )
 from ipad_agent.net.public_networks import not_public
 from ipad_agent.net.trust.certificate_chain import Verdict
+from ipad_agent.records import dataclass, field
 
 from . import http_reader, tcp_headers
 from .tls_client import CutOff, TlsClient

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Final
 
 from ipad_agent.errors import ConfigError
 from ipad_agent.net.host_address import FUNCTION, is_address
 from ipad_agent.net.trust.client_certificate import ClientCertificate
 from ipad_agent.net.trust.pinned_trust import Pinned, Trust
+from ipad_agent.records import dataclass, field
 
 DEFAULT_PORT: Final = 443
 ASN1_PATH: Final = "/gsma/rsp2/asn1"

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import Enum
 
@@ -21,6 +20,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID
 
 from ipad_agent.net.errors import Refusal, TrustRefused
 from ipad_agent.printable import printable
+from ipad_agent.records import dataclass
 
 from .older_cryptography import not_valid_after, not_valid_before, rsa_padding
 from .pinned_trust import UNREADABLE, NameCheck, Pinned, Trust

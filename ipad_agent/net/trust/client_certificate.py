@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
 from typing import Final
 
 from cryptography import x509
@@ -11,6 +10,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from ipad_agent.errors import ConfigError
+from ipad_agent.records import dataclass, field
 
 from .older_cryptography import certificates_of_pem
 from .pinned_trust import CURVES, UNREADABLE

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
 from typing import Protocol
@@ -16,6 +15,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from ipad_agent.net.errors import TrustUnusable
+from ipad_agent.records import dataclass, replace
 
 # What cryptography raises, at once or lazily, on bytes that are no proper key or certificate.
 UNREADABLE = (

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import ssl
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -14,6 +13,7 @@ from cryptography.hazmat.primitives import serialization
 
 from ipad_agent.net import events
 from ipad_agent.net.errors import TrustUnusable
+from ipad_agent.records import dataclass, field
 
 from .pinned_trust import UNREADABLE, Trust
 

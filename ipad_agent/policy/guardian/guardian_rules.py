@@ -29,13 +29,13 @@ neither (an eIM addressed by number, no check of the site's own) cannot tell the
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Final
 
 from ipad_agent.policy.duration_text import spell_duration
 from ipad_agent.policy.instant import Instant, elapsed_s, same_boot
 from ipad_agent.policy.polling.poll_outcome import Outcome
+from ipad_agent.records import dataclass, replace
 
 from .fallback_cause import FallbackCause
 from .guardian_settings import GuardianSettings

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Final
+
+from ipad_agent.records import dataclass
 
 DAY_MIN: Final = 24 * 60
 

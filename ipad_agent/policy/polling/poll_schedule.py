@@ -12,12 +12,12 @@ from __future__ import annotations
 
 import hashlib
 import math
-from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Final
 
 from ipad_agent.policy.duration_text import spell_duration
 from ipad_agent.policy.instant import Instant, elapsed_s, same_boot
+from ipad_agent.records import dataclass, replace
 
 from .poll_outcome import Outcome, Wake, back_off_s
 from .schedule_settings import ScheduleSettings

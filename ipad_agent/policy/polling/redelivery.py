@@ -9,12 +9,12 @@ polls like that again and again it is put aside too.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import Enum
 from types import MappingProxyType
 from typing import Final
 
 from ipad_agent.policy.instant import Instant, elapsed_s
+from ipad_agent.records import dataclass
 
 FIRST_S: Final = 3600.0
 LONGEST_S: Final = 86_400.0

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final, Literal
+
+from ipad_agent.records import dataclass
 
 Success = Literal["result-acked", "application-probe"]
 

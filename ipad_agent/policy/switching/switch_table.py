@@ -8,10 +8,11 @@ crashes, reboots and lost ports. No phase is an end: each has a happening that t
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
+
+from ipad_agent.records import dataclass
 
 
 class Way(StrEnum):

@@ -7,7 +7,6 @@ eIM took the result.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
 
@@ -28,6 +27,7 @@ from ipad_agent.procedures import events, package_sentences
 from ipad_agent.procedures.context import Association, Context
 from ipad_agent.procedures.ports import Card, SmdpConnector
 from ipad_agent.procedures.records.owed_work import Work
+from ipad_agent.records import dataclass, field
 
 from .result_removal import remove, remove_kept
 

@@ -9,7 +9,6 @@ session; it is not begun again, because the code is not kept.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 
 from ipad_agent.codec.es10.notifications import PendingNotification
 from ipad_agent.codec.esipa.device_info import IpaFeature
@@ -30,6 +29,7 @@ from ipad_agent.procedures.rsp.download_way import Goal
 from ipad_agent.procedures.rsp.rsp_servers import Direct
 from ipad_agent.procedures.switching.emergency_profile import emergency_enabled
 from ipad_agent.procedures.usable_profiles import usable_profiles
+from ipad_agent.records import replace
 
 from . import events
 from .mutual_authentication import authenticate

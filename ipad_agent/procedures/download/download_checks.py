@@ -7,7 +7,6 @@ profile to anybody: that is the IPA's part. Each check gives a sentence when som
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Final
 
 from ipad_agent.codec.es10.es10_download import CancelSessionReason
@@ -18,6 +17,7 @@ from ipad_agent.codec.esipa.esipa_download import AuthenticateClientOk, Initiate
 from ipad_agent.codec.rsp.bpp_contents import BoundPackageContents
 from ipad_agent.codec.rsp.certificate import Certificate
 from ipad_agent.errors import CodecError
+from ipad_agent.records import dataclass
 
 from . import profile_policy_rules
 

@@ -4,7 +4,6 @@ eIM and directly."""
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from ipad_agent.codec.es10.es10_download import authenticate_server_request
 from ipad_agent.codec.esipa.device_info import encode_ctx_params1
@@ -17,6 +16,7 @@ from ipad_agent.procedures.device_information import device_info
 from ipad_agent.procedures.rsp.download_stop import DownloadStop
 from ipad_agent.procedures.rsp.download_way import Goal
 from ipad_agent.procedures.rsp.rsp_servers import RspServer, ServerTrouble
+from ipad_agent.records import dataclass
 
 from . import download_checks
 from .cancel_session import abandon

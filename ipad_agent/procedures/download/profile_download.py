@@ -9,7 +9,6 @@ counts from the server's first answer on.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from typing import Final
 
 from ipad_agent.codec.es10.es10_download import CancelSessionReason
@@ -34,6 +33,7 @@ from ipad_agent.procedures.rsp.download_way import Goal, NoData, Way, choose_way
 from ipad_agent.procedures.rsp.rsp_servers import Direct, RspServer, ThroughEim
 from ipad_agent.procedures.switching.emergency_profile import emergency_enabled
 from ipad_agent.procedures.usable_profiles import usable_profiles
+from ipad_agent.records import dataclass, replace
 
 from . import immediate_enable
 from .cancel_session import cancel

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Set
-from dataclasses import dataclass
 
 from ipad_agent.codec.es10.rules_authorisation_table import OperatorId, ProfilePolicyRule, RulesAuthorisationTable
+from ipad_agent.records import dataclass
 
 _KNOWN = frozenset(int(rule) for rule in ProfilePolicyRule)
 _NAMES = {ProfilePolicyRule.DISABLING_NOT_ALLOWED: "PPR1", ProfilePolicyRule.DELETION_NOT_ALLOWED: "PPR2"}

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import ipaddress
-from dataclasses import replace
 from typing import Final
 
 from ipad_agent.clock import Clock
@@ -26,6 +25,7 @@ from ipad_agent.procedures.ports import Memory, Network
 from ipad_agent.procedures.records.local_switch_record import What
 from ipad_agent.procedures.switching import local_events as events
 from ipad_agent.procedures.switching.local_switch import End, LocalSwitch
+from ipad_agent.records import replace
 
 DOCUMENT: Final = "guardian"
 

@@ -7,10 +7,10 @@ sooner: the eIM may have named a wrong one, and has to hear that.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import Final
 
 from ipad_agent.policy.instant import Instant, elapsed_s
+from ipad_agent.records import dataclass, replace
 
 MAX_UNANSWERED: Final = 4
 """So many attempts in a row the SM-DP+ may leave without any answer while the eIM is reached."""

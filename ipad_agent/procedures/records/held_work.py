@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Final
 
 from ipad_agent.clock import Clock
@@ -10,6 +10,7 @@ from ipad_agent.policy.duration_text import spell_duration
 from ipad_agent.policy.instant import Instant, elapsed_s
 from ipad_agent.policy.polling.hold_reason import Held
 from ipad_agent.procedures.ports import Memory, Site
+from ipad_agent.records import dataclass
 
 from . import events
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass
 from typing import Final
 
 from ipad_agent.clock import Clock
 from ipad_agent.errors import StoreError
 from ipad_agent.policy.instant import Instant
 from ipad_agent.procedures.ports import Memory
+from ipad_agent.records import dataclass
 
 DOCUMENT: Final = "last-orders"
 MAX_EIMS: Final = 16

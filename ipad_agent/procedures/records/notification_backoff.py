@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Final
 
 from ipad_agent.clock import Clock
 from ipad_agent.codec.es10.eim_configuration import EimConfigurationData
 from ipad_agent.codec.es10.notifications import PendingNotification
 from ipad_agent.procedures.ports import Memory
+from ipad_agent.records import dataclass
 
 DOCUMENT: Final = "refused-notifications"
 FIRST_PAUSE_S: Final = 600.0

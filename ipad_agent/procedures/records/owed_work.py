@@ -8,13 +8,13 @@ journal holds what the card does not (SGP.32 v1.2 §3.3.1; power loss: see ``eui
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import cast
 
 from ipad_agent.policy.polling import redelivery
 from ipad_agent.policy.polling.redelivery import Redelivery
 from ipad_agent.procedures.ports import EntryView, Journal
+from ipad_agent.records import dataclass, field, replace
 
 from . import download_cuts
 from .download_cuts import DownloadCuts

@@ -8,11 +8,11 @@ wrong: a time further away than the longest pause is of another clock and counts
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
 
 from ipad_agent.clock import Clock
 from ipad_agent.procedures.ports import Memory
+from ipad_agent.records import dataclass
 
 from .notification_backoff import NotificationBackoff
 

@@ -8,7 +8,6 @@ is this device's knowledge alone.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
 from typing import Final, cast
 
 from ipad_agent.clock import Clock
@@ -16,6 +15,7 @@ from ipad_agent.codec.identifiers import short_iccid
 from ipad_agent.policy.instant import Instant, elapsed_s, remaining_s, same_boot
 from ipad_agent.policy.switching.switch_table import Happening, Phase, Way, advance
 from ipad_agent.procedures.ports import EntryView, Journal
+from ipad_agent.records import dataclass, replace
 
 ENTRY_KIND = "switch"
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, assert_never
 
@@ -34,6 +33,7 @@ from ipad_agent.procedures.records.owed_work import MAX_LOADS, Stage, Work, Work
 from ipad_agent.procedures.records.switch_record import RETURN, Switch, shown
 from ipad_agent.procedures.switching import events as events_switch
 from ipad_agent.procedures.switching import profile_proof, switch_transaction
+from ipad_agent.records import dataclass
 
 MAX_REFUSED: Final = 24
 """So many refused results of one eIM are kept before it is asked for no more work: the journal is for all eIMs."""

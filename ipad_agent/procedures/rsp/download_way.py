@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from collections.abc import Set
-from dataclasses import dataclass, field
 from enum import StrEnum
 
 from ipad_agent.codec.es10.es10_requests import ConfiguredAddresses
@@ -13,6 +12,7 @@ from ipad_agent.codec.esipa.download_trigger import DownloadData, UseActivationC
 from ipad_agent.codec.rsp.activation_code import ActivationCode
 from ipad_agent.errors import CardError, CodecError
 from ipad_agent.procedures.ports import Card
+from ipad_agent.records import dataclass, field
 
 from .download_stop import DownloadStop
 

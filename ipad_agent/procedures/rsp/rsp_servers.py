@@ -7,13 +7,13 @@ whole poll has failed, and the next one goes on.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from ipad_agent.codec.esipa.esipa_download import AuthenticateClientOk, AuthenticateClientSmds, InitiateAuthenticationOk
 from ipad_agent.codec.rsp.es9_messages import EventEntries
 from ipad_agent.errors import CardError, EimError, IpadError, ModemError, NetworkError, Remedy, StoreError
 from ipad_agent.procedures.ports import EimLink, SmdpConnector, SmdpLink
+from ipad_agent.records import dataclass
 
 from .download_stop import DownloadStop
 from .download_way import Goal

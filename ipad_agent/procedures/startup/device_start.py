@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
@@ -17,6 +16,7 @@ from ipad_agent.procedures import events
 from ipad_agent.procedures.ports import Card, Memory
 from ipad_agent.procedures.records.state_changes import StateChanges, snapshot
 from ipad_agent.procedures.usable_profiles import usable_profiles
+from ipad_agent.records import dataclass
 
 
 class CardKind(StrEnum):

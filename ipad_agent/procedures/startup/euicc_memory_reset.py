@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import ClassVar, Final
 
 from ipad_agent.codec.es10.eim_configuration import EimConfigurationData
@@ -22,6 +21,7 @@ from ipad_agent.procedures.ports import Memory
 from ipad_agent.procedures.records.state_changes import snapshot
 from ipad_agent.procedures.switching import local_events as events
 from ipad_agent.procedures.switching.local_switch import emergency_active
+from ipad_agent.records import dataclass
 
 DOCUMENT: Final = "card-reset"
 

@@ -7,7 +7,6 @@ ecallActive(104). It stays enabled over resets until ``disable``, which enables 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from ipad_agent.codec.es10.profile_info import ProfileInfo
 from ipad_agent.errors import CardError
@@ -15,6 +14,7 @@ from ipad_agent.procedures import events
 from ipad_agent.procedures.context import Context
 from ipad_agent.procedures.ports import Card
 from ipad_agent.procedures.records.local_switch_record import LocalSwitchRecord, What
+from ipad_agent.records import dataclass
 
 from .local_switch import LocalSwitch, emergency_active, order
 

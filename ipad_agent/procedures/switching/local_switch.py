@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
@@ -26,6 +25,7 @@ from ipad_agent.procedures.context import Context
 from ipad_agent.procedures.ports import Card
 from ipad_agent.procedures.records.local_switch_record import LocalSwitchRecord, What
 from ipad_agent.procedures.records.state_changes import snapshot
+from ipad_agent.records import dataclass, replace
 
 from . import local_events as events
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Final
 
 from ipad_agent.codec.es10.profile_info import ProfileInfo
@@ -11,6 +10,7 @@ from ipad_agent.codec.identifiers import short_iccid
 from ipad_agent.policy.duration_text import spell_duration
 from ipad_agent.policy.instant import UNSET_BEFORE_S
 from ipad_agent.procedures.context import Context
+from ipad_agent.records import dataclass
 
 from .local_switch import emergency_active
 

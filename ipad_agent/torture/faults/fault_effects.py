@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Final
 
 from ipad_agent.lab.eim import Fault as EimFault
 from ipad_agent.lab.modem import Fault as ModemFault
 from ipad_agent.lab.smdp.smdp_faults import Fault as SmdpFault
 from ipad_agent.policy.polling.poll_outcome import Wake
+from ipad_agent.records import replace
 from ipad_agent.torture.history.fault_history import EIM_IDS, FaultStep
 from ipad_agent.torture.history.history_log import FATE
 from ipad_agent.torture.peers.eim_refusals import Refusals

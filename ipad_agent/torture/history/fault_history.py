@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass, field, replace
 from typing import Final
 
 from ipad_agent.lab.euicc.state.profile_list import BOOTSTRAP, OPERATOR_A
+from ipad_agent.records import dataclass, field, replace
 
 EIM_IDS: Final = ("eim.lab.example", "second.lab.example", "third.lab.example")
 DOWNLOADED: Final = "89490200009000000011"

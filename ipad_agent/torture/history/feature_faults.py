@@ -5,8 +5,9 @@ from __future__ import annotations
 import errno
 import random
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
 from typing import Final
+
+from ipad_agent.records import replace
 
 from .fault_history import AT, CODE, HTTPS, FaultStep, History, write
 from .features import DIRECT_DOWNLOAD, DISK_REFUSES, EIM_ERRORS, EMULATED, NO_EIM, PORT_NAME, SECURED_WEB, SITE_SCRIPTS

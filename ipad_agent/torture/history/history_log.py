@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Final
 
 from ipad_agent.events import Event
+from ipad_agent.records import dataclass
 
 AGENT: Final = "agent"
 CARD: Final = "card"

@@ -8,7 +8,6 @@ import json
 import random
 from base64 import b64decode
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from ipad_agent.lab.crypto import der
@@ -19,6 +18,7 @@ from ipad_agent.lab.smdp.received_notifications import read_notification
 from ipad_agent.lab.smdp.smdp_faults import NOTIFY
 from ipad_agent.lab.smdp.smdp_https import PATH, Front
 from ipad_agent.net import PeerStatus, ProgressCallback, TransferTimeout, Unreachable
+from ipad_agent.records import dataclass
 from ipad_agent.smdp import SmdpClient
 from ipad_agent.torture.history.history_log import SMDP, HistoryLog
 from ipad_agent.torture.world.ground_truth import GroundTruth

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import functools
 import ssl
-from dataclasses import dataclass
 from typing import Final
 
 from ipad_agent.lab.eim import HttpsPort, HttpsServer
 from ipad_agent.lab.http import Ending, Request, Response, TlsSettings
+from ipad_agent.records import dataclass
 from ipad_agent.torture.world.tcp_in_memory import Tcp
 
 from .observed_eim import ObservedEim

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
 from typing import Final
 
 from ipad_agent.lab.crypto import der
 from ipad_agent.lab.eim import Reply
 from ipad_agent.lab.eim.esipa_messages import GET_EIM_PACKAGE, HANDLE_NOTIFICATION, PROVIDE_RESULT
+from ipad_agent.records import dataclass
 
 STATUS_CODES: Final = ("4.00", "4.01", "4.03", "4.04", "4.05", "4.06", "5.00", "5.01", "5.02", "5.03", "5.04")
 STATUS, STATUS_AFTER, UNDEFINED_ERROR, ANY = "status", "status after", "undefined error", "any"

@@ -8,11 +8,11 @@ import logging
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Final
 
 from ipad_agent import events
 from ipad_agent.policy.polling.poll_outcome import Wake
+from ipad_agent.records import dataclass
 from ipad_agent.torture.faults.fault_effects import do, heal
 from ipad_agent.torture.history.fault_history import History
 from ipad_agent.torture.history.feature_faults import write_with

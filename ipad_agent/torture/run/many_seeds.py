@@ -7,8 +7,8 @@ import multiprocessing
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 
+from ipad_agent.records import dataclass, field
 from ipad_agent.torture.history.fault_history import History
 from ipad_agent.torture.history.feature_faults import write_with
 from ipad_agent.torture.history.features import NONE

@@ -9,7 +9,6 @@ import functools
 import random
 import socket
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -38,6 +37,7 @@ from ipad_agent.net.dns_lookup import Address
 from ipad_agent.policy import ScheduleSettings
 from ipad_agent.policy.switching.switch_settings import SwitchSettings
 from ipad_agent.procedures.default_ports import NO_SITE
+from ipad_agent.records import dataclass
 from ipad_agent.store import EmulatedCardFiles, Journal, Memory, StateDirectory
 from ipad_agent.store.filesystem import Filesystem
 from ipad_agent.torture.history.fault_history import COAP, HTTPS, Setting

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from ipad_agent.card.apdu_channel import (
     ApduChannel,
@@ -24,6 +23,7 @@ from ipad_agent.lab.eim.errors import RequestRefusedError
 from ipad_agent.lab.euicc import PowerLostError
 from ipad_agent.modem.errors import PortUnavailable
 from ipad_agent.net.errors import PeerBusy, PeerStatus, TransferTimeout, Unreachable
+from ipad_agent.records import dataclass
 from ipad_agent.torture.peers.observed_eim import ObservedEim
 
 from .process_fence import ProcessFence

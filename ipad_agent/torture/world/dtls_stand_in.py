@@ -13,12 +13,12 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Final
 
 from ipad_agent.errors import IpadError
 from ipad_agent.net.dtls.dtls_backend import DtlsEvent, DtlsSettings, Ended, Established, Judge, Received
 from ipad_agent.net.errors import HandshakeFailed, Unreachable
+from ipad_agent.records import dataclass, field
 
 _HELLO, _WELCOME, _DATA, _BYE = b"\x16", b"\x17", b"\x18", b"\x19"
 _NO_TICKET: Final = bytes(8)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
 from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -17,6 +16,7 @@ from ipad_agent.emulation.emulated_state import EmulatedState, RunningPackage
 from ipad_agent.lab.crypto import der
 from ipad_agent.lab.euicc import VirtualEuicc
 from ipad_agent.lab.euicc.state.card_state import CardState, Notification, Profile
+from ipad_agent.records import dataclass, replace
 from ipad_agent.store import EmulatedCardFile
 from ipad_agent.store.filesystem import Filesystem
 

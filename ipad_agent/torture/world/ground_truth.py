@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
 
 from ipad_agent.emulation.emulated_state import RunningPackage
 from ipad_agent.lab.euicc import VirtualEuicc
+from ipad_agent.records import dataclass, field
 from ipad_agent.torture.history.history_log import CARD, HistoryLog
 
 from .emulated_card_view import EmulatedCardView

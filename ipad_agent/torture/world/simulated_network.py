@@ -7,9 +7,9 @@ import contextvars
 import itertools
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Final
 
+from ipad_agent.records import dataclass
 from ipad_agent.store.memory_filesystem import PowerCut
 
 from .dtls_stand_in import StandInServer

@@ -8,7 +8,6 @@ import random
 import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from ipad_agent.codec.identifiers import Eid
@@ -24,6 +23,7 @@ from ipad_agent.lab.modem import PERSONALITIES, SHORT_NAMES, AtEngine, Coverage,
 from ipad_agent.lab.smdp import Metadata, Order, ProfilePackage, ServerIdentity, VirtualSmdp, with_notifications
 from ipad_agent.policy import NBIOT, NORMAL, ScheduleSettings
 from ipad_agent.procedures.startup.initial_eim_provisioning import read_initial_eims
+from ipad_agent.records import dataclass, replace
 from ipad_agent.store.memory_filesystem import MemoryFilesystem, PowerCut
 from ipad_agent.torture.history.fault_history import AT, COAP, DOWNLOADED, EIM_IDS, HTTPS, LETTERS, MATCHING_ID, History
 from ipad_agent.torture.history.history_log import FATE, HistoryLog

@@ -153,9 +153,8 @@ def _show_facts(command: CommandContext, facts: dict[str, Any]) -> None:
 
 
 def _redacted_rows(found: Probe) -> Iterable[Any]:
-    from dataclasses import replace
-
     from ipad_agent.modem_examination.examination_report import Shortener
+    from ipad_agent.records import replace
 
     shorten = Shortener(found.module.imei)
     return [replace(row, answer=shorten(row)) for row in found.commands]

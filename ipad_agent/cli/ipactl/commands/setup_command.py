@@ -15,7 +15,6 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -29,6 +28,7 @@ from ipad_agent.config import ConfigErrors
 from ipad_agent.config.configuration_text import Answers, Value, changed, fresh
 from ipad_agent.errors import ConfigError
 from ipad_agent.local.status_model import DoctorItem, to_plain
+from ipad_agent.records import replace
 
 if TYPE_CHECKING:
     from ipad_agent.config import Config

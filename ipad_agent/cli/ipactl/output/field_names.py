@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Final
 
 from ipad_agent.local import status_model
-from ipad_agent.records import is_record
+from ipad_agent.records import dataclass, is_record
 
 _RECORDS: Final = {
     name: record

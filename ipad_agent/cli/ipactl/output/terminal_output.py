@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import os
 import unicodedata
-from dataclasses import dataclass
 from typing import Final, TextIO
 
 from ipad_agent.printable import printable
+from ipad_agent.records import dataclass
 
 LABEL_WIDTH: Final = 11
 INDENT: Final = "  "
