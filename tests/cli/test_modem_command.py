@@ -137,7 +137,9 @@ def test_a_signal_ends_the_examination_and_leaves_no_trace(
     number: signal.Signals, modem: LabModem, tmp_path: Path
 ) -> None:
     before = modem.state()
-    words = [sys.executable, "-m", "ipad_agent.cli.ipactl", "modem", "test", "--config", str(modem.config)]
+    # As in a terminal: a shell has its background jobs, these tests too, ignore an interrupt.
+    terminal = ["env", "--default-signal=INT,HUP"]
+    words = [*terminal, sys.executable, "-m", "ipad_agent.cli.ipactl", "modem", "test", "--config", str(modem.config)]
     environment = {**os.environ, "IPACTL_SOCKET": str(tmp_path / "none")}
     with subprocess.Popen([*words, str(modem.path)], env=environment, stdout=subprocess.DEVNULL) as ran:
         assert modem.card.asked.wait(30)
