@@ -18,7 +18,7 @@ from .errors import NoModemAnswers
 from .examined_port import ExaminedPort
 
 TIMING: Final = LinkTiming(quiet_after_timeout_s=2.0, drain_limit_s=1.0, ping_s=0.7, pings=2)
-FIRST_ANSWER_S: Final = 7.6
+FIRST_ANSWER_S: Final = 6.8
 """A port that did not answer AT in this time is no modem's, or one that hangs: a person waits in front of it."""
 LISTEN_S: Final = 0.8
 _DIAGNOSTIC_ANSWER_S: Final = 0.4

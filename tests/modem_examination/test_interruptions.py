@@ -45,7 +45,7 @@ def _interrupted(
 def _places() -> list[tuple[str, int]]:
     """Each of these personalities at some commands, each at others; the generic one at more."""
     step = 6 if EVERY else 24
-    places = [(GENERIC, after) for after in range(3, 110, 6)]
+    places = [(GENERIC, after) for after in range(3, 110, 6 if EVERY else 12)]
     for number, name in enumerate(expectations.interrupted()):
         places += [(name, after) for after in range(3 + number % 8 * 3 % step, 105, step) if name != GENERIC]
     return places

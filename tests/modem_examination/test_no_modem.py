@@ -100,7 +100,7 @@ def test_a_port_without_a_modem_is_told_within_ten_seconds_and_what_it_seems_to_
         return loop.time() - began_s, caught.value
 
     took_s, error = run(story())
-    assert took_s < 10
+    assert took_s < 8.5  # a person also waits for the program to start
     assert error.seems == kind
     assert error.message.startswith("No modem answers on /dev/ttyUSB1.")
     assert error.hint
