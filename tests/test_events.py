@@ -30,7 +30,7 @@ RANGES = {
     "smdp": (32,),
     "inject": (40,),
     "wakeup": (10,),
-    "procedures": (40, 42, 43),
+    "procedures": (40, 42, 43, 44),
     "recording": (40,),
     "local": (13,),
     "web": (13,),
