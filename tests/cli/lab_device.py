@@ -24,9 +24,9 @@ from unittest.mock import patch
 from ipad_agent import events
 from ipad_agent.agent.main_loop import Dependencies
 from ipad_agent.card.es10_functions import Euicc
-from ipad_agent.cli.ipactl import command_runner, outcome_wait, varlink_client
+from ipad_agent.cli.ipactl import command_runner, varlink_client
 from ipad_agent.cli.ipactl.command_context import CommandContext
-from ipad_agent.cli.ipactl.commands import action_commands
+from ipad_agent.cli.ipactl.commands import action_commands, outcome_wait
 from ipad_agent.cli.ipactl.output.terminal_output import TerminalOutput
 from ipad_agent.cli.ipactl.screens.doctor_screen import item_lines
 from ipad_agent.config import Config

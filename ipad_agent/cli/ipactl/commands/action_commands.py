@@ -15,7 +15,6 @@ from ipad_agent.cli.ipactl.command_context import CommandContext
 from ipad_agent.cli.ipactl.command_line import MEMORY_PARTS
 from ipad_agent.cli.ipactl.errors import RefusedError, UnavailableError, UsageError
 from ipad_agent.cli.ipactl.exit_codes import Exit
-from ipad_agent.cli.ipactl.outcome_wait import ask, ask_and_wait, look, soon_over
 from ipad_agent.cli.ipactl.output.status_from_json import read
 from ipad_agent.cli.ipactl.output.terminal_output import clean
 from ipad_agent.cli.ipactl.output.value_texts import called, named, sentence, span
@@ -26,6 +25,7 @@ from ipad_agent.local.status_verdict import prevents_work
 from ipad_agent.printable import printable
 
 from . import query_commands
+from .outcome_wait import ask, ask_and_wait, look, soon_over
 
 NOT_OURS: Final = (
     "Only the profile's manager (eIM) may order this change: SGP.32 gives the device no command for it. On its own the "

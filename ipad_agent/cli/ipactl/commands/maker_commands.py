@@ -13,11 +13,12 @@ from typing import Any, Final
 from ipad_agent.cli.ipactl.command_context import CommandContext
 from ipad_agent.cli.ipactl.errors import RefusedError, UnavailableError, UsageError
 from ipad_agent.cli.ipactl.exit_codes import Exit
-from ipad_agent.cli.ipactl.outcome_wait import LONGEST_S, ask, ask_and_wait
 from ipad_agent.cli.ipactl.output.terminal_output import clean
 from ipad_agent.cli.ipactl.output.value_texts import called
 from ipad_agent.cli.ipactl.varlink_client import CARD_TIMEOUT_S
 from ipad_agent.local.status_model import Status
+
+from .outcome_wait import LONGEST_S, ask, ask_and_wait
 
 MOST_BYTES: Final = 8192
 MOST_CHARACTERS: Final = 255

@@ -1,4 +1,5 @@
-"""``ipactl varlink``: the agent's interface itself, where systemd's varlinkctl is not at hand."""
+"""What is passed on as a person wrote it: ``ipactl varlink`` calls the agent's interface itself, where systemd's
+varlinkctl is not at hand; ``ipactl at`` sends an AT command."""
 
 from __future__ import annotations
 
@@ -44,3 +45,21 @@ def _call(command: CommandContext) -> int:
         else:
             command.data(agent.call(command.arguments.method, parameters, timeout_s=CARD_TIMEOUT_S))
     return Exit.DONE
+
+
+def at(command: CommandContext) -> int:
+    """Send it; the lines of the answer, and the modem's error where it is one, which is a failure."""
+    wanted = command.arguments
+    parameters = {"command": wanted.at, "force": wanted.force, "timeout_s": wanted.timeout}
+    with command.connect() as agent:
+        answer = agent.call("SendAt", parameters, timeout_s=CARD_TIMEOUT_S + wanted.timeout)
+    lines = answer.get("lines")
+    lines = [str(line) for line in lines] if isinstance(lines, list) else []
+    final = str(answer.get("final"))
+    if command.json:
+        command.data({"lines": lines, "final": final})
+    else:
+        command.say(clean(line) for line in lines)
+        if final != "OK":
+            command.say(command.output.note("✗", f"The modem answered: {clean(final)}.", "bad"))
+    return Exit.DONE if final == "OK" else Exit.FAILED

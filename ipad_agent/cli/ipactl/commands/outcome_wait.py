@@ -19,7 +19,7 @@ from ipad_agent.cli.ipactl.varlink_client import CARD_TIMEOUT_S, Connection
 from ipad_agent.local.status_model import Eim, Status, Switch
 from ipad_agent.printable import printable
 
-from .commands.watch_command import Follower
+from .watch_command import Follower
 
 LOOK_S: Final = 0.5
 """Between two looks at the status."""
