@@ -6,7 +6,7 @@ import secrets
 import socket
 import time
 import warnings
-from typing import Any
+from typing import Any, Final
 
 from OpenSSL import SSL, crypto
 from OpenSSL._util import ffi as _ffi
@@ -18,6 +18,7 @@ from ipad_agent.lab.eim.errors import InjectionError
 
 PATH = ("gsma", "rsp2", "asn1")
 _SIZE_EXP = 5
+_EXTRA_BYTES: Final = {13: 1, 14: 2}
 _LOOK_S = 0.5
 _RECORD_BYTES = 13
 
@@ -136,8 +137,7 @@ class _Session:
             elif datagram[4 : 4 + (datagram[0] & 15)] == token:
                 if kind == 0:
                     self._send(bytes([0x60, 0]) + message_id)
-                payload = datagram.partition(b"\xff")[2] if b"\xff" in datagram[4:] else b""
-                return f"{code >> 5}.{code & 31:02d}", payload
+                return f"{code >> 5}.{code & 31:02d}", _payload(datagram)
 
     def _next_message(self) -> bytes | None:
         try:
@@ -198,3 +198,16 @@ def _request(message_id: int, token: bytes, path: tuple[str, ...], block: int | 
         out += value
         last = number
     return bytes(out) + b"\xff" + payload
+
+
+def _payload(message: bytes) -> bytes:
+    """What follows the marker behind the options (RFC 7252 §3); message ID, token and options may hold 0xFF too."""
+    at = 4 + (message[0] & 15)
+    while at < len(message) and message[at] != 0xFF:
+        delta, length = message[at] >> 4, message[at] & 15
+        at += 1 + _EXTRA_BYTES.get(delta, 0)
+        extra = _EXTRA_BYTES.get(length, 0)
+        if extra:
+            length = int.from_bytes(message[at : at + extra], "big") + (13 if extra == 1 else 269)
+        at += extra + length
+    return message[at + 1 :]
