@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, TextIO
 from ipad_agent.cli.ipactl.output.terminal_output import TerminalOutput, clean
 
 from .errors import CommandError, NotRunningError, UsageError
+from .exit_codes import Exit
 from .varlink_client import DEFAULT_SOCKET, NAMED_AGENTS, Connection
 
 if TYPE_CHECKING:
@@ -58,6 +59,14 @@ class CommandContext:
         self.say(self.output.note("●", sentence, "good"))
         if hint:
             self.say(self.output.note(" ", hint, "label"))
+
+    def done(self, sentence: str, hint: str | None = None) -> Exit:
+        """Say that what was asked is done, to a person or a program; the exit status of that."""
+        if self.json:
+            self.data({"done": True, "sentence": sentence})
+        else:
+            self.tell(sentence, hint)
+        return Exit.DONE
 
     def data(self, value: object, *, one_line: bool = False) -> None:
         """Write a value as JSON, in ASCII: whatever a name contains, no terminal is confused by it. Or as the command

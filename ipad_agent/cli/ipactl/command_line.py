@@ -161,11 +161,7 @@ def build(only: str | None = None) -> argparse.ArgumentParser:
 
     def command(name: str, help: str, more: str = "") -> argparse.ArgumentParser:
         text = help[0].upper() + help[1:] + "."
-        made = commands.add_parser(
-            name, help=help, description=f"{text} {more}".strip(), allow_abbrev=False, formatter_class=_formatter
-        )
-        _common(made, top=False)
-        return made
+        return _below(commands, name, help, f"{text} {more}".strip())
 
     status = command(
         "status",
@@ -369,15 +365,7 @@ def build(only: str | None = None) -> argparse.ArgumentParser:
     )
 
     def tape(name: str, help: str, *, own_format: bool = False) -> argparse.ArgumentParser:
-        made = tapes.add_parser(
-            name,
-            help=help,
-            description=help[0].upper() + help[1:] + ".",
-            allow_abbrev=False,
-            formatter_class=_formatter,
-        )
-        _common(made, top=False, own_format=own_format)
-        return made
+        return _below(tapes, name, help, help[0].upper() + help[1:] + ".", own_format=own_format)
 
     start = tape("start", "begin to record, or go on for longer")
     start.add_argument(
@@ -407,12 +395,8 @@ def build(only: str | None = None) -> argparse.ArgumentParser:
 
     varlink = command("varlink", "the agent's interface itself")
     actions = varlink.add_subparsers(dest="action", required=True, metavar="info|call", prog="ipactl varlink")
-    info = actions.add_parser(
-        "info", help="the interface, as the agent describes it", allow_abbrev=False, formatter_class=_formatter
-    )
-    _common(info, top=False)
-    call = actions.add_parser("call", help="call a method", allow_abbrev=False, formatter_class=_formatter)
-    _common(call, top=False)
+    _below(actions, "info", "the interface, as the agent describes it")
+    call = _below(actions, "call", "call a method")
     call.add_argument("method", metavar="METHOD", help="such as GetStatus; one with dots is taken as it is")
     call.add_argument("parameters", metavar="JSON", nargs="?", default="{}", help="its parameters ({})")
     call.add_argument("--more", action="store_true", help="show every reply, one per line")
@@ -463,21 +447,15 @@ def build(only: str | None = None) -> argparse.ArgumentParser:
 
     card = command("card", "functions of the card for the maker's bench")
     functions = card.add_subparsers(dest="function", required=True, metavar="FUNCTION", prog="ipactl card")
-
-    def function(name: str, help: str, description: str) -> argparse.ArgumentParser:
-        made = functions.add_parser(
-            name, help=help, description=description, allow_abbrev=False, formatter_class=_formatter
-        )
-        _common(made, top=False)
-        return made
-
-    smdp = function(
+    smdp = _below(
+        functions,
         "set-default-smdp",
         "name the card's default SM-DP+",
         "The server that a download without an activation code goes to. Can be changed again at any time.",
     )
     smdp.add_argument("address", metavar="ADDRESS", help="host or host:port; '' takes it away")
-    immediate = function(
+    immediate = _below(
+        functions,
         "immediate-enable",
         "whether profiles may be enabled right after their download",
         "A card takes it only while no manager (eIM) is on it.",
@@ -485,7 +463,8 @@ def build(only: str | None = None) -> argparse.ArgumentParser:
     immediate.add_argument("switch", choices=("on", "off"), help="on allows it, off forbids it")
     immediate.add_argument("--smdp-oid", metavar="OID", help="only of the SM-DP+ with this object identifier")
     immediate.add_argument("--smdp", metavar="ADDRESS", help="only of the SM-DP+ with this address")
-    ipae = function(
+    ipae = _below(
+        functions,
         "activate-ipae",
         "hand the card over to its own assistant (IPAe)",
         "The agent then has no access to the card any more. Asks for the last four digits of the EID first. The "
@@ -498,13 +477,26 @@ def build(only: str | None = None) -> argparse.ArgumentParser:
     return parser
 
 
+def _below(
+    parsers: argparse._SubParsersAction[argparse.ArgumentParser],
+    name: str,
+    help: str,
+    description: str | None = None,
+    *,
+    own_format: bool = False,
+) -> argparse.ArgumentParser:
+    """A command below another or below all; ``own_format`` as in ``_common``."""
+    made = parsers.add_parser(name, help=help, description=description, allow_abbrev=False, formatter_class=_formatter)
+    _common(made, top=False, own_format=own_format)
+    return made
+
+
 def _modem_actions(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION", prog="ipactl modem")
 
     def action(name: str, help: str, more: str = "", *, port: bool = True) -> argparse.ArgumentParser:
         text = f"{help[0].upper()}{help[1:]}. {more}".strip()
-        made = actions.add_parser(name, help=help, description=text, allow_abbrev=False, formatter_class=_formatter)
-        _common(made, top=False)
+        made = _below(actions, name, help, text)
         _config_file(made)
         if port:
             made.add_argument("port", metavar="PORT", help="such as /dev/ttyUSB2, or socket://host:port")

@@ -41,7 +41,7 @@ def poll(command: CommandContext) -> int:
         found = soon_over(agent, command.arguments.eim, before)
     if found is None:
         whom = clean(command.arguments.eim) if command.arguments.eim else "every manager (eIM)"
-        return _done(command, f"The agent asks {whom} for work now.", "`ipactl watch` shows what comes of it.")
+        return command.done(f"The agent asks {whom} for work now.", "`ipactl watch` shows what comes of it.")
     wrong = prevents_work(found)
     if wrong is not None:
         raise UnavailableError(f"Nobody could be asked for work: {wrong}", hint=found.verdict.advice)
@@ -49,7 +49,7 @@ def poll(command: CommandContext) -> int:
     failed = [eim for eim in asked if eim.last_poll is not None and not eim.last_poll.ok]
     if failed:
         raise UnavailableError("; ".join(eim_sentence(eim, 0.0) for eim in failed) + ".", hint=found.verdict.advice)
-    return _done(command, "; ".join(eim_sentence(eim, 0.0) for eim in asked) + ".", _orders(asked))
+    return command.done("; ".join(eim_sentence(eim, 0.0) for eim in asked) + ".", _orders(asked))
 
 
 def _orders(asked: list[Eim]) -> str | None:
@@ -72,7 +72,7 @@ def rollback(command: CommandContext) -> int:
             f"The device did not go back: {_enabled(value)} is enabled. {value.verdict.sentence}",
             hint=value.verdict.advice or "`ipactl log` tells why.",
         )
-    return _done(command, f"The device went back: {_enabled(value)} is enabled.")
+    return command.done(f"The device went back: {_enabled(value)} is enabled.")
 
 
 def confirm(command: CommandContext) -> int:
@@ -82,7 +82,7 @@ def confirm(command: CommandContext) -> int:
     _, value = ask_and_wait(command, "Confirm", "keeping the new profile")
     if value.switch is not None and value.switch.phase == "rolled-back":
         raise UnavailableError(f"It was too late: the device went back, {_enabled(value)} is enabled.")
-    return _done(command, f"{_enabled(value)} is kept; the device will not go back by itself.")
+    return command.done(f"{_enabled(value)} is kept; the device will not go back by itself.")
 
 
 def fallback(command: CommandContext) -> int:
@@ -99,9 +99,8 @@ def _fall_back(command: CommandContext) -> int:
         command, "ExecuteFallback", "changing to the fallback profile", over=lambda status: True
     )
     if _identity(before) == _identity(value):  # the agent did not refuse, so it is as it should be
-        return _done(command, f"{_enabled(value)} is the fallback profile and is enabled already; nothing was changed.")
-    return _done(
-        command,
+        return command.done(f"{_enabled(value)} is the fallback profile and is enabled already; nothing was changed.")
+    return command.done(
         f"{_enabled(value)} is enabled now, the fallback profile.",
         "`ipactl fallback --return` goes back to the profile from before.",
     )
@@ -127,7 +126,7 @@ def _proved(command: CommandContext, value: Status) -> int:
             name="NotProved",
             exit=Exit.WAITING,
         )
-    return _done(command, f"{_enabled(value)} is enabled and works.")
+    return command.done(f"{_enabled(value)} is enabled and works.")
 
 
 def _identity(value: Status) -> str | None:
@@ -143,14 +142,14 @@ def _enabled(value: Status) -> str:
 def _asked(command: CommandContext, method: str, sentence: str) -> int:
     """The order was given; only a refusal was waited for."""
     ask(command, method)
-    return _done(command, sentence, "`ipactl watch` shows what comes of it.")
+    return command.done(sentence, "`ipactl watch` shows what comes of it.")
 
 
 def emergency(command: CommandContext) -> int:
     """Enable or disable the emergency profile."""
     enable = command.arguments.switch == "on"
     _verb(command, "Emergency", {"enable": enable})
-    return _done(command, f"The emergency profile is {'enabled' if enable else 'disabled'}.")
+    return command.done(f"The emergency profile is {'enabled' if enable else 'disabled'}.")
 
 
 def switch(command: CommandContext) -> int:
@@ -161,7 +160,7 @@ def switch(command: CommandContext) -> int:
     target = query_commands.find_profile(value, command.arguments.iccid)
     method = _local_function(value, target)
     if method is None:
-        return _done(command, f"{called(target)} is enabled already; nothing to do.")
+        return command.done(f"{called(target)} is enabled already; nothing to do.")
     within_s: float | None = command.arguments.confirm_within
     if within_s is not None:
         _verb(command, method)
@@ -201,7 +200,7 @@ def _prove(command: CommandContext, target: Profile, within_s: float) -> int:
                 enabled = any(profile.enabled and profile.iccid == target.iccid for profile in value.profiles)
                 under_way = value.switch is not None and value.switch.ended is None
                 if enabled and not under_way:
-                    return _done(command, f"{called(target)} is enabled and works.")
+                    return command.done(f"{called(target)} is enabled and works.")
                 if not enabled and value.switch is not None and value.switch.phase == "rolled-back":
                     back = named(value.switch.previous, value.profiles)
                     raise UnavailableError(f"{called(target)} did not work here; the device went back to {back}.")
@@ -229,7 +228,7 @@ def reset_euicc(command: CommandContext) -> int:
         raise RefusedError("Those are not the last four digits of this card's EID. Nothing was changed.")
     with command.connect() as agent:
         agent.call("MemoryReset", {"what": parts}, timeout_s=CARD_TIMEOUT_S)
-    return _done(command, "The card was reset.", "`ipactl status` shows what is left.")
+    return command.done("The card was reset.", "`ipactl status` shows what is left.")
 
 
 def _ask_for_digits(command: CommandContext, value: Status, parts: list[str]) -> str:
@@ -251,11 +250,3 @@ def _ask_for_digits(command: CommandContext, value: Status, parts: list[str]) ->
 def _verb(command: CommandContext, method: str, parameters: Mapping[str, object] | None = None) -> None:
     with command.connect() as agent:
         agent.call(method, parameters, timeout_s=CARD_TIMEOUT_S)
-
-
-def _done(command: CommandContext, sentence: str, hint: str | None = None) -> int:
-    if command.json:
-        command.data({"done": True, "sentence": sentence})
-    else:
-        command.tell(sentence, hint)
-    return Exit.DONE

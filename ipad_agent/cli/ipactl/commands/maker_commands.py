@@ -12,7 +12,6 @@ from typing import Any, Final
 
 from ipad_agent.cli.ipactl.command_context import CommandContext
 from ipad_agent.cli.ipactl.errors import RefusedError, UnavailableError, UsageError
-from ipad_agent.cli.ipactl.exit_codes import Exit
 from ipad_agent.cli.ipactl.output.terminal_output import clean
 from ipad_agent.cli.ipactl.output.value_texts import called
 from ipad_agent.cli.ipactl.varlink_client import CARD_TIMEOUT_S
@@ -38,7 +37,7 @@ def provision(command: CommandContext) -> int:
         _consent(command, NEW_MANAGERS, "Nothing was changed.")
     count = _call(command, "Provision", {"data": base64.b64encode(data).decode("ascii")}).get("count")
     managers = "one manager (eIM)" if count == 1 else f"{count} managers (eIM)"
-    return _done(command, f"The card has taken {managers}.", "`ipactl eims` shows who manages it now.")
+    return command.done(f"The card has taken {managers}.", "`ipactl eims` shows who manages it now.")
 
 
 def card(command: CommandContext) -> int:
@@ -56,8 +55,8 @@ def _set_default_smdp(command: CommandContext) -> int:
     address: str = command.arguments.address.strip()
     _call(command, "SetDefaultSmdp", {"address": address})
     if not address:
-        return _done(command, "The card has no default SM-DP+ any more.")
-    return _done(command, f"The card's default SM-DP+ is {clean(address)} now.")
+        return command.done("The card has no default SM-DP+ any more.")
+    return command.done(f"The card's default SM-DP+ is {clean(address)} now.")
 
 
 def _immediate_enable(command: CommandContext) -> int:
@@ -65,7 +64,7 @@ def _immediate_enable(command: CommandContext) -> int:
     wanted = {"enable": enable, "smdp_oid": command.arguments.smdp_oid, "smdp_address": command.arguments.smdp}
     _call(command, "ConfigureImmediateEnabling", wanted)
     what = "may be" if enable else "are not"
-    return _done(command, f"Profiles {what} enabled right after their download.")
+    return command.done(f"Profiles {what} enabled right after their download.")
 
 
 def _activate_ipae(command: CommandContext) -> int:
@@ -82,7 +81,7 @@ def _activate_ipae(command: CommandContext) -> int:
     if typed.strip().upper() != value.card.eid[-4:]:
         raise RefusedError("Those are not the last four digits of this card's EID. Nothing was changed.")
     _call(command, "ActivateIpae", {})
-    return _done(command, "The card's own assistant (IPAe) is active.")
+    return command.done("The card's own assistant (IPAe) is active.")
 
 
 def download(command: CommandContext) -> int:
@@ -97,11 +96,11 @@ def download(command: CommandContext) -> int:
     }
     if command.arguments.no_wait:
         ask(command, "Download", wanted)
-        return _done(command, "The profile is being downloaded.", "`ipactl watch` shows what comes of it.")
+        return command.done("The profile is being downloaded.", "`ipactl watch` shows what comes of it.")
     before, after = ask_and_wait(
         command, "Download", "downloading a profile", wanted, limit_s=LONGEST_S, over=lambda status: True
     )
-    return _done(command, f"{_new(before, after)} is installed.", _ENABLE)
+    return command.done(f"{_new(before, after)} is installed.", _ENABLE)
 
 
 def _activation_code(given: str) -> str:
@@ -173,11 +172,3 @@ def _somebody_is_there(command: CommandContext, hint: str) -> None:
 def _call(command: CommandContext, method: str, parameters: Mapping[str, object]) -> Mapping[str, Any]:
     with command.connect() as agent:
         return agent.call(method, parameters, timeout_s=CARD_TIMEOUT_S)
-
-
-def _done(command: CommandContext, sentence: str, hint: str | None = None) -> int:
-    if command.json:
-        command.data({"done": True, "sentence": sentence})
-    else:
-        command.tell(sentence, hint)
-    return Exit.DONE

@@ -53,11 +53,7 @@ def _stop(command: CommandContext) -> int:
         was = agent.call("GetRecorder").get("recording")
         agent.call("StopRecording")
     sentence = "The recording ended; it is kept." if was else "Nothing was being recorded."
-    if command.json:
-        command.data({"done": True, "sentence": sentence})
-    else:
-        command.tell(sentence, "`ipactl record export FILE` writes it into a file." if was else None)
-    return Exit.DONE
+    return command.done(sentence, "`ipactl record export FILE` writes it into a file." if was else None)
 
 
 def _status(command: CommandContext) -> int:
