@@ -18,7 +18,7 @@ from ipad_agent.net.dtls import dtls_records
 from ipad_agent.net.dtls.dtls_backend import Psk
 from ipad_agent.net.errors import BackendLacks, HandshakeFailed, ProtocolViolation
 from ipad_agent.net.older_pyopenssl import flight_timeout_s, send_flight_again
-from ipad_agent.net.openssl_context import FFI, LIB, forget_errors, words
+from ipad_agent.net.openssl_context import FFI, LIB, forget_errors, to_send, words
 from ipad_agent.net.trust.client_certificate import ClientCertificate
 
 from .tls_server import server_context, shown_certificates
@@ -141,12 +141,7 @@ class DtlsPeer:
 
     def take(self) -> list[bytes]:
         """The datagrams to send now."""
-        stream = b""
-        while True:
-            try:
-                stream += self._connection.bio_read(_BUFFER_BYTES)
-            except SSL.WantReadError:
-                break
+        stream = to_send(self._connection)
         try:
             return dtls_records.pack(dtls_records.split(stream), MTU_BYTES)
         except ProtocolViolation as error:  # cannot come from outside: OpenSSL wrote these bytes

@@ -11,7 +11,14 @@ from typing import Final
 from OpenSSL import SSL, crypto
 
 from ipad_agent.net.errors import HandshakeFailed
-from ipad_agent.net.openssl_context import forget_errors, set_groups, set_signatures, use_client_certificate, words
+from ipad_agent.net.openssl_context import (
+    forget_errors,
+    set_groups,
+    set_signatures,
+    to_send,
+    use_client_certificate,
+    words,
+)
 from ipad_agent.net.trust.client_certificate import ClientCertificate
 
 READ_BYTES: Final = 65536
@@ -84,12 +91,7 @@ class TlsServer:
 
     def take(self) -> bytes:
         """The bytes to send now."""
-        taken = bytearray()
-        while True:
-            try:
-                taken += self._connection.bio_read(READ_BYTES)
-            except SSL.WantReadError:
-                return bytes(taken)
+        return to_send(self._connection)
 
     def write(self, data: bytes) -> None:
         """Protect application data. Raises ``HandshakeFailed`` when the session is over."""

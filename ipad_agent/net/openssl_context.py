@@ -24,6 +24,7 @@ FFI: Any = SSL._ffi  # type: ignore[attr-defined]
 _SET_GROUPS_LIST: Final = 92  # SSL_CTRL_SET_GROUPS_LIST of OpenSSL's ssl.h
 _CERTIFICATE_REQUEST: Final = b"read server certificate request"  # of SSL_state_string_long, in every release
 _FATAL: Final = 2
+_READ_BYTES: Final = 65_536
 _CLOSE_NOTIFY: Final = 0
 
 
@@ -75,6 +76,16 @@ def session_reused(connection: SSL.Connection) -> bool:
     if library is None:
         raise BackendLacks("this build of pyOpenSSL and cryptography cannot tell resumed sessions")
     return bool(library.SSL_session_reused(ctypes.c_void_p(int(FFI.cast("uintptr_t", connection._ssl)))))
+
+
+def to_send(connection: SSL.Connection) -> bytes:
+    """All that the connection wants to send now; empty when it is nothing."""
+    taken = bytearray()
+    while True:
+        try:
+            taken += connection.bio_read(_READ_BYTES)
+        except SSL.WantReadError:
+            return bytes(taken)
 
 
 def set_signatures(context: SSL.Context, *lists: bytes) -> None:

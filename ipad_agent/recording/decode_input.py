@@ -17,9 +17,10 @@ from ipad_agent.codec.ber.describe_message import describe, named_values
 from ipad_agent.errors import CodecError
 
 from .apdu_meaning import answer_meaning, apdu_in_line, command_data, command_meaning, line_meaning
-from .message_meaning import json_document, json_lines
+from .message_meaning import json_lines
 from .recording_format import SENT, read_lines
 from .recording_text import text_lines
+from .redacted_messages import json_document
 
 _HINT: Final = (
     "It may be an APDU, a message of ES10, ESipa or ES9+ in hexadecimal digits, base64, bytes or JSON, an AT line, or "

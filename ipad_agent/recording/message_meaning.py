@@ -13,7 +13,7 @@ from ipad_agent.codec.ber.describe_message import describe
 from ipad_agent.errors import CodecError
 from ipad_agent.printable import is_printable
 
-from .redacted_messages import SECRET_FIELDS
+from .redacted_messages import SECRET_FIELDS, json_document
 
 _BASE64: Final = re.compile(r"[A-Za-z0-9+/]{4,}={0,2}")
 _MOST_TEXT: Final = 200
@@ -37,17 +37,6 @@ def message_lines(data: bytes, *, request: bool = False, reveal: bool = False) -
             yield f"{data[:48].hex().upper()} ({len(data)} bytes, not readable: {error.message})"
         return
     yield from tree.lines()
-
-
-def json_document(data: bytes) -> Any:
-    """An object or a list; None for everything else."""
-    if data.lstrip()[:1] not in (b"{", b"["):
-        return None
-    try:
-        found = json.loads(data)
-    except (ValueError, RecursionError):
-        return None
-    return found if isinstance(found, dict | list) else None
 
 
 def json_lines(value: Any, name: str = "", depth: int = 0, *, request: bool, reveal: bool) -> Iterator[str]:

@@ -31,7 +31,7 @@ class RedactedMessages:
 
     def find(self, data: bytes) -> None:
         """Take note of every number and code of a message."""
-        document = _json(data)
+        document = json_document(data)
         if document is not None:
             self._find_in(document, "")
             return
@@ -39,7 +39,7 @@ class RedactedMessages:
 
     def redacted(self, data: bytes) -> bytes:
         """The message as it may be shown. What is neither TLV, nor JSON, nor text is left out."""
-        document = _json(data)
+        document = json_document(data)
         if document is not None:
             return json.dumps(self._redacted_value(document, ""), separators=(",", ":")).encode("ascii")
         if not data or _is_tlv(data) or _is_text(data):
@@ -144,7 +144,8 @@ def _values(data: bytes) -> frozenset[NamedValue]:
         return frozenset()
 
 
-def _json(data: bytes) -> dict[str, Any] | list[Any] | None:
+def json_document(data: bytes) -> dict[str, Any] | list[Any] | None:
+    """An object or a list; None for everything else."""
     if data.lstrip()[:1] not in (b"{", b"["):
         return None
     try:

@@ -19,7 +19,7 @@ from ipad_agent.net.errors import (
     Unreachable,
 )
 from ipad_agent.net.older_pyopenssl import flight_timeout_s, send_flight_again
-from ipad_agent.net.openssl_context import Heard, session_reused, words
+from ipad_agent.net.openssl_context import Heard, session_reused, to_send, words
 from ipad_agent.net.trust.certificate_chain import Verdict
 from ipad_agent.records import dataclass
 
@@ -227,12 +227,7 @@ class OpenSslClient:
         self._connection.set_app_data(None)
 
     def _drain(self) -> bool:
-        stream = b""
-        while True:
-            try:
-                stream += self._connection.bio_read(_BUFFER_BYTES)
-            except SSL.WantReadError:
-                break
+        stream = to_send(self._connection)
         try:
             self._out += dtls_records.pack(dtls_records.split(stream), self._settings.mtu_bytes)
         except ProtocolViolation as error:  # cannot come from outside: OpenSSL wrote these bytes

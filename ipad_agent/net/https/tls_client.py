@@ -24,6 +24,7 @@ from ipad_agent.net.openssl_context import (
     session_reused,
     set_groups,
     set_signatures,
+    to_send,
     use_client_certificate,
     words,
 )
@@ -155,12 +156,7 @@ class TlsClient:
 
     def take(self) -> bytes:
         """The bytes to send now."""
-        taken = bytearray()
-        while True:
-            try:
-                taken += self._connection.bio_read(READ_BYTES)
-            except SSL.WantReadError:
-                return bytes(taken)
+        return to_send(self._connection)
 
     def write(self, data: bytes) -> None:
         """Protect application data. Raises ``CutOff`` when the session is over."""

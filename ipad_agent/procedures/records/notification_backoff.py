@@ -30,9 +30,20 @@ class _Pause:
     entry: str
 
 
-class NotificationBackoff:
-    """On disk after every call that changes something. The wall clock may be wrong: a time further away than the
+def pause_s(failures: int) -> float:
+    """After so many failures in a row."""
+    return min(FIRST_PAUSE_S * 2.0 ** min(failures - 1, 16), LONGEST_PAUSE_S)
+
+
+def left_s(until_s: float, now_s: float) -> float:
+    """What is left of a pause by wall clock; 0 when it is over. That clock may be wrong: a time further away than the
     longest pause is of another clock and counts as over."""
+    wait_s = until_s - now_s
+    return wait_s if 0 < wait_s <= LONGEST_PAUSE_S else 0.0
+
+
+class NotificationBackoff:
+    """On disk after every call that changes something."""
 
     def __init__(self, memory: Memory, clock: Clock) -> None:
         self._memory = memory
@@ -43,7 +54,7 @@ class NotificationBackoff:
         pause = self._all().get(_name(config, notification))
         if pause is None or pause.entry != _entry(config):
             return False
-        return 0 < pause.until_s - self._clock.wall() <= LONGEST_PAUSE_S
+        return left_s(pause.until_s, self._clock.wall()) > 0
 
     def refused(self, config: EimConfigurationData, notifications: Iterable[PendingNotification]) -> None:
         """This eIM did not take these."""
@@ -54,8 +65,7 @@ class NotificationBackoff:
         for name in names:
             before = pauses.pop(name, None)
             failures = 1 + (before.failures if before is not None and before.entry == entry else 0)
-            pause_s = min(FIRST_PAUSE_S * 2.0 ** min(failures - 1, 16), LONGEST_PAUSE_S)
-            pauses[name] = _Pause(failures, self._clock.wall() + pause_s, entry)
+            pauses[name] = _Pause(failures, self._clock.wall() + pause_s(failures), entry)
         self._save(dict(list(pauses.items())[-MAX_NOTIFICATIONS:]))
 
     def taken(self, config: EimConfigurationData, notification: PendingNotification) -> None:

@@ -14,11 +14,9 @@ from ipad_agent.clock import Clock
 from ipad_agent.procedures.ports import Memory
 from ipad_agent.records import dataclass
 
-from .notification_backoff import NotificationBackoff
+from .notification_backoff import LONGEST_PAUSE_S, NotificationBackoff, left_s, pause_s
 
 DOCUMENT: Final = "notifications"
-FIRST_PAUSE_S: Final = 600.0
-LONGEST_PAUSE_S: Final = 86_400.0
 MAX_RECEIVERS: Final = 64
 MAX_REASON_CHARACTERS: Final = 160
 
@@ -55,8 +53,7 @@ class Receivers:
         pause = self._all().get(receiver)
         if pause is None or newest > pause.newest:
             return 0.0
-        left_s = pause.until_s - self._clock.wall()
-        return left_s if 0 < left_s <= LONGEST_PAUSE_S else 0.0
+        return left_s(pause.until_s, self._clock.wall())
 
     def tried(self, address: str, newest: int) -> Tried | None:
         """The longest pause of this receiver, on the direct way or through an eIM; None when it may be tried now."""
@@ -72,14 +69,14 @@ class Receivers:
         pauses = self._all()
         before = pauses.pop(receiver, None)
         failures = (before.failures if before is not None else 0) + 1
-        pause_s = min(max(FIRST_PAUSE_S * 2.0 ** min(failures - 1, 16), retry_after_s or 0.0), LONGEST_PAUSE_S)
+        chosen_s = min(max(pause_s(failures), retry_after_s or 0.0), LONGEST_PAUSE_S)
         pauses[receiver] = _Pause(
-            failures, self._clock.wall() + pause_s, newest, reason[:MAX_REASON_CHARACTERS] or None
+            failures, self._clock.wall() + chosen_s, newest, reason[:MAX_REASON_CHARACTERS] or None
         )
         while len(pauses) > MAX_RECEIVERS:
             del pauses[next(iter(pauses))]
         self._save(pauses)
-        return pause_s
+        return chosen_s
 
     def took(self, receiver: str) -> None:
         """It took one: the next failure begins anew."""
