@@ -8,14 +8,13 @@ documented; the agent steps down to shorter blocks by itself.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import re
 import shutil
-from collections.abc import Callable
 from typing import Final
 
-from ipad_agent.errors import ModemError
-from ipad_agent.modem.errors import PortLost, PortUnavailable
+from ipad_agent.modem.errors import PortUnavailable
+
+from .command_stream import CommandStream
 
 PROGRAM: Final = "gsmctl"
 ANSWER_LIMIT_S: Final = 300.0
@@ -44,60 +43,24 @@ class GsmctlOpener:
         """See ``PortOpener``; there is no other way to try."""
 
 
-class GsmctlStream:
+class GsmctlStream(CommandStream):
     """One program per line written, one after the other; its output arrives as the answer of a modem without echo."""
 
     def __init__(self, path: str) -> None:
+        super().__init__()
         self._path = path
-        self._line = bytearray()
-        self._lines: asyncio.Queue[str] = asyncio.Queue()
-        self._on_data: Callable[[bytes], None] | None = None
-        self._worker: asyncio.Task[None] | None = None
 
     @property
     def description(self) -> str:
         return PROGRAM
 
-    def start(self, on_data: Callable[[bytes], None], on_lost: Callable[[ModemError], None]) -> None:
-        """See ``ByteStream``. It is never lost: a router without gsmd answers each command with an error."""
-        self._on_data = on_data
-        self._worker = asyncio.create_task(self._work())
-
-    async def write(self, data: bytes) -> None:
-        """See ``ByteStream``."""
-        if self._on_data is None:
-            raise PortLost("the port was closed")
-        for byte in data:
-            if byte != 0x0D:
-                self._line.append(byte)
-                continue
-            text = self._line.decode("ascii", "ignore").strip()
-            self._line.clear()
-            if text:
-                self._lines.put_nowait(text)
-
-    async def close(self) -> None:
-        """See ``ByteStream``."""
-        self._on_data = None
-        worker, self._worker = self._worker, None
-        if worker is not None:
-            worker.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await worker
-
-    async def _work(self) -> None:
-        while True:
-            answer = await self._run(await self._lines.get())
-            if self._on_data is not None:
-                self._on_data(answer)
-
-    async def _run(self, text: str) -> bytes:
+    async def _answer(self, command: str) -> bytes:
         """The answer to one command, with a final result whether the program prints one or not."""
         try:
             process = await asyncio.create_subprocess_exec(
                 self._path,
                 "-A",
-                text,
+                command,
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.DEVNULL,

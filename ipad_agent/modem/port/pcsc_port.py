@@ -11,11 +11,11 @@ import asyncio
 import contextlib
 import importlib
 import re
-from collections.abc import Callable
 from typing import Any, Final
 
-from ipad_agent.errors import ModemError
-from ipad_agent.modem.errors import PortLost, PortUnavailable
+from ipad_agent.modem.errors import PortUnavailable
+
+from .command_stream import CommandStream
 
 SCHEME: Final = "pcsc"
 _INSTALL: Final = "pip install ipad-agent[pcsc], or the package python3-pyscard of Debian; pcscd must run."
@@ -59,59 +59,30 @@ class PcscOpener:
         """See ``PortOpener``; there is no other way to try."""
 
 
-class PcscStream:
+class PcscStream(CommandStream):
     """Answers one command after the other; the reader is asked in a thread."""
 
     def __init__(self, reader: Any) -> None:
+        super().__init__()
         self._reader = reader
         self._connection: Any = None
-        self._line = bytearray()
-        self._lines: asyncio.Queue[str] = asyncio.Queue()
-        self._on_data: Callable[[bytes], None] | None = None
-        self._worker: asyncio.Task[None] | None = None
 
     @property
     def description(self) -> str:
         return f"the PC/SC reader {self._reader}"
 
-    def start(self, on_data: Callable[[bytes], None], on_lost: Callable[[ModemError], None]) -> None:
-        """See ``ByteStream``. A reader that was unplugged answers like one without a card."""
-        self._on_data = on_data
-        self._worker = asyncio.create_task(self._work())
-
-    async def write(self, data: bytes) -> None:
-        """See ``ByteStream``."""
-        if self._on_data is None:
-            raise PortLost("the port was closed")
-        for byte in data:
-            if byte != 0x0D:
-                self._line.append(byte)
-                continue
-            text = self._line.decode("ascii", "ignore").strip()
-            self._line.clear()
-            if text:
-                self._lines.put_nowait(text)
-
     async def close(self) -> None:
         """See ``ByteStream``."""
-        self._on_data = None
-        worker, self._worker = self._worker, None
-        if worker is not None:
-            worker.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await worker
+        await super().close()
         await asyncio.to_thread(self._power_off)
 
-    async def _work(self) -> None:
-        while True:
-            command = await self._lines.get()
-            lines = await asyncio.to_thread(self._answer, command)
-            if self._on_data is not None:
-                self._on_data("".join(f"\r\n{line}\r\n" for line in lines).encode("ascii", "replace"))
+    async def _answer(self, command: str) -> bytes:
+        lines = await asyncio.to_thread(self._lines_for, command)
+        return "".join(f"\r\n{line}\r\n" for line in lines).encode("ascii", "replace")
 
     # In the thread
 
-    def _answer(self, command: str) -> list[str]:
+    def _lines_for(self, command: str) -> list[str]:
         upper = command.upper()
         try:
             if upper in _UNDERSTOOD:
