@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
@@ -72,3 +73,14 @@ class Dialler:
         if not allowed:
             raise AddressForbidden(f"{self._host} is not connected to: {problem}")
         return allowed
+
+
+def still_has_address(own: socket.socket) -> bool:
+    """Whether this machine still has the address that the socket speaks from; it may have gone with its network."""
+    try:
+        local = own.getsockname()
+        with socket.socket(own.family, socket.SOCK_DGRAM) as probe:
+            probe.bind((local[0], 0, *local[2:]))
+    except OSError:
+        return False
+    return True

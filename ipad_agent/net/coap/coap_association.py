@@ -15,6 +15,7 @@ from typing import Any, Final, cast
 from ipad_agent.errors import IpadError
 from ipad_agent.net import events
 from ipad_agent.net.carrier import Traffic
+from ipad_agent.net.dialler import still_has_address
 from ipad_agent.net.dtls.dtls_backend import DtlsClient, DtlsEvent, Ended, Established, Received
 from ipad_agent.net.errors import HandshakeFailed, ProtocolViolation, TransferTimeout, Unreachable
 from ipad_agent.records import dataclass
@@ -144,13 +145,7 @@ class Association(asyncio.DatagramProtocol):
         own = None if self._socket is None else self._socket.get_extra_info("socket")
         if own is None:
             return self._socket is not None  # no socket of this machine
-        try:
-            local = own.getsockname()
-            with socket.socket(own.family, socket.SOCK_DGRAM) as probe:
-                probe.bind((local[0], 0, *local[2:]))
-        except OSError:
-            return False
-        return True
+        return still_has_address(own)
 
     async def request(
         self,

@@ -12,6 +12,7 @@ import h11
 from OpenSSL import SSL
 
 from ipad_agent.net.carrier import ProgressCallback, Traffic
+from ipad_agent.net.dialler import still_has_address
 from ipad_agent.net.dns_lookup import Address
 from ipad_agent.net.errors import (
     AddressForbidden,
@@ -319,13 +320,7 @@ class HttpsConnection:
         own = self._writer.get_extra_info("socket")
         if own is None:
             return False
-        try:
-            local = own.getsockname()
-            with socket.socket(own.family, socket.SOCK_DGRAM) as probe:
-                probe.bind((local[0], 0, *local[2:]))
-        except OSError:
-            return False
-        return True
+        return still_has_address(own)
 
     async def close(self) -> None:
         """Say close_notify, once, and give the socket back."""
