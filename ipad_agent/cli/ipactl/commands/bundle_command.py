@@ -5,17 +5,17 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
-import os
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final
 
 from ipad_agent.cli.ipactl.command_context import CommandContext
-from ipad_agent.cli.ipactl.errors import CommandError, NoAnswerError, NotRunningError
+from ipad_agent.cli.ipactl.errors import NoAnswerError, NotRunningError
 from ipad_agent.cli.ipactl.exit_codes import Exit
+from ipad_agent.cli.ipactl.output.new_file import STANDARD_OUTPUT, new_file
 from ipad_agent.cli.ipactl.output.terminal_output import clean
 from ipad_agent.cli.ipactl.varlink_client import CARD_TIMEOUT_S
 
@@ -80,27 +80,7 @@ def _made_here(command: CommandContext) -> bytes:
 
 @contextmanager
 def _opened(command: CommandContext) -> Iterator[tuple[BinaryIO, str | None]]:
-    """The file that the command line names, or one named after the time, and its name; taken away again when nothing
-    comes of it. The standard output has no name."""
-    chosen: str | None = command.arguments.output
-    if chosen == "-":
-        yield sys.stdout.buffer, None
-        return
-    path = Path(chosen or time.strftime("ipad-agent-%Y%m%d-%H%M%S.tar.gz"))
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        raise CommandError(f"{path} exists already.", hint="Choose another name with -o.") from None
-    except OSError as error:
-        raise CommandError(f"{path} cannot be written: {error.strerror or error}.") from None
-    finished = False
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            yield file, str(path)
-        finished = True
-    except OSError as error:
-        raise CommandError(f"{path} cannot be written: {error.strerror or error}.") from None
-    finally:
-        if not finished:
-            with suppress(OSError):  # another user's folder by now
-                path.unlink()
+    """The file that the command line names, or one named after the time, and its name; the standard output has none."""
+    path = Path(command.arguments.output or time.strftime("ipad-agent-%Y%m%d-%H%M%S.tar.gz"))
+    with new_file(path, hint="Choose another name with -o.") as file:
+        yield file, None if str(path) == STANDARD_OUTPUT else str(path)

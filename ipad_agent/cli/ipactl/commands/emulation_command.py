@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import suppress
 from pathlib import Path
 
 from ipad_agent.cli.ipactl.command_context import CommandContext
 from ipad_agent.cli.ipactl.errors import CommandError, UsageError
 from ipad_agent.cli.ipactl.exit_codes import Exit
+from ipad_agent.cli.ipactl.output.new_file import READABLE, STANDARD_OUTPUT, new_file
 from ipad_agent.errors import IpadError
 
 from .doctor_command import configuration
@@ -33,24 +33,12 @@ def _export(command: CommandContext) -> int:
     from ipad_agent.wiring.emulation_export import export
 
     arguments, path = command.arguments, Path(command.arguments.file)
-    try:
-        # As this user; from the configuration on this is the agent's.
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
-    except FileExistsError:
-        raise CommandError(f"{path} exists already.", hint="Choose another name.") from None
-    except OSError as error:
-        raise CommandError(f"{path} cannot be written: {error.strerror or error}.") from None
-    finished = False
-    try:
-        with open(descriptor, "wb") as file:
-            imei = _imei(command)
-            exported = export(configuration(command), eid=arguments.eid, eim_id=arguments.eim, imei=imei)
-            file.write(exported.text)
-        finished = True
-    finally:
-        if not finished:
-            with suppress(OSError):  # another user's folder by now
-                path.unlink()
+    # The file as this user; from the configuration on this is the agent's.
+    with new_file(path, mode=READABLE) as file:
+        exported = export(configuration(command), eid=arguments.eid, eim_id=arguments.eim, imei=_imei(command))
+        file.write(exported.text)
+    if str(path) == STANDARD_OUTPUT:
+        return Exit.DONE
     if command.json:
         command.data(
             {

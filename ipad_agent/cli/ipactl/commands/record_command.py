@@ -7,11 +7,12 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Final
+from typing import TYPE_CHECKING, Final
 
 from ipad_agent.cli.ipactl.command_context import DEFAULT_CONFIG, CommandContext
 from ipad_agent.cli.ipactl.errors import CommandError, NotAllowedError, NotRunningError, RefusedError
 from ipad_agent.cli.ipactl.exit_codes import Exit
+from ipad_agent.cli.ipactl.output.new_file import STANDARD_OUTPUT, new_file
 from ipad_agent.cli.ipactl.output.terminal_output import clean
 from ipad_agent.cli.ipactl.output.value_texts import span
 
@@ -102,8 +103,10 @@ def _export(command: CommandContext) -> int:
         check_content(arguments.form, content, known)
     except IpadError as error:
         raise RefusedError(f"Not written: {error.message}.", hint=error.hint) from None
-    name = _write(arguments.file, content)
-    if name is None:
+    with new_file(Path(arguments.file)) as file:
+        file.write(content)
+    name = str(arguments.file)
+    if name == STANDARD_OUTPUT:
         return Exit.DONE
     if command.json:
         facts = {"path": name, "records": len(records), "unreadable_lines": found.unreadable_lines}
@@ -175,24 +178,3 @@ def _content(records: Sequence[Record], form: str, version: str, *, redacted: bo
     from ipad_agent.recording.recording_format import lines_of
 
     return lines_of(records, version=version, redacted=redacted)
-
-
-def _write(path: Path, content: bytes) -> str | None:
-    """Where only this user can read it, never over another file."""
-    if str(path) == "-":
-        sys.stdout.buffer.write(content)
-        return None
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    except FileExistsError:
-        raise CommandError(f"{path} exists already.", hint="Choose another name.") from None
-    except OSError as error:
-        raise CommandError(f"{path} cannot be written: {error.strerror or error}.") from None
-    file: BinaryIO
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-    except OSError as error:
-        path.unlink(missing_ok=True)
-        raise CommandError(f"{path} cannot be written: {error.strerror or error}.") from None
-    return str(path)
