@@ -80,12 +80,11 @@ async def post(
     """coap-client's POST of a file: the answer's payload and what it printed."""
     (folder / "body").write_bytes(body)
     (folder / "answer").unlink(missing_ok=True)
-    uri = server.uri.replace("127.0.0.1", "localhost")
     ran = await run(
         program,
         *("-a", "127.0.0.1", "-m", "post", "-B", "10", "-f", folder / "body", "-o", folder / "answer"),
         *options,
-        uri,
+        server.uri,
     )
     answer = folder / "answer"
     return (answer.read_bytes() if answer.exists() else b""), ran.text
