@@ -257,6 +257,8 @@ class Agent:
         if not self._served:
             # Once: whatever cannot be delivered now is up to the back-off, and not brought forward by trouble.
             timetable.wake(Wake.RESULT_OWED, self._due())
+            # Once, too: a modem that comes back is no person who has repaired something.
+            timetable.wake(Wake.RESTART)
         timetable.wake(Wake.STATE_CHANGE, self._pending(eims) - told_later)
         self._served = True
         await self._rooms.card.release()

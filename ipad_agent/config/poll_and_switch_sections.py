@@ -47,8 +47,8 @@ class PollConfig:
         NORMAL.backoff_first_s,
         "The first back-off after a failure (a random part of it); it doubles up to the interval. When the eIM fails "
         "or is out of reach and no order or result is under way, the second is already a random part of three quarters "
-        "of the interval, so that a fleet does not come back all at once. A network attach and `ipactl poll` do not "
-        "wait.",
+        "of the interval, so that a fleet does not come back all at once. A network attach, the first restart of the "
+        "agent and `ipactl poll` do not wait.",
     )
     backoff_unknown_s: float = key(
         Number(0.1, 7 * DAY_S),

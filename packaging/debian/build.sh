@@ -3,7 +3,7 @@
 #
 #   sh packaging/debian/build.sh SUITE CHROOT OUTPUT      as root
 #
-# VERSION is that of ipad_agent/__init__.py unless given. Pure Python: what is compiled comes from the distribution, so
+# VERSION is that of ipad_agent/__init__.py unless given, MAINTAINER ("Name <address>") that of debian/control. Pure Python: what is compiled comes from the distribution, so
 # one package serves amd64, arm64 and armhf.
 set -eu
 suite=$1 chroot=$(realpath -m "$2") output=$(realpath -m "$3")
@@ -30,10 +30,11 @@ fi
 sed -i "s/^__version__ = .*/__version__ = \"$version\"/" "$tree/ipad_agent/__init__.py"
 cp -r packaging/debian "$tree/debian"
 rm "$tree/debian/build.sh"
+maintainer=${MAINTAINER:-$(sed -n 's/^Maintainer: //p' packaging/debian/control)}
+awk -v line="Maintainer: $maintainer" '/^Maintainer:/ { $0 = line } { print }' packaging/debian/control >"$tree/debian/control"
 
 # The date of the last change, not of the build: the same tree gives the same package.
 SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git -c safe.directory='*' log -1 --format=%ct 2>/dev/null || echo 1767225600)}
-maintainer=$(sed -n 's/^Maintainer: //p' packaging/debian/control)
 cat >"$tree/debian/changelog" <<CHANGELOG
 ipad-agent ($version~deb$release) $suite; urgency=medium
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -356,6 +357,75 @@ def test_a_restart_with_a_shorter_interval_does_not_wait_for_the_old_one() -> No
     assert decide(again, at(200)).wait_s <= 3600
 
 
+def restarted(state: EimSchedule, seconds: float, settings: ScheduleSettings = CALM, *, chance: float) -> EimSchedule:
+    """What a new process of the agent makes of a stored schedule."""
+    return wake(start(state, at(seconds), settings, phase_s=30), at(seconds), Wake.RESTART, settings, chance=chance)
+
+
+def failed_again(state: EimSchedule, seconds: float, outcome: Outcome = Outcome.UNREACHABLE) -> EimSchedule:
+    """The same schedule after a poll that failed and a back-off that fell out as long as it can."""
+    return finish(begin(state, at(seconds)), at(seconds), outcome, CALM, chance=0.999)
+
+
+@pytest.mark.parametrize("outcome", [outcome for outcome in FAILURES if outcome is not Outcome.INTERRUPTED])
+def test_an_agent_that_is_restarted_after_failures_polls_soon_as_somebody_may_have_repaired_something(
+    outcome: Outcome,
+) -> None:
+    state = failed_again(failed_again(after(outcome), 4000, outcome), 9000, outcome)
+    assert decide(state, at(9000)).wait_s > 1000
+    soon = restarted(state, 9100, chance=0.5)
+    assert decide(soon, at(9100)).wait_s == 500  # the first back-off, counted from the attempt
+    assert decide(soon, at(9100)).sentence == "next poll in 8 min 20 s: the agent was started anew"
+    later = decide(restarted(state, 9700, chance=0.5), at(9700))
+    assert later.wait_s == 150, "an update restarts a fleet: it spreads as after a boot"
+
+
+def test_a_restart_changes_nothing_while_all_is_well_or_before_the_first_poll_of_a_boot() -> None:
+    for state in (after(Outcome.IDLE), after(Outcome.MORE_WAITING), started(phase=250.0)):
+        assert restarted(state, 120, chance=0.0) == state
+    rebooted = start(failed_again(after(Outcome.UNREACHABLE), 300), at(0, boot="boot-2"), CALM, phase_s=250.0)
+    now = at(70, boot="boot-2")
+    assert wake(start(rebooted, now, CALM, phase_s=250.0), now, Wake.RESTART, CALM, chance=0.0) == rebooted
+
+
+def test_a_restart_disturbs_no_eim_that_asked_for_patience_and_hurries_no_run_that_died() -> None:
+    busy = after(Outcome.BUSY, retry_after_s=9000)
+    assert restarted(busy, 8000, chance=0.0) == busy
+    died = start(begin(after(Outcome.UNREACHABLE), at(700)), at(705), CALM, phase_s=30)
+    for _ in range(4):
+        died = start(begin(died, at(705)), at(710), CALM, phase_s=30)
+    assert restarted(died, 1400, chance=0.0) == died
+
+
+def test_a_process_that_dies_between_its_polls_while_the_eim_is_out_of_reach_polls_more_and_more_rarely() -> None:
+    state, polls, now = after(Outcome.UNREACHABLE), [], 110.0
+    while now < 2 * 86_400:
+        now += 5  # systemd starts it again
+        state = restarted(state, now, chance=0.0)
+        if decide(state, at(now)).poll_now:
+            polls.append(now)
+            state = failed_again(state, now)
+    gaps = [later - earlier for earlier, later in pairwise(polls)]
+    assert gaps == sorted(gaps)
+    assert gaps[0] >= CALM.backoff_first_s
+    assert len([moment for moment in polls if moment < 86_400]) <= 8
+
+
+def test_a_second_restart_before_the_poll_draws_no_new_place_and_counts_for_nothing() -> None:
+    state = restarted(failed_again(after(Outcome.UNREACHABLE), 1000), 9000, chance=0.5)
+    assert restarted(state, 9005, chance=0.0) == state
+
+
+def test_the_first_success_forgets_the_restarts_of_the_failures_before_it() -> None:
+    state = failed_again(after(Outcome.UNREACHABLE), 1000)
+    for moment in (2000.0, 5000.0):
+        state = failed_again(restarted(state, moment, chance=0.0), moment)
+    assert decide(restarted(state, 5001, chance=0.0), at(5001)).wait_s == 4 * 600 - 1
+    state = finish(begin(state, at(6000)), at(6000), Outcome.IDLE, CALM, chance=0.5)
+    state = failed_again(failed_again(state, 90_000), 91_000)
+    assert decide(restarted(state, 91_001, chance=0.0), at(91_001)).wait_s == 600 - 1
+
+
 def test_a_process_that_dies_in_every_run_causes_no_poll_storm() -> None:
     state = started()
     polls, now = 0, 0.0
@@ -468,6 +538,8 @@ def test_a_schedule_survives_the_way_to_disk_and_back(outcome: Outcome) -> None:
         assert from_document(to_document(state)) == state
         woken = wake(state, at(9000), Wake.STATE_CHANGE, NORMAL, chance=0.5)
         assert from_document(to_document(woken)) == woken
+        anew = restarted(state, 9000, NORMAL, chance=0.5)
+        assert from_document(to_document(anew)) == anew
 
 
 # Results that the eIM did not take.

@@ -436,6 +436,44 @@ def test_a_process_that_is_restarted_again_and_again_keeps_the_time_it_had(pki_f
     run(story())
 
 
+def once(error: Exception, then: Callable[[str], object]) -> Callable[[str], object]:
+    """A function that fails at its first call."""
+    errors = [error]
+
+    def call(text: str) -> object:
+        if errors:
+            raise errors.pop()
+        return then(text)
+
+    return call
+
+
+def test_an_agent_that_is_restarted_after_its_eim_was_out_of_reach_polls_soon(
+    pki_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def story() -> None:
+        bench = AgentBench(pki_folder)
+        bench.network.down = set(bench.network.eims)
+        bench.start()
+        await bench.until(DAY_S)  # the dice show the most: the second back-off is 18 hours
+        tried = len(bench.network.requests)
+        bench.network.down.clear()
+        # A modem that goes and comes back is no person who has repaired something.
+        looked = len(bench.access.attempts)
+        monkeypatch.setattr(bench.notifier, "status", once(ModemError("unplugged"), bench.notifier.status))
+        bench.agent.poke(Wake.TIMER)
+        await bench.until(DAY_S + 3600)
+        assert len(bench.access.attempts) > looked
+        assert len(bench.network.requests) == tried
+        await bench.stop()
+        bench.start()
+        await bench.until(DAY_S + 3600 + CALM.phase_window_s + 10)
+        assert len(bench.network.requests) > tried
+        await bench.stop()
+
+    run(story())
+
+
 def test_a_process_that_dies_in_every_poll_polls_less_and_less(pki_folder: Path) -> None:
     async def story() -> None:
         bench = AgentBench(pki_folder)

@@ -68,6 +68,7 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
     # In the order of PACKAGES: those before ${PN} choose first.
     order = {
         "ipad-agent-doc": BY_DEFAULT["ipad-agent-doc"],
+        "ipad-agent-web": variable("FILES:${PN}-web").split(),
         "ipad-agent-lab": variable("FILES:${PN}-lab").split(),
         "ipad-agent": variable("FILES:${PN}").split() + BY_DEFAULT["ipad-agent"],
     }
@@ -92,6 +93,22 @@ def test_the_lab_is_a_package_of_its_own(packages: dict[str, set[str]]) -> None:
     assert all(inside.search(name) for name in packages["ipad-agent-lab"])
     assert not [name for name in packages["ipad-agent"] if inside.search(name)]
     assert f"{SITE}/ipad_agent/lab/bench/lab_bench.py" in packages["ipad-agent-lab"]
+
+
+def test_the_web_page_is_a_package_of_its_own_and_off_until_somebody_switches_it_on(
+    packages: dict[str, set[str]],
+) -> None:
+    assert variable("PACKAGE_BEFORE_PN").split() == ["ipad-agent-web", "ipad-agent-lab"]
+    assert packages["ipad-agent-web"] >= {
+        "/usr/bin/ipad-agent-web",
+        "/usr/lib/systemd/system/ipad-agent-web.socket",
+        "/usr/lib/systemd/system/ipad-agent-web.service",
+        f"{SITE}/ipad_agent/web/page_server.py",
+    }
+    assert not [name for name in packages["ipad-agent"] if re.search(r"/web/|ipad-agent-web", name)]
+    assert variable("SYSTEMD_SERVICE:${PN}-web") == "ipad-agent-web.socket"
+    assert "ipad-agent-web" in variable("SYSTEMD_PACKAGES").split()
+    assert variable("SYSTEMD_AUTO_ENABLE:${PN}-web") == "disable"
 
 
 def test_the_agent_has_its_programs_service_policies_and_bytecode(packages: dict[str, set[str]]) -> None:

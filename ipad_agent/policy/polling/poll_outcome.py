@@ -23,6 +23,7 @@ class Wake(Enum):
     RESULT_OWED = "a result waits to be delivered"
     SMS = "an SMS called for it"
     KNOCK = "a knock called for it"
+    RESTART = "the agent was started anew"
 
 
 class Outcome(Enum):
@@ -110,8 +111,8 @@ SECOND_SHARE: Final = 0.75
 """Where a fleet fails together, the second back-off in a row may be this share of the interval. One quick retry helps a
 device whose link was lost for a moment; more of them would make every device that failed in a long outage come back in
 its first minutes (`ipad-agent lab fleet`: 5.9 times the usual load with a back-off that doubles from ten minutes, 1.9
-times with this one). An order or a result under way, a device that is cut off itself, a network attach and a person do
-not wait for it."""
+times with this one). An order or a result under way, a device that is cut off itself, a network attach, a restart
+of the agent and a person do not wait for it."""
 
 # Full jitter spreads a fleet that lost the same server; the floor keeps a lucky draw from being an immediate retry.
 BACK_OFFS: Final[Mapping[Outcome, BackOff]] = MappingProxyType(

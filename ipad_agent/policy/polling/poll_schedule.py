@@ -68,6 +68,8 @@ class EimSchedule:
     running: bool = False
     full_runs: int = 0
     """Runs in a row that ended because of ``max_packages``."""
+    restarts: int = 0
+    """Polls in this series of failures that a restart of the agent brought forward."""
     fast_since: Instant | None = None
     """Begin of the fast phase."""
     owed: str | None = None
@@ -135,7 +137,8 @@ def wake(state: EimSchedule, now: Instant, cause: Wake, settings: ScheduleSettin
     earliest_s = _earliest_s(state, now, cause, settings, chance)
     if earliest_s is None or earliest_s >= _wait_s(state, now):
         return state
-    return replace(state, since=now, delay_s=earliest_s, reason=Reason.WOKEN, wake=cause)
+    restarts = state.restarts + (cause is Wake.RESTART)
+    return replace(state, since=now, delay_s=earliest_s, reason=Reason.WOKEN, wake=cause, restarts=restarts)
 
 
 def begin(state: EimSchedule, now: Instant) -> EimSchedule:
@@ -199,6 +202,7 @@ def finish(
         failures=failures,
         running=False,
         full_runs=full_runs,
+        restarts=state.restarts if failures else 0,
         fast_since=state.fast_since if fast else None,
         owed=said,
     )
@@ -277,7 +281,7 @@ def _earliest_s(
     since_attempt_s = elapsed_s(attempted, now) if attempted is not None else None
     if since_attempt_s is None:
         # Not polled in this boot yet. Something owed need not wait for the phase, but for modem and network.
-        if cause is Wake.ATTACH or state.boots > 1:
+        if cause in (Wake.ATTACH, Wake.RESTART) or state.boots > 1:
             return None
         return max(0.0, settings.first_s - (elapsed_s(state.booted, now) or 0.0))
     if cause is Wake.ATTACH:
@@ -288,6 +292,13 @@ def _earliest_s(
         else:
             return None  # another network does not change what the eIM thinks of us
         return max(ATTACH_SPREAD_S * chance, gap_s - since_attempt_s)
+    if cause is Wake.RESTART:
+        if not state.failures or state.outcome is Outcome.INTERRUPTED or state.wake is Wake.RESTART:
+            return None  # nothing to make up for, the process died in a run, or brought forward already
+        # Whoever starts the agent anew has perhaps repaired what made the poll fail. A process that dies again and
+        # again has not: each such poll that fails doubles the gap. An update restarts a fleet in the same hour.
+        gap_s = min(settings.interval_s, settings.backoff_first_s * 2.0 ** min(state.restarts, _DOUBLINGS))
+        return max(settings.phase_window_s * chance, gap_s - since_attempt_s)
     if state.outcome is Outcome.INTERRUPTED and state.failures > 1:
         return None  # runs are cut off again and again, perhaps by the very work that is owed
     # A state change or a result: at once when things go well, after the first back-off when they do not.

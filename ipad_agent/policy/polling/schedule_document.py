@@ -35,6 +35,7 @@ def to_document(state: EimSchedule) -> dict[str, object]:
         "attempt": _pack(state.attempt) if state.attempt else None,
         "running": state.running,
         "full_runs": state.full_runs,
+        "restarts": state.restarts,
         "fast_since": _pack(state.fast_since) if state.fast_since else None,
         "owed": state.owed,
     }
@@ -60,6 +61,7 @@ def from_document(document: object) -> EimSchedule | None:
             attempt=_instant(document.get("attempt")),
             running=document.get("running") is True,
             full_runs=_count(document.get("full_runs")),
+            restarts=_count(document.get("restarts", 0)),  # older releases counted none
             fast_since=_instant(document.get("fast_since")),
             owed=_optional_text(document.get("owed")),
         )

@@ -1,4 +1,5 @@
 SUMMARY = "eSIM IoT profile assistant for gateways (GSMA SGP.32 IPAd)"
+SUMMARY:${PN}-web = "Web page that shows the state of ipad-agent"
 SUMMARY:${PN}-lab = "Virtual modem, eUICC and eIM for ipad-agent, and its demo"
 DESCRIPTION = "Takes the orders of a remote manager (eIM) over CoAP or HTTPS and has the eUICC in the modem do them."
 SECTION = "net"
@@ -16,7 +17,11 @@ inherit externalsrc python3-dir python3native systemd useradd
 
 EXTERNALSRC = "${@os.path.abspath(os.path.join(d.getVar('THISDIR'), *5 * [os.pardir]))}"
 
+SYSTEMD_PACKAGES = "${PN} ${PN}-web"
 SYSTEMD_SERVICE:${PN} = "ipad-agent.service"
+# Off until somebody has made a token.
+SYSTEMD_SERVICE:${PN}-web = "ipad-agent-web.socket"
+SYSTEMD_AUTO_ENABLE:${PN}-web = "disable"
 
 USERADD_PACKAGES = "${PN}"
 GROUPADD_PARAM:${PN} = "--system ipad-view; --system ipad-examine; --system ipad-admin"
@@ -43,7 +48,13 @@ do_install() {
     rmdir --ignore-fail-on-non-empty ${D}${nonarch_libdir}/sysusers.d
 }
 
-PACKAGE_BEFORE_PN = "${PN}-lab"
+PACKAGE_BEFORE_PN = "${PN}-web ${PN}-lab"
+
+FILES:${PN}-web += "\
+    ${PYTHON_SITEPACKAGES_DIR}/ipad_agent/web \
+    ${bindir}/ipad-agent-web \
+    ${systemd_system_unitdir}/ipad-agent-web.* \
+"
 
 FILES:${PN}-lab += "\
     ${PYTHON_SITEPACKAGES_DIR}/ipad_agent/cli/__pycache__/demo* \
@@ -94,5 +105,6 @@ RDEPENDS:${PN} += "\
     python3-tomllib \
     python3-unixadmin \
 "
+RDEPENDS:${PN}-web += "${PN}"
 RDEPENDS:${PN}-lab += "${PN} python3-compression python3-modules"
 RRECOMMENDS:${PN} += "python3-dbus-fast"
