@@ -61,7 +61,7 @@ class StatusReports:
         self._board.free_memory(info.ext_card_resource.free_non_volatile_bytes)
 
     def _profiles_shown(self) -> frozenset[str]:
-        return frozenset(profile.iccid for profile in self._board.snapshot().profiles)
+        return self._board.iccids
 
     def eims(self, facts: CardFacts, eims: dict[str, EimConfigurationData]) -> None:
         """Who is polled, and where."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 
 from ipad_agent.clock import Clock
 from ipad_agent.policy.polling.hold_reason import Held
 from ipad_agent.policy.traffic_limits import TrafficLimits, reached
-from ipad_agent.procedures.ports import CountsByPurpose, CountsBytes, EimLink, Memory
+from ipad_agent.procedures.ports import EimLink, Memory
 from ipad_agent.procedures.records.state_changes import StateChanges
 from ipad_agent.procedures.records.traffic_ledger import TrafficLedger
 from ipad_agent.records import dataclass
@@ -78,8 +79,11 @@ class TrafficAccount:
         return purposes
 
     def _direct_bytes(self) -> int:
-        return self._connector.spent_bytes if isinstance(self._connector, CountsBytes) else 0
+        spent_bytes: int = getattr(self._connector, "spent_bytes", 0)  # a ``CountsBytes``, or none
+        return spent_bytes
 
 
 def _purposes(link: EimLink) -> Counter[str]:
-    return Counter(link.traffic_by_purpose) if isinstance(link, CountsByPurpose) else Counter()
+    """What a ``CountsByPurpose`` tells; ``isinstance`` of a protocol would take longer than a poll's other sums."""
+    told: Mapping[str, int] = getattr(link, "traffic_by_purpose", {})
+    return Counter(told)

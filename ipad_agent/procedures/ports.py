@@ -8,7 +8,7 @@ few lines of a test. Errors of a card are ``CardError`` or ``ModemError``, of a 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Protocol, runtime_checkable
+from typing import Protocol
 
 from ipad_agent.codec.ber.tlv_fields import ResultCode
 from ipad_agent.codec.es10.eim_configuration import EimConfigurationData
@@ -207,7 +207,6 @@ class SmdpConnector(Protocol):
         """Raises ``IpadError`` when the address is none or no CI of the card is known; nothing is sent yet."""
 
 
-@runtime_checkable
 class CountsByPurpose(Protocol):
     """A link that knows what its bytes went to."""
 
@@ -215,7 +214,6 @@ class CountsByPurpose(Protocol):
     def traffic_by_purpose(self) -> Mapping[str, int]: ...
 
 
-@runtime_checkable
 class CountsBytes(Protocol):
     """A connector that knows what all its links have cost."""
 

@@ -162,6 +162,11 @@ class Board:
         )
         return replace(picture, verdict=status_verdict.verdict_of(picture))
 
+    @property
+    def iccids(self) -> frozenset[str]:
+        """The profiles of the picture, without drawing it."""
+        return frozenset(info.identity for info in self._facts.profiles or ())
+
     def watch(self, on_change: Callable[[], None]) -> Callable[[], None]:
         """See ``local.local_verbs.Service``."""
         return _subscribe(self._watchers, on_change)

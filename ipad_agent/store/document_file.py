@@ -89,6 +89,12 @@ class DocumentFile:
         """What the disk refused last, without a full stop; None when it has what the memory has."""
         return self._trouble
 
+    @property
+    def unsettled(self) -> bool:
+        """Whether ``retry`` has anything to do."""
+        current = self._current
+        return current is not None and (not current.written or current.unread)
+
     def save(self, data: Mapping[str, object]) -> None:
         """Replace the document; durable when this returns, unless the disk refuses: then ``retry`` goes on. Nothing is
         written when nothing changed. Raises ``UnstorableValueError``."""

@@ -20,6 +20,8 @@ Value: TypeAlias = "bool | int | float | str | bytes | tuple[Value, ...] | dict[
 
 _BYTES_KEY = "$bytes"
 _MAX_DEPTH = 32
+_AS_IT_IS = frozenset({str, int, bytes, bool, type(None)})
+"""What most values are, and then need no look at them."""
 
 
 class UnreadableValueError(ValueError):
@@ -34,8 +36,8 @@ def normalise(value: object, *, depth: int = 0) -> Value:
     if depth > _MAX_DEPTH:
         raise UnstorableValueError(f"a value of over {_MAX_DEPTH} levels")
     kind = type(value)
-    if kind is str or kind is int or kind is bytes or kind is bool or value is None:
-        return value  # type: ignore[return-value]  # the very types; most values are one of these
+    if kind in _AS_IT_IS:
+        return value  # type: ignore[return-value]
     if kind is dict:
         return _normalised(value, depth)  # type: ignore[arg-type]
     if isinstance(value, str):
@@ -49,7 +51,7 @@ def normalise(value: object, *, depth: int = 0) -> Value:
     if isinstance(value, bytes | bytearray | memoryview):
         return bytes(value)
     if isinstance(value, list | tuple):
-        return tuple(normalise(item, depth=depth + 1) for item in value)
+        return tuple([normalise(item, depth=depth + 1) for item in value])
     if isinstance(value, Mapping):
         return _normalised(value, depth)
     raise UnstorableValueError(f"a {type(value).__name__}")
@@ -57,10 +59,14 @@ def normalise(value: object, *, depth: int = 0) -> Value:
 
 def _normalised(value: Mapping[object, object], depth: int) -> dict[str, Value]:
     result: dict[str, Value] = {}
+    within = depth + 1
     for key, item in value.items():
         if not isinstance(key, str):
             raise UnstorableValueError(f"the key {key!r}")
-        result[key] = normalise(item, depth=depth + 1)
+        if type(item) in _AS_IT_IS and within <= _MAX_DEPTH:
+            result[key] = item  # type: ignore[assignment]
+        else:
+            result[key] = normalise(item, depth=within)
     return result
 
 

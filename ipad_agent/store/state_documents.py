@@ -58,7 +58,9 @@ class Memory:
         """To be called now and then: what the disk refused is tried again; with ``lost``, because the state directory
         was removed, everything is written anew. Never raises."""
         for name, document in self._documents.items():
-            document.retry(lost=lost and name not in VOLATILE)
+            # Almost always there is nothing to do, and this is called every minute.
+            if lost or document.unsettled:
+                document.retry(lost=lost and name not in VOLATILE)
 
     @property
     def trouble(self) -> str | None:

@@ -60,7 +60,7 @@ class Tlv:
         """The elements inside; raises ``CodecError`` if the content is not a gapless list of TLVs."""
         if self.depth >= MAX_DEPTH:
             raise CodecError(f"more than {MAX_DEPTH} levels of nesting", offset=self.start)
-        return tuple(_walk(self.buffer, self.value_start, self.end, self.depth + 1))
+        return tuple(_elements(self.buffer, self.value_start, self.end, self.depth + 1))
 
     def find(self, *tags: int) -> Tlv | None:
         """The first child with one of these tags, or None."""
@@ -145,15 +145,22 @@ def read(buffer: bytes, offset: int = 0, end: int | None = None, *, depth: int =
     return Tlv(buffer, tag, offset, at, at + length, depth)
 
 
-def _walk(buffer: bytes, start: int, end: int, depth: int) -> Iterator[Tlv]:
-    at, count = start, 0
+def _elements(buffer: bytes, start: int, end: int, depth: int) -> list[Tlv]:
+    found: list[Tlv] = []
+    at, sizes_fit = start, end <= MAX_SIZE_BYTES
     while at < end:
-        element = read(buffer, at, end, depth=depth)
-        yield element
+        # Most elements have a tag and a length of one byte each: they need none of what ``read`` looks at besides.
+        tag = buffer[at]
+        length = buffer[at + 1] if at + 1 < end else 0x80
+        if length < 0x80 and tag & 0x1F != 0x1F and at + 2 + length <= end and sizes_fit:
+            element = Tlv(buffer, tag, at, at + 2, at + 2 + length, depth)
+        else:
+            element = read(buffer, at, end, depth=depth)
+        found.append(element)
         at = element.end
-        count += 1
-        if count > MAX_ELEMENTS:
+        if len(found) > MAX_ELEMENTS:
             raise CodecError(f"more than {MAX_ELEMENTS} elements in a list", offset=start)
+    return found
 
 
 def parse(data: bytes) -> Tlv:
@@ -166,7 +173,7 @@ def parse(data: bytes) -> Tlv:
 
 def parse_all(data: bytes) -> tuple[Tlv, ...]:
     """Read ``data`` as a gapless list of elements (may be empty)."""
-    return tuple(_walk(data, 0, len(data), 0))
+    return tuple(_elements(data, 0, len(data), 0))
 
 
 def announced_size(data: bytes) -> int | None:

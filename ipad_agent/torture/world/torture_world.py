@@ -130,6 +130,7 @@ class World:
         self._card_habits = quirks or QUIRKS[setting.quirk]
         self._modem_section = consent_nvm_writes, use_slot
         self.card = self._make_card()
+        self._eid = Eid.parse(self.card.eid)
         self.smdp = self._make_smdp()
         self.process: Process | None = None
         self.emulated = EmulatedCardView(self.card, self.disk, STATE_DIR) if setting.emulated else None
@@ -191,7 +192,7 @@ class World:
         process = self.process
         if process is None or not self.alive or process.emulated is None:
             return None
-        return process.emulated.state_of(Eid.parse(self.card.eid))
+        return process.emulated.state_of(self._eid)
 
     @property
     def associated(self) -> list[ObservedEim]:
