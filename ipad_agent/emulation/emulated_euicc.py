@@ -106,6 +106,11 @@ class EmulatedEuicc:
         return self._card.epoch
 
     @property
+    def eid_now(self) -> Eid | None:
+        """See ``ManagedCard``."""
+        return self._card.eid_now
+
+    @property
     def reset_due(self) -> bool:
         """As the card has it."""
         return self._card.reset_due
