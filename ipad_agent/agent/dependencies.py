@@ -31,6 +31,10 @@ class ManagedCard(DeclaringCard, Protocol):
     def epoch(self) -> int:
         """Another number after every sign of a reset of the card, or of another card."""
 
+    @property
+    def eid_now(self) -> Eid | None:
+        """Which card was seen since then, without asking; None when nobody has looked since."""
+
     async def recover(self, *, first_rung: int | None = None, expected: str | None = None) -> None:
         """Get the card back; ``first_rung`` resets it in any case, beginning with this rung of the ladder."""
 

@@ -93,6 +93,10 @@ class Agent:
         self._work = WorkList(rooms.journal)
         self._compared_in: int | None = None
         """The card's epoch in which its profiles were compared with what was known of them."""
+        self._same_in: int | None = None
+        """The card's epoch in which it was seen to be the one that is served."""
+        self._opened = False
+        """Whether it was opened for that look alone."""
         self._changes = StateChanges(rooms.memory)
         self._local_switch_record = LocalSwitchRecord(rooms.memory)
         self.guardian_actions = GuardianActions(rooms.memory, rooms.clock, rooms.guarding, self._local_switch_record)
@@ -112,6 +116,7 @@ class Agent:
         self._resets = CardResets(rooms.memory, rooms.clock)
         self._deadline: float | None = None
         self._refused_initial: Eid | None = None
+        self._provisioned: Eid | None = None
         self._provisioned_at: float | None = None
         self._taken: Eid | None = None  # the card that the owner wants managed although it says IPAe
         self._insisted_at: float | None = None
@@ -302,9 +307,10 @@ class Agent:
         request, now = self._rooms.initial_eims, asyncio.get_running_loop().time()
         if request is None or self._refused_initial == facts.eid:
             return False
-        if self._provisioned_at is not None and now - self._provisioned_at < PROVISION_GAP_S:
+        last_s = self._provisioned_at if self._provisioned == facts.eid else None
+        if last_s is not None and now - last_s < PROVISION_GAP_S:
             return False
-        source = self._rooms.initial_eims_source
+        source, self._provisioned = self._rooms.initial_eims_source, facts.eid
         try:
             accepted = await provision(self._rooms.card, request, source, eid=str(facts.eid), counters=self._counters)
         except CardError as error:
@@ -345,6 +351,8 @@ class Agent:
     ) -> None:
         announced = ""
         while eims:
+            if await self._another_card(facts):
+                return
             self._served_card = facts
             self.injected_orders.serve(facts.eid, facts.eims)
             self._bring_forward(timetable)
@@ -368,6 +376,9 @@ class Agent:
                         eim=due.eim_id, sentence=decision.sentence, wait_s=decision.wait_s, reason=decision.because
                     )
                 self._rooms.idle()
+                if self._opened:
+                    self._opened = False
+                    await self._rooms.card.release()
                 await self._rest(facts, due, timetable)
                 continue
             announced = ""
@@ -412,9 +423,24 @@ class Agent:
     def _note_card(self, facts: CardFacts) -> None:
         """Compare the card with what was known of it."""
         device_start.note_changes(facts, self._changes)
-        self._compared_in = self._rooms.card.epoch
+        self._compared_in = self._same_in = self._rooms.card.epoch
         self._counters.saw(str(facts.eid), facts.eims)
         device_start.note_networks(facts, self._rooms.memory)
+
+    async def _another_card(self, facts: CardFacts) -> bool:
+        """Whether somebody put another card in. Looked at when the modem told of a reset, before anything else is
+        asked for in the name of the card that was there: a download is for whatever card is in."""
+        card, epoch = self._rooms.card, self._rooms.card.epoch
+        if epoch == self._same_in:
+            return False
+        eid = card.eid_now
+        if eid is None:
+            try:
+                eid, self._opened = await card.get_eid(), True
+            except (CardError, ModemError):
+                return False  # whoever needs the card next says what is wrong
+        self._same_in = epoch
+        return eid != facts.eid
 
     async def _compare_after_reset(self, facts: CardFacts) -> None:
         """A card that was reset may have another profile enabled without anybody's order: its own fallback, a person

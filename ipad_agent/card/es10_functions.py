@@ -135,6 +135,12 @@ class Euicc:
         """Grows with every sign of a reset of the card or of another card (see ``CardAccess``)."""
         return self.isdr.access.epoch
 
+    @property
+    def eid_now(self) -> Eid | None:
+        """Whose channel was opened since the last sign of a reset or of another card, without asking; None when nobody
+        has looked since."""
+        return self.isdr.eid if self.isdr.opened_in == self.epoch else None
+
     def ask_anew(self) -> None:
         """Forget what the card said: the next questions go to the card itself."""
         self._known.drop()

@@ -8,12 +8,14 @@ from .emulated_state import EmulatedState
 
 
 class CardMemory:
-    """``state`` is what counts. The key signs for this card."""
+    """``state`` is what counts. The key signs for this card. ``looked_back``: whether this run of the program has asked
+    the card what the disk may not know of the last one."""
 
     def __init__(self, file: StateFile, state: EmulatedState, key: DeviceKey) -> None:
         self._file = file
         self._state = state
         self.key = key
+        self.looked_back = False
 
     @property
     def state(self) -> EmulatedState:

@@ -106,6 +106,11 @@ class EmulatedEuicc:
         return self._card.epoch
 
     @property
+    def eid_now(self) -> Eid | None:
+        """See ``ManagedCard``."""
+        return self._card.eid_now
+
+    @property
     def reset_due(self) -> bool:
         """As the card has it."""
         return self._card.reset_due
@@ -364,6 +369,9 @@ class EmulatedEuicc:
             await interrupted_package.finish(self._card, memory)
         if memory is not None and memory.state.local is not None:
             await local_switches.settle(self._card, memory)
+        if memory is not None and not memory.looked_back:
+            await local_switches.notice_rollback(self._card, memory)
+            memory.looked_back = True
         return memory
 
     async def _memory(self) -> CardMemory | None:
@@ -396,6 +404,8 @@ class EmulatedEuicc:
         if state is None:
             token = 1 + self._random_bits(_TOKEN_BITS)
             state = EmulatedState.fresh(eid.bytes, fingerprint(key.spki), wall_s=self._clock.wall(), token=token)
+        else:
+            state = state.after_start(self._clock.wall())
         memory = CardMemory(file, state, key)
         if document is None or state.info1 != info1:
             memory.write(replace(state, info1=info1))

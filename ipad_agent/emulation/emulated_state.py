@@ -23,7 +23,10 @@ MAX_RESULTS: Final = 32
 MAX_COUNTER: Final = 0x7FFFFFFF
 """SGP.32 §2.11.1.1 asks for at least 0x7FFFFF."""
 _EPOCH_S: Final = 1_700_000_000
-_SECONDS_PER_NUMBER: Final = 16
+_SECONDS_PER_NUMBER: Final = 4
+_NUMBERS_WITHOUT_DISK: Final = 8
+"""More than one run of the program gives to results while the disk refuses: only a package makes further ones, and that
+has to be on the disk first."""
 
 
 class UnusableState(ValueError):
@@ -142,8 +145,12 @@ class EmulatedState:
         """The state of a card that was never managed, or whose state is lost. An eIM wants numbers that rise and a
         token that no old order carries: both must lie beyond what a lost state may have used, so the first number
         follows the clock, and the first token is the caller's random one."""
-        ahead = max(0, int(wall_s) - _EPOCH_S) // _SECONDS_PER_NUMBER
-        return cls(eid, fingerprint, min(FIRST_SEQ + ahead, LAST_SEQ // 2 + FIRST_SEQ // 2), token)
+        return cls(eid, fingerprint, _number_at(wall_s), token)
+
+    def after_start(self, wall_s: float) -> EmulatedState:
+        """What the disk held, for a run of the program that begins. The run before may have given numbers to results
+        that the disk refused, and an eIM may have them: it would never take another result with the same number."""
+        return replace(self, next_seq=max(self.next_seq + _NUMBERS_WITHOUT_DISK, _number_at(wall_s)))
 
     def eim(self, eim_id: str) -> EimEntry | None:
         """The entry with this id."""
@@ -199,6 +206,12 @@ class EmulatedState:
             return _read(document)
         except (KeyError, TypeError, ValueError, AttributeError, CodecError) as error:
             raise UnusableState(f"{type(error).__name__}: {error}") from error
+
+
+def _number_at(wall_s: float) -> int:
+    """A number that follows the clock, so that it needs no memory."""
+    ahead = max(0, int(wall_s) - _EPOCH_S) // _SECONDS_PER_NUMBER
+    return min(FIRST_SEQ + ahead, LAST_SEQ // 2 + FIRST_SEQ // 2)
 
 
 def _stored(result: StoredResult) -> list[object]:

@@ -123,6 +123,19 @@ async def settle(card: ConsumerCard, memory: CardMemory) -> None:
     events.LOCAL_SWITCH_FOUND.emit(kind=local.kind, found="done" if done else "not done")
 
 
+async def notice_rollback(card: ConsumerCard, memory: CardMemory) -> None:
+    """After a start: whether the rollback that is still granted was made by a run whose disk refused to know of it. The
+    stored result says that the profile is enabled which the device has left. Raises ``CardError`` or ``ModemError``."""
+    grant = memory.state.rollback
+    if grant is None or _enabled(await _profiles(card)) != grant.previous:
+        return
+    # A card may show the old state until its reset, also after the switch.
+    await card.reset()
+    if _enabled(await _profiles(card)) == grant.previous:
+        memory.hold(_after(memory, LocalSwitch(ROLLBACK, grant.previous, None)))
+        events.LOCAL_SWITCH_FOUND.emit(kind=ROLLBACK, found="done")
+
+
 async def _switch(card: ConsumerCard, memory: CardMemory, local: LocalSwitch, target: ProfileInfo) -> int:
     if target.enabled:  # as a crash may have left it: the card has done it, and nobody was told
         memory.hold(_after(memory, local))

@@ -217,3 +217,31 @@ def test_json_of_the_import_has_the_cards_own_info1(pki_folder: Path) -> None:
         await bench.stop()
 
     run(story())
+
+
+def test_a_card_that_is_changed_while_the_agent_runs_is_served_under_its_own_name(pki_folder: Path) -> None:
+    async def story() -> None:
+        bench = EmulatedBench(pki_folder)
+        bench.start()
+        await bench.until(60.0)
+        bench.register()
+        bench.order("list-profiles")
+        await bench.poll(400.0)
+        first, other = bench.access.card, EmulatedBench(pki_folder, eid=OTHER_EID).card
+        waiting = bench.order("enable", OPERATOR_A)
+        bench.access.card = bench.card = other
+        bench.access.reset()
+        await bench.poll(800.0)
+        assert [config.eim_id for config in bench.state.eims] == [bench.identity.eim_id]  # although within the hour
+        assert waiting.state == "queued"
+        asked = [body.hex().upper() for _, _, function, body in bench.network.requests if function == "GetEimPackage"]
+        assert OTHER_EID in asked[-1]
+        assert first.eid not in asked[-1]
+        bench.access.card = bench.card = first
+        bench.access.reset()
+        await bench.poll(1200.0)
+        assert waiting.state == "done"
+        assert other.enabled_iccid == BOOTSTRAP
+        await bench.stop()
+
+    run(story())

@@ -8,16 +8,17 @@ import pytest
 
 from ipad_agent.codec.es10.notifications import AllPackageResults
 from ipad_agent.emulation.card_memory import CardMemory
-from ipad_agent.emulation.emulated_state import EmulatedState
+from ipad_agent.emulation.emulated_state import LAST_SEQ, EmulatedState
 from ipad_agent.lab.eim.orders.package_bytes import (
     PackageHead,
     add_eim,
     configure_immediate_enable,
+    enable,
     euicc_package,
     get_rat,
     list_profile_info,
 )
-from ipad_agent.lab.euicc import BOOTSTRAP
+from ipad_agent.lab.euicc import BOOTSTRAP, OPERATOR_A, Quirks
 
 from .emulated import EmulatedWorld
 
@@ -103,3 +104,43 @@ async def test_a_package_of_ecos_is_cut_off_before_it_or_after_it_and_never_betw
     assert (await world.euicc.load_euicc_package(raw)).error_code == 4
     assert len(await world.euicc.get_eim_configuration()) == 2
     assert (await world.euicc.retrieve_notifications(AllPackageResults())).package_results == (done,)
+
+
+async def test_a_rollback_that_no_disk_knows_of_is_told_under_a_number_that_was_never_used(
+    pki_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = EmulatedWorld.consumer(pki_folder)
+    await world.provision()
+    enabled = await world.euicc.load_euicc_package(package(world, "psmo", enable(OPERATOR_A, rollback=True)))
+    await world.euicc.recover()
+    with monkeypatch.context() as patch:
+        patch.setattr(CardMemory, "hold", disk_is_full)
+        taken = (await world.euicc.profile_rollback()).package_result
+        await world.euicc.recover()
+    assert taken is not None
+    assert taken.seq_number is not None
+    world.restart()
+    (stored,) = (await world.euicc.retrieve_notifications(AllPackageResults())).package_results
+    assert [one.name for one in stored.results] == ["enable", "rollback"]
+    assert stored.seq_number is not None
+    assert stored.seq_number > taken.seq_number
+    assert enabled.seq_number not in (taken.seq_number, stored.seq_number)
+    assert (await world.euicc.profile_rollback()).result == 1
+
+
+async def test_a_card_that_shows_the_old_profile_until_its_reset_has_not_gone_back(pki_folder: Path) -> None:
+    world = EmulatedWorld.consumer(pki_folder, quirks=Quirks(consumer=True, old_state_until_reset=True))
+    await world.provision()
+    await world.euicc.load_euicc_package(package(world, "psmo", enable(OPERATOR_A, rollback=True)))
+    world.restart()  # the agent alone
+    (stored,) = (await world.euicc.retrieve_notifications(AllPackageResults())).package_results
+    assert [one.name for one in stored.results] == ["enable"]
+    assert world.card.enabled_iccid == OPERATOR_A
+
+
+def test_numbers_follow_the_clock_so_that_two_runs_without_a_disk_use_different_ones() -> None:
+    state = EmulatedState.fresh(bytes(16), "", wall_s=0.0, token=1)
+    first, second = state.after_start(1_800_000_000.0), state.after_start(1_800_000_060.0)
+    assert state.next_seq < first.next_seq < second.next_seq
+    assert state.after_start(0.0).next_seq > state.next_seq + 3  # the clock is not set
+    assert state.after_start(9e9).next_seq < LAST_SEQ - 2**28  # it is far ahead

@@ -178,7 +178,8 @@ def profile_info(isdr: Isdr, profile: Profile, tags: Sequence[int]) -> bytes:
     }
     if isdr.quirks.consumer:
         # A card of SGP.22 has never heard of these, so it has no value for them either.
-        fields = {tag: field for tag, field in fields.items() if tag not in SGP32_TAGS}
+        unknown = SGP32_TAGS - isdr.quirks.tells_sgp32_tags
+        fields = {tag: field for tag, field in fields.items() if tag not in unknown}
     return der.tlv(0xE3, *(field for tag, field in fields.items() if tag in tags))
 
 

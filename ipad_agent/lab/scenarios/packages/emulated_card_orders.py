@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
-import sys
-
-from ipad_agent.lab.bench.agent_toml import Table
 from ipad_agent.lab.bench.lab_bench import Bench
-from ipad_agent.lab.euicc import BOOTSTRAP, OPERATOR_A, OPERATOR_B, Quirks
+from ipad_agent.lab.euicc import BOOTSTRAP, OPERATOR_A, OPERATOR_B
 from ipad_agent.lab.scenarios.scenario_runner import Run, scenario
-from ipad_agent.lab.scenarios.support.common_steps import case, check_enabled, check_nothing_left, play, quick
+from ipad_agent.lab.scenarios.support.common_steps import case, play, until
+from ipad_agent.lab.scenarios.support.emulated_card_steps import (
+    TELLS_FALLBACK,
+    accepted,
+    check_emulated_end,
+    emulated,
+    registered,
+)
 
-PROVISIONED = "IPA-4004"
-EMULATING = "IPA-1231"
-EMULATE: dict[str, Table] = {"card": {"emulate_iot": "when-needed"}}
+FOUND_OUT = "IPA-1240"
+DELIVERED = "IPA-4030"
+SMDP = "smdp.elsewhere.example"
 
 
 @scenario(
@@ -22,69 +25,75 @@ EMULATE: dict[str, Table] = {"card": {"emulate_iot": "when-needed"}}
     deadline_s=60,
 )
 async def emulated_psmo_all(run: Run) -> None:
-    async with run.bench(quick(quirks=Quirks(consumer=True), config=EMULATE)) as bench:
-        await _registered(run, bench)
-        entries = await play(
-            run,
-            bench,
-            [
-                case(
-                    "list-profiles + get-rat + immediate-enable on",
-                    "listProfileInfo ok",
-                    "getRAT ok",
-                    "configureImmediateEnable ok",
-                    name="lists and settings",
-                ),
-                case(f"enable {OPERATOR_A} --rollback", "enable ok", name="a switch"),
-                case(
-                    f"disable {OPERATOR_A} + enable {BOOTSTRAP} + delete {OPERATOR_B}",
-                    "disable ok",
-                    "enable ok",
-                    "delete ok",
-                    name="there and back, and one profile less",
-                ),
-                case("list-eim", "listEim ok", name="the eIMs"),
-                case("data-request info1,info2,results", "ok", name="data"),
-            ],
-        )
-        signatures = {entry["facts"].get("signature") for entry in entries} - {None}
-        run.check("every result is signed by the device's key", signatures == {"right (token)"}, str(signatures))
-        check_enabled(run, bench, BOOTSTRAP)
-        check_nothing_left(run, bench)
-        run.check("the agent never failed unexpectedly", not bench.agent.said("IPA-1006"))
+    """Every order about profiles, and of each that can fail a failure: the list ends there."""
+    async with run.bench(emulated(quirks=TELLS_FALLBACK)) as bench:
+        await registered(run, bench)
+        cases = [
+            case(
+                "list-profiles + get-rat + immediate-enable on",
+                "listProfileInfo ok",
+                "getRAT ok",
+                "configureImmediateEnable ok",
+                name="lists and settings",
+            ),
+            case(
+                f"set-default-dp {SMDP} + set-fallback {BOOTSTRAP}",
+                "setDefaultDpAddress ok",
+                "setFallbackAttribute ok",
+                name="default SM-DP+ and fallback attribute",
+            ),
+            case("unset-fallback + list-profiles", "unsetFallbackAttribute fallbackProfileEnabled", name="not now"),
+            case(f"delete {BOOTSTRAP} + delete {OPERATOR_B}", "delete profileNotInDisabledState", name="not that one"),
+            case(f"enable {OPERATOR_A} --rollback", "enable ok", name="a switch"),
+            case(f"enable {OPERATOR_A}", "enable profileNotInDisabledState", name="enabled already"),
+            case("unset-fallback", "unsetFallbackAttribute ok", name="no fallback"),
+            case("unset-fallback", "unsetFallbackAttribute noFallbackAttribute", name="none to take away"),
+            case(
+                f"disable {OPERATOR_A} + enable {BOOTSTRAP} + delete {OPERATOR_B}",
+                "disable ok",
+                "enable ok",
+                "delete ok",
+                name="there and back, and one profile less",
+            ),
+            case(f"enable {OPERATOR_B}", "enable iccidOrAidNotFound", name="the one that is gone"),
+            case("list-eim", "listEim ok", name="the eIMs"),
+        ]
+        await play(run, bench, cases)
+        run.check("the card has the new default SM-DP+", bench.card.state.default_smdp == SMDP)
+        left = sorted(bench.card.profile_states())
+        run.check("the card has one profile less", left == [BOOTSTRAP, OPERATOR_A], str(left))
+        await check_emulated_end(run, bench, BOOTSTRAP, [one.order for one in cases])
 
 
 @scenario(
     "emulated-power-cut",
-    "The agent is killed in the middle of an order on a consumer card: nothing is done twice, and the eIM learns it.",
+    "Agent, or device and card, die when an emulated card has done an order and nobody knows: the eIM learns it, once.",
     deadline_s=60,
 )
 async def emulated_power_cut(run: Run) -> None:
-    async with run.bench(quick(quirks=Quirks(consumer=True), config=EMULATE)) as bench:
-        await _registered(run, bench)
+    """The worst moment. Every other one is in tests/whole/test_emulated_card.py, without the wait."""
+    async with run.bench(emulated()) as bench:
+        await registered(run, bench)
         bench.card.isdr.steps = lambda name: bench.agent.kill_now() if name == "after-swap" else None
-        order = bench.order("enable", OPERATOR_A, "--rollback")
+        first = bench.order("enable", OPERATOR_A, "--rollback")
         await bench.agent.wait_ended(deadline_s=20)
-        bench.card.isdr.steps = lambda name: None
-        run.check("the card has done it, and nobody knows", bench.card.enabled_iccid == OPERATOR_A)
+        bench.card.isdr.steps = bench.card._at_step
+        run.check("the card has done it, and nobody knows", _unknown(bench, OPERATOR_A))
         await bench.agent.start()
-        await bench.agent.event("IPA-1240", deadline_s=30)
-        await bench.agent.event("IPA-4030", deadline_s=30)
-        run.check("the eIM knows that it was done", order.state == "done", order.state)
-        check_enabled(run, bench, OPERATOR_A)
+        await bench.agent.event(FOUND_OUT, deadline_s=30)
+        await bench.agent.event(DELIVERED, deadline_s=30)
+        run.check("the eIM knows that it was done", first.state == "done", first.state)
+        bench.card.power_cut_at("after-swap")
+        second = bench.order("enable", BOOTSTRAP)
+        await until(bench.power_lost.is_set, "power cut", deadline_s=20)
+        await bench.agent.wait_ended(deadline_s=20)
+        run.check("the card has done it again, and nobody knows", bench.card.enabled_iccid == BOOTSTRAP)
+        await bench.power_back()
+        await bench.agent.event(FOUND_OUT, deadline_s=30)
+        await bench.agent.event(DELIVERED, deadline_s=30)
+        run.check("the eIM knows that too", second.state == "done", second.state)
+        await check_emulated_end(run, bench, BOOTSTRAP, [first, second])
 
 
-async def _registered(run: Run, bench: Bench) -> None:
-    """Start the agent, and do what the device's owner and the eIM's operator do once."""
-    await bench.agent.start()
-    await bench.agent.event(EMULATING, deadline_s=20)
-    await bench.agent.event(PROVISIONED, deadline_s=20)
-    file = bench.folder / "import.json"
-    export = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "ipad_agent.cli.ipactl", "emulation", "export", str(file)),
-        *("--config", str(bench.agent.config)),
-        stdout=asyncio.subprocess.DEVNULL,
-    )
-    run.check("the import file is written", await export.wait() == 0)
-    device = bench.eim.eim.import_device(file.read_bytes())
-    run.check("the eIM knows the device's key", device.emulated)
+def _unknown(bench: Bench, iccid: str) -> bool:
+    return bench.card.enabled_iccid == iccid and not accepted(bench.eim)
