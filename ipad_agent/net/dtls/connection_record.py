@@ -1,13 +1,14 @@
 """What is remembered of one eIM's connection with Mbed TLS, as plain data for a file of the runtime folder.
 
-As secret as a session, and kept in the same place (docs/decisions/32). A ``connection`` in it may be used once: it is
-taken out of the file before the first record is sent with it, and written anew when it is set aside. After a crash in
-between it is gone, and the session is resumed; two records under one nonce would be worse.
+As secret as a session, and kept in the same place (docs/decisions/32). The connection itself is not in it: that may be
+used only once, and a document has a backup. ``ConnectionShelf`` gives it away and keeps no copy. After a crash while it
+was in use it is gone, and the session is resumed; two records under one nonce would be worse.
 """
 
 from __future__ import annotations
 
-from typing import Final
+import hashlib
+from typing import Final, Protocol
 
 from ipad_agent.records import dataclass, field
 
@@ -17,11 +18,35 @@ _MOST_BYTES: Final = 32768
 _MOST_CERTIFICATES: Final = 10
 
 
+class ConnectionShelf(Protocol):
+    """Where connections are kept while nobody uses them; nothing here ever raises for want of a disk."""
+
+    def put(self, name: str, content: bytes) -> None:
+        """Keep it, in place of what was kept under this name."""
+
+    def take(self, name: str) -> bytes | None:
+        """What was kept, and now nowhere any more: not on a disk either, or it is not given."""
+
+
+class ShelfInMemory:
+    """Implements ``ConnectionShelf`` for one process."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, bytes] = {}
+
+    def put(self, name: str, content: bytes) -> None:
+        self._kept[name] = content
+
+    def take(self, name: str) -> bytes | None:
+        return self._kept.pop(name, None)
+
+
 @dataclass(frozen=True, slots=True)
 class ConnectionRecord:
     """``fingerprint`` and ``groups`` say under which trust and policy it was made, ``lean`` what is offered to this
-    server, ``wanted`` whether it wants a Connection ID (None: not known yet), ``release`` of which library
-    ``session`` and ``connection`` are. The rest is as in ``KeptConnection``."""
+    server, ``wanted`` whether it wants a Connection ID (None: not known yet), ``release`` of which library the rest is.
+    ``set_aside`` tells that a connection is on the shelf, ``doubtful`` that its server did not answer when it was last
+    used. ``session`` can be resumed by a handshake; ``chain`` is what the server showed."""
 
     fingerprint: str
     groups: str
@@ -30,7 +55,7 @@ class ConnectionRecord:
     until_s: float
     release: str = ""
     session: bytes | None = field(default=None, repr=False)
-    connection: bytes | None = field(default=None, repr=False)
+    set_aside: bool = False
     doubtful: bool = False
     cipher: str = ""
     chain: tuple[bytes, ...] = field(default=(), repr=False)
@@ -43,7 +68,13 @@ class ConnectionRecord:
     @property
     def goes_on(self) -> bool:
         """Whether the next client needs no handshake."""
-        return self.connection is not None and not self.doubtful
+        return self.set_aside and not self.doubtful
+
+    @property
+    def seal(self) -> bytes:
+        """What a connection on the shelf begins with, so that it fits this record and no other."""
+        parts = [self.fingerprint, self.groups, self.release, self.cipher, *(der.hex() for der in self.chain)]
+        return hashlib.sha256("\n".join(parts).encode()).digest()
 
 
 def to_document(record: ConnectionRecord) -> dict[str, object]:
@@ -56,7 +87,7 @@ def to_document(record: ConnectionRecord) -> dict[str, object]:
         "until_s": record.until_s,
         "release": record.release,
         "session": record.session,
-        "connection": record.connection,
+        "set_aside": record.set_aside,
         "doubtful": record.doubtful,
         "cipher": record.cipher,
         "chain": list(record.chain),
@@ -74,14 +105,14 @@ def from_document(document: object) -> ConnectionRecord | None:
             "until_s": int() | float() as until_s,
             "release": str() as release,
             "session": bytes() | None as session,
-            "connection": bytes() | None as connection,
+            "set_aside": bool() as set_aside,
             "doubtful": bool() as doubtful,
             "cipher": str() as cipher,
             "chain": (list() | tuple()) as chain,
         }:
             parts = [part for part in chain if isinstance(part, bytes)]
             short = len(parts) == len(chain) <= _MOST_CERTIFICATES
-            if short and sum(map(len, [session or b"", connection or b"", *parts])) <= _MOST_BYTES:
+            if short and sum(map(len, [session or b"", *parts])) <= _MOST_BYTES:
                 return ConnectionRecord(
                     fingerprint,
                     groups,
@@ -90,7 +121,7 @@ def from_document(document: object) -> ConnectionRecord | None:
                     float(until_s),
                     release,
                     session,
-                    connection,
+                    set_aside,
                     doubtful,
                     cipher,
                     tuple(parts),

@@ -3,13 +3,15 @@ another address and after a restart."""
 
 from __future__ import annotations
 
+import hashlib
+
 from ipad_agent.clock import Clock, SystemClock
 from ipad_agent.records import replace
 
 from .client_offer import can_be_lean, offer_for
-from .connection_record import ConnectionRecord, from_document, to_document
+from .connection_record import ConnectionRecord, ConnectionShelf, ShelfInMemory, from_document, to_document
 from .dtls_backend import DtlsClient, DtlsSettings, Judge
-from .mbedtls_client import KeptConnection, MbedTlsClient
+from .mbedtls_client import Kept, MbedTlsClient
 from .mbedtls_configuration import MbedTlsConfiguration
 from .mbedtls_library import MbedTls
 from .session_record import SessionMemory
@@ -20,12 +22,19 @@ _MAX_SESSIONS = 16
 class MbedTlsBackend:
     """Makes clients of Mbed TLS and keeps at most one connection per association.
 
-    In memory, and in ``memory`` for the next process. ``clock`` tells how old those are.
+    In memory, and in ``memory`` and on the ``shelf`` for the next process. ``clock`` tells how old those are.
     """
 
-    def __init__(self, library: MbedTls, memory: SessionMemory | None = None, clock: Clock | None = None) -> None:
+    def __init__(
+        self,
+        library: MbedTls,
+        memory: SessionMemory | None = None,
+        shelf: ConnectionShelf | None = None,
+        clock: Clock | None = None,
+    ) -> None:
         self._library = library
         self._memory = memory
+        self._shelf = ShelfInMemory() if shelf is None else shelf
         self._clock = SystemClock() if clock is None else clock
         self._records: dict[str, ConnectionRecord] = {}
         for association, document in ({} if memory is None else memory.load()).items():
@@ -39,25 +48,14 @@ class MbedTlsBackend:
             self._library, settings, offer_for(settings, lean=record.lean, tickets=not record.lean)
         )
         ours = record.release == self._library.release
-        kept = KeptConnection(
-            session=record.session if ours else None,
-            connection=record.connection if ours and record.goes_on else None,
-            cipher=record.cipher,
-            chain=record.chain,
-        )
-        client = MbedTlsClient(
+        return MbedTlsClient(
             configuration,
             settings,
             judge,
-            kept=kept,
-            keep=lambda left: self._keep(settings, left),
-            established=lambda wanted, resumed: self._learn(settings, wanted),
-            unanswered=lambda: self._believe_again(settings),
+            kept=Kept(record.session if ours else None, record.cipher, record.chain),
+            goes_on=record.goes_on and ours,
+            keeper=_Keeper(self, settings),
         )
-        if kept.connection is not None:
-            # Out of the file before it is used. What cannot be loaded twice is not kept twice.
-            self._put(settings, replace(record, connection=None))
-        return client
 
     def has_session(self, settings: DtlsSettings) -> bool:
         record = self._records.get(settings.association)
@@ -72,6 +70,7 @@ class MbedTlsBackend:
 
     def forget(self, association: str) -> None:
         if self._records.pop(association, None) is not None:
+            self._shelf.take(_name(association))
             self._write()
 
     def wants_connection_id(self, settings: DtlsSettings) -> bool | None:
@@ -95,39 +94,65 @@ class MbedTlsBackend:
         until_s = self._clock.wall() + settings.session_lifetime_s
         return ConnectionRecord(settings.fingerprint, settings.groups, lean, wanted, until_s, self._library.release)
 
-    def _keep(self, settings: DtlsSettings, left: KeptConnection | None) -> None:
-        record = self._of(settings)
-        fresh = self._fresh(settings, lean=record.lean, wanted=record.wanted)
-        if left is None:
-            self._put(settings, fresh)
-            return
-        kept = replace(
-            fresh,
-            session=left.session,
-            connection=left.connection,
-            doubtful=left.doubtful,
-            cipher=left.cipher,
-            chain=left.chain,
-        )
-        # The keys are as old as their handshake, however often the connection is used.
-        self._put(settings, kept if left.connection is None else replace(kept, until_s=record.until_s))
-
-    def _learn(self, settings: DtlsSettings, wanted: bool) -> None:
-        self._put(settings, replace(self._of(settings), wanted=wanted))
-
-    def _believe_again(self, settings: DtlsSettings) -> None:
-        """Nobody answers a handshake either: then the connection's silence was the link's, and not lost state."""
-        record = self._of(settings)
-        if record.connection is not None and record.doubtful:
-            self._put(settings, replace(record, doubtful=False))
-
     def _put(self, settings: DtlsSettings, record: ConnectionRecord) -> None:
         self._records.pop(settings.association, None)
         while len(self._records) >= _MAX_SESSIONS:
             del self._records[next(iter(self._records))]
         self._records[settings.association] = record
+        if not record.set_aside:
+            self._shelf.take(_name(settings.association))
         self._write()
 
     def _write(self) -> None:
         if self._memory is not None:
             self._memory.save({association: to_document(record) for association, record in self._records.items()})
+
+
+class _Keeper:
+    """Implements ``Keeper`` for the server of ``settings``."""
+
+    def __init__(self, backend: MbedTlsBackend, settings: DtlsSettings) -> None:
+        self._backend = backend
+        self._settings = settings
+
+    def take_connection(self) -> bytes | None:
+        record = self._record
+        content = self._backend._shelf.take(_name(self._settings.association))
+        self._put(replace(record, set_aside=False))
+        if content is None or not content.startswith(record.seal):
+            return None
+        return content[len(record.seal) :]
+
+    def keep(self, kept: Kept | None, *, connection_id: bool | None = None) -> None:
+        record = self._record
+        wanted = record.wanted if connection_id is None else connection_id
+        fresh = self._backend._fresh(self._settings, lean=record.lean, wanted=wanted)
+        if kept is not None:
+            fresh = replace(fresh, session=kept.session, cipher=kept.cipher, chain=kept.chain)
+        self._put(fresh)
+
+    def set_aside(self, connection: bytes, *, doubtful: bool) -> None:
+        record = self._record
+        if not record.cipher:
+            return  # it got too old meanwhile, or was forgotten: what the server showed in it is not known any more
+        # The keys are as old as their handshake, however often the connection is used: ``until_s`` stays.
+        record = replace(record, set_aside=True, doubtful=doubtful)
+        self._backend._shelf.put(_name(self._settings.association), record.seal + connection)
+        self._put(record)
+
+    def believe_again(self) -> None:
+        record = self._record
+        if record.set_aside and record.doubtful:
+            self._put(replace(record, doubtful=False))
+
+    @property
+    def _record(self) -> ConnectionRecord:
+        return self._backend._of(self._settings)
+
+    def _put(self, record: ConnectionRecord) -> None:
+        self._backend._put(self._settings, record)
+
+
+def _name(association: str) -> str:
+    """Of a connection on the shelf: an eimId may have any letters."""
+    return hashlib.sha256(association.encode("utf-8", "surrogatepass")).hexdigest()[:32]

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import ctypes
 import weakref
-from collections.abc import Callable
 from enum import Enum, auto
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from ipad_agent.errors import IpadError
 from ipad_agent.net.errors import (
@@ -50,24 +49,37 @@ class _State(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class KeptConnection:
-    """What a session leaves behind. ``session`` can be resumed by a handshake. ``connection`` goes on without one, once
-    and in one place only: loaded twice, it would encrypt different records under the same nonce. ``doubtful``: the
-    server did not answer when it was last used. ``chain`` is what the server showed."""
+class Kept:
+    """What a session leaves behind. ``session`` can be resumed by a handshake; ``chain`` is what the server showed."""
 
     session: bytes | None = field(default=None, repr=False)
-    connection: bytes | None = field(default=None, repr=False)
-    doubtful: bool = False
     cipher: str = ""
     chain: tuple[bytes, ...] = field(default=(), repr=False)
+
+
+class Keeper(Protocol):
+    """Keeps what sessions with one server leave behind."""
+
+    def take_connection(self) -> bytes | None:
+        """A connection to go on with, if one was set aside; from now on nobody else has it."""
+
+    def keep(self, kept: Kept | None, *, connection_id: bool | None = None) -> None:
+        """What the next handshake may offer, None for nothing. ``connection_id``, after a handshake: whether the server
+        wants one."""
+
+    def set_aside(self, connection: bytes, *, doubtful: bool) -> None:
+        """A connection that can go on without a handshake, once and in one place only: loaded twice, it would encrypt
+        different records under the same nonce. ``doubtful``: the server did not answer when it was last used."""
+
+    def believe_again(self) -> None:
+        """No server was heard at all: whatever was doubted was the link's fault."""
 
 
 class MbedTlsClient:
     """Implements ``DtlsClient``.
 
-    ``kept`` is what an earlier session left: with ``connection`` in it this one goes on where that ended, else
-    ``session`` is offered. ``keep`` is told what is to be kept from now on, None for nothing; ``established`` whether
-    the server wants a Connection ID; ``unanswered`` that no server was heard at all.
+    ``kept`` is what an earlier session left, and ``goes_on`` whether there is a connection at the ``keeper`` with which
+    this one goes on; else, or if that cannot be used, ``kept`` is offered in a handshake.
     """
 
     def __init__(
@@ -76,10 +88,9 @@ class MbedTlsClient:
         settings: DtlsSettings,
         judge: Judge,
         *,
-        kept: KeptConnection,
-        keep: Callable[[KeptConnection | None], None],
-        established: Callable[[bool, bool], None],
-        unanswered: Callable[[], None],
+        kept: Kept,
+        goes_on: bool,
+        keeper: Keeper,
     ) -> None:
         library = configuration.library
         self._library = library
@@ -87,9 +98,8 @@ class MbedTlsClient:
         self._settings = settings
         self._judge = judge
         self._kept = kept
-        self._keep = keep
-        self._tell_established = established
-        self._unanswered = unanswered
+        self._goes_on = goes_on
+        self._keeper = keeper
         self._state = _State.NEW
         self._line = Line()
         self._give_up_at = 0.0
@@ -108,14 +118,21 @@ class MbedTlsClient:
         name = None if settings.server_name is None else settings.server_name.encode("ascii")
         self._must("server name", library.ssl_set_hostname(ssl, name))
         self._must("Connection ID", library.ssl_set_cid(ssl, 1, None, size(0)))
-        if kept.connection is None and kept.session is not None:
-            self._offer_session(kept.session)
 
     def start(self, now_s: float) -> list[DtlsEvent]:
         self._line.now_s = now_s
-        if self._kept.connection is not None:
-            return self._go_on(self._kept.connection, now_s)
-        return self._shake_hands(now_s)
+        connection = self._keeper.take_connection() if self._goes_on else None
+        if connection is not None:
+            # RFC 9146: the server finds the session by the Connection ID, from whatever address the next record comes.
+            if self._library.ssl_context_load(self._ssl, connection, size(len(connection))) == 0:
+                return self._go_on()
+            self._library.ssl_session_reset(self._ssl)  # it is damaged
+            self._must("Connection ID", self._library.ssl_set_cid(self._ssl, 1, None, size(0)))
+        if self._kept.session is not None:
+            self._offer_session(self._kept.session)
+        self._state = _State.HANDSHAKING
+        self._give_up_at = now_s + self._settings.handshake_timeout_s
+        return self._advance()
 
     def feed(self, datagram: bytes, now_s: float) -> list[DtlsEvent]:
         if not datagram or self._state in (_State.NEW, _State.OVER):
@@ -165,34 +182,24 @@ class MbedTlsClient:
             if self._settings.close_notify:
                 self._library.ssl_close_notify(self._ssl)
         elif self._state is _State.HANDSHAKING and not self._heard:
-            self._unanswered()
+            self._keeper.believe_again()
         self._finish()
 
     # -- beginning -----------------------------------------------------------------------------------------------------
 
-    def _shake_hands(self, now_s: float) -> list[DtlsEvent]:
-        self._state = _State.HANDSHAKING
-        self._give_up_at = now_s + self._settings.handshake_timeout_s
-        return self._advance()
-
-    def _go_on(self, connection: bytes, now_s: float) -> list[DtlsEvent]:
-        """RFC 9146: the server finds the session by the Connection ID, from whatever address the next record comes."""
-        code = self._library.ssl_context_load(self._ssl, connection, size(len(connection)))
-        if code:  # of another release of the library, or damaged
-            self._library.ssl_session_reset(self._ssl)
-            self._library.ssl_set_cid(self._ssl, 1, None, size(0))
-            if self._kept.session is not None:
-                self._offer_session(self._kept.session)
-            return self._shake_hands(now_s)
+    def _go_on(self) -> list[DtlsEvent]:
         try:
             verdict = self._verdict(self._kept.cipher, list(self._kept.chain))
         except (TrustRefused, BackendLacks) as error:
-            self._keep(None)
-            self._library.ssl_close_notify(self._ssl)
-            return self._over(error)
+            return self._refuse(error)
         self._state = _State.ESTABLISHED
         self._has_connection_id = True
         return [Established(True, self._kept.cipher, verdict, connection_id=True, continued=True)]
+
+    def _refuse(self, error: IpadError) -> list[DtlsEvent]:
+        self._keeper.keep(None)
+        self._library.ssl_close_notify(self._ssl)
+        return self._over(error)
 
     def _offer_session(self, saved: bytes) -> None:
         library, session = self._library, room()
@@ -214,9 +221,7 @@ class MbedTlsClient:
             try:
                 events.append(self._establish())
             except (TrustRefused, BackendLacks) as error:
-                self._keep(None)
-                self._library.ssl_close_notify(self._ssl)
-                return self._over(error)
+                return self._refuse(error)
         if self._buffer is None:
             self._buffer = ctypes.create_string_buffer(_BUFFER_BYTES)
         while True:
@@ -228,7 +233,8 @@ class MbedTlsClient:
                 return events
             else:
                 ended = None if got in (0, PEER_CLOSE_NOTIFY) else self._failure(got)
-                self._leave_only_the_session(broken=ended is not None)
+                if ended is not None:
+                    self._keeper.keep(None)  # RFC 5246 §7.2.2; after a close_notify it may be resumed
                 return events + self._over(ended)
 
     def _establish(self) -> Established:
@@ -240,9 +246,8 @@ class MbedTlsClient:
         verdict = self._verdict(cipher, list(chain))
         self._state = _State.ESTABLISHED
         self._has_connection_id = self._server_wants_connection_id()
-        self._kept = KeptConnection(self._session(), None, False, cipher, chain)
-        self._keep(self._kept)
-        self._tell_established(self._has_connection_id, resumed)
+        self._kept = Kept(self._session(), cipher, chain)
+        self._keeper.keep(self._kept, connection_id=self._has_connection_id)
         return Established(resumed, cipher, verdict, connection_id=self._has_connection_id)
 
     def _server_wants_connection_id(self) -> bool:
@@ -275,21 +280,14 @@ class MbedTlsClient:
         connection = self._library.saved(self._library.ssl_context_save, self._ssl)
         if connection is None:
             return False
-        self._keep(KeptConnection(self._kept.session, connection, not self._heard, self._kept.cipher, self._kept.chain))
+        self._keeper.set_aside(connection, doubtful=not self._heard)
         self._finish()
         return True
-
-    def _leave_only_the_session(self, *, broken: bool) -> None:
-        """After the server's close_notify a session may be resumed, after its alert not (RFC 5246 §7.2.2)."""
-        if broken:
-            self._keep(None)
-        elif self._has_connection_id:
-            self._keep(KeptConnection(self._kept.session, None, False, self._kept.cipher, self._kept.chain))
 
     def _too_late(self) -> IpadError:
         limit = f"within {self._settings.handshake_timeout_s:g} s"
         if not self._heard:
-            self._unanswered()
+            self._keeper.believe_again()
             return Unreachable(f"the server did not answer the DTLS handshake {limit}")
         sentence = f"the DTLS handshake was not finished {limit}"
         if self._told.asked:

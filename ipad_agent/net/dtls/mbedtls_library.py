@@ -232,4 +232,4 @@ def load(sonames: Sequence[str]) -> Found:
     except AttributeError as error:
         return Found(None, f"Mbed TLS lacks a function: {error}")
     except (MemoryError, BackendLacks) as error:
-        return Found(None, f"Mbed TLS cannot be used here: {error or 'callbacks are forbidden'}")
+        return Found(None, f"Mbed TLS cannot be used here: {str(error) or 'callbacks are forbidden'}")
