@@ -215,8 +215,11 @@ def test_a_record_reads_back_and_what_is_none_does_not() -> None:
     "change", [{"fingerprint": "other"}, {"groups": "P-256"}, {"release": "3.6.7"}, {"cipher": "X"}, {"chain": (b"y",)}]
 )
 def test_a_connection_fits_its_own_record_only(change: dict[str, Any]) -> None:
-    assert replace(RECORD, **change).seal != RECORD.seal
-    assert replace(RECORD, until_s=5.0, doubtful=True).seal == RECORD.seal
+    sealed = RECORD.seal(b"connection")
+    assert RECORD.unseal(sealed) == replace(RECORD, until_s=5.0, doubtful=True).unseal(sealed) == b"connection"
+    assert replace(RECORD, **change).unseal(sealed) is None
+    assert RECORD.unseal(sealed[:-1]) is None
+    assert RECORD.unseal(b"") is None
 
 
 def test_a_record_is_for_one_trust_and_for_a_time() -> None:

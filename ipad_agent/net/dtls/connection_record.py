@@ -16,6 +16,7 @@ from .dtls_backend import DtlsSettings
 
 _MOST_BYTES: Final = 32768
 _MOST_CERTIFICATES: Final = 10
+_DIGEST_BYTES: Final = 32
 
 
 class ConnectionShelf(Protocol):
@@ -70,11 +71,18 @@ class ConnectionRecord:
         """Whether the next client needs no handshake."""
         return self.set_aside and not self.doubtful
 
-    @property
-    def seal(self) -> bytes:
-        """What a connection on the shelf begins with, so that it fits this record and no other."""
+    def seal(self, connection: bytes) -> bytes:
+        """As it lies on the shelf: with what shows that it is whole, and of this record and no other."""
+        return self._digest(connection) + connection
+
+    def unseal(self, content: bytes) -> bytes | None:
+        """The connection; None when it is damaged, or belongs to another record."""
+        connection = content[_DIGEST_BYTES:]
+        return connection if self._digest(connection) == content[:_DIGEST_BYTES] else None
+
+    def _digest(self, connection: bytes) -> bytes:
         parts = [self.fingerprint, self.groups, self.release, self.cipher, *(der.hex() for der in self.chain)]
-        return hashlib.sha256("\n".join(parts).encode()).digest()
+        return hashlib.sha256("\n".join([*parts, connection.hex()]).encode()).digest()
 
 
 def to_document(record: ConnectionRecord) -> dict[str, object]:

@@ -119,9 +119,7 @@ class _Keeper:
         record = self._record
         content = self._backend._shelf.take(_name(self._settings.association))
         self._put(replace(record, set_aside=False))
-        if content is None or not content.startswith(record.seal):
-            return None
-        return content[len(record.seal) :]
+        return None if content is None else record.unseal(content)
 
     def keep(self, kept: Kept | None, *, connection_id: bool | None = None) -> None:
         record = self._record
@@ -137,7 +135,7 @@ class _Keeper:
             return  # it got too old meanwhile, or was forgotten: what the server showed in it is not known any more
         # The keys are as old as their handshake, however often the connection is used: ``until_s`` stays.
         record = replace(record, set_aside=True, doubtful=doubtful)
-        self._backend._shelf.put(_name(self._settings.association), record.seal + connection)
+        self._backend._shelf.put(_name(self._settings.association), record.seal(connection))
         self._put(record)
 
     def believe_again(self) -> None:

@@ -108,16 +108,22 @@ class MbedTlsClient:
         self._told = plaintext_records.Told()
         self._buffer: Any = None
         self.retransmissions = 0
+        self._ssl: Any = None
+        self._free: Any = None
+        self._open()
+
+    def _open(self) -> None:
+        library, settings = self._library, self._settings
         ssl = self._ssl = room()
         number = open_line(self._line)
         library.ssl_init(ssl)
         self._free = weakref.finalize(self, _free, library, ssl, number)
-        self._must("setup", library.ssl_setup(ssl, configuration.config))
+        self._must("a connection", library.ssl_setup(ssl, self._configuration.config))
         library.connect_line(ssl, number)
         library.ssl_set_mtu(ssl, settings.mtu_bytes)
         name = None if settings.server_name is None else settings.server_name.encode("ascii")
-        self._must("server name", library.ssl_set_hostname(ssl, name))
-        self._must("Connection ID", library.ssl_set_cid(ssl, 1, None, size(0)))
+        self._must("the server's name", library.ssl_set_hostname(ssl, name))
+        self._must("a Connection ID", library.ssl_set_cid(ssl, 1, None, size(0)))
 
     def start(self, now_s: float) -> list[DtlsEvent]:
         self._line.now_s = now_s
@@ -126,8 +132,8 @@ class MbedTlsClient:
             # RFC 9146: the server finds the session by the Connection ID, from whatever address the next record comes.
             if self._library.ssl_context_load(self._ssl, connection, size(len(connection))) == 0:
                 return self._go_on()
-            self._library.ssl_session_reset(self._ssl)  # it is damaged
-            self._must("Connection ID", self._library.ssl_set_cid(self._ssl, 1, None, size(0)))
+            self._free()  # it is of another build; what could not be loaded was freed by the library itself
+            self._open()
         if self._kept.session is not None:
             self._offer_session(self._kept.session)
         self._state = _State.HANDSHAKING
