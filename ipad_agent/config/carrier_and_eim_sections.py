@@ -97,6 +97,13 @@ class CoapConfig:
         "Whether the DTLS handshake offers only what the pinned key or the pre-shared key needs. When that is refused "
         "everything is offered at once, and from then on.",
     )
+    connection_id: bool = key(
+        Flag(),
+        True,
+        "Whether the eIM is offered a Connection ID (RFC 9146), where Mbed TLS 3.6 is installed (Debian 13: "
+        "libmbedtls21). With an eIM that takes it a poll needs no handshake, from whatever address and after a restart "
+        "of the agent: `docs/connection-id.md`.",
+    )
 
 
 @dataclass(frozen=True, slots=True)

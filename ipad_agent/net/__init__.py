@@ -35,12 +35,14 @@ from .host_address import split_address
 if TYPE_CHECKING:
     from ipad_agent.net.coap.coaps_carrier import CoapsCarrier
     from ipad_agent.net.dtls.openssl_backend import OpenSslBackend
+    from ipad_agent.net.dtls.preferred_backend import best_backend
     from ipad_agent.net.https.https_carrier import HttpsCarrier
 else:
     _LAZY = {
         "CoapsCarrier": ".coap.coaps_carrier",
         "HttpsCarrier": ".https.https_carrier",
         "OpenSslBackend": ".dtls.openssl_backend",
+        "best_backend": ".dtls.preferred_backend",
     }
 
     def __getattr__(name: str) -> object:
@@ -83,6 +85,7 @@ __all__ = [
     "TrustUnusable",
     "Unreachable",
     "WatchedCarrier",
+    "best_backend",
     "clock_is_plausible",
     "cost_bytes",
     "split_address",

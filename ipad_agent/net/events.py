@@ -11,7 +11,8 @@ from ipad_agent.events import DEBUG, INFO, WARNING, define
     "IPA-3001",
     INFO,
     "Connected to {host}:{port} ({cipher}, {kind} handshake; {trusted}).",
-    "A DTLS session stands and the server's identity was checked. A resumed handshake costs about half the bytes.",
+    "A DTLS session stands and the server's identity was checked. An abbreviated handshake costs about half the bytes; "
+    "none is needed where the server knows the session by its Connection ID (RFC 9146).",
 )
 def CONNECTED(*, host: str, port: int, cipher: str, kind: str, trusted: str) -> None: ...
 
@@ -134,9 +135,10 @@ def BLOCKS_GOT_SMALLER(*, host: str, size_bytes: int) -> None: ...
 @define(
     "IPA-3016",
     INFO,
-    "{host} refused the short list of what its key needs ({problem}); offering everything instead.",
-    "The first handshake offers only what a server with the pinned key needs, which is shorter. This server wants "
-    "something else, so it is offered everything from now on.",
+    "{host} refused what was offered first ({problem}); something else is offered instead.",
+    "The first handshake offers only what a server with the pinned key needs, which is shorter, and a Connection ID "
+    "where Mbed TLS is there. This server wants something else: from now on it is offered everything, or OpenSSL does "
+    "the handshake.",
 )
 def LEAN_OFFER_REFUSED(*, host: str, problem: Exception) -> None: ...
 
@@ -247,3 +249,13 @@ def ODD_ADMIN_PROTOCOL(*, host: str, value: str) -> None: ...
     "The status says success, so the answer is read.",
 )
 def ODD_STATUS(*, host: str, status: str) -> None: ...
+
+
+@define(
+    "IPA-3077",
+    INFO,
+    "No handshake with {host} by Mbed TLS ({problem}); OpenSSL is used for the next {wait_s:.0f} s.",
+    "Connection IDs (RFC 9146) need Mbed TLS. This server and that library do not come together, so OpenSSL speaks to "
+    "it, without a Connection ID; polls cost more bytes. Mbed TLS is tried again later.",
+)
+def OPENSSL_INSTEAD(*, host: str, problem: str, wait_s: float) -> None: ...

@@ -15,6 +15,7 @@ from .document_file import DocumentFile
 from .errors import UnstorableValueError
 from .filesystem import Filesystem
 from .json_values import Value
+from .single_use_files import SingleUseFiles
 
 # Names of documents that several rooms agree on; any other lower-case name may be used too.
 SCHEDULE: Final = "schedule"  # per eIM: when the next poll is due, and why
@@ -27,10 +28,11 @@ WAYS: Final = "ways"  # per module and firmware: cgla or csim, where one proved 
 MODULE_SETTINGS: Final = "module-settings"  # what was written to modules' permanent memory, so that it is once only
 CHANNELS: Final = "channels"  # logical channels this agent left open; a reboot closes them
 SESSIONS: Final = "sessions"  # what a new (D)TLS session can resume from
+CONNECTIONS: Final = "connections"  # per eIM: whether it gives Connection IDs, and what its session can resume from
 HISTORY: Final = "history"  # what was done last on this device, for people only
 
 # These live in the runtime directory and do not outlive a reboot.
-VOLATILE: Final = frozenset({CHANNELS, SESSIONS})
+VOLATILE: Final = frozenset({CHANNELS, SESSIONS, CONNECTIONS})
 
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,40}")
 
@@ -61,6 +63,10 @@ class Memory:
             # Almost always there is nothing to do, and this is called every minute.
             if lost or document.unsettled:
                 document.retry(lost=lost and name not in VOLATILE)
+
+    def single_use(self, name: str) -> SingleUseFiles:
+        """Files of ``runtime_dir`` that are used up by being read, in a folder of this name."""
+        return SingleUseFiles(self._filesystem, os.path.join(self._runtime_dir, name))
 
     @property
     def trouble(self) -> str | None:

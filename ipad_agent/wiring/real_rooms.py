@@ -65,7 +65,15 @@ from ipad_agent.procedures.startup.initial_eim_provisioning import PLACE, read_i
 from ipad_agent.records import dataclass, field
 from ipad_agent.smdp import SmdpConnector, SmdpSettings
 from ipad_agent.store import EmulatedCardFiles, Memory
-from ipad_agent.store.state_documents import BLOCK_SIZES, CHANNELS, DIALECTS, ICCID_ORDER, SCHEDULE, SESSIONS
+from ipad_agent.store.state_documents import (
+    BLOCK_SIZES,
+    CHANNELS,
+    CONNECTIONS,
+    DIALECTS,
+    ICCID_ORDER,
+    SCHEDULE,
+    SESSIONS,
+)
 
 if TYPE_CHECKING:
     from ipad_agent.emulation.emulated_euicc import EmulatedEuicc
@@ -255,11 +263,16 @@ class EimLinks:
             from ipad_agent.net import HttpsCarrier
 
             return HttpsCarrier(endpoint, clock=self._clock)
-        from ipad_agent.net import CoapsCarrier, OpenSslBackend
+        from ipad_agent.net import CoapsCarrier, best_backend
 
         if self._backend is None:
-            sessions = None if self._memory is None else _Sessions(self._memory)
-            self._backend = OpenSslBackend(sessions, self._clock)
+            self._backend = best_backend(
+                connection_ids=self._config.coap.connection_id,
+                sessions=None if self._memory is None else _Sessions(self._memory, SESSIONS),
+                connections=None if self._memory is None else _Sessions(self._memory, CONNECTIONS),
+                shelf=None if self._memory is None else self._memory.single_use(CONNECTIONS),
+                clock=self._clock,
+            )
         return CoapsCarrier(endpoint, backend=self._backend, clock=self._clock)
 
     def _ways(self, chosen: EimConfig) -> WayOverrides:
@@ -419,16 +432,17 @@ class _Dialects:
 class _Sessions:
     """DTLS sessions of this boot. A full handshake after a restart is no harm; the store has said what is wrong."""
 
-    def __init__(self, memory: Memory) -> None:
+    def __init__(self, memory: Memory, name: str) -> None:
         self._memory = memory
+        self._name = name
 
     def load(self) -> Mapping[str, object]:
-        found = self._memory.load(SESSIONS).get("dtls")
+        found = self._memory.load(self._name).get("dtls")
         return found if isinstance(found, Mapping) else {}
 
     def save(self, records: Mapping[str, object]) -> None:
         with contextlib.suppress(StoreError):
-            self._memory.save(SESSIONS, {"dtls": dict(records)})
+            self._memory.save(self._name, {"dtls": dict(records)})
 
 
 class _ChannelFile:

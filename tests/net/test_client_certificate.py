@@ -15,9 +15,9 @@ from ipad_agent.net import CertificateWanted, ClientCertificate, HttpsCarrier, H
 from ipad_agent.net.coap.coaps_carrier import _fingerprint
 from ipad_agent.net.coap.coaps_endpoint import CoapsEndpoint
 from ipad_agent.net.dtls.dtls_backend import DtlsSettings, Ended
-from ipad_agent.net.dtls.openssl_backend import OpenSslBackend
 from ipad_agent.policy import Outcome
 
+from .backends import new_backend
 from .certs import CLIENT_AUTH, Identity, issue
 from .dtls_server import ServerSide, server_context
 from .https_server import Client, Server, echo
@@ -58,7 +58,7 @@ def test_dtls_server_that_asks_for_a_certificate_is_shown_ours_with_its_issuers(
 ) -> None:
     trust = Trust.spki(server.spki)
     side = ServerSide(server_context(server, client_ca=ca))
-    wire = Wire(OpenSslBackend().client(dtls(trust, own(device)), judge_by(trust)), side)
+    wire = Wire(new_backend().client(dtls(trust, own(device)), judge_by(trust)), side)
     wire.start()
     assert established(wire)
     assert side.client_der == device.der
@@ -69,7 +69,7 @@ def test_dtls_server_with_another_kind_of_key_than_ours_is_shown_ours_too(server
     trust = Trust.spki(server.spki)
     side = ServerSide(server_context(server, client_ca=device))
     lean = replace(dtls(trust, own(device)), lean=True, pinned_curve=trust.curve)
-    wire = Wire(OpenSslBackend().client(lean, judge_by(trust)), side)
+    wire = Wire(new_backend().client(lean, judge_by(trust)), side)
     wire.start()
     assert established(wire)
     assert side.client_der == device.der
@@ -80,7 +80,7 @@ def test_dtls_server_that_is_shown_none_ends_in_a_sentence_that_says_what_it_wan
 ) -> None:
     trust = Trust.spki(server.spki)
     side = ServerSide(server_context(server, client_ca=ca))
-    wire = Wire(OpenSslBackend().client(dtls(trust, None), judge_by(trust)), side)
+    wire = Wire(new_backend().client(dtls(trust, None), judge_by(trust)), side)
     wire.start()
     error = failure(wire)
     assert isinstance(error, CertificateWanted)
@@ -92,7 +92,7 @@ def test_dtls_server_that_is_shown_none_ends_in_a_sentence_that_says_what_it_wan
 def test_dtls_server_that_does_not_accept_ours_is_told_from_one_that_got_none(server: Identity, ca: Identity) -> None:
     trust = Trust.spki(server.spki)
     side = ServerSide(server_context(server, client_ca=ca))
-    wire = Wire(OpenSslBackend().client(dtls(trust, own(issue("stranger"))), judge_by(trust)), side)
+    wire = Wire(new_backend().client(dtls(trust, own(issue("stranger"))), judge_by(trust)), side)
     wire.start()
     error = failure(wire)
     assert isinstance(error, CertificateWanted)
@@ -102,7 +102,7 @@ def test_dtls_server_that_does_not_accept_ours_is_told_from_one_that_got_none(se
 def test_dtls_server_that_falls_silent_after_asking_is_named_at_the_deadline(server: Identity, ca: Identity) -> None:
     # Some servers drop the client's empty Certificate without an alert; all that is known is that they had asked.
     trust = Trust.spki(server.spki)
-    client = OpenSslBackend().client(dtls(trust, None), judge_by(trust))
+    client = new_backend().client(dtls(trust, None), judge_by(trust))
     side = ServerSide(server_context(server, client_ca=ca))
     client.start(0.0)
     for _ in range(2):  # the cookie or hello, then the server's flight up to ServerHelloDone

@@ -21,8 +21,7 @@ from ipad_agent.errors import ConfigError
 from ipad_agent.net.coap.coaps_carrier import CoapsCarrier
 from ipad_agent.net.coap.coaps_endpoint import CoapsEndpoint
 from ipad_agent.net.dns_lookup import Address
-from ipad_agent.net.dtls.dtls_backend import Psk
-from ipad_agent.net.dtls.openssl_backend import OpenSslBackend
+from ipad_agent.net.dtls.dtls_backend import DtlsBackend, Psk
 from ipad_agent.net.errors import (
     HandshakeFailed,
     PeerBusy,
@@ -35,6 +34,7 @@ from ipad_agent.net.errors import (
 )
 from ipad_agent.net.trust.pinned_trust import Trust
 
+from .backends import new_backend
 from .certs import Identity, issue
 from .coap import (
     ACK,
@@ -86,7 +86,7 @@ def endpoint(peer: Peer, trust: Trust, **changes: Any) -> CoapsEndpoint:
 class Talk:
     """A served peer and a carrier to it."""
 
-    def __init__(self, peer: Peer, carrier: CoapsCarrier, clock: JumpingClock, backend: OpenSslBackend) -> None:
+    def __init__(self, peer: Peer, carrier: CoapsCarrier, clock: JumpingClock, backend: DtlsBackend) -> None:
         self.peer, self.carrier, self.clock, self.backend = peer, carrier, clock, backend
 
     async def ask(self, body: bytes = b"\xbf\x4f\x00") -> bytes:
@@ -103,7 +103,7 @@ async def talk(
     **changes: Any,
 ) -> AsyncIterator[Talk]:
     async with serve(server_context(server), handler, drop=drop) as peer:
-        clock, backend = JumpingClock(), OpenSslBackend()
+        clock, backend = JumpingClock(), new_backend()
         carrier = CoapsCarrier(
             endpoint(peer, trust or Trust.spki(server.spki), **changes), backend=backend, clock=clock
         )
@@ -606,7 +606,7 @@ async def test_session_of_an_old_pre_shared_key_is_not_resumed_with_a_new_one() 
     old, new = Psk(b"device", b"0123456789abcdef"), Psk(b"device", b"another key here")
     context = server_context(psk={old.identity: old.key}, suites=b"PSK-AES128-CCM8:@SECLEVEL=0")
     async with serve(context, echo) as peer:
-        backend = OpenSslBackend()
+        backend = new_backend()
         first = CoapsCarrier(endpoint(peer, Trust.psk(), psk=old), backend=backend)
         await first.exchange(b"x", function="x")
         await first.close()

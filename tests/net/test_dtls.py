@@ -17,12 +17,22 @@ from OpenSSL import SSL
 from ipad_agent.errors import IpadError
 from ipad_agent.net import openssl_context
 from ipad_agent.net.dtls import client_offer, openssl_backend
-from ipad_agent.net.dtls.dtls_backend import DtlsClient, DtlsEvent, DtlsSettings, Ended, Established, Psk, Received
+from ipad_agent.net.dtls.dtls_backend import (
+    DtlsBackend,
+    DtlsClient,
+    DtlsEvent,
+    DtlsSettings,
+    Ended,
+    Established,
+    Psk,
+    Received,
+)
 from ipad_agent.net.dtls.openssl_backend import OpenSslBackend
 from ipad_agent.net.errors import BackendLacks, HandshakeFailed, Refusal, TrustRefused, Unreachable
 from ipad_agent.net.trust.certificate_chain import Verdict, judge
 from ipad_agent.net.trust.pinned_trust import Trust
 
+from .backends import new_backend
 from .certs import NOW_S, Identity, brainpool, issue
 from .dtls_server import ServerSide, server_context
 
@@ -100,7 +110,7 @@ class Wire:
 
 
 def connect(
-    backend: OpenSslBackend, context: SSL.Context, trust: Trust, *, judged: Trust | None = None, mtu: int = 1200
+    backend: DtlsBackend, context: SSL.Context, trust: Trust, *, judged: Trust | None = None, mtu: int = 1200
 ) -> Wire:
     client = backend.client(settings(trust, mtu=mtu), judge_by(judged or trust))
     wire = Wire(client, ServerSide(context, mtu=mtu))
@@ -124,7 +134,7 @@ def failure(wire: Wire) -> IpadError:
 
 
 def test_pinned_server_is_spoken_to(server: Identity) -> None:
-    wire = connect(OpenSslBackend(), server_context(server), Trust.spki(server.spki))
+    wire = connect(new_backend(), server_context(server), Trust.spki(server.spki))
     assert established(wire).verdict == Verdict("its key is the pinned one")
     assert not established(wire).resumed
     wire.client.send(b"hello")
@@ -136,7 +146,7 @@ def test_pinned_server_is_spoken_to(server: Identity) -> None:
 
 
 def test_wrong_server_never_gets_a_byte_of_application_data(server: Identity) -> None:
-    wire = connect(OpenSslBackend(), server_context(server), Trust.spki(issue("x").spki))
+    wire = connect(new_backend(), server_context(server), Trust.spki(issue("x").spki))
     error = failure(wire)
     assert isinstance(error, TrustRefused)
     assert error.reason is Refusal.NO_PATH
@@ -148,7 +158,7 @@ def test_wrong_server_never_gets_a_byte_of_application_data(server: Identity) ->
 
 
 def test_data_of_a_server_that_is_not_trusted_is_not_delivered(server: Identity) -> None:
-    client = OpenSslBackend().client(settings(), judge_by(Trust.spki(issue("x").spki)))
+    client = new_backend().client(settings(), judge_by(Trust.spki(issue("x").spki)))
     wire = Wire(client, ServerSide(server_context(server)))
     wire.side.answers_goodbye = False
     wire.start()
@@ -158,7 +168,7 @@ def test_data_of_a_server_that_is_not_trusted_is_not_delivered(server: Identity)
 
 
 def test_data_before_the_handshake_is_complete_cannot_be_sent(server: Identity) -> None:
-    client = OpenSslBackend().client(settings(), judge_by(Trust.spki(server.spki)))
+    client = new_backend().client(settings(), judge_by(Trust.spki(server.spki)))
     client.start(0.0)
     client.take()
     with pytest.raises(HandshakeFailed):
@@ -169,20 +179,20 @@ def test_data_before_the_handshake_is_complete_cannot_be_sent(server: Identity) 
 def test_anchored_server_is_spoken_to_and_the_whole_chain_is_judged() -> None:
     root = issue("Root", ca=True)
     leaf = issue("S", issuer=issue("Middle", issuer=root, ca=True), dns=("eim.example.org",), send_issuer=True)
-    assert established(connect(OpenSslBackend(), server_context(leaf), Trust.certificate(root.der)))
+    assert established(connect(new_backend(), server_context(leaf), Trust.certificate(root.der)))
     foreign = Trust.certificate(issue("Root", ca=True).der)
-    assert isinstance(failure(connect(OpenSslBackend(), server_context(leaf), foreign)), TrustRefused)
+    assert isinstance(failure(connect(new_backend(), server_context(leaf), foreign)), TrustRefused)
 
 
 def test_brainpool_server_is_spoken_to() -> None:
     server = issue("B", key=brainpool())
     context = server_context(server, groups=b"brainpoolP256r1")
-    assert established(connect(OpenSslBackend(), context, Trust.spki(server.spki)))
+    assert established(connect(new_backend(), context, Trust.spki(server.spki)))
 
 
 def test_rsa_server_is_spoken_to() -> None:
     server = issue("R", key=rsa.generate_private_key(65537, 2048))
-    assert established(connect(OpenSslBackend(), server_context(server), Trust.spki(server.spki)))
+    assert established(connect(new_backend(), server_context(server), Trust.spki(server.spki)))
 
 
 @pytest.mark.parametrize(
@@ -196,20 +206,20 @@ def test_rsa_server_is_spoken_to() -> None:
 )
 def test_cipher_suites_of_the_field_work(server: Identity, suite: bytes) -> None:
     context = server_context(server, suites=suite + b":@SECLEVEL=0")
-    assert established(connect(OpenSslBackend(), context, Trust.spki(server.spki))).cipher == suite.decode()
+    assert established(connect(new_backend(), context, Trust.spki(server.spki))).cipher == suite.decode()
 
 
 def test_suites_without_forward_secrecy_are_not_offered() -> None:
     server = issue("R", key=rsa.generate_private_key(65537, 2048))
     context = server_context(server, suites=b"AES128-SHA256:@SECLEVEL=0")
-    wire = connect(OpenSslBackend(), context, Trust.spki(server.spki))
+    wire = connect(new_backend(), context, Trust.spki(server.spki))
     assert "no shared cipher" in str(wire.side.error)
     assert isinstance(failure(wire), HandshakeFailed)
 
 
 def test_alert_of_the_server_becomes_a_sentence(server: Identity) -> None:
     context = server_context(server, suites=b"PSK-AES128-CCM8:@SECLEVEL=0", psk={})
-    error = failure(connect(OpenSslBackend(), context, Trust.spki(server.spki)))
+    error = failure(connect(new_backend(), context, Trust.spki(server.spki)))
     assert str(error) == (
         "the server broke off the handshake: it found no common cipher suite, curve or version (alert 40)"
     )
@@ -220,7 +230,7 @@ def test_alert_of_the_server_becomes_a_sentence(server: Identity) -> None:
 
 @pytest.mark.parametrize("tickets", [True, False])
 def test_second_session_is_resumed_and_judged_again(server: Identity, tickets: bool) -> None:
-    backend, context, trust = OpenSslBackend(), server_context(server, tickets=tickets), Trust.spki(server.spki)
+    backend, context, trust = new_backend(), server_context(server, tickets=tickets), Trust.spki(server.spki)
     first = connect(backend, context, trust)
     first.client.close()
     first.run()
@@ -236,13 +246,13 @@ def test_second_session_is_resumed_and_judged_again(server: Identity, tickets: b
 def test_resumed_session_with_a_ca_anchor_is_judged_on_the_whole_chain() -> None:
     root = issue("Root", ca=True)
     leaf = issue("S", issuer=issue("M", issuer=root, ca=True), dns=("eim.example.org",), send_issuer=True)
-    backend, context, trust = OpenSslBackend(), server_context(leaf), Trust.certificate(root.der)
+    backend, context, trust = new_backend(), server_context(leaf), Trust.certificate(root.der)
     connect(backend, context, trust).client.close()
     assert established(connect(backend, context, trust)).resumed
 
 
 def test_changed_pin_means_a_full_handshake_and_a_refusal(server: Identity) -> None:
-    backend, context = OpenSslBackend(), server_context(server)
+    backend, context = new_backend(), server_context(server)
     connect(backend, context, Trust.spki(server.spki)).client.close()
     changed = Trust.spki(issue("x").spki)
     assert not backend.has_session(settings(changed))
@@ -252,7 +262,7 @@ def test_changed_pin_means_a_full_handshake_and_a_refusal(server: Identity) -> N
 
 
 def test_resumed_session_is_refused_when_the_verdict_changed_under_it(server: Identity) -> None:
-    backend, context, trust = OpenSslBackend(), server_context(server), Trust.spki(server.spki)
+    backend, context, trust = new_backend(), server_context(server), Trust.spki(server.spki)
     connect(backend, context, trust).client.close()
     # The worst case: the cache is asked for the old pin, but the judge knows the new one.
     wire = connect(backend, context, trust, judged=Trust.spki(issue("x").spki))
@@ -262,7 +272,7 @@ def test_resumed_session_is_refused_when_the_verdict_changed_under_it(server: Id
 
 
 def test_other_groups_or_another_eim_never_share_a_session(server: Identity) -> None:
-    backend, context, trust = OpenSslBackend(), server_context(server), Trust.spki(server.spki)
+    backend, context, trust = new_backend(), server_context(server), Trust.spki(server.spki)
     connect(backend, context, trust).client.close()
     assert not backend.has_session(settings(trust, association="eim-2"))
     client = backend.client(settings(trust, groups="P-256"), judge_by(trust))
@@ -272,20 +282,20 @@ def test_other_groups_or_another_eim_never_share_a_session(server: Identity) -> 
 
 
 def test_server_without_the_session_falls_back_to_a_full_handshake(server: Identity) -> None:
-    backend, trust = OpenSslBackend(), Trust.spki(server.spki)
+    backend, trust = new_backend(), Trust.spki(server.spki)
     connect(backend, server_context(server), trust).client.close()
     assert not established(connect(backend, server_context(server), trust)).resumed
 
 
 def test_forgotten_association_is_not_resumed(server: Identity) -> None:
-    backend, context, trust = OpenSslBackend(), server_context(server), Trust.spki(server.spki)
+    backend, context, trust = new_backend(), server_context(server), Trust.spki(server.spki)
     connect(backend, context, trust).client.close()
     backend.forget("eim-1")
     assert not established(connect(backend, context, trust)).resumed
 
 
 def test_only_so_many_sessions_are_kept(server: Identity) -> None:
-    backend, context, trust = OpenSslBackend(), server_context(server), Trust.spki(server.spki)
+    backend, context, trust = new_backend(), server_context(server), Trust.spki(server.spki)
     for number in range(20):
         client = backend.client(settings(trust, association=f"eim-{number}"), judge_by(trust))
         Wire(client, ServerSide(context)).start()
@@ -296,15 +306,15 @@ def test_only_so_many_sessions_are_kept(server: Identity) -> None:
 # -- pre-shared keys ---------------------------------------------------------------------------------------------------
 
 
-def psk_wire(psk: Psk, context: SSL.Context, backend: OpenSslBackend | None = None) -> Wire:
-    client = (backend or OpenSslBackend()).client(settings(psk=psk), no_judge)
+def psk_wire(psk: Psk, context: SSL.Context, backend: DtlsBackend | None = None) -> Wire:
+    client = (backend or new_backend()).client(settings(psk=psk), no_judge)
     wire = Wire(client, ServerSide(context))
     wire.start()
     return wire
 
 
 def test_psk_with_ccm8_works_and_resumes() -> None:
-    backend = OpenSslBackend()
+    backend = new_backend()
     context = server_context(psk={PSK.identity: PSK.key}, suites=b"PSK-AES128-CCM8:@SECLEVEL=0")
     first = psk_wire(PSK, context, backend)
     assert established(first).cipher == "PSK-AES128-CCM8"
@@ -418,7 +428,7 @@ def test_foreign_copy_of_libssl_is_never_given_our_context(monkeypatch: pytest.M
 
 def test_unknown_curve_is_reported() -> None:
     with pytest.raises(BackendLacks, match="P-999"):
-        OpenSslBackend().client(settings(groups="P-999"), no_judge)
+        new_backend().client(settings(groups="P-999"), no_judge)
 
 
 # -- datagrams and time ------------------------------------------------------------------------------------------------
@@ -426,14 +436,14 @@ def test_unknown_curve_is_reported() -> None:
 
 def test_no_datagram_exceeds_the_mtu() -> None:
     server = issue("S" * 60, dns=tuple(f"name-{n}.example.org" for n in range(40)))
-    wire = connect(OpenSslBackend(), server_context(server), Trust.spki(server.spki), mtu=256)
+    wire = connect(new_backend(), server_context(server), Trust.spki(server.spki), mtu=256)
     assert established(wire)
     assert max(map(len, wire.sent)) <= 256
 
 
 def test_garbage_and_replays_change_nothing(server: Identity) -> None:
     random_ = random.Random(5)
-    wire = connect(OpenSslBackend(), server_context(server), Trust.spki(server.spki))
+    wire = connect(new_backend(), server_context(server), Trust.spki(server.spki))
     wire.side.send(b"one")
     [record] = wire.side.take()
     assert wire.client.feed(record, 0.0) == [Received(b"one")]
@@ -450,7 +460,7 @@ def test_garbage_and_replays_change_nothing(server: Identity) -> None:
 
 def test_mutated_handshakes_end_in_the_rooms_own_errors(server: Identity) -> None:
     random_ = random.Random(6)
-    backend, context, trust = OpenSslBackend(), server_context(server), Trust.spki(server.spki)
+    backend, context, trust = new_backend(), server_context(server), Trust.spki(server.spki)
     for number in range(60):
         client = backend.client(settings(trust, association=str(number)), judge_by(trust))
         side = ServerSide(context)
@@ -470,14 +480,14 @@ def test_mutated_handshakes_end_in_the_rooms_own_errors(server: Identity) -> Non
 
 
 def test_two_records_in_one_datagram_are_both_read(server: Identity) -> None:
-    wire = connect(OpenSslBackend(), server_context(server), Trust.spki(server.spki))
+    wire = connect(new_backend(), server_context(server), Trust.spki(server.spki))
     wire.side.send(b"one")
     wire.side.send(b"two")
     assert wire.client.feed(b"".join(wire.side.take()), 0.0) == [Received(b"one"), Received(b"two")]
 
 
 def test_silent_server_is_given_up_at_the_deadline() -> None:
-    client = OpenSslBackend().client(settings(), no_judge)
+    client = new_backend().client(settings(), no_judge)
     client.start(100.0)
     at = client.timeout_at()
     assert at is not None
@@ -489,7 +499,7 @@ def test_silent_server_is_given_up_at_the_deadline() -> None:
 
 
 def test_server_that_stops_in_the_middle_is_given_up_at_the_deadline(server: Identity) -> None:
-    client = OpenSslBackend().client(settings(), no_judge)
+    client = new_backend().client(settings(), no_judge)
     side = ServerSide(server_context(server))
     client.start(100.0)
     [hello] = client.take()
@@ -502,7 +512,7 @@ def test_server_that_stops_in_the_middle_is_given_up_at_the_deadline(server: Ide
 
 def test_slow_links_get_their_first_timeout() -> None:
     slow = DtlsSettings("eim-1", "x", handshake_timeout_s=60, flight_timeout_s=9)
-    client = OpenSslBackend().client(slow, no_judge)
+    client = new_backend().client(slow, no_judge)
     client.start(0.0)
     at = client.timeout_at()
     assert at is not None
@@ -510,11 +520,11 @@ def test_slow_links_get_their_first_timeout() -> None:
 
 
 def test_close_says_goodbye_and_peers_goodbye_is_heard(server: Identity) -> None:
-    wire = connect(OpenSslBackend(), server_context(server), Trust.spki(server.spki))
+    wire = connect(new_backend(), server_context(server), Trust.spki(server.spki))
     wire.client.close()
     wire.run()
     assert wire.side.closed
-    other = connect(OpenSslBackend(), server_context(server), Trust.spki(server.spki))
+    other = connect(new_backend(), server_context(server), Trust.spki(server.spki))
     other.side.close()
     other.answer()
     assert other.events[1:] == [Ended(None)]

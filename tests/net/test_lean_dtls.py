@@ -9,11 +9,12 @@ import pytest
 from OpenSSL import SSL
 
 from ipad_agent.clock import SystemClock
-from ipad_agent.net.dtls.dtls_backend import DtlsSettings, Psk
+from ipad_agent.net.dtls.dtls_backend import DtlsBackend, DtlsSettings, Psk
 from ipad_agent.net.dtls.openssl_backend import OpenSslBackend
 from ipad_agent.net.errors import HandshakeFailed, TrustRefused
 from ipad_agent.net.trust.pinned_trust import Trust
 
+from .backends import new_backend
 from .certs import Identity, brainpool, issue
 from .dtls_server import ServerSide, server_context
 from .test_coaps import echo, endpoint, talk
@@ -51,7 +52,7 @@ def lean(trust: Trust | None, psk: Psk | None = None) -> DtlsSettings:
     return replace(settings(trust, psk=psk), lean=True, pinned_curve=None if trust is None else trust.curve)
 
 
-def meet(backend: OpenSslBackend, context: SSL.Context, trust: Trust, *, close: bool = True) -> Wire:
+def meet(backend: DtlsBackend, context: SSL.Context, trust: Trust, *, close: bool = True) -> Wire:
     wire = Wire(backend.client(lean(trust), judge_by(trust)), ServerSide(context))
     wire.start()
     if close:
@@ -69,9 +70,9 @@ def size(wire: Wire) -> int:
 
 def test_less_is_offered_to_a_server_whose_key_is_known(server: Identity) -> None:
     trust = Trust.spki(server.spki)
-    everything = Wire(OpenSslBackend().client(settings(trust), judge_by(trust)), ServerSide(server_context(server)))
+    everything = Wire(new_backend().client(settings(trust), judge_by(trust)), ServerSide(server_context(server)))
     everything.start()
-    little = meet(OpenSslBackend(), server_context(server), trust)
+    little = meet(new_backend(), server_context(server), trust)
     assert established(little).cipher == "ECDHE-ECDSA-AES128-GCM-SHA256"
     assert len(everything.sent[0]) - len(little.sent[0]) >= 40
 
@@ -79,18 +80,18 @@ def test_less_is_offered_to_a_server_whose_key_is_known(server: Identity) -> Non
 def test_a_brainpool_server_gets_its_own_curve() -> None:
     server = issue("B", key=brainpool())
     context = server_context(server, groups=b"brainpoolP256r1")
-    assert established(meet(OpenSslBackend(), context, Trust.certificate(server.der)))
+    assert established(meet(new_backend(), context, Trust.certificate(server.der)))
 
 
 def test_a_store_of_anchors_gets_the_full_offer(server: Identity) -> None:
     trust = Trust.store([server.der])
     assert trust.curve is None
-    wire = meet(OpenSslBackend(), server_context(server), trust)
+    wire = meet(new_backend(), server_context(server), trust)
     assert len(wire.sent[0]) > 160
 
 
 def test_what_was_refused_is_offered_in_full_from_then_on(server: Identity) -> None:
-    backend, trust = OpenSslBackend(), Trust.spki(server.spki)
+    backend, trust = new_backend(), Trust.spki(server.spki)
     context = server_context(server, suites=b"ECDHE-ECDSA-AES256-GCM-SHA384:@SECLEVEL=0")
     assert isinstance(failure(meet(backend, context, trust, close=False)), HandshakeFailed)
     assert backend.widen(lean(trust))
@@ -99,7 +100,7 @@ def test_what_was_refused_is_offered_in_full_from_then_on(server: Identity) -> N
 
 
 def test_a_server_that_refuses_everything_gets_the_short_offer_the_next_time(server: Identity) -> None:
-    backend, trust = OpenSslBackend(), Trust.spki(server.spki)
+    backend, trust = new_backend(), Trust.spki(server.spki)
     assert backend.widen(lean(trust))
     assert not backend.widen(lean(trust))
     assert len(meet(backend, server_context(server), trust).sent[0]) < 150
@@ -119,7 +120,7 @@ async def test_a_refused_offer_costs_one_more_handshake_and_no_poll(server: Iden
 
 @pytest.mark.parametrize("tickets", [True, False])
 def test_a_session_comes_back_by_its_number_without_a_ticket(server: Identity, tickets: bool) -> None:
-    backend, context, trust = OpenSslBackend(), server_context(server, tickets=tickets), Trust.spki(server.spki)
+    backend, context, trust = new_backend(), server_context(server, tickets=tickets), Trust.spki(server.spki)
     first, second = meet(backend, context, trust), meet(backend, context, trust)
     assert established(second).resumed
     assert size(second) < size(first) / 2
@@ -142,7 +143,7 @@ def test_a_server_that_was_started_anew_once_is_not_asked_for_tickets(server: Id
 
 
 def test_a_pre_shared_key_is_cheaper_resumed_than_in_full() -> None:
-    backend = OpenSslBackend()
+    backend = new_backend()
     context = server_context(psk={PSK.identity: PSK.key}, suites=b"PSK-AES128-CCM8:@SECLEVEL=0")
     wires = []
     for _ in range(2):
@@ -161,8 +162,8 @@ def test_a_pre_shared_key_is_cheaper_resumed_than_in_full() -> None:
 
 def test_a_session_outlives_the_process(server: Identity) -> None:
     shelf, context, trust = Shelf(), server_context(server), Trust.spki(server.spki)
-    meet(OpenSslBackend(shelf), context, trust)
-    again = OpenSslBackend(shelf)
+    meet(new_backend(shelf), context, trust)
+    again = new_backend(shelf)
     assert again.has_session(lean(trust))
     assert established(meet(again, context, trust)).resumed
 
@@ -171,55 +172,55 @@ def test_a_session_from_another_process_is_judged_on_the_whole_chain() -> None:
     root = issue("Root", ca=True)
     leaf = issue("S", issuer=issue("M", issuer=root, ca=True), dns=("eim.example.org",), send_issuer=True)
     shelf, context, trust = Shelf(), server_context(leaf), Trust.certificate(root.der)
-    meet(OpenSslBackend(shelf), context, trust)
-    assert established(meet(OpenSslBackend(shelf), context, trust)).resumed
+    meet(new_backend(shelf), context, trust)
+    assert established(meet(new_backend(shelf), context, trust)).resumed
 
 
 def test_a_changed_pin_drops_the_session_of_another_process(server: Identity) -> None:
     shelf, context = Shelf(), server_context(server)
-    meet(OpenSslBackend(shelf), context, Trust.spki(server.spki))
-    changed, again = Trust.spki(issue("x").spki), OpenSslBackend(shelf)
+    meet(new_backend(shelf), context, Trust.spki(server.spki))
+    changed, again = Trust.spki(issue("x").spki), new_backend(shelf)
     assert not again.has_session(lean(changed))
     assert isinstance(failure(meet(again, context, changed, close=False)), TrustRefused)
-    assert not OpenSslBackend(shelf).has_session(lean(Trust.spki(server.spki)))
+    assert not new_backend(shelf).has_session(lean(Trust.spki(server.spki)))
 
 
 def test_a_session_of_another_process_is_refused_when_the_verdict_changed_under_it(server: Identity) -> None:
     shelf, context, trust = Shelf(), server_context(server), Trust.spki(server.spki)
-    meet(OpenSslBackend(shelf), context, trust)
-    client = OpenSslBackend(shelf).client(lean(trust), judge_by(Trust.spki(issue("x").spki)))
+    meet(new_backend(shelf), context, trust)
+    client = new_backend(shelf).client(lean(trust), judge_by(Trust.spki(issue("x").spki)))
     wire = Wire(client, ServerSide(context))
     wire.start()
     assert isinstance(failure(wire), TrustRefused)
     assert 23 not in wire.sent_kinds
-    assert not OpenSslBackend(shelf).has_session(lean(trust))
+    assert not new_backend(shelf).has_session(lean(trust))
 
 
 def test_an_old_session_is_not_offered(server: Identity) -> None:
     shelf, context, trust, clock = Shelf(), server_context(server), Trust.spki(server.spki), Later()
-    meet(OpenSslBackend(shelf, clock), context, trust)
+    meet(new_backend(shelf, clock), context, trust)
     clock.ahead_s = 31 * 86_400.0
-    assert not OpenSslBackend(shelf, clock).has_session(lean(trust))
+    assert not new_backend(shelf, clock).has_session(lean(trust))
 
 
 def test_what_a_server_needs_is_known_after_a_restart(server: Identity) -> None:
     shelf, trust, backend = Shelf(), Trust.spki(server.spki), None
     context = server_context(server, suites=b"ECDHE-ECDSA-AES256-GCM-SHA384:@SECLEVEL=0")
-    backend = OpenSslBackend(shelf)
+    backend = new_backend(shelf)
     backend.widen(lean(trust))
     meet(backend, context, trust)
     shelf.records = {name: {**record, "session": None} for name, record in shelf.records.items()}  # type: ignore[dict-item]
-    assert established(meet(OpenSslBackend(shelf), context, trust))
+    assert established(meet(new_backend(shelf), context, trust))
 
 
 @pytest.mark.parametrize("damage", ["text", {}, {"eim-1": 5}, {"eim-1": {"session": b"x"}}])
 def test_a_damaged_record_costs_a_full_handshake(server: Identity, damage: object) -> None:
     shelf, context, trust = Shelf(), server_context(server), Trust.spki(server.spki)
-    meet(OpenSslBackend(shelf), context, trust)
+    meet(new_backend(shelf), context, trust)
     (record,) = shelf.records.values()
     assert isinstance(record, dict)
     shelf.records = damage if isinstance(damage, dict) else {"eim-1": {**record, "session": b"0\x82 no session"}}
-    assert not established(meet(OpenSslBackend(shelf), context, trust)).resumed
+    assert not established(meet(new_backend(shelf), context, trust)).resumed
 
 
 def test_sessions_show_nothing_of_themselves(server: Identity) -> None:

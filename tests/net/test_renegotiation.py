@@ -10,11 +10,11 @@ import contextlib
 from OpenSSL import SSL
 
 from ipad_agent.net.dtls.dtls_backend import Received
-from ipad_agent.net.dtls.openssl_backend import OpenSslBackend
 from ipad_agent.net.https.tls_client import TlsClient
 from ipad_agent.net.older_pyopenssl import use_certificate_and_key
 from ipad_agent.net.trust.pinned_trust import Trust
 
+from .backends import new_backend
 from .certs import Identity, issue
 from .dtls_server import ServerSide, server_context
 from .test_dtls import Wire, established, judge_by, settings
@@ -25,7 +25,7 @@ HANDSHAKE, ALERT = 22, 21  # content types, RFC 5246 §6.2.1
 def test_a_dtls_server_that_asks_to_renegotiate_gets_an_alert_and_no_handshake() -> None:
     identity = issue("S", dns=("eim.example.org",))
     trust = Trust.spki(identity.spki)
-    wire = Wire(OpenSslBackend().client(settings(trust), judge_by(trust)), ServerSide(server_context(identity)))
+    wire = Wire(new_backend().client(settings(trust), judge_by(trust)), ServerSide(server_context(identity)))
     wire.start()
     assert established(wire)
     wire.sent.clear()
@@ -38,7 +38,7 @@ def test_a_dtls_server_that_asks_to_renegotiate_gets_an_alert_and_no_handshake()
 def test_a_dtls_session_outlives_the_wish_to_renegotiate() -> None:
     identity = issue("S", dns=("eim.example.org",))
     trust = Trust.spki(identity.spki)
-    wire = Wire(OpenSslBackend().client(settings(trust), judge_by(trust)), ServerSide(server_context(identity)))
+    wire = Wire(new_backend().client(settings(trust), judge_by(trust)), ServerSide(server_context(identity)))
     wire.start()
     wire.side.send(b"before")
     wire.side.renegotiate()

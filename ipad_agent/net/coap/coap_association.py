@@ -104,6 +104,10 @@ class Association(asyncio.DatagramProtocol):
         self._requests = 0
         self.round_trips: RoundTrips | None = None
         """What was measured on this session; made with the first request."""
+        self.outlives_socket = False
+        """Whether it goes on after ``close``, by a Connection ID (RFC 9146)."""
+        self.unproved = False
+        """Whether it goes on without a handshake and nothing was heard of the server yet."""
 
     @classmethod
     async def open(
@@ -120,6 +124,7 @@ class Association(asyncio.DatagramProtocol):
         try:
             await loop.create_datagram_endpoint(lambda: association, remote_addr=address[:2], family=family)
         except OSError as error:
+            client.close()
             raise Unreachable(f"no socket to {address[0]}: {error.strerror or error}") from None
         try:
             association._process(client.start(loop.time()))
@@ -128,7 +133,10 @@ class Association(asyncio.DatagramProtocol):
             traffic.handshakes_failed += 1
             association.close()
             raise
-        if established.resumed:
+        association.outlives_socket, association.unproved = established.connection_id, established.continued
+        if established.continued:
+            pass  # there was no handshake
+        elif established.resumed:
             traffic.handshakes_resumed += 1
         else:
             traffic.handshakes_full += 1
@@ -208,7 +216,7 @@ class Association(asyncio.DatagramProtocol):
             self._forget(exchange)
 
     def close(self) -> None:
-        """Send close_notify if a session stands, free the socket and all timers. May be called twice."""
+        """Send close_notify if a session stands and ends here, free the socket and all timers. May be called twice."""
         if self._closed:
             return
         self._closed = True
@@ -384,6 +392,7 @@ class Association(asyncio.DatagramProtocol):
             return
         kind, code, mid = Type(data[0] >> 4 & 3), data[1], int.from_bytes(data[2:4], "big")
         self.heard += 1
+        self.unproved = False
         if code == 0:
             self._take_empty(kind, mid)
             return

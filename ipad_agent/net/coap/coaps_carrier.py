@@ -16,7 +16,6 @@ from ipad_agent.net.carrier import REPEATABLE, ProgressCallback, Traffic
 from ipad_agent.net.dialler import Dialler
 from ipad_agent.net.dns_lookup import Address, Resolver, resolve
 from ipad_agent.net.dtls.dtls_backend import DtlsBackend, DtlsSettings, Established
-from ipad_agent.net.dtls.openssl_backend import OpenSslBackend
 from ipad_agent.net.errors import (
     CertificateWanted,
     HandshakeFailed,
@@ -62,7 +61,7 @@ class CoapsCarrier:
         random_bytes: Callable[[int], bytes] = os.urandom,
     ) -> None:
         self._endpoint = endpoint
-        self._backend = OpenSslBackend() if backend is None else backend
+        self._backend = _openssl() if backend is None else backend
         self._clock = SystemClock() if clock is None else clock
         resolver = resolver or functools.partial(resolve, timeout_s=endpoint.dns_timeout_s)
         self._dialler = Dialler(endpoint.host, endpoint.port, resolver)
@@ -141,17 +140,25 @@ class CoapsCarrier:
                 self._used_at_s = self._clock.monotonic()
 
     async def reach(self) -> None:
-        """See ``Carrier``."""
+        """See ``Carrier``. A session that goes on without a handshake proves nothing until the server speaks."""
         async with self._lock:
             if self._association is None:
+                self._association = await self._connect()
+            association = self._association
+            ping = Tuning(self._endpoint.ack_timeout_s, 1)
+            if association.unproved and not await association.ping(ping):
+                self._drop()
                 self._association = await self._connect()
             self._used_at_s = self._clock.monotonic()
 
     async def close(self) -> None:
         """See ``Carrier``. Waits for a running exchange, which its own deadline bounds; cancel that one to hurry. With
-        ``keep_open`` a session that stands stays, until it was idle for too long."""
+        ``keep_open`` a session that stands stays, until it was idle for too long. One with a Connection ID is put
+        aside, without a word to the server: it goes on from another socket, and in another process."""
         async with self._lock:
-            if not self._endpoint.keep_open or self._association is None or not self._association.alive:
+            association = self._association
+            stays = association is not None and association.alive and not association.outlives_socket
+            if not (self._endpoint.keep_open and stays):
                 self._drop()
 
     def _drop(self) -> None:
@@ -168,7 +175,12 @@ class CoapsCarrier:
         if association is not None and (stale or not association.address_is_ours):
             self._drop()
             association = None
-        if association is not None:
+        if association is None:
+            association = self._association = await self._connect()
+            goes_on = association.unproved
+        else:
+            goes_on = True
+        if goes_on:
             transfer, heard_before = self._new_transfer(body), association.heard
             try:
                 return await self._transfer(association, transfer, function, went_on)
@@ -177,7 +189,7 @@ class CoapsCarrier:
                 if association.heard > heard_before:
                     raise  # the server is there and has our session: this is no lost state
                 events.RECONNECTING.emit(host=self._endpoint.host, port=self._endpoint.port, problem=error)
-        association = self._association = await self._connect()
+            association = self._association = await self._connect()
         try:
             return await self._transfer(association, self._new_transfer(body), function, went_on)
         except (PeerSilent, SessionLost, HandshakeFailed):
@@ -377,9 +389,16 @@ class CoapsCarrier:
             host=host,
             port=self._endpoint.port,
             cipher=established.cipher,
-            kind="abbreviated" if established.resumed else "full",
+            kind="no" if established.continued else "abbreviated" if established.resumed else "full",
             trusted=established.verdict.how,
         )
+
+
+def _openssl() -> DtlsBackend:
+    """Loaded only where nobody brings a backend."""
+    from ipad_agent.net.dtls.openssl_backend import OpenSslBackend
+
+    return OpenSslBackend()
 
 
 def _cancel(under_way: deque[tuple[BlockRequest, asyncio.Task[BlockResponse]]]) -> None:

@@ -66,11 +66,17 @@ class DtlsSettings:
 
 @dataclass(frozen=True, slots=True)
 class Established:
-    """The handshake is complete and the server is trusted; application data may flow from now on."""
+    """The handshake is complete and the server is trusted; application data may flow from now on.
+
+    With a ``connection_id`` (RFC 9146) the session outlives its address and this process: ``close`` says nothing to the
+    server, and the next client goes on with it. ``continued``: this one does, without any handshake, so that nobody
+    knows yet whether the server is there."""
 
     resumed: bool
     cipher: str
     verdict: Verdict
+    connection_id: bool = False
+    continued: bool = False
 
 
 @dataclass(frozen=True, slots=True)

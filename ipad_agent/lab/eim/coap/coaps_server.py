@@ -12,6 +12,7 @@ from aiocoap.tokenmanager import TokenManager
 from ipad_agent.lab.eim.coap_resource import CoapSettings, EsipaResource
 from ipad_agent.lab.eim.esipa_application import Application
 
+from .connection_id_server import ConnectionIdServer
 from .dtls_context import DtlsSettings
 from .dtls_server import DtlsServer
 from .server_transport import CoapTransport, DtlsTransport
@@ -70,13 +71,16 @@ class CoapsServer:
         return f"{scheme}://{host}:{self.port}/{'/'.join(self._resource.settings.path)}"
 
     @property
-    def dtls(self) -> DtlsServer | None:
+    def dtls(self) -> DtlsServer | ConnectionIdServer | None:
         """The DTLS side, to look at sessions; None in the clear or before the start."""
         return self._transport.dtls if isinstance(self._transport, DtlsTransport) else None
 
     async def start(self) -> None:
         """Bind and serve. ``OSError`` when the address is taken, ``ServerError`` when the TLS set-up is no good."""
-        dtls = None if self._dtls_settings is None else DtlsServer(self._dtls_settings)
+        settings = self._dtls_settings
+        dtls = (
+            None if settings is None else (ConnectionIdServer if settings.connection_id_bytes else DtlsServer)(settings)
+        )
         # Built bare: the convenience constructors would open sockets of their own.
         context = aiocoap.Context(serversite=self._resource, loggername="ipad_agent.lab.coap")
         tokens = TokenManager(context)

@@ -65,7 +65,9 @@ class DtlsSettings:
 
     ``identity`` None leaves only PSK. ``psk`` maps identities to keys. ``resumption`` is ``tickets``, ``session-id`` or
     ``none``. ``client_certificate`` is ``no``, ``optional`` or ``required``; with ``client_anchors`` the chain must end
-    there, without any anchor every certificate is taken and only noted.
+    there, without any anchor every certificate is taken and only noted. With ``connection_id_bytes`` clients that offer
+    it are given a Connection ID of that length (RFC 9146) and found by it for ``connection_id_expiry_s``; that needs
+    Mbed TLS 3.6 (``ConnectionIdServer``).
     """
 
     identity: TlsIdentity | None = None
@@ -81,6 +83,8 @@ class DtlsSettings:
     idle_expiry_s: float = 900.0
     max_peers: int = 128
     max_half_open: int = 32
+    connection_id_bytes: int = 0
+    connection_id_expiry_s: float = 30 * 86400.0
 
 
 def make_context(settings: DtlsSettings, cookie_secret: bytes) -> SSL.Context:

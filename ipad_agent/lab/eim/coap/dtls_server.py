@@ -69,8 +69,8 @@ class Session:
 
     __slots__ = ("cipher", "client_random", "connection", "established", "group", "last_seen_s", "peer", "resumed")
 
-    def __init__(self, connection: SSL.Connection, peer: Address, client_random: bytes, now_s: float) -> None:
-        self.connection: SSL.Connection | None = connection
+    def __init__(self, connection: SSL.Connection | None, peer: Address, client_random: bytes, now_s: float) -> None:
+        self.connection = connection
         self.peer = peer
         self.client_random = client_random
         self.last_seen_s = now_s

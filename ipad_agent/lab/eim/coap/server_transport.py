@@ -12,6 +12,7 @@ from aiocoap import error as coap_error
 from aiocoap import interfaces
 from aiocoap.message import Message
 
+from .connection_id_server import ConnectionIdServer
 from .dtls_server import Address, Closed, DtlsServer, Opened, Output, Received, Session, Transmit
 
 log = logging.getLogger("ipad_agent.lab")
@@ -168,7 +169,7 @@ class DtlsTransport(CoapTransport):
 
     scheme = "coaps"
 
-    def __init__(self, manager: Any, dtls: DtlsServer) -> None:
+    def __init__(self, manager: Any, dtls: DtlsServer | ConnectionIdServer) -> None:
         super().__init__(manager, max_peers=dtls.settings.max_peers)
         self.dtls = dtls
         self._by_session: dict[Session, Remote] = {}
@@ -224,6 +225,7 @@ class DtlsTransport(CoapTransport):
                 case Received(session, data):
                     remote = self._by_session.get(session)
                     if remote is not None:
+                        remote.peer = session.peer
                         self._deliver(remote, data)
                 case Closed(session, reason):
                     remote = self._by_session.pop(session, None)
