@@ -260,13 +260,17 @@ def test_it_is_announced_how_profiles_can_come(
 
 
 def test_only_what_the_agent_does_is_announced(caplog: pytest.LogCaptureFixture) -> None:
-    # The agent writes no compact forms (§3.4 of the ASN.1 binding), and an eIM takes over only what goes through it.
+    # An eIM takes over only what goes through it.
     ipa = IpaConfig(features=("minimize_esipa_bytes", "eim_ctx_params1_generation"))
     announced = capabilities(Config(ipa=ipa), None).features
-    assert announced == {IpaFeature.INDIRECT_RSP_SERVER_COMMUNICATION, IpaFeature.EIM_CTX_PARAMS1_GENERATION}
+    assert announced == {
+        IpaFeature.INDIRECT_RSP_SERVER_COMMUNICATION,
+        IpaFeature.EIM_CTX_PARAMS1_GENERATION,
+        IpaFeature.MINIMIZE_ESIPA_BYTES,
+    }
     assert capabilities(Config(ipa=ipa, download=DownloadConfig(way="direct")), None).features == frozenset()
     said = [getattr(record, "event").id for record in caplog.records]  # noqa: B009 - typing
-    assert said == ["IPA-4350", "IPA-4350", "IPA-4350"]
+    assert said == ["IPA-4350", "IPA-4350"]
 
 
 def test_the_rules_of_downloads_are_those_of_the_configuration(tmp_path: Path) -> None:

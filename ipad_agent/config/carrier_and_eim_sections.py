@@ -283,6 +283,12 @@ class EimConfig:
         "sent as every release reads them. `1.1` and `1.2` write alike. With `1.3` X-Admin-Protocol says "
         "`gsma/rsp/v1.3.0`, unless `https.admin_protocol` is set.",
     )
+    compact: str = key(
+        choices(("auto", "never")),
+        "auto",
+        "Whether what this eIM knows is left out of messages to it, when `ipa.features` has `minimize_esipa_bytes`. "
+        "One that turns out not to take that is sent everything by itself.",
+    )
     path: str = key(
         Text('a path that begins with "/"', r"/[!-~]*"),
         "/gsma/rsp2/asn1",

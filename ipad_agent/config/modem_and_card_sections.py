@@ -161,8 +161,10 @@ class IpaConfig:
         ListOf(choices(IPA_FEATURES)),
         (),
         "What an eIM may take over from this IPA (bits of ipaFeatures): it acts on them. Whether profiles can be "
-        "downloaded directly and through the eIM is announced as it is. `minimize_esipa_bytes` is understood and not "
-        "announced: this agent writes no compact forms. Without downloads through the eIM nothing can be taken over.",
+        "downloaded directly and through the eIM is announced as it is. With `minimize_esipa_bytes` this IPA leaves "
+        "out what an eIM was told before, once that eIM has asked for the device's data and so heard of it: "
+        "certificates, euiccInfo2 and what both saw of a download. Without downloads through the eIM nothing can be "
+        "taken over.",
     )
     imei: str | None = key(
         Text("14 to 16 digits", r"[0-9]{14,16}"), None, "The IMEI to tell; normally the module is asked for it."

@@ -30,11 +30,12 @@ from ipad_agent.codec.esipa.result_forms import common_form, signed_result, v1_0
 from ipad_agent.codec.identifiers import Eid, Plmn
 from ipad_agent.codec.rsp.rsp_status_codes import UNDEFINED_ERROR
 from ipad_agent.codec.tolerances import CATALOGUE
-from ipad_agent.errors import CodecError, NetworkError
+from ipad_agent.errors import CodecError, EimError, NetworkError
 from ipad_agent.net import Carrier, NamesProtocol, PeerStatus, cost_bytes
 from ipad_agent.records import replace
 
 from . import events
+from .compact_sending import CompactResult, CompactSending
 from .errors import FunctionRefused, UnreadableAnswer
 from .esipa_binding import (
     AUTHENTICATE_CLIENT,
@@ -53,6 +54,12 @@ from .esipa_dialect import Evidence, PeerDialect, Release, Weight, evidence_in_h
 _UNREAD_STATUS: Final = frozenset({"4.00", "5.00", "400", "500"})
 _BAD_REQUEST: Final = frozenset({"4.00", "400"})
 
+_MAYBE_INFO1: Final = frozenset({2, 3, UNDEFINED_ERROR})
+"""Refusals of InitiateAuthentication that EUICCInfo1 may be the cause of: release, CI, and no reason."""
+_MAYBE_SIGNED1: Final = frozenset({1, 2, 3, 4, 5, UNDEFINED_ERROR})
+"""Of AuthenticateClient: certificates and signature, which are judged by what the eIM put together."""
+_MAYBE_SIGNED2: Final = frozenset({1, UNDEFINED_ERROR})
+
 _ABOUT_THE_EID: Final = frozenset(
     {EimPackageError.EID_NOT_FOUND, EimPackageError.INVALID_EID, EimPackageError.MISSING_EID}
 )
@@ -68,6 +75,9 @@ _ANSWERS: Final = {
 }
 
 _Parsed = TypeVar("_Parsed")
+
+_NETWORK_BYTES: Final = 5
+"""rPLMN with its tag and length."""
 
 UNTOLD_TRIES = 3
 """So often a state change is offered to an eIM that takes questions only without optional fields."""
@@ -98,8 +108,13 @@ class EimClient:
         dialect: PeerDialect | Release = "1.2",
         binding: Binding = BINDINGS["asn1"],
         host: str | None = None,
+        compact: CompactSending | None = None,
     ) -> None:
         self.host = host
+        self._compact = compact if compact is not None else CompactSending(wanted=False)
+        self.compact_saved_bytes = 0
+        """What compact forms have saved so far, in message bytes."""
+        self._saved_said_bytes = 0
         self._carrier = carrier
         self._naming = carrier if isinstance(carrier, NamesProtocol) else None
         self._eid = eid
@@ -129,8 +144,9 @@ class EimClient:
             self._untold_tries = 0
         if state_change is not None:
             self._plain.discard(GET_EIM_PACKAGE)
+        shown = self._compact.network(rplmn) if state_change is None else rplmn
         full = eim_package.encode_get_eim_package(
-            self._eid, state_change=state_change, rplmn=rplmn, dialect=self._codec_dialect
+            self._eid, state_change=state_change, rplmn=shown, dialect=self._codec_dialect
         )
         plain = eim_package.encode_get_eim_package(self._eid)
         package: EimPackage
@@ -140,6 +156,13 @@ class EimClient:
             )
         except UnreadableAnswer as error:
             package = MalformedPackage(error.body, None, error.problem)
+        except (EimError, NetworkError):
+            self._compact.asked(shown, None, understood=False)
+            raise
+        understood = not isinstance(package, MalformedPackage) and not _is_trouble(package)
+        self._compact.asked(None if GET_EIM_PACKAGE in self._plain else shown, rplmn, understood=understood)
+        if shown is None and rplmn is not None:
+            self.compact_saved_bytes += _NETWORK_BYTES
         refused = state_change is not None and GET_EIM_PACKAGE in self._plain
         self._untold = state_change if refused else None
         self._untold_tries += refused
@@ -181,13 +204,30 @@ class EimClient:
                 self._refused_now.add(key)
             raise
         self._note(PROVIDE_RESULT, response.tolerances)
+        if response.error is None:
+            self._compact.result_taken(result)
         return self._acknowledged(response, key, number)
 
     async def handle_notification(self, raw: bytes) -> None:
         """Bring one PendingNotification (§5.14.7), exactly as the eUICC gave it. No error means delivered."""
         request = eim_package.encode_handle_notification(raw)
-        answer = await self._exchange(HANDLE_NOTIFICATION, request)
+        short = self._compact.notification(raw, self._eid, with_eid=self._release in ("1.2", "1.3"))
+        if short is None:
+            answer = await self._exchange(HANDLE_NOTIFICATION, request)
+        else:
+            answer = await self._compact_notification(eim_package.encode_handle_notification(short), request)
         self._note(HANDLE_NOTIFICATION, eim_package.parse_handle_notification_response(answer))
+
+    async def _compact_notification(self, short: bytes, full: bytes) -> bytes:
+        """Without the certificates, and with them where that is refused: there is no error number for it."""
+        try:
+            answer = await self._exchange(HANDLE_NOTIFICATION, short)
+        except PeerStatus as refusal:
+            answer = await self._exchange(HANDLE_NOTIFICATION, full)
+            self._compact_refused(HANDLE_NOTIFICATION, refusal)
+        else:
+            self.compact_saved_bytes += len(full) - len(short)
+        return answer
 
     async def handle_result(self, result: bytes) -> None:
         """Bring a result as a notification (§3.1.2): delivered without an acknowledgement for the eUICC.
@@ -209,18 +249,26 @@ class EimClient:
         eim_transaction_id: bytes | None = None,
     ) -> InitiateAuthenticationOk:
         """Open a session with an SM-DP+ or SM-DS (§5.14.1); without an address the eIM knows which."""
-        request = esipa_download.encode_initiate_authentication(
-            challenge,
-            smdp_address=smdp_address,
-            euicc_info1=euicc_info1,
-            eim_transaction_id=None if self._release == "1.0" else eim_transaction_id,
-        )
-        answer = await self._once(
-            INITIATE_AUTHENTICATION, request, esipa_download.parse_initiate_authentication_response
+
+        def request(info1: bytes | None) -> bytes:
+            return esipa_download.encode_initiate_authentication(
+                challenge,
+                smdp_address=smdp_address,
+                euicc_info1=info1,
+                eim_transaction_id=None if self._release == "1.0" else eim_transaction_id,
+            )
+
+        answer = await self._compactly(
+            INITIATE_AUTHENTICATION,
+            request(None) if self._compact.knows_info1(euicc_info1) else None,
+            request(euicc_info1),
+            esipa_download.parse_initiate_authentication_response,
+            blamed=_MAYBE_INFO1,
         )
         self._note(INITIATE_AUTHENTICATION, answer.tolerances)
         if isinstance(answer, Refused):
             raise FunctionRefused(INITIATE_AUTHENTICATION, answer.code)
+        self._compact.opened(answer, euicc_info1)
         return answer
 
     async def authenticate_client(
@@ -228,10 +276,20 @@ class EimClient:
     ) -> AuthenticateClientOk | AuthenticateClientSmds:
         """Bring the eUICC's answer to AuthenticateServer, an error of it too (§5.14.2)."""
         request = esipa_download.encode_authenticate_client(transaction_id, response)
-        answer = await self._once(AUTHENTICATE_CLIENT, request, esipa_download.parse_authenticate_client_response)
+        compact = self._compact.authenticate_response(response)
+        short = None if compact is None else esipa_download.encode_authenticate_client(transaction_id, compact)
+        answer = await self._compactly(
+            AUTHENTICATE_CLIENT,
+            short,
+            request,
+            esipa_download.parse_authenticate_client_response,
+            blamed=_MAYBE_SIGNED1,
+        )
         self._note(AUTHENTICATE_CLIENT, answer.tolerances)
         if isinstance(answer, Refused):
             raise FunctionRefused(AUTHENTICATE_CLIENT, answer.code)
+        if isinstance(answer, AuthenticateClientOk):
+            self._compact.authenticated(answer, response)
         return answer
 
     async def get_bound_profile_package(
@@ -239,7 +297,11 @@ class EimClient:
     ) -> BoundProfilePackage:
         """Bring the eUICC's answer to PrepareDownload and fetch the package (§5.14.3)."""
         request = esipa_download.encode_get_bound_profile_package(transaction_id, prepare_download_response)
-        answer = await self._once(GET_BPP, request, esipa_download.parse_get_bound_profile_package_response)
+        compact = self._compact.prepare_download_response(prepare_download_response)
+        short = None if compact is None else esipa_download.encode_get_bound_profile_package(transaction_id, compact)
+        answer = await self._compactly(
+            GET_BPP, short, request, esipa_download.parse_get_bound_profile_package_response, blamed=_MAYBE_SIGNED2
+        )
         self._note(GET_BPP, answer.tolerances)
         if isinstance(answer, Refused):
             raise FunctionRefused(GET_BPP, answer.code)
@@ -247,6 +309,8 @@ class EimClient:
 
     async def cancel_session(self, transaction_id: bytes, response: bytes) -> None:
         """Bring the eUICC's answer to CancelSession (BF41) and end the session (§5.14.4)."""
+        if await self._compact_cancel(transaction_id, response):
+            return
         answer = parse_cancel_session(response)
         nested = self._dialect.nested_cancel and self._binding.name == "asn1"
         refused, problem = await self._cancel(transaction_id, answer, nested=nested)
@@ -265,6 +329,25 @@ class EimClient:
         if refused is not None:
             self._note(CANCEL_SESSION, refused.tolerances)
             raise FunctionRefused(CANCEL_SESSION, refused.code)
+
+    async def _compact_cancel(self, transaction_id: bytes, response: bytes) -> bool:
+        """Whether the eIM took the compact form of CancelSession; what it did not take is sent in full."""
+        compact = self._compact.cancel_session_response(response)
+        if compact is None:
+            return False
+        short = esipa_download.encode_cancel_session(transaction_id, parse_cancel_session(compact))
+        try:
+            refused = await self._once(CANCEL_SESSION, short, esipa_download.parse_cancel_session_response)
+        except PeerStatus as status:
+            if status.code not in _UNREAD_STATUS:
+                raise
+            self._compact_refused(CANCEL_SESSION, status)
+            return False
+        if refused is not None:
+            self._compact_refused(CANCEL_SESSION, refused.code.name)
+            return False
+        self.compact_saved_bytes += len(response) - len(compact)
+        return True
 
     async def _cancel(
         self, transaction_id: bytes, answer: CancelSessionResponse, *, nested: bool
@@ -299,6 +382,10 @@ class EimClient:
     async def close(self) -> None:
         """End the association."""
         self._refused_now.clear()
+        self._compact.close()
+        if self.compact_saved_bytes > self._saved_said_bytes:
+            events.COMPACT_SAVED.emit(size_bytes=self.compact_saved_bytes - self._saved_said_bytes, eim=self._eim_id)
+            self._saved_said_bytes = self.compact_saved_bytes
         await self._carrier.close()
 
     # -- the eIM's release -----------------------------------------------------------------------------------------
@@ -319,6 +406,9 @@ class EimClient:
         new = eim_package.encode_provide_result(self._eid, result)
         old = eim_package.encode_provide_result(None, v1_0_form(result) if known == "1.0" else common_form(result))
         if known in ("1.2", "1.3") and PROVIDE_RESULT not in self._plain:
+            compact = self._compact.result(result, self._eid)
+            if compact is not None and (taken := await self._offer_compact(compact, new)) is not None:
+                return taken
             return await self._offer_with_eid(new, old)
         unread = _BAD_REQUEST if known == "1.0" else _UNREAD_STATUS
         try:
@@ -333,6 +423,27 @@ class EimClient:
         if PROVIDE_RESULT in self._plain:
             self._plain.discard(PROVIDE_RESULT)  # what it once refused with the EID, it refused for another reason
         return await self._offer_again(new, answer)
+
+    async def _offer_compact(self, compact: CompactResult, full: bytes) -> ProvideResultResponse | None:
+        """With notifications that lack their certificates; None when it has to be sent in full. A notification that is
+        not acknowledged stays on the card, and goes in full the next time."""
+        short = eim_package.encode_provide_result(self._eid, compact.body)
+        try:
+            answer = await self._once(PROVIDE_RESULT, short, eim_package.parse_provide_result_response)
+        except PeerStatus as refusal:
+            if refusal.code not in _UNREAD_STATUS:
+                raise
+            self._compact_refused(PROVIDE_RESULT, refusal)
+            return None
+        if answer.error is not None:
+            self._compact_refused(PROVIDE_RESULT, f"error {answer.error}")
+            return None
+        if compact.shortened <= set(answer.acknowledged):
+            self._compact.certificates_shown()
+        else:
+            self._compact_refused(PROVIDE_RESULT, "not every notification was acknowledged")
+        self.compact_saved_bytes += len(full) - len(short)
+        return answer
 
     async def _offer_again(self, new: bytes, first: ProvideResultResponse | PeerStatus) -> ProvideResultResponse:
         """With the EID, to an eIM that refused the form without."""
@@ -423,6 +534,42 @@ class EimClient:
             events.PLAIN_REQUEST.emit(eim=self._eim_id, function=function, problem=refusal or "undefined error")
         return second
 
+    async def _compactly(
+        self,
+        function: str,
+        short: bytes | None,
+        full: bytes,
+        parse: Callable[[bytes], _Parsed],
+        *,
+        blamed: frozenset[int],
+    ) -> _Parsed:
+        """Send ``short``, where there is one, and ``full`` when the eIM refuses that for what may be its form."""
+        if short is None:
+            return await self._once(function, full, parse)
+        first: _Parsed | None = None
+        problem: object
+        try:
+            first = await self._once(function, short, parse)
+        except PeerStatus as status:
+            if status.code not in _UNREAD_STATUS:
+                raise
+            problem = status
+        else:
+            if not isinstance(first, Refused) or int(first.code) not in blamed:
+                self.compact_saved_bytes += len(full) - len(short)
+                return first
+            problem = first.code.name
+        second = await self._once(function, full, parse)
+        if isinstance(second, Refused) and isinstance(first, Refused) and int(first.code) == int(second.code):
+            return second  # its trouble is another one
+        # Refused for another reason now: by what was put together wrongly the server has ended the session.
+        self._compact_refused(function, problem)
+        return second
+
+    def _compact_refused(self, function: str, problem: object) -> None:
+        self._compact.refused()
+        events.COMPACT_REFUSED.emit(eim=self._eim_id, function=function, problem=problem)
+
     async def _once(self, function: str, body: bytes, parse: Callable[[bytes], _Parsed]) -> _Parsed:
         answer = await self._exchange(function, body)
         try:
@@ -469,6 +616,11 @@ def _key(result: bytes) -> str:
     """The name of a result in the memory: the same whether notifications travel with it or not."""
     signed = signed_result(result)
     return hashlib.sha256(result if signed is None else signed.relay_raw).hexdigest()[:16]
+
+
+def _is_trouble(package: EimPackage) -> bool:
+    """Whether the eIM has another answer than that there is an order or none."""
+    return isinstance(package, NoPackage) and package.code != EimPackageError.NO_EIM_PACKAGE_AVAILABLE
 
 
 def _is_undefined_error(package: EimPackage) -> bool:

@@ -70,7 +70,7 @@ class DialectMemory(Protocol):
     def save(self, document: Mapping[str, object]) -> None: ...
 
 
-class _Forgetful:
+class Forgetful:
     """Keeps what is remembered for the life of the process."""
 
     def __init__(self) -> None:
@@ -89,7 +89,7 @@ class PeerDialect:
     def __init__(self, eim_id: str, choice: DialectChoice = "auto", memory: DialectMemory | None = None) -> None:
         self._eim_id = eim_id
         self._choice = choice
-        self._memory = memory if memory is not None else _Forgetful()
+        self._memory = memory if memory is not None else Forgetful()
         self._learned: Release | None = None
         self._weight = 0
         document = self._memory.load()

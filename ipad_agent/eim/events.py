@@ -93,6 +93,15 @@ def MESSAGE_TOLERATED(*, eim: str, function: str, what: str, tolerance: str) -> 
 
 
 @define(
+    "IPA-3178",
+    DEBUG,
+    "Compact forms saved {size_bytes} bytes towards {eim} on this link.",
+    "Parts of ESipa messages that this eIM knows already were left out (minimize_esipa_bytes).",
+)
+def COMPACT_SAVED(*, size_bytes: int, eim: str) -> None: ...
+
+
+@define(
     "IPA-9051",
     INFO,
     "Tolerated: {eim} refuses {function} with optional fields ({problem}) and takes it without.",
@@ -118,3 +127,13 @@ def ADDRESS_AS_URL(*, eim: str, text: str, host: str) -> None: ...
     "asks for it.",
 )
 def PROTOCOL_NOT_NAMED(*, eim: str, carrier: str) -> None: ...
+
+
+@define(
+    "IPA-9078",
+    INFO,
+    "Tolerated: {eim} refuses {function} in its compact form ({problem}); it is sent in full.",
+    "What was left out, because this eIM had been told before, may be gone from its memory, or it does not know "
+    "compact forms. Everything is sent in full until it has asked for the data of this device again.",
+)
+def COMPACT_REFUSED(*, eim: str, function: str, problem: object) -> None: ...

@@ -525,10 +525,10 @@ def TRIGGER_AGAIN(*, eim: str) -> None: ...
 @define(
     "IPA-4350",
     WARNING,
-    "ipa.features names {feature}, which this agent does not do{why}; it is not announced.",
+    "ipa.features names {feature}, which does nothing without downloads through the eIM; it is not announced.",
     "An eIM acts on what is announced. Take it out of the configuration, or change `download.way`.",
 )
-def FEATURE_NOT_DONE(*, feature: str, why: str) -> None: ...
+def FEATURE_NOT_DONE(*, feature: str) -> None: ...
 
 
 @define(

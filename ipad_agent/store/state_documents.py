@@ -23,6 +23,7 @@ PROFILES: Final = "profiles"  # the profile list last seen, and per eIM the stat
 RADIO: Final = "radio"  # reset ladder and radio cycle counters, which must outlive the reboots they cause
 BLOCK_SIZES: Final = "block-sizes"  # per module and firmware: what STORE DATA size worked
 DIALECTS: Final = "dialects"  # per eIM: which release it speaks, and what it took or refused in it
+TOLD: Final = "told"  # per eIM: what it was told about card and agent, so that it may be left out
 ICCID_ORDER: Final = "iccid-order"  # per module, firmware and command: whether the ICCID is printed as in EF.ICCID
 WAYS: Final = "ways"  # per module and firmware: cgla or csim, where one proved to be better
 MODULE_SETTINGS: Final = "module-settings"  # what was written to modules' permanent memory, so that it is once only

@@ -37,6 +37,7 @@ from ipad_agent.eim import (
     endpoints_for,
 )
 from ipad_agent.eim.carrier_choice import BindingName, CarrierChoice
+from ipad_agent.eim.compact_sending import CompactSending
 from ipad_agent.errors import ConfigError, EimError, StoreError
 from ipad_agent.modem import events as modem_events
 from ipad_agent.modem.module_profile import ModuleProfile, ProfileSet, load, search_path
@@ -73,6 +74,7 @@ from ipad_agent.store.state_documents import (
     ICCID_ORDER,
     SCHEDULE,
     SESSIONS,
+    TOLD,
 )
 
 if TYPE_CHECKING:
@@ -248,6 +250,7 @@ class EimLinks:
         ways = [Way(_scheme(endpoint), partial(self._carrier, endpoint)) for endpoint in endpoints]
         carrier = FailoverCarrier(ways, eim_id=config.eim_id)
         known = None if self._memory is None else _Dialects(self._memory, config.eim_id)
+        told = None if self._memory is None else _Dialects(self._memory, f"{eid} {config.eim_id}", TOLD)
         return EimClient(
             carrier,
             eid,
@@ -255,6 +258,9 @@ class EimLinks:
             dialect=PeerDialect(config.eim_id, _WRITTEN_AS.get(chosen.dialect, "auto"), known),
             binding=BINDINGS[chosen.binding],
             host=endpoints[0].host,
+            compact=CompactSending(
+                wanted=minimizes(self._config) and chosen.compact == "auto", memory=told, clock=self._clock
+            ),
         )
 
     def _carrier(self, endpoint: CoapsEndpoint | HttpsEndpoint) -> Carrier:
@@ -366,10 +372,8 @@ def capabilities(config: Config, connector: SmdpConnector | None) -> IpaCapabili
     features = set()
     for name in config.ipa.features:
         feature = IpaFeature[name.upper()]
-        if feature is IpaFeature.MINIMIZE_ESIPA_BYTES:
-            procedure_events.FEATURE_NOT_DONE.emit(feature=name, why="")
-        elif config.download.way == "direct":
-            procedure_events.FEATURE_NOT_DONE.emit(feature=name, why=" without downloads through the eIM")
+        if config.download.way == "direct":
+            procedure_events.FEATURE_NOT_DONE.emit(feature=name)
         else:
             features.add(feature)
     if config.download.way != "direct":
@@ -380,6 +384,11 @@ def capabilities(config: Config, connector: SmdpConnector | None) -> IpaCapabili
     pushed = {"https": IpaProtocol.INJECT_HTTPS, "coaps": IpaProtocol.INJECT_COAPS}
     protocols |= {pushed[place.partition("://")[0]] for place in config.inject.listen}
     return IpaCapabilities(frozenset(features), frozenset(protocols))
+
+
+def minimizes(config: Config) -> bool:
+    """Whether this IPA announces that it leaves out what an eIM knows."""
+    return "minimize_esipa_bytes" in config.ipa.features and config.download.way != "direct"
 
 
 def download_rules(config: Config) -> DownloadRules:
@@ -411,22 +420,23 @@ class Schedules:
 
 
 class _Dialects:
-    """What is known of one eIM's dialect. Worth one more refusal after a restart, not worth failing for; the store has
-    said what is wrong."""
+    """What is known of one eIM's dialect, or what it was told. Worth one more refusal after a
+    restart, not worth failing for; the store has said what is wrong."""
 
-    def __init__(self, memory: Memory, eim_id: str) -> None:
+    def __init__(self, memory: Memory, eim_id: str, document: str = DIALECTS) -> None:
         self._memory = memory
         self._eim_id = eim_id
+        self._document = document
 
     def load(self) -> Mapping[str, object]:
-        found = self._memory.load(DIALECTS).get(self._eim_id)
+        found = self._memory.load(self._document).get(self._eim_id)
         return found if isinstance(found, Mapping) else {}
 
     def save(self, document: Mapping[str, object]) -> None:
-        known = self._memory.load(DIALECTS)
+        known = self._memory.load(self._document)
         others = [(eim_id, what) for eim_id, what in known.items() if eim_id != self._eim_id]
         with contextlib.suppress(StoreError):
-            self._memory.save(DIALECTS, dict([*others[-MAX_DIALECTS:], (self._eim_id, dict(document))]))
+            self._memory.save(self._document, dict([*others[-MAX_DIALECTS:], (self._eim_id, dict(document))]))
 
 
 class _Sessions:

@@ -18,6 +18,7 @@ from ipad_agent.codec.es10.eim_configuration import EimConfigurationData
 from ipad_agent.codec.es10.euicc_info import Version
 from ipad_agent.codec.esipa.device_info import IpaCapabilities, Release
 from ipad_agent.codec.identifiers import Eid, Iccid
+from ipad_agent.eim.compact_sending import CompactSending
 from ipad_agent.eim.esipa_client import EimClient
 from ipad_agent.errors import NetworkError
 from ipad_agent.lab.eim import EimIdentity, Order, VirtualEim, build_order
@@ -150,12 +151,14 @@ class DirectCarrier:
         self._eim = eim
         self.cut: Callable[[str, str], bool] = lambda when, function: False
         self.functions: list[str] = []
+        self.bodies: list[bytes] = []
 
     async def reach(self) -> None:
         return None
 
     async def exchange(self, body: bytes, *, function: str) -> bytes:
         self.functions.append(function)
+        self.bodies.append(body)
         if self.cut("before", function):
             raise NetworkError("the request was lost")
         answer = self._answer(body)
@@ -217,6 +220,7 @@ class World:
     connector: SmdpConnector | None = None
     rules: DownloadRules = field(default_factory=DownloadRules)
     clock: Clock = field(default_factory=StillClock)
+    compact: CompactSending | None = None
     switching: SwitchSettings = field(default_factory=lambda: SwitchSettings(confirm_s=0.0))
     """Without any patience: one look, and what is not proved then is up to the schedule."""
 
@@ -266,7 +270,11 @@ class World:
             connector=self.connector,
             download=self.rules,
         )
-        return await poll(context, Association(config, EimClient(self.carrier, self.eid)))
+        link = EimClient(self.carrier, self.eid, compact=self.compact)
+        try:
+            return await poll(context, Association(config, link))
+        finally:
+            await link.close()
 
     @property
     def results(self) -> list[dict[str, object]]:

@@ -196,7 +196,7 @@ def _result_and_notifications(device: Device, node: Node, rules: Rules) -> Judge
     ]
     judgement.facts["notifications"] = [judge_notification(device, one) for one in notifications]
     if judgement.discarded is None:
-        judgement.acknowledge += _numbers(notifications)
+        judgement.acknowledge += _numbers(_put_together(device, notifications))
     return judgement
 
 
@@ -315,6 +315,12 @@ def _find_order(device: Device, facts: dict[str, Any], kind: str | None = None) 
         return None
     unnamed = transaction is None and counter is None and kind in (None, head.kind)
     return head if unnamed or head.kind == "raw" else None
+
+
+def _put_together(device: Device, notifications: list[Node]) -> list[Node]:
+    """Those that this eIM could hand on: a compact one (A1) lacks the certificates, which it has to know."""
+    known = device.euicc_certificate is not None and device.eum_certificate is not None
+    return [one for one in notifications if one.tag != 0xA1 or known]
 
 
 def _numbers(notifications: list[Node]) -> list[int]:
