@@ -135,7 +135,6 @@ SECTIONS: Final[Mapping[str, type]] = {
 # On a network whose round trips take seconds. Flights of 9 s doubling four times need 135 s.
 _NBIOT_COAP: Final[Mapping[str, object]] = {
     "ack_timeout_s": 9.0,
-    "block_size": 256,
     "flight_timeout_s": 9.0,
     "handshake_timeout_s": 150.0,
     "exchange_timeout_s": 900.0,
