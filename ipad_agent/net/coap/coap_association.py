@@ -251,6 +251,7 @@ class Association(asyncio.DatagramProtocol):
         if self._closed:
             self._let_go()  # the server's goodbye, which was counted when ours was sent
             return
+        self._traffic.packet()
         self._traffic.datagrams_received += 1
         self._traffic.bytes_received += len(data)
         self._traffic.header_bytes += self._header_bytes
@@ -303,6 +304,7 @@ class Association(asyncio.DatagramProtocol):
         for datagram in self._client.take():
             if self._socket is None:
                 return
+            self._traffic.packet()
             self._traffic.datagrams_sent += 1
             self._traffic.bytes_sent += len(datagram)
             self._traffic.header_bytes += self._header_bytes

@@ -297,12 +297,14 @@ class HttpsConnection:
 
     async def _receive(self) -> None:
         data = await self._reader.read(_CHUNK_BYTES)
+        self._traffic.packet()
         self._traffic.bytes_received += len(data)
         self._tls.feed(data)
 
     def _pour(self) -> None:
         data = self._tls.take()
         if data:
+            self._traffic.packet()
             self._traffic.bytes_sent += len(data)
             self._writer.write(data)
 
