@@ -45,9 +45,11 @@ from ipad_agent.net.carrier import Traffic
 DEVICE, EIM = "10.77.0.2", "10.77.0.1"
 PORT = "veth0"
 PORTS = {"certificate": 5684, "psk": 5685, "download": 5686, "https": 443}
-PSK = Psk(b"device-1", bytes(range(16)))
+PSK = Psk(b"device-1", b"sixteen letters.")
 PACKAGE_BYTES = 60_000
 IPV4_UDP_BYTES = 28
+ANSWER = bytes.fromhex("BF4F")
+"""How an answer to GetEimPackage begins; other programs end well and with words when they got none."""
 GOALS = {"full": 1750, "resumed": 1050, "in session": 190, "HTTPS resumed": 2300}
 _EVERY_PROTOCOL = 0x0003
 _ETHERNET_BYTES = 14
@@ -179,10 +181,11 @@ async def measure_inside(folder: Path, losses: list[int], port: str) -> None:
         before = capture.now
         found = await asyncio.to_thread(subprocess.run, command, input=request, capture_output=True, check=False)
         cost = await capture.step(before)
-        if found.returncode == 0 and found.stdout:
+        if found.returncode == 0 and found.stdout.startswith(ANSWER):
             rows[name] = {"packets": cost.packets, "bytes": cost.size_bytes}
         else:
-            print(f"{name}: no answer ({found.stderr.decode(errors='replace').strip()})", file=sys.stderr)
+            said = (found.stdout + found.stderr).decode(errors="replace").strip()
+            print(f"{name}: no answer ({said[-200:]})", file=sys.stderr)
     times = {loss: await download(pki, loss / 100) for loss in losses}
     print(json.dumps({"polls": rows, "downloads": times}), flush=True)
 
@@ -195,7 +198,7 @@ def peers() -> list[tuple[str, list[str]]]:
         words = [curl, "--silent", "--insecure", "--max-time", "10", "--data-binary", "@-", "--header", kind, url]
         found.append(("curl, HTTPS full", words))
     if client := shutil.which("coap-client-openssl") or shutil.which("coap-client-gnutls"):
-        url, key = f"coaps://{EIM}:{PORTS['psk']}/gsma/rsp2/asn1", f"0x{PSK.key.hex()}"
+        url, key = f"coaps://{EIM}:{PORTS['psk']}/gsma/rsp2/asn1", PSK.key.decode()  # it knows no hexadecimal
         words = [client, "-m", "post", "-B", "10", "-u", PSK.identity.decode(), "-k", key, "-f", "-", url]
         found.append((f"{Path(client).name}, PSK full", words))
     return found
@@ -279,7 +282,7 @@ def measured(loss: str) -> dict[str, dict[str, Any]]:
         Pki.create(Path(folder))
         try:
             lay(device, eim)
-            return run(device, eim, folder, loss)
+            return run(device, eim, Path(__file__), ["--serve", folder], ["--measure", folder, "--loss", loss])
         finally:
             for name in (device, eim):
                 subprocess.run(["ip", "netns", "del", name], check=False, stderr=subprocess.DEVNULL)
@@ -298,20 +301,23 @@ def lay(device: str, eim: str) -> None:
     ip("-n", device, "link", "add", PORT, "type", "veth", "peer", "name", PORT, "netns", eim)
     for name, address in ((device, DEVICE), (eim, EIM)):
         ip("-n", name, "address", "add", f"{address}/24", "dev", PORT)
+        ip("-n", name, "link", "set", PORT, "gso_max_segs", "1")  # packets as a network has them, not one large one
         for port in ("lo", PORT):
             ip("-n", name, "link", "set", port, "up")
 
 
-def run(device: str, eim: str, folder: str, loss: str) -> dict[str, dict[str, Any]]:
-    def inside(name: str, *words: str) -> list[str]:
-        return ["ip", "netns", "exec", name, sys.executable, __file__, *words]
+def run(device: str, eim: str, script: Path, serve: list[str], measure: list[str]) -> dict[str, dict[str, Any]]:
+    """What ``script`` says in the device's namespace, while it serves in the eIM's."""
 
-    with subprocess.Popen(inside(eim, "--serve", folder), stdin=subprocess.PIPE, stdout=subprocess.PIPE) as server:
+    def inside(name: str, words: list[str]) -> list[str]:
+        return ["ip", "netns", "exec", name, sys.executable, str(script), *words]
+
+    with subprocess.Popen(inside(eim, serve), stdin=subprocess.PIPE, stdout=subprocess.PIPE) as server:
         assert server.stdin is not None
         assert server.stdout is not None
         if server.stdout.readline() != b"ready\n":
             raise RuntimeError("the eIM did not start")
-        told = subprocess.run(inside(device, "--measure", folder, "--loss", loss), stdout=subprocess.PIPE, check=False)
+        told = subprocess.run(inside(device, measure), stdout=subprocess.PIPE, check=False)
         server.stdin.close()
     if told.returncode:
         raise RuntimeError(f"the device's side ended with {told.returncode}")

@@ -22,6 +22,7 @@ from ipad_agent.records import dataclass, field
 from ipad_agent.status import Board
 
 from .poll_timetable import Documents
+from .radio_use import RadioUse
 
 
 class ManagedCard(DeclaringCard, Protocol):
@@ -107,6 +108,7 @@ class Dependencies:
     site: Site = NO_SITE
     holding: Holding = field(default_factory=Holding)
     limits: TrafficLimits = field(default_factory=TrafficLimits)
+    radio: RadioUse | None = None
     take_from_ipae: bool = False
     state: State | None = None
     board: Board | None = None

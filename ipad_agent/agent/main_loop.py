@@ -107,7 +107,7 @@ class Agent:
         self.person_decision = PersonDecision()
         self._held = HeldWork(rooms.memory, rooms.clock, rooms.holding)
         self._traffic = TrafficAccount(
-            rooms.memory, rooms.clock, rooms.limits, self.board, self._changes, rooms.connector
+            rooms.memory, rooms.clock, rooms.limits, self.board, self._changes, rooms.connector, rooms.radio
         )
         self._commanded = False
         self._taken_up = False
@@ -486,6 +486,7 @@ class Agent:
 
     async def _look_after(self, facts: CardFacts) -> None:
         """Is the device connected, and if it is not, is it time to do something about it?"""
+        self._woke_up()
         context = self._context(facts)
         with _Step(self, POLL_LIMIT_S):
             await self._rooms.show_modem(self.board)
@@ -497,6 +498,7 @@ class Agent:
 
     async def _take_turns(self, facts: CardFacts, timetable: Timetable) -> None:
         """Do what others want of the card."""
+        self._woke_up()
         eims = tuple(eim.eim_id for eim in facts.eims)
         told_later = self._pending(eims)
         self._rooms.card.ask_anew()
@@ -534,6 +536,7 @@ class Agent:
         if not fetch and not self._work.open(eim_id) and self._pressing(facts, eims) is None:
             timetable.finish(eim_id, Outcome.HELD, retry_after_s=self._held.retry_s)
             return PollReport(PollEnd.HELD, 0)
+        self._woke_up()
         timetable.begin(eim_id)
         self.board.poll_began(eim_id)
         outcome, retry_after_s, report = Outcome.INTERRUPTED, None, None
@@ -593,6 +596,10 @@ class Agent:
                     bool(self._work.open(eim_id) or self._pending([eim_id])) or self.guardian_actions.counts_polls
                 )
                 timetable.finish(eim_id, outcome, retry_after_s=retry_after_s, owed=owed, under_way=under_way)
+
+    def _woke_up(self) -> None:
+        if self._rooms.radio is not None:
+            self._rooms.radio.woke_up()
 
     async def _may_fetch(self) -> bool:
         """Whether new work may be fetched now; a person's command overrides the site's conditions."""

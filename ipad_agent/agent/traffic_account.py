@@ -10,11 +10,12 @@ from ipad_agent.policy.polling.hold_reason import Held
 from ipad_agent.policy.traffic_limits import TrafficLimits, reached
 from ipad_agent.procedures.ports import EimLink, Memory
 from ipad_agent.procedures.records.state_changes import StateChanges
-from ipad_agent.procedures.records.traffic_ledger import TrafficLedger
+from ipad_agent.procedures.records.traffic_ledger import RadioCounts, TrafficLedger
 from ipad_agent.records import dataclass
 from ipad_agent.status import Board
 
 from . import events
+from .radio_use import RadioUse
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,18 +38,21 @@ class TrafficAccount:
         board: Board,
         changes: StateChanges,
         connector: object,
+        radio: RadioUse | None = None,
     ) -> None:
         self._ledger = TrafficLedger(memory, clock)
         self._limits = limits
         self._board = board
         self._changes = changes
         self._connector = connector
+        self._radio = radio
         self.scarce: Held | None = None
         """Why only results may leave, as of the last ``look``."""
         by: Counter[tuple[str, str]] = Counter()
         for share, size_bytes in self._ledger.shares.items():
             by[share.carrier, share.purpose] += size_bytes
         board.traffic_before(by, self._ledger.today_bytes)
+        self._show()
 
     def look(self, *, commanded: bool) -> bool:
         """Whether new work may be fetched; what a person orders may be in any case."""
@@ -70,13 +74,23 @@ class TrafficAccount:
             purposes["poll"] += rest  # the end of the session
         profiles = self._changes.known_profiles() or {}
         enabled = next((iccid for iccid, state in profiles.items() if state == "enabled"), None)
-        if purposes:
-            self._ledger.add(link.carrier or "?", purposes, enabled)
+        radio = RadioCounts() if self._radio is None else RadioCounts(*self._radio.take())
+        if purposes or any(radio):
+            self._ledger.add(link.carrier or "?", purposes, enabled, radio)
         direct = self._direct_bytes() - mark.direct_bytes
         if direct > 0:
             self._ledger.add("https", {"download": direct}, enabled)
             self._board.traffic("https", "download", direct)
+        self._show()
         return purposes
+
+    def _show(self) -> None:
+        ledger = self._ledger
+        self._board.traffic_by_profile(
+            [(share.profile, share.carrier, share.purpose, size_bytes) for share, size_bytes in ledger.shares.items()],
+            radio=ledger.radio,
+            radio_today=ledger.radio_today,
+        )
 
     def _direct_bytes(self) -> int:
         spent_bytes: int = getattr(self._connector, "spent_bytes", 0)  # a ``CountsBytes``, or none

@@ -18,7 +18,7 @@ from ipad_agent.records import dataclass, field
 
 from .carrier_and_eim_sections import CoapConfig, DownloadConfig, EimConfig, HttpsConfig, InjectConfig, TrustConfig
 from .modem_and_card_sections import IPA_FEATURES, CardConfig, IpaConfig, ModemConfig, ProvisioningConfig
-from .poll_and_switch_sections import GuardianConfig, PollConfig, SwitchConfig
+from .poll_and_switch_sections import GuardianConfig, PollConfig, PowerConfig, SwitchConfig
 from .site_and_budget_sections import BudgetConfig, ConditionsConfig, SiteConfig, WakeConfig
 from .store_log_and_local_sections import LedConfig, LocalConfig, LogConfig, MetricsConfig, RecordConfig, StoreConfig
 
@@ -46,6 +46,7 @@ __all__ = [
     "MetricsConfig",
     "ModemConfig",
     "PollConfig",
+    "PowerConfig",
     "ProvisioningConfig",
     "RecordConfig",
     "SiteConfig",
@@ -80,6 +81,7 @@ class Config:
     trust: TrustConfig = field(default_factory=TrustConfig)
     download: DownloadConfig = field(default_factory=DownloadConfig)
     budget: BudgetConfig = field(default_factory=BudgetConfig)
+    power: PowerConfig = field(default_factory=PowerConfig)
     store: StoreConfig = field(default_factory=StoreConfig)
     local: LocalConfig = field(default_factory=LocalConfig)
     metrics: MetricsConfig = field(default_factory=MetricsConfig)
@@ -124,6 +126,7 @@ SECTIONS: Final[Mapping[str, type]] = {
     "trust": TrustConfig,
     "download": DownloadConfig,
     "budget": BudgetConfig,
+    "power": PowerConfig,
     "store": StoreConfig,
     "local": LocalConfig,
     "metrics": MetricsConfig,
@@ -135,7 +138,6 @@ SECTIONS: Final[Mapping[str, type]] = {
 # On a network whose round trips take seconds. Flights of 9 s doubling four times need 135 s.
 _NBIOT_COAP: Final[Mapping[str, object]] = {
     "ack_timeout_s": 9.0,
-    "block_size": 256,
     "flight_timeout_s": 9.0,
     "handshake_timeout_s": 150.0,
     "exchange_timeout_s": 900.0,

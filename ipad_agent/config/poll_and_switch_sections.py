@@ -1,4 +1,4 @@
-"""Polls, switches and the guardian: sections whose defaults are the policy's."""
+"""Polls, switches and the guardian, whose defaults are the policy's, and the power that it all takes."""
 
 from __future__ import annotations
 
@@ -166,3 +166,15 @@ class GuardianConfig:
     def settings(self) -> GuardianSettings:
         """The same values for the guardian."""
         return GuardianSettings(**{item.name: getattr(self, item.name) for item in fields(GuardianSettings)})
+
+
+@dataclass(frozen=True, slots=True)
+class PowerConfig:
+    """The radio costs most of what the agent takes from a battery."""
+
+    radio_idle_s: float = key(
+        Number(1, 600),
+        20.0,
+        "After so long without a packet the network lets the radio rest, and the next one begins a new radio cycle. "
+        "It is for counting only; operators have between 10 and 30.",
+    )

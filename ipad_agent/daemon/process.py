@@ -14,6 +14,7 @@ from typing import Final
 from ipad_agent import __version__, events
 from ipad_agent.agent import events as said
 from ipad_agent.agent.main_loop import Agent, Dependencies
+from ipad_agent.agent.radio_use import RadioUse
 from ipad_agent.clock import Clock, SystemClock
 from ipad_agent.config import Config
 from ipad_agent.errors import CardError, ModemError
@@ -86,9 +87,10 @@ async def _run(
     board = Board(clock, version=__version__, budget=_budget(config))
     history = HistoryFile(board.history, memory)
     card = open_card(config, memory, clock, emulated_cards=emulated_cards)
-    connector = smdp_connector(config, clock)
+    radio = RadioUse(clock, idle_s=config.power.radio_idle_s)
+    connector = smdp_connector(config, clock, on_packet=radio.packet)
     notifier = Notifier()
-    links = EimLinks(config, clock, memory)
+    links = EimLinks(config, clock, memory, on_packet=radio.packet)
     agent = Agent(
         Dependencies(
             card=card.euicc,
@@ -115,6 +117,7 @@ async def _run(
             board=board,
             show_modem=partial(show_modem, card.access),
             limits=TrafficLimits(config.budget.day_bytes, config.budget.total_bytes, config.budget.hold_at),
+            radio=radio,
             holding=Holding(config.conditions.retry_s, config.conditions.max_hold_s),
         )
     )
@@ -174,7 +177,8 @@ def _listeners(
 
 
 def _budget(config: Config) -> Budget:
-    return Budget(config.budget.day_bytes, config.budget.total_bytes, config.budget.warn)
+    budget = config.budget
+    return Budget(budget.day_bytes, budget.total_bytes, budget.warn, budget.hold_at)
 
 
 def _face_ended(task: asyncio.Task[None]) -> None:

@@ -255,14 +255,41 @@ class TrafficShare(NamedTuple):
     size_bytes: int
 
 
+class ProfileTraffic(NamedTuple):
+    """What one carrier moved for one purpose while a profile was enabled: its ICCID, or ``unknown``."""
+
+    profile: str
+    carrier: str
+    purpose: str
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class RadioUse:
+    """``cycles``: times with traffic of the agent, each after ``power.radio_idle_s`` without any. ``wake_ups``: how
+    often the agent left its rest for a poll, a look at the connection, or a request. Since the installation and since
+    midnight (UTC)."""
+
+    cycles: int = 0
+    cycles_today: int = 0
+    wake_ups: int = 0
+    wake_ups_today: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class Traffic:
-    """Bytes on the way to servers since the start of the agent and since midnight (UTC), by carrier and purpose."""
+    """Bytes to and from servers, headers of IP, UDP and TCP included, since the installation and since midnight (UTC),
+    by carrier and purpose, and by profile too. ``only_results``: the budget is used up so far that only results and the
+    way back of a switch leave the device."""
 
     total_bytes: int = 0
     today_bytes: int = 0
     budget_bytes_per_day: int | None = None
     by: tuple[TrafficShare, ...] = ()
+    budget_bytes_total: int | None = None
+    only_results: bool = False
+    by_profile: tuple[ProfileTraffic, ...] = ()
+    radio: RadioUse = RadioUse()
 
 
 @dataclass(frozen=True, slots=True)

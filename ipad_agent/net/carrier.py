@@ -94,6 +94,13 @@ class Traffic:
     retransmissions: int = 0
     header_bytes: int = 0
     """Of IP and UDP or TCP, both ways."""
+    on_packet: Callable[[], None] | None = None
+    """Called with every packet, or what is sent or read of a stream at a time."""
+
+    def packet(self) -> None:
+        """Something was sent or received."""
+        if self.on_packet is not None:
+            self.on_packet()
 
     @property
     def ip_bytes(self) -> int:

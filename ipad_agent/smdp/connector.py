@@ -54,10 +54,12 @@ class SmdpConnector:
         *,
         clock: Clock | None = None,
         carrier: Callable[[HttpsEndpoint], WatchedCarrier] | None = None,
+        on_packet: Callable[[], None] | None = None,
     ) -> None:
         self._settings = settings
         self._clock = clock
         self._carrier = carrier
+        self._on_packet = on_packet
         self._made: list[WatchedCarrier] = []
         self._spent_bytes = 0
 
@@ -124,4 +126,4 @@ class SmdpConnector:
     def _https(self, endpoint: HttpsEndpoint) -> WatchedCarrier:
         from ipad_agent.net import HttpsCarrier
 
-        return HttpsCarrier(endpoint, clock=self._clock)
+        return HttpsCarrier(endpoint, clock=self._clock, on_packet=self._on_packet)

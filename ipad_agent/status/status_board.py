@@ -18,7 +18,7 @@ from ipad_agent.clock import Clock
 from ipad_agent.codec.es10.profile_info import ProfileInfo
 from ipad_agent.events import Event
 from ipad_agent.local import status_model, status_verdict
-from ipad_agent.local.status_model import Owed, Radio, State, Status
+from ipad_agent.local.status_model import Owed, ProfileTraffic, Radio, RadioUse, State, Status
 from ipad_agent.policy.guardian.guardian_rules import Decision, Watch
 from ipad_agent.policy.instant import UNSET_BEFORE_S, Instant
 from ipad_agent.policy.polling.hold_reason import Held
@@ -112,7 +112,7 @@ class Board:
         self._facts = _Facts()
         self._budget = budget or Budget(budget_bytes_per_day)
         self._budget_watch = BudgetWatch(self._budget)
-        self._traffic = TrafficPart(self._budget.day_bytes)
+        self._traffic = TrafficPart(self._budget)
         self._recent: deque[status_model.Happening] = deque(maxlen=RECENT)
         self._watchers: list[Callable[[], None]] = []
         self._listeners: list[Callable[[status_model.Happening], None]] = []
@@ -439,6 +439,20 @@ class Board:
     def traffic_before(self, by: Mapping[tuple[str, str], int], today_bytes: int) -> None:
         """What went over the network before this process began, by carrier and purpose."""
         self._traffic.before(by, today_bytes, self.now())
+
+    def traffic_by_profile(
+        self,
+        shares: Iterable[tuple[str, str, str, int]],
+        *,
+        radio: tuple[int, int],
+        radio_today: tuple[int, int],
+    ) -> None:
+        """What is kept over restarts: (profile, carrier, purpose, bytes), and radio cycles and wake-ups in all and
+        today."""
+        found = tuple(ProfileTraffic(*share) for share in sorted(shares))
+        used = RadioUse(radio[0], radio_today[0], radio[1], radio_today[1])
+        self._traffic.ledger(found, used, self.now())
+        self._changed()
 
     def traffic(self, carrier: str, purpose: str, size_bytes: int) -> None:
         """So many bytes more went to or came from servers, polls that tell their cost aside."""

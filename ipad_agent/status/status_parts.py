@@ -16,9 +16,10 @@ from ipad_agent.policy.switching.proof_stage import Finding
 from ipad_agent.policy.switching.switch_table import Happening, Phase
 from ipad_agent.procedures.records.last_orders import LastOrder
 from ipad_agent.procedures.records.switch_record import Switch
-from ipad_agent.records import dataclass
+from ipad_agent.records import dataclass, replace
 
 from .model_conversion import time_of, time_to_come
+from .traffic_budget import Budget
 
 _DAY_S: Final = 86_400
 ARMED: Final = "armed"
@@ -238,8 +239,10 @@ class GuardianPart:
 class TrafficPart:
     """Bytes by carrier and purpose since the start, and since midnight (UTC, by the wall clock as it is)."""
 
-    def __init__(self, budget_bytes_per_day: int | None) -> None:
-        self._budget = budget_bytes_per_day
+    def __init__(self, budget: Budget) -> None:
+        self._budget = budget
+        self._by_profile: tuple[status_model.ProfileTraffic, ...] = ()
+        self._radio = status_model.RadioUse()
         self._by: dict[tuple[str, str], int] = {}
         self._day: int | None = None
         self._today = 0
@@ -256,14 +259,32 @@ class TrafficPart:
         self._today += size_bytes
         self._by[(carrier, purpose)] = self._by.get((carrier, purpose), 0) + size_bytes
 
+    def ledger(
+        self, by_profile: tuple[status_model.ProfileTraffic, ...], radio: status_model.RadioUse, now: Instant
+    ) -> None:
+        """What is kept over restarts, as it is now."""
+        self._turn(now)
+        self._by_profile, self._radio = by_profile, radio
+
     def at(self, now: Instant) -> status_model.Traffic:
         self._turn(now)
         by = tuple(
             status_model.TrafficShare(carrier, purpose, size) for (carrier, purpose), size in sorted(self._by.items())
         )
-        return status_model.Traffic(sum(self._by.values()), self._today, self._budget, by)
+        total_bytes = sum(self._by.values())
+        return status_model.Traffic(
+            total_bytes,
+            self._today,
+            self._budget.day_bytes,
+            by,
+            budget_bytes_total=self._budget.total_bytes,
+            only_results=self._budget.holds(total_bytes, self._today),
+            by_profile=self._by_profile,
+            radio=self._radio,
+        )
 
     def _turn(self, now: Instant) -> None:
         day = int(now.wall_s // _DAY_S)
         if day != self._day:
             self._day, self._today = day, 0
+            self._radio = replace(self._radio, cycles_today=0, wake_ups_today=0)

@@ -1,9 +1,10 @@
-"""How much of the expected traffic is used up; shown and said, never enforced: what is owed must be delivered."""
+"""How much of the expected traffic is used up; shown and said. What is held back then: ``policy.traffic_limits``."""
 
 from __future__ import annotations
 
 from ipad_agent.agent import events
 from ipad_agent.local.status_model import Traffic, Warning
+from ipad_agent.policy.traffic_limits import TrafficLimits, reached
 from ipad_agent.records import dataclass
 
 ADVICE = "See `ipactl budget` for what it went to; the budget is in [budget] of the configuration."
@@ -11,11 +12,18 @@ ADVICE = "See `ipactl budget` for what it went to; the budget is in [budget] of 
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """As in section ``[budget]``: bytes, and shares of them at which a warning is given."""
+    """As in section ``[budget]``: bytes, shares of them at which a warning is given, and the one from which on only
+    results leave."""
 
     day_bytes: int | None = None
     total_bytes: int | None = None
     warn: tuple[float, ...] = ()
+    hold_at: float | None = None
+
+    def holds(self, total_bytes: int, today_bytes: int) -> bool:
+        """Whether work is held back."""
+        limits = TrafficLimits(self.day_bytes, self.total_bytes, self.hold_at)
+        return reached(limits, today_bytes=today_bytes, total_bytes=total_bytes) is not None
 
     def warnings(self, traffic: Traffic) -> tuple[Warning, ...]:
         """One for each budget of which a share was passed."""

@@ -213,10 +213,19 @@ def initial_eims(config: Config) -> bytes | None:
 class EimLinks:
     """Links to eIMs. One TLS backend for all, so that sessions are resumed; a changed entry gets a new link.
 
-    ``memory`` keeps what the eIMs showed of their dialects; without it, it is learned anew."""
+    ``memory`` keeps what the eIMs showed of their dialects; without it, it is learned anew. ``on_packet`` is called
+    with everything that is sent and received."""
 
-    def __init__(self, config: Config, clock: Clock, memory: Memory | None = None) -> None:
+    def __init__(
+        self,
+        config: Config,
+        clock: Clock,
+        memory: Memory | None = None,
+        *,
+        on_packet: Callable[[], None] | None = None,
+    ) -> None:
         self._config = config
+        self._on_packet = on_packet
         self._clock = clock
         self._memory = memory
         self._backend: DtlsBackend | None = None
@@ -268,7 +277,7 @@ class EimLinks:
         if isinstance(endpoint, HttpsEndpoint):
             from ipad_agent.net import HttpsCarrier
 
-            return HttpsCarrier(endpoint, clock=self._clock)
+            return HttpsCarrier(endpoint, clock=self._clock, on_packet=self._on_packet)
         from ipad_agent.net import CoapsCarrier, best_backend
 
         if self._backend is None:
@@ -279,7 +288,7 @@ class EimLinks:
                 shelf=None if self._memory is None else self._memory.single_use(CONNECTIONS),
                 clock=self._clock,
             )
-        return CoapsCarrier(endpoint, backend=self._backend, clock=self._clock)
+        return CoapsCarrier(endpoint, backend=self._backend, clock=self._clock, on_packet=self._on_packet)
 
     def _ways(self, chosen: EimConfig) -> WayOverrides:
         https = self._config.https
@@ -346,7 +355,9 @@ def _scheme(endpoint: CoapsEndpoint | HttpsEndpoint) -> str:
     return "https" if isinstance(endpoint, HttpsEndpoint) else "coaps"
 
 
-def smdp_connector(config: Config, clock: Clock) -> SmdpConnector | None:
+def smdp_connector(
+    config: Config, clock: Clock, *, on_packet: Callable[[], None] | None = None
+) -> SmdpConnector | None:
     """Links to SM-DP+s and SM-DSs; None when nothing is configured that could vouch for one, or all of it shall go
     through the eIM."""
     https, trust = config.https, config.trust
@@ -363,7 +374,7 @@ def smdp_connector(config: Config, clock: Clock) -> SmdpConnector | None:
         allow_private_servers=config.download.allow_private_servers,
         max_bpp_bytes=config.download.max_package_bytes,
     )
-    return SmdpConnector(settings, clock=clock)
+    return SmdpConnector(settings, clock=clock, on_packet=on_packet)
 
 
 def capabilities(config: Config, connector: SmdpConnector | None) -> IpaCapabilities:

@@ -21,7 +21,7 @@ from ipad_agent.local.prometheus.metrics import COUNTERS, RULES, Amount, Metrics
 from ipad_agent.local.prometheus.text_format import MAX_SERIES, OTHER, Histogram, Metric
 from ipad_agent.local.status_model import Status
 from ipad_agent.printable import printable
-from situations import EIM_ID, SITUATIONS
+from situations import EIM_ID, OPERATOR_A, SITUATIONS
 
 from .exposition_parser import Family, parse, value
 
@@ -167,6 +167,10 @@ def test_gauges_are_those_of_the_status(metrics: Metrics) -> None:
     assert eim.last_success is not None
     assert value(found, "ipad_agent_last_success_timestamp_seconds", eim=EIM_ID) == eim.last_success.at_s
     assert value(found, "ipad_agent_traffic_bytes_total", carrier="coaps", purpose="poll") == 30_011
+    assert value(found, "ipad_agent_traffic_by_profile_bytes_total", profile=OPERATOR_A[-4:]) == 40_000
+    assert value(found, "ipad_agent_radio_cycles_total") == 212
+    assert value(found, "ipad_agent_wake_ups_total") == 230
+    assert value(found, "ipad_agent_only_results") == 0
     assert value(found, "ipad_agent_owed", kind="result") == 0
     assert value(read(metrics, SITUATIONS["eim-unreachable"]), "ipad_agent_owed", kind="result") == 1
     assert value(found, "ipad_agent_switch_armed") == 0

@@ -29,6 +29,10 @@ def test_words_pairs_and_shares_have_their_form() -> None:
         "today_bytes": 4,
         "budget_bytes_per_day": None,
         "by": [{"carrier": "coaps", "purpose": "eim", "size_bytes": 5}],
+        "budget_bytes_total": None,
+        "only_results": False,
+        "by_profile": [],
+        "radio": {"cycles": 0, "cycles_today": 0, "wake_ups": 0, "wake_ups_today": 0},
     }
     assert to_plain(State.ROLLING_BACK) == "rolling-back"
 

@@ -441,6 +441,19 @@ async def test_close_says_goodbye_and_the_next_exchange_resumes(server: Identity
         assert (t.carrier.traffic.handshakes_full, t.carrier.traffic.handshakes_resumed) == (1, 1)
 
 
+async def test_the_port_stays_open_for_the_servers_goodbye_which_would_be_answered_by_icmp(server: Identity) -> None:
+    async with talk(server, echo) as t:
+        await t.ask()
+        association = t.carrier._association
+        assert association is not None
+        counted = t.carrier.traffic.datagrams_received
+        await t.carrier.close()
+        assert association._socket is not None
+        assert not association._socket.is_closing()
+        await settle(lambda: association._socket is None)  # the goodbye came
+        assert t.carrier.traffic.datagrams_received == counted  # counted when ours was sent
+
+
 async def test_idle_session_is_resumed_on_a_fresh_socket_before_the_nat_can_drop_it(server: Identity) -> None:
     async with talk(server, echo, nat_timeout_s=30) as t:
         await t.ask()

@@ -38,7 +38,7 @@ from ipad_agent.net import (
     Unreachable,
 )
 from ipad_agent.net.dns_lookup import Address
-from ipad_agent.net.https import tls_client
+from ipad_agent.net.https import tcp_headers, tls_client
 from ipad_agent.net.https.https_carrier import SILENT_CONNECTIONS, HttpsCarrier
 from ipad_agent.net.https.https_connection import Progress
 from ipad_agent.net.https.tls_client import TlsClient
@@ -989,6 +989,29 @@ async def test_the_next_connection_resumes_the_session_and_is_judged_again(ident
         with pytest.raises(TrustRefused):
             await eim.exchange(POLL, function=ONE)
     assert sum(len(heard.requests) for heard in server.connections) == 3
+
+
+async def test_what_the_system_acknowledged_later_counts_when_somebody_asks(
+    identity: Identity, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with Server(identity) as server:
+        eim = carrier(server, Trust.spki(identity.spki))
+        monkeypatch.setattr(tcp_headers, "header_bytes", lambda _: 500)
+        await eim.exchange(POLL, function=ONE)
+        before = eim.ip_bytes
+        monkeypatch.setattr(tcp_headers, "header_bytes", lambda _: 552)
+        assert eim.ip_bytes == before + 52
+        await eim.close()
+        assert eim.ip_bytes == eim.traffic.ip_bytes
+
+
+async def test_the_servers_close_notify_is_counted_although_nobody_reads_it(identity: Identity) -> None:
+    async with Server(identity) as server:
+        eim = carrier(server, Trust.spki(identity.spki))
+        await eim.exchange(POLL, function=ONE)
+        before, sent = eim.bytes_received, eim.bytes_sent
+        await eim.close()
+        assert eim.bytes_received - before == eim.bytes_sent - sent > 0
 
 
 async def test_a_server_that_wants_more_than_the_pinned_key_needs_gets_the_full_offer(identity: Identity) -> None:

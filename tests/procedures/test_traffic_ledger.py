@@ -6,7 +6,7 @@ import pytest
 
 from ipad_agent.errors import NetworkError
 from ipad_agent.policy.traffic_limits import TrafficLimits, reached
-from ipad_agent.procedures.records.traffic_ledger import DOCUMENT, MAX_SHARES, Share, TrafficLedger
+from ipad_agent.procedures.records.traffic_ledger import DOCUMENT, MAX_SHARES, RadioCounts, Share, TrafficLedger
 from ipad_agent.procedures.retrieval.eim_package_retrieval import poll
 
 from .downloads import bench, installation_result
@@ -39,6 +39,17 @@ def test_a_day_ends_at_midnight_and_the_life_does_not() -> None:
     assert TrafficLedger(memory, clock).today_bytes == 7
 
 
+def test_radio_cycles_and_wake_ups_are_kept_over_restarts_and_those_of_today_end_at_midnight() -> None:
+    memory, clock = FakeMemory(), FakeClock()
+    TrafficLedger(memory, clock).add("coaps", {"poll": 1000}, None, RadioCounts(1, 2))
+    ledger = TrafficLedger(memory, clock)
+    ledger.add("coaps", {}, None, RadioCounts(3, 4))  # a poll that sent nothing
+    assert (ledger.radio, ledger.radio_today) == (RadioCounts(4, 6), RadioCounts(4, 6))
+    clock.passes(DAY_S)
+    assert (ledger.radio, ledger.radio_today) == (RadioCounts(4, 6), RadioCounts(0, 0))
+    assert TrafficLedger(memory, clock).radio_today == RadioCounts(0, 0)
+
+
 def test_profiles_that_come_and_go_do_not_fill_the_disk() -> None:
     memory = FakeMemory()
     ledger = TrafficLedger(memory, FakeClock())
@@ -49,12 +60,18 @@ def test_profiles_that_come_and_go_do_not_fill_the_disk() -> None:
 
 
 @pytest.mark.parametrize(
-    "document", [{}, {"shares": 5, "day": "x", "today": -1}, {"shares": [["a", "b", "c", "d"], 1]}]
+    "document",
+    [
+        {},
+        {"shares": 5, "day": "x", "today": -1, "radio": [-1, 2]},
+        {"shares": [["a", "b", "c", "d"], 1], "radio_today": 7},
+    ],
 )
 def test_a_damaged_document_is_an_empty_one(document: dict[str, object]) -> None:
     memory = FakeMemory()
     memory.save(DOCUMENT, document)
-    assert TrafficLedger(memory, FakeClock()).total_bytes == 0
+    ledger = TrafficLedger(memory, FakeClock())
+    assert (ledger.total_bytes, ledger.radio) == (0, RadioCounts(0, 0))
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,9 @@ from ipad_agent.local.status_model import (
     PlanLine,
     Poll,
     Profile,
+    ProfileTraffic,
     Radio,
+    RadioUse,
     Severity,
     Stage,
     State,
@@ -96,6 +98,13 @@ TRAFFIC: Final = Traffic(
         TrafficShare("coaps", "result", 9_200),
         TrafficShare("https", "download", 9_000),
     ),
+    by_profile=(
+        ProfileTraffic(OPERATOR_A, "coaps", "poll", 30_011),
+        ProfileTraffic(OPERATOR_A, "coaps", "result", 9_200),
+        ProfileTraffic(OPERATOR_A, "https", "download", 789),
+        ProfileTraffic(OPERATOR_B, "https", "download", 8_211),
+    ),
+    radio=RadioUse(212, 3, 230, 4),
 )
 PROFILE_A: Final = Profile(
     OPERATOR_A,

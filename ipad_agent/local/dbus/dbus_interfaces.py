@@ -103,6 +103,13 @@ MANAGER: Final = Interface(
         "TrafficToday": "t",
         "TrafficBudget": "t",
         "TrafficBy": "a(sst)",
+        "TrafficByProfile": "a(ssst)",
+        "TrafficBudgetTotal": "t",
+        "OnlyResults": "b",
+        "RadioCycles": "t",
+        "RadioCyclesToday": "t",
+        "WakeUps": "t",
+        "WakeUpsToday": "t",
     },
     (
         Method("GetStatus", (), (Arg("json", "s"),), STATUS),

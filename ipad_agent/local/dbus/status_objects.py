@@ -160,6 +160,16 @@ def _manager(status: Status) -> Properties:
             "TrafficToday": count(traffic.today_bytes),
             "TrafficBudget": count(traffic.budget_bytes_per_day),
             "TrafficBy": tuple((text(carrier), text(purpose), count(size)) for carrier, purpose, size in traffic.by),
+            "TrafficByProfile": tuple(
+                (text(share.profile), text(share.carrier), text(share.purpose), count(share.size_bytes))
+                for share in traffic.by_profile
+            ),
+            "TrafficBudgetTotal": count(traffic.budget_bytes_total),
+            "OnlyResults": traffic.only_results,
+            "RadioCycles": count(traffic.radio.cycles),
+            "RadioCyclesToday": count(traffic.radio.cycles_today),
+            "WakeUps": count(traffic.radio.wake_ups),
+            "WakeUpsToday": count(traffic.radio.wake_ups_today),
         },
     )
 

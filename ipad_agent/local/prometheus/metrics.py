@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
@@ -20,6 +21,7 @@ from ipad_agent.records import dataclass
 from .text_format import Histogram, Metric
 
 PREFIX: Final = "ipad_agent_"
+_UNKNOWN: Final = "unknown"
 SWITCH_BUCKETS_S: Final = (5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 180.0, 300.0, 420.0, 600.0, 900.0, 1800.0)
 
 
@@ -239,7 +241,24 @@ def _gauges(status: Status) -> list[Metric]:
         traffic.set(size_bytes, carrier, purpose)
     today = Metric(PREFIX + "traffic_today_bytes", "Bytes to and from servers since midnight (UTC).", "gauge")
     today.set(status.traffic.today_bytes)
-    return [*metrics, traffic, today]
+    by_profile = Metric(
+        PREFIX + "traffic_by_profile_bytes_total",
+        "Bytes to and from servers while a profile was enabled; of the profile's ICCID the last four digits.",
+        "counter",
+        ("profile",),
+    )
+    sums: Counter[str] = Counter()
+    for share in status.traffic.by_profile:
+        sums[share.profile if share.profile == _UNKNOWN else share.profile[-4:]] += share.size_bytes
+    for profile, size_bytes in sorted(sums.items()):
+        by_profile.set(size_bytes, profile)
+    held = Metric(PREFIX + "only_results", "Whether the traffic budget lets only results leave.", "gauge")
+    held.set(float(status.traffic.only_results))
+    cycles = Metric(PREFIX + "radio_cycles_total", "Times with traffic of the agent, with rest between.", "counter")
+    cycles.set(status.traffic.radio.cycles)
+    wake_ups = Metric(PREFIX + "wake_ups_total", "How often the agent left its rest.", "counter")
+    wake_ups.set(status.traffic.radio.wake_ups)
+    return [*metrics, traffic, today, by_profile, held, cycles, wake_ups]
 
 
 def own_memory(statm: Path = Path("/proc/self/statm")) -> int | None:

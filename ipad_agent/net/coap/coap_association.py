@@ -29,6 +29,8 @@ from .round_trips import RoundTrips
 _REMEMBERED_ANSWERS: Final = 16
 _ACK_RANDOM_FACTOR: Final = 1.5
 _UDP_BYTES, _IPV4_BYTES, _IPV6_BYTES = 8, 20, 40
+_LINGER_S: Final = 10.0
+"""So long the server's goodbye may take until the port is closed without it."""
 
 
 class PeerSilent(TransferTimeout):
@@ -223,7 +225,8 @@ class Association(asyncio.DatagramProtocol):
         self._client.close()
         sent_bytes = self._traffic.bytes_sent
         self._flush()
-        goodbye_bytes = self._traffic.bytes_sent - sent_bytes
+        stood = self._ready.done() and not self._ready.cancelled() and self._ready.exception() is None
+        goodbye_bytes = self._traffic.bytes_sent - sent_bytes if stood else 0
         if goodbye_bytes:
             # The server answers with its own (RFC 5246 §7.2.1), which nobody waits for and the network carries.
             self._traffic.bytes_received += goodbye_bytes
@@ -231,11 +234,21 @@ class Association(asyncio.DatagramProtocol):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        if self._socket is not None:
-            self._socket.close()
+        if goodbye_bytes and self._socket is not None:
+            # A closed port would answer the server's word with ICMP, which costs more than the word itself.
+            self._timer = self._loop.call_later(_LINGER_S, self._let_go)
+        else:
+            self._let_go()
         if not self._ready.done():
             self._ready.cancel()
         self._fail(SessionLost("the session was closed"))
+
+    def _let_go(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._socket is not None:
+            self._socket.close()
 
     # -- asyncio.DatagramProtocol --------------------------------------------------------------------------------
 
@@ -244,7 +257,9 @@ class Association(asyncio.DatagramProtocol):
 
     def datagram_received(self, data: bytes, addr: object) -> None:
         if self._closed:
+            self._let_go()  # the server's goodbye, which was counted when ours was sent
             return
+        self._traffic.packet()
         self._traffic.datagrams_received += 1
         self._traffic.bytes_received += len(data)
         self._traffic.header_bytes += self._header_bytes
@@ -297,6 +312,7 @@ class Association(asyncio.DatagramProtocol):
         for datagram in self._client.take():
             if self._socket is None:
                 return
+            self._traffic.packet()
             self._traffic.datagrams_sent += 1
             self._traffic.bytes_sent += len(datagram)
             self._traffic.header_bytes += self._header_bytes

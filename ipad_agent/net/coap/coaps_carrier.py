@@ -59,6 +59,7 @@ class CoapsCarrier:
         clock: Clock | None = None,
         resolver: Resolver | None = None,
         random_bytes: Callable[[int], bytes] = os.urandom,
+        on_packet: Callable[[], None] | None = None,
     ) -> None:
         self._endpoint = endpoint
         self._backend = _openssl() if backend is None else backend
@@ -73,7 +74,7 @@ class CoapsCarrier:
         self._size_exp = endpoint.block_size_exp  # goes down when the server asks for smaller blocks
         self._unblocked = False
         self._status = ""
-        self.traffic = Traffic()
+        self.traffic = Traffic(on_packet=on_packet)
 
     @property
     def bytes_sent(self) -> int:

@@ -6,7 +6,7 @@ import asyncio
 import email.utils
 import functools
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
@@ -54,7 +54,12 @@ class HttpsCarrier:
     scheme = "https"
 
     def __init__(
-        self, endpoint: HttpsEndpoint, *, clock: Clock | None = None, resolver: Resolver | None = None
+        self,
+        endpoint: HttpsEndpoint,
+        *,
+        clock: Clock | None = None,
+        resolver: Resolver | None = None,
+        on_packet: Callable[[], None] | None = None,
     ) -> None:
         self._endpoint = endpoint
         self._clock = SystemClock() if clock is None else clock
@@ -68,7 +73,7 @@ class HttpsCarrier:
         self._silent = 0
         self._reported: set[tuple[str, str]] = set()
         self._peer_protocol: str | None = None
-        self.traffic = Traffic()
+        self.traffic = Traffic(on_packet=on_packet)
 
     @property
     def peer_protocol(self) -> str | None:
@@ -85,6 +90,8 @@ class HttpsCarrier:
 
     @property
     def ip_bytes(self) -> int:
+        if self._connection is not None:
+            self._connection.count_headers()  # the system acknowledges the last answer when it likes
         return self.traffic.ip_bytes
 
     async def exchange(self, body: bytes, *, function: str, progress: ProgressCallback | None = None) -> bytes:

@@ -212,7 +212,7 @@ class HttpsConnection:
         try:
             await self._send(request)
             answer = await self._answer(request.progress)
-            self._count_headers()
+            self.count_headers()
             return answer
         except OSError as error:
             raise self._lost(f"the connection broke: {error.strerror or error}") from None
@@ -297,17 +297,19 @@ class HttpsConnection:
 
     async def _receive(self) -> None:
         data = await self._reader.read(_CHUNK_BYTES)
+        self._traffic.packet()
         self._traffic.bytes_received += len(data)
         self._tls.feed(data)
 
     def _pour(self) -> None:
         data = self._tls.take()
         if data:
+            self._traffic.packet()
             self._traffic.bytes_sent += len(data)
             self._writer.write(data)
 
-    def _count_headers(self, *, farewell: bool = False) -> None:
-        """What the packets since the last look cost beside their payload; with ``farewell`` also those of the end."""
+    def count_headers(self, *, farewell: bool = False) -> None:
+        """Add what packets since the last look cost beside their payload; with ``farewell`` also those of the end."""
         own = self._writer.get_extra_info("socket")
         if own is None or own.fileno() < 0:
             return
@@ -328,8 +330,12 @@ class HttpsConnection:
         self._hold_back()
         try:
             async with asyncio.timeout(_CLOSE_S):
+                said_bytes = self._traffic.bytes_sent
                 self._pour()
-                self._count_headers(farewell=True)
+                if not self._reader.at_eof():
+                    # The server answers with its own (RFC 5246 §7.2.1), which nobody reads and the network carries.
+                    self._traffic.bytes_received += self._traffic.bytes_sent - said_bytes
+                self.count_headers(farewell=True)
                 self._writer.close()
                 await self._writer.wait_closed()
         except (OSError, TimeoutError):
@@ -349,7 +355,7 @@ class HttpsConnection:
             self._tls.close()
         with contextlib.suppress(OSError):
             self._pour()
-            self._count_headers(farewell=True)
+            self.count_headers(farewell=True)
         self._writer.close()
 
 

@@ -11,7 +11,8 @@ _TIMESTAMPS: Final = 1
 _TIMESTAMP_BYTES, _SYN_BYTES = 12, 8
 _TCP_BYTES, _IPV4_BYTES, _IPV6_BYTES = 20, 20, 40
 FAREWELL_PACKETS: Final = 3
-"""FIN, its acknowledgement with the other FIN, and the last acknowledgement: nobody is left to count them."""
+"""FIN, the server's own goodbye, and the answer to that: nobody is left to count them. The last is a reset without
+options, for the port is closed by then."""
 
 
 def header_bytes(connection: socket.socket) -> int:
@@ -32,9 +33,13 @@ def farewell_bytes(connection: socket.socket) -> int:
         info = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _INFO_BYTES)
     except (OSError, AttributeError):
         return 0
-    return FAREWELL_PACKETS * _of_packet(connection, info)
+    return FAREWELL_PACKETS * _of_packet(connection, info) - _options(info)
 
 
 def _of_packet(connection: socket.socket, info: bytes) -> int:
     ip = _IPV6_BYTES if connection.family == socket.AF_INET6 else _IPV4_BYTES
-    return ip + _TCP_BYTES + (_TIMESTAMP_BYTES if info[_OPTIONS_AT] & _TIMESTAMPS else 0)
+    return ip + _TCP_BYTES + _options(info)
+
+
+def _options(info: bytes) -> int:
+    return _TIMESTAMP_BYTES if info[_OPTIONS_AT] & _TIMESTAMPS else 0

@@ -1,4 +1,5 @@
-"""How much went over the network, by carrier, purpose and profile, over the whole life of the installation.
+"""How much went over the network, by carrier, purpose and profile, and how often the radio was used for it, over the
+whole life of the installation.
 
 Bytes of both directions with the headers of IP, UDP and TCP, as an operator charges them. It is written after each
 poll; what a power cut takes with it is the cost of one poll.
@@ -29,13 +30,25 @@ class Share(NamedTuple):
     profile: str
 
 
+class RadioCounts(NamedTuple):
+    """How often the agent's traffic made the radio leave its rest, and how often the agent left its own."""
+
+    cycles: int = 0
+    wake_ups: int = 0
+
+    def plus(self, more: RadioCounts) -> RadioCounts:
+        return RadioCounts(self.cycles + more.cycles, self.wake_ups + more.wake_ups)
+
+
 class TrafficLedger:
     """The counters. A day is one of UTC, by the wall clock as it is; a clock that goes back begins no new day."""
 
     def __init__(self, memory: Memory, clock: Clock) -> None:
         self._memory = memory
         self._clock = clock
-        self._shares, self._day, self._today = _read(memory.load(DOCUMENT))
+        document = memory.load(DOCUMENT)
+        self._shares, self._day, self._today = _read(document)
+        self._radio, self._radio_today = _read_radio(document, "radio"), _read_radio(document, "radio_today")
 
     @property
     def total_bytes(self) -> int:
@@ -53,9 +66,27 @@ class TrafficLedger:
         """By carrier, purpose and profile."""
         return dict(self._shares)
 
-    def add(self, carrier: str, purposes: Mapping[str, int], profile: str | None) -> None:
-        """What a poll cost, by purpose."""
+    @property
+    def radio(self) -> RadioCounts:
+        """Since the installation."""
+        return self._radio
+
+    @property
+    def radio_today(self) -> RadioCounts:
+        """Since midnight."""
         self._turn()
+        return self._radio_today
+
+    def add(
+        self,
+        carrier: str,
+        purposes: Mapping[str, int],
+        profile: str | None,
+        radio: RadioCounts = RadioCounts(),  # noqa: B008 - a value
+    ) -> None:
+        """What a poll cost, by purpose, and what the radio was used since the last one."""
+        self._turn()
+        self._radio, self._radio_today = self._radio.plus(radio), self._radio_today.plus(radio)
         for purpose, size_bytes in purposes.items():
             share = Share(carrier, purpose, profile or UNKNOWN_PROFILE)
             if share not in self._shares and len(self._shares) >= MAX_SHARES:
@@ -64,12 +95,21 @@ class TrafficLedger:
             self._today += size_bytes
         rows = [[*share, size_bytes] for share, size_bytes in self._shares.items()]
         with contextlib.suppress(StoreError):  # the store has said why; until it works this counts in memory
-            self._memory.save(DOCUMENT, {"day": self._day, "today": self._today, "shares": rows})
+            self._memory.save(
+                DOCUMENT,
+                {
+                    "day": self._day,
+                    "today": self._today,
+                    "shares": rows,
+                    "radio": [*self._radio],
+                    "radio_today": [*self._radio_today],
+                },
+            )
 
     def _turn(self) -> None:
         day = int(self._clock.wall() // _DAY_S)
         if day > self._day:
-            self._day, self._today = day, 0
+            self._day, self._today, self._radio_today = day, 0, RadioCounts()
 
 
 def _read(document: Mapping[str, object]) -> tuple[dict[Share, int], int, int]:
@@ -83,3 +123,10 @@ def _read(document: Mapping[str, object]) -> tuple[dict[Share, int], int, int]:
     if isinstance(day, int) and isinstance(today, int) and 0 <= today < _MOST:
         return shares, day, today
     return shares, 0, 0
+
+
+def _read_radio(document: Mapping[str, object], name: str) -> RadioCounts:
+    match document.get(name):
+        case [int() as cycles, int() as wake_ups] if 0 <= cycles < _MOST and 0 <= wake_ups < _MOST:
+            return RadioCounts(cycles, wake_ups)
+    return RadioCounts()

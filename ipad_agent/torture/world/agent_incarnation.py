@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from ipad_agent.agent.main_loop import Agent, Dependencies
+from ipad_agent.agent.radio_use import RadioUse
 from ipad_agent.card import apdu
 from ipad_agent.card.apdu_channel import CardAccess
 from ipad_agent.card.es10_functions import Euicc
@@ -110,6 +111,7 @@ class Process:
         self._disk = disk = FencedDisk(around.disk, self.owner)
         self.memory = Memory(disk, state_dir=STATE_DIR, runtime_dir=RUN_DIR)
         self.journal = Journal(disk, STATE_DIR, around.clock)
+        self._radio = RadioUse(around.clock)
         self.agent = Agent(self._rooms(), dice=TimelyDice(around.loop, around.seed))
         context = contextvars.Context()
         context.run(OWNER.set, self.owner)
@@ -170,6 +172,7 @@ class Process:
             connector=connector,
             site=NO_SITE if site is None else site,
             switching=switching,
+            radio=self._radio,
             initial_eims=around.initial_eims,
             initial_eims_source="the file",
         )
@@ -205,7 +208,7 @@ class Process:
         if around.setting.carrier == HTTPS:
             (web,) = endpoints_for(config, ways=WayOverrides(carrier="https"))
             assert isinstance(web, HttpsEndpoint)
-            return HttpsCarrier(web, clock=around.clock, resolver=self._name)
+            return HttpsCarrier(web, clock=around.clock, resolver=self._name, on_packet=self._radio.packet)
         endpoint = endpoint_for(config, EndpointOverrides(nat_timeout_s=60.0))
         if around.setting.carrier != COAP:
             return StraightCarrier(
@@ -217,6 +220,7 @@ class Process:
             clock=around.clock,
             resolver=self._name,
             random_bytes=random.Random(around.seed).randbytes,
+            on_packet=self._radio.packet,
         )
 
     @functools.cached_property

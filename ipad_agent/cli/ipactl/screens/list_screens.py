@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import Final
 
@@ -15,6 +16,7 @@ from ipad_agent.cli.ipactl.output.value_texts import (
     sentence,
     size,
     span,
+    tail,
     title,
     until,
     when,
@@ -117,12 +119,33 @@ def budget_lines(status: Status, output: TerminalOutput) -> Iterator[str]:
             f"{share}{GLUE}%",
             state,
         )
-    yield from output.row("In total", f"{size(traffic.total_bytes)} in {span(status.uptime_s)}")
+    if traffic.only_results:
+        yield from output.more("✗ Only results and the way back of a switch leave; `ipactl poll --now` fetches work")
+    whole = traffic.budget_bytes_total
+    of_whole = "" if whole is None else f" of {size(whole)} ({traffic.total_bytes * 100 // whole}{GLUE}%)"
+    yield from output.row("In total", f"{size(traffic.total_bytes)}{of_whole} since the installation")
     for item in traffic.by:
         way = CARRIERS.get(item.carrier, clean(item.carrier))
         yield from output.row("", f"{size(item.size_bytes)} for {clean(item.purpose)} over {way}")
+    if len({share.profile for share in traffic.by_profile}) > 1:
+        label = "Profiles"
+        for profile, size_bytes in sorted(_by_profile(status).items()):
+            shown = "no known profile" if profile == "unknown" else f"profile {tail(profile)}"
+            yield from output.row(label, f"{size(size_bytes)} with {shown}")
+            label = ""
+    radio = traffic.radio
+    if radio.cycles or radio.wake_ups:
+        today = f"{plural(radio.cycles_today, 'radio cycle')} today, {radio.cycles} in all"
+        yield from output.row("Radio", f"{today}; woke up {radio.wake_ups_today} times, {radio.wake_ups} in all")
     polls = [(eim, eim.last_poll) for eim in status.eims if eim.last_poll is not None]
     for eim, poll in polls:
         if poll is not None and poll.cost_bytes is not None:
             yield from output.row("Last poll", f"{size(poll.cost_bytes)} for {clean(eim.eim_id)}, {when(poll.at)}")
-    yield from output.more("Counted is what the agent sent and received, without the headers of the network below it.")
+    yield from output.more("Counted is what the agent sent and received, with the headers of IP, UDP and TCP.")
+
+
+def _by_profile(status: Status) -> Counter[str]:
+    sums: Counter[str] = Counter()
+    for share in status.traffic.by_profile:
+        sums[share.profile] += share.size_bytes
+    return sums

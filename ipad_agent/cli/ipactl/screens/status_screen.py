@@ -323,8 +323,7 @@ def _data(status: Status, output: TerminalOutput, later_s: float) -> Iterator[st
     if not traffic.total_bytes and traffic.budget_bytes_per_day is None:
         return
     budget = f" of {size(traffic.budget_bytes_per_day)}" if traffic.budget_bytes_per_day is not None else ""
-    since = span(status.uptime_s + later_s)
-    yield from output.row("Data", f"{size(traffic.today_bytes)}{budget} today; {size(traffic.total_bytes)} in {since}")
+    yield from output.row("Data", f"{size(traffic.today_bytes)}{budget} today; {size(traffic.total_bytes)} in all")
 
 
 def _clock(status: Status, output: TerminalOutput, later_s: float) -> Iterator[str]:
