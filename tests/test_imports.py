@@ -155,6 +155,7 @@ RULES: dict[str, Rule] = {
     "modem.uicc": rule(
         *MODEM_GROUND,
         "modem.at",
+        "modem.line_speed",
         "modem.modem_link",
         "modem.port.byte_stream",
         "card.apdu_channel",

@@ -203,6 +203,13 @@ def read_ef_iccid(lines: Sequence[str]) -> Iccid | None:
     return _of_nibbles(match[3])
 
 
+def read_rates(lines: Sequence[str]) -> tuple[int, ...]:
+    """The speeds that ``AT+IPR=?`` lists in one or two pairs of brackets (V.250 §6.2.10), without 0, which is "find it
+    by yourself"; the second pair has those that can only be set, and modules put into it what they like."""
+    found = {int(text) for line in lines for text in re.findall(r"(?<![0-9A-Za-z])[0-9]{3,7}(?![0-9A-Za-z])", line)}
+    return tuple(sorted(found))
+
+
 # -- state -----------------------------------------------------------------------------------------------------------
 SIM_STATE: Final = Command("AT+CPIN?", "AT+CPIN", 10.0, re.compile(r"\+CPIN\s*:"))
 FUNCTION_LEVEL: Final = Command("AT+CFUN?", "AT+CFUN", 5.0, re.compile(r"\+CFUN\s*:\s*\d"))

@@ -395,3 +395,14 @@ def SLOT_NOT_CHOSEN(*, slot: int, reason: str) -> None: ...
     "this module and firmware.",
 )
 def WAY_PREFERRED(*, way: str) -> None: ...
+
+
+@define(
+    "IPA-2072",
+    INFO,
+    "The line to the module has {rate} bit/s: {reason}.",
+    "On a UART, modem.fast_baud lets the agent raise the speed by AT+IPR, as far as the module's profile knows that "
+    "it can. A speed that fails is left again and remembered for this module and firmware; another value of "
+    "modem.fast_baud tries anew. A module that answers at another speed than modem.baud is used as it is.",
+)
+def LINE_SPEED(*, rate: int, reason: str) -> None: ...

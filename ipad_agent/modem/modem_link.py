@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from typing import Final
 
 from ipad_agent.card.apdu_channel import ModemIdentity
 from ipad_agent.errors import ModemError
 from ipad_agent.modem.at.at_session import AtSession, LinkTiming
-from ipad_agent.modem.port.byte_stream import PortOpener
+from ipad_agent.modem.port.byte_stream import LineRate, PortOpener, line_rate_of
 
 from . import commands, events
 from .commands import Command
 from .errors import CommandRefused, CommandTimeout, LineDamaged, LinkDead
+from .line_speed import LineSpeed, VolatileSpeedMemory
 from .module_profile import GENERIC, ModuleProfile, ProfileSet
 
 _RETURN_DELAYS_S: Final = (0.5, 1.0, 2.0)
 WAKE_AFTER_S: Final = 5.0
 """A module that sleeps is woken by an AT of its own after so much silence."""
+MAX_DAMAGES: Final = 3
+DAMAGES_WITHIN_S: Final = 600.0
+"""So many damaged answers within this time are the fault of a raised speed."""
 MAX_IDENTITY_ASKS: Final = 3
 """So often a module that answers, but does not tell who it is or its IMEI, is asked again in one session."""
 
@@ -38,7 +43,10 @@ class ModemLink:
         forced_profile: ModuleProfile | None = None,
         restore_function: bool = True,
         timing: LinkTiming | None = None,
+        speed: LineSpeed | None = None,
     ) -> None:
+        self._speed = speed or LineSpeed(limit=None, consent_nvm_writes=False, memory=VolatileSpeedMemory())
+        self._line: LineRate | None = None
         self.profile = forced_profile or GENERIC
         self.generation = 0
         self._opener = opener
@@ -55,6 +63,7 @@ class ModemLink:
         self._level_untold = False
         self._asks_left = 0
         self._busy_count = 0
+        self._damaged_at: list[float] = []
 
     def listen(self, callback: Callable[[str], None]) -> None:
         """Call ``callback`` with every unsolicited result of this and all later sessions."""
@@ -88,13 +97,15 @@ class ModemLink:
         Raises ``PortUnavailable``, ``LinkDead``, ``PortLost`` or ``PortContention``.
         """
         async with self._opening:
-            if self.session is not None:
+            if self.session is not None and not self._is_too_fast():
                 return self.session
             await self._discard()
             stream = await self._opener.open()
             session = AtSession(stream, timing=self._timing)
+            self._line = line_rate_of(stream)
             try:
                 await self._initialise(session)
+                await self._raise_speed(session)
             except LinkDead:
                 events.PORT_SILENT.emit(port=stream.description)
                 self._opener.note_silence()
@@ -118,6 +129,20 @@ class ModemLink:
             self._opener.note_silence()
             await session.close()
             raise
+
+    def note_damage(self) -> None:
+        """An answer was damaged. On a raised line where that happens often, the speed is left again."""
+        now_s = asyncio.get_running_loop().time()
+        self._damaged_at = [at_s for at_s in self._damaged_at if now_s - at_s < DAMAGES_WITHIN_S] + [now_s]
+
+    def _is_too_fast(self) -> bool:
+        if len(self._damaged_at) < MAX_DAMAGES or self._line is None or self._identity is None:
+            return False
+        self._damaged_at.clear()
+        if not self._speed.is_raised(self._line):
+            return False
+        self._speed.condemn(self._line, self._identity.key, f"{MAX_DAMAGES} answers were damaged")
+        return True
 
     async def catch_up(self) -> None:
         """Send what was refused because the SIM was busy, and ask who the module is if it never said so. To be called
@@ -159,12 +184,15 @@ class ModemLink:
     async def _discard(self) -> None:
         session, self._session = self._session, None
         if session is not None:
+            if session.lost is None and self._line is not None:
+                with contextlib.suppress(ModemError):
+                    await self._speed.lower(session, self._line)
             await session.close()
 
     # -- initialisation ----------------------------------------------------------------------------------------------
     async def _initialise(self, session: AtSession) -> None:
         """Idempotent: nothing is assumed about echo, verbosity or what an earlier user left."""
-        await session.resync()
+        await self._bring_into_step(session)
         self._later, self._asks_left = [], MAX_IDENTITY_ASKS
         for text in ("ATE0", "ATV1", "ATQ0", "AT+CMEE=1", 'AT+CSCS="IRA"'):
             await self._try(session, commands.plain(text), repeat=True)
@@ -173,6 +201,26 @@ class ModemLink:
             await self._try(session, commands.plain(text), repeat=True)
         events.PORT_OPENED.emit(port=session.description)
         await self._restore_level(session)
+
+    async def _bring_into_step(self, session: AtSession) -> None:
+        if self._line is None:
+            await session.resync()
+            return
+        await self._speed.find(session, self._line)
+        try:
+            await session.resync()
+        except LinkDead:
+            if not await self._speed.search(session, self._line):
+                raise
+            await session.resync()
+
+    async def _raise_speed(self, session: AtSession) -> None:
+        identity = self._identity
+        if self._line is None or identity is None:
+            return
+        told = {"AT+CGMM": identity.model, "AT+CGMR": identity.revision}
+        names = {text: answer for text, answer in told.items() if answer}
+        await self._speed.raise_speed(session, self._line, self.profile.speed_up, key=identity.key, names=names)
 
     async def _identify(self, session: AtSession, *, again: bool = False) -> None:
         """Ask who the module is, choose its profile and send what that wants sent; not ``again`` what was sent."""

@@ -33,6 +33,7 @@ from .module_settings import (
     Remark,
     Rung,
     Slots,
+    SpeedUp,
     Uicc,
     UsbPorts,
     VendorLpa,
@@ -81,6 +82,7 @@ class ModuleProfile:
     title: str = ""
     match: Match = field(default_factory=Match)
     port: Port = field(default_factory=Port)
+    speed_up: SpeedUp = field(default_factory=SpeedUp)
     usb: tuple[UsbPorts, ...] = ()
     init: Init = field(default_factory=Init)
     uicc: Uicc = field(default_factory=Uicc)
@@ -149,6 +151,14 @@ _SCHEMA: Final[Mapping[str, tuple[type, Mapping[str, Check]]]] = {
             "second_at_interface": checks.integer(0, 31),
             "baud": checks.nonempty(checks.list_of(checks.integer(1200, 4_000_000))),
             "sleeps": checks.flag,
+        },
+    ),
+    "speed_up": (
+        SpeedUp,
+        {
+            "rates": checks.rising(checks.nonempty(checks.list_of(checks.integer(1200, 4_000_000)))),
+            "writes_nvm": checks.flag,
+            "restart_needed": checks.flag,
         },
     ),
     "init": (Init, {"commands": checks.list_of(checks.command)}),
@@ -334,7 +344,13 @@ def _read_remarks(entries: object, place: str) -> tuple[Remark, ...]:
 
 def _refuse_contradictions(profile: ModuleProfile, place: str) -> None:
     """What no value is wrong in, and all of it cannot be meant."""
-    port, uicc, slots = profile.port, profile.uicc, profile.slots
+    port, uicc, slots, speed_up = profile.port, profile.uicc, profile.slots, profile.speed_up
+    if speed_up.rates and speed_up.rates[0] <= min(port.baud):
+        raise ProfileError(f"{place}: speed_up.rates", f"has {speed_up.rates[0]}, which is no more than port.baud")
+    if any(key.startswith("speed_up.") for key in profile.set_keys) and not speed_up.rates:
+        raise ProfileError(f"{place}: speed_up.rates", "is missing; without it the other keys say nothing")
+    if speed_up.restart_needed and not speed_up.writes_nvm:
+        raise ProfileError(f"{place}: speed_up.writes_nvm", "is false, but what only holds after a restart is kept")
     if port.second_at_interface is not None and port.second_at_interface == port.at_interface:
         raise ProfileError(f"{place}: port.second_at_interface", "is the first one again")
     if port.second_at_interface is not None and port.at_interface is None:

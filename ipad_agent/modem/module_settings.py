@@ -44,6 +44,17 @@ class Port:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SpeedUp:
+    """The higher speeds of its UART that AT+IPR chooses, in rising order; none where nobody knows. ``writes_nvm``: the
+    module keeps them over a restart without being told to (AT&W is never sent). ``restart_needed``: a new one only
+    holds after a restart, so that there is no way back and it is left alone."""
+
+    rates: tuple[int, ...] = ()
+    writes_nvm: bool = True
+    restart_needed: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class UsbPorts:
     """Which USB interfaces of these modules are AT ports. The second is for the agent where there is one: the first
     is left to whoever makes the data connection. With ``probe`` nobody knows, and each has to be asked."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 from ipad_agent.printable import is_printable
@@ -100,6 +101,16 @@ def at_least(count: int, check: Check) -> Check:
         result = check(value)
         if len(result) < count:
             raise ValueError(f"needs at least {count} entries")
+        return result
+
+    return wrapped
+
+
+def rising(check: Check) -> Check:
+    def wrapped(value: object) -> Any:
+        result = check(value)
+        if any(one >= other for one, other in pairwise(result)):
+            raise ValueError("must rise")
         return result
 
     return wrapped

@@ -27,6 +27,7 @@ TOLD: Final = "told"  # per eIM: what it was told about card and agent, so that 
 ICCID_ORDER: Final = "iccid-order"  # per module, firmware and command: whether the ICCID is printed as in EF.ICCID
 WAYS: Final = "ways"  # per module and firmware: cgla or csim, where one proved to be better
 MODULE_SETTINGS: Final = "module-settings"  # what was written to modules' permanent memory, so that it is once only
+LINE_SPEEDS: Final = "line-speeds"  # per module and firmware: which speeds of its UART it offers, and which failed
 CHANNELS: Final = "channels"  # logical channels this agent left open; a reboot closes them
 SESSIONS: Final = "sessions"  # what a new (D)TLS session can resume from
 CONNECTIONS: Final = "connections"  # per eIM: whether it gives Connection IDs, and what its session can resume from

@@ -23,7 +23,7 @@ from ipad_agent.local.dbus.errors import BusError, RemoteFailure
 from ipad_agent.local.dbus.system_bus import system_bus
 from ipad_agent.modem import events
 from ipad_agent.modem.errors import PortBusy
-from ipad_agent.modem.port.byte_stream import ByteStream, PortOpener
+from ipad_agent.modem.port.byte_stream import ByteStream, LineRate, PortOpener, line_rate_of
 
 NAME: Final = "org.freedesktop.ModemManager1"
 PATH: Final = "/org/freedesktop/ModemManager1"
@@ -240,6 +240,11 @@ class InhibitedStream:
     @property
     def description(self) -> str:
         return self._stream.description
+
+    @property
+    def line_rate(self) -> LineRate | None:
+        """See ``line_rate_of``."""
+        return line_rate_of(self._stream)
 
     def start(self, on_data: Callable[[bytes], None], on_lost: Callable[[ModemError], None]) -> None:
         """See ``ByteStream``."""

@@ -80,7 +80,7 @@ from ipad_agent.store.state_documents import (
 if TYPE_CHECKING:
     from ipad_agent.emulation.emulated_euicc import EmulatedEuicc
 
-from .module_memory import Ways, WrittenSettings
+from .module_memory import Speeds, Ways, WrittenSettings
 
 _DEFAULT_PATH: Final = EimConfig().path
 MAX_DIALECTS: Final = 32
@@ -140,6 +140,8 @@ def open_card(config: Config, memory: Memory, clock: Clock, *, emulated_cards: E
         ways=Ways(memory),
         settings=WrittenSettings(memory),
         slot=modem.slot,
+        fast_baud=modem.fast_baud,
+        speeds=Speeds(memory),
         boot_id=clock.boot_id(),
         consent_nvm_writes=modem.allow_nvm_writes,
         restore_function=modem.restore_function,

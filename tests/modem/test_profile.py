@@ -196,6 +196,14 @@ def test_a_mistake_in_ports_slots_lpa_or_remarks_is_named(table: str, place: str
         ("port", "at_interface = 2\nsecond_at_interface = 2", "port.second_at_interface"),
         ("port", "second_at_interface = 2", "port.at_interface"),
         ("slots", 'before = ["AT+CFUN=4"]', "slots.select"),
+        ("speed_up", "rates = [115200, 921600]", "speed_up.rates"),
+        ("speed_up", "rates = [921600, 460800]", "speed_up.rates"),
+        ("speed_up", "rates = []", "speed_up.rates"),
+        ("speed_up", "rates = [100]", "speed_up.rates"),
+        ("speed_up", "writes_nvm = false", "speed_up.rates"),
+        ("speed_up", "rates = [921600]\nwrites_nvm = false\nrestart_needed = true", "speed_up.writes_nvm"),
+        ("speed_up", 'rates = [921600]\nwrites_nvm = "no"', "speed_up.writes_nvm"),
+        ("speed_up", "rate = 921600", "speed_up.rate"),
     ],
 )
 def test_values_that_contradict_each_other_are_named(table: str, values: str, place: str) -> None:

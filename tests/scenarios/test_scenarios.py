@@ -69,6 +69,7 @@ NAMED = {
     "modem-sierra-em9191",
     "modem-tdtech-mt5700",
     "modem-61xx-or-auto-fetch",
+    "modem-uart-speed-up",
     "notification-receivers",
     "odd-card",
     "poll-empty",

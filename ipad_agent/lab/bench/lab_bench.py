@@ -44,6 +44,7 @@ from ipad_agent.lab.euicc import (
 from ipad_agent.lab.http import HttpSettings, TlsSettings
 from ipad_agent.lab.modem import AtEngine, Cell, Coverage, Fault, ModemOptions, personality
 from ipad_agent.lab.modem.line.modem_pty import PtyModem
+from ipad_agent.lab.modem.line.uart_line import UartLine
 from ipad_agent.lab.pki import Credential, Pki
 from ipad_agent.lab.reader.vpcd_card import VpcdCard
 from ipad_agent.lab.rest.rest_functions import EimFunctions
@@ -503,7 +504,9 @@ class Bench:
             faults=self.options.modem_faults,
             wall=time.time,
         )
-        self.modem = PtyModem(engine, self.folder / "modem", baud=self.options.baud, on_link=self._link_changed)
+        uart = UartLine(engine) if engine.options.uart is not None else None
+        path = self.folder / "modem"
+        self.modem = PtyModem(engine, path, baud=self.options.baud, uart=uart, on_link=self._link_changed)
         await self._stack.enter_async_context(self.modem)
         self._stack.callback(self._write_traces)
 

@@ -81,6 +81,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> argparse._SubParsersAction
         help="which modem to play; list tells what there is",
     )
     up.add_argument("--baud", type=int, metavar="BAUD", help="slow the line down to this rate")
+    up.add_argument(
+        "--uart",
+        action="store_true",
+        help="the line has the modem's speed (115200, AT+IPR); at another one it is noise",
+    )
     up.add_argument("--pki", type=Path, metavar="DIR", help="keys and certificates to use, with a manifest.json")
     up.add_argument("--tls", choices=("self", "issued", "psk"), default="self", help="how the eIM is authenticated")
     up.add_argument(
@@ -231,7 +236,7 @@ async def _up(args: argparse.Namespace) -> int:
     from ipad_agent.lab.bench.rsp_servers_on_bench import RspOptions
     from ipad_agent.lab.eim.https.esipa_https import STRICT, FrontSettings
     from ipad_agent.lab.eim.injection.injection_site import INJECTION
-    from ipad_agent.lab.modem import PERSONALITIES, SHORT_NAMES, manners
+    from ipad_agent.lab.modem import PERSONALITIES, SHORT_NAMES, Uart, manners
 
     from .lab_orders import obey, push_package
     from .lab_socket import Answer, ControlServer
@@ -245,6 +250,7 @@ async def _up(args: argparse.Namespace) -> int:
     options = BenchOptions(
         personality=args.personality,
         baud=args.baud,
+        modem={"uart": Uart()} if args.uart else {},
         curve=args.curve,
         tls=args.tls,
         client_certificate=args.client_certificate,

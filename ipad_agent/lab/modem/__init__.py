@@ -11,7 +11,7 @@ from __future__ import annotations
 from ipad_agent.lab.modem.at.at_engine import AtEngine
 
 from .card_interface import Card
-from .modem_options import Cell, Coverage, Fault, ModemOptions, SlotSetting
+from .modem_options import Cell, Coverage, Fault, ModemOptions, SlotSetting, Uart
 from .module_personality import PERSONALITIES, SHORT_NAMES, manners, personality
 from .virtual_module import LinkChanged, Module, Output, PortBack, PortLost, Send
 
@@ -31,6 +31,7 @@ __all__ = [
     "PortLost",
     "Send",
     "SlotSetting",
+    "Uart",
     "manners",
     "personality",
 ]

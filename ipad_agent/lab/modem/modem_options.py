@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["Cell", "Coverage", "Fault", "FaultKind", "ModemOptions", "SimEvents", "SlotSetting"]
+__all__ = ["Cell", "Coverage", "Fault", "FaultKind", "ModemOptions", "SimEvents", "SlotSetting", "Uart"]
 
 SimEvents = Literal[
     "none", "quectel", "ublox", "simcom", "simcom-a76", "telit", "nordic", "cinterion", "tdtech", "fibocom", "cpin"
@@ -100,6 +100,24 @@ class SlotSetting:
 
 
 @dataclass(frozen=True, slots=True)
+class Uart:
+    """The module is on a UART: what is sent at another speed than the module's arrives as noise, both ways.
+
+    ``rate`` is the speed after a start, ``rates`` are those that AT+IPR takes. ``change``: when a new one holds;
+    ``never`` says OK and stays, ``refused`` says ERROR, and ``another`` takes the slowest. ``kept``: AT+IPR writes to
+    permanent memory by itself. ``loses_first_bytes`` of what the host sends after a change. Above ``clean_up_to`` every
+    23rd byte is damaged on the way, as over a cable that is too long.
+    """
+
+    rate: int = 115200
+    rates: tuple[int, ...] = (9600, 19200, 38400, 57600, 115200, 230400, 460800, 921600)
+    change: Literal["after-ok", "before-ok", "never", "refused", "another"] = "after-ok"
+    kept: bool = False
+    loses_first_bytes: int = 0
+    clean_up_to: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ModemOptions:
     """Every switch of the lab's modem. Times are seconds of the caller's clock."""
 
@@ -127,6 +145,7 @@ class ModemOptions:
     strict_length: bool = True
     require_quotes: bool = False
     boot_lines: tuple[str, ...] = ()
+    uart: Uart | None = None  # else there is no such thing as a speed, as on the USB
     sleeps_after_s: float | None = None  # a line of its own wakes it and is lost; AT+QSCLK=0 keeps it awake
 
     # URCs thrown into answers: after the echo and before the final line

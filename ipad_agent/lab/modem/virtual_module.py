@@ -13,7 +13,7 @@ from .module_radio import Radio, RadioState, registration_fields
 from .module_timers import Timers
 from .module_uicc import Uicc, UiccError
 
-__all__ = ["LinkChanged", "Module", "Output", "PortBack", "PortLost", "Send", "Settings"]
+__all__ = ["LinkChanged", "Module", "Output", "PortBack", "PortLost", "RateChanged", "Send", "Settings"]
 
 LOG = logging.getLogger("ipad_agent.lab")
 
@@ -44,7 +44,14 @@ class LinkChanged:
     cell: Cell | None
 
 
-Output = Send | PortLost | PortBack | LinkChanged
+@dataclass(frozen=True, slots=True)
+class RateChanged:
+    """From here on the module's UART has this speed."""
+
+    rate: int
+
+
+Output = Send | PortLost | PortBack | LinkChanged | RateChanged
 
 
 @dataclass(slots=True)
@@ -97,6 +104,8 @@ class Module:
         self.slot = options.slot.active if options.slot is not None else 0
         self.next_slot = self.slot
         self.vendor_lpa_enabled = options.vendor_lpa
+        self.start_rate = self.line_rate = options.uart.rate if options.uart is not None else 0
+        """Of the UART, in bit/s: after the next start, and now."""
         self.nvm_writes: list[str] = []
         """Commands that wrote to permanent memory, one after the other."""
         self._emit = emit
@@ -132,6 +141,13 @@ class Module:
         self._lose_network()
         self.uicc.power_off()
         self.drop_port(self.options.reboot_s, self._boot)
+        self.set_line_rate(self.start_rate)
+
+    def set_line_rate(self, rate: int) -> None:
+        """Change the speed of the UART, now."""
+        if rate != self.line_rate:
+            self.line_rate = rate
+            self._emit(RateChanged(rate))
 
     def drop_port(self, away_s: float, then: Callable[[], None] | None = None) -> None:
         """Take the port away for ``away_s``; settings are lost. ``then`` runs when it is back."""

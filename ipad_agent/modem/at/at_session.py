@@ -95,6 +95,8 @@ class AtSession:
         self.lost: ModemError | None = None
         self.wake_after_s: float | None = None
         """After so much silence the module may sleep, and the next line is lost; None: it does not sleep."""
+        self.gives_up_early = False
+        """Silence means that the other end has another speed now: opened anew, the line finds it sooner."""
         self.contentions = 0
         self.stray_lines = 0
         stream.start(self._on_data, self._on_lost)
@@ -191,6 +193,31 @@ class AtSession:
             events.LINK_CHECKED.emit()
             self._mark_dirty(self._timing.quiet_after_stray_s, "")
             await self._resync()
+
+    async def try_out(self, command: Command, *, within_s: float) -> bool:
+        """Send one command in whatever state the line is, and tell whether its OK came, alone. What noise may have left
+        at the other end is ended before. Afterwards the line is as dirty as it is: ``take_for_granted``, or the next
+        command brings it into step. Raises ``LinkDead`` or ``PortLost``."""
+        async with self._lock:
+            self._check_lost()
+            await self._write(b"\r")
+            await self._drain(self._timing.settle_s)
+            self._stray_since_ping = 0
+            garbage = self.stats.garbage_bytes
+            try:
+                await self._exchange(command, within_s)
+            except PortLost:
+                raise
+            except ModemError:
+                return False
+            return not self._stray_since_ping and self.stats.garbage_bytes == garbage
+
+    def take_for_granted(self) -> None:
+        """The line is in step: whoever tried it out has seen enough."""
+        self._quiet_due_s, self._dirty_reason = 0.0, ""
+        self._unanswered = 0
+        self._prompted = False
+        self._contention = None
 
     async def close(self) -> None:
         """End the session and close the stream."""
@@ -345,6 +372,8 @@ class AtSession:
         await self._write(b"\r")  # ends a command that was sent in part
         await self._drain(timing.settle_s)
         if not await self._ping_until_in_step():
+            if self.gives_up_early:
+                raise LinkDead(f"no answer to AT on {self._stream.description}")
             # Perhaps the port is in data mode: the escape sequence needs silence on both sides (V.250).
             await self._drain(timing.escape_guard_s)
             await self._write(b"+++")

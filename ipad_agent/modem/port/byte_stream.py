@@ -28,6 +28,24 @@ class ByteStream(Protocol):
         """Close; nothing is delivered afterwards."""
 
 
+class LineRate(Protocol):
+    """The host's end of a UART, whose speed can be changed while it is open."""
+
+    @property
+    def baud_rate(self) -> int:
+        """The speed, in bit/s."""
+
+    def set_baud_rate(self, rate: int) -> None:
+        """Take another speed now; what was received and not read is dropped. Raises ``PortLost``, or ``ValueError``
+        when the port does not know this speed."""
+
+
+def line_rate_of(stream: ByteStream) -> LineRate | None:
+    """The speed of this line, where it has one: a stream that may be a UART has ``line_rate``."""
+    found: LineRate | None = getattr(stream, "line_rate", None)
+    return found
+
+
 class PortOpener(Protocol):
     """Opens the stream, again and again."""
 

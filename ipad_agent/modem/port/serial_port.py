@@ -18,8 +18,10 @@ from ipad_agent.modem import events
 from ipad_agent.modem.errors import PortBusy, PortLost, PortMissing, PortUnavailable
 from ipad_agent.records import dataclass
 
+from .byte_stream import LineRate
 from .port_lock import DEFAULT_LOCK_FOLDER, PortLock, holders
 from .port_owners import advice
+from .usb_sysfs import is_uart
 
 _READ_BYTES: Final = 4096
 
@@ -59,7 +61,8 @@ class SerialPortOpener:
 class SerialStream:
     """An open serial port as ``ByteStream``."""
 
-    def __init__(self, port: serial.Serial, lock: PortLock, description: str) -> None:
+    def __init__(self, port: serial.Serial, lock: PortLock, description: str, *, uart: bool = False) -> None:
+        self._uart = uart
         self._port = port
         self._lock = lock
         self._fd: int = port.fileno()
@@ -73,6 +76,30 @@ class SerialStream:
     @property
     def description(self) -> str:
         return self._description
+
+    @property
+    def line_rate(self) -> LineRate | None:
+        """See ``line_rate_of``."""
+        return self if self._uart else None
+
+    @property
+    def baud_rate(self) -> int:
+        """See ``LineRate``."""
+        return int(self._port.baudrate)
+
+    def set_baud_rate(self, rate: int) -> None:
+        """See ``LineRate``."""
+        if self._lost is not None:
+            raise PortLost(self._lost.message)
+        before = self._port.baudrate
+        try:
+            self._port.baudrate = rate
+            termios.tcflush(self._fd, termios.TCIFLUSH)
+        except ValueError:
+            self._port.baudrate = before
+            raise
+        except (OSError, termios.error) as error:
+            raise self._lose(str(error)) from error
 
     @classmethod
     def open(cls, settings: SerialSettings, *, baud_rate: int) -> SerialStream:
@@ -91,7 +118,7 @@ class SerialStream:
             raise _open_error(settings.path, device, error) from error
         if os.geteuid() == 0:
             tell_of_others(settings.path, device)
-        return cls(port, lock, str(settings.path))
+        return cls(port, lock, str(settings.path), uart=is_uart(device))
 
     def start(self, on_data: Callable[[bytes], None], on_lost: Callable[[ModemError], None]) -> None:
         """See ``ByteStream``."""

@@ -21,6 +21,10 @@ _LINK_FOLDERS: Final = ("dev/serial/by-path", "dev/serial/by-id")  # a place is 
 _MAX_DEPTH: Final = 8
 _USB_ID: Final = re.compile(r"[0-9a-f]{4}")
 _WWAN_AT: Final = re.compile(r"(wwan[0-9]+)at([0-9]+)")
+_ADAPTER_DRIVERS: Final = frozenset(
+    ("ftdi_sio", "cp210x", "pl2303", "ch341-uart", "ch341", "ark3116", "f81232", "mct_u232", "mos7840", "xr_serial")
+)
+"""Drivers of USB adapters with a UART at their other end."""
 WWAN: Final = "wwan"
 """The driver of an AT port of the kernel's wwan subsystem (PCIe modems)."""
 
@@ -80,6 +84,18 @@ def read_usb_devices(root: Path = Path("/")) -> tuple[UsbDevice, ...]:
     """All devices on the USB."""
     found = ((folder.name, _usb_id(folder)) for folder in _entries(root / "sys/bus/usb/devices"))
     return tuple(UsbDevice(name, usb_id) for name, usb_id in found if usb_id is not None)
+
+
+def is_uart(device: Path, root: Path = Path("/")) -> bool:
+    """Whether this port has a speed: a UART of the machine, or one at the end of a USB adapter. A modem's own USB port
+    has none. A pseudo-terminal stands for a UART, since nobody can tell what is behind it."""
+    if device.parent == root / "dev/pts":
+        return True
+    folder = root / "sys/class/tty" / device.name
+    if not _is_real(folder):
+        return False
+    tty = _tty(folder, root, {})
+    return tty.usb_id is None or tty.driver in _ADAPTER_DRIVERS
 
 
 def _tty(folder: Path, root: Path, links: dict[str, tuple[Path, ...]]) -> Tty:

@@ -58,6 +58,8 @@ class LogicalChannel(ABC):
             answer = await self._transmit(apdu, deadline_s)
         except ModemError as error:
             loss = _loss(error)
+            if isinstance(error, LineDamaged):
+                self._link.note_damage()
             if loss.reason is LossReason.REFUSED and not self._proven:
                 self._on_unusable("refused the first APDU")
             raise loss from error

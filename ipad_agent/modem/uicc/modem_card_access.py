@@ -29,6 +29,7 @@ from ipad_agent.modem.at.network_registration import Registration
 from ipad_agent.modem.at.power_saving import PowerSaving
 from ipad_agent.modem.at.signal_quality import Signal
 from ipad_agent.modem.errors import CommandRefused, CommandTimeout, LineDamaged
+from ipad_agent.modem.line_speed import LineSpeed, SpeedMemory, VolatileSpeedMemory
 from ipad_agent.modem.modem_link import ModemLink
 from ipad_agent.modem.module_profile import ModuleProfile, ProfileSet
 from ipad_agent.modem.port.byte_stream import PortOpener
@@ -67,7 +68,8 @@ class ModemCardAccess:
     that writes to the module's permanent memory is climbed. ``forced_way`` is the only way to be tried (``cgla`` or
     ``csim``), whatever the profile says. ``restore_function`` switches a modem found in AT+CFUN=0
     or 4 to full function. ``slot`` is the card slot to be used, counted from 1 in the order of the module's profile.
-    ``ways`` and ``settings`` are remembered over restarts.
+    ``ways``, ``settings`` and ``speeds`` are remembered over restarts. ``fast_baud`` is the speed up to which a UART is
+    raised; without it none is.
     """
 
     def __init__(
@@ -86,11 +88,21 @@ class ModemCardAccess:
         ways: WayMemory | None = None,
         settings: SettingMemory | None = None,
         slot: int | None = None,
+        fast_baud: int | None = None,
+        speeds: SpeedMemory | None = None,
     ) -> None:
         self._printing = printing if printing is not None else VolatilePrintingMemory()
         self._in_order_by_file: set[tuple[str, Iccid]] = set()
+        speed = LineSpeed(
+            limit=fast_baud, consent_nvm_writes=consent_nvm_writes, memory=speeds or VolatileSpeedMemory()
+        )
         self._link = ModemLink(
-            opener, profiles, forced_profile=forced_profile, restore_function=restore_function, timing=timing
+            opener,
+            profiles,
+            forced_profile=forced_profile,
+            restore_function=restore_function,
+            timing=timing,
+            speed=speed,
         )
         self._memory = memory if memory is not None else VolatileChannelMemory()
         self._boot_id = boot_id

@@ -10,8 +10,9 @@ from typing import TypeVar
 import pytest
 import serial
 
-from ipad_agent.lab.modem import AtEngine, Cell, Coverage, ModemOptions
+from ipad_agent.lab.modem import AtEngine, Cell, Coverage, ModemOptions, Uart
 from ipad_agent.lab.modem.line.modem_pty import PtyModem
+from ipad_agent.lab.modem.line.uart_line import UartLine
 
 from .lab_fakecard import ICCID_B, ISDR, FakeCard
 
@@ -100,3 +101,41 @@ async def test_line_is_paced_in_real_time(tmp_path: Path) -> None:
         assert answer.endswith(b"OK\r\n")
         # 134 characters at 960 per second cannot take less than this.
         assert loop.time() - begin_s >= 0.13
+
+
+async def test_on_a_uart_only_who_has_the_modules_speed_is_understood(tmp_path: Path) -> None:
+    engine = AtEngine(FakeCard(), ModemOptions(echo=False, uart=Uart(), boot_lines=("RDY",), reboot_s=0.05))
+
+    def talk() -> list[bytes]:
+        with serial.Serial(str(tmp_path / "modem"), 115200, timeout=60) as port:
+            answers = []
+
+            def say(command: bytes) -> None:
+                port.write(command + b"\r")
+                answers.append(port.read_until(b"OK\r\n"))
+
+            say(b"AT+IPR?")
+            say(b"AT+IPR=921600")
+            port.timeout = 0.2
+            say(b"AT")  # at 115200: noise, or silence
+            port.timeout = 60
+            port.baudrate = 921600
+            port.write(b"\r")  # ends the noise
+            say(b"AT")
+            say(b"AT+IPR?")
+            port.write(b"AT+CFUN=1,1\r")  # a UART does not hang up
+            port.read_until(b"OK\r\n")
+            port.baudrate = 115200
+            answers.append(port.read_until(b"RDY\r\n"))
+            say(b"AT+IPR?")
+            return answers
+
+    async with PtyModem(engine, tmp_path / "modem", uart=UartLine(engine)) as modem:
+        answers = await in_thread(talk)
+        assert modem.ports_opened == 1
+    assert answers[0] == b"\r\n+IPR: 115200\r\n\r\nOK\r\n"
+    assert b"OK" not in answers[2]
+    assert answers[3].endswith(b"\r\nOK\r\n")
+    assert answers[4] == b"\r\n+IPR: 921600\r\n\r\nOK\r\n"
+    assert answers[5].endswith(b"RDY\r\n")
+    assert answers[6] == answers[0]

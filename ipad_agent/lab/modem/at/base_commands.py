@@ -37,7 +37,7 @@ def defaults(module: Module, cmd: Command) -> Answer:
 
 
 @command("X", "&C", "&D", "&K", "&S", "&W", "L", "M", "S0", "S2", "S3", "S4", "S5", "S6", "S7", "S10", "S12")
-@command("+IFC", "+ICF", "+IPR", "+CTZU", "+CTZR", "+CMGF", "+CGEREP", "+CSCLK")
+@command("+IFC", "+ICF", "+CTZU", "+CTZR", "+CMGF", "+CGEREP", "+CSCLK")
 def accepted(module: Module, cmd: Command) -> Answer:
     """Settings that change nothing the lab shows; reading them back is not offered."""
     if cmd.form is Form.READ:
@@ -45,6 +45,34 @@ def accepted(module: Module, cmd: Command) -> Answer:
     if cmd.form is Form.TEST and cmd.name == "+CTZU":
         return Answer(("+CTZU: (0,1)",))  # ModemManager 1.20 dies of a bare OK
     return OK
+
+
+@command("+IPR")
+def line_rate(module: Module, cmd: Command) -> Answer:
+    uart = module.options.uart
+    if uart is None:  # the USB has no speed, and modules take whatever they are told
+        return accepted(module, cmd)
+    listed = ",".join(str(rate) for rate in uart.rates)
+    if cmd.form is Form.TEST:
+        return Answer((f"+IPR: (),({listed})",))
+    if cmd.form is Form.READ:
+        return Answer((f"+IPR: {module.line_rate}",))
+    _only(cmd, Form.SET)
+    rate = number(cmd.text)
+    if uart.change == "refused":
+        raise AtError(4)
+    if rate not in uart.rates:
+        raise AtError(50)
+    if uart.kept and rate != module.start_rate:
+        module.start_rate = rate
+        module.nvm_writes.append(f"AT+IPR={rate}")
+    if uart.change == "never":
+        return OK
+    if uart.change == "before-ok":
+        module.set_line_rate(rate)
+        return OK
+    taken = uart.rates[0] if uart.change == "another" else rate
+    return Answer(after=lambda: module.set_line_rate(taken))
 
 
 @command("+QSCLK", "+QURCCFG", "+QINDCFG", "+QCFG")

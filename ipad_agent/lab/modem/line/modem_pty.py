@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import termios
 import tty
 from collections import deque
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from ipad_agent.lab.modem.modem_options import Cell, Fault
 from ipad_agent.lab.modem.virtual_module import LinkChanged, Module, Output, PortBack, PortLost, Send
 
 from .baud_pace import ByteStream, PacedLine
+from .uart_line import UartLine
 
 __all__ = ["PtyModem"]
 
@@ -23,6 +25,8 @@ LOG = logging.getLogger("ipad_agent.lab")
 
 _OUTGOING_BYTES = 65536
 _TRACE_ENTRIES = 4096
+_RATES = {getattr(termios, name): int(name[1:]) for name in dir(termios) if name[0] == "B" and name[1:].isdecimal()}
+"""Bits per second by the constants of termios."""
 
 
 class PtyModem:
@@ -30,8 +34,9 @@ class PtyModem:
 
     ``path`` is a symbolic link to the current pty. When the engine loses its port, the pty is closed (the host sees
     a hang-up) and the link is removed; when the port is back there is a new pty, always with another name, behind
-    the same link. ``baud`` slows the line down; ``None`` is as fast as it goes. ``on_link`` hears of the packet
-    service coming (a cell) and going (``None``). ``present`` is set while there is a pty.
+    the same link. ``baud`` slows the line down; ``None`` is as fast as it goes. With ``uart`` the line has the speed
+    of the module, and the host must have the same: it is read from the pty. ``on_link`` hears of the packet service
+    coming (a cell) and going (``None``). ``present`` is set while there is a pty.
     """
 
     def __init__(
@@ -40,6 +45,7 @@ class PtyModem:
         path: Path,
         *,
         baud: int | None = None,
+        uart: UartLine | None = None,
         on_link: Callable[[Cell | None], None] | None = None,
     ) -> None:
         self.engine = engine
@@ -48,7 +54,10 @@ class PtyModem:
         self.ports_opened = 0
         self.present = asyncio.Event()
         self.on_link = on_link
+        self._uart = uart
         self._stream: ByteStream = engine if baud is None else PacedLine(engine, baud)
+        if uart is not None:
+            self._stream = uart
         self._outgoing = bytearray()
         self._master: int | None = None
         self._slave: int | None = None
@@ -161,11 +170,18 @@ class PtyModem:
             return
         if data:
             self.trace.append((self._now(), ">", data))
+            self._read_host_rate()
             self._handle(self._stream.feed(data, self._now()))
 
     def _due(self) -> None:
         self._timer = None
+        self._read_host_rate()
         self._handle(self._stream.advance(self._now()))
+
+    def _read_host_rate(self) -> None:
+        """Which speed the host set: both sides of a pty have the same termios."""
+        if self._uart is not None and self._master is not None:
+            self._uart.host_rate = _RATES.get(termios.tcgetattr(self._master)[5], 0)
 
     def _handle(self, outputs: list[Output]) -> None:
         for output in outputs:

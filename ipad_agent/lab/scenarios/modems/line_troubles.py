@@ -8,7 +8,7 @@ import os
 
 from ipad_agent.lab.bench.lab_bench import Bench
 from ipad_agent.lab.euicc import OPERATOR_A, bulk_profiles, default_profiles
-from ipad_agent.lab.modem import Fault
+from ipad_agent.lab.modem import Fault, Uart
 from ipad_agent.lab.scenarios.scenario_runner import Run, scenario
 from ipad_agent.lab.scenarios.support.common_steps import (
     LIST_WITH_ICONS,
@@ -30,7 +30,7 @@ from ipad_agent.lab.scenarios.support.download_steps import (
     order_download,
 )
 
-PORT_LOST, CONTENTION, WAY_DEMOTED = "IPA-2003", "IPA-2005", "IPA-2008"
+PORT_LOST, CONTENTION, WAY_DEMOTED, LINE_SPEED = "IPA-2003", "IPA-2005", "IPA-2008", "IPA-2072"
 PROBES = (b"AT+QGPS=?\r", b"ATI\r", b"AT+CGMI\r", b"AT+COPS?\r")
 """What a connection manager asks every port it finds."""
 
@@ -153,4 +153,31 @@ async def modem_csim_truncates(run: Run) -> None:
         await play(run, bench, [case(LIST_WITH_ICONS, "listProfileInfo ok", name="list again")])
         run.check("it is not cut again", len(bench.agent.said(WAY_DEMOTED)) == 1)
         run.check("there were commands", bench.modem.engine.command_count > heard)
+        check_nothing_left(run, bench)
+
+
+@scenario(
+    "modem-uart-speed-up",
+    "The agent raises a UART to 921600 bit/s over a module that loses bytes at it, dies there, and is found there.",
+    deadline_s=60,
+)
+async def modem_uart_speed_up(run: Run) -> None:
+    """What is sent at another speed than the module's is noise, both ways. The next agent knows nothing of the change;
+    when it is stopped in order, the module is back at its first speed."""
+    uart = Uart(change="before-ok", loses_first_bytes=3)
+    options = quick("eg25", provision="card", modem={"uart": uart}, config={"modem": {"fast_baud": 921600}})
+    async with run.bench(options) as bench:
+        await bench.agent.start()
+        await play(run, bench, [case(f"enable {OPERATOR_A}", "enable ok")])
+        raised = bench.agent.said(LINE_SPEED)
+        run.check("the speed is raised", bench.modem.module.line_rate == 921600, raised[0].text if raised else "")
+        async with run.step("the agent is killed and starts again"):
+            await bench.agent.kill()
+            await bench.agent.start()
+            await play(run, bench, [case(LIST_WITH_ICONS, "listProfileInfo ok", name="list")])
+        told = bench.agent.said(LINE_SPEED)[-1].text
+        run.check("the module is found where it was left", "answers at this speed and not at 115200" in told, told)
+        await bench.agent.terminate()
+        run.check("and left as it was before", bench.modem.module.line_rate == 115200)
+        check_enabled(run, bench, OPERATOR_A)
         check_nothing_left(run, bench)
