@@ -90,7 +90,8 @@ def test_the_probe_of_an_agents_port_asks_the_agent_and_leaves_the_port_alone(
 def test_a_port_that_another_program_has_open_is_not_touched(
     modem: LabModem, ipactl: Callable[..., int], capsys: Capture
 ) -> None:
-    code = f"import os, sys; fd = os.open({str(modem.path)!r}, os.O_RDWR | os.O_NOCTTY); print(); sys.stdin.read()"
+    opened = f"import os, sys; fd = os.open({str(modem.path)!r}, os.O_RDWR | os.O_NOCTTY)"
+    code = f"{opened}; print(flush=True); sys.stdin.read()"
     words = [sys.executable, "-c", code]
     with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
         assert other.stdout is not None

@@ -18,6 +18,7 @@ from ipad_agent.errors import ModemError
 from ipad_agent.modem import commands
 from ipad_agent.modem.at.at_session import AtSession
 from ipad_agent.modem.errors import PortBusy, PortLost, PortUnavailable
+from ipad_agent.modem.port import port_lock
 from ipad_agent.modem.port.port_lock import PortLock, holders, is_same_device
 from ipad_agent.modem.port.serial_port import SerialPortOpener, SerialSettings, SerialStream, tell_of_others
 
@@ -166,7 +167,11 @@ def test_a_uucp_lock_of_a_living_process_is_respected_and_names_it(line: Line, t
 @pytest.mark.parametrize(
     "content", [b"%10d\n" % 2_000_000_000, (1_999_999_999).to_bytes(4, "little"), b"nonsense", b""]
 )
-def test_a_uucp_lock_of_a_dead_process_does_not_hold_the_port(line: Line, tmp_path: Path, content: bytes) -> None:
+def test_a_uucp_lock_of_a_dead_process_does_not_hold_the_port(
+    line: Line, tmp_path: Path, content: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # In a container nothing is known of processes outside: tests run there too.
+    monkeypatch.setattr(port_lock, "FIRST_PID_NAMESPACE", os.readlink("/proc/self/ns/pid"))
     (tmp_path / f"LCK..pts_{line.device.name}").write_bytes(content)
     lock = PortLock(line.device, tmp_path)
     lock.acquire()

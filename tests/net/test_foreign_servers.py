@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import re
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -168,7 +169,7 @@ async def test_openssl_server_that_asks_for_a_certificate_is_told_about_and_show
         with pytest.raises(TransferTimeout):
             await carrier.exchange(b"hello", function="GetEimPackage")
         await process.says(b"gsma")
-        assert b"CN = device" in process.output
+        assert re.search(rb"CN ?= ?device", process.output)  # OpenSSL 3.2 writes names without blanks
         await carrier.close()
 
 

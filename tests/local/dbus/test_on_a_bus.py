@@ -703,18 +703,22 @@ async def test_whatever_is_called_is_counted_and_what_is_too_much_is_refused_and
 
             async def call(link: Link = link) -> str:
                 try:
-                    await link.call(BUS_NAME, path, interface, member, signature, body, deadline_s=0.5)
+                    await link.call(BUS_NAME, path, interface, member, signature, body, deadline_s=60)
                 except RemoteFailure as error:
                     return error.name.rpartition(".")[2]
-                except TimeoutError:
-                    return "nothing"
                 return "answer"
 
             first = await call()  # now it is known who this is
-            assert first not in ("LimitsExceeded", "nothing")
-            found = await asyncio.gather(*(call() for _ in range(7)))
-            assert found.count("LimitsExceeded") == 2
-            assert found.count("nothing") == 3
+            assert first != "LimitsExceeded"
+            calls = [asyncio.ensure_future(call()) for _ in range(7)]
+            while sum(one.done() for one in calls) < 4:
+                await asyncio.wait([one for one in calls if not one.done()], return_when=asyncio.FIRST_COMPLETED)
+            # Of an answer that does not come only time can tell; a slow machine makes this no failure.
+            answered, silent = await asyncio.wait(calls, timeout=0.3)
+            for one in silent:
+                one.cancel()
+            assert [one.result() for one in answered].count("LimitsExceeded") == 2
+            assert len(silent) == 3
     assert log.count(said.TURNED_AWAY) == 2
 
 
