@@ -341,6 +341,12 @@ def test_the_faces_of_the_agent_are_shown_as_it_knows_them() -> None:
     assert [item.ok for item in found] == [True, False, None]
 
 
+def test_without_the_agent_nothing_is_said_of_one_that_runs() -> None:
+    found = examine(Patient(faces=())).of(Layer.FACES)
+    assert found.ok is None
+    assert found.sentence == "Not checked: a running agent has them; this was checked without one."
+
+
 def test_a_configuration_file_is_read_again(tmp_path: Path) -> None:
     path = tmp_path / "config.toml"
     path.write_text("[poll]\ninterval_s = -1\n")

@@ -191,7 +191,7 @@ async def faces(parts: DoctorParts, _: Seen) -> list[Item]:
         Item(Layer.FACES, face.ok, f"{face.name}: {face.detail}.", None if face.ok is not False else _LOOK_AT_LOG)
         for face in parts.faces()
     ]
-    return found or [Item(Layer.FACES, None, "Not checked: the running agent has them, and it was not asked.")]
+    return found or [Item(Layer.FACES, None, "Not checked: a running agent has them; this was checked without one.")]
 
 
 _LOOK_AT_LOG: Final = "Look at the log of the agent's start; set permissions or the name and restart the agent."
