@@ -98,6 +98,8 @@ class EmulatedEuicc:
         self._lock = asyncio.Lock()
         self._deciding = asyncio.Lock()
         self._memories: dict[bytes, CardMemory | None] = {}
+        self._troubles: dict[bytes, str] = {}
+        """Why cards are not emulated that should be."""
         self._installed: Installed | None = None
 
     @property
@@ -312,6 +314,8 @@ class EmulatedEuicc:
 
     def ask_anew(self) -> None:
         self._card.ask_anew()
+        for eid in self._troubles:  # the key may be there again
+            self._memories.pop(eid, None)
 
     async def get_eid(self) -> Eid:
         return await self._card.get_eid()
@@ -394,12 +398,10 @@ class EmulatedEuicc:
             if state is not None and state.eid != eid.bytes:
                 raise UnusableState("it is of another card")
             key = self._key(state)
-        except UnusableState as reason:
-            events.STATE_UNUSABLE.emit(eid=eid.short, reason=str(reason))
+        except (UnusableState, KeyTrouble) as trouble:
+            self._say_once(eid, trouble)
             return None
-        except KeyTrouble as trouble:
-            events.KEY_LOST.emit(reason=trouble.message)
-            return None
+        self._troubles.pop(eid.bytes, None)
         info1 = await self._info1()
         if state is None:
             token = 1 + self._random_bits(_TOKEN_BITS)
@@ -411,6 +413,15 @@ class EmulatedEuicc:
             memory.write(replace(state, info1=info1))
         events.EMULATING.emit(eid=eid.short, fingerprint=fingerprint(key.spki)[:16])
         return memory
+
+    def _say_once(self, eid: Eid, trouble: UnusableState | KeyTrouble) -> None:
+        if self._troubles.get(eid.bytes) == str(trouble):
+            return
+        self._troubles[eid.bytes] = str(trouble)
+        if isinstance(trouble, KeyTrouble):
+            events.KEY_LOST.emit(reason=trouble.message)
+        else:
+            events.STATE_UNUSABLE.emit(eid=eid.short, reason=str(trouble))
 
     def _key(self, state: EmulatedState | None) -> DeviceKey:
         """Raises ``KeyTrouble`` when it is not the one that this card's eIMs know."""

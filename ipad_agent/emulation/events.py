@@ -30,8 +30,8 @@ def KEY_MADE(*, fingerprint: str) -> None: ...
     "IPA-1233",
     ERROR,
     "The device key of the emulated card is not to be had: {reason}",
-    "The eIM verifies results by this key, so no other one is made and the card is not emulated. Bring the file back, "
-    "or begin anew with ipactl emulation new-key (see docs/emulation.md), and restart the agent.",
+    "The eIM verifies results by this key, so no other one is made and the card is not emulated. Bring it back, "
+    "or begin anew with ipactl emulation new-key (see docs/emulation.md). The agent looks again by itself.",
 )
 def KEY_LOST(*, reason: str) -> None: ...
 

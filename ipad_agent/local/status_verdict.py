@@ -33,6 +33,8 @@ ORDER_FAILED_SHOWN_S: Final = 86_400.0
 """An order that failed stays the verdict for a day, unless its eIM has another one done before."""
 DISK: Final = "IPA-1208"
 """The warning that says that the disk does not keep what the agent knows."""
+NOT_EMULATED: Final = frozenset({"IPA-1233", "IPA-1234"})
+"""The warnings that say why a consumer card is not emulated although it was to be: the key, or what was kept for it."""
 LASTING_FAILURES: Final = 3
 """So many polls in a row have to fail before it is more than bad luck."""
 
@@ -144,6 +146,12 @@ def _starting(status: Status) -> _Words | None:
 def _consumer(status: Status) -> _Words | None:
     if status.card is None or status.card.manageable or status.card.family == "ipae":
         return None
+    stopped = next((warning for warning in status.warnings if warning.id in NOT_EMULATED), None)
+    if stopped is not None:
+        sentence = (
+            f"The card is {status.card.kind}, and this device cannot emulate it now: {_sentence(stopped.sentence)}"
+        )
+        return _Words(sentence, "Look at the card again", status.next_look, stopped.what_to_do)
     return _Words(
         f"The card is {status.card.kind}; this agent manages only IoT cards and leaves it alone.",
         "Look at the card again",

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Concatenate, ParamSpec
 
 from ipad_agent.agent import events as agent
+from ipad_agent.emulation import events as emulation
 from ipad_agent.events import Event
 from ipad_agent.local.status_verdict import DOWNLOAD
 from ipad_agent.procedures import events as procedures
@@ -152,6 +153,12 @@ _warns(
     "Correct the file and restart the agent.",
     until=(procedures.PROVISIONED,),
 )
+_warns(
+    emulation.KEY_LOST,
+    "Bring the key back, or begin anew with `ipactl emulation new-key` (docs/emulation.md).",
+    until=(emulation.EMULATING,),
+)
+_warns(emulation.STATE_UNUSABLE, "Go back to the release that wrote it.", until=(emulation.EMULATING,))
 _warns(
     switches.UNPROVED,
     "Look at the coverage and the APN of the new profile; `ipactl confirm` if it works all the same.",

@@ -140,3 +140,13 @@ def test_one_manager_that_answers_with_errors_among_others_is_not_said_to_be_out
     verdict = verdict_of(replace(READY, eims=eims))
     assert "Answered with an error at the last attempt: other." in verdict.sentence
     assert "Not reached" not in verdict.sentence
+
+
+def test_a_card_that_cannot_be_emulated_for_want_of_its_key_is_not_called_the_wrong_card() -> None:
+    sentence = "The device key of the emulated card is not to be had: the file is gone"
+    warning = Warning("IPA-1233", sentence, "Bring the key back.")
+    status = replace(SITUATIONS["consumer-card"], warnings=(warning,))
+    verdict = verdict_of(status)
+    assert (verdict.state, verdict.severity) == (State.CONSUMER_CARD, Severity.BAD)
+    assert "the file is gone." in verdict.sentence
+    assert verdict.advice == "Bring the key back."

@@ -380,3 +380,18 @@ async def test_a_damaged_state_is_lost_and_not_answered_from_an_older_one(world:
     world.restart()
     assert await world.euicc.get_eim_configuration() == ()
     assert world.disk.read(path + ".damaged") == b"damaged"
+
+
+async def test_a_key_that_comes_back_is_used_at_the_next_look(
+    world: EmulatedWorld, caplog: pytest.LogCaptureFixture
+) -> None:
+    await world.provision()
+    key, world.keys.key = world.keys.key, None
+    world.restart()
+    for _ in range(3):
+        world.euicc.ask_anew()
+        assert kind_of(await world.euicc.get_euicc_info2()) is CardKind.CONSUMER
+    assert len([line for line in caplog.messages if "device key" in line and "not to be had" in line]) == 1
+    world.keys.key = key
+    world.euicc.ask_anew()
+    assert kind_of(await world.euicc.get_euicc_info2()) is CardKind.EMULATED

@@ -93,7 +93,7 @@ class Quirks:
     refuses_sgp32_tags: bool = False
     """A tagList with fields of SGP.32 is answered with incorrectInputValues, as consumer cards do."""
     tells_sgp32_tags: frozenset[int] = frozenset()
-    """Fields of SGP.32 in profile lists that a consumer card has all the same, for whoever names them: 9F67 with some."""
+    """Fields of SGP.32 in profile lists that a consumer card tells all the same, if they are named (9F67)."""
     tag_refusal_status: int = 0
     """With ``refuses_sgp32_tags``: this status word in the place of that answer (6A80)."""
     old_state_until_reset: bool = False

@@ -22,7 +22,6 @@ from ipad_agent.lab.scenarios.support.emulated_card_steps import (
     export,
     kept,
     registered,
-    status_says,
 )
 
 SECOND, THIRD = "second.lab.example", "third.lab.example"
@@ -46,7 +45,9 @@ async def emulated_eco_all(run: Run) -> None:
             [
                 _add("add", new, "addEim ok"),
                 _add("add once more", new, "addEim associatedEimAlreadyExists"),
-                _add("add with a counter too far", third.configuration(counter=TOO_FAR), "addEim counterValueOutOfRange"),
+                _add(
+                    "add with a counter too far", third.configuration(counter=TOO_FAR), "addEim counterValueOutOfRange"
+                ),
                 _add("add without a key", third.configuration(signing="none"), "addEim commandError"),
                 case("list-eim", "listEim ok", name="list two"),
                 case("delete-eim nobody.example", "deleteEim eimNotFound"),
@@ -75,7 +76,9 @@ async def _the_second_gives_an_order(run: Run, bench: Bench, token: int) -> None
     site = bench.eims[SECOND]
     device = site.eim.eim.import_device(await export(bench, "--eim", SECOND))
     run.check("the file for the second has its token and counter", (device.token, device.counter) == (token, 0))
-    site.eim.eim.enqueue(bench.eid, Order(package_bytes.PSMO, "the second's list", (package_bytes.list_profile_info(),)))
+    site.eim.eim.enqueue(
+        bench.eid, Order(package_bytes.PSMO, "the second's list", (package_bytes.list_profile_info(),))
+    )
     async with run.step("the second is polled, and its order is carried out"):
         entry = await site.eim.entry("result", deadline_s=20)
     check_result(run, "the second's order", entry, ["listProfileInfo ok"])

@@ -65,7 +65,10 @@ async def emulated_rollback(run: Run) -> None:
 )
 async def emulated_fallback_and_return(run: Run) -> None:
     """The attribute is the device's own, for a profile of which the card tells that its operator allows it."""
-    config: dict[str, Table] = {**IMPATIENT, "coap": {"exchange_timeout_s": scaled(1), "handshake_timeout_s": scaled(1)}}
+    config: dict[str, Table] = {
+        **IMPATIENT,
+        "coap": {"exchange_timeout_s": scaled(1), "handshake_timeout_s": scaled(1)},
+    }
     options = _proving(quirks=TELLS_FALLBACK, config=config)
     async with run.bench(options) as bench:
         await registered(run, bench)

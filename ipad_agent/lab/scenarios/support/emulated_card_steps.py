@@ -125,7 +125,9 @@ async def check_emulated_end(
         run.check(f"one result of {order.label}", len(results) == 1, f"{len(results)}")
     signatures = [str(entry["facts"].get("signature")) for entry in accepted(bench.eim)]
     good = signatures.count("right (token)") == len(signatures) - refused
-    run.check("every result is signed by the device's key", good and signatures.count("None") == refused, str(signatures))
+    run.check(
+        "every result is signed by the device's key", good and signatures.count("None") == refused, str(signatures)
+    )
     told = told_enabled(bench.eim)
     run.check("the eIM's picture of the card is true", told in (None, iccid), f"it believes in {told}")
     words = ("emulated by this device", f"…{iccid[-4:]} ✓", *shown)
