@@ -12,6 +12,7 @@ help:
 	@echo "make test-long  the same, with all of what make test takes a sample of"
 	@echo "make test-modems  enable, download and switch through every family of modules that the lab plays; interrupt the examination of each"
 	@echo "make test-luci  the page for OpenWrt's LuCI in a headless Chromium"
+	@echo "make test-cid DTLS with Connection IDs by Mbed TLS 3.6, which is fetched from Debian 13 where it is missing"
 	@echo "make check   only ruff and mypy"
 	@echo "make test-web the page of ipad-agent-web in a real browser, with pictures in SHOTS=folder"
 	@echo "make fuzz    damaged input for every parser, SECONDS=n TARGET=name; make wander: other property tests, ROUNDS=n"
@@ -74,6 +75,18 @@ test-pcsc: setup
 test-luci: setup
 	@PYTHON=$(PYTHON) sh tools/system-packages.sh chromium
 	$(BIN)/pytest -q tests/openwrt/luci_page.py
+
+# Connection IDs with Mbed TLS 3.6, which Debian 12 does not have: it is fetched into a folder. The tests of DTLS over that
+# library, what only it can do, the lab's server with it, and the scenarios. make test does this too where the library is
+# installed.
+MBEDTLS ?= .mbedtls
+CID_TESTS := tests/net/connection_ids.py tests/lab/eim/connection_id_server.py tests/net/test_dtls.py \
+	tests/net/test_lean_dtls.py tests/net/test_client_certificate.py tests/net/test_renegotiation.py \
+	tests/net/test_coaps.py tests/scenarios/connection_id_scenarios.py
+.PHONY: test-cid
+test-cid: setup
+	@PYTHON=$(BIN)/python sh tools/mbedtls-library.sh $(MBEDTLS)
+	LD_LIBRARY_PATH=$(abspath $(MBEDTLS)) DTLS_BACKEND=mbedtls $(BIN)/python -m pytest -q $(CID_TESTS)
 
 # The layer for Yocto by oelint-adv. There is no public address to name as HOMEPAGE and BUGTRACKER, and nothing in it is
 # for the building machine (BBCLASSEXTEND).
@@ -150,4 +163,4 @@ format: setup
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf $(VENV) .venv-release .test build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .lab
+	rm -rf $(VENV) .venv-release .test .mbedtls build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .lab

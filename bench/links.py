@@ -5,7 +5,8 @@
 The agent's own carriers speak to the lab's eIM over a pair of virtual Ethernet ports, each in a network namespace of
 its own, and every IP packet is counted there, headers included. So it needs root and ``ip``; nothing of the machine's
 network is touched. Losses and delays of the downloads are made by the lab's proxy. One request of ``curl`` and of
-``coap-client`` stands beside the agent's, where they are installed.
+``coap-client`` stands beside the agent's, where they are installed; polls with a Connection ID, where Mbed TLS 3.6 is
+(``sh tools/mbedtls-library.sh .mbedtls``, then with ``LD_LIBRARY_PATH=.mbedtls``).
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -41,16 +43,30 @@ from ipad_agent.lab.http.server_tls import TlsSettings
 from ipad_agent.lab.pki import Pki
 from ipad_agent.net import Carrier, CoapsCarrier, CoapsEndpoint, HttpsCarrier, HttpsEndpoint, OpenSslBackend, Psk, Trust
 from ipad_agent.net.carrier import Traffic
+from ipad_agent.net.dtls import mbedtls_library
+from ipad_agent.net.dtls.connection_record import ShelfInMemory
+from ipad_agent.net.dtls.dtls_backend import DtlsBackend
+from ipad_agent.net.dtls.mbedtls_backend import MbedTlsBackend
 
 DEVICE, EIM = "10.77.0.2", "10.77.0.1"
 PORT = "veth0"
-PORTS = {"certificate": 5684, "psk": 5685, "download": 5686, "https": 443}
+PORTS = {"certificate": 5684, "psk": 5685, "download": 5686, "connection-id": 5687, "https": 443}
 PSK = Psk(b"device-1", b"sixteen letters.")
 PACKAGE_BYTES = 60_000
 IPV4_UDP_BYTES = 28
+CONNECTION_ID_BYTES = 8
+HOURLY_DAY = "Connection ID, an hourly day"
 ANSWER = bytes.fromhex("BF4F")
 """How an answer to GetEimPackage begins; other programs end well and with words when they got none."""
-GOALS = {"full": 1750, "resumed": 1050, "in session": 190, "HTTPS resumed": 2300}
+GOALS = {
+    "full": 1750,
+    "resumed": 1050,
+    "in session": 190,
+    "HTTPS resumed": 2300,
+    "Connection ID, another port": 200,
+    "Connection ID, after a restart": 200,
+    HOURLY_DAY: 8000,
+}
 _EVERY_PROTOCOL = 0x0003
 _ETHERNET_BYTES = 14
 
@@ -92,6 +108,19 @@ class Capture:
         return Cost(self.packets, self.size_bytes)
 
 
+class _Kept:
+    """What sessions leave behind, as in the runtime folder."""
+
+    def __init__(self) -> None:
+        self._records: Mapping[str, object] = {}
+
+    def load(self) -> Mapping[str, object]:
+        return self._records
+
+    def save(self, records: Mapping[str, object]) -> None:
+        self._records = dict(records)
+
+
 class Package:
     """Answers everything with a package of random bytes."""
 
@@ -119,14 +148,20 @@ async def serve(folder: Path) -> None:
         CoapsServer(Package(), dtls=dtls, host=EIM, port=PORTS["download"]),
         HttpsServer(eim, TlsSettings(leaf, []), None, HttpsPort(host=EIM, port=PORTS["https"])),
     ):
-        print("ready", flush=True)
-        await asyncio.to_thread(sys.stdin.read)
+        if mbedtls_library.find().library is None:
+            print("ready", flush=True)
+            await asyncio.to_thread(sys.stdin.read)
+            return
+        identified = replace(dtls, connection_id_bytes=CONNECTION_ID_BYTES)
+        async with CoapsServer(eim, dtls=identified, host=EIM, port=PORTS["connection-id"]):
+            print("ready", flush=True)
+            await asyncio.to_thread(sys.stdin.read)
 
 
 # -- the device's namespace --------------------------------------------------------------------------------------------
 
 
-def coaps(pki: Pki, kind: str, backend: OpenSslBackend, *, quiet: bool) -> CoapsCarrier:
+def coaps(pki: Pki, kind: str, backend: DtlsBackend, *, quiet: bool) -> CoapsCarrier:
     """As in the preset for NB-IoT when ``quiet``, else as by default."""
     trust = Trust.psk() if kind == "psk" else Trust.spki(pki["eim-tls-self"].spki_der, origin="eUICC")
     psk = PSK if kind == "psk" else None
@@ -169,6 +204,19 @@ async def measure_inside(folder: Path, losses: list[int], port: str) -> None:
         before = capture.now
         await link.close()
         await capture.step(before)
+    if (library := mbedtls_library.find().library) is not None:
+        memory, shelf = _Kept(), ShelfInMemory()
+        for number in range(24):
+            restarts = number in (0, 2)
+            if restarts:  # as another process does, with what the runtime folder has
+                carrier = coaps(pki, "connection-id", MbedTlsBackend(library, memory, shelf), quiet=True)
+                link = link_over(carrier)
+            name = {0: "full", 1: "another port", 2: "after a restart"}.get(number, f"poll {number + 1}")
+            await poll(f"Connection ID, {name}", link, carrier.traffic, close=True)
+        day = [rows.pop(name) if "poll" in name else rows[name] for name in list(rows) if "Connection ID" in name]
+        rows[HOURLY_DAY] = {key: sum(row[key] for row in day) for key in day[0]}
+    else:
+        print(f"no Connection IDs: {mbedtls_library.find().reason}", file=sys.stderr)
     web = HttpsCarrier(HttpsEndpoint(EIM, Trust.spki(pki["eim-tls-self"].spki_der), PORTS["https"]))
     link = link_over(web)
     for name in ("HTTPS full", "HTTPS resumed"):

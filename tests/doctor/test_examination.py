@@ -21,7 +21,7 @@ from ipad_agent.card.apdu_channel import AidNotFound, CardNotReady
 from ipad_agent.codec.es10.eim_configuration import EimConfigurationData
 from ipad_agent.codec.identifiers import Eid
 from ipad_agent.config import Config, DownloadConfig, EimConfig, ModemConfig, SecretFile, TrustConfig
-from ipad_agent.config.config_model import CardConfig
+from ipad_agent.config.config_model import CardConfig, CoapConfig
 from ipad_agent.doctor import Face, run_with
 from ipad_agent.doctor import examination as engine
 from ipad_agent.doctor.checks.machine import Lacking, Machine, Space
@@ -323,8 +323,19 @@ def test_what_the_tls_library_lacks_is_named_and_weighed() -> None:
 
 def test_the_libraries_of_this_machine_have_what_they_are_tested_with() -> None:
     lacking = Machine().lacking(psk=True)
-    assert lacking == Lacking(libraries=lacking.libraries)
+    assert lacking == Lacking(libraries=lacking.libraries, identifying=lacking.identifying)
+    assert "Connection IDs" in lacking.identifying
     assert "OpenSSL" in lacking.libraries
+
+
+@pytest.mark.parametrize(("offered", "words"), [(True, "a library with IDs"), (False, "switched off")])
+def test_whether_connection_ids_are_offered_is_told_with_the_libraries(offered: bool, words: str) -> None:
+    config = Config(coap=CoapConfig(connection_id=offered))
+    lacking = Lacking(libraries="OpenSSL", identifying="a library with IDs")
+    item = examine(Patient(config=config, machine=FakeMachine(missing=lacking))).of(Layer.TLS)
+    assert item.ok
+    assert "(OpenSSL; " in item.sentence
+    assert words in item.sentence
 
 
 def test_a_suite_or_curve_that_no_library_knows_is_found_missing(monkeypatch: pytest.MonkeyPatch) -> None:

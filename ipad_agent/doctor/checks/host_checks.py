@@ -175,7 +175,11 @@ async def tls(parts: DoctorParts, _: Seen) -> list[Item]:
             found.append(Item(Layer.TLS, False, sentence, _OTHER_LIBRARY))
         else:
             found.append(Item(Layer.TLS, None, f"{sentence} Only servers that insist on it cannot be reached."))
-    return found or [Item(Layer.TLS, True, f"Nothing that eIMs ask for is missing ({lacking.libraries}).")]
+    identifying = lacking.identifying
+    if identifying and not parts.config.coap.connection_id:
+        identifying = "Connection IDs are switched off"
+    libraries = "; ".join(filter(None, (lacking.libraries, identifying)))
+    return found or [Item(Layer.TLS, True, f"Nothing that eIMs ask for is missing ({libraries}).")]
 
 
 _INDISPENSABLE: Final = frozenset({"P-256", "ECDHE-ECDSA-AES128-GCM-SHA256"})

@@ -39,12 +39,14 @@ class Space:
 
 @dataclass(frozen=True, slots=True)
 class Lacking:
-    """What the TLS libraries lack, by carrier; ``psk`` is why pre-shared keys cannot be used."""
+    """What the TLS libraries lack, by carrier; ``psk`` is why pre-shared keys cannot be used. ``identifying`` is the
+    library that offers Connection IDs (RFC 9146), or the reason why there is none, which is no fault."""
 
     coaps: tuple[str, ...] = ()
     https: tuple[str, ...] = ()
     psk: str | None = None
     libraries: str = ""
+    identifying: str = ""
 
 
 class Machine:
@@ -99,6 +101,7 @@ class Machine:
             _lacking_in_tls(),
             _no_psk() if psk else None,
             _library_version(),
+            _identifying(),
         )
 
 
@@ -106,6 +109,13 @@ def _library_version() -> str:
     from OpenSSL import SSL
 
     return SSL.OpenSSL_version(SSL.OPENSSL_VERSION).decode("ascii", "replace")
+
+
+def _identifying() -> str:
+    from ipad_agent.net.dtls.mbedtls_library import find
+
+    found = find()
+    return f"{found.reason}, with Connection IDs" if found.library else f"no Connection IDs: {found.reason}"
 
 
 def _refuse(_: object) -> Verdict:

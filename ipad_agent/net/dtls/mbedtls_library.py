@@ -215,10 +215,14 @@ def find() -> Found:
 
 def load(sonames: Sequence[str]) -> Found:
     """The library under these names: of crypto, X.509 and TLS. Never raises."""
-    try:
-        crypto, x509, tls = (ctypes.CDLL(name) for name in sonames)
-    except OSError as error:
-        return Found(None, f"Mbed TLS 3.6 is not installed ({error})")
+    loaded: list[ctypes.CDLL] = []
+    for name in sonames:
+        try:
+            loaded.append(ctypes.CDLL(name))
+        except OSError as error:
+            missing = "No such file" in str(error)
+            return Found(None, f"Mbed TLS 3.6 is not installed ({f'there is no {name}' if missing else error})")
+    crypto, x509, tls = loaded
     try:
         crypto.mbedtls_version_get_number.restype = ctypes.c_uint
         version = crypto.mbedtls_version_get_number()
