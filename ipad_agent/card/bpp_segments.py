@@ -11,7 +11,7 @@ from typing import Final
 from ipad_agent.codec.ber import tlv
 from ipad_agent.codec.ber.tlv import Tlv
 from ipad_agent.errors import CodecError
-from ipad_agent.records import dataclass
+from ipad_agent.records import dataclass, field
 
 from .apdu import MAX_BLOCKS, MAX_DATA_BYTES
 from .errors import MalformedBpp
@@ -29,12 +29,18 @@ LOAD_ELEMENTS: Final = 0xA3  # sequenceOf86
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """``part`` is the tag of the part of the package it comes from; ``start``:``end`` are offsets into it."""
+    """``part`` is the tag of the part of the package it comes from; ``start``:``end`` are offsets into it. The bytes
+    are only copied when they are sent: all segments together are as large as the package."""
 
     part: int
     start: int
     end: int
-    data: bytes
+    package: bytes = field(repr=False)
+
+    @property
+    def data(self) -> bytes:
+        """The bytes to send."""
+        return self.package[self.start : self.end]
 
 
 def split(bpp: bytes) -> tuple[Segment, ...]:
@@ -91,4 +97,4 @@ def _elements(part: Tlv, tag: int) -> tuple[Tlv, ...]:
 def _slice(buffer: bytes, part: int, start: int, end: int) -> Segment:
     if end - start > MAX_SEGMENT_BYTES:
         raise MalformedBpp(f"a segment of {end - start} bytes does not fit into 256 blocks")
-    return Segment(part, start, end, buffer[start:end])
+    return Segment(part, start, end, buffer)

@@ -230,8 +230,8 @@ class DownloadConfig:
     max_package_bytes: int = key(
         Integer(65_536, 8_388_608),
         1_048_576,
-        "The largest profile package that is fetched. The whole package is in memory, two to three times, while it is "
-        "checked and loaded; what the card has room for it says itself.",
+        "The largest profile package that is fetched. It is in memory while it is checked and loaded, and for a moment "
+        "up to four times while it is read; what the card has room for it says itself.",
     )
     give_up_s: float = key(
         Number(0, 366 * DAY_S),

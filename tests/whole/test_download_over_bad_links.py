@@ -26,6 +26,7 @@ FAILED = "IPA-4057"
 def large_profile(device: Device) -> None:
     """What the SM-DP+ has for this card is as large as profiles in the field."""
     order = device.world.smdp.orders.by_matching_id(MATCHING_ID)
+    assert order is not None
     order.package = ProfilePackage.sample(
         Metadata(DOWNLOADED, notify=with_notifications("smdp.lab.example")), PROFILE_BYTES
     )
@@ -93,4 +94,4 @@ def test_these_are_the_defaults_of_the_configuration() -> None:
     endpoint = {field.name: field.default for field in dataclasses.fields(CoapsEndpoint)}
     for name in ("ack_timeout_s", "max_retransmit", "exchange_timeout_s", "handshake_timeout_s", "flight_timeout_s"):
         assert endpoint[name] == getattr(coap, name), name
-    assert 1 << endpoint["block_size_exp"] + 4 == coap.block_size
+    assert endpoint["block_size_exp"] == coap.block_size.bit_length() - 5

@@ -36,4 +36,4 @@ def read_bound_package(bpp: bytes) -> BoundPackageContents:
     elements = package.require(0xA3, "the profile elements")
     if any(piece.tag != 0x86 for piece in elements):
         raise CodecError("the profile elements are not in segments of 86", offset=elements.start)
-    return BoundPackageContents(metadata, len(elements.value))
+    return BoundPackageContents(metadata, elements.end - elements.value_start)

@@ -28,9 +28,10 @@ from .round_trips import RoundTrips
 
 _REMEMBERED_ANSWERS: Final = 16
 _ACK_RANDOM_FACTOR: Final = 1.5
+_FAREWELL_S: Final = 5.0
+"""How long the socket waits for the server's close_notify. To one that is gone the system answers by ICMP, which costs
+95 bytes of radio, and more than the datagram that nobody wanted."""
 _UDP_BYTES, _IPV4_BYTES, _IPV6_BYTES = 8, 20, 40
-_LINGER_S: Final = 10.0
-"""So long the server's goodbye may take until the port is closed without it."""
 
 
 class PeerSilent(TransferTimeout):
@@ -94,6 +95,7 @@ class Association(asyncio.DatagramProtocol):
         self._ready: asyncio.Future[Established] = self._loop.create_future()
         self._over: IpadError | None = None
         self._closed = False
+        self._farewell: asyncio.TimerHandle | None = None
         self._flights_sent_again = 0
         self._header_bytes = _UDP_BYTES + _IPV4_BYTES
         self.heard = 0
@@ -218,7 +220,8 @@ class Association(asyncio.DatagramProtocol):
             self._forget(exchange)
 
     def close(self) -> None:
-        """Send close_notify if a session stands and ends here, free the socket and all timers. May be called twice."""
+        """Send close_notify if a session stands, free all timers, and the socket: as soon as the server has answered
+        that, or a little later. May be called twice."""
         if self._closed:
             return
         self._closed = True
@@ -234,21 +237,13 @@ class Association(asyncio.DatagramProtocol):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        if goodbye_bytes and self._socket is not None:
-            # A closed port would answer the server's word with ICMP, which costs more than the word itself.
-            self._timer = self._loop.call_later(_LINGER_S, self._let_go)
-        else:
-            self._let_go()
+        if self._socket is not None and goodbye_bytes:
+            self._farewell = self._loop.call_later(_FAREWELL_S, self._socket.close)
+        elif self._socket is not None:
+            self._socket.close()
         if not self._ready.done():
             self._ready.cancel()
         self._fail(SessionLost("the session was closed"))
-
-    def _let_go(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        if self._socket is not None:
-            self._socket.close()
 
     # -- asyncio.DatagramProtocol --------------------------------------------------------------------------------
 
@@ -257,7 +252,7 @@ class Association(asyncio.DatagramProtocol):
 
     def datagram_received(self, data: bytes, addr: object) -> None:
         if self._closed:
-            self._let_go()  # the server's goodbye, which was counted when ours was sent
+            self._part()  # the server's goodbye, which was counted when ours was sent
             return
         self._traffic.packet()
         self._traffic.datagrams_received += 1
@@ -271,6 +266,9 @@ class Association(asyncio.DatagramProtocol):
         During the handshake that is the end, for another address may do better. A session outlives a radio that is
         away for a moment: only a closed port ends it, anything else is a lost datagram that CoAP sends again.
         """
+        if self._closed:
+            self._part()
+            return
         text = (exc.strerror if isinstance(exc, OSError) else None) or str(exc)
         if not self._ready.done():
             self._ready.set_exception(Unreachable(f"{self._host}:{self._port} is not reachable: {text}"))
@@ -281,6 +279,14 @@ class Association(asyncio.DatagramProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._socket = None
+
+    def _part(self) -> None:
+        """The server has answered the close_notify, or is gone."""
+        if self._farewell is not None:
+            self._farewell.cancel()
+            self._farewell = None
+            if self._socket is not None:
+                self._socket.close()
 
     # -- the session ---------------------------------------------------------------------------------------------
 
