@@ -25,6 +25,7 @@ DIALECTS: Final = "dialects"  # per eIM: which release it speaks, and what it to
 ICCID_ORDER: Final = "iccid-order"  # per module, firmware and command: whether the ICCID is printed as in EF.ICCID
 WAYS: Final = "ways"  # per module and firmware: cgla or csim, where one proved to be better
 MODULE_SETTINGS: Final = "module-settings"  # what was written to modules' permanent memory, so that it is once only
+MODULE_POWER: Final = "module-power"  # per module: the commands that give back the power settings it had before
 CHANNELS: Final = "channels"  # logical channels this agent left open; a reboot closes them
 SESSIONS: Final = "sessions"  # what a new (D)TLS session can resume from
 HISTORY: Final = "history"  # what was done last on this device, for people only

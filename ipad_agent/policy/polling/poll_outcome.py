@@ -23,6 +23,7 @@ class Wake(Enum):
     RESULT_OWED = "a result waits to be delivered"
     SMS = "an SMS called for it"
     KNOCK = "a knock called for it"
+    RADIO = "the radio is connected anyway"
 
 
 class Outcome(Enum):
