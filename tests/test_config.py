@@ -229,6 +229,12 @@ def test_the_example_in_the_documentation_is_right() -> None:
         ),
         ('[[eim]]\nid = "a"\nport = 70000', "eim[0].port: 70000 is not allowed; allowed: an integer from 1 to 65535"),
         ('[[eim]]\nid = "a"\npath = "gsma"', 'eim[0].path: "gsma" is not allowed; allowed: a path that begins with'),
+        ("[power]\nactive_s = 20", "power.update_s: is missing; allowed: power.active_s and power.update_s together"),
+        ("[power]\nactive_s = 700\nupdate_s = 600", "power.update_s: is not longer than power.active_s; allowed: a"),
+        (
+            "[power]\nactive_s = 5\nupdate_s = 600",
+            "power.active_s: 5 is not allowed; allowed: a number from 16 to",
+        ),
         ('[[eim]]\nid = "a"\npsk_identity = "g"', "eim[0].psk_key_file: is missing; allowed: psk_identity and"),
         ('[[eim]]\nid = "a"\npsk_key_file = "g"', "eim[0].psk_identity: is missing; allowed: psk_identity and"),
         ('[[eim]]\nid = "a"\nclient_key_file = "g"', "eim[0].client_certificate: is missing; allowed: client_cert"),

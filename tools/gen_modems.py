@@ -52,6 +52,8 @@ _NAMES: Final = {
     "events.other": "Also known as unsolicited",
     "queries.iccid": "Asked for the ICCID",
     "queries.registration": "Asked for the registration",
+    "power.connection": "Tells when its radio is connected (+CSCON)",
+    "power.release": "Sent when no more data comes",
     "refresh.modem_executes": "Executes the card's REFRESH by itself",
     "refresh.re_enumerates": "USB port vanishes at a REFRESH",
     "slots.query": "Tells the card slot",

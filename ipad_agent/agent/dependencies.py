@@ -82,6 +82,10 @@ async def _show_nothing(board: Board) -> None:
     return None
 
 
+async def _release_nothing() -> None:
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class Dependencies:
     """All the daemon works with. ``initial_eims`` is the AddInitialEim request for a card that nobody manages;
@@ -113,3 +117,4 @@ class Dependencies:
     state: State | None = None
     board: Board | None = None
     show_modem: Callable[[Board], Awaitable[None]] = _show_nothing
+    release_radio: Callable[[], Awaitable[None]] = _release_nothing

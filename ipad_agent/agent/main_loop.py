@@ -79,6 +79,8 @@ INSIST_GAP_S: Final = 3600.0
 """A card that stays in IPAe mode whatever is done is not reset all the time."""
 POLL_LIMIT_S: Final = 3600.0
 LOOK_AFTER_DISK_S: Final = 60.0
+RADIO_RESTS_FROM_S: Final = 30.0
+"""A poll that follows sooner finds the radio connected still."""
 RETRY_DISK_S: Final = 10.0
 FIRST_REAL_RUNG: Final = 1
 """Rung 0 of the reset ladder waits for a REFRESH of the card; one that is silent sends none."""
@@ -110,6 +112,7 @@ class Agent:
             rooms.memory, rooms.clock, rooms.limits, self.board, self._changes, rooms.connector, rooms.radio
         )
         self._commanded = False
+        self._resting = self._used_network = False
         self._taken_up = False
         self._counters = Counters(rooms.memory)
         self._last_orders = LastOrders(rooms.memory, rooms.clock)
@@ -386,6 +389,7 @@ class Agent:
             eim_id = eim_id or due.eim_id
             waited = self.injected_orders.waiting
             report = await self._poll(facts, eims, eim_id, timetable)
+            await self._let_radio_rest(timetable)
             left = self.injected_orders.waiting
             if left is None or (
                 left is waited and left.eim_id == eim_id
@@ -480,7 +484,11 @@ class Agent:
         status = f"{due.eim_id}: {due.decision.sentence}"
         watched = self.guardian_actions.enabled or self.switches.open() is not None
         wait_s = min(due.decision.wait_s, self.guardian_actions.look_in_s) if watched else due.decision.wait_s
-        await self._pause(wait_s, status, timetable)
+        self._resting = True
+        try:
+            await self._pause(wait_s, status, timetable)
+        finally:
+            self._resting = False
         if watched and self.guardian_actions.look_in_s <= 0:
             await self._look_after(facts)
 
@@ -519,7 +527,8 @@ class Agent:
         causes, self._causes = self._causes, set()
         self._woken.clear()
         for cause, eim_id in sorted(causes, key=lambda item: (list(Wake).index(item[0]), item[1] or "")):
-            events.WOKEN.emit(cause=cause.value)
+            if cause is not Wake.RADIO:  # the traffic of others is no news; what comes of it is said with the poll
+                events.WOKEN.emit(cause=cause.value)
             timetable.wake(cause, None if eim_id is None else [eim_id])
             if cause is Wake.COMMAND:
                 self._commanded = True
@@ -582,6 +591,7 @@ class Agent:
                     await link.close()
             finally:
                 purposes = self._traffic.end(link, mark)
+                self._used_network = bool(purposes)
                 self.guardian_actions.polled(outcome)
                 self.board.poll_ended(
                     eim_id,
@@ -596,6 +606,18 @@ class Agent:
                     bool(self._work.open(eim_id) or self._pending([eim_id])) or self.guardian_actions.counts_polls
                 )
                 timetable.finish(eim_id, outcome, retry_after_s=retry_after_s, owed=owed, under_way=under_way)
+
+    async def _let_radio_rest(self, timetable: Timetable) -> None:
+        """No more data comes now, unless another poll follows; what the modem says to that changes nothing."""
+        following = timetable.next()
+        if self._used_network and (following is None or following.decision.wait_s > RADIO_RESTS_FROM_S):
+            with contextlib.suppress(ModemError, CardError):
+                await self._rooms.release_radio()
+
+    def radio_connected(self) -> None:
+        """The modem says that its radio is connected, whoever wanted it: an occasion for a poll that is due soon."""
+        if self._resting:
+            self.poke(Wake.RADIO)
 
     def _woke_up(self) -> None:
         if self._rooms.radio is not None:

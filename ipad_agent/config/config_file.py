@@ -15,7 +15,7 @@ from ipad_agent import agent_names
 from ipad_agent.errors import ConfigError
 from ipad_agent.records import replace
 
-from .config_model import SECTIONS, Config, EimConfig, InjectConfig, WakeConfig, preset_defaults
+from .config_model import SECTIONS, Config, EimConfig, InjectConfig, PowerConfig, WakeConfig, preset_defaults
 from .errors import ConfigErrors, placed
 from .secret_file import readable_by_others
 from .toml_positions import Position, position_of, positions
@@ -122,6 +122,7 @@ class _Reading:
             )
         self._check_inject(sections["inject"])
         self._check_wake(sections["wake"])
+        self._check_power(sections["power"])
         if self._problems:
             for problem in self._problems:
                 problem.position = position_of(problem.place, self._known)
@@ -143,6 +144,16 @@ class _Reading:
         for name in missing:
             allowed = "senders and a keyword for SMS, a key for knocks"
             self._problems.append(ConfigError(f"wake.{name}", "is missing", allowed=allowed))
+
+    def _check_power(self, power: PowerConfig) -> None:
+        missing = [name for name in ("active_s", "update_s") if getattr(power, name) is None]
+        if len(missing) == 1:
+            allowed = "power.active_s and power.update_s together"
+            self._problems.append(ConfigError(f"power.{missing[0]}", "is missing", allowed=allowed))
+        elif power.active_s is not None and power.update_s is not None and power.active_s >= power.update_s:
+            self._problems.append(
+                ConfigError("power.update_s", "is not longer than power.active_s", allowed="a longer time")
+            )
 
     def _preset(self, document: Mapping[str, Any]) -> str:
         poll = document.get("poll")

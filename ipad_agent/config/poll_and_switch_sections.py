@@ -83,6 +83,13 @@ class PollConfig:
         NORMAL.attach_gap_s,
         "A network attach causes a poll unless the last one was less than this long ago.",
     )
+    early_share: float = key(
+        Number(0, 0.5, ""),
+        NORMAL.early_share,
+        "A regular poll that is due within this share of `interval_s` is made at once when the modem tells that its "
+        "radio is connected anyway (+CSCON, see the table of modules): by the gateway's own traffic, or because the "
+        "modem reports to the network as it does in PSM. Polls are never put off for it. 0: never earlier.",
+    )
 
     def settings(self) -> ScheduleSettings:
         """The same numbers for the schedule."""
@@ -170,11 +177,42 @@ class GuardianConfig:
 
 @dataclass(frozen=True, slots=True)
 class PowerConfig:
-    """The radio costs most of what the agent takes from a battery."""
+    """The radio costs most of what the agent takes from a battery. Without `manage` no power setting of the modem is
+    touched."""
 
     radio_idle_s: float = key(
         Number(1, 600),
         20.0,
         "After so long without a packet the network lets the radio rest, and the next one begins a new radio cycle. "
         "It is for counting only; operators have between 10 and 30.",
+    )
+    release: bool = key(
+        Flag(),
+        True,
+        "Whether the modem is told after a poll that no more data comes, where its profile has a command for that. The "
+        "radio rests at once then, not after `radio_idle_s`.",
+    )
+    manage: bool = key(
+        Flag(),
+        False,
+        "Whether the agent sets PSM and eDRX of the modem to what is below. Off: they are read and shown, never set. "
+        "Turned off again, the modem gets back what it had before.",
+    )
+    active_s: float | None = key(
+        Number(16, 11_160),
+        None,
+        "With `manage`: how long the modem stays reachable after traffic before it sleeps (PSM, T3324), rounded up to "
+        "what can be said. No less than a poll takes. Without it and `update_s` PSM is left as it is.",
+    )
+    update_s: float | None = key(
+        Number(600, 35_712_000),
+        None,
+        "With `manage`: how often the modem reports to the network of itself (T3412), rounded up. Must be there with "
+        "`active_s`, and longer.",
+    )
+    edrx_cycle_s: float | None = key(
+        Number(5.12, 10_485.76),
+        None,
+        "With `manage`: how often the modem listens while it does not sleep (eDRX), the next longer one that there is. "
+        "Without it eDRX is left as it is.",
     )

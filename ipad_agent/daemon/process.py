@@ -25,6 +25,7 @@ from ipad_agent.status import Board
 from ipad_agent.status.traffic_budget import Budget
 from ipad_agent.store import EmulatedCardFiles, Journal, Memory, RealFilesystem, StateDirectory, StateLock
 from ipad_agent.wiring.device_network import device_network, show_modem, site
+from ipad_agent.wiring.radio_power import radio_power
 from ipad_agent.wiring.real_rooms import (
     Card,
     EimLinks,
@@ -91,6 +92,7 @@ async def _run(
     connector = smdp_connector(config, clock, on_packet=radio.packet)
     notifier = Notifier()
     links = EimLinks(config, clock, memory, on_packet=radio.packet)
+    power = radio_power(config, card.access.link, memory)
     agent = Agent(
         Dependencies(
             card=card.euicc,
@@ -115,12 +117,15 @@ async def _run(
             network=device_network(config, card.access),
             site=site(config, card.access, clock, memory),
             board=board,
-            show_modem=partial(show_modem, card.access),
+            show_modem=partial(show_modem, card.access, power=power),
+            release_radio=power.release,
             limits=TrafficLimits(config.budget.day_bytes, config.budget.total_bytes, config.budget.hold_at),
             radio=radio,
             holding=Holding(config.conditions.retry_s, config.conditions.max_hold_s),
         )
     )
+    if config.poll.early_share > 0:
+        power.when_connected(agent.radio_connected)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -236,7 +236,8 @@ class Modem:
 @dataclass(frozen=True, slots=True)
 class Radio:
     """``signal_dbm`` is the best figure the modem tells (RSRP or RSSI, see ``signal_kind``).
-    ``power_saving`` tells PSM and eDRX in words, ``off`` for neither; null when the modem does not tell."""
+    ``power_saving`` tells PSM and eDRX in words, ``off`` for neither; null when the modem does not tell. ``connected``:
+    whether the radio is connected (+CSCON), as the modem said last; null where it does not tell."""
 
     registration: str | None = None
     registered: bool | None = None
@@ -245,6 +246,7 @@ class Radio:
     signal_dbm: int | None = None
     signal_kind: str | None = None
     power_saving: str | None = None
+    connected: bool | None = None
 
 
 class TrafficShare(NamedTuple):

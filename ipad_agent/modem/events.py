@@ -406,3 +406,23 @@ def WAY_PREFERRED(*, way: str) -> None: ...
     "modem.fast_baud tries anew. A module that answers at another speed than modem.baud is used as it is.",
 )
 def LINE_SPEED(*, rate: int, reason: str) -> None: ...
+
+
+@define(
+    "IPA-2079",
+    INFO,
+    "The modem's power saving was {before}. It was set {reason}: {commands}",
+    "The module keeps this over restarts. With power.manage turned off it gets back what it had before the agent set "
+    "anything, and is left alone from then on.",
+)
+def POWER_SET(*, before: object, reason: str, commands: str) -> None: ...
+
+
+@define(
+    "IPA-2093",
+    WARNING,
+    "The modem does not take a power setting: {reason}",
+    "The module, or the network's subscription, has no PSM or eDRX, or not with these times. Everything else goes on; "
+    "it is tried again when the port is opened anew.",
+)
+def POWER_NOT_SET(*, reason: str) -> None: ...

@@ -27,6 +27,7 @@ from .module_settings import (
     Init,
     Match,
     Port,
+    Power,
     Queries,
     Refresh,
     Releases,
@@ -89,6 +90,7 @@ class ModuleProfile:
     deadlines: Deadlines = field(default_factory=Deadlines)
     events: Events = field(default_factory=Events)
     queries: Queries = field(default_factory=Queries)
+    power: Power = field(default_factory=Power)
     refresh: Refresh = field(default_factory=Refresh)
     releases: Releases = field(default_factory=Releases)
     slots: Slots = field(default_factory=Slots)
@@ -200,6 +202,7 @@ _SCHEMA: Final[Mapping[str, tuple[type, Mapping[str, Check]]]] = {
         },
     ),
     "releases": (Releases, {name: checks.integer(1, 99) for name in TECHNOLOGIES}),
+    "power": (Power, {"connection": checks.flag, "release": checks.list_of(checks.command)}),
     "refresh": (Refresh, {"modem_executes": checks.flag, "re_enumerates": checks.flag}),
     "slots": (
         Slots,

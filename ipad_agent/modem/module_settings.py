@@ -158,6 +158,14 @@ class Releases:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Power:
+    """``connection``: +CSCON tells when the radio is connected. ``release`` tells that no more data comes."""
+
+    connection: bool = False
+    release: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Refresh:
     """What a REFRESH of the card does here."""
 

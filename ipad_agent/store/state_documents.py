@@ -28,6 +28,7 @@ ICCID_ORDER: Final = "iccid-order"  # per module, firmware and command: whether 
 WAYS: Final = "ways"  # per module and firmware: cgla or csim, where one proved to be better
 MODULE_SETTINGS: Final = "module-settings"  # what was written to modules' permanent memory, so that it is once only
 LINE_SPEEDS: Final = "line-speeds"  # per module and firmware: which speeds of its UART it offers, and which failed
+MODULE_POWER: Final = "module-power"  # per module: the commands that give back the power settings it had before
 CHANNELS: Final = "channels"  # logical channels this agent left open; a reboot closes them
 SESSIONS: Final = "sessions"  # what a new (D)TLS session can resume from
 CONNECTIONS: Final = "connections"  # per eIM: whether it gives Connection IDs, and what its session can resume from

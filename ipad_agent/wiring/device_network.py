@@ -19,6 +19,8 @@ from ipad_agent.site import ApnTable, Conditions, Hooks, NetworkChecks, SiteRule
 from ipad_agent.status import Board
 from ipad_agent.store import Memory
 
+from .radio_power import RadioPower
+
 _SILENT: Final = "the modem does not say"
 
 
@@ -115,8 +117,10 @@ def site(config: Config, access: ModemCardAccess, clock: Clock, memory: Memory) 
     )
 
 
-async def show_modem(access: ModemCardAccess, board: Board) -> None:
+async def show_modem(access: ModemCardAccess, board: Board, power: RadioPower | None = None) -> None:
     """Tell the board which modem answers and what it says of the network; one that does not answer tells nothing."""
+    if power is not None:
+        await power.look()
     try:
         identity, port = await access.identity(), await access.port()
         iccid = await access.read_iccid()
@@ -132,6 +136,7 @@ async def show_modem(access: ModemCardAccess, board: Board) -> None:
                 signal_dbm=None if signal is None else signal.dbm,
                 signal_kind=None if signal is None else signal.kind,
                 power_saving=str(saving) if saving.known else None,
+                connected=None if power is None else power.connected,
             )
         )
     except (ModemError, CardError):

@@ -10,6 +10,7 @@ import contextlib
 import logging
 import socket
 import ssl
+import struct
 import subprocess
 import sys
 from collections.abc import Callable
@@ -1003,6 +1004,28 @@ async def test_what_the_system_acknowledged_later_counts_when_somebody_asks(
         assert eim.ip_bytes == before + 52
         await eim.close()
         assert eim.ip_bytes == eim.traffic.ip_bytes
+
+
+class Told:
+    """A connection of which the kernel tells this."""
+
+    family = socket.AF_INET
+
+    def __init__(self, info: bytes) -> None:
+        self._info = info
+
+    def getsockopt(self, level: int, name: int, size: int) -> bytes:
+        return self._info[:size]
+
+
+@pytest.mark.parametrize(("size", "again"), [(144, 0), (208, 0), (216, 283), (240, 283)])
+def test_packets_are_counted_with_what_was_sent_again_where_the_kernel_tells(size: int, again: int) -> None:
+    info = bytearray(240)
+    info[5] = 1  # timestamps
+    info[136:144] = struct.pack("=II", 10, 7)
+    info[208:216] = struct.pack("=Q", 283)
+    told: Any = Told(bytes(info[:size]))
+    assert tcp_headers.header_bytes(told) == 17 * (20 + 20 + 12) + 2 * 8 + again
 
 
 async def test_the_servers_close_notify_is_counted_although_nobody_reads_it(identity: Identity) -> None:

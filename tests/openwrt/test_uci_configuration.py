@@ -51,6 +51,8 @@ TOGETHER = {
     "inject.key_file": "\toption certificate '/srv/certificate'\n",
     "wake.sms": "\tlist sms_senders '+491510000001'\n\toption sms_keyword_file '/srv/keyword'\n",
     "wake.knock": "\toption knock_key_file '/srv/key'\n",
+    "power.active_s": "\toption update_s '86400'\n",
+    "power.update_s": "\toption active_s '16'\n",
 }
 """What some keys want beside them."""
 

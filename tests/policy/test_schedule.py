@@ -312,6 +312,26 @@ def test_a_network_that_flaps_does_not_cause_a_poll_each_time() -> None:
     assert polls <= 24
 
 
+def test_a_regular_poll_that_is_due_soon_is_made_when_the_radio_is_connected_anyway() -> None:
+    early = replace(CALM, early_share=0.25)
+    state = after(Outcome.IDLE, early)
+    due_s = 110 + early.interval_s
+    sooner = at(due_s - early.interval_s * 0.26)
+    assert wake(state, sooner, Wake.RADIO, early, chance=0.0) == state
+    soon = at(due_s - early.interval_s * 0.24)
+    assert decide(wake(state, soon, Wake.RADIO, early, chance=0.0), soon).poll_now
+    assert wake(state, soon, Wake.RADIO, CALM, chance=0.0) == state  # nobody wants that
+
+
+@pytest.mark.parametrize("outcome", [Outcome.UNREACHABLE, Outcome.BUSY, Outcome.EID_UNKNOWN, Outcome.HELD])
+def test_a_connected_radio_shortens_no_back_off_and_no_other_wait(outcome: Outcome) -> None:
+    early = replace(CALM, early_share=0.5)
+    state = after(outcome, early, retry_after_s=600.0)
+    for seconds in (111, 200, 700):
+        assert wake(state, at(seconds), Wake.RADIO, early, chance=0.0) == state
+    assert wake(started(early), at(10), Wake.RADIO, early, chance=0.0) == started(early)
+
+
 def test_an_attach_does_not_break_the_phase_of_the_first_poll() -> None:
     state = started(phase=250.0)
     assert wake(state, at(30), Wake.ATTACH, CALM, chance=0.5) is state

@@ -98,6 +98,10 @@ class Device:
             assert loop.time() < end_s, (order.state, owed(self.world), [one for one, _ in self.said[-20:]])
             await asyncio.sleep(5.0)
 
+    async def passes(self, seconds: float) -> None:
+        """Nothing is done to the device meanwhile."""
+        await asyncio.sleep(seconds)
+
     async def until(self, happened: Callable[[], bool], *, within_s: float = HOUR_S) -> None:
         loop = asyncio.get_running_loop()
         end_s = loop.time() + within_s

@@ -204,7 +204,8 @@ class ModemOptions:
     cfun_one_comma_one: bool = True
     registration_commands: tuple[str, ...] = ("+CREG", "+CGREG", "+CEREG")
     signal_commands: tuple[str, ...] = ("+CSQ", "+CESQ")
-    power_saving: bool = False  # +CPSMS and +CEDRXS keep what they are told and tell it
+    power_saving: bool = False  # +CPSMS and +CEDRXS keep what they are told and tell it; +CSCON tells of the radio
+    no_more_data: bool = False  # +CNMPSD lets the radio go
     stat_without_card: int | None = None  # the <stat> of +CEREG when the card cannot be used
     network_without_profile: Literal["answers", "cme10"] = "answers"  # +CREG and its kin without card or profile
 

@@ -71,6 +71,7 @@ class Settings:
     unlocked: bool = False
     power_saving: dict[str, str] = field(default_factory=dict)
     """What ``+CPSMS`` and ``+CEDRXS`` were told."""
+    connection_reports: int = 0
 
 
 class Module:
@@ -94,6 +95,9 @@ class Module:
         self.radio = Radio()
         self.uicc = Uicc(card, options, self._on_proactive)
         self.away = False
+        self.radio_connected = False
+        self.releases = 0
+        """How often +CNMPSD was told."""
         self.busy_left = options.busy_answers
         self.contexts: dict[int, tuple[str, str]] = {}
         """Type and APN by number; kept over a restart."""
@@ -133,6 +137,13 @@ class Module:
         if self.functionality == 1 and self.uicc.ready:
             self._lose_network()
             self._search()
+
+    def connect_radio(self, connected: bool) -> None:
+        """The radio gets connected to the network, or is let go."""
+        if connected != self.radio_connected:
+            self.radio_connected = connected
+            if self.settings.connection_reports:
+                self.report(f"+CSCON: {int(connected)}")
 
     def restart(self) -> None:
         """Restart the module: the port goes, settings and card are as after power-up when it comes back."""

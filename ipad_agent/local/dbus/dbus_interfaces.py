@@ -218,6 +218,7 @@ MODEM: Final = Interface(
         "SignalDbm": "i",
         "SignalKind": "s",
         "PowerSaving": "s",
+        "Connected": "s",
     },
 )
 

@@ -330,5 +330,6 @@ def _modem(modem: Modem, radio: Radio) -> Properties:
             "SignalDbm": integer(radio.signal_dbm),
             "SignalKind": text(radio.signal_kind),
             "PowerSaving": text(radio.power_saving),
+            "Connected": _three(radio.connected),
         },
     )

@@ -21,10 +21,10 @@ _PSM_LINE: Final = re.compile(r"\+CPSMS\s*:\s*([01])\s*(?:,(.*))?")
 _EDRX_LINE: Final = re.compile(r"\+CEDRXS\s*:\s*([0-9])\s*(?:,\s*\"?([01]{4})\"?.*)?")
 
 # Seconds by the upper three bits; the lower five count them (3GPP TS 24.008 §10.5.7.4, §10.5.7.4a). 7: not used.
-_ACTIVE_UNITS_S: Final = {0: 2, 1: 60, 2: 360}
-_TAU_UNITS_S: Final = {0: 600, 1: 3600, 2: 36000, 3: 2, 4: 30, 5: 60, 6: 1_152_000}
+ACTIVE_UNITS_S: Final = {0: 2, 1: 60, 2: 360}
+UPDATE_UNITS_S: Final = {0: 600, 1: 3600, 2: 36000, 3: 2, 4: 30, 5: 60, 6: 1_152_000}
 # Seconds of an eDRX cycle by its four bits (3GPP TS 24.008 §10.5.5.32).
-_CYCLES_S: Final = (
+CYCLES_S: Final = (
     *(5.12, 10.24, 20.48, 40.96, 61.44, 81.92, 102.4, 122.88),
     *(143.36, 163.84, 327.68, 655.36, 1310.72, 2621.44, 5242.88, 10485.76),
 )
@@ -79,7 +79,7 @@ def read_psm(lines: Sequence[str]) -> PowerSaving:
         return PowerSaving(psm=False)
     fields = [part.strip().strip('"') for part in (match[2] or "").split(",")]
     update, active = ([*fields[2:4], "", ""])[:2]
-    return PowerSaving(psm=True, active_s=_timer(active, _ACTIVE_UNITS_S), update_s=_timer(update, _TAU_UNITS_S))
+    return PowerSaving(psm=True, active_s=_timer(active, ACTIVE_UNITS_S), update_s=_timer(update, UPDATE_UNITS_S))
 
 
 def read_edrx(lines: Sequence[str]) -> PowerSaving:
@@ -90,7 +90,7 @@ def read_edrx(lines: Sequence[str]) -> PowerSaving:
         if match is None:
             return PowerSaving()
         if match[1] != "0" and match[2] is not None:
-            cycles.append(_CYCLES_S[int(match[2], 2)])
+            cycles.append(CYCLES_S[int(match[2], 2)])
     return PowerSaving(edrx=bool(cycles), cycle_s=max(cycles, default=None))
 
 

@@ -1,4 +1,5 @@
-"""How many bytes of IP and TCP headers a connection cost so far, by what the kernel counts (TCP_INFO of Linux)."""
+"""What a connection cost beside its payload, by what the kernel counts (TCP_INFO of Linux): headers of IP and TCP,
+and payload that had to be sent again."""
 
 from __future__ import annotations
 
@@ -7,6 +8,7 @@ import struct
 from typing import Final
 
 _OPTIONS_AT, _SEGMENTS_AT, _INFO_BYTES = 5, 136, 144
+_SENT_AGAIN_AT, _LONG_INFO_BYTES = 208, 216
 _TIMESTAMPS: Final = 1
 _TIMESTAMP_BYTES, _SYN_BYTES = 12, 8
 _TCP_BYTES, _IPV4_BYTES, _IPV6_BYTES = 20, 20, 40
@@ -16,15 +18,17 @@ options, for the port is closed by then."""
 
 
 def header_bytes(connection: socket.socket) -> int:
-    """Of all packets both ways so far, acknowledgements and repetitions included; 0 where the kernel does not tell."""
+    """Of all packets both ways so far, acknowledgements and repetitions included, with what our repetitions carried; 0
+    where the kernel does not tell. What the server repeats without need, nobody counts."""
     try:
-        info = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _INFO_BYTES)
+        info = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _LONG_INFO_BYTES)
     except (OSError, AttributeError):
         return 0
     if len(info) < _INFO_BYTES:
         return 0
     out, came = struct.unpack_from("=II", info, _SEGMENTS_AT)
-    return int(out + came) * _of_packet(connection, info) + 2 * _SYN_BYTES
+    again = struct.unpack_from("=Q", info, _SENT_AGAIN_AT)[0] if len(info) >= _LONG_INFO_BYTES else 0
+    return int(out + came) * _of_packet(connection, info) + 2 * _SYN_BYTES + int(again)
 
 
 def farewell_bytes(connection: socket.socket) -> int:

@@ -24,6 +24,7 @@ class Wake(Enum):
     SMS = "an SMS called for it"
     KNOCK = "a knock called for it"
     RESTART = "the agent was started anew"
+    RADIO = "the radio is connected anyway"
 
 
 class Outcome(Enum):

@@ -277,6 +277,9 @@ def _earliest_s(
         return 0.0
     if state.reason is Reason.TOLD_TO_WAIT or cause in (Wake.BOOT, Wake.TIMER):
         return None
+    if cause is Wake.RADIO:  # it saves a radio cycle that the poll would have of its own; nothing else is worth it
+        soon = state.reason is Reason.INTERVAL and _wait_s(state, now) <= settings.early_share * settings.interval_s
+        return 0.0 if soon and settings.early_share > 0 else None
     attempted = state.attempt if state.attempt is not None and same_boot(state.booted, state.attempt) else None
     since_attempt_s = elapsed_s(attempted, now) if attempted is not None else None
     if since_attempt_s is None:

@@ -41,6 +41,8 @@ class ScheduleSettings:
     """Between two runs when more packages wait; doubles with every full run in a row."""
     attach_gap_s: float = 3600.0
     """A network attach causes a poll unless one was made within this time."""
+    early_share: float = 0.0
+    """A regular poll that is due within this share of the interval is made when the radio is connected anyway."""
 
 
 NORMAL: Final = ScheduleSettings()
@@ -54,6 +56,7 @@ NBIOT: Final = ScheduleSettings(
     max_packages=4,
     pause_s=600.0,
     attach_gap_s=6 * 3600.0,
+    early_share=0.1,
 )
 
 PRESETS: Final[Mapping[str, ScheduleSettings]] = MappingProxyType({"normal": NORMAL, "nbiot": NBIOT})

@@ -39,6 +39,7 @@ from ipad_agent.policy import ScheduleSettings
 from ipad_agent.policy.switching.switch_settings import SwitchSettings
 from ipad_agent.procedures.default_ports import NO_SITE
 from ipad_agent.records import dataclass
+from ipad_agent.status import Board
 from ipad_agent.store import EmulatedCardFiles, Journal, Memory, StateDirectory
 from ipad_agent.store.filesystem import Filesystem
 from ipad_agent.torture.history.fault_history import COAP, HTTPS, Setting
@@ -46,6 +47,7 @@ from ipad_agent.torture.history.history_log import HistoryLog
 from ipad_agent.torture.peers.direct_smdp import DirectConnector, SmdpDesk
 from ipad_agent.torture.peers.observed_eim import ObservedEim
 from ipad_agent.wiring.module_memory import Ways, WrittenSettings
+from ipad_agent.wiring.radio_power import RadioPower
 from ipad_agent.wiring.real_rooms import Schedules
 
 from .connectivity_view import ConnectivityView
@@ -112,7 +114,10 @@ class Process:
         self.memory = Memory(disk, state_dir=STATE_DIR, runtime_dir=RUN_DIR)
         self.journal = Journal(disk, STATE_DIR, around.clock)
         self._radio = RadioUse(around.clock)
+        self._power: RadioPower | None = None
         self.agent = Agent(self._rooms(), dice=TimelyDice(around.loop, around.seed))
+        if self._power is not None:
+            self._power.when_connected(self.agent.radio_connected)
         context = contextvars.Context()
         context.run(OWNER.set, self.owner)
         self.task = around.loop.create_task(self._live(), context=context)
@@ -132,6 +137,8 @@ class Process:
     def _rooms(self) -> Dependencies:
         around = self._around
         access = self._access()
+        if isinstance(access, ModemCardAccess):
+            self._power = RadioPower(access.link, self.memory)
         session = IsdrSession(
             access, aids=(apdu.ISD_R_AID,), deadlines=ApduDeadlines(), block_sizes=_BlockSizes(self.memory)
         )
@@ -173,9 +180,15 @@ class Process:
             site=NO_SITE if site is None else site,
             switching=switching,
             radio=self._radio,
+            show_modem=self._look_at_power,
+            release_radio=_nothing if self._power is None else self._power.release,
             initial_eims=around.initial_eims,
             initial_eims_source="the file",
         )
+
+    async def _look_at_power(self, board: Board) -> None:
+        if self._power is not None:
+            await self._power.look()
 
     def _access(self) -> Any:
         around = self._around
@@ -230,6 +243,10 @@ class Process:
     async def _name(self, host: str, port: int) -> list[Address]:
         await asyncio.sleep(0)
         return [Address(socket.AF_INET, (host, port))]
+
+
+async def _nothing() -> None:
+    return None
 
 
 class _Links:

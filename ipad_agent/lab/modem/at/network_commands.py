@@ -95,6 +95,32 @@ def power_saving(module: Module, cmd: Command) -> Answer:
     return OK
 
 
+@command("+CSCON")
+def connection_status(module: Module, cmd: Command) -> Answer:
+    """Whether the radio is connected (3GPP TS 27.007, signalling connection status)."""
+    if not module.options.power_saving:
+        raise AtError
+    if cmd.form is Form.TEST:
+        return Answer(("+CSCON: (0,1)",))
+    if cmd.form is Form.READ:
+        return Answer((f"+CSCON: {module.settings.connection_reports},{int(module.radio_connected)}",))
+    module.settings.connection_reports = number(cmd.text or "0", high=1)
+    return OK
+
+
+@command("+CNMPSD")
+def no_more_data(module: Module, cmd: Command) -> Answer:
+    """The host expects no more data: the radio is let go."""
+    if not module.options.no_more_data:
+        raise AtError
+    if cmd.form is Form.EXECUTE:
+        module.releases += 1
+        module.connect_radio(False)
+    elif cmd.form is not Form.TEST:
+        raise AtError
+    return OK
+
+
 @command("+CGATT")
 def attached(module: Module, cmd: Command) -> Answer:
     _needs_profile(module)

@@ -69,6 +69,7 @@ BG95 = replace(
     slot=None,
     registration_commands=("+CREG", "+CEREG"),
     power_saving=True,
+    no_more_data=True,
     attach_s=5.0,
 )
 

@@ -46,6 +46,7 @@ SIM7080 = replace(
     cfun4_powers_card_off=False,
     registration_commands=("+CREG", "+CEREG"),
     power_saving=True,
+    no_more_data=True,
     attach_s=4.0,
 )
 
