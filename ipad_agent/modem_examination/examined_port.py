@@ -5,12 +5,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable
+from typing import Final
 
 from ipad_agent.errors import ModemError
+from ipad_agent.modem.at.at_session import LinkTiming
 from ipad_agent.modem.errors import PortLost
 from ipad_agent.modem.port.byte_stream import ByteStream, PortOpener
 
 from .read_only_guard import ReadOnlyGuard
+
+_READ_S: Final = 0.05
+"""What came while the program did something else has to be read."""
 
 
 class ExaminedPort:
@@ -22,7 +27,10 @@ class ExaminedPort:
         self.received = bytearray()
         self.sent = bytearray()
         self.openings = 0
+        self.timing = LinkTiming()
+        """How long the line is waited for; what answers slowly gets more."""
         self._opener = opener
+        self._opened_s = 0.0
         self._stream: ByteStream | None = None
         self._on_data: Callable[[bytes], None] | None = None
         self._on_lost: Callable[[ModemError], None] | None = None
@@ -36,6 +44,7 @@ class ExaminedPort:
         if self._stream is None:
             self._stream = await self._opener.open()
             self._stream.start(self._data, self._lost)
+            self._opened_s = asyncio.get_running_loop().time()
             self.openings += 1
         return self
 
@@ -43,11 +52,11 @@ class ExaminedPort:
         """See ``PortOpener``: the speed stays as it was asked for."""
 
     async def listen(self, seconds: float) -> bytes:
-        """What comes by itself within this time."""
+        """What comes by itself within this time from the opening of the port on; it may be open for a while already."""
         await self.open()
-        before = len(self.received)
-        await asyncio.sleep(seconds)
-        return bytes(self.received[before:])
+        left_s = self._opened_s + seconds - asyncio.get_running_loop().time()
+        await asyncio.sleep(max(left_s, _READ_S))
+        return bytes(self.received)
 
     def start(self, on_data: Callable[[bytes], None], on_lost: Callable[[ModemError], None]) -> None:
         """See ``ByteStream``."""

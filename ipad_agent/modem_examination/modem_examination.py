@@ -87,12 +87,13 @@ class Examination:
 
 
 class ModemExamination:
-    """One examination of one port. ``say`` hears what is done now, in words."""
+    """One examination of one port, which may be open already and is closed at the end. ``say`` hears what is done now,
+    in words."""
 
     def __init__(
         self, opener: PortOpener, profiles: ProfileSet, *, say: Callable[[str], None] = lambda _: None
     ) -> None:
-        self.port = ExaminedPort(opener, ReadOnlyGuard())
+        self.port = opener if isinstance(opener, ExaminedPort) else ExaminedPort(opener, ReadOnlyGuard())
         self._profiles = ProfileSet(tuple(_unprejudiced(profile) for profile in profiles.profiles))
         self._originals = profiles
         self._say = say
@@ -168,13 +169,13 @@ class ModemExamination:
             return (), error.final
 
     def _link(self) -> ModemLink:
-        link = ModemLink(self.port, self._profiles, restore_function=False, timing=line_examination.TIMING)
+        link = ModemLink(self.port, self._profiles, restore_function=False, timing=self.port.timing)
         self._links.append(link)
         return link
 
     def _card(self, way: str | None) -> tuple[UnsweptAccess, IsdrSession]:
         access = ModemCardAccess(
-            self.port, self._profiles, forced_way=way, restore_function=False, timing=line_examination.TIMING
+            self.port, self._profiles, forced_way=way, restore_function=False, timing=self.port.timing
         )
         self._links.append(access.link)
         careful = UnsweptAccess(access)

@@ -19,7 +19,8 @@ from ipad_agent.events import _LISTENERS, CATALOGUE, Event
 from ipad_agent.local.prometheus import metrics as counted
 from ipad_agent.local.prometheus.metrics import COUNTERS, RULES, Amount, Metrics, own_memory
 from ipad_agent.local.prometheus.text_format import MAX_SERIES, OTHER, Histogram, Metric
-from ipad_agent.local.status_model import Status
+from ipad_agent.local.status_model import Radio, Status
+from ipad_agent.modem.at.power_saving import PowerSaving
 from ipad_agent.printable import printable
 from situations import EIM_ID, OPERATOR_A, SITUATIONS
 
@@ -175,6 +176,24 @@ def test_gauges_are_those_of_the_status(metrics: Metrics) -> None:
     assert value(read(metrics, SITUATIONS["eim-unreachable"]), "ipad_agent_owed", kind="result") == 1
     assert value(found, "ipad_agent_switch_armed") == 0
     assert value(read(metrics, SITUATIONS["switch-armed"]), "ipad_agent_switch_armed") == 1
+
+
+@pytest.mark.parametrize(
+    ("saving", "psm", "edrx"),
+    [
+        (PowerSaving(psm=False, edrx=False), 0, 0),
+        (PowerSaving(psm=True, active_s=10, update_s=3600), 1, 0),
+        (PowerSaving(psm=False, edrx=True, cycle_s=20.48), 0, 1),
+        (PowerSaving(psm=True, edrx=True), 1, 1),
+    ],
+)
+def test_whether_the_modem_saves_power_is_told_by_kind(
+    metrics: Metrics, saving: PowerSaving, psm: int, edrx: int
+) -> None:
+    found = read(metrics, replace(READY, radio=Radio(power_saving=str(saving))))
+    assert value(found, "ipad_agent_power_saving", kind="psm") == psm
+    assert value(found, "ipad_agent_power_saving", kind="edrx") == edrx
+    assert "ipad_agent_power_saving" not in read(metrics, replace(READY, radio=Radio()))
 
 
 @pytest.mark.parametrize("name", SITUATIONS)

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from ipad_agent.cli.ipactl.exit_codes import Exit
 from ipad_agent.errors import ModemError
 from ipad_agent.modem.module_profile import load
 from ipad_agent.modem.port.usb_sysfs import Tty
-from ipad_agent.modem_examination import port_traffic
+from ipad_agent.modem_examination import line_examination, port_traffic
 from ipad_agent.modem_examination.errors import NoModemAnswers, PortHeld
+from ipad_agent.modem_examination.examined_port import ExaminedPort
 from ipad_agent.modem_examination.modem_examination import ModemExamination
 from ipad_agent.modem_examination.port_survey import AgentUse, PortRow, admit, survey
+from ipad_agent.modem_examination.read_only_guard import ReadOnlyGuard
 from virtual_time import run
 
 from .stand import ROOT, profiles
@@ -100,10 +105,50 @@ def test_a_port_without_a_modem_is_told_within_ten_seconds_and_what_it_seems_to_
         return loop.time() - began_s, caught.value
 
     took_s, error = run(story())
-    assert took_s < 8.5  # a person also waits for the program to start
+    assert took_s < 6.5  # a person also waits for the program to start
     assert error.seems == kind
     assert error.message.startswith("No modem answers on /dev/ttyUSB1.")
     assert error.hint
+
+
+class Slow(Behind):
+    """A modem that answers each command after ``answer_s``, and none before ``awake_s``."""
+
+    def __init__(self, answer_s: float, awake_s: float = 0.0) -> None:
+        super().__init__()
+        self._answer_s, self._awake_s = answer_s, awake_s
+        self._began_s: float | None = None
+
+    async def write(self, data: bytes) -> None:
+        loop = asyncio.get_running_loop()
+        self._began_s = loop.time() if self._began_s is None else self._began_s
+        self.written += data
+        for command in data.split(b"\r"):
+            if command.strip() and loop.time() - self._began_s >= self._awake_s:
+                loop.call_later(self._answer_s, self._on_data, b"\r\nOK\r\n")
+
+
+@pytest.mark.parametrize(
+    ("answer_s", "awake_s"), [(0.0, 0.0), (0.4, 0.0), (0.7, 0.0), (2.5, 0.0), (0.1, 4.0), (1.5, 3.0)]
+)
+def test_a_modem_that_is_slow_or_wakes_up_is_not_called_none(answer_s: float, awake_s: float) -> None:
+    async def story() -> None:
+        port = ExaminedPort(Slow(answer_s, awake_s), ReadOnlyGuard())
+        facts = await line_examination.find_modem(port)
+        assert not facts.echo
+
+    run(story())
+
+
+def test_who_has_taken_a_wrong_port_does_not_wait_for_the_whole_agent_to_load(tmp_path: Path) -> None:
+    program = (
+        "import sys; from ipad_agent.cli.ipactl.__main__ import main\n"
+        f"status = main(['modem', 'test', {str(tmp_path / 'none')!r}])\n"
+        "heavy = ('ipad_agent.doctor', 'ipad_agent.net', 'cryptography')\n"
+        "print(status, [name for name in heavy if name in sys.modules])"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=120)
+    assert ended.stdout.split(maxsplit=1) == [str(int(Exit.NO_MODEM)), "[]\n"]
 
 
 def test_nothing_is_sent_to_a_port_that_sends_positions() -> None:

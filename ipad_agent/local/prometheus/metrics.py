@@ -24,6 +24,9 @@ PREFIX: Final = "ipad_agent_"
 _UNKNOWN: Final = "unknown"
 SWITCH_BUCKETS_S: Final = (5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 180.0, 300.0, 420.0, 600.0, 900.0, 1800.0)
 
+_POWER_SAVING: Final = {"psm": "PSM", "edrx": "eDRX"}
+"""Kinds by the words of the status (``Radio.power_saving``)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Rule:
@@ -235,6 +238,10 @@ def _gauges(status: Status) -> list[Metric]:
     if status.radio is not None and status.radio.signal_dbm is not None:
         kind = status.radio.signal_kind or "signal"
         gauge("signal_dbm", "How well the modem hears the network.", "kind").set(status.radio.signal_dbm, kind)
+    if status.radio is not None and status.radio.power_saving is not None:
+        saving = gauge("power_saving", "Whether the modem asks the network for it: it is reached late then.", "kind")
+        for kind, word in _POWER_SAVING.items():
+            saving.set(float(word in status.radio.power_saving), kind)
     metrics = list(found.values())
     traffic = Metric(PREFIX + "traffic_bytes_total", "Bytes to and from servers.", "counter", ("carrier", "purpose"))
     for carrier, purpose, size_bytes in status.traffic.by:

@@ -81,6 +81,7 @@ class AtSession:
         self._quiet_due_s = 0.0  # silence to wait for before the next command; 0 means in step
         self._dirty_reason = ""
         self._last_byte_at = 0.0
+        self._written_at = 0.0
         self._stray_since_ping = 0
         self._prompted = False
         self._contention: str | None = None
@@ -236,6 +237,7 @@ class AtSession:
                 if _TAPS:
                     _tell("sent", line)
                 await self._stream.write(line)
+                self._written_at = asyncio.get_running_loop().time()
                 final = await flight.done
         except TimeoutError:
             self._unanswered += 1
@@ -374,8 +376,10 @@ class AtSession:
         if not await self._ping_until_in_step():
             if self.gives_up_early:
                 raise LinkDead(f"no answer to AT on {self._stream.description}")
-            # Perhaps the port is in data mode: the escape sequence needs silence on both sides (V.250).
-            await self._drain(timing.escape_guard_s)
+            # Perhaps the port is in data mode: the escape sequence needs silence on both sides (V.250). That before it
+            # counts from the last command, which was waited for in vain.
+            silent_s = asyncio.get_running_loop().time() - self._written_at
+            await self._drain(max(timing.settle_s, timing.escape_guard_s - silent_s))
             await self._write(b"+++")
             await asyncio.sleep(timing.escape_guard_s)
             await self._write(b"\rATQ0V1\r")  # and perhaps results were switched off

@@ -162,15 +162,17 @@ def _redacted_rows(found: Probe) -> Iterable[Any]:
 
 # -- test --------------------------------------------------------------------------------------------------------------
 def _test(command: CommandContext) -> int:
+    wanted = command.arguments
+    if wanted.switch:
+        _ask_consent(command)
+    found = _examined(command, _agents(command), lambda one: one.examine(switch=wanted.switch))
+
+    # The report loads much of the agent. Who has taken a port that is no modem's does not wait for that.
     from ipad_agent.modem.module_profile import load, search_path
     from ipad_agent.modem.port.usb_sysfs import read_ttys
     from ipad_agent.modem_examination import examination_report
     from ipad_agent.modem_examination.port_survey import survey
 
-    wanted = command.arguments
-    if wanted.switch:
-        _ask_consent(command)
-    found = _examined(command, _agents(command), lambda one: one.examine(switch=wanted.switch))
     real = os.path.realpath(wanted.port)
     ttys = [tty for tty in read_ttys() if os.path.realpath(tty.path) == real]
     row = next(iter(survey(ttys, load(search_path(_config(command).modem.profiles_dir)).profiles)), None)
@@ -282,7 +284,8 @@ async def _work(command: CommandContext, do: Callable[[ModemExamination], Corout
     from ipad_agent.modem.port.byte_stream import PortOpener
     from ipad_agent.modem.port.serial_port import SerialPortOpener, SerialSettings
     from ipad_agent.modem.port.tcp_port import SocketOpener, parse_url
-    from ipad_agent.modem_examination.modem_examination import ModemExamination
+    from ipad_agent.modem_examination.examined_port import ExaminedPort
+    from ipad_agent.modem_examination.read_only_guard import ReadOnlyGuard
 
     config, port = _config(command), command.arguments.port
     opener: PortOpener
@@ -300,8 +303,13 @@ async def _work(command: CommandContext, do: Callable[[ModemExamination], Corout
             own_lock_folder=own if os.access(own, os.W_OK) else None,
         )
         opener = SerialPortOpener(settings)
+    examined = ExaminedPort(opener, ReadOnlyGuard())
+    await examined.open()
+    # The port is listened to first, and meanwhile the rest of the program can be loaded.
+    from ipad_agent.modem_examination.modem_examination import ModemExamination
+
     profiles = load(search_path(config.modem.profiles_dir))
-    async with ModemExamination(opener, profiles, say=_progress(command)) as examination:
+    async with ModemExamination(examined, profiles, say=_progress(command)) as examination:
         return await do(examination)
 
 
