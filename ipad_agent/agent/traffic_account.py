@@ -67,8 +67,7 @@ class TrafficAccount:
         rest = link.traffic_bytes - mark.spent_bytes - purposes.total()
         if rest > 0:
             purposes["poll"] += rest  # the end of the session
-        profiles = self._changes.known_profiles() or {}
-        enabled = next((iccid for iccid, state in profiles.items() if state == "enabled"), None)
+        enabled = self._enabled()
         if purposes:
             self._ledger.add(link.carrier or "?", purposes, enabled)
         direct = self._direct_bytes() - mark.direct_bytes
@@ -76,6 +75,16 @@ class TrafficAccount:
             self._ledger.add("https", {"download": direct}, enabled)
             self._board.traffic("https", "download", direct)
         return purposes
+
+    def spent(self, carrier: str, purpose: str, size_bytes: int) -> None:
+        """What went to an eIM beside its link."""
+        if size_bytes > 0:
+            self._ledger.add(carrier, {purpose: size_bytes}, self._enabled())
+            self._board.traffic(carrier, purpose, size_bytes)
+
+    def _enabled(self) -> str | None:
+        profiles = self._changes.known_profiles() or {}
+        return next((iccid for iccid, state in profiles.items() if state == "enabled"), None)
 
     def _direct_bytes(self) -> int:
         return self._connector.spent_bytes if isinstance(self._connector, CountsBytes) else 0

@@ -9,10 +9,12 @@ from collections.abc import Callable
 from typing import Concatenate, ParamSpec
 
 from ipad_agent.agent import events as agent
+from ipad_agent.emulation import events as emulation
 from ipad_agent.events import Event
 from ipad_agent.local.status_verdict import DOWNLOAD
 from ipad_agent.procedures import events as procedures
 from ipad_agent.procedures.download import events as downloads
+from ipad_agent.procedures.startup import events as startup
 from ipad_agent.procedures.switching import events as switches
 from ipad_agent.procedures.switching import local_events as local
 from ipad_agent.store import events as store
@@ -151,6 +153,22 @@ _warns(
     procedures.PROVISIONING_REFUSED,
     "Correct the file and restart the agent.",
     until=(procedures.PROVISIONED,),
+)
+_warns(
+    startup.BUNDLE_REFUSED,
+    "Correct it, or have the eIM issue another one; `ipactl explain IPA-4273`.",
+    until=(emulation.BUNDLE_TAKEN, procedures.PROVISIONED),
+)
+_warns(
+    startup.BUNDLE_STAYS,
+    "Remove the file: whoever reads it can sign for this device.",
+    until=(),
+)
+_warns(
+    startup.BINDING_REFUSED,
+    "Ask the eIM's operator why, then `ipactl poll`; another provisioning bundle helps too.",
+    key="eim",
+    until=(startup.BOUND,),
 )
 _warns(
     switches.UNPROVED,

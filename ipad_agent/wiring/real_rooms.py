@@ -36,7 +36,7 @@ from ipad_agent.eim import (
     WayOverrides,
     endpoints_for,
 )
-from ipad_agent.eim.carrier_choice import BindingName, CarrierChoice
+from ipad_agent.eim.carrier_choice import BindingName, CarrierChoice, https_endpoint
 from ipad_agent.errors import ConfigError, EimError, StoreError
 from ipad_agent.modem import events as modem_events
 from ipad_agent.modem.module_profile import ModuleProfile, ProfileSet, load, search_path
@@ -70,6 +70,8 @@ from ipad_agent.store.state_documents import BLOCK_SIZES, CHANNELS, DIALECTS, IC
 if TYPE_CHECKING:
     from ipad_agent.emulation.emulated_euicc import EmulatedEuicc
 
+from .bind_requests import SelfBinding
+from .bundle_files import BundleFiles
 from .module_memory import Ways, WrittenSettings
 
 _DEFAULT_PATH: Final = EimConfig().path
@@ -109,9 +111,17 @@ class Card:
         return await self.access.rplmn()
 
 
-def open_card(config: Config, memory: Memory, clock: Clock, *, emulated_cards: EmulatedCardFiles | None = None) -> Card:
+def open_card(
+    config: Config,
+    memory: Memory,
+    clock: Clock,
+    *,
+    emulated_cards: EmulatedCardFiles | None = None,
+    bundles: BundleFiles | None = None,
+) -> Card:
     """The card behind the configured port; nothing is opened yet. With ``emulated_cards``, where the configuration
-    wants it, it has the IoT functions in front of it. Raises ``ConfigError``."""
+    wants it, it has the IoT functions in front of it, which may come from one of ``bundles``. Raises
+    ``ConfigError``."""
     modem, card = config.modem, config.card
     profiles = load(search_path(modem.profiles_dir))
     for problem in profiles.problems:
@@ -156,8 +166,16 @@ def open_card(config: Config, memory: Memory, clock: Clock, *, emulated_cards: E
 
         keys = KeyFile(config.store.state_dir)
         euicc = EmulatedEuicc(
-            consumer, emulated_cards, keys, clock, mode=EmulateIot(card.emulate_iot), random_bits=secrets.randbits
+            consumer,
+            emulated_cards,
+            keys,
+            clock,
+            mode=EmulateIot(card.emulate_iot),
+            random_bits=secrets.randbits,
+            bundles=bundles,
         )
+        if bundles is not None:
+            bundles.belongs_to(euicc)
     return Card(euicc, access, ipa.imei, ipa.tac, releases)
 
 
@@ -186,6 +204,13 @@ def _inhibiting(modem: ModemConfig, opener: PortOpener, where: Callable[[], Path
     from .modem_manager import InhibitingOpener, Inhibition
 
     return InhibitingOpener(opener, where, Inhibition())
+
+
+def bundle_files(config: Config, memory: Memory, clock: Clock) -> BundleFiles | None:
+    """Where provisioning bundles wait; None where this device takes no eIM from anybody here."""
+    if not config.provisioning.allow:
+        return None
+    return BundleFiles(config.provisioning.bundle, config.store.state_dir, memory, clock)
 
 
 def initial_eims(config: Config) -> bytes | None:
@@ -228,6 +253,11 @@ class EimLinks:
         """The ways to this eIM, the preferred first. Raises ``IpadError`` when there is none."""
         chosen = self._chosen(config)
         return endpoints_for(config, self._overrides(chosen), self._ways(chosen), default_trust=self._default_trust())
+
+    def https_endpoint(self, config: EimConfigurationData) -> HttpsEndpoint:
+        """Where this eIM is by HTTPS, whatever it is polled over. Raises as ``endpoints``."""
+        chosen = self._chosen(config)
+        return https_endpoint(config, self._overrides(chosen), self._ways(chosen), default_trust=self._default_trust())
 
     def _chosen(self, config: EimConfigurationData) -> EimConfig:
         chosen = self._config.eim_named(config.eim_id) or EimConfig(id=config.eim_id)
@@ -325,6 +355,13 @@ def client_certificate(eim: EimConfig) -> ClientCertificate | None:
 
 def _scheme(endpoint: CoapsEndpoint | HttpsEndpoint) -> str:
     return "https" if isinstance(endpoint, HttpsEndpoint) else "coaps"
+
+
+def self_binding(card: Card, links: EimLinks, clock: Clock, able: IpaCapabilities) -> SelfBinding | None:
+    """How eIMs get to know the key that signs for an emulated card; None for a card that is not emulated."""
+    if isinstance(card.euicc, Euicc):
+        return None
+    return SelfBinding(card.euicc, links.https_endpoint, clock, able, card.imei)
 
 
 def smdp_connector(config: Config, clock: Clock) -> SmdpConnector | None:

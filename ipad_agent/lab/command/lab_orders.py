@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shlex
 import time
 from collections.abc import Callable, Sequence
@@ -126,6 +127,23 @@ def _eim_import(bench: Bench, words: Words) -> Answer:
     fingerprint = hashlib.sha256(device.euicc_spki or b"").hexdigest().upper()
     data = {"eid": device.eid, "counter": device.counter, "token": device.token, "fingerprint": fingerprint}
     return Answer(f"registered, emulated: {device.eid}, counter {device.counter}, key {fingerprint}", data)
+
+
+def _eim_bundle(bench: Bench, words: Words) -> Answer:
+    name, *rest = words
+    counter = int(rest[1]) if rest[:1] == ["--counter"] and len(rest) == 2 else 0
+    if rest and len(rest) != 2:
+        raise ControlError("FILE [--counter N]")
+    if bench.https_gate is None:
+        raise ControlError("a device binds itself over HTTPS: lab up --carrier https, or both")
+    text = bench.issue_bundle(counter=counter)
+    try:
+        with open(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(text)
+    except OSError as error:
+        raise ControlError(f"{name} cannot be written: {error.strerror or error}") from error
+    about = "the device's key is in it; provisioning.bundle or ipactl provision takes it"
+    return Answer(f"{name}: {about}", {"path": name, "counter": counter})
 
 
 def _eim_well(bench: Bench, words: Words) -> Answer:
@@ -384,6 +402,11 @@ ORDERS: dict[str, dict[str, OrderWord]] = {
         ),
         "import": OrderWord(
             "FILE [--replace-key]", "register a consumer card by the import file that its device wrote", _eim_import
+        ),
+        "bundle": OrderWord(
+            "FILE [--counter N]",
+            "issue a provisioning bundle: this eIM and a key for the device, which then registers itself",
+            _eim_bundle,
         ),
         "take": OrderWord("", "take the results of every order again", _eim_take),
         "well": OrderWord("", "drop every armed fault", _eim_well),

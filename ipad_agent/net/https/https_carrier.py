@@ -34,6 +34,7 @@ from ipad_agent.net.trust.certificate_chain import Verdict
 from ipad_agent.net.trust.pinned_trust import clock_is_plausible
 from ipad_agent.net.trust.tolerance_report import report
 from ipad_agent.printable import summary
+from ipad_agent.records import dataclass
 
 from .https_connection import HttpRequest, HttpResponse, HttpsConnection, Progress
 from .https_endpoint import HttpsEndpoint
@@ -46,6 +47,15 @@ request per connection and leave it open."""
 SILENT_CONNECTIONS: Final = 2
 """So many kept connections in a row have to fall silent before each request gets a connection of its own."""
 _TEXT_CHARACTERS: Final = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer that is its status: ``retry_after_s`` is from now, ``text`` the first words of an error page."""
+
+    status: int
+    retry_after_s: float | None
+    text: str
 
 
 class HttpsCarrier:
@@ -99,6 +109,16 @@ class HttpsCarrier:
             raise
         self._tell("received", function, response.body, status=str(response.status))
         return self._content(response)
+
+    async def ask(self, body: bytes, *, function: str) -> Answer:
+        """One exchange with a server of which only the status counts, whatever it is; headers that ESipa asks for are
+        no matter. Raises as ``exchange`` where there is no answer."""
+        if message_tap.TAPS:
+            self._tell("sent", function, body)
+        response = await self._exchange_in_time(body, function)
+        if message_tap.TAPS:
+            self._tell("received", function, response.body, status=str(response.status))
+        return Answer(response.status, self._retry_after_s(response), _words(response.body))
 
     def _tell(self, way: str, function: str, body: bytes = b"", *, status: str = "", problem: str = "") -> None:
         endpoint = self._endpoint

@@ -13,6 +13,8 @@ from ipad_agent.lab.scenarios.support.common_steps import case, check_enabled, c
 
 PROVISIONED = "IPA-4004"
 EMULATING = "IPA-1231"
+BUNDLE_TAKEN = "IPA-1273"
+BOUND = "IPA-4373"
 EMULATE: dict[str, Table] = {"card": {"emulate_iot": "when-needed"}}
 
 
@@ -72,6 +74,32 @@ async def emulated_power_cut(run: Run) -> None:
         await bench.agent.event("IPA-4030", deadline_s=30)
         run.check("the eIM knows that it was done", order.state == "done", order.state)
         check_enabled(run, bench, OPERATOR_A)
+
+
+@scenario(
+    "emulated-provision-bundle",
+    "A provisioning bundle gives a consumer card its eIM and the device its key; the device registers itself.",
+    deadline_s=60,
+)
+async def emulated_provision_bundle(run: Run) -> None:
+    options = quick(quirks=Quirks(consumer=True), config=EMULATE, carrier="https", provision="none")
+    async with run.bench(options) as bench:
+        bundle = bench.folder / "bundle.json"
+        bundle.touch(mode=0o600)
+        bundle.write_bytes(bench.issue_bundle())
+        bench.reconfigure({"provisioning": {"bundle": bundle}})
+        bench.eim.eim.bindings.answers.append((500, None))
+        await bench.agent.start()
+        await bench.agent.event(BUNDLE_TAKEN, deadline_s=20)
+        await bench.agent.event(BOUND, deadline_s=20)
+        answers = [entry["status"] for entry in bench.eim.seen("bind")]
+        run.check("the device asked again and is registered", answers == [500, 204], str(answers))
+        run.check("the bundle is used up", not bundle.exists())
+        (entry,) = await play(run, bench, [case(f"enable {OPERATOR_A} --rollback", "enable ok", name="a switch")])
+        signature = entry["facts"].get("signature")
+        run.check("the result is signed by the key of the bundle", signature == "right (token)", str(signature))
+        check_enabled(run, bench, OPERATOR_A)
+        check_nothing_left(run, bench)
 
 
 async def _registered(run: Run, bench: Bench) -> None:
