@@ -186,6 +186,7 @@ def _key(data: bytes) -> SoftwareKey:
         raise UnusableBundle("device_key cannot be read as a private key") from None
     if not isinstance(key, ec.EllipticCurvePrivateKey) or not isinstance(key.curve, ec.SECP256R1):
         raise UnusableBundle("device_key is not on P-256")
+    # Releases of cryptography that distributions have (38 in Debian 12) do not compare them.
     derived = ec.derive_private_key(key.private_numbers().private_value, ec.SECP256R1())
     if derived.public_key().public_numbers() != key.public_key().public_numbers():
         raise UnusableBundle("the two halves of device_key do not belong together")

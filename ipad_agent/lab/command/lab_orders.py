@@ -62,7 +62,8 @@ def usage() -> str:
     lines = []
     for part, orders in ORDERS.items():
         lines += [f"  {f'{part} {name} {order.usage}'.rstrip():58} {order.about}" for name, order in orders.items()]
-    lines.append(f"  {'eim inject [https|coaps] VERB ...':58} push an order to a device that listens (lab up --inject)")
+    inject = "eim inject [https|coaps] [--json-binding] VERB ..."
+    lines.append(f"  {inject:58} push an order to a device that listens (lab up --inject)")
     lines += ["", "  what eim queue takes:"]
     lines += [f"    {f'{name} {verb.usage}'.rstrip():56} {verb.about}" for name, verb in VERBS.items()]
     return "\n".join(lines)
@@ -78,12 +79,14 @@ def _eim_queue(bench: Bench, words: Words) -> Answer:
 
 async def push_package(bench: Bench, words: Words) -> Answer:
     """``eim inject``: push an order to the device that listens. Raises ``ControlError``."""
-    carrier = None
+    carrier, binding = None, "asn1"
     if words and words[0] in INJECTION:
         carrier, words = words[0], words[1:]
+    if words and words[0] == "--json-binding":
+        binding, words = "json", words[1:]
     try:
         order = build_order(words)
-        answer = await bench.injection.push(bench.eim.eim, bench.eid, order, carrier=carrier)
+        answer = await bench.injection.push(bench.eim.eim, bench.eid, order, carrier=carrier, binding=binding)
     except (EimLabError, BenchError) as error:
         raise ControlError(str(error)) from error
     return Answer(f"{order.label}: {answer.text}", {"order": order.label, "answer": answer.text})
