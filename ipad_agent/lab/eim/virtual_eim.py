@@ -286,7 +286,8 @@ class VirtualEim:
 
     def _caller(self, now_s: float, peer: str) -> Caller:
         device = self.devices.get(self._peers.get(peer, ""))
-        return Caller(self.devices, device, functools.partial(self._note, now_s), self.enqueue)
+        note = functools.partial(self._note, now_s)
+        return Caller(self.devices, device, note, self.enqueue, self.settings.dialect)
 
     # GetEimPackage
 
