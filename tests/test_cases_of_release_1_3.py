@@ -85,7 +85,10 @@ CASES: dict[str, tuple[str, tuple[str, ...]]] = {
     ),
     "T13": (
         "eIMs that insist on v2.1.0 or on v1.3.0: configurable",
-        ("test_wiring.py::test_only_an_eim_of_v1_3_is_told_a_release_of_sgp_32_in_the_header",),
+        (
+            "test_wiring.py::test_only_an_eim_of_v1_3_is_told_a_release_of_sgp_32_in_the_header",
+            "test_wiring.py::test_an_eim_that_insists_on_another_header_gets_it_and_no_other_does",
+        ),
     ),
     "T14": (
         "BF54 without data: indirect download without 83 where the IPA announced it, else invalidPackageFormat",

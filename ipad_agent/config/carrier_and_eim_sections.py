@@ -120,7 +120,7 @@ class HttpsConfig:
     admin_protocol: str = key(
         Text("printable ASCII", _ASCII),
         "gsma/rsp/v2.1.0",
-        "X-Admin-Protocol to send. Some servers take this value only; any gsma/rsp/v2 is accepted from them.",
+        "X-Admin-Protocol to send. Some servers take this value only; from them any release (gsma/rsp/v...) is taken.",
     )
 
 
@@ -275,6 +275,11 @@ class EimConfig:
         "Which release of SGP.32 it speaks. `auto` goes by what it shows, and remembers that; until then results are "
         "sent as every release reads them. `1.1` and `1.2` write alike. With `1.3` X-Admin-Protocol says "
         "`gsma/rsp/v1.3.0`, unless `https.admin_protocol` is set.",
+    )
+    admin_protocol: str | None = key(
+        Text("ASCII without blanks", r"[!-~]+"),
+        None,
+        "X-Admin-Protocol towards this eIM, for one that insists on another than `https.admin_protocol`.",
     )
     path: str = key(
         Text('a path that begins with "/"', r"/[!-~]*"),

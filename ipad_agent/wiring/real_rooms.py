@@ -294,8 +294,8 @@ class EimLinks:
 
     def _ways(self, chosen: EimConfig) -> WayOverrides:
         https = self._config.https
-        admin_protocol = https.admin_protocol
-        if chosen.dialect == "1.3" and admin_protocol == HttpsConfig().admin_protocol:
+        admin_protocol = chosen.admin_protocol or https.admin_protocol
+        if chosen.admin_protocol is None and chosen.dialect == "1.3" and admin_protocol == HttpsConfig().admin_protocol:
             admin_protocol = _ADMIN_PROTOCOL_OF_1_3
         return WayOverrides(
             carrier=cast(CarrierChoice, chosen.carrier),

@@ -535,7 +535,9 @@ async def test_date_is_not_compared_with_a_clock_that_was_never_set(identity: Id
         ("200 OK\r\nX-Admin-Protocol: gsma/rsp/v2.1.0\r\nContent-Type: application/x-gsma-rsp-asn1", []),
         ("200 OK\r\nX-Admin-Protocol: gsma/rsp/v2.5.0\r\nContent-Type: APPLICATION/x-gsma-rsp-asn1;x=y", []),
         ("200 OK\r\nX-Admin-Protocol: gsma/rsp/v2.1.0\r\nContent-Type: text/plain", ["IPA-9040"]),
-        ("200 OK\r\nX-Admin-Protocol: gsma/rsp/v3.0.0", ["IPA-9041", "IPA-9040"]),
+        ("200 OK\r\nX-Admin-Protocol: gsma/rsp/v1.3.0\r\nContent-Type: application/x-gsma-rsp-asn1", []),
+        ("200 OK\r\nX-Admin-Protocol: GSMA/rsp/v3.1.0 \r\nContent-Type: application/x-gsma-rsp-asn1", []),
+        ("200 OK\r\nX-Admin-Protocol: gsma/rsp/two", ["IPA-9041", "IPA-9040"]),
         ("201 Created\r\nContent-Type: application/x-gsma-rsp-asn1", ["IPA-9042", "IPA-9041"]),
     ],
 )

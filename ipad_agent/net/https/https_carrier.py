@@ -47,6 +47,8 @@ request per connection and leave it open."""
 SILENT_CONNECTIONS: Final = 2
 """So many kept connections in a row have to fall silent before each request gets a connection of its own."""
 _TEXT_CHARACTERS: Final = 200
+_A_RELEASE: Final = re.compile(r"gsma/rsp/v[0-9]{1,3}(?:\.[0-9]{1,3}){0,2}")
+"""What a server may call its protocol: of SGP.22 or of SGP.32, whichever release it is of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,7 +227,7 @@ class HttpsCarrier:
         if status not in (200, 204):
             self._tolerate(events.ODD_STATUS, "status", str(status))
         protocol = named
-        if protocol is None or not protocol.strip().lower().startswith("gsma/rsp/v2."):
+        if protocol is None or not _A_RELEASE.fullmatch(protocol.strip().lower()):
             self._tolerate(events.ODD_ADMIN_PROTOCOL, "value", protocol or "left out")
         kind = response.header("content-type")
         if response.body and _media_type(kind) != _media_type(self._endpoint.content_type):
