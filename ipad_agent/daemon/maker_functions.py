@@ -106,7 +106,8 @@ class MakerFunctions:
         facts = await read_card(context.card)
         if not await bundles.provision(context.card, facts):
             bundles.give_up_received()
-            reason = bundles.last_refusal or f"the card is {facts.kind.value}"
+            otherwise = "it was used on this card before" if facts.eims else f"the card is {facts.kind.value}"
+            reason = bundles.last_refusal or otherwise
             raise Refused(
                 local_verbs.REFUSED_BY_POLICY, f"The provisioning bundle is not used: {reason}.", rule="bundle"
             )

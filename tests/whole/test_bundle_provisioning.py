@@ -381,6 +381,8 @@ def test_a_bundle_that_a_person_gives_is_taken_and_no_copy_is_left(pki_folder: P
         with pytest.raises(Refused, match="behind its end"):
             await bench.give(data + b"x")
         assert await bench.give(data) == 1
+        with pytest.raises(Refused, match="used on this card before"):
+            await bench.give(data)
         with pytest.raises(Refused, match="eIMs already"):
             await bench.give(bench.eim.bindings.issue(configuration, counter=0, now_s=bench.clock.wall()))
         await bench.command()
