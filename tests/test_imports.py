@@ -124,8 +124,15 @@ RULES: dict[str, Rule] = {
     "emulation": rule(
         "codec",
         "card.errors",
+        "emulation.registration",
         reason="IoT functions in front of a card, whoever reaches it and whatever disk keeps their state",
         outside=WIRES - {"fcntl"} | PROCESSES | CLOCKS,
+    ),
+    "emulation.registration": rule(
+        "codec",
+        "emulation",
+        reason="a file, what it makes of a card's state, and what an eIM answers; it reads and asks nothing itself",
+        outside=WIRES | PROCESSES | DISK | CLOCKS - {"datetime"} | {"asyncio", "os", "pathlib"},
     ),
     "modem": rule(
         "modem.at",
@@ -629,6 +636,8 @@ PLANTED = [
     ("card.planted", "import ipad_agent.modem.at.at_parser"),
     ("emulation.planted", "from ipad_agent.card.es10_functions import Euicc"),
     ("emulation.planted", "from ipad_agent.store import Journal"),
+    ("emulation.registration.planted", "from ipad_agent.net import Carrier"),
+    ("emulation.registration.planted", "import os"),
     ("card.planted", "from ipad_agent import modem"),
     ("modem.planted", "from ipad_agent.card import ApduChannel"),
     ("modem.planted", "from ipad_agent.card.es10_functions import Euicc"),

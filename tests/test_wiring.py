@@ -186,6 +186,16 @@ def test_only_an_eim_of_v1_3_is_told_a_release_of_sgp_32_in_the_header() -> None
     assert endpoint.admin_protocol == "gsma/rsp/v2.5.0"
 
 
+def test_an_eim_that_insists_on_another_header_gets_it_and_no_other_does() -> None:
+    eims = (
+        EimConfig(id="eim.example", carrier="https", admin_protocol="gsma/rsp/v2.3.0", dialect="1.3"),
+        EimConfig(id="other.example"),
+    )
+    (endpoint,) = EimLinks(Config(eim=eims), SystemClock()).endpoints(entry())
+    assert isinstance(endpoint, HttpsEndpoint)
+    assert endpoint.admin_protocol == "gsma/rsp/v2.3.0"
+
+
 @pytest.mark.parametrize(
     ("bits", "protocols", "excluded"),
     [

@@ -16,8 +16,19 @@ from ipad_agent.policy.switching.switch_settings import SwitchSettings
 from ipad_agent.policy.traffic_limits import TrafficLimits
 from ipad_agent.procedures.context import DownloadRules
 from ipad_agent.procedures.default_ports import NO_SITE, UNKNOWN_NETWORK
-from ipad_agent.procedures.ports import DeclaringCard, Device, EimLink, Journal, Memory, Network, Site, SmdpConnector
+from ipad_agent.procedures.ports import (
+    Card,
+    DeclaringCard,
+    Device,
+    EimLink,
+    Journal,
+    Memory,
+    Network,
+    Site,
+    SmdpConnector,
+)
 from ipad_agent.procedures.records.held_work import Holding
+from ipad_agent.procedures.startup.device_start import CardFacts
 from ipad_agent.records import dataclass, field
 from ipad_agent.status import Board
 
@@ -54,6 +65,26 @@ class Links(Protocol):
 
     def keep_only(self, configs: list[EimConfigurationData]) -> None:
         """Forget eIMs, and session tickets, that are not in this list."""
+
+
+class Bundles(Protocol):
+    """Provisioning bundles that wait for a card."""
+
+    async def provision(self, card: Card, facts: CardFacts) -> bool:
+        """Give the card its first eIMs from the bundle that waits, if there is one; whether they come from one. Raises
+        ``CardError``, ``ModemError`` or ``StoreError``; of a bundle that is not used it says why."""
+
+
+class Registration(Protocol):
+    """How an eIM gets to know the key by which this device signs for an emulated card."""
+
+    @property
+    def spent_bytes(self) -> int:
+        """On the network since the start, both directions, headers included."""
+
+    async def before_poll(self, eim: EimConfigurationData, eid: Eid, *, commanded: bool) -> None:
+        """Register there, where that is still to be done. ``commanded``: a person wants this poll. Raises
+        ``NetworkError``, ``EimError`` or ``ConfigError``: then there is no poll."""
 
 
 class Notifier(Protocol):
@@ -104,6 +135,8 @@ class Dependencies:
     idle: Callable[[], None]
     initial_eims: bytes | None = None
     initial_eims_source: str = ""
+    bundles: Bundles | None = None
+    registration: Registration | None = None
     connector: SmdpConnector | None = None
     download: DownloadRules = field(default_factory=DownloadRules)
     switching: SwitchSettings = field(default_factory=SwitchSettings)

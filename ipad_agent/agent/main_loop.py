@@ -228,9 +228,9 @@ class Agent:
             procedure_events.NOT_AN_IOT_CARD.emit(eid=facts.eid.short, kind=facts.kind.value, retry_s=LOOK_AGAIN_S)
             await self._pause(LOOK_AGAIN_S, f"{facts.kind.value} is inserted; this agent leaves it alone")
             return
-        newly_provisioned = False
+        newly_provisioned = await self._provision_from_bundle(facts)
         if not facts.eims:
-            newly_provisioned = await self._provision(facts)
+            newly_provisioned = newly_provisioned or await self._provision(facts)
             facts = await self._read_card()
         device_start.announce(facts)
         told_later = self._pending(eim.eim_id for eim in facts.eims) if self._served else set()
@@ -305,6 +305,10 @@ class Agent:
         facts = await ipae_card.insist(self._rooms.card, facts)
         self._taken = facts.eid if facts.taken else None
         return facts
+
+    async def _provision_from_bundle(self, facts: CardFacts) -> bool:
+        bundles = self._rooms.bundles
+        return bundles is not None and await bundles.provision(self._rooms.card, facts)
 
     async def _provision(self, facts: CardFacts) -> bool:
         request, now = self._rooms.initial_eims, asyncio.get_running_loop().time()
@@ -538,6 +542,7 @@ class Agent:
         self, facts: CardFacts, eims: dict[str, EimConfigurationData], eim_id: str, timetable: Timetable
     ) -> PollReport | None:
         """One poll and its consequence for the schedule; None when it failed on the way to the eIM."""
+        commanded = self._commanded
         # The time of a switch is running: no script of the site may use it up.
         fetch = self._pressing(facts, eims) is not None or await self._may_fetch()
         scarce = self._traffic.scarce
@@ -563,6 +568,8 @@ class Agent:
             link = UnreachableEim(error.message)
         self._host, mark = link.host, self._traffic.begin(link)
         try:
+            if fetch and self._pressing(facts, eims) is None:
+                await self._register(eims[eim_id], facts.eid, commanded=commanded)
             others = tuple(other.eim_id for other in facts.eims if other.eim_id != eim_id)
             with _Step(self, POLL_LIMIT_S):
                 report = await poll(
@@ -622,6 +629,17 @@ class Agent:
     def _woke_up(self) -> None:
         if self._rooms.radio is not None:
             self._rooms.radio.woke_up()
+
+    async def _register(self, eim: EimConfigurationData, eid: Eid, *, commanded: bool) -> None:
+        registration = self._rooms.registration
+        if registration is None:
+            return
+        before = registration.spent_bytes
+        try:
+            with _Step(self, POLL_LIMIT_S):
+                await registration.before_poll(eim, eid, commanded=commanded)
+        finally:
+            self._traffic.spent("https", "poll", registration.spent_bytes - before)
 
     async def _may_fetch(self) -> bool:
         """Whether new work may be fetched now; a person's command overrides the site's conditions."""

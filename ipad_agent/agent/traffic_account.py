@@ -72,8 +72,7 @@ class TrafficAccount:
         rest = link.traffic_bytes - mark.spent_bytes - purposes.total()
         if rest > 0:
             purposes["poll"] += rest  # the end of the session
-        profiles = self._changes.known_profiles() or {}
-        enabled = next((iccid for iccid, state in profiles.items() if state == "enabled"), None)
+        enabled = self._enabled()
         radio = RadioCounts() if self._radio is None else RadioCounts(*self._radio.take())
         if purposes or any(radio):
             self._ledger.add(link.carrier or "?", purposes, enabled, radio)
@@ -84,6 +83,12 @@ class TrafficAccount:
         self._show()
         return purposes
 
+    def spent(self, carrier: str, purpose: str, size_bytes: int) -> None:
+        """What went to an eIM beside its link."""
+        if size_bytes > 0:
+            self._ledger.add(carrier, {purpose: size_bytes}, self._enabled())
+            self._board.traffic(carrier, purpose, size_bytes)
+
     def _show(self) -> None:
         ledger = self._ledger
         self._board.traffic_by_profile(
@@ -91,6 +96,10 @@ class TrafficAccount:
             radio=ledger.radio,
             radio_today=ledger.radio_today,
         )
+
+    def _enabled(self) -> str | None:
+        profiles = self._changes.known_profiles() or {}
+        return next((iccid for iccid, state in profiles.items() if state == "enabled"), None)
 
     def _direct_bytes(self) -> int:
         spent_bytes: int = getattr(self._connector, "spent_bytes", 0)  # a ``CountsBytes``, or none

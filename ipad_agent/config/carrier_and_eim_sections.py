@@ -127,7 +127,7 @@ class HttpsConfig:
     admin_protocol: str = key(
         Text("printable ASCII", _ASCII),
         "gsma/rsp/v2.1.0",
-        "X-Admin-Protocol to send. Some servers take this value only; any gsma/rsp/v2 is accepted from them.",
+        "X-Admin-Protocol to send. Some servers take this value only; from them any release (gsma/rsp/v...) is taken.",
     )
 
 
@@ -288,6 +288,11 @@ class EimConfig:
         "auto",
         "Whether what this eIM knows is left out of messages to it, when `ipa.features` has `minimize_esipa_bytes`. "
         "One that turns out not to take that is sent everything by itself.",
+    )
+    admin_protocol: str | None = key(
+        Text("ASCII without blanks", r"[!-~]+"),
+        None,
+        "X-Admin-Protocol towards this eIM, for one that insists on another than `https.admin_protocol`.",
     )
     path: str = key(
         Text('a path that begins with "/"', r"/[!-~]*"),

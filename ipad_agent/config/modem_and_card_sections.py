@@ -159,6 +159,14 @@ class ProvisioningConfig:
         None,
         "An AddInitialEim request, or the EimConfigurationData for one (DER), given to a card without any eIM.",
     )
+    bundle: Path | None = key(
+        FilePath("a file"),
+        None,
+        "A provisioning bundle (`eim-ipad-provision/1`) that an eIM issued: its configuration, and the key by which "
+        "this device signs for an emulated card (see docs/emulation.md). It is used once, and removed then, so it "
+        "belongs into a folder where the agent's user may remove files, such as `/var/lib/ipad-agent`. It holds a "
+        "private key: mode 0600. An IoT eUICC takes the configuration alone.",
+    )
     allow: bool = key(Flag(), True, "Whether the agent may give the card its first eIM at all.")
 
 

@@ -29,6 +29,7 @@ from ipad_agent.local.varlink import Server, UnixAuthority
 from ipad_agent.modem import commands
 from ipad_agent.modem.errors import CommandRefused
 from ipad_agent.recording.events import RECORDING_FAILED
+from ipad_agent.wiring.bundle_files import BundleFiles
 from ipad_agent.wiring.real_rooms import Card
 
 from .local_service import AgentService
@@ -56,7 +57,9 @@ def _attach(recorder: Recorder) -> Callable[[], None]:
 class LocalInterfaces:
     """All faces of one agent. ``tasks`` are to be started with it; ``close`` puts away what they leave behind."""
 
-    def __init__(self, agent: Agent, config: Config, clock: Clock, card: Card) -> None:
+    def __init__(
+        self, agent: Agent, config: Config, clock: Clock, card: Card, bundles: BundleFiles | None = None
+    ) -> None:
         self._config = config
         self._agent = agent
         self._card = card
@@ -77,6 +80,7 @@ class LocalInterfaces:
             modem_profile=lambda: card.access.profile,
             send_line=self._send_line,
             makers_card=card.euicc,
+            bundles=bundles,
         )
 
     @property

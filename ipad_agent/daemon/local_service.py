@@ -53,7 +53,7 @@ from ipad_agent.status.card_notifications import notifications_of
 from ipad_agent.status.history import MOST as HISTORY_MOST
 
 from . import download_by_hand
-from .maker_functions import MakerFunctions, MakersCard
+from .maker_functions import MakerFunctions, MakersCard, ReceivesBundles
 
 if TYPE_CHECKING:
     from ipad_agent.doctor import Parts
@@ -118,6 +118,7 @@ class AgentService:
         modem_profile: Callable[[], ModuleProfile | None] = lambda: None,
         send_line: SendLine = _no_modem,
         makers_card: MakersCard | None = None,
+        bundles: ReceivesBundles | None = None,
     ) -> None:
         self._agent = agent
         self._board = agent.board
@@ -129,6 +130,7 @@ class AgentService:
         self._modem_profile = modem_profile
         self._send_line = send_line
         self._makers_card = makers_card
+        self._bundles = bundles
         self._stamp = None if config.path is None else _stamp(config.path)
 
     # -- what there is to see ----------------------------------------------------------------------------------------
@@ -392,7 +394,7 @@ class AgentService:
     def _maker(self) -> MakerFunctions:
         if self._makers_card is None:
             raise Refused(local_verbs.NOT_READY, "There is no card here.")
-        return MakerFunctions(self._makers_card, self._config, self._agent.memory)
+        return MakerFunctions(self._makers_card, self._config, self._agent.memory, self._bundles)
 
     async def send_at(self, command: str, *, force: bool, timeout_s: float) -> tuple[tuple[str, ...], str]:
         """See ``Service``."""

@@ -17,9 +17,10 @@ from ipad_agent.local.local_verbs import Refused
 from ipad_agent.net import split_address
 from ipad_agent.procedures import events as procedure_events
 from ipad_agent.procedures.context import Context
-from ipad_agent.procedures.ports import Memory
+from ipad_agent.procedures.ports import Card, Memory
 from ipad_agent.procedures.records.replay_counters import Counters
 from ipad_agent.procedures.startup import events
+from ipad_agent.procedures.startup.device_start import CardFacts, read_card
 from ipad_agent.procedures.startup.initial_eim_provisioning import count_of, read_initial_eims
 
 LONGEST_ADDRESS: int = 255
@@ -39,22 +40,41 @@ class MakersCard(Protocol):
     async def ipae_activation(self, *, activate: bool = True) -> ResultCode: ...
 
 
+class ReceivesBundles(Protocol):
+    """``wiring.bundle_files.BundleFiles``."""
+
+    @property
+    def last_refusal(self) -> str | None: ...
+
+    def receive(self, data: bytes) -> str | None: ...
+
+    def give_up_received(self) -> None: ...
+
+    async def provision(self, card: Card, facts: CardFacts) -> bool: ...
+
+
 class MakerFunctions:
     """All methods are jobs for a turn at the card. They raise ``Refused``, and what the card raises."""
 
-    def __init__(self, card: MakersCard, config: Config, memory: Memory) -> None:
+    def __init__(
+        self, card: MakersCard, config: Config, memory: Memory, bundles: ReceivesBundles | None = None
+    ) -> None:
         self._card = card
         self._config = config
         self._counters = Counters(memory)
+        self._bundles = bundles
 
     async def provision(self, context: Context, data: bytes) -> int:
-        """AddInitialEim from the content of a file; how many eIMs the card has taken."""
+        """AddInitialEim from the content of a file, which may be a provisioning bundle; how many eIMs the card has
+        taken."""
         if not self._config.provisioning.allow:
             raise Refused(
                 local_verbs.REFUSED_BY_POLICY,
                 "provisioning.allow is false in the configuration.",
                 rule="provisioning.allow",
             )
+        if self._bundles is not None and data.lstrip(b" \t\r\n").startswith(b"{"):  # the other forms are DER and hex
+            return await self._from_bundle(context, data, self._bundles)
         try:
             request = read_initial_eims(data, "the file")
         except ConfigError as error:
@@ -77,6 +97,21 @@ class MakerFunctions:
             )
         procedure_events.PROVISIONED.emit(count=count_of(request), source="a person")
         return count_of(request)
+
+    async def _from_bundle(self, context: Context, data: bytes, bundles: ReceivesBundles) -> int:
+        refused = bundles.receive(data)
+        if refused is not None:
+            raise Refused(local_verbs.INVALID, f"The provisioning bundle is not used: {refused}.", parameter="data")
+        # Whatever fails from here on: the bundle is a file now, and the next start goes on with it.
+        facts = await read_card(context.card)
+        if not await bundles.provision(context.card, facts):
+            bundles.give_up_received()
+            otherwise = "it was used on this card before" if facts.eims else f"the card is {facts.kind.value}"
+            reason = bundles.last_refusal or otherwise
+            raise Refused(
+                local_verbs.REFUSED_BY_POLICY, f"The provisioning bundle is not used: {reason}.", rule="bundle"
+            )
+        return len(await context.card.get_eim_configuration())
 
     async def set_default_smdp(self, address: str) -> None:
         """SetDefaultDpAddress; an empty address takes it away."""

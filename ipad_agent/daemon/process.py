@@ -30,10 +30,12 @@ from ipad_agent.wiring.real_rooms import (
     Card,
     EimLinks,
     Schedules,
+    bundle_files,
     capabilities,
     download_rules,
     initial_eims,
     open_card,
+    self_binding,
     smdp_connector,
 )
 
@@ -87,9 +89,11 @@ async def _run(
 ) -> None:
     board = Board(clock, version=__version__, budget=_budget(config))
     history = HistoryFile(board.history, memory)
-    card = open_card(config, memory, clock, emulated_cards=emulated_cards)
+    bundles = bundle_files(config, memory, clock)
+    card = open_card(config, memory, clock, emulated_cards=emulated_cards, bundles=bundles)
     radio = RadioUse(clock, idle_s=config.power.radio_idle_s)
     connector = smdp_connector(config, clock, on_packet=radio.packet)
+    able = capabilities(config, connector)
     notifier = Notifier()
     links = EimLinks(config, clock, memory, on_packet=radio.packet)
     power = radio_power(config, card.access.link, memory)
@@ -103,7 +107,7 @@ async def _run(
             schedules=Schedules(memory),
             clock=clock,
             settings=config.poll.settings(),
-            capabilities=capabilities(config, connector),
+            capabilities=able,
             connector=connector,
             download=download_rules(config),
             notifier=notifier,
@@ -112,6 +116,8 @@ async def _run(
             state=state,
             initial_eims=initial_eims(config),
             initial_eims_source=str(config.provisioning.initial_eim),
+            bundles=bundles,
+            registration=self_binding(card, links, clock, able),
             switching=config.switch.settings(),
             guarding=config.guardian.settings(),
             network=device_network(config, card.access),
@@ -133,7 +139,7 @@ async def _run(
     loop.add_signal_handler(signal.SIGUSR1, agent.poke, Wake.COMMAND)
     # A missing modem is no failed start: the agent waits for it, and systemd must not restart us meanwhile.
     notifier.ready("looking for the modem and the card")
-    faces = LocalInterfaces(agent, config, clock, card)
+    faces = LocalInterfaces(agent, config, clock, card, bundles)
     shown = [asyncio.create_task(face) for face in [*faces.tasks(), *_listeners(config, agent, links, card, clock)]]
     tasks = [
         asyncio.create_task(agent.run(), name="agent"),

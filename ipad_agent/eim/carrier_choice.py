@@ -69,6 +69,17 @@ def endpoints_for(
     return tuple(found)
 
 
+def https_endpoint(
+    eim: EimEntry,
+    overrides: EndpointOverrides | None = None,
+    ways: WayOverrides | None = None,
+    *,
+    default_trust: Trust | None = None,
+) -> HttpsEndpoint:
+    """Where this eIM is by HTTPS, whatever carrier it is polled over. Raises as ``endpoint_for``."""
+    return _https(eim, overrides or EndpointOverrides(), ways or WayOverrides(), default_trust)
+
+
 def _https(
     eim: EimEntry, overrides: EndpointOverrides, ways: WayOverrides, default_trust: Trust | None
 ) -> HttpsEndpoint:

@@ -26,7 +26,7 @@ from ipad_agent.codec.es10.profile_info import ProfileInfo, ProfileList
 from ipad_agent.codec.es10.rules_authorisation_table import RulesAuthorisationTable
 from ipad_agent.codec.identifiers import Eid
 
-from .device_key import DeviceKey
+from .device_key import DeviceKey, SoftwareKey
 
 
 class ConsumerCard(Protocol):
@@ -157,3 +157,5 @@ class KeyPlace(Protocol):
     def load(self) -> DeviceKey | None: ...
 
     def create(self) -> DeviceKey: ...
+
+    def put(self, key: SoftwareKey) -> None: ...

@@ -62,6 +62,11 @@ class SoftwareKey:
     def spki(self) -> bytes:
         return self._spki
 
+    @property
+    def private(self) -> ec.EllipticCurvePrivateKey:
+        """For the file that it is kept in."""
+        return self._private
+
     def sign(self, data: bytes) -> bytes:
         r, s = decode_dss_signature(self._private.sign(data, ec.ECDSA(hashes.SHA256())))
         return r.to_bytes(32, "big") + s.to_bytes(32, "big")
@@ -124,12 +129,25 @@ class KeyFile:
 
     def replace(self) -> SoftwareKey:
         """A new key, because a person wants one; the old one stays beside it. Raises ``KeyTrouble``."""
+        self._set_aside()
+        return self.create()
+
+    def put(self, key: SoftwareKey) -> None:
+        """This key and no other, because a person brought it; what was there stays beside it. Raises ``KeyTrouble``."""
+        with contextlib.suppress(KeyTrouble):  # one that cannot be used makes room
+            known = self.load()
+            if known is not None and known.spki == key.spki:
+                return
+        self._set_aside()
+        if self._locked(key.private).spki != key.spki:
+            raise KeyTrouble(f"{self.path} was made by somebody else at the same moment")
+
+    def _set_aside(self) -> None:
         try:
             with contextlib.suppress(FileNotFoundError):
                 os.rename(self.path, self.path.with_suffix(".old.pem"))
         except OSError as error:
             raise KeyTrouble(f"{self.path} cannot be set aside: {error.strerror}") from error
-        return self.create()
 
     def _locked(self, new: ec.EllipticCurvePrivateKey) -> SoftwareKey:
         try:

@@ -50,12 +50,14 @@ from ipad_agent.records import replace
 
 from . import associated_eims, events, interrupted_package, local_switches
 from .card_memory import CardMemory
-from .consumer_card import ConsumerCard, KeyPlace, StateFiles
+from .consumer_card import ConsumerCard, KeyPlace, StateFile, StateFiles
 from .device_key import DeviceKey, KeyTrouble, fingerprint
-from .emulated_state import EmulatedState, ImmediateEnabling, StoredResult, UnusableState
+from .emulated_state import BindingState, EmulatedState, ImmediateEnabling, StoredResult, UnusableState
 from .local_switches import Installed
 from .package_checks import check
 from .package_execution import execute_ecos, execute_psmos
+from .registration.bundle_provisioning import BundlePlace, is_begun, provisioned
+from .registration.provisioning_bundle import UnusableBundle
 
 RELEASE: Final = Version(1, 2, 0)
 """Of SGP.32, which is emulated."""
@@ -88,6 +90,7 @@ class EmulatedEuicc:
         *,
         mode: EmulateIot,
         random_bits: Callable[[int], int],
+        bundles: BundlePlace | None = None,
     ) -> None:
         self._card = card
         self._files = files
@@ -95,11 +98,16 @@ class EmulatedEuicc:
         self._clock = clock
         self._mode = mode
         self._random_bits = random_bits
+        self._bundles = bundles
+        self._taken_from_bundle = False
         self._lock = asyncio.Lock()
         self._deciding = asyncio.Lock()
         self._memories: dict[bytes, CardMemory | None] = {}
         self._troubles: dict[bytes, str] = {}
         """Why cards are not emulated that should be."""
+        self._announced: dict[bytes, str] = {}
+        self._without_key: set[bytes] = set()
+        """Cards that are left alone because their key is not to be had: a bundle may bring another."""
         self._installed: Installed | None = None
 
     @property
@@ -126,6 +134,33 @@ class EmulatedEuicc:
         """What counts for this card now, without asking it; None for one that is not emulated or was not seen yet."""
         memory = self._memories.get(eid.bytes)
         return None if memory is None else memory.state
+
+    # -- registration --------------------------------------------------------------------------------------------------
+
+    async def take_bundle(self) -> None:
+        """Use the provisioning bundle that waits, for a card that is served already."""
+        async with self._lock:
+            await self._settled()
+            async with self._deciding:
+                self._memories.clear()
+            await self._memory()
+
+    def was_provisioned(self) -> bool:
+        """Whether a bundle gave a card its eIMs since this was asked last."""
+        taken, self._taken_from_bundle = self._taken_from_bundle, False
+        return taken
+
+    def key_of(self, eid: Eid) -> DeviceKey | None:
+        """What signs for this card; None for one that is not emulated or was not seen yet."""
+        memory = self._memories.get(eid.bytes)
+        return None if memory is None else memory.key
+
+    async def note_binding(self, eid: Eid, state: BindingState) -> None:
+        """What the eIM said to the self-binding."""
+        async with self._lock:
+            memory = self._memories.get(eid.bytes)
+            if memory is not None and memory.state.binding is not None:
+                memory.hold(replace(memory.state, binding=replace(memory.state.binding, state=state)))
 
     # -- what is emulated ----------------------------------------------------------------------------------------------
 
@@ -383,6 +418,8 @@ class EmulatedEuicc:
             return None
         eid = self._card.seen_eid or await self._card.get_eid()
         async with self._deciding:  # two memories of one card would contradict each other
+            if eid.bytes in self._without_key and self._bundles is not None and self._bundles.news():
+                self._memories.pop(eid.bytes, None)
             if eid.bytes not in self._memories:
                 self._memories[eid.bytes] = await self._decide(eid)
             return self._memories[eid.bytes]
@@ -397,21 +434,24 @@ class EmulatedEuicc:
             state = None if document is None else EmulatedState.from_document(document)
             if state is not None and state.eid != eid.bytes:
                 raise UnusableState("it is of another card")
+            state = await self._from_bundle(eid, file, state)
             key = self._key(state)
         except (UnusableState, KeyTrouble) as trouble:
             self._say_once(eid, trouble)
+            self._announced.pop(eid.bytes, None)
+            if isinstance(trouble, KeyTrouble):
+                self._without_key.add(eid.bytes)
             return None
         self._troubles.pop(eid.bytes, None)
+        self._without_key.discard(eid.bytes)
         info1 = await self._info1()
-        if state is None:
-            token = 1 + self._random_bits(_TOKEN_BITS)
-            state = EmulatedState.fresh(eid.bytes, fingerprint(key.spki), wall_s=self._clock.wall(), token=token)
-        else:
-            state = state.after_start(self._clock.wall())
+        state = self._fresh(eid, key) if state is None else state.after_start(self._clock.wall())
         memory = CardMemory(file, state, key)
         if document is None or state.info1 != info1:
             memory.write(replace(state, info1=info1))
-        events.EMULATING.emit(eid=eid.short, fingerprint=fingerprint(key.spki)[:16])
+        if self._announced.get(eid.bytes) != state.fingerprint:
+            self._announced[eid.bytes] = state.fingerprint
+            events.EMULATING.emit(eid=eid.short, fingerprint=state.fingerprint[:16])
         return memory
 
     def _say_once(self, eid: Eid, trouble: UnusableState | KeyTrouble) -> None:
@@ -422,6 +462,42 @@ class EmulatedEuicc:
             events.KEY_LOST.emit(reason=trouble.message)
         else:
             events.STATE_UNUSABLE.emit(eid=eid.short, reason=str(trouble))
+
+    def _fresh(self, eid: Eid, key: DeviceKey) -> EmulatedState:
+        token = 1 + self._random_bits(_TOKEN_BITS)
+        return EmulatedState.fresh(eid.bytes, fingerprint(key.spki), wall_s=self._clock.wall(), token=token)
+
+    async def _from_bundle(self, eid: Eid, file: StateFile, state: EmulatedState | None) -> EmulatedState | None:
+        """The state after the provisioning bundle that waits, if there is one: see ``bundle_provisioning`` for the
+        order of the steps. Raises ``KeyTrouble`` or ``StoreError`` where a step cannot be made; the next start goes on
+        with it."""
+        bundle = None if self._bundles is None else self._bundles.waiting()
+        if self._bundles is None or bundle is None:
+            return state
+        key, wanted = self._key_in_place(), bundle.key.spki
+        begun = is_begun(bundle, state)
+        if not begun:
+            try:
+                if (reason := self._bundles.why_not(bundle, str(eid))) is not None:
+                    raise UnusableBundle(reason)
+                before = self._fresh(eid, bundle.key) if state is None else state
+                state = provisioned(bundle, before, key, await self._ci_pkids(), self._clock.wall())
+            except UnusableBundle as refusal:
+                self._bundles.refused(str(refusal))
+                return state
+            file.write(state.to_document())
+            self._taken_from_bundle = True
+        if not begun or key is None or key.spki != wanted:
+            self._keys.put(bundle.key)
+            events.BUNDLE_TAKEN.emit(eid=eid.short, eim=bundle.eim_id, fingerprint=fingerprint(wanted)[:16])
+        self._bundles.used()
+        return state
+
+    def _key_in_place(self) -> DeviceKey | None:
+        try:
+            return self._keys.load()
+        except KeyTrouble:
+            return None
 
     def _key(self, state: EmulatedState | None) -> DeviceKey:
         """Raises ``KeyTrouble`` when it is not the one that this card's eIMs know."""

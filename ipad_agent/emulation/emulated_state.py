@@ -7,6 +7,7 @@ one document, bound to one EID, that is replaced in one step (``store.EmulatedCa
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from enum import StrEnum
 from typing import Final
 
 from ipad_agent.codec.ber import tlv
@@ -20,6 +21,7 @@ FIRST_SEQ: Final = 0x40000000
 LAST_SEQ: Final = 0x7FFFFFFF
 MAX_EIMS: Final = 8
 MAX_RESULTS: Final = 32
+MAX_BUNDLES: Final = 16
 MAX_COUNTER: Final = 0x7FFFFFFF
 """SGP.32 §2.11.1.1 asks for at least 0x7FFFFF."""
 _EPOCH_S: Final = 1_700_000_000
@@ -122,9 +124,29 @@ class LocalSwitch:
     former: bytes | None
 
 
+class BindingState(StrEnum):
+    """Whether the eIM of a provisioning bundle took this device's key."""
+
+    PENDING = "pending"
+    BOUND = "bound"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """The bundle that gave this card its eIMs: with which of them the device binds itself, and the counter that it
+    began with. An eIM whose counter has moved on knows the card already."""
+
+    issuance_id: str
+    eim_id: str
+    counter: int
+    state: BindingState = BindingState.PENDING
+
+
 @dataclass(frozen=True, slots=True)
 class EmulatedState:
-    """All of it. ``fingerprint`` names the device key that signs for this card."""
+    """All of it. ``fingerprint`` names the device key that signs for this card, ``bundles`` the provisioning bundles
+    that were used up here (issuance_id, the latest last)."""
 
     eid: bytes
     fingerprint: str
@@ -139,6 +161,8 @@ class EmulatedState:
     running: RunningPackage | None = None
     local: LocalSwitch | None = None
     info1: bytes | None = None
+    binding: Binding | None = None
+    bundles: tuple[str, ...] = ()
 
     @classmethod
     def fresh(cls, eid: bytes, fingerprint: str, *, wall_s: float, token: int) -> EmulatedState:
@@ -196,6 +220,8 @@ class EmulatedState:
             "running": None if self.running is None else _running(self.running),
             "local": None if self.local is None else [self.local.kind, self.local.target, self.local.former],
             "info1": self.info1,
+            "binding": None if self.binding is None else _binding(self.binding),
+            "bundles": list(self.bundles),
         }
 
     @classmethod
@@ -224,6 +250,15 @@ def _stored(result: StoredResult) -> list[object]:
         result.token,
         list(result.results),
     ]
+
+
+def _binding(binding: Binding) -> list[object]:
+    return [binding.issuance_id, binding.eim_id, binding.counter, binding.state.value]
+
+
+def _read_binding(found: object) -> Binding:
+    issuance_id, eim_id, counter, state = _list(found)
+    return Binding(_text(issuance_id), _text(eim_id), _number(counter), BindingState(_text(state)))
 
 
 def _running(running: RunningPackage) -> dict[str, object]:
@@ -264,6 +299,9 @@ def _read(document: Mapping[str, object]) -> EmulatedState:
         if local is None
         else LocalSwitch(_text(_list(local)[0]), _octets(_list(local)[1]), _maybe_octets(_list(local)[2])),
         info1=_maybe_octets(document["info1"]),
+        # Releases before bundles wrote neither.
+        binding=None if document.get("binding") is None else _read_binding(document["binding"]),
+        bundles=tuple(_text(one) for one in _list(document.get("bundles", ()))),
     )
 
 

@@ -1,4 +1,4 @@
-"""What this room says (IPA-123x to IPA-125x)."""
+"""What this room says (IPA-123x to IPA-127x)."""
 
 from __future__ import annotations
 
@@ -121,3 +121,12 @@ def LOCAL_SWITCH_FOUND(*, kind: str, found: str) -> None: ...
     "Its counter is on the disk before the card is touched: it is never carried out twice.",
 )
 def EXECUTING(*, counter: int, eim: str) -> None: ...
+
+
+@define(
+    "IPA-1273",
+    INFO,
+    "A provisioning bundle gave eUICC {eid} its eIM {eim}, and this device its key ({fingerprint}).",
+    "The bundle is used up. This device now asks the eIM to register its key, before the first order is fetched.",
+)
+def BUNDLE_TAKEN(*, eid: str, eim: str, fingerprint: str) -> None: ...

@@ -1,4 +1,5 @@
-"""TransferEimPackage over HTTPS: this device is the server (SGP.32 v1.3 §3.1.1.2, §6.1)."""
+"""TransferEimPackage over HTTPS: this device is the server (SGP.32 v1.3 §3.1.1.2, §6.1). ASN.1 at the configured path,
+JSON at the one that ESipa gives the function."""
 
 from __future__ import annotations
 
@@ -10,13 +11,13 @@ from typing import Final
 
 import h11
 
-from ipad_agent.errors import IpadError
+from ipad_agent.errors import CodecError, IpadError
 from ipad_agent.net.https.http_reader import next_event
 from ipad_agent.net.https.https_endpoint import ASN1_TYPE
 from ipad_agent.net.trust.client_certificate import ClientCertificate
 from ipad_agent.records import dataclass, field
 
-from . import events, request_limits
+from . import events, json_transfer, request_limits
 from .listen_place import ListenPlace, StrangerReport, keep_listening
 from .pushed_packages import PushedPackages
 from .pushing_eim import KnownEims, by_certificates
@@ -80,6 +81,8 @@ class _Connection:
         self._address = str((writer.get_extra_info("peername") or ("?",))[0])
         self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=_HEAD_BYTES)
         self._first = True
+        self._json = False
+        """Whether the request that is answered has the JSON binding."""
 
     async def serve(self) -> None:
         """The whole life of the connection; raises nothing but its cancellation."""
@@ -133,21 +136,34 @@ class _Connection:
             await self._answer(refusal, b"", last=True)
             return False
         newest = dict(request.headers).get(_ADMIN_PROTOCOL, b"").startswith(_OF_1_3)
-        answer = await self._of.packages.answer(eim_ids, bytes(body), carrier="https", newest=newest)
+        answer = await self._answer_to(eim_ids, bytes(body), newest=newest)
         await self._answer(200 if answer else 204, answer)
         if self._http.our_state is not h11.DONE or self._http.their_state is not h11.DONE:
             return False
         self._http.start_next_cycle()
         return True
 
+    async def _answer_to(self, eim_ids: tuple[str, ...], body: bytes, *, newest: bool) -> bytes:
+        """In the binding that the path stands for."""
+        packages = self._of.packages
+        if not self._json:
+            return await packages.answer(eim_ids, body, carrier="https", newest=newest)
+        try:
+            request = json_transfer.request_in_asn1(body)
+        except CodecError as error:
+            return json_transfer.answer_in_json(packages.unreadable(eim_ids, error.message, newest=newest))
+        return json_transfer.answer_in_json(await packages.answer(eim_ids, request, carrier="https", newest=newest))
+
     def _refusal(self, request: h11.Request) -> int | None:
         headers = dict(request.headers)
-        if request.target.partition(b"?")[0] != self._of.path.encode():
+        path = request.target.partition(b"?")[0]
+        self._json = path == json_transfer.PATH.encode()
+        if path != self._of.path.encode() and not self._json:
             return _NOT_FOUND
         if request.method != b"POST":
             return _METHOD
         kind = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
-        if kind != ASN1_TYPE.encode():
+        if kind != _media_type(json_transfer.TYPE if self._json else ASN1_TYPE):
             return _TYPE
         if int(headers.get(b"content-length", b"0") or b"0") > request_limits.MOST_BODY_BYTES:
             return _TOO_LARGE
@@ -161,7 +177,7 @@ class _Connection:
         if status != 204:
             headers.append(("Content-Length", str(len(body))))
         if body:
-            headers.append(("Content-Type", ASN1_TYPE))
+            headers.append(("Content-Type", json_transfer.TYPE if self._json else ASN1_TYPE))
         if status == _TOO_MANY:
             headers.append(("Retry-After", str(request_limits.RETRY_AFTER_S)))
         if last:
@@ -199,3 +215,7 @@ class _Connection:
         if data:
             self._writer.write(data)
             await self._writer.drain()
+
+
+def _media_type(content_type: str) -> bytes:
+    return content_type.partition(";")[0].encode()

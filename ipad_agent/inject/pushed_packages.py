@@ -85,6 +85,10 @@ class PushedPackages:
             return eim_package.encode_package_received_with_cid(package.eim_transaction_id, self.orders.eid)
         return eim_package.encode_package_received()
 
+    def unreadable(self, eim_ids: Sequence[str], why: str, *, newest: bool = False) -> bytes:
+        """The answer to a request of which a listener cannot tell the package."""
+        return self._refused(eim_ids[0], None, ResultErrorCode.INVALID_PACKAGE_FORMAT, why, newest)
+
     def _refused(
         self, eim_id: str, package: TransferredPackage | None, code: ResultErrorCode, why: str, newest: bool
     ) -> bytes:

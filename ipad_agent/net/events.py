@@ -237,7 +237,8 @@ def ODD_CONTENT_TYPE(*, host: str, value: str) -> None: ...
     "IPA-9041",
     INFO,
     "Tolerated: {host} answers with X-Admin-Protocol {value}.",
-    "It should be gsma/rsp/v2 and some release of it (SGP.32 v1.2 §6.1.1). The content is read all the same.",
+    "It should be gsma/rsp/v and a release (SGP.32 v1.2 §6.1.1), and any release is one. The content is read all the "
+    "same.",
 )
 def ODD_ADMIN_PROTOCOL(*, host: str, value: str) -> None: ...
 

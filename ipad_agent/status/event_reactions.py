@@ -14,6 +14,7 @@ from ipad_agent.events import Event
 from ipad_agent.local.status_verdict import DOWNLOAD
 from ipad_agent.procedures import events as procedures
 from ipad_agent.procedures.download import events as downloads
+from ipad_agent.procedures.startup import events as startup
 from ipad_agent.procedures.switching import events as switches
 from ipad_agent.procedures.switching import local_events as local
 from ipad_agent.store import events as store
@@ -159,6 +160,22 @@ _warns(
     until=(emulation.EMULATING,),
 )
 _warns(emulation.STATE_UNUSABLE, "Go back to the release that wrote it.", until=(emulation.EMULATING,))
+_warns(
+    startup.BUNDLE_REFUSED,
+    "Correct it, or have the eIM issue another one; `ipactl explain IPA-4273`.",
+    until=(emulation.BUNDLE_TAKEN, procedures.PROVISIONED),
+)
+_warns(
+    startup.BUNDLE_STAYS,
+    "Remove the file: whoever reads it can sign for this device.",
+    until=(),
+)
+_warns(
+    startup.BINDING_REFUSED,
+    "Ask the eIM's operator why, then `ipactl poll`; another provisioning bundle helps too.",
+    key="eim",
+    until=(startup.BOUND,),
+)
 _warns(
     switches.UNPROVED,
     "Look at the coverage and the APN of the new profile; `ipactl confirm` if it works all the same.",

@@ -2,29 +2,16 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
-from pathlib import Path
-from typing import ClassVar, Final
-
 from ipad_agent.clock import SystemClock
 from ipad_agent.config import Config
 from ipad_agent.emulation import import_file
 from ipad_agent.emulation.device_key import KeyFile, KeyTrouble, fingerprint
-from ipad_agent.emulation.emulated_state import EmulatedState, UnusableState
-from ipad_agent.errors import IpadError, Remedy
+from ipad_agent.emulation.emulated_state import EmulatedState
 from ipad_agent.records import dataclass, replace
-from ipad_agent.store import EmulatedCardFile, RealFilesystem, StateLock
+from ipad_agent.store import StateLock
 
+from .emulated_card_states import NothingToExport, emulated_cards
 from .real_rooms import capabilities, smdp_connector
-
-_FILE: Final = re.compile(r"emulated-([0-9A-F]{2,64})\.json")
-
-
-class NothingToExport(IpadError):
-    """There is no emulated card of which a file could be written."""
-
-    remedy: ClassVar[Remedy] = Remedy.ASK_PERSON
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +28,7 @@ class Exported:
 def export(config: Config, *, eid: str | None = None, eim_id: str | None = None, imei: str | None = None) -> Exported:
     """The import file of an emulated card for one of its eIMs. Raises ``NothingToExport``, ``KeyTrouble`` or
     ``StoreError``."""
-    states = [state for _, state in _states(config.store.state_dir) if eid in (None, state.eid.hex().upper())]
+    states = [state for _, state in emulated_cards(config.store.state_dir) if eid in (None, state.eid.hex().upper())]
     if not states:
         hint = "Set card.emulate_iot and start the agent with the card; it notes the card then."
         raise NothingToExport("No emulated card is known here.", hint=hint)
@@ -74,28 +61,10 @@ def new_key(config: Config) -> tuple[str, int]:
     ``StoreError``."""
     directory = config.store.state_dir
     with StateLock(str(directory)):
-        known = list(_states(directory))
+        known = list(emulated_cards(directory))
         key = KeyFile(directory).replace()
         for file, state in known:
             # Numbers and tokens go on: what was signed before must fit nothing that comes.
             fresh = EmulatedState(state.eid, fingerprint(key.spki), state.next_seq, state.next_token)
             file.write(replace(fresh, fallback=state.fallback, info1=state.info1).to_document())
     return fingerprint(key.spki), len(known)
-
-
-def _states(directory: Path) -> Iterator[tuple[EmulatedCardFile, EmulatedState]]:
-    try:
-        names = sorted(path.name for path in directory.iterdir())
-    except OSError as error:
-        raise NothingToExport(f"{directory} cannot be read: {error.strerror}.", hint="Run this as root.") from error
-    for name in names:
-        found = _FILE.fullmatch(name)
-        if found is None:
-            continue
-        file = EmulatedCardFile(RealFilesystem(), str(directory), found[1])
-        document = file.load()
-        try:
-            if document is not None:
-                yield file, EmulatedState.from_document(document)
-        except UnusableState as reason:
-            raise NothingToExport(f"{directory / name} is not of this release: {reason}.") from reason

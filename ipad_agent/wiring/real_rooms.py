@@ -36,7 +36,7 @@ from ipad_agent.eim import (
     WayOverrides,
     endpoints_for,
 )
-from ipad_agent.eim.carrier_choice import BindingName, CarrierChoice
+from ipad_agent.eim.carrier_choice import BindingName, CarrierChoice, https_endpoint
 from ipad_agent.eim.compact_sending import CompactSending
 from ipad_agent.errors import ConfigError, EimError, StoreError
 from ipad_agent.modem import events as modem_events
@@ -80,6 +80,8 @@ from ipad_agent.store.state_documents import (
 if TYPE_CHECKING:
     from ipad_agent.emulation.emulated_euicc import EmulatedEuicc
 
+from .bind_requests import SelfBinding
+from .bundle_files import BundleFiles
 from .module_memory import Speeds, Ways, WrittenSettings
 
 _DEFAULT_PATH: Final = EimConfig().path
@@ -119,9 +121,17 @@ class Card:
         return await self.access.rplmn()
 
 
-def open_card(config: Config, memory: Memory, clock: Clock, *, emulated_cards: EmulatedCardFiles | None = None) -> Card:
+def open_card(
+    config: Config,
+    memory: Memory,
+    clock: Clock,
+    *,
+    emulated_cards: EmulatedCardFiles | None = None,
+    bundles: BundleFiles | None = None,
+) -> Card:
     """The card behind the configured port; nothing is opened yet. With ``emulated_cards``, where the configuration
-    wants it, it has the IoT functions in front of it. Raises ``ConfigError``."""
+    wants it, it has the IoT functions in front of it, which may come from one of ``bundles``. Raises
+    ``ConfigError``."""
     modem, card = config.modem, config.card
     profiles = load(search_path(modem.profiles_dir))
     for problem in profiles.problems:
@@ -168,8 +178,16 @@ def open_card(config: Config, memory: Memory, clock: Clock, *, emulated_cards: E
 
         keys = KeyFile(config.store.state_dir)
         euicc = EmulatedEuicc(
-            consumer, emulated_cards, keys, clock, mode=EmulateIot(card.emulate_iot), random_bits=secrets.randbits
+            consumer,
+            emulated_cards,
+            keys,
+            clock,
+            mode=EmulateIot(card.emulate_iot),
+            random_bits=secrets.randbits,
+            bundles=bundles,
         )
+        if bundles is not None:
+            bundles.belongs_to(euicc)
     return Card(euicc, access, ipa.imei, ipa.tac, releases)
 
 
@@ -198,6 +216,13 @@ def _inhibiting(modem: ModemConfig, opener: PortOpener, where: Callable[[], Path
     from .modem_manager import InhibitingOpener, Inhibition
 
     return InhibitingOpener(opener, where, Inhibition())
+
+
+def bundle_files(config: Config, memory: Memory, clock: Clock) -> BundleFiles | None:
+    """Where provisioning bundles wait; None where this device takes no eIM from anybody here."""
+    if not config.provisioning.allow:
+        return None
+    return BundleFiles(config.provisioning.bundle, config.store.state_dir, memory, clock)
 
 
 def initial_eims(config: Config) -> bytes | None:
@@ -250,6 +275,11 @@ class EimLinks:
         chosen = self._chosen(config)
         return endpoints_for(config, self._overrides(chosen), self._ways(chosen), default_trust=self._default_trust())
 
+    def https_endpoint(self, config: EimConfigurationData) -> HttpsEndpoint:
+        """Where this eIM is by HTTPS, whatever it is polled over. Raises as ``endpoints``."""
+        chosen = self._chosen(config)
+        return https_endpoint(config, self._overrides(chosen), self._ways(chosen), default_trust=self._default_trust())
+
     def _chosen(self, config: EimConfigurationData) -> EimConfig:
         chosen = self._config.eim_named(config.eim_id) or EimConfig(id=config.eim_id)
         if not chosen.enabled:
@@ -294,8 +324,8 @@ class EimLinks:
 
     def _ways(self, chosen: EimConfig) -> WayOverrides:
         https = self._config.https
-        admin_protocol = https.admin_protocol
-        if chosen.dialect == "1.3" and admin_protocol == HttpsConfig().admin_protocol:
+        admin_protocol = chosen.admin_protocol or https.admin_protocol
+        if chosen.admin_protocol is None and chosen.dialect == "1.3" and admin_protocol == HttpsConfig().admin_protocol:
             admin_protocol = _ADMIN_PROTOCOL_OF_1_3
         return WayOverrides(
             carrier=cast(CarrierChoice, chosen.carrier),
@@ -355,6 +385,13 @@ def client_certificate(eim: EimConfig) -> ClientCertificate | None:
 
 def _scheme(endpoint: CoapsEndpoint | HttpsEndpoint) -> str:
     return "https" if isinstance(endpoint, HttpsEndpoint) else "coaps"
+
+
+def self_binding(card: Card, links: EimLinks, clock: Clock, able: IpaCapabilities) -> SelfBinding | None:
+    """How eIMs get to know the key that signs for an emulated card; None for a card that is not emulated."""
+    if isinstance(card.euicc, Euicc):
+        return None
+    return SelfBinding(card.euicc, links.https_endpoint, clock, able, card.imei)
 
 
 def smdp_connector(

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ipad_agent.config import Config, StoreConfig
+from ipad_agent.config import Config, ProvisioningConfig, StoreConfig
 from ipad_agent.doctor.bundle.bundle_sources import collect
 from ipad_agent.doctor.bundle.support_bundle import build
 from ipad_agent.modem.module_profile import GENERIC
@@ -112,3 +112,14 @@ def test_a_journal_of_rubbish_is_an_empty_one(tmp_path: Path) -> None:
     sources = collect(replace(config), clock=Clock())
     assert sources.journal == []
     assert sources.documents["schedule"] == {}
+
+
+def test_a_provisioning_bundle_that_waits_is_not_even_opened(tmp_path: Path) -> None:
+    config = a_device(tmp_path)
+    path = config.store.state_dir / "bundle.json"
+    path.write_text('{"format": "eim-ipad-provision/1", "device_key": "MIGHAgEAMBMG"}')
+    config = replace(config, provisioning=ProvisioningConfig(bundle=path))
+    found = content(build(collect(config, clock=Clock())))
+    assert not any("MIGHAgEAMBMG" in text for text in found.values())
+    assert [one.name for one in config.store.state_dir.iterdir() if "bundle" in one.name] == ["bundle.json"]
+    assert "bundle" not in collect(config, clock=Clock()).documents

@@ -16,7 +16,8 @@ from ipad_agent.lab.eim import EimIdentity, VirtualEim
 from ipad_agent.lab.eim.errors import OrderError
 from ipad_agent.lab.pki import Pki
 from ipad_agent.store import EmulatedCardFile, RealFilesystem, StateDirectoryBusyError, StateLock
-from ipad_agent.wiring.emulation_export import NothingToExport, device_key_fingerprint, export, new_key
+from ipad_agent.wiring.emulated_card_states import NothingToExport
+from ipad_agent.wiring.emulation_export import device_key_fingerprint, export, new_key
 
 EID = "89049032123451234512345678901235"
 

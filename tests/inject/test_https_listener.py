@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import json
 import socket
 import ssl
 from pathlib import Path
@@ -16,7 +18,7 @@ from ipad_agent.lab.eim.injection import https_client
 from ipad_agent.lab.eim.injection.https_client import push_https
 
 from .listeners import Site, running
-from .test_pushed_packages import OLD_RECEIVED, data_request, transfer
+from .test_pushed_packages import EIM, OLD_RECEIVED, data_request, transfer
 
 BODY = transfer(data_request())
 
@@ -135,3 +137,58 @@ def _raw(site: Site, data: bytes) -> bytes:
         except OSError:
             pass
         return heard
+
+
+JSON: dict[str, Any] = {"path": "/gsma/rsp2/esipa/transferEimPackage", "content_type": "application/json;charset=UTF-8"}
+
+
+def in_json(**members: object) -> bytes:
+    return json.dumps(members).encode()
+
+
+async def test_a_package_in_json_is_taken_as_it_is_signed_and_answered_in_json(site: Site) -> None:
+    package = data_request()
+    body = in_json(ipaEuiccDataRequest=base64.b64encode(package).decode(), header={"of": "ES9+"}, more=1)
+    async with running(site.https().run(), site.https_port, socket.SOCK_STREAM):
+        old = await push(site, body, **JSON)
+        new = await push(site, body, admin_protocol="gsma/rsp/v1.3.0", **JSON)
+    assert old == (
+        200,
+        b'{"header":{"functionExecutionStatus":{"status":"Executed-Success"}},"eimPackageReceived":null}',
+    )
+    answer = json.loads(new[1])
+    assert list(answer) == ["header", "eimPackageReceivedWithCid"]
+    assert base64.b64decode(answer["eimPackageReceivedWithCid"]).startswith(bytes.fromhex("BF60"))
+    assert [getattr(taken, "raw", None) for _, taken in site.orders.taken] == [package, package]
+
+
+async def test_an_acknowledgement_in_json_is_answered_without_content(site: Site) -> None:
+    body = in_json(eimAcknowledgements=base64.b64encode(bytes.fromhex("BF5303800107")).decode())
+    async with running(site.https().run(), site.https_port, socket.SOCK_STREAM):
+        assert await push(site, body, **JSON) == (204, b"")
+    assert site.orders.numbers == [(EIM, (7,))]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"[]",
+        b"{",
+        in_json(),
+        in_json(euiccPackageRequest="***"),
+        in_json(euiccPackageRequest=base64.b64encode(bytes.fromhex("BF5200")).decode()),
+        in_json(ipaEuiccDataRequest="v1IA", eimAcknowledgements="v1MA"),
+    ],
+)
+async def test_json_that_is_no_package_is_an_invalid_format(site: Site, body: bytes) -> None:
+    async with running(site.https().run(), site.https_port, socket.SOCK_STREAM):
+        status, answer = await push(site, body, **JSON)
+    assert (status, json.loads(answer)["eimPackageError"]) == (200, 1)
+    assert site.orders.taken == []
+
+
+async def test_each_binding_has_its_own_content_type(site: Site) -> None:
+    async with running(site.https().run(), site.https_port, socket.SOCK_STREAM):
+        assert (await push(site, **{**JSON, "content_type": https_client.ASN1_TYPE}))[0] == 415
+        assert (await push(site, content_type=JSON["content_type"]))[0] == 415

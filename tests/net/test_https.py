@@ -485,6 +485,32 @@ async def test_busy_server_says_how_long(
     assert caught.value.retry_after_s == expected_s
 
 
+@pytest.mark.parametrize(
+    ("status", "headers", "expected"),
+    [
+        ("204 No Content", (), (204, None, "")),
+        ("409 Conflict", (), (409, None, "")),
+        ("429 Slow", ("Retry-After: 120",), (429, 120.0, "")),
+        ("500 Oh", (), (500, None, "")),
+    ],
+)
+async def test_where_only_the_status_counts_every_answer_is_one(
+    identity: Identity,
+    caplog: pytest.LogCaptureFixture,
+    status: str,
+    headers: tuple[str, ...],
+    expected: tuple[int, float | None, str],
+) -> None:
+    async with Server(identity, once(status=status, headers=headers)) as server:
+        eim = carrier(server, Trust.spki(identity.spki), path="/ipad/v1/bind", content_type="application/json")
+        answer = await eim.ask(b"{}", function="bind")
+        await eim.close()
+    assert (answer.status, answer.retry_after_s, answer.text) == expected
+    assert server.requests[0].startswith(b"POST /ipad/v1/bind HTTP/1.1\r\n")
+    assert b"\r\nContent-Type: application/json\r\n" in server.requests[0]
+    assert [id_ for id_ in ids(caplog) if id_.startswith("IPA-90")] == []  # it owes none of ESipa's headers
+
+
 @pytest.mark.parametrize("value", ["soon", "-5", "", "1.5", "Thu, 99 May 2026 20:27:40 GMT"])
 async def test_busy_server_that_does_not_say_how_long_is_a_status(identity: Identity, value: str) -> None:
     async with Server(identity, once(status="503 Busy", headers=(f"Retry-After: {value}",))) as server:
@@ -510,7 +536,9 @@ async def test_date_is_not_compared_with_a_clock_that_was_never_set(identity: Id
         ("200 OK\r\nX-Admin-Protocol: gsma/rsp/v2.1.0\r\nContent-Type: application/x-gsma-rsp-asn1", []),
         ("200 OK\r\nX-Admin-Protocol: gsma/rsp/v2.5.0\r\nContent-Type: APPLICATION/x-gsma-rsp-asn1;x=y", []),
         ("200 OK\r\nX-Admin-Protocol: gsma/rsp/v2.1.0\r\nContent-Type: text/plain", ["IPA-9040"]),
-        ("200 OK\r\nX-Admin-Protocol: gsma/rsp/v3.0.0", ["IPA-9041", "IPA-9040"]),
+        ("200 OK\r\nX-Admin-Protocol: gsma/rsp/v1.3.0\r\nContent-Type: application/x-gsma-rsp-asn1", []),
+        ("200 OK\r\nX-Admin-Protocol: GSMA/rsp/v3.1.0 \r\nContent-Type: application/x-gsma-rsp-asn1", []),
+        ("200 OK\r\nX-Admin-Protocol: gsma/rsp/two", ["IPA-9041", "IPA-9040"]),
         ("201 Created\r\nContent-Type: application/x-gsma-rsp-asn1", ["IPA-9042", "IPA-9041"]),
     ],
 )

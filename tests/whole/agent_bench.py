@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from ipad_agent.agent.dependencies import Bundles, Registration
 from ipad_agent.agent.main_loop import Agent, Dependencies, ManagedCard
 from ipad_agent.card.apdu_channel import ApduChannel
 from ipad_agent.card.es10_functions import Euicc
@@ -336,6 +337,8 @@ class AgentBench:
         return [item for item in self.eim.history if item["kind"] == "result" and not item.get("discarded")]
 
     emulated_cards: EmulatedCardFiles | None = None
+    bundles: Bundles | None = None
+    registration: Registration | None = None
 
     def card_of_agent(self) -> ManagedCard:
         """The card as a new process has it."""
@@ -366,6 +369,8 @@ class AgentBench:
                 site=self.site,
                 switching=self.switching,
                 take_from_ipae=self.take_from_ipae,
+                bundles=self.bundles,
+                registration=self.registration,
             ),
             dice=self.dice,
         )

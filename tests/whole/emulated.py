@@ -38,6 +38,9 @@ class KeyInHand:
         self.key = self.key or SoftwareKey(DEVICE_KEY)
         return self.key
 
+    def put(self, key: SoftwareKey) -> None:
+        self.key = key
+
 
 class KeepsFallbackAllowed(ConsumerEuicc):
     """A consumer card that keeps fallbackAllowed (9F67) of some profiles, as some in the field do; not the lab's."""

@@ -414,10 +414,13 @@ def build(only: str | None = None) -> argparse.ArgumentParser:
     provision = command(
         "provision",
         "give a card that nobody manages its first manager (eIM)",
-        "For the maker's bench; in the field the file named in the configuration (provisioning.initial_eim) does it. "
-        "Only reset-euicc takes a manager away again without its order, so it is asked first.",
+        "For the maker's bench; in the field the file named in the configuration (provisioning.initial_eim, or "
+        "provisioning.bundle) does it. Only reset-euicc takes a manager away again without its order, so it is asked "
+        "first.",
     )
-    provision.add_argument("file", metavar="FILE", help="the eIM's configuration data; - for the standard input")
+    provision.add_argument(
+        "file", metavar="FILE", help="the eIM's configuration data or provisioning bundle; - for the standard input"
+    )
     provision.add_argument("--yes", action="store_true", help="ask nothing")
 
     download = command(

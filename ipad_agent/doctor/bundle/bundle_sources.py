@@ -42,7 +42,7 @@ def collect(
         history=history,
         config=config,
         modem_profile={} if modem_profile is None else asdict(modem_profile),
-        documents=documents(config.store.state_dir, config.store.runtime_dir),
+        documents=documents(config.store.state_dir, config.store.runtime_dir, but=config.provisioning.bundle),
         journal=[Owing(entry.kind, _age_s(entry, clock), size_of(entry.facts)) for entry in entries],
         versions=versions(),
         system=system(),
@@ -51,10 +51,11 @@ def collect(
     )
 
 
-def documents(state_dir: Path, runtime_dir: Path) -> dict[str, Mapping[str, object]]:
-    """All documents of the store by name, as far as they can be read."""
+def documents(state_dir: Path, runtime_dir: Path, *, but: Path | None = None) -> dict[str, Mapping[str, object]]:
+    """All documents of the store by name, as far as they can be read; ``but`` is somebody else's file, which is not
+    even opened: a provisioning bundle holds a private key."""
     try:
-        names = {path.stem for path in state_dir.glob("*.json")} | VOLATILE
+        names = {path.stem for path in state_dir.glob("*.json") if but is None or path.name != but.name} | VOLATILE
     except OSError:
         names = set(VOLATILE)
     memory = Memory(RealFilesystem(), state_dir=str(state_dir), runtime_dir=str(runtime_dir))

@@ -14,7 +14,7 @@ from ipad_agent.net.trust import trust_anchors
 from ipad_agent.printable import size_text
 from ipad_agent.procedures.startup.device_start import MANAGED, CardKind, kind_of
 
-from .emulation_checks import device_key
+from .emulation_checks import device_key, waiting_bundle
 
 _KIND_FIX: Final = {
     CardKind.CONSUMER: "Insert an IoT eUICC (SGP.32); this card is managed by an LPA on the device, not by an eIM.",
@@ -44,9 +44,12 @@ async def euicc(parts: DoctorParts, seen: Seen) -> list[Item]:
         return [Item(Layer.EUICC, False, as_sentence(error.message), error.hint or "Try another card.")]
     if kind is CardKind.CONSUMER and parts.config.card.emulate_iot != "never":
         what = "The card is a consumer eUICC (SGP.22); the agent emulates its IoT functions (card.emulate_iot)."
-        return [Item(Layer.EUICC, None, what)]
+        return [Item(Layer.EUICC, None, what), *waiting_bundle(parts.config, seen.eid)]
     if kind not in MANAGED and not taken:
-        return [Item(Layer.EUICC, False, f"The card is {kind.value}.", _KIND_FIX[kind])]
+        fix = _KIND_FIX[kind]
+        if kind is CardKind.CONSUMER and parts.config.provisioning.bundle is not None:
+            fix = 'Set card.emulate_iot = "when-needed", and the provisioning bundle is used for this card.'
+        return [Item(Layer.EUICC, False, f"The card is {kind.value}.", fix)]
     enabled = [profile for profile in profiles if profile.state == 1]
     told = [
         as_sentence(kind.value).removesuffix("."),
@@ -56,6 +59,7 @@ async def euicc(parts: DoctorParts, seen: Seen) -> list[Item]:
     found = [Item(Layer.EUICC, True, "; ".join(told) + ".")]
     if kind is CardKind.EMULATED:
         found += device_key(parts.config.store.state_dir, seen.eid)
+    found += waiting_bundle(parts.config, seen.eid)
     if taken:
         risk = "Its own IPAe may manage it too: card.take_from_ipae has it managed all the same."
         found.append(Item(Layer.EUICC, None, risk))

@@ -442,7 +442,7 @@ class Bench:
         listen = HttpsPort(http=options.http)
         client_ca = self.device_certificate.issuer_pem if options.client_certificate == "required" else None
         tls = TlsSettings(chain[0], chain[1:], client_ca=client_ca)
-        self.https_server = HttpsServer(self.eim, tls, options.https, listen)
+        self.https_server = HttpsServer(self.eim, tls, options.https, listen, self.eim.bind)
         await self._stack.enter_async_context(self.https_server)
         self.https_gate = TcpGate(("127.0.0.1", self.https_server.port), port=options.https_port)
         await self._stack.enter_async_context(self.https_gate)
@@ -483,6 +483,11 @@ class Bench:
             # The other variants are wrong on purpose: the card trusts the right one.
             settings["tls_chain"] = [one.certificate for one in self.https_chain()]
         return self.identity.configuration(**{**settings, **changes})
+
+    def issue_bundle(self, *, counter: int = 0) -> bytes:
+        """A provisioning bundle of the bench's eIM."""
+        configuration = self.configuration(counter=counter)
+        return self.eim.eim.bindings.issue(configuration, counter=counter, now_s=time.time())
 
     def _psk_key(self) -> bytes:
         path = self.folder / "psk.key"

@@ -40,6 +40,13 @@ class WatchedEim:
         later = reply.later
         return reply if later is None else replace(reply, later=lambda: self._watched(later))
 
+    def bind(self, raw: bytes, *, now_s: float = 0.0) -> tuple[int, int | None]:
+        """One self-binding."""
+        try:
+            return self.eim.bindings.bind(raw, now_s=now_s)
+        finally:
+            self._collect()
+
     async def _watched(self, later: Callable[[], Awaitable[Reply]]) -> Reply:
         try:
             return await later()

@@ -203,6 +203,8 @@ def _order_part(part: str, args: argparse.Namespace) -> None:
         at = words.index("--dir")
         folder = Path(words[at + 1])
         del words[at : at + 2]
+    if part == "eim" and words[:1] == ["bundle"] and len(words) > 1:
+        words[1] = str(Path(words[1]).absolute())
     if part == "eim" and words[:1] == ["import"]:
         words = [
             str(Path(word).absolute()) if word != "--replace-key" and at else word for at, word in enumerate(words)

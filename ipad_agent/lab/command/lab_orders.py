@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shlex
 import time
 from collections.abc import Callable, Sequence
@@ -61,7 +62,8 @@ def usage() -> str:
     lines = []
     for part, orders in ORDERS.items():
         lines += [f"  {f'{part} {name} {order.usage}'.rstrip():58} {order.about}" for name, order in orders.items()]
-    lines.append(f"  {'eim inject [https|coaps] VERB ...':58} push an order to a device that listens (lab up --inject)")
+    inject = "eim inject [https|coaps] [--json-binding] VERB ..."
+    lines.append(f"  {inject:58} push an order to a device that listens (lab up --inject)")
     lines += ["", "  what eim queue takes:"]
     lines += [f"    {f'{name} {verb.usage}'.rstrip():56} {verb.about}" for name, verb in VERBS.items()]
     return "\n".join(lines)
@@ -77,12 +79,14 @@ def _eim_queue(bench: Bench, words: Words) -> Answer:
 
 async def push_package(bench: Bench, words: Words) -> Answer:
     """``eim inject``: push an order to the device that listens. Raises ``ControlError``."""
-    carrier = None
+    carrier, binding = None, "asn1"
     if words and words[0] in INJECTION:
         carrier, words = words[0], words[1:]
+    if words and words[0] == "--json-binding":
+        binding, words = "json", words[1:]
     try:
         order = build_order(words)
-        answer = await bench.injection.push(bench.eim.eim, bench.eid, order, carrier=carrier)
+        answer = await bench.injection.push(bench.eim.eim, bench.eid, order, carrier=carrier, binding=binding)
     except (EimLabError, BenchError) as error:
         raise ControlError(str(error)) from error
     return Answer(f"{order.label}: {answer.text}", {"order": order.label, "answer": answer.text})
@@ -126,6 +130,23 @@ def _eim_import(bench: Bench, words: Words) -> Answer:
     fingerprint = hashlib.sha256(device.euicc_spki or b"").hexdigest().upper()
     data = {"eid": device.eid, "counter": device.counter, "token": device.token, "fingerprint": fingerprint}
     return Answer(f"registered, emulated: {device.eid}, counter {device.counter}, key {fingerprint}", data)
+
+
+def _eim_bundle(bench: Bench, words: Words) -> Answer:
+    name, *rest = words
+    counter = int(rest[1]) if rest[:1] == ["--counter"] and len(rest) == 2 else 0
+    if rest and len(rest) != 2:
+        raise ControlError("FILE [--counter N]")
+    if bench.https_gate is None:
+        raise ControlError("a device binds itself over HTTPS: lab up --carrier https, or both")
+    text = bench.issue_bundle(counter=counter)
+    try:
+        with open(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(text)
+    except OSError as error:
+        raise ControlError(f"{name} cannot be written: {error.strerror or error}") from error
+    about = "the device's key is in it; provisioning.bundle or ipactl provision takes it"
+    return Answer(f"{name}: {about}", {"path": name, "counter": counter})
 
 
 def _eim_well(bench: Bench, words: Words) -> Answer:
@@ -384,6 +405,11 @@ ORDERS: dict[str, dict[str, OrderWord]] = {
         ),
         "import": OrderWord(
             "FILE [--replace-key]", "register a consumer card by the import file that its device wrote", _eim_import
+        ),
+        "bundle": OrderWord(
+            "FILE [--counter N]",
+            "issue a provisioning bundle: this eIM and a key for the device, which then registers itself",
+            _eim_bundle,
         ),
         "take": OrderWord("", "take the results of every order again", _eim_take),
         "well": OrderWord("", "drop every armed fault", _eim_well),

@@ -20,6 +20,7 @@ from ipad_agent.lab.eim.results import result_description, result_judgement, res
 from ipad_agent.lab.eim.results.result_description import plmn_text
 
 from . import device_import, esipa_messages, esipa_v1_0
+from .device_binding import DeviceBindings
 from .device_records import HANDED_OUT, PUSHED, QUEUED, Device, FileStore, Order, Store
 from .eim_faults import BEFORE, FUNCTION_OF_TAG, GARBAGE, WIRE, Fault, FaultQueue
 from .eim_identity import EimIdentity
@@ -97,6 +98,13 @@ class VirtualEim:
         """How many entries the history ever had since it was opened; the last one has this number."""
         self.listeners: list[Callable[[dict[str, Any]], None]] = []
         """Told every entry of the history as it is made."""
+        self.bindings = DeviceBindings(
+            self.devices,
+            self.history,
+            lambda raw, replace_key, now_s: self.import_device(raw, replace_key=replace_key, now_s=now_s),
+            self._note_and_save,
+        )
+        """Devices that register themselves, by the bundles that this eIM issues."""
         queued = (order for device in devices.values() for order in (*device.finished, *device.queue))
         self._last_order = max((order.number for order in queued), default=0)
 
@@ -278,7 +286,8 @@ class VirtualEim:
 
     def _caller(self, now_s: float, peer: str) -> Caller:
         device = self.devices.get(self._peers.get(peer, ""))
-        return Caller(self.devices, device, functools.partial(self._note, now_s), self.enqueue)
+        note = functools.partial(self._note, now_s)
+        return Caller(self.devices, device, note, self.enqueue, self.settings.dialect)
 
     # GetEimPackage
 
@@ -599,6 +608,10 @@ class VirtualEim:
         self.noted += 1
         for listener in self.listeners:
             listener(entry)
+
+    def _note_and_save(self, now_s: float, eid: str | None, kind: str, **facts: Any) -> None:
+        self._note(now_s, eid, kind, **facts)
+        self._save()
 
     def _save(self) -> None:
         if self._store is not None:

@@ -19,7 +19,6 @@ _CHOICES = {
     "resend": ("same", "fresh"),
     "discardAnswer": ("error", "empty"),
 }
-_EXPIRED_BEFORE_V1_3, _EXPIRED = 6, 127
 MAX_ENTRIES = 1000
 
 
@@ -95,8 +94,7 @@ class EimFunctions:
         settings.dialect = release if release in ("auto", "1.0") else "1.2"
         settings.only_v1_0 = release == "1.0"
         if self.eim.relay is not None:
-            older = release in ("1.0", "1.1", "1.2")
-            self.eim.relay.settings.expired_at_package = _EXPIRED_BEFORE_V1_3 if older else _EXPIRED
+            self.eim.relay.settings.release = release
 
     def get_eim_configuration(self, call: Call) -> Document:
         """What a card has to be told of this eIM."""

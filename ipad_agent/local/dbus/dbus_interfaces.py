@@ -26,6 +26,9 @@ PLAN: Final = f"{BUS_NAME}.plan"
 SWITCH: Final = f"{BUS_NAME}.switch"
 ROLLBACK: Final = f"{BUS_NAME}.rollback"
 CONFIRM: Final = f"{BUS_NAME}.confirm"
+PROVISION: Final = f"{BUS_NAME}.provision"
+CARD: Final = f"{BUS_NAME}.card"
+DOWNLOAD: Final = f"{BUS_NAME}.download"
 BUNDLE: Final = f"{BUS_NAME}.bundle"
 """Actions as polkit knows them (``systemd/io.github.ipadagent1.policy``)."""
 
@@ -129,6 +132,21 @@ MANAGER: Final = Interface(
         Method("ExecuteFallback", action=SWITCH),
         Method("ReturnFromFallback", action=SWITCH),
         Method("Emergency", (Arg("enable", "b"),), (), SWITCH),
+        Method("Provision", (Arg("data", "ay"),), (Arg("count", "u"),), PROVISION),
+        Method("SetDefaultSmdp", (Arg("address", "s"),), (), CARD),
+        Method(
+            "ConfigureImmediateEnabling",
+            (Arg("enable", "b"), Arg("smdp_oid", "s"), Arg("smdp_address", "s")),
+            (),
+            CARD,
+        ),
+        Method("ActivateIpae", action=CARD),
+        Method(
+            "Download",
+            (Arg("activation_code", "s"), Arg("confirmation_code", "s"), Arg("accept_rules", "b")),
+            (Arg("iccid", "s"),),
+            DOWNLOAD,
+        ),
         Method("Bundle", (), (Arg("archive", "ay"),), BUNDLE),
     ),
     (EVENT,),

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Final, cast
 
 from ipad_agent.local.iccid_parameter import checked
-from ipad_agent.local.local_verbs import Refused, Service
+from ipad_agent.local.local_verbs import INVALID, Refused, Service
 from ipad_agent.local.status_model import Happening, Plan, to_plain
 
 from .dbus_interfaces import ERROR, MANAGER
@@ -16,6 +16,8 @@ from .dbus_messages import Answer, Failure
 from .dbus_values import count, string_map, text
 
 RECENT_LIMIT: Final = 1000
+MOST_PROVISIONING_BYTES: Final = 16 << 10
+"""As much as a provisioning bundle may have."""
 BUNDLE_LIMIT_BYTES: Final = 16 << 20
 """A message on the system bus may have 32 MiB."""
 
@@ -101,6 +103,40 @@ async def _emergency(service: Service, body: tuple[object, ...]) -> tuple[object
     return ()
 
 
+async def _provision(service: Service, body: tuple[object, ...]) -> tuple[object, ...]:
+    (data,) = cast("tuple[bytes]", body)
+    if not 0 < len(data) <= MOST_PROVISIONING_BYTES:
+        raise Refused(INVALID, f"Up to {MOST_PROVISIONING_BYTES} bytes can be given to a card.", parameter="data")
+    return (await service.provision(bytes(data)),)
+
+
+async def _set_default_smdp(service: Service, body: tuple[object, ...]) -> tuple[object, ...]:
+    (address,) = cast("tuple[str]", body)
+    await service.set_default_smdp(address)
+    return ()
+
+
+async def _configure_immediate_enabling(service: Service, body: tuple[object, ...]) -> tuple[object, ...]:
+    enable, smdp_oid, smdp_address = cast("tuple[bool, str, str]", body)
+    await service.configure_immediate_enabling(
+        enable=enable, smdp_oid=smdp_oid or None, smdp_address=smdp_address or None
+    )
+    return ()
+
+
+async def _activate_ipae(service: Service, body: tuple[object, ...]) -> tuple[object, ...]:
+    await service.activate_ipae()
+    return ()
+
+
+async def _download(service: Service, body: tuple[object, ...]) -> tuple[object, ...]:
+    activation_code, confirmation_code, accept_rules = cast("tuple[str, str, bool]", body)
+    iccid = await service.download(
+        activation_code, confirmation_code=confirmation_code or None, rules_accepted=accept_rules
+    )
+    return (text(iccid),)
+
+
 async def _bundle(service: Service, body: tuple[object, ...]) -> tuple[object, ...]:
     archive = await service.bundle()
     if len(archive) > BUNDLE_LIMIT_BYTES:
@@ -119,5 +155,10 @@ VERBS: Final[Mapping[str, Verb]] = {
     "ExecuteFallback": _fallback,
     "ReturnFromFallback": _return,
     "Emergency": _emergency,
+    "Provision": _provision,
+    "SetDefaultSmdp": _set_default_smdp,
+    "ConfigureImmediateEnabling": _configure_immediate_enabling,
+    "ActivateIpae": _activate_ipae,
+    "Download": _download,
     "Bundle": _bundle,
 }

@@ -34,6 +34,7 @@ from ipad_agent.net.trust.certificate_chain import Verdict
 from ipad_agent.net.trust.pinned_trust import clock_is_plausible
 from ipad_agent.net.trust.tolerance_report import report
 from ipad_agent.printable import summary
+from ipad_agent.records import dataclass
 
 from .https_connection import HttpRequest, HttpResponse, HttpsConnection, Progress
 from .https_endpoint import HttpsEndpoint
@@ -46,6 +47,17 @@ request per connection and leave it open."""
 SILENT_CONNECTIONS: Final = 2
 """So many kept connections in a row have to fall silent before each request gets a connection of its own."""
 _TEXT_CHARACTERS: Final = 200
+_A_RELEASE: Final = re.compile(r"gsma/rsp/v[0-9]{1,3}(?:\.[0-9]{1,3}){0,2}")
+"""What a server may call its protocol: of SGP.22 or of SGP.32, whichever release it is of."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer that is its status: ``retry_after_s`` is from now, ``text`` the first words of an error page."""
+
+    status: int
+    retry_after_s: float | None
+    text: str
 
 
 class HttpsCarrier:
@@ -106,6 +118,16 @@ class HttpsCarrier:
             raise
         self._tell("received", function, response.body, status=str(response.status))
         return self._content(response)
+
+    async def ask(self, body: bytes, *, function: str) -> Answer:
+        """One exchange with a server of which only the status counts, whatever it is; headers that ESipa asks for are
+        no matter. Raises as ``exchange`` where there is no answer."""
+        if message_tap.TAPS:
+            self._tell("sent", function, body)
+        response = await self._exchange_in_time(body, function)
+        if message_tap.TAPS:
+            self._tell("received", function, response.body, status=str(response.status))
+        return Answer(response.status, self._retry_after_s(response), _words(response.body))
 
     def _tell(self, way: str, function: str, body: bytes = b"", *, status: str = "", problem: str = "") -> None:
         endpoint = self._endpoint
@@ -212,7 +234,7 @@ class HttpsCarrier:
         if status not in (200, 204):
             self._tolerate(events.ODD_STATUS, "status", str(status))
         protocol = named
-        if protocol is None or not protocol.strip().lower().startswith("gsma/rsp/v2."):
+        if protocol is None or not _A_RELEASE.fullmatch(protocol.strip().lower()):
             self._tolerate(events.ODD_ADMIN_PROTOCOL, "value", protocol or "left out")
         kind = response.header("content-type")
         if response.body and _media_type(kind) != _media_type(self._endpoint.content_type):

@@ -34,6 +34,9 @@ class KeyInHand:
     def create(self) -> DeviceKey:
         return KEY
 
+    def put(self, key: SoftwareKey) -> None:
+        raise AssertionError("no history has a provisioning bundle")
+
 
 class KeepsFallbackAllowed(ConsumerEuicc):
     """A consumer card that keeps fallbackAllowed (9F67) of its profiles, as some in the field do; the lab's does not,

@@ -278,11 +278,33 @@ def test_a_server_is_the_same_with_and_without_its_port(ordered: str, asked: str
     assert der.parse(eim.handle(initiate_at(asked))).children[0].tag == int(tag, 16)
 
 
-def test_an_eim_before_v1_3_says_of_the_package_that_the_order_expired() -> None:
+@pytest.mark.parametrize(
+    ("relay", "dialect", "of_device", "older"),
+    [
+        ("auto", "auto", "1.2", False),
+        ("auto", "auto", "1.0", True),
+        ("auto", "1.3", "1.0", False),
+        ("auto", "1.2", "1.2", True),
+        ("1.3", "1.2", "1.0", False),
+        ("1.1", "1.3", "1.2", True),
+    ],
+)
+def test_an_expired_order_is_told_as_the_release_has_it(relay: str, dialect: str, of_device: str, older: bool) -> None:
     eim = with_session(Script(failed("8.8.5/4.10")))
     assert eim.relay is not None
-    eim.relay.settings.expired_at_package = 6
-    assert eim.handle(get_package(PREPARED)) == bytes.fromhex("BF3A 03 810106")
+    eim.relay.settings.release = relay
+    eim.settings.dialect = dialect
+    eim.device(EID).dialect = of_device
+    package = "BF3A 03 810106" if older else "BF3A 03 81017F"
+    assert eim.handle(get_package(PREPARED)) == bytes.fromhex(package)
+
+
+@pytest.mark.parametrize(("release", "error"), [("1.3", "12"), ("1.2", "7F"), ("1.0", "7F")])
+def test_before_v1_3_authentication_has_no_number_for_an_expired_order(release: str, error: str) -> None:
+    eim = with_session(Script(failed("8.8.5/4.10")))
+    assert eim.relay is not None
+    eim.relay.settings.release = release
+    assert eim.handle(authenticate(FULL_ANSWER)) == bytes.fromhex("BF3B 03 8201" + error)
 
 
 # Errors by name: SGP.22 tables of §5.6 and §5.8 on the left, SGP.32 schema on the right

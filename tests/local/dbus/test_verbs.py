@@ -69,6 +69,43 @@ async def test_the_history_is_the_json_of_the_model_and_not_without_end() -> Non
     assert (entries[-1]["kind"], entries[-1]["by"], entries[-1]["at"]["at_s"]) == ("switch", "eim", NOW_S - 60)
 
 
+@pytest.mark.parametrize(
+    ("name", "body", "asked"),
+    [
+        ("Provision", (b"\x30\x00",), ("provision", b"\x30\x00")),
+        ("SetDefaultSmdp", ("smdp.example",), ("set_default_smdp", "smdp.example")),
+        ("SetDefaultSmdp", ("",), ("set_default_smdp", "")),
+        ("ConfigureImmediateEnabling", (True, "", ""), ("configure_immediate_enabling", True, None, None)),
+        (
+            "ConfigureImmediateEnabling",
+            (False, "1.3.6.1", "smdp.example"),
+            ("configure_immediate_enabling", False, "1.3.6.1", "smdp.example"),
+        ),
+        ("ActivateIpae", (), ("activate_ipae",)),
+        ("Download", ("LPA:1$a$b", "", False), ("download", "LPA:1$a$b", None, False)),
+        ("Download", ("LPA:1$a$b", "1234", True), ("download", "LPA:1$a$b", "1234", True)),
+    ],
+)
+async def test_what_a_maker_asks_for_gets_to_the_agent_as_it_was_meant(
+    name: str, body: tuple[object, ...], asked: tuple[object, ...]
+) -> None:
+    service = FakeService()
+    assert isinstance(await manager_methods.run(service, name, body), Answer)
+    assert service.asked == [asked]
+    service.refusal = Refused("RefusedByPolicy", "Not here.")
+    refused = await manager_methods.run(service, name, body)
+    assert isinstance(refused, Failure)
+    assert refused.name == f"{BUS_NAME}.Error.RefusedByPolicy"
+
+
+@pytest.mark.parametrize("size", [0, manager_methods.MOST_PROVISIONING_BYTES + 1])
+async def test_what_is_no_file_for_a_card_never_reaches_the_agent(size: int) -> None:
+    service = FakeService()
+    reply = await manager_methods.run(service, "Provision", (bytes(size),))
+    assert isinstance(reply, Failure)
+    assert (reply.name, service.asked) == (f"{BUS_NAME}.Error.InvalidParameter", [])
+
+
 @pytest.mark.parametrize("iccid", ["", "8949", "../../etc", "8949000000000000111'", "9" * 40, "８９" * 9])
 async def test_what_is_no_iccid_never_reaches_the_agent(iccid: str) -> None:
     service = FakeService()

@@ -18,6 +18,7 @@ from typing import Any
 
 from ipad_agent.lab.crypto import der
 from ipad_agent.lab.eim import esipa_messages
+from ipad_agent.lab.eim.device_binding import PATH as BIND_PATH
 from ipad_agent.lab.eim.errors import RequestRefusedError
 from ipad_agent.lab.eim.esipa_application import Application, Reply
 from ipad_agent.lab.http import Ending, HeaderRule, HttpServer, HttpSettings, Request, Response, TlsSettings
@@ -76,11 +77,19 @@ STRICT = FrontSettings(
 """ASN.1 only, headers to the letter, and everything on one connection."""
 
 
-class Front:
-    """A handler for ``HttpServer``. ``complaints`` are the sentences of ``demand_close_notify``, the latest ones."""
+Bind = Callable[..., tuple[int, int | None]]
+"""See ``DeviceBindings.bind``."""
 
-    def __init__(self, application: Application, settings: FrontSettings | None = None) -> None:
+
+class Front:
+    """A handler for ``HttpServer``. ``complaints`` are the sentences of ``demand_close_notify``, the latest ones.
+    ``bind`` answers devices that register themselves; without it there is nothing at that path."""
+
+    def __init__(
+        self, application: Application, settings: FrontSettings | None = None, bind: Bind | None = None
+    ) -> None:
         self.application = application
+        self.bind = bind
         self.settings = settings or FrontSettings()
         self.complaints: deque[str] = deque(maxlen=100)
         self._with_work: set[int] = set()
@@ -92,7 +101,19 @@ class Front:
         function = request.path.removeprefix(JSON_PATH)
         if settings.json and request.path.startswith(JSON_PATH) and function in json_binding.FUNCTIONS:
             return self._refused(request, settings.json_type_rule) or self._json(request, function)
+        if self.bind is not None and request.path == BIND_PATH:
+            return self._bind(self.bind, request)
         return _text(404, "there is nothing at this path")
+
+    def _bind(self, bind: Bind, request: Request) -> Response:
+        """Not ESipa: neither its headers nor its content types."""
+        if request.method != "POST":
+            return replace(_text(405, "only POST"), headers=(("Allow", "POST"),))
+        if not USUAL_JSON_TYPE.complies(request):
+            return _text(415, "an import file is application/json")
+        status, retry_s = bind(request.body, now_s=time.time())
+        retry = () if retry_s is None else (("Retry-After", str(retry_s)),)
+        return Response(204) if status == 204 else replace(_text(status, "see the eIM's history"), headers=retry)
 
     def ended(self, connection: int, goodbye: bool | None) -> None:
         """For ``HttpServer.on_end``: what was tied to the connection is free again."""
@@ -280,9 +301,10 @@ class HttpsServer:
         tls: TlsSettings | None,
         settings: FrontSettings | None = None,
         listen: HttpsPort | None = None,
+        bind: Bind | None = None,
     ) -> None:
         listen = listen or HttpsPort()
-        self.front = Front(application, settings)
+        self.front = Front(application, settings, bind)
         self.http = HttpServer(self.front, tls=tls, settings=listen.http, host=listen.host, port=listen.port)
         self.http.on_end = self.front.ended
 

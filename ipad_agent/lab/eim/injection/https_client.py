@@ -24,6 +24,7 @@ def push_https(
     expected: bytes | None,
     admin_protocol: str = "gsma/rsp/v2.1.0",
     path: str = PATH,
+    content_type: str = ASN1_TYPE,
     deadline_s: float = 30.0,
 ) -> tuple[int, bytes]:
     """Status and body of the answer. ``identity`` is what the eIM shows, ``expected`` (DER) the certificate that the
@@ -39,7 +40,7 @@ def push_https(
         shown = connection.sock.getpeercert(binary_form=True) if connection.sock else None
         if expected is not None and shown != expected:
             raise InjectionError("the device shows another certificate")
-        headers = {"Content-Type": ASN1_TYPE, "X-Admin-Protocol": admin_protocol, "User-Agent": "lab-eim"}
+        headers = {"Content-Type": content_type, "X-Admin-Protocol": admin_protocol, "User-Agent": "lab-eim"}
         connection.request("POST", path, body, headers)
         response = connection.getresponse()
         return response.status, response.read()

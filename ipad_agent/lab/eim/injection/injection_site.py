@@ -17,7 +17,15 @@ from ipad_agent.lab.eim.device_records import Order
 from ipad_agent.lab.eim.errors import InjectionError
 from ipad_agent.lab.eim.injection.coaps_client import push_coaps
 from ipad_agent.lab.eim.injection.https_client import push_https
-from ipad_agent.lab.eim.injection.transfer_messages import TransferAnswer, read_answer, transfer
+from ipad_agent.lab.eim.injection.transfer_messages import (
+    JSON_PATH,
+    JSON_TYPE,
+    TransferAnswer,
+    read_answer,
+    read_json_answer,
+    transfer,
+    transfer_json,
+)
 from ipad_agent.lab.eim.virtual_eim import VirtualEim
 
 __all__ = ["INJECTION", "InjectionSite"]
@@ -59,22 +67,37 @@ class InjectionSite:
         }
 
     async def push(
-        self, eim: VirtualEim, eid: str, order: Order, *, carrier: str | None = None, **how: Any
+        self,
+        eim: VirtualEim,
+        eid: str,
+        order: Order,
+        *,
+        carrier: str | None = None,
+        binding: str = "asn1",
+        **how: Any,
     ) -> TransferAnswer:
-        """Push an order of this eIM and note the answer. Raises ``InjectionError`` when the device is not reached."""
+        """Push an order of this eIM and note the answer; over HTTPS in the ``asn1`` or the ``json`` binding. Raises
+        ``InjectionError`` when the device is not reached."""
         carrier = carrier or next(iter(self.ports))
         package = eim.push(eid, order)
         self._looked()
         answer = TransferAnswer("unreadable")
         try:
-            answer = await self.send(transfer(package), carrier=carrier, **how)
+            body = transfer_json(package) if binding == "json" else transfer(package)
+            answer = await self.send(body, carrier=carrier, binding=binding, **how)
         finally:
             eim.push_answered(eid, order, f"{answer.text} over {carrier}", received=answer.kind == "received")
             self._looked()
         return answer
 
     async def send(
-        self, body: bytes, *, carrier: str, identity: TlsIdentity | None = None, **how: Any
+        self,
+        body: bytes,
+        *,
+        carrier: str,
+        binding: str = "asn1",
+        identity: TlsIdentity | None = None,
+        **how: Any,
     ) -> TransferAnswer:
         """Any body, as this eIM or as somebody else (``identity``)."""
         if carrier not in self.ports:
@@ -82,9 +105,14 @@ class InjectionSite:
         where, shown = (_HOST, self.ports[carrier]), identity or self.identity
         expected = x509.load_pem_x509_certificate(self._certificate_path.read_bytes())
         common: dict[str, Any] = {"expected": expected.public_bytes(serialization.Encoding.DER), **how}
+        if binding == "json":
+            if carrier != "https":
+                raise InjectionError("packages in JSON are pushed over https")
+            common |= {"path": JSON_PATH, "content_type": JSON_TYPE}
         if carrier == "https":
             status, answer = await asyncio.to_thread(partial(push_https, where, body, identity=shown, **common))
-            return read_answer(answer) if status in (200, 204) else TransferAnswer("error", status)
+            read = read_json_answer if binding == "json" else read_answer
+            return read(answer) if status in (200, 204) else TransferAnswer("error", status)
         if self._psk is not None:
             common["psk"] = self._psk
         else:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 from dataclasses import dataclass
 
 from ipad_agent.lab.crypto import der
@@ -9,6 +11,14 @@ from ipad_agent.lab.crypto.der import DerError, Node
 from ipad_agent.lab.eim.results.result_description import number
 
 TRANSFER = 0xBF4E
+JSON_PATH = "/gsma/rsp2/esipa/transferEimPackage"
+JSON_TYPE = "application/json;charset=UTF-8"
+_JSON_NAMES = {
+    0xBF51: "euiccPackageRequest",
+    0xBF52: "ipaEuiccDataRequest",
+    0xBF53: "eimAcknowledgements",
+    0xBF54: "profileDownloadTriggerRequest",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,3 +78,29 @@ def _correlation(node: Node) -> str | None:
     if wrapped is None:
         return None
     return wrapped.children[0].value.hex().upper()
+
+
+def transfer_json(package: bytes) -> bytes:
+    """The same request in JSON: one member, named as the alternative is."""
+    return json.dumps({_JSON_NAMES[der.parse(package).tag]: base64.b64encode(package).decode("ascii")}).encode("ascii")
+
+
+def read_json_answer(body: bytes) -> TransferAnswer:
+    """TransferEimPackageResponse in JSON; never raises."""
+    if not body:
+        return TransferAnswer("nothing")
+    try:
+        members = json.loads(body)
+        if members["header"]["functionExecutionStatus"]["status"] != "Executed-Success":
+            return TransferAnswer("unreadable")
+        (name,) = [name for name in members if name != "header"]
+        value = members[name]
+        if name == "eimPackageReceived" and value is None:
+            return TransferAnswer("received")
+        if name == "eimPackageError" and type(value) is int:
+            return TransferAnswer("error", value)
+        if name in ("eimPackageReceivedWithCid", "eimPackageErrorWithCid"):
+            return _read(der.parse(base64.b64decode(value, validate=True)))
+    except (ValueError, KeyError, TypeError, DerError):
+        pass
+    return TransferAnswer("unreadable")

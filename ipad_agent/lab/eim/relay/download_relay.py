@@ -61,8 +61,9 @@ class RelaySettings:
     and leaves metadata out; ``matching_id`` goes along when this eIM keeps the download data. ``default_smdp`` and
     ``root_smds`` are addresses for orders that name none. ``pkid_bytes`` cuts euiccCiPKIdentifierToBeUsed.
     ``forbidden_ppr`` are rule bits that no profile may have. ``unordered`` serves downloads that nobody ordered.
-    ``expired_at_package`` is what a server's 8.8.5/4.10 becomes in GetBoundProfilePackage: undefinedError as since
-    v1.3, where downloadOrderExpired is told by AuthenticateClient (18), or 6 as before.
+    ``release`` says in which release's way an order that expired (8.8.5/4.10) is told, ``1.0`` to ``1.3``; ``auto``
+    looks at the eIM's dialect and at the IPA's. Since v1.3 AuthenticateClient tells it (18) and GetBoundProfilePackage
+    has no number for it any more; before, it was the other way round (6).
     """
 
     minimize: str = "auto"
@@ -74,20 +75,22 @@ class RelaySettings:
     pkid_bytes: int | None = None
     forbidden_ppr: frozenset[int] = frozenset()
     unordered: bool = False
-    expired_at_package: int = relay_status.UNDEFINED
+    release: str = "auto"
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
     """Who asks: the devices of this eIM, the one that polled on this connection, and what the relay may do to them.
 
-    ``note(eid, kind, **facts)`` writes history, ``enqueue`` is ``VirtualEim.enqueue``.
+    ``note(eid, kind, **facts)`` writes history, ``enqueue`` is ``VirtualEim.enqueue``. ``dialect`` is the one that the
+    eIM is held to, ``auto`` for none.
     """
 
     devices: dict[str, Device]
     device: Device | None
     note: Callable[..., None] = field(repr=False)
     enqueue: Callable[[str, Order], Order] = field(repr=False)
+    dialect: str = "auto"
 
 
 @dataclass(slots=True)
@@ -143,9 +146,7 @@ class Relay:
         except _StopError as stop:
             error, facts["why"], facts["status"] = stop.error, str(stop), stop.code
         except Es9RefusedError as refusal:
-            error = relay_status.error_for(tag, refusal.code)
-            if (tag, error) == (GET_PACKAGE, relay_status.PACKAGE_EXPIRED):
-                error = self.settings.expired_at_package
+            error = relay_status.error_for(tag, refusal.code, older=self._is_older(work))
             facts["why"], facts["status"] = str(refusal), refusal.code
             self._end_order(work)
         except (Es9Error, CompactError, DerError) as problem:
@@ -153,6 +154,14 @@ class Relay:
         facts["error"] = f"{relay_status.name_for(tag, error)}({error})"
         work.note(ok=False)
         return esipa_messages.function_error(tag, error)
+
+    def _is_older(self, work: _Work) -> bool:
+        """Whether this IPA is told of an expired order as before v1.3."""
+        for release in (self.settings.release, work.caller.dialect):
+            if release != "auto":
+                return release != "1.3"
+        device = work.device or work.caller.device
+        return device is not None and device.dialect == esipa_messages.V1_0
 
     # InitiateAuthentication (§5.12.1)
 

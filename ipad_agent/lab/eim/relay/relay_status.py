@@ -10,8 +10,8 @@ INVALID_DP_ADDRESS, VERSION_NOT_SUPPORTED, CI_NOT_SUPPORTED = 1, 2, 3
 ADDRESS_MISMATCH, OID_MISMATCH, INVALID_EIM_TRANSACTION = 50, 51, 52
 MATCHING_ID_REFUSED, INVALID_TRANSACTION, PPR_NOT_ALLOWED, EVENT_UNKNOWN = 6, 10, 50, 56
 METADATA_MISMATCH, BPP_INVALID_TRANSACTION = 50, 95
-PACKAGE_EXPIRED = 6
-"""downloadOrderExpired of GetBoundProfilePackage; deprecated by v1.3."""
+ORDER_EXPIRED = "8.8.5/4.10"
+"""downloadOrderExpired: 18 of AuthenticateClient since v1.3, 6 of GetBoundProfilePackage before."""
 CANCEL_INVALID_TRANSACTION = 1
 
 # Status, error, its name. Of several statuses with one error the first is how the eIM says it in JSON.
@@ -75,8 +75,13 @@ UNDEFINED_STATUS = "1.6/4.2"
 """What undefinedError is called in JSON; the tables have no row for it: the function, execution error."""
 
 
-def error_for(tag: int, code: str) -> int:
-    """The error of function ``tag`` that has the name of this ``subject/reason``; undefinedError without one."""
+def error_for(tag: int, code: str, *, older: bool = False) -> int:
+    """The error of function ``tag`` that has the name of this ``subject/reason``; undefinedError without one.
+    ``older``: as before v1.3."""
+    if code == ORDER_EXPIRED and tag == (
+        esipa_messages.AUTHENTICATE_CLIENT if older else esipa_messages.GET_BOUND_PROFILE_PACKAGE
+    ):
+        return UNDEFINED
     return next((error for status, error, _ in _TABLES[tag] if status == code), UNDEFINED)
 
 

@@ -17,6 +17,8 @@ from ipad_agent.lab.scenarios.support.emulated_card_steps import (
 FOUND_OUT = "IPA-1240"
 DELIVERED = "IPA-4030"
 SMDP = "smdp.elsewhere.example"
+BUNDLE_TAKEN = "IPA-1273"
+BOUND = "IPA-4373"
 
 
 @scenario(
@@ -97,3 +99,28 @@ async def emulated_power_cut(run: Run) -> None:
 
 def _unknown(bench: Bench, iccid: str) -> bool:
     return bench.card.enabled_iccid == iccid and not accepted(bench.eim)
+
+
+@scenario(
+    "emulated-provision-bundle",
+    "A provisioning bundle gives a consumer card its eIM and the device its key; the device registers itself.",
+    deadline_s=60,
+)
+async def emulated_provision_bundle(run: Run) -> None:
+    options = emulated(carrier="https", provision="none")
+    async with run.bench(options) as bench:
+        bundle = bench.folder / "bundle.json"
+        bundle.touch(mode=0o600)
+        bundle.write_bytes(bench.issue_bundle())
+        bench.reconfigure({"provisioning": {"bundle": bundle}})
+        bench.eim.eim.bindings.answers.append((500, None))
+        await bench.agent.start()
+        await bench.agent.event(BUNDLE_TAKEN, deadline_s=20)
+        await bench.agent.event(BOUND, deadline_s=20)
+        answers = [entry["status"] for entry in bench.eim.seen("bind")]
+        run.check("the device asked again and is registered", answers == [500, 204], str(answers))
+        run.check("the bundle is used up", not bundle.exists())
+        (entry,) = await play(run, bench, [case(f"enable {OPERATOR_A} --rollback", "enable ok", name="a switch")])
+        signature = entry["facts"].get("signature")
+        run.check("the result is signed by the key of the bundle", signature == "right (token)", str(signature))
+        await check_emulated_end(run, bench, OPERATOR_A, [])

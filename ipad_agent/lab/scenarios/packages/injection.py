@@ -38,6 +38,10 @@ async def over_https(run: Run) -> None:
         newest = {"admin_protocol": "gsma/rsp/v1.3.0"}
         answer = await bench.injection.push(bench.eim.eim, bench.eid, build_order(["list-profiles"]), **newest)
         run.check("an eIM of v1.3 gets its correlation back", answer.correlated and bool(answer.correlation))
+        order = build_order(["list-eim"])
+        answer = await bench.injection.push(bench.eim.eim, bench.eid, order, binding="json")
+        run.check("in JSON it is received too", answer == TransferAnswer("received"), answer.text)
+        check_result(run, "and carried out", await result_of(bench, order.label), ["listEim ok"])
 
 
 @scenario("injection-coaps", "An eIM in a hurry pushes packages over CoAP and DTLS; a stranger is turned away.")
