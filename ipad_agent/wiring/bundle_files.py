@@ -92,8 +92,11 @@ class BundleFiles:
     def refused(self, reason: str) -> None:
         """See ``BundlePlace``."""
         found = self._find()
-        if found is not None:
-            self._refuse(found.path, reason)
+        if found is None:
+            return
+        self._refuse(found.path, reason)
+        if found.path == self._received:
+            self.give_up_received()  # or it would stand before the one that the configuration names
 
     # -- for the loop --------------------------------------------------------------------------------------------------
 

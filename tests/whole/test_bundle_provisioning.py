@@ -267,6 +267,50 @@ def test_a_lost_key_is_replaced_by_a_bundle_alone(pki_folder: Path, tmp_path: Pa
     assert len(of(said, TAKEN)) == 2
 
 
+def test_a_disk_that_does_not_take_the_key_is_waited_for(
+    pki_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full = True
+
+    async def story(bench: BundleBench) -> None:
+        nonlocal full
+        bench.issue()
+        bench.start()
+        await bench.until(200.0)
+        assert bench.path.exists()
+        assert not bench.keys.path.exists()
+        full = False
+        await bench.until(900.0)
+        assert bench.bound() is BindingState.BOUND
+        assert not bench.path.exists()
+
+    real = KeyFile._write
+
+    def write(place: KeyFile, key: ec.EllipticCurvePrivateKey) -> None:
+        if full:
+            raise OSError(28, "No space left on device")
+        real(place, key)
+
+    monkeypatch.setattr(KeyFile, "_write", write)
+    said = told(pki_folder, tmp_path, story)
+    assert len(of(said, TAKEN)) == 1
+    assert of(said, "IPA-1233") == []  # no key was lost
+
+
+def test_a_refused_bundle_of_the_socket_does_not_stand_before_another_one(pki_folder: Path, tmp_path: Path) -> None:
+    async def story(bench: BundleBench) -> None:
+        expired = bench.identity.configuration(fqdn=bench.identity.eim_id, counter=0)
+        (tmp_path / RECEIVED).write_bytes(written(expired, expires_at="2025-01-01T00:00:00Z"))
+        bench.issue()
+        bench.start()
+        await bench.until(900.0)
+        assert bench.bound() is BindingState.BOUND
+
+    said = told(pki_folder, tmp_path, story)
+    assert [facts["path"] for facts in of(said, UNUSED)] == [str(tmp_path / RECEIVED)]
+    assert not (tmp_path / RECEIVED).exists()
+
+
 # -- refused: the file stays, and why is said --------------------------------------------------------------------------
 
 
