@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from ipad_agent.__main__ import main
-from ipad_agent.conformance.implementation_statement import Function, as_markdown, load
+from ipad_agent.conformance.implementation_statement import Function, as_markdown, load, load_cases
 
 ROOT = Path(__file__).resolve().parents[1]
 FUNCTIONS = load()
@@ -67,7 +67,7 @@ def test_a_place_or_a_test_that_is_gone_is_missed() -> None:
 
 def test_the_page_is_current() -> None:
     page = (ROOT / "docs" / "conformance.md").read_text("utf-8")
-    assert page == as_markdown(FUNCTIONS), "run python tools/gen_conformance.py"
+    assert page == as_markdown(FUNCTIONS, load_cases()), "run python tools/gen_conformance.py"
 
 
 def test_the_statement_is_printed_for_people_and_for_machines(capsys: pytest.CaptureFixture[str]) -> None:
@@ -75,5 +75,6 @@ def test_the_statement_is_printed_for_people_and_for_machines(capsys: pytest.Cap
     told = json.loads(capsys.readouterr().out)
     assert len(told["functions"]) == len(FUNCTIONS)
     assert told["functions"][0]["name"] == "LoadEuiccPackage"
+    assert [case["number"] for case in told["cases"]] == [case.number for case in load_cases()]
     assert main(["ics"]) == 0
     assert capsys.readouterr().out.startswith("# Conformance\n")

@@ -182,9 +182,9 @@ def _check_config(arguments: argparse.Namespace) -> int:
 def _ics(arguments: argparse.Namespace) -> int:
     from ipad_agent.conformance import implementation_statement
 
-    functions = implementation_statement.load()
+    functions, cases = implementation_statement.load(), implementation_statement.load_cases()
     form = implementation_statement.as_json if arguments.json else implementation_statement.as_markdown
-    print(form(functions).rstrip())
+    print(form(functions, cases).rstrip())
     return EXIT_OK
 
 

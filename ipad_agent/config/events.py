@@ -9,7 +9,7 @@ from ipad_agent.events import WARNING, define
     "IPA-1103",
     WARNING,
     "The key file {path} can be read by other users of this machine.",
-    "A pre-shared key should be readable by the agent's user alone: `chmod 600`, or hand it over as a systemd "
+    "A secret key should be readable by the agent's user alone: `chmod 600`, or hand it over as a systemd "
     "credential. The key is used all the same.",
 )
 def SECRET_READABLE(*, path: str) -> None: ...

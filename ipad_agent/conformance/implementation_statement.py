@@ -1,6 +1,7 @@
 """The implementation conformance statement: each function and procedure of SGP.32, and what an IPAd uses of SGP.22.
 
-The statement itself is ``implementation_statement.toml``; ``docs/conformance.md`` and ``ipad-agent ics`` show it.
+The statement itself is ``implementation_statement.toml``, the test cases of v1.3 are in ``release_1_3_cases.toml``;
+``docs/conformance.md`` and ``ipad-agent ics`` show both.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from ipad_agent import __version__
 from ipad_agent.records import dataclass
 
 STATEMENT: Final = Path(__file__).with_name("implementation_statement.toml")
+CASES: Final = Path(__file__).with_name("release_1_3_cases.toml")
 RELEASES: Final = ("SGP.32 v1.2", "SGP.32 v1.3", "SGP.22 v2.5")
 
 Presence = Literal["M", "O", "C"]
@@ -38,6 +40,21 @@ class Function:
     note: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A test case that a release gave cause for; ``tests`` as in ``Function``."""
+
+    number: str
+    about: str
+    tests: tuple[str, ...]
+
+
+def load_cases(path: Path = CASES) -> tuple[Case, ...]:
+    """The cases of SGP.32 v1.3 in order. Raises as ``load``."""
+    document = tomllib.loads(path.read_text(encoding="utf-8"))
+    return tuple(Case(entry["number"], entry["about"], tuple(entry["tests"])) for entry in document["case"])
+
+
 def load(path: Path = STATEMENT) -> tuple[Function, ...]:
     """All entries in order. Raises ``ValueError`` or ``TypeError`` for a file that is none."""
     document = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -53,15 +70,19 @@ def load(path: Path = STATEMENT) -> tuple[Function, ...]:
     return tuple(functions)
 
 
-def as_json(functions: Iterable[Function]) -> str:
+def as_json(functions: Iterable[Function], cases: Iterable[Case]) -> str:
     """One JSON document for a test house."""
-    listed = [asdict(function) for function in functions]
-    return json.dumps(
-        {"product": "ipad-agent", "version": __version__, "releases": RELEASES, "functions": listed}, indent=2
-    )
+    document = {
+        "product": "ipad-agent",
+        "version": __version__,
+        "releases": RELEASES,
+        "functions": [asdict(function) for function in functions],
+        "cases": [asdict(case) for case in cases],
+    }
+    return json.dumps(document, indent=2)
 
 
-def as_markdown(functions: Iterable[Function]) -> str:
+def as_markdown(functions: Iterable[Function], cases: Iterable[Case]) -> str:
     """The page ``docs/conformance.md``."""
     parts = [
         "# Conformance",
@@ -70,8 +91,8 @@ def as_markdown(functions: Iterable[Function]) -> str:
         "tests show it. This is no certificate: no test house has looked at it. `ipad-agent ics --json` prints the",
         "same for machines. M is mandatory, O optional, C conditional: one of several ways must be there.",
         "",
-        "This page is made from `ipad_agent/conformance/implementation_statement.toml` by `tools/gen_conformance.py`;",
-        "a test looks for every place and every test that is named in it.",
+        "`tools/gen_conformance.py` makes this page from the TOML files in `ipad_agent/conformance/`; tests look for",
+        "every place and every test that is named in it.",
     ]
     for interface, members in groupby(functions, key=lambda function: function.interface):
         parts += [
@@ -82,6 +103,8 @@ def as_markdown(functions: Iterable[Function]) -> str:
             "|---|---|---|---|---|---|",
         ]
         parts += [_row(function) for function in members]
+    parts += ["", "## Test cases of SGP.32 v1.3", "", "| | Case | Tests |", "|---|---|---|"]
+    parts += [f"| {case.number} | {case.about} | {_names(case.tests)} |" for case in cases]
     return "\n".join(parts) + "\n"
 
 
@@ -90,5 +113,9 @@ def _row(function: Function) -> str:
     if function.note:
         done = f"{done}: {function.note}"
     places = "<br>".join(f"`{place}`" for place in function.places)
-    tests = "<br>".join(f"`{test.partition('::')[2]}`" for test in function.tests)
+    tests = _names(function.tests)
     return f"| {function.name} | {function.clause} | {function.status} | {done} | {places} | {tests} |"
+
+
+def _names(tests: Iterable[str]) -> str:
+    return "<br>".join(f"`{test.partition('::')[2]}`" for test in tests)

@@ -45,7 +45,7 @@ from ipad_agent.codec.es10.notifications import AllPackageResults, BySeqNumber, 
 from ipad_agent.codec.es10.profile_info import ProfileInfo
 from ipad_agent.codec.es10.rules_authorisation_table import RulesAuthorisationTable
 from ipad_agent.codec.identifiers import Eid
-from ipad_agent.errors import CardError, CodecError
+from ipad_agent.errors import CardError, CodecError, StoreError
 from ipad_agent.records import replace
 
 from . import associated_eims, events, interrupted_package, local_switches
@@ -469,8 +469,7 @@ class EmulatedEuicc:
 
     async def _from_bundle(self, eid: Eid, file: StateFile, state: EmulatedState | None) -> EmulatedState | None:
         """The state after the provisioning bundle that waits, if there is one: see ``bundle_provisioning`` for the
-        order of the steps. Raises ``KeyTrouble`` or ``StoreError`` where a step cannot be made; the next start goes on
-        with it."""
+        order of the steps. Raises ``StoreError`` where the disk does not take one; the next look goes on with it."""
         bundle = None if self._bundles is None else self._bundles.waiting()
         if self._bundles is None or bundle is None:
             return state
@@ -488,7 +487,10 @@ class EmulatedEuicc:
             file.write(state.to_document())
             self._taken_from_bundle = True
         if not begun or key is None or key.spki != wanted:
-            self._keys.put(bundle.key)
+            try:
+                self._keys.put(bundle.key)
+            except KeyTrouble as trouble:  # of the disk: tried again soon, and not taken for a key that is lost
+                raise StoreError(trouble.message) from trouble
             events.BUNDLE_TAKEN.emit(eid=eid.short, eim=bundle.eim_id, fingerprint=fingerprint(wanted)[:16])
         self._bundles.used()
         return state

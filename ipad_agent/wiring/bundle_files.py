@@ -3,12 +3,15 @@ socket."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from ipad_agent.clock import Clock
-from ipad_agent.errors import CardError, IpadError
+from ipad_agent.config import events as config_events
+from ipad_agent.config.secret_file import readable_by_others
+from ipad_agent.errors import CardError, IpadError, StoreError
 from ipad_agent.procedures.ports import Card
 from ipad_agent.procedures.records.replay_counters import Counters
 from ipad_agent.procedures.startup import events
@@ -25,6 +28,10 @@ RECEIVED: Final = "received.eim-ipad-provision"
 """In the state directory: what somebody gave through the socket, until it is used. The ending is no document's."""
 
 
+_USED: Final = "bundles"
+"""Document: the numbers of bundles of which an IoT eUICC took the eIM, the latest last. Emulated cards keep theirs."""
+_MOST_USED: Final = 16
+_MOST_WORDS: Final = 256
 _Stamp = tuple[int, int, int]
 """Tells one file from the next under the same name."""
 
@@ -47,8 +54,10 @@ class BundleFiles:
         self._state_dir = state_dir
         self._counters = Counters(memory)
         self._clock = clock
-        self._said: dict[Path, tuple[_Stamp | None, str]] = {}
+        self._memory = memory
+        self._said: set[tuple[Path, _Stamp | None, str]] = set()
         self._looked_at: _Stamp | None = None
+        self._refused_by_card: tuple[str, _Stamp | None] | None = None
         self._emulation: EmulatedEuicc | None = None
         self.last_refusal: str | None = None
 
@@ -92,8 +101,11 @@ class BundleFiles:
     def refused(self, reason: str) -> None:
         """See ``BundlePlace``."""
         found = self._find()
-        if found is not None:
-            self._refuse(found.path, reason)
+        if found is None:
+            return
+        self._refuse(found.path, reason)
+        if found.path == self._received:
+            self.give_up_received()  # or it would stand before the one that the configuration names
 
     # -- for the loop --------------------------------------------------------------------------------------------------
 
@@ -120,12 +132,17 @@ class BundleFiles:
             else:
                 self._refuse(found.path, "the card has eIMs already, and takes initial ones only while it has none")
             return False
+        mark = (str(facts.eid), _stamp(found.path))
+        if mark == self._refused_by_card:
+            return False  # asked again and again it would only wear out
         try:
+            if found.bundle.issuance_id in self._used_before():
+                raise UnusableBundle("it was used on this device before; have the eIM issue another one")
             found.bundle.check_still_valid(self._clock.wall())
         except UnusableBundle as refusal:
             self._refuse(found.path, str(refusal))
             return False
-        source = str(found.path)
+        source, self._refused_by_card = str(found.path), mark
         try:
             taken = await provision(card, found.bundle.request, source, eid=str(facts.eid), counters=self._counters)
         except CardError as error:
@@ -134,10 +151,17 @@ class BundleFiles:
             self._refuse(found.path, error.message)
             return False
         if taken:
+            # A file that cannot be removed must not come back when an eIM has itself deleted.
+            with contextlib.suppress(StoreError):
+                self._memory.save(_USED, {"used": [*self._used_before(), found.bundle.issuance_id][-_MOST_USED:]})
             self.used()
         else:
             self._refuse(found.path, "the card does not take its eIM")
         return taken
+
+    def _used_before(self) -> list[str]:
+        known = self._memory.load(_USED).get("used")
+        return [one for one in known if isinstance(one, str)] if isinstance(known, list | tuple) else []
 
     # -- for the socket ------------------------------------------------------------------------------------------------
 
@@ -179,7 +203,7 @@ class BundleFiles:
     def _find(self) -> Waiting | None:
         for path in self._places:
             try:
-                descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+                descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
             except FileNotFoundError:
                 continue
             except OSError as error:
@@ -190,7 +214,9 @@ class BundleFiles:
 
             try:
                 with open(descriptor, "rb") as file:
-                    return Waiting(read_bundle(file.read(MOST_BYTES + 1)), path)
+                    if readable_by_others(os.fstat(descriptor).st_mode) and self._new_word(path, "others may read it"):
+                        config_events.SECRET_READABLE.emit(path=str(path))
+                    return Waiting(read_bundle(file.read(MOST_BYTES + 1) or b""), path)
             except UnusableBundle as reason:
                 self._refuse(path, str(reason))
             except OSError as error:
@@ -204,9 +230,11 @@ class BundleFiles:
 
     def _new_word(self, path: Path, reason: str) -> bool:
         """Whether this was not said of this very file already: it is looked at again and again."""
-        word = (_stamp(path), reason)
-        known, self._said[path] = self._said.get(path), word
-        return known != word
+        word = (path, _stamp(path), reason)
+        if word in self._said or len(self._said) >= _MOST_WORDS:
+            return False
+        self._said.add(word)
+        return True
 
     def _signs_for_others(self, bundle: Bundle, eid: str) -> str | None:
         from ipad_agent.emulation.device_key import fingerprint

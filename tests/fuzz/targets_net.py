@@ -11,7 +11,9 @@ from ipad_agent.codec.es10.eim_configuration import EimConfigurations
 from ipad_agent.codec.identifiers import Eid
 from ipad_agent.eim import BINDINGS, EimClient
 from ipad_agent.eim.eim_endpoint import EndpointOverrides, address_of
+from ipad_agent.emulation.registration.provisioning_bundle import UnusableBundle, read_bundle
 from ipad_agent.errors import CodecError, ConfigError, EimError, IpadError, NetworkError
+from ipad_agent.inject import json_transfer
 from ipad_agent.net.carrier import Traffic
 from ipad_agent.net.coap.blockwise_transfer import Block, BlockRequest, BlockResponse, Transfer
 from ipad_agent.net.coap.coap_association import Association, Tuning
@@ -237,4 +239,7 @@ def targets() -> Iterator[Target]:
         logged=False,
     )
     yield Target("eim-address", Kind.BER, {"address_of": _addresses}, (ConfigError, CodecError), "ber", examples=200)
+    yield Target("pushed-json", Kind.JSON, {"request_in_asn1": json_transfer.request_in_asn1}, (CodecError,))
+    # A bundle is refused by every fault of form, so most inputs end soon.
+    yield Target("provisioning-bundle", Kind.JSON, {"read_bundle": read_bundle}, (UnusableBundle,), examples=400)
     yield Target("host", Kind.LINES, {"split_address": _split_address}, (ValueError,), logged=False)

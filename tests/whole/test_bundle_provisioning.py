@@ -105,6 +105,7 @@ class BundleBench(AgentBench):
 
     def issue(self, counter: int = 0) -> None:
         configuration = self.identity.configuration(fqdn=self.identity.eim_id, counter=counter)
+        self.path.touch(mode=0o600)
         self.path.write_bytes(self.eim.bindings.issue(configuration, counter=counter, now_s=self.clock.wall()))
 
     def card_of_agent(self) -> ManagedCard:
@@ -265,6 +266,50 @@ def test_a_lost_key_is_replaced_by_a_bundle_alone(pki_folder: Path, tmp_path: Pa
 
     said = told(pki_folder, tmp_path, story)
     assert len(of(said, TAKEN)) == 2
+
+
+def test_a_disk_that_does_not_take_the_key_is_waited_for(
+    pki_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full = True
+
+    async def story(bench: BundleBench) -> None:
+        nonlocal full
+        bench.issue()
+        bench.start()
+        await bench.until(200.0)
+        assert bench.path.exists()
+        assert not bench.keys.path.exists()
+        full = False
+        await bench.until(900.0)
+        assert bench.bound() is BindingState.BOUND
+        assert not bench.path.exists()
+
+    real = KeyFile._write
+
+    def write(place: KeyFile, key: ec.EllipticCurvePrivateKey) -> None:
+        if full:
+            raise OSError(28, "No space left on device")
+        real(place, key)
+
+    monkeypatch.setattr(KeyFile, "_write", write)
+    said = told(pki_folder, tmp_path, story)
+    assert len(of(said, TAKEN)) == 1
+    assert of(said, "IPA-1233") == []  # no key was lost
+
+
+def test_a_refused_bundle_of_the_socket_does_not_stand_before_another_one(pki_folder: Path, tmp_path: Path) -> None:
+    async def story(bench: BundleBench) -> None:
+        expired = bench.identity.configuration(fqdn=bench.identity.eim_id, counter=0)
+        (tmp_path / RECEIVED).write_bytes(written(expired, expires_at="2025-01-01T00:00:00Z"))
+        bench.issue()
+        bench.start()
+        await bench.until(900.0)
+        assert bench.bound() is BindingState.BOUND
+
+    said = told(pki_folder, tmp_path, story)
+    assert [facts["path"] for facts in of(said, UNUSED)] == [str(tmp_path / RECEIVED)]
+    assert not (tmp_path / RECEIVED).exists()
 
 
 # -- refused: the file stays, and why is said --------------------------------------------------------------------------
@@ -519,6 +564,13 @@ class _Rebooted:
 # -- an IoT eUICC ------------------------------------------------------------------------------------------------------
 
 
+class IotBench(BundleBench):
+    def __init__(self, folder: Path, place: Path) -> None:
+        AgentBench.__init__(self, folder, associated=False)
+        self.place, self.keys, self.path = place, KeyFile(place), place / "bundle.eim"
+        self.script, self.binds, self.tokens = [], [], iter(range(7, 1000))
+
+
 def test_an_iot_card_takes_the_eim_alone_and_nothing_is_bound(pki_folder: Path, tmp_path: Path) -> None:
     async def story(bench: BundleBench) -> None:
         bench.issue()
@@ -528,12 +580,6 @@ def test_an_iot_card_takes_the_eim_alone_and_nothing_is_bound(pki_folder: Path, 
         assert not bench.path.exists()
         assert not bench.keys.path.exists()
         assert bench.binds == []
-
-    class IotBench(BundleBench):
-        def __init__(self, folder: Path, place: Path) -> None:
-            AgentBench.__init__(self, folder, associated=False)
-            self.place, self.keys, self.path = place, KeyFile(place), place / "bundle.eim"
-            self.script, self.binds, self.tokens = [], [], iter(range(7, 1000))
 
     async def whole() -> None:
         bench = IotBench(pki_folder, tmp_path)
@@ -549,6 +595,53 @@ def test_an_iot_card_takes_the_eim_alone_and_nothing_is_bound(pki_folder: Path, 
     with heard() as said:
         run(whole())
     assert of(said, UNUSED) == of(said, TAKEN) == []
+
+
+def test_an_iot_card_gets_the_eim_of_a_bundle_once_and_a_refused_one_is_not_given_again(
+    pki_folder: Path, tmp_path: Path
+) -> None:
+    async def whole() -> None:
+        bench = IotBench(pki_folder, tmp_path)
+        bench.issue()
+        data = bench.path.read_bytes()
+        bench.start()
+        await bench.until(600.0)
+        await bench.stop()
+        bench.card.state.eims.clear()  # the eIM had itself deleted
+        bench.path.write_bytes(data)
+        bench.start()
+        await bench.until(2000.0)
+        assert bench.card.state.eims == []
+        assert bench.path.read_bytes() == data
+        await bench.stop()
+
+    with heard() as said:
+        run(whole())
+    (facts,) = of(said, UNUSED)
+    assert "before" in facts["reason"]
+    assert len(of(said, "IPA-4004")) == 1
+
+
+def test_a_bundle_that_others_may_read_is_told_of(pki_folder: Path, tmp_path: Path) -> None:
+    async def story(bench: BundleBench) -> None:
+        bench.issue()
+        bench.path.chmod(0o644)
+        bench.start()
+        await bench.until(600.0)
+        assert bench.bound() is BindingState.BOUND
+
+    assert len(of(told(pki_folder, tmp_path, story), "IPA-1103")) == 1
+
+
+def test_what_is_no_file_keeps_nobody_waiting(pki_folder: Path, tmp_path: Path) -> None:
+    async def story(bench: BundleBench) -> None:
+        os.mkfifo(bench.path)
+        bench.start()
+        await bench.until(600.0)
+        assert bench.state.eims == ()
+
+    (facts,) = of(told(pki_folder, tmp_path, story), UNUSED)
+    assert "no flat JSON object" in facts["reason"]
 
 
 # -- the answers to the self-binding -----------------------------------------------------------------------------------
