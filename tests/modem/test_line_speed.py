@@ -276,6 +276,37 @@ def test_a_speed_that_damages_answers_in_use_is_left_again() -> None:
     assert record.failed == (921600,)
 
 
+def test_a_kept_speed_that_damages_answers_in_use_is_left_again_too() -> None:
+    async def tell(stand: Stand) -> None:
+        link = stand.link()
+        await link.ready()
+        for _ in range(MAX_DAMAGES):
+            link.note_damage()
+        await link.ready()
+        assert stand.rates == (460800, 460800)
+        await link.close()
+        assert await works(stand.link())
+
+    kept = replace(FAST, speed_up=SpeedUp(rates=(460800, 921600), writes_nvm=True))
+    stand = story(Stand(profile=kept, consent=True, uart=Uart(kept=True)), tell)
+    assert stand.rates == (460800, 460800)
+    assert stand.port.module.nvm_writes == ["AT+IPR=921600", "AT+IPR=115200", "AT+IPR=460800"]
+
+
+def test_a_module_that_goes_deaf_is_not_told_the_same_again_when_somebody_restarted_it() -> None:
+    async def tell(stand: Stand) -> None:
+        for _ in range(2):
+            with pytest.raises(LinkDead):
+                await stand.link().ready()
+            stand.port.order(lambda module: module.restart())
+            await asyncio.sleep(10)
+        stand.limit = None
+        assert await works(stand.link())
+
+    stand = story(Stand(uart=Uart(change="deaf")), tell)
+    assert stand.port.asked("AT+IPR=9") + stand.port.asked("AT+IPR=4") == ["AT+IPR=921600", "AT+IPR=460800"]
+
+
 def test_damage_on_a_line_that_was_not_raised_changes_nothing() -> None:
     async def tell(stand: Stand) -> None:
         link = stand.link()
