@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import termios
@@ -12,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from ipad_agent.clock import SystemClock
+from ipad_agent.config import Config, ModemConfig, StoreConfig
 from ipad_agent.errors import ModemError
 from ipad_agent.lab.modem import ModemOptions, Uart
 from ipad_agent.modem import commands
@@ -29,6 +32,7 @@ from ipad_agent.store import Memory
 from ipad_agent.store.memory_filesystem import MemoryFilesystem
 from ipad_agent.store.state_documents import LINE_SPEEDS
 from ipad_agent.wiring.module_memory import Speeds
+from ipad_agent.wiring.real_rooms import open_card
 from virtual_time import run
 
 from .fakes import FakeModem
@@ -146,7 +150,7 @@ def test_a_module_that_changes_early_or_loses_what_comes_first_is_raised_all_the
     assert story(Stand(uart=uart, echo=echo), opened).rates == (921600, 921600)
 
 
-@pytest.mark.parametrize("lost", range(13, 61))
+@pytest.mark.parametrize("lost", range(13, 61, 5))
 def test_a_module_that_loses_more_than_any_is_known_to_ends_at_a_speed_at_which_it_answers(lost: int) -> None:
     stand = story(Stand(uart=Uart(loses_first_bytes=lost)), opened)
     assert stand.rates[0] == stand.rates[1]
@@ -398,6 +402,25 @@ async def test_a_pseudo_terminal_has_a_speed_that_both_ends_see(tmp_path: Path) 
     await stream.close()
     with pytest.raises(PortLost):
         line.set_baud_rate(115200)
+    os.close(modem)
+    os.close(slave)
+
+
+@pytest.mark.parametrize("wired", [False, True])
+async def test_the_handshake_lines_are_used_where_they_are_wired(tmp_path: Path, wired: bool) -> None:
+    modem, slave = os.openpty()
+    config = Config(
+        modem=ModemConfig(port=os.ttyname(slave), lock_dir=tmp_path, rtscts=wired),
+        store=StoreConfig(state_dir=tmp_path, runtime_dir=tmp_path),
+    )
+    memory = Memory(MemoryFilesystem(), state_dir="/state", runtime_dir="/run")
+    card = open_card(config, memory, SystemClock())
+    with contextlib.suppress(ModemError, TimeoutError):
+        async with asyncio.timeout(0.05):
+            await card.access.port()
+    opened = termios.tcgetattr(slave)[2]
+    assert bool(opened & termios.CRTSCTS) is wired
+    await card.access.close()
     os.close(modem)
     os.close(slave)
 
