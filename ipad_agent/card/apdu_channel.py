@@ -6,7 +6,7 @@ of this room.
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from ipad_agent.records import dataclass
 
@@ -82,6 +82,14 @@ class ApduChannel(Protocol):
 
     def note_unusable(self, reason: str) -> None:
         """Tell that this *kind* of way damages what it carries; the next ``open`` prefers another kind."""
+
+
+@runtime_checkable
+class PreparesCommands(Protocol):
+    """A channel that can make a command ready while the line is busy with the one before it."""
+
+    def prepare(self, apdu: bytes) -> None:
+        """This APDU comes next, most likely; nothing is sent."""
 
 
 class CardAccess(Protocol):

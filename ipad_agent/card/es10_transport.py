@@ -19,7 +19,7 @@ from ipad_agent.errors import CodecError
 from ipad_agent.records import dataclass
 
 from . import apdu, events
-from .apdu_channel import ApduChannel
+from .apdu_channel import ApduChannel, PreparesCommands
 from .errors import (
     AnswerTooLong,
     CardBusy,
@@ -108,6 +108,7 @@ class Es10Transport:
         refused_last_blocks: Counter[str] | None = None,
     ) -> None:
         self.channel = channel
+        self._prepare = channel.prepare if isinstance(channel, PreparesCommands) else None
         self._refused = refused_last_blocks if refused_last_blocks is not None else Counter()
         self.proactive_pending = False
         self.apdu_count = 0
@@ -146,6 +147,9 @@ class Es10Transport:
         for number, (command, last) in enumerate(commands, start=1):
             works = last and not idempotent  # reading is quick; only orders keep the card busy
             deadline_s = self._deadlines.last_block_s if works else self._deadlines.apdu_s
+            if not last and self._prepare is not None:
+                # While this block is on the line, which takes milliseconds, the next one is made ready.
+                asyncio.get_running_loop().call_soon(self._prepare, commands[number][0])
             try:
                 answer = await self._send_block(command, deadline_s)
             except ChannelLost as error:

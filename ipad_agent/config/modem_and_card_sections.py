@@ -49,6 +49,13 @@ class ModemConfig:
         "this firmware any more, until this value is changed; modules that keep their speed over a restart need "
         "`allow_nvm_writes` too. It saves 10 s of a download of 60 kB, of which the line takes 12 s at 115200.",
     )
+    rtscts: bool = key(
+        Flag(),
+        False,
+        "Whether the UART's RTS and CTS are wired and keep either side from sending more than the other can take. The "
+        "module must use them too (`AT+IFC=2,2`, as one of `init.commands` in its profile); wires that are not there "
+        "stop the line.",
+    )
     profile: str = key(
         Text('"auto" or the name of a module profile', r"[A-Za-z0-9][A-Za-z0-9_.+-]*"),
         "auto",

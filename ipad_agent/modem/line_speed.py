@@ -124,6 +124,8 @@ class LineSpeed:
         if record.offered is None:
             record = replace(record, offered=await _offered(session))
             self._memory.save(key, record)
+        if self._configured is not None and self.is_raised(line) and line.baud_rate in record.failed:
+            await self._change(session, line, self._configured, names)  # a module that keeps its speed still has it
         wanted = [
             rate
             for rate in reversed(allowed.rates)
@@ -139,7 +141,11 @@ class LineSpeed:
             if allowed.writes_nvm:
                 record = replace(record, written=(*record.written, rate))
                 self._memory.save(key, record)
-            trouble = await self._change(session, line, rate, names)
+            try:
+                trouble = await self._change(session, line, rate, names)
+            except LinkDead:
+                self._memory.save(key, _without(record, rate))  # once more it would be the same
+                raise
             if trouble is None:
                 self._say(rate, f"raised from {before} by AT+IPR")
                 break
@@ -211,6 +217,11 @@ class LineSpeed:
                 return
         if not await self.search(session, line):
             raise LinkDead(f"no answer to AT at any speed on {session.description} after AT+IPR={rate}")
+        found = line.baud_rate
+        if found != before and await session.try_out(_set(before), within_s=_TRY_S):
+            _take(line, before)
+            if not await _proved_soon(session, {}):
+                _take(line, found)
         session.take_for_granted()
 
     def _say(self, rate: int, reason: str) -> None:

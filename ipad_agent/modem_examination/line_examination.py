@@ -23,17 +23,17 @@ from .examined_port import ExaminedPort
 #   0.8 s  LISTEN_S: positions and logs come by themselves
 #   0.3 s  silence, and an end for what was typed half
 #   1.0 s  two AT
-#   0.5 s  the silence that the escape sequence of data mode wants, as far as it was not waited for already
+#   0.6 s  the silence that the escape sequence of data mode wants, as far as it was not waited for already
 #   1.1 s  +++ and the silence behind it
 #   1.0 s  two AT
 #   1.0 s  two AT with a line feed
 #   0.4 s  _DIAGNOSTIC_ANSWER_S: the question of the diagnostic protocol
 #
-# A modem that wakes up has from the first AT to the end of this, 5.3 s, for its first word. A slow one is not judged by
+# A modem that wakes up has from the first AT to the end of this, 5 s, for its first word. A slow one is not judged by
 # its silence: whatever has said OK or ERROR once gets all the time that the agent itself would give it (PATIENT).
 TIMING: Final = LinkTiming(quiet_after_timeout_s=2.0, drain_limit_s=1.0, ping_s=0.5, pings=2)
 PATIENT: Final = LinkTiming(ping_s=3.0)
-FIRST_ANSWER_S: Final = 5.0
+FIRST_ANSWER_S: Final = 5.2
 """A port that did not say a word to AT in this time is no modem's, or one that hangs."""
 LISTEN_S: Final = 0.8
 _DIAGNOSTIC_ANSWER_S: Final = 0.4

@@ -193,7 +193,11 @@ def open_card(
 
 def _opener(modem: ModemConfig, runtime_dir: Path, profiles: ProfileSet, forced: ModuleProfile | None) -> PortOpener:
     settings = SerialSettings(
-        path=Path(modem.port), baud_rates=(modem.baud,), lock_folder=modem.lock_dir, own_lock_folder=runtime_dir
+        path=Path(modem.port),
+        baud_rates=(modem.baud,),
+        rtscts=modem.rtscts,
+        lock_folder=modem.lock_dir,
+        own_lock_folder=runtime_dir,
     )
     if modem.port == "auto":
         finder = DiscoveringOpener(settings, profiles.profiles, forced=forced)

@@ -31,6 +31,33 @@ def es10(channel: FakeChannel, request: bytes = GET_EID, *, idempotent: bool = F
     return run(Es10Transport(channel).es10(request, idempotent=idempotent)).hex().upper()
 
 
+class PreparingChannel(FakeChannel):
+    """Tells what happens when: the line takes its time, in which other things can be done."""
+
+    def __init__(self, *replies: str) -> None:
+        super().__init__(*replies)
+        self.told: list[str] = []
+
+    def prepare(self, apdu: bytes) -> None:
+        self.told.append(f"ready {apdu.hex()[:8]}")
+
+    async def transceive(self, apdu: bytes, *, deadline_s: float) -> bytes:
+        self.told.append(f"sent {apdu.hex()[:8]}")
+        await asyncio.sleep(0.005)
+        self.told.append("answer")
+        return await super().transceive(apdu, deadline_s=deadline_s)
+
+
+def test_the_next_block_is_made_ready_before_the_answer_to_this_one_is_there() -> None:
+    channel = PreparingChannel("9000", "9000", "9000")
+    es10(channel, bytes.fromhex("BF36820202") + bytes(514))
+    assert channel.told == [
+        *("sent 80e21100", "ready 80e21101", "answer"),
+        *("sent 80e21101", "ready 80e29102", "answer"),
+        *("sent 80e29102", "answer"),
+    ]
+
+
 def test_an_answer_is_fetched_with_get_response_in_the_lengths_the_card_tells() -> None:
     channel = FakeChannel("6110", EID[:32] + "6105", EID[32:] + "9000")
     assert es10(channel) == EID

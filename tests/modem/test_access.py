@@ -17,6 +17,7 @@ from ipad_agent.card.apdu_channel import (
     ChannelLost,
     ChannelRefused,
     LossReason,
+    PreparesCommands,
     SimBusy,
 )
 from ipad_agent.codec.packet_connection import PacketConnection
@@ -86,6 +87,31 @@ def test_a_session_id_is_given_back_byte_for_byte_and_cla_has_no_channel(session
             f'AT+CGLA={session_id},22,"80E2910006BF3E035C015A"',
             f"AT+CCHC={session_id}",
         ]
+
+    run(scene())
+
+
+@pytest.mark.parametrize("way", ["cgla", "csim"])
+def test_a_command_that_was_made_ready_is_sent_only_for_its_own_apdu_and_once(way: str) -> None:
+    async def scene() -> None:
+        modem = FakeModem()
+        with_cgla(modem)
+        with_csim(modem)
+        modem.on("AT+CSIM=22", '+CSIM: 4,"9000"|OK')
+        channel = await access_to(modem, forced_way=way).open(AID)
+        assert isinstance(channel, PreparesCommands)
+        other = bytes.fromhex("80E2910106BF3E035C015A")
+        await channel.transceive(GET_EID, deadline_s=60)
+        asked = modem.commands[-1]
+        channel.prepare(GET_EID)
+        assert modem.commands[-1] == asked, "nothing is sent"
+        await channel.transceive(GET_EID, deadline_s=60)
+        assert modem.commands[-1] == asked
+        channel.prepare(GET_EID)
+        await channel.transceive(other, deadline_s=60)
+        assert modem.commands[-1] == asked.replace("E2910006", "E2910106")
+        await channel.transceive(GET_EID, deadline_s=60)
+        assert modem.commands[-1] == asked
 
     run(scene())
 

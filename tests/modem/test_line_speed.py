@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import termios
@@ -12,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from ipad_agent.clock import SystemClock
+from ipad_agent.config import Config, ModemConfig, StoreConfig
 from ipad_agent.errors import ModemError
 from ipad_agent.lab.modem import ModemOptions, Uart
 from ipad_agent.modem import commands
@@ -29,6 +32,7 @@ from ipad_agent.store import Memory
 from ipad_agent.store.memory_filesystem import MemoryFilesystem
 from ipad_agent.store.state_documents import LINE_SPEEDS
 from ipad_agent.wiring.module_memory import Speeds
+from ipad_agent.wiring.real_rooms import open_card
 from virtual_time import run
 
 from .fakes import FakeModem
@@ -146,7 +150,7 @@ def test_a_module_that_changes_early_or_loses_what_comes_first_is_raised_all_the
     assert story(Stand(uart=uart, echo=echo), opened).rates == (921600, 921600)
 
 
-@pytest.mark.parametrize("lost", range(13, 61))
+@pytest.mark.parametrize("lost", range(13, 61, 5))
 def test_a_module_that_loses_more_than_any_is_known_to_ends_at_a_speed_at_which_it_answers(lost: int) -> None:
     stand = story(Stand(uart=Uart(loses_first_bytes=lost)), opened)
     assert stand.rates[0] == stand.rates[1]
@@ -276,6 +280,37 @@ def test_a_speed_that_damages_answers_in_use_is_left_again() -> None:
     assert record.failed == (921600,)
 
 
+def test_a_kept_speed_that_damages_answers_in_use_is_left_again_too() -> None:
+    async def tell(stand: Stand) -> None:
+        link = stand.link()
+        await link.ready()
+        for _ in range(MAX_DAMAGES):
+            link.note_damage()
+        await link.ready()
+        assert stand.rates == (460800, 460800)
+        await link.close()
+        assert await works(stand.link())
+
+    kept = replace(FAST, speed_up=SpeedUp(rates=(460800, 921600), writes_nvm=True))
+    stand = story(Stand(profile=kept, consent=True, uart=Uart(kept=True)), tell)
+    assert stand.rates == (460800, 460800)
+    assert stand.port.module.nvm_writes == ["AT+IPR=921600", "AT+IPR=115200", "AT+IPR=460800"]
+
+
+def test_a_module_that_goes_deaf_is_not_told_the_same_again_when_somebody_restarted_it() -> None:
+    async def tell(stand: Stand) -> None:
+        for _ in range(2):
+            with pytest.raises(LinkDead):
+                await stand.link().ready()
+            stand.port.order(lambda module: module.restart())
+            await asyncio.sleep(10)
+        stand.limit = None
+        assert await works(stand.link())
+
+    stand = story(Stand(uart=Uart(change="deaf")), tell)
+    assert stand.port.asked("AT+IPR=9") + stand.port.asked("AT+IPR=4") == ["AT+IPR=921600", "AT+IPR=460800"]
+
+
 def test_damage_on_a_line_that_was_not_raised_changes_nothing() -> None:
     async def tell(stand: Stand) -> None:
         link = stand.link()
@@ -367,6 +402,25 @@ async def test_a_pseudo_terminal_has_a_speed_that_both_ends_see(tmp_path: Path) 
     await stream.close()
     with pytest.raises(PortLost):
         line.set_baud_rate(115200)
+    os.close(modem)
+    os.close(slave)
+
+
+@pytest.mark.parametrize("wired", [False, True])
+async def test_the_handshake_lines_are_used_where_they_are_wired(tmp_path: Path, wired: bool) -> None:
+    modem, slave = os.openpty()
+    config = Config(
+        modem=ModemConfig(port=os.ttyname(slave), lock_dir=tmp_path, rtscts=wired),
+        store=StoreConfig(state_dir=tmp_path, runtime_dir=tmp_path),
+    )
+    memory = Memory(MemoryFilesystem(), state_dir="/state", runtime_dir="/run")
+    card = open_card(config, memory, SystemClock())
+    with contextlib.suppress(ModemError, TimeoutError):
+        async with asyncio.timeout(0.05):
+            await card.access.port()
+    opened = termios.tcgetattr(slave)[2]
+    assert bool(opened & termios.CRTSCTS) is wired
+    await card.access.close()
     os.close(modem)
     os.close(slave)
 

@@ -140,6 +140,32 @@ def test_a_modem_that_is_slow_or_wakes_up_is_not_called_none(answer_s: float, aw
     run(story())
 
 
+class Clocked(Behind):
+    """Silent; notes when what was written."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.writes: list[tuple[float, bytes]] = []
+
+    async def write(self, data: bytes) -> None:
+        self.writes.append((asyncio.get_running_loop().time(), data))
+
+
+def test_the_escape_sequence_has_its_second_of_silence_on_both_sides() -> None:
+    port = Clocked()
+
+    async def story() -> None:
+        with pytest.raises(NoModemAnswers):
+            await line_examination.find_modem(ExaminedPort(port, ReadOnlyGuard()))
+
+    run(story())
+    times, written = zip(*port.writes, strict=True)
+    at = written.index(b"+++")
+    assert times[at] - times[at - 1] >= 1.0
+    assert times[at + 1] - times[at] >= 1.0
+    assert b"AT\r\n" in written, "and there was time for modems that want a line feed"
+
+
 def test_who_has_taken_a_wrong_port_does_not_wait_for_the_whole_agent_to_load(tmp_path: Path) -> None:
     program = (
         "import sys; from ipad_agent.cli.ipactl.__main__ import main\n"

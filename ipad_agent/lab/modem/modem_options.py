@@ -104,14 +104,14 @@ class Uart:
     """The module is on a UART: what is sent at another speed than the module's arrives as noise, both ways.
 
     ``rate`` is the speed after a start, ``rates`` are those that AT+IPR takes. ``change``: when a new one holds;
-    ``never`` says OK and stays, ``refused`` says ERROR, and ``another`` takes the slowest. ``kept``: AT+IPR writes to
-    permanent memory by itself. ``loses_first_bytes`` of what the host sends after a change. Above ``clean_up_to`` every
-    23rd byte is damaged on the way, as over a cable that is too long.
+    ``never`` says OK and stays, ``refused`` says ERROR, ``another`` takes the slowest, and ``deaf`` hears nothing until
+    it is started again. ``kept``: AT+IPR writes to permanent memory by itself. ``loses_first_bytes`` of what the host
+    sends after a change. Above ``clean_up_to`` every 23rd byte is damaged on the way, as over a cable that is too long.
     """
 
     rate: int = 115200
     rates: tuple[int, ...] = (9600, 19200, 38400, 57600, 115200, 230400, 460800, 921600)
-    change: Literal["after-ok", "before-ok", "never", "refused", "another"] = "after-ok"
+    change: Literal["after-ok", "before-ok", "never", "refused", "another", "deaf"] = "after-ok"
     kept: bool = False
     loses_first_bytes: int = 0
     clean_up_to: int | None = None

@@ -379,7 +379,7 @@ class AtSession:
             # Perhaps the port is in data mode: the escape sequence needs silence on both sides (V.250). That before it
             # counts from the last command, which was waited for in vain.
             silent_s = asyncio.get_running_loop().time() - self._written_at
-            await self._drain(max(timing.settle_s, timing.escape_guard_s - silent_s))
+            await self._drain(timing.settle_s + max(0.0, timing.escape_guard_s - silent_s))
             await self._write(b"+++")
             await asyncio.sleep(timing.escape_guard_s)
             await self._write(b"\rATQ0V1\r")  # and perhaps results were switched off

@@ -11,6 +11,7 @@ from typing import Final
 
 from ipad_agent.card.apdu_channel import AidNotFound, ChannelRefused
 from ipad_agent.modem import commands
+from ipad_agent.modem.commands import Command
 from ipad_agent.modem.modem_link import ModemLink
 
 from .logical_channel import LogicalChannel
@@ -24,11 +25,10 @@ class BasicChannel(LogicalChannel):
 
     description = "CGLA session 0"
 
-    async def _transmit(self, apdu: bytes, deadline_s: float) -> bytes:
-        quoted = self._link.profile.uicc.quote_hex
-        return commands.read_apdu(
-            await self._link.run(commands.generic_access(self.handle, apdu, deadline_s=deadline_s, quoted=quoted))
-        )
+    def _command(self, apdu: bytes) -> Command:
+        profile = self._link.profile
+        deadline_s, quoted = profile.deadlines.apdu_s, profile.uicc.quote_hex
+        return commands.generic_access(self.handle, apdu, deadline_s=deadline_s, quoted=quoted)
 
     async def _shut(self) -> None:
         """There is nothing to close; the module selects anew what it wants there."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ipad_agent.modem import commands
+from ipad_agent.modem.commands import Command
 from ipad_agent.modem.modem_link import ModemLink
 
 from .logical_channel import LogicalChannel, class_on_channel
@@ -15,12 +16,12 @@ class CglaChannel(LogicalChannel):
 
     description = "CGLA"
 
-    async def _transmit(self, apdu: bytes, deadline_s: float) -> bytes:
+    def _command(self, apdu: bytes) -> Command:
         uicc = self._link.profile.uicc
         if uicc.cla_on_cgla == "session" and self.handle.isdecimal() and int(self.handle) <= 19:
             apdu = class_on_channel(apdu, int(self.handle))
-        command = commands.generic_access(self.handle, apdu, deadline_s=deadline_s, quoted=uicc.quote_hex)
-        return commands.read_apdu(await self._link.run(command))
+        deadline_s = self._link.profile.deadlines.apdu_s
+        return commands.generic_access(self.handle, apdu, deadline_s=deadline_s, quoted=uicc.quote_hex)
 
     async def _shut(self) -> None:
         await close_session(self._link, self.handle)

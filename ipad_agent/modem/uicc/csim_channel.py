@@ -7,6 +7,7 @@ from typing import Final
 
 from ipad_agent.card.apdu_channel import AidNotFound, ChannelRefused
 from ipad_agent.modem import commands
+from ipad_agent.modem.commands import Command
 from ipad_agent.modem.errors import CommandRefused
 from ipad_agent.modem.modem_link import ModemLink
 
@@ -22,8 +23,11 @@ class CsimChannel(LogicalChannel):
 
     description = "CSIM"
 
-    async def _transmit(self, apdu: bytes, deadline_s: float) -> bytes:
-        return await transmit(self._link, class_on_channel(apdu, int(self.handle)), deadline_s=deadline_s)
+    def _command(self, apdu: bytes) -> Command:
+        profile = self._link.profile
+        deadline_s, quoted = profile.deadlines.apdu_s, profile.uicc.quote_hex
+        on_channel = class_on_channel(apdu, int(self.handle))
+        return commands.sim_access(on_channel, deadline_s=deadline_s, quoted=quoted)
 
     async def _shut(self) -> None:
         await close_number(self._link, int(self.handle))

@@ -9,6 +9,7 @@ from typing import ClassVar, Final
 from ipad_agent.card.apdu_channel import ChannelLost, ChannelRefused, LossReason
 from ipad_agent.errors import ModemError
 from ipad_agent.modem import commands, events
+from ipad_agent.modem.commands import Command
 from ipad_agent.modem.errors import CommandRefused, CommandTimeout, LineDamaged, PortContention
 from ipad_agent.modem.modem_link import ModemLink
 
@@ -40,10 +41,17 @@ class LogicalChannel(ABC):
         self._on_closed = on_closed
         self._usable = True
         self._proven = False
+        self._prepared: tuple[bytes, Command] | None = None
 
     @abstractmethod
+    def _command(self, apdu: bytes) -> Command:
+        """The AT command for one command APDU whose CLA has channel bits zero."""
+
     async def _transmit(self, apdu: bytes, deadline_s: float) -> bytes:
-        """Send one command APDU whose CLA has channel bits zero; raises errors of the modem side."""
+        """Send one such APDU; raises errors of the modem side."""
+        prepared, self._prepared = self._prepared, None
+        command = prepared[1] if prepared is not None and prepared[0] == apdu else self._command(apdu)
+        return commands.read_apdu(await self._link.run(command, deadline_s=deadline_s))
 
     @abstractmethod
     async def _shut(self) -> None:
@@ -65,6 +73,10 @@ class LogicalChannel(ABC):
             raise loss from error
         self._usable = self._proven = True
         return answer
+
+    def prepare(self, apdu: bytes) -> None:
+        """See ``PreparesCommands``."""
+        self._prepared = apdu, self._command(apdu)
 
     async def close(self) -> None:
         """See ``ApduChannel``. When closing fails the owner's record stays and the channel is closed later."""

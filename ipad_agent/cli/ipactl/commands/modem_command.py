@@ -299,6 +299,7 @@ async def _work(command: CommandContext, do: Callable[[ModemExamination], Corout
         settings = SerialSettings(
             path=Path(port),
             baud_rates=(command.arguments.baud or config.modem.baud,),
+            rtscts=config.modem.rtscts,
             lock_folder=config.modem.lock_dir,
             own_lock_folder=own if os.access(own, os.W_OK) else None,
         )

@@ -71,7 +71,7 @@ def line_rate(module: Module, cmd: Command) -> Answer:
     if uart.change == "before-ok":
         module.set_line_rate(rate)
         return OK
-    taken = uart.rates[0] if uart.change == "another" else rate
+    taken = {"another": uart.rates[0], "deaf": 1}.get(uart.change, rate)
     return Answer(after=lambda: module.set_line_rate(taken))
 
 
