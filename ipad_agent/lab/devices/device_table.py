@@ -19,7 +19,7 @@ class DeviceRow:
 
     number: int
     eid: str
-    started: bool = False
+    started_s: float | None = None
     running: bool = False
     asked: int = 0
     results: int = 0
@@ -81,7 +81,7 @@ def table(rows: Sequence[DeviceRow], now_s: float) -> str:
     lines = [f"{'device':>6}  {'EID':32}  {'agent':7}  {'asked':>5}  {'last':>8}  {'failed':>6}  {'results':>7}"]
     for row in rows:
         ago = "never" if row.last_asked_s is None else f"{now_s - row.last_asked_s:.0f} s ago"
-        agent = "runs" if row.running else "ended" if row.started else "waits"
+        agent = "runs" if row.running else "waits" if row.started_s is None else "ended"
         line = (
             f"{row.number:>6}  {row.eid:32}  {agent:7}  {row.asked:>5}  {ago:>8}  {row.failures:>6}  {row.results:>7}"
         )

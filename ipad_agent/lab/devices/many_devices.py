@@ -49,6 +49,9 @@ TRACE_ENTRIES = 50
 """Of each line and card; with hundreds of them the bench's thousands would be a gigabyte."""
 START_PAUSE_S = 0.3
 """Between the starts of two agents: each costs about that much of a processor."""
+AT_A_TIME, PATIENCE_S = 8, 20.0
+"""So many agents may be on the way to their first poll; a slow machine starts them more slowly. One that does not get
+there holds up others for that long at most."""
 ASKED, RESULT = "request", "result"
 """Kinds of entries in the eIM's history."""
 
@@ -65,6 +68,7 @@ class ManyDevices:
         self._rows = {row.eid: row for row in (DeviceRow(n, make_eid(FIRST_EID_NUMBER + n)) for n in range(count))}
         self._stack = contextlib.AsyncExitStack()
         self._starter = AgentStarter()
+        self._somebody_asked = asyncio.Event()
 
     async def __aenter__(self) -> ManyDevices:
         try:
@@ -87,8 +91,17 @@ class ManyDevices:
     async def _start_all(self) -> None:
         for row in self._rows.values():
             self._starter.start(self._place(row) / "agent.toml", self._place(row) / "agent.log")
-            row.started = True
+            row.started_s = time.time()
             await asyncio.sleep(START_PAUSE_S)
+            while self._on_the_way() >= AT_A_TIME:
+                self._somebody_asked.clear()
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(1.0):
+                        await self._somebody_asked.wait()
+
+    def _on_the_way(self) -> int:
+        since_s = time.time() - PATIENCE_S
+        return sum(not row.asked and (row.started_s or 0.0) > since_s for row in self._rows.values())
 
     # What people see
 
@@ -113,6 +126,7 @@ class ManyDevices:
         row = self._rows.get(str(entry.get("eid")))
         if row is not None and entry["kind"] == ASKED:
             row.asked, row.last_asked_s = row.asked + 1, time.time()
+            self._somebody_asked.set()
         elif row is not None and entry["kind"] == RESULT:
             row.results += 1
 

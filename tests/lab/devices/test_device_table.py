@@ -41,7 +41,7 @@ def test_why_an_agent_did_not_start_is_shown(tmp_path: Path) -> None:
 def test_table_has_a_line_for_each_device_and_the_sum() -> None:
     rows = [
         DeviceRow(0, EID, running=True, asked=3, results=1, last_asked_s=995.0),
-        DeviceRow(1, EID, started=True, problem="x" * 99),
+        DeviceRow(1, EID, started_s=1.0, problem="x" * 99),
     ]
     lines = table(rows, 1000.0).splitlines()
     assert lines[1].split() == ["0", EID, "runs", "3", "5", "s", "ago", "0", "1"]
