@@ -435,6 +435,7 @@ RULES: dict[str, Rule] = {
         reason="plays back what a file holds; it shares only the format with the recorder",
     ),
     "lab.bench": rule("lab", common=False, reason="puts the parts of the lab together"),
+    "lab.devices": rule("lab", common=False, reason="many devices beside the one on the bench"),
     "lab.command": rule("lab", common=False, reason="the lab for a person at a terminal"),
     "lab.scenarios": rule("lab", common=False, reason="uses the whole lab"),
     "torture": rule(
@@ -696,6 +697,7 @@ PLANTED = [
     ("lab.crypto.planted", "from ipad_agent.lab.pki import pki_folder"),
     ("lab.pki.planted", "from ipad_agent.lab.eim import eim_identity"),
     ("lab.bench.planted", "from ipad_agent.errors import CodecError"),
+    ("lab.devices.planted", "from ipad_agent.daemon import process"),
     ("lab.command.planted", "from ipad_agent.errors import CodecError"),
     ("lab.scenarios.planted", "from ipad_agent.codec.ber import tlv"),
     ("torture.planted", "from ipad_agent.cli import demo"),

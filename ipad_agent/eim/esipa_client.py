@@ -76,6 +76,8 @@ _ANSWERS: Final = {
 
 _Parsed = TypeVar("_Parsed")
 
+_NOT_TAKEN: Final = (PeerStatus, FunctionRefused, UnreadableAnswer)
+"""What an eIM may answer to a form that it does not know; one that is busy says so otherwise."""
 _NETWORK_BYTES: Final = 5
 """rPLMN with its tag and length."""
 
@@ -222,7 +224,7 @@ class EimClient:
         """Without the certificates, and with them where that is refused: there is no error number for it."""
         try:
             answer = await self._exchange(HANDLE_NOTIFICATION, short)
-        except PeerStatus as refusal:
+        except _NOT_TAKEN as refusal:
             answer = await self._exchange(HANDLE_NOTIFICATION, full)
             self._compact_refused(HANDLE_NOTIFICATION, refusal)
         else:
@@ -309,8 +311,18 @@ class EimClient:
 
     async def cancel_session(self, transaction_id: bytes, response: bytes) -> None:
         """Bring the eUICC's answer to CancelSession (BF41) and end the session (§5.14.4)."""
-        if await self._compact_cancel(transaction_id, response):
+        compact = self._compact.cancel_session_response(response)
+        if compact is None:
+            await self._cancel_in_full(transaction_id, response)
             return
+        problem = await self._compact_cancel(transaction_id, compact)
+        if problem is None:
+            self.compact_saved_bytes += len(response) - len(compact)
+            return
+        await self._cancel_in_full(transaction_id, response)
+        self._compact_refused(CANCEL_SESSION, problem)
+
+    async def _cancel_in_full(self, transaction_id: bytes, response: bytes) -> None:
         answer = parse_cancel_session(response)
         nested = self._dialect.nested_cancel and self._binding.name == "asn1"
         refused, problem = await self._cancel(transaction_id, answer, nested=nested)
@@ -330,24 +342,14 @@ class EimClient:
             self._note(CANCEL_SESSION, refused.tolerances)
             raise FunctionRefused(CANCEL_SESSION, refused.code)
 
-    async def _compact_cancel(self, transaction_id: bytes, response: bytes) -> bool:
-        """Whether the eIM took the compact form of CancelSession; what it did not take is sent in full."""
-        compact = self._compact.cancel_session_response(response)
-        if compact is None:
-            return False
+    async def _compact_cancel(self, transaction_id: bytes, compact: bytes) -> object | None:
+        """Why the eIM did not take the compact form of CancelSession; None when it did."""
         short = esipa_download.encode_cancel_session(transaction_id, parse_cancel_session(compact))
         try:
             refused = await self._once(CANCEL_SESSION, short, esipa_download.parse_cancel_session_response)
-        except PeerStatus as status:
-            if status.code not in _UNREAD_STATUS:
-                raise
-            self._compact_refused(CANCEL_SESSION, status)
-            return False
-        if refused is not None:
-            self._compact_refused(CANCEL_SESSION, refused.code.name)
-            return False
-        self.compact_saved_bytes += len(response) - len(compact)
-        return True
+        except _NOT_TAKEN as trouble:
+            return trouble
+        return None if refused is None else refused.code.name
 
     async def _cancel(
         self, transaction_id: bytes, answer: CancelSessionResponse, *, nested: bool
@@ -407,9 +409,15 @@ class EimClient:
         old = eim_package.encode_provide_result(None, v1_0_form(result) if known == "1.0" else common_form(result))
         if known in ("1.2", "1.3") and PROVIDE_RESULT not in self._plain:
             compact = self._compact.result(result, self._eid)
-            if compact is not None and (taken := await self._offer_compact(compact, new)) is not None:
+            if compact is None:
+                return await self._offer_with_eid(new, old)
+            taken = await self._offer_compact(compact, new)
+            if isinstance(taken, ProvideResultResponse):
                 return taken
-            return await self._offer_with_eid(new, old)
+            answer = await self._offer_with_eid(new, old)
+            if answer.error is None:
+                self._compact_refused(PROVIDE_RESULT, taken)
+            return answer
         unread = _BAD_REQUEST if known == "1.0" else _UNREAD_STATUS
         try:
             answer = await self._once(PROVIDE_RESULT, old, eim_package.parse_provide_result_response)
@@ -424,20 +432,16 @@ class EimClient:
             self._plain.discard(PROVIDE_RESULT)  # what it once refused with the EID, it refused for another reason
         return await self._offer_again(new, answer)
 
-    async def _offer_compact(self, compact: CompactResult, full: bytes) -> ProvideResultResponse | None:
-        """With notifications that lack their certificates; None when it has to be sent in full. A notification that is
+    async def _offer_compact(self, compact: CompactResult, full: bytes) -> ProvideResultResponse | EimError | str:
+        """With notifications that lack their certificates; why it was not taken, else. A notification that is
         not acknowledged stays on the card, and goes in full the next time."""
         short = eim_package.encode_provide_result(self._eid, compact.body)
         try:
             answer = await self._once(PROVIDE_RESULT, short, eim_package.parse_provide_result_response)
-        except PeerStatus as refusal:
-            if refusal.code not in _UNREAD_STATUS:
-                raise
-            self._compact_refused(PROVIDE_RESULT, refusal)
-            return None
+        except _NOT_TAKEN as trouble:
+            return trouble
         if answer.error is not None:
-            self._compact_refused(PROVIDE_RESULT, f"error {answer.error}")
-            return None
+            return f"error {answer.error}"
         if compact.shortened <= set(answer.acknowledged):
             self._compact.certificates_shown()
         else:
@@ -550,10 +554,8 @@ class EimClient:
         problem: object
         try:
             first = await self._once(function, short, parse)
-        except PeerStatus as status:
-            if status.code not in _UNREAD_STATUS:
-                raise
-            problem = status
+        except _NOT_TAKEN as trouble:
+            problem = trouble
         else:
             if not isinstance(first, Refused) or int(first.code) not in blamed:
                 self.compact_saved_bytes += len(full) - len(short)

@@ -35,6 +35,7 @@ NOT_RUN: Final = (
     (r"^(cp|install|mkdir|chmod|chown|echo|printf) .*/etc/", "changes the configuration of the machine"),
     (r"^ipad-agent lab down\b", "would end the lab of all others here; tests/lab ends one of its own"),
     (r"^export IPACTL_MODEM=", "is for a shell of one's own; tests/cli runs commands with it"),
+    (r"^ipad-agent lab devices\b", "needs a lab with --devices; tests/lab/devices has one"),
     (r"^ipad-agent lab eim import\b", "needs the file of an emulated card; tests/lab makes one and imports it"),
     (r"^(reboot|raspi-config)\b", "changes a Raspberry Pi"),
     (r"^ls .*(/dev/|/proc/)", "needs a modem"),

@@ -214,3 +214,23 @@ def test_a_result_travels_with_notifications_without_certificates() -> None:
     # 30 { BF51 (11), A0 { A1 (40) } (42) } = 53 = 35
     assert compact.body == bytes.fromhex("3035") + result + bytes.fromhex("a028") + SHORT
     assert compact.shortened == {9}
+
+
+@pytest.mark.parametrize("status", ["4.00", "4.06", "4.15", "5.00", "5.02", "406"])
+async def test_a_result_that_is_refused_in_compact_form_goes_in_full_at_once_whatever_the_status(status: str) -> None:
+    result = tlv.encode(0x30, bytes.fromhex("bf5108a206800165840103"), tlv.encode(0xA0, NOTIFICATION))
+    compact = told(Time())
+    eim, carrier = client(compact, PeerStatus(status), ACK)
+    assert (await eim.provide_eim_package_result(result)).error is None
+    assert SHORT in bodies(carrier)[0]
+    assert NOTIFICATION in bodies(carrier)[1]
+    assert not compact.active
+
+
+async def test_an_eim_that_is_in_trouble_anyway_is_not_taken_for_one_without_compact_forms() -> None:
+    result = tlv.encode(0x30, bytes.fromhex("bf5108a206800165840103"), tlv.encode(0xA0, NOTIFICATION))
+    compact = told(Time())
+    eim, _ = client(compact, *[PeerStatus("4.04")] * 2)
+    with pytest.raises(PeerStatus):
+        await eim.provide_eim_package_result(result)
+    assert compact.active

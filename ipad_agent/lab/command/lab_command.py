@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import hashlib
 import json
 import logging
 import shlex
 import signal
 import sys
+import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,10 +26,12 @@ from .card_arguments import add_card_arguments, card_options
 
 if TYPE_CHECKING:
     from ipad_agent.lab.bench.lab_bench import Bench
+    from ipad_agent.lab.devices.many_devices import ManyDevices
 
 __all__ = ["add_arguments", "run"]
 
 DEFAULT_FOLDER = ".lab"
+SUMMARY_S = 10.0
 HTTPS_TLS = ("rsa", "expired", "not-yet-valid", "foreign")
 PARTS = {
     "eim": "queue orders, read results, arm faults",
@@ -99,6 +103,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> argparse._SubParsersAction
         choices=("agent", "card", "none"),
         help="who tells the card its eIM: the agent (default), the factory (card), or nobody (with --associate)",
     )
+    up.add_argument("--devices", type=int, metavar="N", help="put N devices with a real agent on each beside the modem")
+    up.add_argument(
+        "--interval", type=float, default=60.0, metavar="SECONDS", help="how often each of them polls (default: 60)"
+    )
     add_card_arguments(up)
 
     for part, about in PARTS.items():
@@ -106,6 +114,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> argparse._SubParsersAction
         _folder(orders)
         orders.add_argument("--json", action="store_true", help="print the answer as data")
         orders.add_argument("words", nargs=argparse.REMAINDER, metavar="ORDER", help="see: ipad-agent lab orders")
+    devices = commands.add_parser("devices", help="the devices of a lab that was started with --devices")
+    _folder(devices)
+    devices.add_argument("--json", action="store_true", help="print them as data")
     commands.add_parser("orders", help="everything that can be ordered from a running lab")
     down = commands.add_parser("down", help="stop a running lab")
     _folder(down)
@@ -177,6 +188,8 @@ def _run(args: argparse.Namespace) -> int:
             print(usage())
         case "down":
             _order(args.dir, ["lab", "down"], as_json=False)
+        case "devices":
+            _order(args.dir, ["lab", "devices"], as_json=args.json)
         case part:
             _order_part(part, args)
     return 0
@@ -274,18 +287,24 @@ async def _up(args: argparse.Namespace) -> int:
             operator_url=args.es2_operator,
         ),
         config={"poll": {"interval_s": 60}},
+        link_follows_modem=args.devices is None,
         **card_options(args),
     )
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    async with Bench(options, args.dir, pki_folder=args.pki) as bench:
+    async with Bench(options, args.dir, pki_folder=args.pki) as bench, contextlib.AsyncExitStack() as stack:
+        devices: ManyDevices | None = None
 
         async def handle(words: Sequence[str]) -> Answer:
             if list(words) == ["lab", "down"]:
                 stop.set()
                 return Answer("the lab stops")
+            if list(words) == ["lab", "devices"]:
+                if devices is None:
+                    raise ControlError("this lab has no devices beside its modem; start it with --devices N")
+                return Answer(devices.table(), [row.facts for row in devices.rows()])
             if list(words[:2]) == ["eim", "inject"]:
                 return await push_package(bench, words[2:])
             return obey(bench, words)
@@ -293,8 +312,30 @@ async def _up(args: argparse.Namespace) -> int:
         async with ControlServer(bench.folder, handle):
             facts = describe(bench, args.card)
             print(json.dumps(facts, ensure_ascii=False) if args.json else _text(facts), flush=True)
+            if args.devices is not None:
+                from ipad_agent.lab.devices.many_devices import ManyDevices
+
+                # A line for each session of each device is more than anybody reads.
+                logging.getLogger("ipad_agent.lab").setLevel(logging.WARNING)
+                devices = ManyDevices(bench, args.devices, interval_s=args.interval)
+                await stack.enter_async_context(devices)
+                await _say_how_they_do(devices, stop)
+                print(devices.table(), flush=True)
             await stop.wait()
     return 0
+
+
+async def _say_how_they_do(devices: ManyDevices, stop: asyncio.Event) -> None:
+    """A line now and then, when it is another one."""
+    said = ""
+    while not stop.is_set():
+        line = devices.summary()
+        if line != said:
+            print(f"{time.strftime('%H:%M:%S')} {line}", flush=True)
+        said = line
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(SUMMARY_S):
+                await stop.wait()
 
 
 def describe(bench: Bench, card: str = "iot-v1.2") -> dict[str, Any]:

@@ -73,8 +73,21 @@ def usage() -> str:
 
 
 def _eim_queue(bench: Bench, words: Words) -> Answer:
+    if list(words[:1]) == ["--eid"]:
+        return _queue_for(bench, words[1:])
     order = bench.order(*words)
     return Answer(f"queued: {order.label}", {"order": order.label})
+
+
+def _queue_for(bench: Bench, words: Words) -> Answer:
+    """``--eid EID|all``: for another device of this eIM, or for every one."""
+    eim = bench.eim.eim
+    wanted = words[0] if words else ""
+    eids = list(eim.devices) if wanted == "all" else [wanted.upper()]
+    for eid in eids:
+        order = eim.enqueue(eid, build_order(words[1:]))
+    count = "" if len(eids) == 1 else f" for {len(eids)} devices"
+    return Answer(f"queued{count}: {order.label}", {"order": order.label, "devices": len(eids)})
 
 
 async def push_package(bench: Bench, words: Words) -> Answer:
@@ -395,7 +408,9 @@ def _smdp_well(bench: Bench, words: Words) -> Answer:
 
 ORDERS: dict[str, dict[str, OrderWord]] = {
     "eim": {
-        "queue": OrderWord("VERB ...", "queue an order for the card (verbs below)", _eim_queue),
+        "queue": OrderWord(
+            "[--eid EID|all] VERB ...", "queue an order for the card, or another of lab up --devices", _eim_queue
+        ),
         "results": OrderWord("", "devices, orders and everything that happened", _eim_results),
         "fault": OrderWord("FUNCTION ACTION [VALUE|-] [TIMES]", "misbehave on coming requests", _eim_fault),
         "refuse": OrderWord(
