@@ -513,6 +513,7 @@ class Agent:
         self, facts: CardFacts, eims: dict[str, EimConfigurationData], eim_id: str, timetable: Timetable
     ) -> PollReport | None:
         """One poll and its consequence for the schedule; None when it failed on the way to the eIM."""
+        self._used_network = False
         # The time of a switch is running: no script of the site may use it up.
         fetch = self._pressing(facts, eims) is not None or await self._may_fetch()
         scarce = self._traffic.scarce
