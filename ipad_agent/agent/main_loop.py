@@ -225,6 +225,7 @@ class Agent:
         if not facts.manageable:
             self.board.looks_again(LOOK_AGAIN_S)
             await self.card_requests.take(self._context(facts), ())
+            self._traffic.direct()
             procedure_events.NOT_AN_IOT_CARD.emit(eid=facts.eid.short, kind=facts.kind.value, retry_s=LOOK_AGAIN_S)
             await self._pause(LOOK_AGAIN_S, f"{facts.kind.value} is inserted; this agent leaves it alone")
             return
@@ -249,6 +250,7 @@ class Agent:
             with _Step(self, POLL_LIMIT_S):
                 await self.card_requests.take(self._context(facts), ())
                 await resume_without_eim(self._context(facts))
+            self._traffic.direct()
             procedure_events.NO_EIM.emit(retry_s=LOOK_AGAIN_S)
             await self._pause(LOOK_AGAIN_S, "no eIM manages this card yet")
             return
@@ -518,6 +520,7 @@ class Agent:
             if await self.card_requests.take(self._context(facts), eims):
                 await self._status_reports.profiles()
                 await self._status_reports.room()
+        self._traffic.direct()
         timetable.wake(Wake.STATE_CHANGE, self._pending(eims) - told_later)
         await self._rooms.card.release()
 
@@ -543,6 +546,7 @@ class Agent:
     ) -> PollReport | None:
         """One poll and its consequence for the schedule; None when it failed on the way to the eIM."""
         commanded = self._commanded
+        self._used_network = False
         # The time of a switch is running: no script of the site may use it up.
         fetch = self._pressing(facts, eims) is not None or await self._may_fetch()
         scarce = self._traffic.scarce

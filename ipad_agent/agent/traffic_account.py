@@ -24,7 +24,6 @@ class Mark:
 
     spent_bytes: int
     purposes: Counter[str]
-    direct_bytes: int
 
 
 class TrafficAccount:
@@ -46,6 +45,7 @@ class TrafficAccount:
         self._changes = changes
         self._connector = connector
         self._radio = radio
+        self._counted_direct = self._direct_bytes()
         self.scarce: Held | None = None
         """Why only results may leave, as of the last ``look``."""
         by: Counter[tuple[str, str]] = Counter()
@@ -64,7 +64,7 @@ class TrafficAccount:
 
     def begin(self, link: EimLink) -> Mark:
         """A poll begins on this link."""
-        return Mark(link.traffic_bytes, _purposes(link), self._direct_bytes())
+        return Mark(link.traffic_bytes, _purposes(link))
 
     def end(self, link: EimLink, mark: Mark) -> Counter[str]:
         """A poll ended and its link is closed; what it cost, by purpose."""
@@ -72,22 +72,35 @@ class TrafficAccount:
         rest = link.traffic_bytes - mark.spent_bytes - purposes.total()
         if rest > 0:
             purposes["poll"] += rest  # the end of the session
-        enabled = self._enabled()
-        radio = RadioCounts() if self._radio is None else RadioCounts(*self._radio.take())
+        radio = self._radio_use()
         if purposes or any(radio):
-            self._ledger.add(link.carrier or "?", purposes, enabled, radio)
-        direct = self._direct_bytes() - mark.direct_bytes
-        if direct > 0:
-            self._ledger.add("https", {"download": direct}, enabled)
-            self._board.traffic("https", "download", direct)
+            self._ledger.add(link.carrier or "?", purposes, self._enabled, radio)
+        self.direct()
         self._show()
         return purposes
 
     def spent(self, carrier: str, purpose: str, size_bytes: int) -> None:
         """What went to an eIM beside its link."""
         if size_bytes > 0:
-            self._ledger.add(carrier, {purpose: size_bytes}, self._enabled())
+            self._ledger.add(carrier, {purpose: size_bytes}, self._enabled)
             self._board.traffic(carrier, purpose, size_bytes)
+
+    def direct(self) -> None:
+        """Count what SM-DP+s cost since the last time: in a poll, or by the word of a person between two."""
+        spent_bytes = self._direct_bytes()
+        size_bytes, self._counted_direct = spent_bytes - self._counted_direct, spent_bytes
+        if size_bytes > 0:
+            self._ledger.add("https", {"download": size_bytes}, self._enabled, self._radio_use())
+            self._board.traffic("https", "download", size_bytes)
+            self._show()
+
+    def _radio_use(self) -> RadioCounts:
+        return RadioCounts() if self._radio is None else RadioCounts(*self._radio.take())
+
+    @property
+    def _enabled(self) -> str | None:
+        profiles = self._changes.known_profiles() or {}
+        return next((iccid for iccid, state in profiles.items() if state == "enabled"), None)
 
     def _show(self) -> None:
         ledger = self._ledger

@@ -146,6 +146,8 @@ class _Reading:
             self._problems.append(ConfigError(f"wake.{name}", "is missing", allowed=allowed))
 
     def _check_power(self, power: PowerConfig) -> None:
+        if any(problem.place.startswith("power.") for problem in self._problems):
+            return  # what was refused is not missing
         missing = [name for name in ("active_s", "update_s") if getattr(power, name) is None]
         if len(missing) == 1:
             allowed = "power.active_s and power.update_s together"

@@ -86,6 +86,34 @@ def test_managed_settings_are_set_once_and_what_was_there_comes_back_when_it_is_
     device_in_memory.with_card(story, modem="nordic-nrf91")
 
 
+def test_what_is_managed_later_goes_back_too() -> None:
+    kept = memory()
+
+    async def story(session: IsdrSession, access: ModemCardAccess, modem: MemoryModem) -> None:
+        await session.transport()
+        modem.order(lambda module: module.settings.power_saving.update(BEFORE))
+        await radio_power(Config(power=replace(MANAGED, edrx_cycle_s=None)), access.link, kept).look()
+        await radio_power(Config(power=MANAGED), access.link, kept).look()
+        modem.engine.commands.clear()
+        await radio_power(Config(), access.link, kept).look()
+        assert sent(modem, "AT+CPSMS", "AT+CEDRXS") == [
+            'AT+CPSMS=1,,,"00100010","00000101"',
+            "AT+CEDRXS=0",
+            'AT+CEDRXS=1,4,"0101"',
+        ]
+
+    device_in_memory.with_card(story, modem="nordic-nrf91")
+
+
+def test_a_module_that_does_not_tell_its_settings_is_not_set() -> None:
+    async def story(session: IsdrSession, access: ModemCardAccess, modem: MemoryModem) -> None:
+        await session.transport()
+        await radio_power(Config(power=MANAGED), access.link, memory()).look()
+        assert sent(modem, "AT+CPSMS", "AT+CEDRXS") == []
+
+    device_in_memory.with_card(story, modem="quectel-eg25")
+
+
 def test_a_state_file_cannot_make_the_agent_send_other_commands() -> None:
     kept = memory()
 

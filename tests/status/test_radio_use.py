@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
 from ipad_agent.agent.radio_use import RadioUse
+from ipad_agent.agent.traffic_account import TrafficAccount
+from ipad_agent.policy.traffic_limits import TrafficLimits
+from ipad_agent.procedures.records.state_changes import StateChanges
+from ipad_agent.procedures.records.traffic_ledger import TrafficLedger
 from ipad_agent.status import Board
 from ipad_agent.status.traffic_budget import Budget
+from ipad_agent.store import Memory
+from ipad_agent.store.memory_filesystem import MemoryFilesystem
 
 
 @dataclass
@@ -68,3 +76,36 @@ def test_radio_use_of_today_ends_at_midnight_also_on_the_status() -> None:
     clock.wall_s += 86_400
     radio = board.snapshot().traffic.radio
     assert (radio.cycles, radio.cycles_today, radio.wake_ups, radio.wake_ups_today) == (12, 0, 15, 0)
+
+
+class Connector:
+    """Counts as the real one does."""
+
+    spent_bytes = 5_000
+
+
+class Link:
+    carrier = "coaps"
+
+    def __init__(self) -> None:
+        self.traffic_bytes = 100
+        self.traffic_by_purpose: Counter[str] = Counter({"poll": 100})
+
+
+def test_a_download_between_two_polls_is_counted_once_and_not_left_out() -> None:
+    memory = Memory(MemoryFilesystem(), state_dir="/state", runtime_dir="/run")
+    clock, connector = SetClock(), Connector()
+    board = Board(clock, version="1")
+    account = TrafficAccount(memory, clock, TrafficLimits(), board, StateChanges(memory), connector)
+    connector.spent_bytes += 60_000  # by the word of a person
+    account.direct()
+    link: Any = Link()
+    mark = account.begin(link)
+    link.traffic_bytes += 40
+    link.traffic_by_purpose["poll"] += 40
+    connector.spent_bytes += 7  # within the poll
+    account.end(link, mark)
+    traffic = board.snapshot().traffic
+    assert traffic.by_profile == (("unknown", "coaps", "poll", 40), ("unknown", "https", "download", 60_007))
+    assert traffic.by == (("https", "download", 60_007),)  # a poll's own bytes come with its end
+    assert TrafficLedger(memory, clock).total_bytes == 60_047

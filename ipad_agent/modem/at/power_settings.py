@@ -98,12 +98,14 @@ class PowerSettings:
         found = await read(self._link)
         if self._wanted.is_there(found):
             return
-        if not former:
-            former = await self._way_back()
-            if not former:
+        kept = {text.partition("=")[0] for text in former}
+        missing = {text.partition("=")[0] for text in self._wanted.commands()} - kept
+        if missing:
+            back = await self._way_back(missing)
+            if not back:
                 events.POWER_NOT_SET.emit(reason="it does not tell what it has now, so that could not be given back")
                 return
-            self._former.save(module, former)
+            self._former.save(module, former + back)
         wanted = self._wanted.commands()
         if await self._run(wanted):
             self._tell(found, wanted, "as power.manage wants it")
@@ -112,18 +114,17 @@ class PowerSettings:
     def _tell(before: PowerSaving, texts: tuple[str, ...], reason: str) -> None:
         events.POWER_SET.emit(before=before, reason=reason, commands="; ".join(texts))
 
-    async def _way_back(self) -> tuple[str, ...]:
-        """The commands for what the module has now, of what will be changed; none when it cannot be read."""
-        assert self._wanted is not None
+    async def _way_back(self, kinds: set[str]) -> tuple[str, ...]:
+        """Of these commands those for what the module has now; none when that cannot be read."""
         found: list[str] = []
         try:
-            if self._wanted.psm:
+            if "AT+CPSMS" in kinds:
                 matches = [_PSM_FIELDS.fullmatch(line.strip()) for line in await self._link.run(_PSM)]
                 if len(matches) != 1 or matches[0] is None:
                     return ()
                 fields = matches[0][1].strip()
                 found.append("AT+CPSMS=0" if fields.startswith("0") else f"AT+CPSMS={fields}")
-            if self._wanted.cycle_s is not None:
+            if "AT+CEDRXS" in kinds:
                 found.append("AT+CEDRXS=0")
                 matches = [_EDRX_FIELDS.fullmatch(line.strip()) for line in await self._link.run(_EDRX)]
                 found += [f'AT+CEDRXS=1,{match[1]},"{match[2]}"' for match in matches if match is not None]
