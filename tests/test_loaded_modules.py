@@ -31,7 +31,10 @@ def loaded(program: str) -> list[str]:
 
 @pytest.mark.parametrize(
     ("carrier", "absent"),
-    [("net.HttpsCarrier", ("ipad_agent.net.dtls.openssl_client",)), ("net.CoapsCarrier", ("h11",))],
+    [
+        ("net.HttpsCarrier", ("ipad_agent.net.dtls.openssl_client",)),
+        ("net.CoapsCarrier; net.best_backend(connection_ids=False)", ("h11", "ipad_agent.net.dtls.mbedtls_library")),
+    ],
 )
 def test_the_daemon_loads_what_one_carrier_needs_and_a_single_tls_library(
     carrier: str, absent: tuple[str, ...]

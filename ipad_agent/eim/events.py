@@ -96,7 +96,7 @@ def MESSAGE_TOLERATED(*, eim: str, function: str, what: str, tolerance: str) -> 
     "IPA-3178",
     DEBUG,
     "Compact forms saved {size_bytes} bytes towards {eim} on this link.",
-    "Parts of ESipa messages that this eIM knows already were left out (minimize_esipa_bytes).",
+    "Parts of ESipa messages that this eIM knows already were left out (minimizeEsipaBytes).",
 )
 def COMPACT_SAVED(*, size_bytes: int, eim: str) -> None: ...
 
