@@ -188,6 +188,7 @@ EIM: Final = Interface(
         "LastOrderOk": "b",
         "LastOrderWords": "s",
         "LastOrderReason": "s",
+        "Handshake": "s",
     },
 )
 
