@@ -134,6 +134,16 @@ def test_every_poll_after_the_first_is_two_datagrams_from_whatever_address(serve
     assert (session.addresses, session.peer) == (21, again.address)
 
 
+def test_a_message_above_the_mtu_goes_in_one_datagram_also_without_a_handshake(server: Identity) -> None:
+    site, backend, trust = Site(server), MbedTlsBackend(library()), Trust.spki(server.spki)
+    poll(site, backend, trust)
+    visit = site.visit(backend.client(lean(trust), judge_by(trust)))
+    visit.client.send(b"x" * 8000)
+    [datagram] = visit.client.take()
+    assert visit.established.continued
+    assert len(datagram) > 8000
+
+
 def test_a_pre_shared_key_is_as_good(server: Identity) -> None:
     site = Site(None, psk={PSK.identity: PSK.key})
     backend = MbedTlsBackend(library())
