@@ -322,8 +322,6 @@ def carrier(server: CoapsServer, trust: Trust, backend: DtlsBackend, **changes: 
             "127.0.0.1",
             trust,
             port=server.port,
-            ack_timeout_s=0.05,
-            max_retransmit=3,
             close_notify=False,
             verify_name="eim.example.org",
             **changes,
@@ -353,7 +351,7 @@ async def test_a_poll_over_udp_costs_at_most_200_bytes_from_a_new_port_and_in_a_
 async def test_a_server_that_was_started_anew_is_found_by_a_handshake(server: Identity) -> None:
     trust = Trust.spki(server.spki)
     async with served(server) as eim:
-        agent = carrier(eim, trust, best_backend(connection_ids=True))
+        agent = carrier(eim, trust, best_backend(connection_ids=True), ack_timeout_s=0.05, max_retransmit=3)
         await agent.exchange(POLL, function="GetEimPackage")
         await agent.close()
         eim.restart_quietly()
