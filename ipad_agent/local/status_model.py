@@ -143,7 +143,8 @@ class Poll:
 class Eim:
     """``carrier`` is ``coaps`` or ``https``; ``next_reason`` the schedule's reason in words. ``answered``: whether it
     said anything at the last poll, if only an error; None before the first. ``trouble`` without ``failures``: a result
-    that it does not take, while everything else goes on."""
+    that it does not take, while everything else goes on. ``handshake`` is how the last session over CoAP began:
+    ``full``, ``abbreviated``, or ``no``, when it went on by its Connection ID (RFC 9146)."""
 
     eim_id: str
     host: str | None = None
@@ -157,6 +158,7 @@ class Eim:
     trouble: str | None = None
     answered: bool | None = None
     last_order: LastOrder | None = None
+    handshake: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

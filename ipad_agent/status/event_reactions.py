@@ -12,6 +12,7 @@ from ipad_agent.agent import events as agent
 from ipad_agent.emulation import events as emulation
 from ipad_agent.events import Event
 from ipad_agent.local.status_verdict import DOWNLOAD
+from ipad_agent.net import events as net
 from ipad_agent.procedures import events as procedures
 from ipad_agent.procedures.download import events as downloads
 from ipad_agent.procedures.startup import events as startup
@@ -56,6 +57,10 @@ def _poll_failed(board: Board, *, eim: str, side: str, reason: str, hint: str) -
 
 def _no_way(board: Board, *, eim: str, reason: str) -> None:
     board.poll_trouble(eim, reason)
+
+
+def _connected(board: Board, *, host: str, port: int, cipher: str, kind: str, trusted: str) -> None:
+    board.connected(host, kind)
 
 
 def _polling(board: Board, *, eim: str) -> None:
@@ -124,6 +129,7 @@ _on(agent.NO_WAY_TO_EIM, _no_way)
 _on(procedures.NOT_AN_IOT_CARD, _not_an_iot_card)
 _on(procedures.NO_EIM, _no_eim)
 _on(procedures.POLLING, _polling)
+_on(net.CONNECTED, _connected)
 _on(procedures.EIM_ERROR, _eim_error)
 _on(procedures.RESULT_SENT, _delivered)
 _on(procedures.DOWNLOAD_ORDERED, _download)

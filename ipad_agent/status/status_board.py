@@ -298,6 +298,13 @@ class Board:
             part.last_order = order
             self._changed()
 
+    def connected(self, host: str, handshake: str) -> None:
+        """A session over CoAP with this host stands; ``handshake`` as in the status."""
+        for part in self._facts.eims.values():
+            if part.host == host:
+                part.handshake = handshake
+        self._changed()
+
     def poll_began(self, eim_id: str) -> None:
         """A poll begins."""
         now = self.now()

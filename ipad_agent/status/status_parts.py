@@ -126,6 +126,7 @@ class EimPart:
     last_success_at: Instant | None = None
     answered: bool | None = None
     last_order: LastOrder | None = None
+    handshake: str | None = None
     _last: Callable[[status_model.Time], status_model.Poll] | None = None
 
     def begin(self, now: Instant) -> None:
@@ -162,6 +163,7 @@ class EimPart:
             trouble=self.trouble or refused,
             answered=self.answered,
             last_order=None if self.last_order is None else _order_at(self.last_order, now),
+            handshake=self.handshake,
         )
 
 

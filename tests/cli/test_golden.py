@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -12,7 +13,7 @@ from ipad_agent.cli.ipactl.screens.eid_label import label_lines
 from ipad_agent.cli.ipactl.screens.event_screen import event_lines
 from ipad_agent.cli.ipactl.screens.list_screens import budget_lines, eim_lines, owed_lines, profile_lines
 from ipad_agent.cli.ipactl.screens.plan_screen import plan_lines
-from ipad_agent.cli.ipactl.screens.status_screen import status_lines
+from ipad_agent.cli.ipactl.screens.status_screen import eim_sentence, status_lines
 from ipad_agent.local.status_model import DoctorItem
 from situations import DOCTOR, HAPPENINGS, OWED, PLANS, SITUATIONS
 
@@ -87,3 +88,9 @@ def test_the_first_line_says_in_one_word_how_it_is(name: str) -> None:
 def test_a_bad_verdict_says_what_to_do(name: str) -> None:
     lines = screens()[name]
     assert lines[0][0] != "✗" or any("What to do: " in line for line in lines) or "rolling-back" in name
+
+
+def test_a_poll_that_needed_no_handshake_says_so() -> None:
+    eim = SITUATIONS["ready"].eims[0]
+    assert "no handshake" not in eim_sentence(replace(eim, handshake="full"), 0.0)
+    assert ", no handshake, " in eim_sentence(replace(eim, handshake="no"), 0.0)

@@ -134,6 +134,16 @@ def test_every_poll_after_the_first_is_two_datagrams_from_whatever_address(serve
     assert (session.addresses, session.peer) == (21, again.address)
 
 
+def test_a_message_above_the_mtu_goes_in_one_datagram_also_without_a_handshake(server: Identity) -> None:
+    site, backend, trust = Site(server), MbedTlsBackend(library()), Trust.spki(server.spki)
+    poll(site, backend, trust)
+    visit = site.visit(backend.client(lean(trust), judge_by(trust)))
+    visit.client.send(b"x" * 8000)
+    [datagram] = visit.client.take()
+    assert visit.established.continued
+    assert len(datagram) > 8000
+
+
 def test_a_pre_shared_key_is_as_good(server: Identity) -> None:
     site = Site(None, psk={PSK.identity: PSK.key})
     backend = MbedTlsBackend(library())
@@ -312,8 +322,6 @@ def carrier(server: CoapsServer, trust: Trust, backend: DtlsBackend, **changes: 
             "127.0.0.1",
             trust,
             port=server.port,
-            ack_timeout_s=0.05,
-            max_retransmit=3,
             close_notify=False,
             verify_name="eim.example.org",
             **changes,
@@ -343,7 +351,7 @@ async def test_a_poll_over_udp_costs_at_most_200_bytes_from_a_new_port_and_in_a_
 async def test_a_server_that_was_started_anew_is_found_by_a_handshake(server: Identity) -> None:
     trust = Trust.spki(server.spki)
     async with served(server) as eim:
-        agent = carrier(eim, trust, best_backend(connection_ids=True))
+        agent = carrier(eim, trust, best_backend(connection_ids=True), ack_timeout_s=0.05, max_retransmit=3)
         await agent.exchange(POLL, function="GetEimPackage")
         await agent.close()
         eim.restart_quietly()

@@ -441,6 +441,14 @@ def test_no_datagram_exceeds_the_mtu() -> None:
     assert max(map(len, wire.sent)) <= 256
 
 
+def test_a_message_above_the_mtu_goes_in_one_datagram(server: Identity) -> None:
+    """For a server without Block1; the IP layer cuts it."""
+    wire = connect(new_backend(), server_context(server), Trust.spki(server.spki), mtu=1200)
+    wire.client.send(b"x" * 8000)
+    wire.run()
+    assert wire.plaintext == [b"x" * 8000]
+
+
 def test_garbage_and_replays_change_nothing(server: Identity) -> None:
     random_ = random.Random(5)
     wire = connect(new_backend(), server_context(server), Trust.spki(server.spki))

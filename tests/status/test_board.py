@@ -22,6 +22,7 @@ from ipad_agent.codec.identifiers import Eid
 from ipad_agent.events import CATALOGUE, Event
 from ipad_agent.local import status_model
 from ipad_agent.local.status_model import Radio, Severity, State, Time, to_plain
+from ipad_agent.net import events as net
 from ipad_agent.policy.guardian.guardian_rules import Decision, Kind, Watch
 from ipad_agent.policy.instant import Instant
 from ipad_agent.policy.polling.hold_reason import Held
@@ -130,6 +131,14 @@ def test_a_board_with_card_and_manager_is_ready_and_knows_the_next_poll(board: B
     assert status.verdict.next_at is not None
     assert (status.verdict.next_at.at_s, status.verdict.next_at.age_s) == (1_790_018_000, -17_000.0)
     assert status.eims[0].next_reason == "regular interval"
+
+
+def test_how_the_last_session_with_an_eim_began_is_told_for_that_eim_only(board: Board) -> None:
+    board.eims({"eim.one": ("eim.one.example", "coaps"), "eim.two": ("eim.two.example", "coaps")}, on_card=["eim.one"])
+    words = {"port": 5684, "cipher": "X", "trusted": "its key is the pinned one"}
+    for kind in ("full", "no"):
+        board.happened(net.CONNECTED, {"host": "eim.one.example", "kind": kind, **words})
+        assert [eim.handshake for eim in board.snapshot().eims] == [kind, None]
 
 
 def test_a_lost_modem_is_told_with_its_reason_until_a_card_is_found(board: Board, clock: Clock) -> None:

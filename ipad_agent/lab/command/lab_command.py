@@ -93,6 +93,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> argparse._SubParsersAction
     up.add_argument("--pki", type=Path, metavar="DIR", help="keys and certificates to use, with a manifest.json")
     up.add_argument("--tls", choices=("self", "issued", "psk"), default="self", help="how the eIM is authenticated")
     up.add_argument(
+        "--connection-id",
+        type=int,
+        default=0,
+        metavar="BYTES",
+        help="length of the Connection IDs that the eIM gives over DTLS (needs Mbed TLS 3.6)",
+    )
+    up.add_argument(
         "--client-certificate",
         choices=("no", "required"),
         default="no",
@@ -269,6 +276,7 @@ async def _up(args: argparse.Namespace) -> int:
         curve=args.curve,
         tls=args.tls,
         client_certificate=args.client_certificate,
+        dtls={"connection_id_bytes": args.connection_id},
         provision=args.provision or ("agent" if args.associate is None else "none"),
         port=args.eim_port,
         https_port=args.https_port,

@@ -213,6 +213,7 @@ EIM: Final = Interface(
         "LastOrderOk": "b",
         "LastOrderWords": "s",
         "LastOrderReason": "s",
+        "Handshake": "s",
     },
 )
 

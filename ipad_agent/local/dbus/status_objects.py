@@ -305,6 +305,7 @@ def _eim(eim: Eim) -> Properties:
             "LastOrderOk": order is not None and order.ok,
             "LastOrderWords": text(None if order is None else order.words),
             "LastOrderReason": text(None if order is None else order.reason),
+            "Handshake": text(eim.handshake),
         },
     )
 

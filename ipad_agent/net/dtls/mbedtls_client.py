@@ -198,7 +198,7 @@ class MbedTlsClient:
             verdict = self._verdict(self._kept.cipher, list(self._kept.chain))
         except (TrustRefused, BackendLacks) as error:
             return self._refuse(error)
-        self._state = _State.ESTABLISHED
+        self._stands()
         self._has_connection_id = True
         return [Established(True, self._kept.cipher, verdict, connection_id=True, continued=True)]
 
@@ -250,11 +250,16 @@ class MbedTlsClient:
         resumed = self._told.abbreviated
         chain = self._kept.chain if resumed and not shown else shown
         verdict = self._verdict(cipher, list(chain))
-        self._state = _State.ESTABLISHED
+        self._stands()
         self._has_connection_id = self._server_wants_connection_id()
         self._kept = Kept(self._session(), cipher, chain)
         self._keeper.keep(self._kept, connection_id=self._has_connection_id)
         return Established(resumed, cipher, verdict, connection_id=self._has_connection_id)
+
+    def _stands(self) -> None:
+        """From now on a message is one datagram, whatever its size: the limit was for flights, which can be cut."""
+        self._state = _State.ESTABLISHED
+        self._library.ssl_set_mtu(self._ssl, 0)
 
     def _server_wants_connection_id(self) -> bool:
         enabled, length = ctypes.c_int(0), ctypes.c_size_t(0)

@@ -232,6 +232,7 @@ def eim_sentence(eim: Eim, later_s: float) -> str:
         return f"{name}; failed {when(poll.at, later_s)}: {clean(eim.trouble or poll.outcome)}; {answered}"
     cost = [plural(poll.packages, "order")] if poll.packages else []
     cost += [size(poll.cost_bytes)] if poll.cost_bytes is not None else []
+    cost += ["no handshake"] if eim.handshake == "no" else []
     cost += [f"{poll.duration_s:.1f}{GLUE}s"] if poll.duration_s is not None else []
     refused = f"; {clean(eim.trouble)}" if eim.trouble is not None else ""
     return f"{name}; answered {when(poll.at, later_s)}: {', '.join([clean(poll.outcome), *cost])}{refused}"
