@@ -110,10 +110,6 @@ class TrafficAccount:
             radio_today=ledger.radio_today,
         )
 
-    def _enabled(self) -> str | None:
-        profiles = self._changes.known_profiles() or {}
-        return next((iccid for iccid, state in profiles.items() if state == "enabled"), None)
-
     def _direct_bytes(self) -> int:
         spent_bytes: int = getattr(self._connector, "spent_bytes", 0)  # a ``CountsBytes``, or none
         return spent_bytes
