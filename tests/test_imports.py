@@ -127,6 +127,7 @@ RULES: dict[str, Rule] = {
         reason="IoT functions in front of a card, whoever reaches it and whatever disk keeps their state",
         outside=WIRES - {"fcntl"} | PROCESSES | CLOCKS,
     ),
+    "emulation.keys": rule("emulation.device_key", reason="a key, wherever it is; nothing of what is signed"),
     "modem": rule(
         "modem.at",
         "modem.port",
@@ -628,6 +629,7 @@ PLANTED = [
     ("card.planted", "import ipad_agent.modem.at.at_parser"),
     ("emulation.planted", "from ipad_agent.card.es10_functions import Euicc"),
     ("emulation.planted", "from ipad_agent.store import Journal"),
+    ("emulation.keys.planted", "from ipad_agent.codec.ber import tlv"),
     ("card.planted", "from ipad_agent import modem"),
     ("modem.planted", "from ipad_agent.card import ApduChannel"),
     ("modem.planted", "from ipad_agent.card.es10_functions import Euicc"),
