@@ -19,6 +19,7 @@ help:
 	@echo "make torture random histories of the whole agent with faults, SEEDS=n WITH=features"
 	@echo "make test-modemmanager  the agent beside Debian's ModemManager and NetworkManager, as root, 3 minutes"
 	@echo "make test-pcsc  a card in a PC/SC reader, by Debian's pcscd and a virtual reader, as root"
+	@echo "make test-pkcs11  the device key of emulated cards in a SoftHSM token and in a TPM (swtpm), by Debian's PyKCS11"
 	@echo "make release-artefacts   wheel, source archive, SBOM and hashes of HEAD in dist/; make lock pins newer libraries"
 	@echo "make test-release   two builds are the same, and install; make test-gateway   the README's commands in a container"
 	@echo "make format  let ruff format the code"
@@ -69,6 +70,12 @@ test-modems: setup system-packages
 test-pcsc: setup
 	@PYTHON=$(PYTHON) WITH=pcsc sh tools/system-packages.sh
 	unshare --mount sh -c 'mount -t tmpfs none /run && exec $(BIN)/python -m pytest -q tests/modem/real_card_reader.py'
+
+# The device key of emulated cards in a token: Debian's PyKCS11, SoftHSM, swtpm and tpm2-pkcs11.
+.PHONY: test-pkcs11
+test-pkcs11: setup
+	@PYTHON=$(PYTHON) WITH=pkcs11 sh tools/system-packages.sh
+	$(BIN)/python -m pytest -q tests/whole/softhsm_token.py tests/whole/tpm_token.py
 
 # The page for LuCI, which needs a browser: IPAD_PICTURES=folder for pictures of it.
 .PHONY: test-luci

@@ -134,6 +134,7 @@ RULES: dict[str, Rule] = {
         reason="a file, what it makes of a card's state, and what an eIM answers; it reads and asks nothing itself",
         outside=WIRES | PROCESSES | DISK | CLOCKS - {"datetime"} | {"asyncio", "os", "pathlib"},
     ),
+    "emulation.keys": rule("emulation.device_key", reason="a key, wherever it is; nothing of what is signed"),
     "modem": rule(
         "modem.at",
         "modem.port",
@@ -639,6 +640,7 @@ PLANTED = [
     ("emulation.planted", "from ipad_agent.store import Journal"),
     ("emulation.registration.planted", "from ipad_agent.net import Carrier"),
     ("emulation.registration.planted", "import os"),
+    ("emulation.keys.planted", "from ipad_agent.codec.ber import tlv"),
     ("card.planted", "from ipad_agent import modem"),
     ("modem.planted", "from ipad_agent.card import ApduChannel"),
     ("modem.planted", "from ipad_agent.card.es10_functions import Euicc"),

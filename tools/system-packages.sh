@@ -22,6 +22,15 @@ if [ "${WITH-}" = pcsc ]; then # for make test-pcsc only
     [ -e /etc/reader.conf.d/vpcd ] || missing="$missing vsmartcard-vpcd"
     [ -d /usr/lib/python3/dist-packages/smartcard ] || missing="$missing python3-pyscard"
 fi
+if [ "${WITH-}" = pkcs11 ]; then # for make test-pkcs11 only
+    need softhsm2-util softhsm2
+    need swtpm swtpm
+    need tpm2-abrmd "tpm2-abrmd libtss2-tcti-tabrmd0"
+    need tpm2_ptool "libtpm2-pkcs11-tools libtpm2-pkcs11-1"
+    need tpm2_getrandom tpm2-tools
+    need dbus-run-session dbus-daemon
+    [ -d /usr/lib/python3/dist-packages/PyKCS11 ] || missing="$missing python3-pykcs11"
+fi
 need busybox busybox
 need shellcheck shellcheck
 # What only one target needs: its programs are named after this script.

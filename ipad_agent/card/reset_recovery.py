@@ -72,7 +72,16 @@ class Recovery:
             plan = self._access.recovery_plan()
             failure = await self._reach(plan.wait_s)
             reached = failure is None
-            if reached and (not reset_expected or await self._switched(plan, rung, expected)):
+            if not reached:
+                continue
+            try:
+                agreed = not reset_expected or await self._switched(plan, rung, expected)
+            except (CardError, ModemError) as error:
+                # It answered, and is gone again: nobody has seen that modem and card agree.
+                events.RUNG_FAILED.emit(rung=rung, reason=error.message)
+                failure, reached = error, False
+                continue
+            if agreed:
                 self._cut_off_at = None
                 self._report(start, rung=rung)
                 return
@@ -106,23 +115,20 @@ class Recovery:
             delay_s = min(delay_s * _DELAY_GROWTH, _MAX_DELAY_S)
 
     async def _switched(self, plan: RecoveryPlan, rung: int, expected: str | None) -> bool:
-        """Whether modem and card agree on the enabled profile; the modem gets some time to read it."""
+        """Whether modem and card agree on the enabled profile; the modem gets some time to read it. Raises
+        ``CardError`` or ``ModemError`` when one of them is gone."""
         loop = asyncio.get_running_loop()
         limit = loop.time() + min(plan.wait_s, _ICCID_WAIT_S)
-        try:
-            on_card = await self._enabled_iccid() if expected is None else expected
-            if on_card is None:
+        on_card = await self._enabled_iccid() if expected is None else expected
+        if on_card is None:
+            return True
+        while True:
+            seen = await self._access.read_iccid()
+            if seen is not None and same_iccid(seen, on_card):
                 return True
-            while True:
-                seen = await self._access.read_iccid()
-                if seen is not None and same_iccid(seen, on_card):
-                    return True
-                if loop.time() + _ICCID_POLL_S > limit:
-                    break
-                await asyncio.sleep(_ICCID_POLL_S)
-        except (CardError, ModemError) as error:
-            events.RUNG_FAILED.emit(rung=rung, reason=error.message)
-            return False
+            if loop.time() + _ICCID_POLL_S > limit:
+                break
+            await asyncio.sleep(_ICCID_POLL_S)
         events.NOT_YET_SWITCHED.emit(
             card=short_iccid(on_card), modem=short_iccid(seen) if seen else "no SIM", rung=rung
         )

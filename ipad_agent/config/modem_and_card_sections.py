@@ -7,7 +7,8 @@ from typing import Final
 
 from ipad_agent.records import dataclass
 
-from .value_readers import PORT_NUMBER, Aid, FilePath, Flag, Integer, ListOf, Number, Text, choices, key
+from .secret_file import SecretFile
+from .value_readers import PORT_NUMBER, Aid, FilePath, Flag, Integer, ListOf, Number, Secret, Text, choices, key
 
 _PORT: Final = rf"auto|gsmctl|pcsc(?::[^\x00-\x1f\x7f]+)?|/[^\x00-\x1f\x7f]+|socket://(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):{PORT_NUMBER}"
 
@@ -145,6 +146,22 @@ class CardConfig:
         "of this device and not by the card; what that proves, and how the eIM gets to know the key, is in "
         "[emulation](emulation.md). Not unless somebody decides it: such a card may have an owner who manages it by "
         "other means.",
+    )
+    emulation_key_module: Path | None = key(
+        FilePath("a PKCS#11 library"),
+        None,
+        "The PKCS#11 library of a token that holds the device key of emulated cards, for example that of tpm2-pkcs11 "
+        "in front of a TPM 2.0; needs python3-pykcs11 or `pip install ipad-agent[pkcs11]`. Without one the key is a "
+        "file in the state directory. See [emulation](emulation.md).",
+    )
+    emulation_key_token: str = key(Text("a token's label"), "ipad-agent", "The label of that token.")
+    emulation_key_label: str = key(
+        Text("a key's label"),
+        "ipad-agent",
+        "The label of the key in that token. It is made there when it is needed for the first time.",
+    )
+    emulation_key_pin_file: SecretFile | None = key(
+        Secret(), None, "File with that token's PIN; never the PIN itself. May be a credential of systemd."
     )
     apdu_timeout_s: float = key(Number(1, 600), 60.0, "How long one APDU may take; the card may be working.")
     last_block_timeout_s: float = key(

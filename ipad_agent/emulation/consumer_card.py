@@ -158,4 +158,9 @@ class KeyPlace(Protocol):
 
     def create(self) -> DeviceKey: ...
 
+    @property
+    def takes_keys(self) -> bool:
+        """Whether a key that was made elsewhere can be ``put`` here."""
+        ...
+
     def put(self, key: SoftwareKey) -> None: ...

@@ -2,8 +2,8 @@
 
 What it proves is that this device said it, not that a certified eUICC did (docs/emulation.md). One key per
 installation. It is made once, under a lock, and never replaced by the agent: an eIM that registered it would refuse
-every result of another. ``DeviceKey`` is all that the rest knows of it, so that a key in a TPM or behind PKCS#11 can
-stand in its place; only the one in a file is built.
+every result of another. ``DeviceKey`` is all that the rest knows of it, so that one in a token
+(``keys/pkcs11_key.py``) stands in the place of the one in a file.
 """
 
 from __future__ import annotations
@@ -131,6 +131,11 @@ class KeyFile:
         """A new key, because a person wants one; the old one stays beside it. Raises ``KeyTrouble``."""
         self._set_aside()
         return self.create()
+
+    @property
+    def takes_keys(self) -> bool:
+        """See ``KeyPlace``."""
+        return True
 
     def put(self, key: SoftwareKey) -> None:
         """This key and no other, because a person brought it; what was there stays beside it. Raises ``KeyTrouble``."""

@@ -59,6 +59,10 @@ from .package_execution import execute_ecos, execute_psmos
 from .registration.bundle_provisioning import BundlePlace, is_begun, provisioned
 from .registration.provisioning_bundle import UnusableBundle
 
+_TAKES_NO_OTHER_KEY: Final = (
+    "it brings a key, and card.emulation_key_module has the device's own in a token, which takes none from outside; "
+    "register that one by ipactl emulation export"
+)
 RELEASE: Final = Version(1, 2, 0)
 """Of SGP.32, which is emulated."""
 _NOT_AVAILABLE: Final = 127
@@ -477,6 +481,8 @@ class EmulatedEuicc:
         begun = is_begun(bundle, state)
         if not begun:
             try:
+                if not self._keys.takes_keys:
+                    raise UnusableBundle(_TAKES_NO_OTHER_KEY)
                 if (reason := self._bundles.why_not(bundle, str(eid))) is not None:
                     raise UnusableBundle(reason)
                 before = self._fresh(eid, bundle.key) if state is None else state

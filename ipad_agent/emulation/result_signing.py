@@ -8,9 +8,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ipad_agent.codec.ber import tlv
+from ipad_agent.errors import CardError
 
-from .device_key import DeviceKey
+from .device_key import DeviceKey, KeyTrouble
 from .emulated_state import RunningPackage, StoredResult
+
+
+class KeyAway(CardError):
+    """A key in a token is not there now. For the procedures it is the card that does not answer: what was done is
+    noted, and signed as soon as the token answers."""
+
 
 PACKAGE = 0xBF51
 SIGNATURE = 0x5F37
@@ -75,7 +82,11 @@ def _signed(
 
 
 def _signature(key: DeviceKey, data: bytes, token: int | None) -> bytes:
-    return tlv.encode(SIGNATURE, key.sign(data + token_tlv(token)))
+    try:
+        signature = key.sign(data + token_tlv(token))
+    except KeyTrouble as trouble:
+        raise KeyAway(f"the device key cannot sign: {trouble.message}", hint=trouble.hint) from trouble
+    return tlv.encode(SIGNATURE, signature)
 
 
 def _transaction(transaction_id: bytes | None) -> bytes:

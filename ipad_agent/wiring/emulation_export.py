@@ -5,8 +5,9 @@ from __future__ import annotations
 from ipad_agent.clock import SystemClock
 from ipad_agent.config import Config
 from ipad_agent.emulation import import_file
-from ipad_agent.emulation.device_key import KeyFile, KeyTrouble, fingerprint
+from ipad_agent.emulation.device_key import KeyTrouble, fingerprint
 from ipad_agent.emulation.emulated_state import EmulatedState
+from ipad_agent.emulation.keys.key_place import key_place
 from ipad_agent.records import dataclass, replace
 from ipad_agent.store import StateLock
 
@@ -36,7 +37,7 @@ def export(config: Config, *, eid: str | None = None, eim_id: str | None = None,
         known = ", ".join(state.eid.hex().upper() for state in states)
         raise NothingToExport(f"Several cards are known here: {known}.", hint="Say which with --eid.")
     (state,) = states
-    key = KeyFile(config.store.state_dir).load()
+    key = key_place(config.store.state_dir, config.card).load()
     if key is None or fingerprint(key.spki) != state.fingerprint:
         raise KeyTrouble("the device key of this card is not here")
     able = capabilities(config, smdp_connector(config, SystemClock()))
@@ -51,7 +52,7 @@ def export(config: Config, *, eid: str | None = None, eim_id: str | None = None,
 
 def device_key_fingerprint(config: Config) -> str | None:
     """Of the device key; None when there is none. Raises ``KeyTrouble``."""
-    key = KeyFile(config.store.state_dir).load()
+    key = key_place(config.store.state_dir, config.card).load()
     return None if key is None else fingerprint(key.spki)
 
 
@@ -62,7 +63,7 @@ def new_key(config: Config) -> tuple[str, int]:
     directory = config.store.state_dir
     with StateLock(str(directory)):
         known = list(emulated_cards(directory))
-        key = KeyFile(directory).replace()
+        key = key_place(directory, config.card).replace()
         for file, state in known:
             # Numbers and tokens go on: what was signed before must fit nothing that comes.
             fresh = EmulatedState(state.eid, fingerprint(key.spki), state.next_seq, state.next_token)

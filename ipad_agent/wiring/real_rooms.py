@@ -173,10 +173,10 @@ def open_card(
     euicc: Euicc | EmulatedEuicc = consumer
     if emulated_cards is not None and card.emulate_iot != "never":
         # Only then: it loads cryptography.
-        from ipad_agent.emulation.device_key import KeyFile
         from ipad_agent.emulation.emulated_euicc import EmulatedEuicc, EmulateIot
+        from ipad_agent.emulation.keys.key_place import key_place
 
-        keys = KeyFile(config.store.state_dir)
+        keys = key_place(config.store.state_dir, card)
         euicc = EmulatedEuicc(
             consumer,
             emulated_cards,

@@ -306,3 +306,27 @@ def test_whether_the_card_shall_refresh_follows_the_modem() -> None:
         assert card.requests[-1] == "BF5803800100"
 
     run(scene())
+
+
+def test_a_port_that_goes_while_modem_and_card_are_compared_does_not_count_as_agreement() -> None:
+    """The card had answered, so the ladder ended as if all were well: the modem was never seen with the new profile."""
+
+    async def scene() -> None:
+        card = card_with_switch()
+        euicc = Euicc(IsdrSession(card))
+        await euicc.profile_rollback()
+        whole, card.read_iccid = card.read_iccid, gone  # type: ignore[method-assign]
+        card.rung_errors = {rung: PortLost("gone") for rung in (2, 3, 5)}
+        with pytest.raises(CardUnreachable, match="the port vanished"):
+            await euicc.recover()
+        assert euicc.reset_due
+        card.read_iccid, card.rung_errors = whole, {}  # type: ignore[method-assign]
+        card.on_reset = lambda rung: setattr(card, "iccid", NEW)
+        await euicc.recover()
+        assert not euicc.reset_due
+
+    run(scene())
+
+
+async def gone() -> str | None:
+    raise PortLost("the port vanished")

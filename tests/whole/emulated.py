@@ -30,6 +30,7 @@ class KeyInHand:
     """Implements ``KeyPlace``; ``key`` None is an installation that has none yet."""
 
     key: DeviceKey | None = None
+    takes_keys: bool = True
 
     def load(self) -> DeviceKey | None:
         return self.key

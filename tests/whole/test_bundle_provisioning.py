@@ -350,6 +350,24 @@ def test_t37_a_refused_bundle_is_left_where_it_is_and_says_why(
     assert facts["path"] == str(tmp_path / "bundle.eim")
 
 
+def test_a_bundle_is_refused_where_the_key_is_in_a_token(
+    pki_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(KeyFile, "takes_keys", False)
+
+    async def story(bench: BundleBench) -> None:
+        bench.issue()
+        bench.start()
+        await bench.until(600.0)
+        assert bench.path.exists()
+        key = bench.keys.load()
+        assert key is None or key.spki != SPKI
+        assert bench.state.eims == ()
+
+    (facts,) = of(told(pki_folder, tmp_path, story), UNUSED)
+    assert "in a token" in facts["reason"]
+
+
 def test_a_bundle_for_a_card_that_has_eims_is_refused_and_changes_no_key(pki_folder: Path, tmp_path: Path) -> None:
     async def story(bench: BundleBench) -> None:
         bench.issue()

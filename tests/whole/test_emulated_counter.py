@@ -8,7 +8,9 @@ import pytest
 
 from ipad_agent.codec.es10.notifications import AllPackageResults
 from ipad_agent.emulation.card_memory import CardMemory
+from ipad_agent.emulation.device_key import KeyTrouble, SoftwareKey
 from ipad_agent.emulation.emulated_state import LAST_SEQ, EmulatedState
+from ipad_agent.errors import CardError
 from ipad_agent.lab.eim.orders.package_bytes import (
     PackageHead,
     add_eim,
@@ -20,7 +22,8 @@ from ipad_agent.lab.eim.orders.package_bytes import (
 )
 from ipad_agent.lab.euicc import BOOTSTRAP, OPERATOR_A, Quirks
 
-from .emulated import EmulatedWorld
+from .emulated import DEVICE_KEY, EmulatedWorld
+from .test_emulated_card import facts_of
 
 COUNTER = 7
 ONLY_READS = (list_profile_info(), get_rat())
@@ -144,3 +147,42 @@ def test_numbers_follow_the_clock_so_that_two_runs_without_a_disk_use_different_
     assert state.next_seq < first.next_seq < second.next_seq
     assert state.after_start(0.0).next_seq > state.next_seq + 3  # the clock is not set
     assert state.after_start(9e9).next_seq < LAST_SEQ - 2**28  # it is far ahead
+
+
+class KeyInToken:
+    """A key in a token that can be pulled out."""
+
+    def __init__(self) -> None:
+        self._key = SoftwareKey(DEVICE_KEY)
+        self.away = False
+
+    @property
+    def spki(self) -> bytes:
+        return self._key.spki
+
+    def sign(self, data: bytes) -> bytes:
+        if self.away:
+            raise KeyTrouble("the token answers CKR_DEVICE_REMOVED")
+        return self._key.sign(data)
+
+
+async def test_an_order_whose_token_is_pulled_out_is_signed_when_the_token_is_back(pki_folder: Path) -> None:
+    world = EmulatedWorld.consumer(pki_folder)
+    key = world.keys.key = KeyInToken()
+    world.restart()
+    await world.provision()
+    order = world.order("enable", OPERATOR_A, "--rollback")
+    key.away = True
+    with pytest.raises(CardError, match="CKR_DEVICE_REMOVED"):
+        await world.poll()
+    assert world.card.enabled_iccid == OPERATOR_A
+    with pytest.raises(CardError, match="CKR_DEVICE_REMOVED"):
+        await world.euicc.retrieve_notifications(AllPackageResults())
+    key.away = False
+    for _ in range(2):
+        await world.poll()
+    *before, result = world.results
+    assert not any("signature" in facts_of(one) for one in before)  # perhaps that nobody knows
+    assert (order.state, facts_of(result)["signature"]) == ("done", "right (token)")
+    assert [one["code"] for one in facts_of(result)["operations"]] == [0]
+    assert world.stored["running"] is None

@@ -58,7 +58,7 @@ async def euicc(parts: DoctorParts, seen: Seen) -> list[Item]:
     ]
     found = [Item(Layer.EUICC, True, "; ".join(told) + ".")]
     if kind is CardKind.EMULATED:
-        found += device_key(parts.config.store.state_dir, seen.eid)
+        found += device_key(parts.config.store.state_dir, seen.eid, parts.config.card)
     found += waiting_bundle(parts.config, seen.eid)
     if taken:
         risk = "Its own IPAe may manage it too: card.take_from_ipae has it managed all the same."

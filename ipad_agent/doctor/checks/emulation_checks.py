@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from ipad_agent.codec.identifiers import Eid
-from ipad_agent.config import Config
+from ipad_agent.config import CardConfig, Config
 from ipad_agent.doctor.doctor_items import Item, Layer, as_sentence
 from ipad_agent.errors import IpadError
 from ipad_agent.store import EmulatedCardFile, RealFilesystem
@@ -22,15 +22,16 @@ _ROOT: Final = "Look at its permissions; the agent's user has to read and remove
 _MORE_THAN_A_BUNDLE: Final = (16 << 10) + 1
 
 
-def device_key(state_dir: Path, eid: Eid | None) -> list[Item]:
-    """What this device knows of it; nobody but the eIM knows for certain whether it is registered there. Only an
-    acknowledged result shows that the eIM could do something with it."""
+def device_key(state_dir: Path, eid: Eid | None, settings: CardConfig | None = None) -> list[Item]:
+    """What this device knows of it, where ``settings`` say that it is kept. Nobody but the eIM knows for certain
+    whether it is registered there; only an acknowledged result shows that the eIM could do something with it."""
     # Only for an emulated card: it loads cryptography.
-    from ipad_agent.emulation.device_key import KeyFile, fingerprint
+    from ipad_agent.emulation.device_key import fingerprint
     from ipad_agent.emulation.emulated_state import EmulatedState, UnusableState
+    from ipad_agent.emulation.keys.key_place import key_place
 
     try:
-        key = KeyFile(state_dir).load()
+        key = key_place(state_dir, settings or CardConfig()).load()
         document = None
         if eid is not None:
             document = EmulatedCardFile(RealFilesystem(), str(state_dir), str(eid)).load()

@@ -1,8 +1,9 @@
 """Notifications that an eIM refused: when each may be offered again (SGP.32 v1.2 §3.7).
 
 A card may carry old notifications by the dozen that no eIM takes. Each has a pause of its own, so that a new one does
-not bring all of them up again: from ten minutes to a day, doubling. It is known by its metadata. When the eIM's entry
-on the card changes, the eIM may have learned to take them, and all pauses for it are over.
+not bring all of them up again: from ten minutes to thirty days, four times as long each time. If no pause were longer
+than a day, a device that polls once a day would offer all of them at every poll. It is known by its metadata.
+When the eIM's entry on the card changes, the eIM may have learned to take them, and all pauses for it are over.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from ipad_agent.records import dataclass
 DOCUMENT: Final = "refused-notifications"
 FIRST_PAUSE_S: Final = 600.0
 LONGEST_PAUSE_S: Final = 86_400.0
+LONGEST_REFUSED_S: Final = 30 * 86_400.0
 MAX_NOTIFICATIONS: Final = 128
 
 
@@ -35,11 +37,16 @@ def pause_s(failures: int) -> float:
     return min(FIRST_PAUSE_S * 2.0 ** min(failures - 1, 16), LONGEST_PAUSE_S)
 
 
-def left_s(until_s: float, now_s: float) -> float:
+def refused_pause_s(failures: int) -> float:
+    """After an eIM refused one notification so many times in a row."""
+    return min(FIRST_PAUSE_S * 4.0 ** min(failures - 1, 16), LONGEST_REFUSED_S)
+
+
+def left_s(until_s: float, now_s: float, *, longest_s: float = LONGEST_PAUSE_S) -> float:
     """What is left of a pause by wall clock; 0 when it is over. That clock may be wrong: a time further away than the
     longest pause is of another clock and counts as over."""
     wait_s = until_s - now_s
-    return wait_s if 0 < wait_s <= LONGEST_PAUSE_S else 0.0
+    return wait_s if 0 < wait_s <= longest_s else 0.0
 
 
 class NotificationBackoff:
@@ -54,7 +61,7 @@ class NotificationBackoff:
         pause = self._all().get(_name(config, notification))
         if pause is None or pause.entry != _entry(config):
             return False
-        return left_s(pause.until_s, self._clock.wall()) > 0
+        return left_s(pause.until_s, self._clock.wall(), longest_s=refused_pause_s(pause.failures)) > 0
 
     def refused(self, config: EimConfigurationData, notifications: Iterable[PendingNotification]) -> None:
         """This eIM did not take these."""
@@ -65,7 +72,7 @@ class NotificationBackoff:
         for name in names:
             before = pauses.pop(name, None)
             failures = 1 + (before.failures if before is not None and before.entry == entry else 0)
-            pauses[name] = _Pause(failures, self._clock.wall() + pause_s(failures), entry)
+            pauses[name] = _Pause(failures, self._clock.wall() + refused_pause_s(failures), entry)
         self._save(dict(list(pauses.items())[-MAX_NOTIFICATIONS:]))
 
     def taken(self, config: EimConfigurationData, notification: PendingNotification) -> None:

@@ -160,6 +160,9 @@ async def _audit(world: World) -> None:
         await asyncio.sleep(60.0 if world.loop.time() - begun_s < 600.0 else 3600.0)
         if not owed(world):
             break
+    if not connected(world) and permitted_way(world) is None:
+        # An eIM had the last profile disabled, and the modem worked with it until its next reset.
+        return
     for observed_eim in observed_eims:
         if observed_eim in world.associated and not audited(observed_eim, asked):
             world.note(

@@ -34,6 +34,10 @@ class KeyInHand:
     def create(self) -> DeviceKey:
         return KEY
 
+    @property
+    def takes_keys(self) -> bool:
+        return True
+
     def put(self, key: SoftwareKey) -> None:
         raise AssertionError("no history has a provisioning bundle")
 
