@@ -23,6 +23,9 @@ class Clock(Protocol):
 class SystemClock:
     """The clocks of this machine. ``monotonic`` counts through suspend (CLOCK_BOOTTIME)."""
 
+    def __init__(self) -> None:
+        self._boot_id: str | None = None
+
     def wall(self) -> float:
         return time.time()
 
@@ -30,7 +33,9 @@ class SystemClock:
         return time.clock_gettime(time.CLOCK_BOOTTIME)
 
     def boot_id(self) -> str:
-        try:
-            return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-        except OSError:
-            return "unknown"
+        if self._boot_id is None:  # no process outlives a boot, and this is asked a dozen times in every poll
+            try:
+                self._boot_id = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+            except OSError:
+                return "unknown"
+        return self._boot_id

@@ -74,7 +74,10 @@ class Event(Generic[P]):
             listener(self, facts)
         if LOGGER.isEnabledFor(self.level):
             message = printable(self.sentence.format_map(facts), mark=_MARK)
-            LOGGER.log(self.level, "%s", message, extra={"event": self, "facts": facts})
+            # Not by ``LOGGER.log``, which looks for the caller in the stack: nobody is told where it is.
+            record = logging.LogRecord(LOGGER.name, self.level, "", 0, message, None, None)
+            record.event, record.facts = self, facts
+            LOGGER.handle(record)
 
 
 Listener = Callable[[Event[...], Mapping[str, Any]], None]
@@ -166,6 +169,8 @@ def configure(*, level: int, style: str, stream: TextIO | None = None) -> None:
     """
     handler = logging.StreamHandler(sys.stderr if stream is None else stream)
     handler.setFormatter(_JsonFormatter() if style == "json" else _TextFormatter(with_priority=style == "journal"))
+    # No format shows them, and every record would ask for them.
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(WARNING)

@@ -7,10 +7,7 @@ them out and put them where its policy wants them; then they are not found here.
 
 from __future__ import annotations
 
-from importlib import resources
 from pathlib import Path
-
-_PACKAGE = "ipad_agent"
 
 
 def packaged(name: str) -> Path:
@@ -18,7 +15,7 @@ def packaged(name: str) -> Path:
 
     The source tree comes first, for an installation that is only a link to it.
     """
-    package = Path(str(resources.files(_PACKAGE)))
+    package = Path(__file__).parent  # importlib.resources would load archives and compression
     tree = package.parent
     if (tree / "pyproject.toml").is_file() and (tree / "systemd" / "ipad-agent.service").is_file():
         return tree / name

@@ -7,16 +7,20 @@ is broken and the daemon never loads the lab.
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import os
 import sys
 from importlib.util import find_spec
 from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
 
 from ipad_agent import __version__
 from ipad_agent.errors import ConfigError, IpadError
 from ipad_agent.printable import printable_lines
+
+if TYPE_CHECKING:
+    import argparse
 
 DEFAULT_CONFIG = Path("/etc/ipad-agent/config.toml")
 _NAMED = "the agent of this name, where there are several, one for each modem (file /etc/ipad-agent/NAME.toml)"
@@ -27,8 +31,8 @@ EXIT_USAGE = 2
 
 def run(argv: list[str]) -> int:
     """Parse the command line and do it; returns the exit status (0 done, 1 failed, 2 usage or configuration)."""
-    arguments = _parser(argv).parse_args(argv)
-    handler = _no_lab if "absent" in arguments else _HANDLERS[arguments.command]
+    arguments: Any = _daemon_arguments(argv) or _parser(argv).parse_args(argv)
+    handler = _no_lab if hasattr(arguments, "absent") else _HANDLERS[arguments.command]
     try:
         status = handler(arguments)
         sys.stdout.flush()
@@ -47,8 +51,24 @@ def run(argv: list[str]) -> int:
         return 130
 
 
+def _daemon_arguments(argv: list[str]) -> SimpleNamespace | None:
+    """Of ``run`` as a service manager says it; None for everything else. The parser of all commands would take 0.7 MB
+    of every daemon, for as long as it runs."""
+    if argv[:1] != ["run"] or len(argv) % 2 == 0:
+        return None
+    said: dict[str, str] = {}
+    for option, value in zip(argv[1::2], argv[2::2], strict=True):
+        if option not in ("--config", "--modem") or option in said or not value or value.startswith("-"):
+            return None
+        said[option] = value
+    config = said.get("--config")
+    return SimpleNamespace(command="run", config=None if config is None else Path(config), modem=said.get("--modem"))
+
+
 def _parser(argv: list[str] | None = None) -> argparse.ArgumentParser:
     """For these words: what belongs to the lab is loaded only when it is named. For all words without them."""
+    import argparse
+
     parser = argparse.ArgumentParser(
         prog="ipad-agent", description="IoT Profile Assistant in the device (IPAd, GSMA SGP.32) for Linux gateways."
     )

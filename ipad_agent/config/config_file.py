@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
 import tomllib
@@ -203,6 +202,8 @@ class _Reading:
 
     def _unknown(self, place: str, name: str, known: list[str], what: str) -> None:
         problem = "is not known"
+        import difflib  # only for what is wrong
+
         near = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
         elsewhere = [
             f"{section}.{name}" for section, kind in SECTIONS.items() if name in {item.name for item in fields(kind)}

@@ -31,9 +31,11 @@ Resolver = Callable[[str, int], Awaitable[list[Address]]]
 async def resolve(host: str, port: int, *, timeout_s: float) -> list[Address]:
     """The addresses of ``host`` in the system's order of preference, at most four. Raises ``Unreachable``."""
     loop = asyncio.get_running_loop()
+    # Text would load the tables of international names, 0.3 MB.
+    asked = host.encode() if host.isascii() else host
     try:
         async with asyncio.timeout(timeout_s):
-            found = await loop.getaddrinfo(host, port, type=socket.SOCK_DGRAM)
+            found = await loop.getaddrinfo(asked, port, type=socket.SOCK_DGRAM)
     except TimeoutError:
         raise Unreachable(f"no answer about the name {host} within {timeout_s:g} s") from None
     except (OSError, UnicodeError) as error:

@@ -6,9 +6,8 @@ reported in a sentence; nothing falls back to something weaker.
 
 from __future__ import annotations
 
-import ctypes
 import os
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from OpenSSL import SSL
 
@@ -17,6 +16,9 @@ from ipad_agent.records import dataclass
 
 from .errors import BackendLacks
 from .older_pyopenssl import use_certificate_and_key
+
+if TYPE_CHECKING:
+    import ctypes  # only where the binding lacks something
 
 LIB: Any = SSL._lib  # type: ignore[attr-defined]  # the binding below pyOpenSSL, see the module's first words
 FFI: Any = SSL._ffi  # type: ignore[attr-defined]
@@ -41,6 +43,8 @@ def set_groups(context: SSL.Context, groups: str) -> bool:
         library = shared_libssl()
         if library is None:
             return False
+        import ctypes
+
         pointer = int(FFI.cast("uintptr_t", context._context))
         good = library.SSL_CTX_ctrl(ctypes.c_void_p(pointer), _SET_GROUPS_LIST, ctypes.c_long(0), names) == 1
     if not good:
@@ -55,6 +59,8 @@ def shared_libssl() -> ctypes.CDLL | None:
     A wheel brings its own copy, beside the one that Python's ssl module has loaded; the address of a table inside
     tells the two apart, and the wrong one must never see our context.
     """
+    import ctypes
+
     try:
         library = ctypes.CDLL("libssl.so.3", mode=os.RTLD_NOLOAD | os.RTLD_NOW)
     except OSError:
@@ -75,6 +81,8 @@ def session_reused(connection: SSL.Connection) -> bool:
     library = shared_libssl()
     if library is None:
         raise BackendLacks("this build of pyOpenSSL and cryptography cannot tell resumed sessions")
+    import ctypes
+
     return bool(library.SSL_session_reused(ctypes.c_void_p(int(FFI.cast("uintptr_t", connection._ssl)))))
 
 

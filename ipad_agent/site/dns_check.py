@@ -28,8 +28,9 @@ def is_address(host: str) -> bool:
 
 async def system_resolve(host: str) -> tuple[str, ...]:
     """By the machine's resolver, in a thread of the loop's executor. Raises ``NameUnknown``."""
+    asked = host.encode() if host.isascii() else host  # text would load the tables of international names
     try:
-        found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_DGRAM)
+        found = await asyncio.get_running_loop().getaddrinfo(asked, None, type=socket.SOCK_DGRAM)
     except (OSError, UnicodeError) as error:
         raise NameUnknown(str(getattr(error, "strerror", None) or error)) from None
     return tuple(dict.fromkeys(str(address[0]) for *_, address in found))

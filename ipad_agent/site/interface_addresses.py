@@ -102,7 +102,8 @@ def source(host: str) -> Address | None:
     plain = host.partition("%")[0]
     family = socket.AF_INET if ipaddress.ip_address(plain).version == 4 else socket.AF_INET6
     with contextlib.suppress(OSError):
-        (*_, target), *_ = socket.getaddrinfo(host, 5684, family, socket.SOCK_DGRAM, 0, socket.AI_NUMERICHOST)
+        # As bytes: text would load the tables of international names.
+        (*_, target), *_ = socket.getaddrinfo(host.encode(), 5684, family, socket.SOCK_DGRAM, 0, socket.AI_NUMERICHOST)
         with socket.socket(family, socket.SOCK_DGRAM) as probe:
             probe.connect(target)
             return ipaddress.ip_address(str(probe.getsockname()[0]).partition("%")[0])

@@ -64,13 +64,17 @@ class DocumentFile:
     ``schema`` is the version of the meaning of its content; a file of another version counts as unusable, so a
     change of meaning raises the number and old content is forgotten, never misread. A file of a newer version is kept
     as it is, as ``<name>.v<version>``: the release that wrote it may come back.
+
+    ``durable`` False is for what means nothing after a reboot: it survives the end of the process, not a power cut, and
+    costs neither syncs nor a second generation.
     """
 
-    def __init__(self, filesystem: Filesystem, path: str, *, schema: int = 1) -> None:
+    def __init__(self, filesystem: Filesystem, path: str, *, schema: int = 1, durable: bool = True) -> None:
         self._filesystem = filesystem
         self._path = path
         self._folder = os.path.dirname(path)
         self._schema = schema
+        self._durable = durable
         self._current: _Current | None = None
         self._trouble: str | None = None
         self._found_intact: bytes | None = None
@@ -215,9 +219,13 @@ class DocumentFile:
         file = self._filesystem.create(temporary)
         try:
             file.write(sealed)
-            file.sync()
+            if self._durable:
+                file.sync()
         finally:
             file.close()
+        if not self._durable:
+            self._filesystem.rename(temporary, self._path)
+            return
         if keep_previous:
             # Between the two renames only the backup exists; the reader takes it then.
             with contextlib.suppress(FileNotFoundError):  # somebody removed it

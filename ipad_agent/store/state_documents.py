@@ -74,5 +74,5 @@ class Memory:
                 raise UnstorableValueError(f"the document name {name!r}")
             directory = self._runtime_dir if name in VOLATILE else self._state_dir
             path = os.path.join(directory, name + ".json")
-            document = self._documents[name] = DocumentFile(self._filesystem, path)
+            document = self._documents[name] = DocumentFile(self._filesystem, path, durable=name not in VOLATILE)
         return document

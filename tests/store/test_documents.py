@@ -344,6 +344,18 @@ def test_volatile_documents_live_in_the_runtime_directory_only() -> None:
     assert {path for path in disk.names() if path.startswith("/run/")} == {"/run/channels.json", "/run/sessions.json"}
 
 
+def test_what_means_nothing_after_a_reboot_is_never_synced_and_outlives_the_process() -> None:
+    disk = MemoryFilesystem()
+    disk.sync_error = disk.sync_directory_error = errno.EIO  # whoever syncs is told
+    memory = Memory(disk, state_dir="/state", runtime_dir="/run")
+    memory.save(CHANNELS, {"open": 1})
+    memory.save(CHANNELS, {"open": 2})
+    assert memory.trouble is None
+    assert disk.names() == {"/run/channels.json"}
+    disk.crash()
+    assert Memory(disk, state_dir="/state", runtime_dir="/run").load(CHANNELS) == {"open": 2}
+
+
 def test_a_symbolic_link_in_place_of_a_state_file_is_not_followed(tmp_path: Path) -> None:
     secret = tmp_path / "secret"
     secret.write_text('{"schema":1,"crc32":"561bacaf","data":{"a":1}}\n')

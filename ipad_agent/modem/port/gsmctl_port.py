@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-import shutil
 from typing import Final
 
 from ipad_agent.modem.errors import PortUnavailable
@@ -31,6 +30,8 @@ class GsmctlOpener:
 
     async def open(self) -> GsmctlStream:
         """Raises ``PortUnavailable`` on a machine without the program."""
+        import shutil  # it loads every kind of compression
+
         path = shutil.which(self._program)
         if path is None:
             raise PortUnavailable(

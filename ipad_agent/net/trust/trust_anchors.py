@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import ssl
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
@@ -65,6 +64,8 @@ def matching(anchors: Iterable[Anchor], key_identifiers: Iterable[bytes]) -> tup
 
 def web_pki() -> tuple[bytes, ...]:
     """The certificates of the system's store. Raises ``TrustUnusable`` when there is none."""
+    import ssl  # a second TLS library, which nothing else needs here
+
     known = ssl.get_default_verify_paths()
     for name in (known.cafile, *_BUNDLES):
         if name is not None and Path(name).is_file():
