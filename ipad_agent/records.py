@@ -297,7 +297,8 @@ def _standard_twin(record: _Record) -> type[Any]:
     """A class with the same fields, made by ``dataclasses`` itself, which then says what it keeps of a class."""
     import dataclasses
 
-    namespace: dict[str, Any] = {"__doc__": "", "__module__": record.owner.__module__}
+    # With a text of its own: ``dataclasses`` would parse a signature for one, 2 ms for each class.
+    namespace: dict[str, Any] = {"__doc__": record.owner.__name__, "__module__": record.owner.__module__}
     for name, item in record.fields.items():
         told = {"default": item.default, "default_factory": item.default_factory}
         namespace[name] = dataclasses.field(

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ipad_agent.modem import module_profile
+from ipad_agent.modem import module_profile, profile_value_checks
 from ipad_agent.modem.errors import ProfileError
 
 SHIPPED = Path(__file__).resolve().parents[2] / "hw" / "modems"
@@ -371,3 +371,22 @@ def test_a_profile_says_up_to_which_release_a_technology_is_supported() -> None:
     for wrong in ("eutran_epc = 0", "lte = 13", "utran = true"):
         with pytest.raises(ProfileError, match="releases"):
             parse(text.replace("eutran_epc = 13", wrong))
+
+
+@pytest.mark.parametrize(
+    "line", ["quectel.*", "EM05([^0-9].*)?", r"\+QIND: \"SMS.*", "a**", "(", "[a", "x{2,1}", "*a", "+"]
+)
+def test_a_pattern_that_is_not_compiled_to_be_known_as_good_is_good(line: str) -> None:
+    try:
+        re.compile(line)
+    except re.error:
+        with pytest.raises(ValueError, match="is no regular expression"):
+            profile_value_checks.pattern(line)
+    else:
+        assert profile_value_checks.pattern(line) == line
+
+
+@given(st.text(st.sampled_from(r'aZ0 _,:"=/-.*+\()[]{}?^$%#|'), min_size=1, max_size=12))
+def test_no_pattern_passes_uncompiled_that_would_not_compile(line: str) -> None:
+    if profile_value_checks._SURELY_A_PATTERN.fullmatch(line):
+        re.compile(line)

@@ -16,6 +16,7 @@ import re
 from collections import deque
 from collections.abc import Iterable
 from enum import Enum
+from functools import cache
 from typing import Final
 
 from ipad_agent.records import dataclass
@@ -160,12 +161,18 @@ DEFAULT_URCS: Final = (
 )
 
 
+@cache
+def _common_urcs() -> re.Pattern[str]:
+    """Made when the first modem speaks: the dearest pattern of all."""
+    return re.compile("|".join(f"(?:{pattern})" for pattern in DEFAULT_URCS))
+
+
 class AtParser:
     """Classifies what a modem sends. ``urcs`` are regular expressions of whole lines, added to the common ones."""
 
     def __init__(self, *, urcs: Iterable[str] = ()) -> None:
         self.stats = LinkStats()
-        self._urc_patterns: tuple[str, ...] = DEFAULT_URCS
+        self._urcs: list[re.Pattern[str]] = []
         self.add_urcs(urcs)
         self._line = bytearray()
         self._skipping = False
@@ -175,8 +182,9 @@ class AtParser:
 
     def add_urcs(self, patterns: Iterable[str]) -> None:
         """Know these lines as unsolicited results, too."""
-        self._urc_patterns = (*self._urc_patterns, *patterns)
-        self._urcs = re.compile("|".join(f"(?:{pattern})" for pattern in self._urc_patterns))
+        together = "|".join(f"(?:{pattern})" for pattern in patterns)
+        if together:
+            self._urcs.append(re.compile(together))
 
     def expect(self, expectation: Expectation | None) -> None:
         """Set the command in flight; None when its time is over. Call it before the command is written."""
@@ -240,7 +248,7 @@ class AtParser:
         echo = self._echo(line)
         if echo is not None:
             return echo
-        if self._urcs.fullmatch(line):
+        if _common_urcs().fullmatch(line) or any(urcs.fullmatch(line) for urcs in self._urcs):
             return Urc(line)
         named = _NAMED_LINE.match(line)
         if named is not None:
