@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from functools import cache
 
 import pytest
 
@@ -17,13 +18,20 @@ from ipad_agent.cli.ipactl.screens.status_screen import eim_sentence, status_lin
 from ipad_agent.local.status_model import DoctorItem
 from situations import DOCTOR, HAPPENINGS, OWED, PLANS, SITUATIONS
 
-from .golden import ESCAPE, FOLDER, screens
+from . import golden
+from .golden import ESCAPE, FOLDER
 
 
 @pytest.fixture(autouse=True)
 def _utc(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TZ", "UTC")
     time.tzset()
+
+
+@cache
+def screens() -> dict[str, list[str]]:
+    """All of them, drawn once in the time zone of the fixture: each test looks at one."""
+    return golden.screens()
 
 
 NAMES = sorted(file.stem for file in FOLDER.glob("*.txt"))
