@@ -105,7 +105,7 @@ class Euicc:
     async def recover(self, *, first_rung: int | None = None, expected: str | None = None) -> None:
         """Get the card back. After a switched profile this goes through a card reset and ends when the modem sees the
         new profile; otherwise the channel is opened again and the reset ladder is for a card that stays away.
-        ``first_rung`` starts at this rung; ``expected`` is the ICCID that the modem has to see, for
+        ``first_rung`` starts at this rung; ``expected`` is the ICCID that the modem has to see, or ``NO_PROFILE``, for
         a card that names the old one until its reset. Raises ``CardUnreachable``."""
         async with self._lock:
             self._known.drop()

@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-from ipad_agent.codec.identifiers import same_iccid, short_iccid
+from ipad_agent.codec.identifiers import NO_PROFILE, same_iccid, short_iccid
 from ipad_agent.errors import CardError, ModemError
 
 from . import events
@@ -39,8 +39,8 @@ class Recovery:
     async def run(self, *, reset_expected: bool, first_rung: int | None, expected: str | None = None) -> None:
         """Get the card back. ``reset_expected``: a profile was switched, so only a reset completes it; otherwise the
         card is just opened again, and the ladder is for a card that stays away. ``expected`` is the ICCID of the
-        profile that the modem has to see: a card that reports the old state until its reset would agree with a modem
-        that never reset it.
+        profile that the modem has to see, or ``NO_PROFILE``: a card that reports the old state until its reset would
+        agree with a modem that never reset it.
 
         Raises ``CardUnreachable`` when the whole ladder does not help. A card that answers something else than an EID
         is not reset for that, unless a reset is due: its ``CardError`` is raised.
@@ -119,9 +119,12 @@ class Recovery:
         ``CardError`` or ``ModemError`` when one of them is gone."""
         loop = asyncio.get_running_loop()
         limit = loop.time() + min(plan.wait_s, _ICCID_WAIT_S)
-        on_card = await self._enabled_iccid() if expected is None else expected
+        on_card = expected or await self._enabled_iccid()
         if on_card is None:
             return True
+        if expected == NO_PROFILE:  # and the card still names one: it was not reset
+            events.NOT_YET_SWITCHED.emit(card="none", modem=short_iccid(on_card), rung=rung)
+            return False
         while True:
             seen = await self._access.read_iccid()
             if seen is not None and same_iccid(seen, on_card):

@@ -250,6 +250,10 @@ def same_iccid(one: str, other: str) -> bool:
         return one == other
 
 
+NO_PROFILE: Final = ""
+"""In the place of an ICCID: that no profile is enabled. None says that nobody knows."""
+
+
 def short_iccid(text: str | None) -> str:
     """An ICCID's text for the log, where it is not known to be one: ``8949…0027``, or "no profile"."""
     if text is None:

@@ -97,8 +97,8 @@ class Card(Protocol):
         """As ``recover``, but through a card reset until modem and card agree, whatever was seen before."""
 
     async def recover(self, *, first_rung: int | None = None, expected: str | None = None) -> None:
-        """Get the card back; ``expected`` is the profile (digits) that the modem has to see after a switch, and with
-        ``first_rung`` (1: the gentlest) it is reset in any case."""
+        """Get the card back; ``expected`` is the profile (digits, or ``NO_PROFILE``) that the modem has to see after a
+        switch, and with ``first_rung`` (1: the gentlest) it is reset in any case."""
 
     async def execute_fallback(self) -> ResultCode: ...
 

@@ -8,6 +8,7 @@ from ipad_agent.card.apdu_channel import ChannelLost, LossReason, RecoveryPlan
 from ipad_agent.card.errors import CardNotReady, CardUnreachable, NotAnEuicc
 from ipad_agent.card.es10_functions import Euicc
 from ipad_agent.card.isdr_session import IsdrSession
+from ipad_agent.codec.identifiers import NO_PROFILE
 from ipad_agent.modem.errors import PortLost, PortUnavailable, ResetNotPossible
 from virtual_time import run
 
@@ -84,6 +85,25 @@ def test_the_ladder_is_climbed_while_the_modem_still_sees_the_old_profile() -> N
         euicc = Euicc(IsdrSession(card))
         await euicc.profile_rollback()
         await euicc.recover()
+        assert card.rungs == [0, 2, 3]
+
+    run(scene())
+
+
+def test_a_card_that_names_the_disabled_profile_until_its_reset_is_reset_until_it_names_none() -> None:
+    async def scene() -> None:
+        card = card_with_switch()
+        card.answers[PROFILES] = enabled(OLD)
+
+        def reset(rung: int) -> None:
+            if rung >= 3:
+                card.answers[PROFILES] = "BF2D02A0009000"
+                card.iccid = None
+
+        card.on_reset = reset
+        euicc = Euicc(IsdrSession(card))
+        await euicc.profile_rollback()
+        await euicc.recover(expected=NO_PROFILE)
         assert card.rungs == [0, 2, 3]
 
     run(scene())

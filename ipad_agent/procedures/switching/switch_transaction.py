@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from ipad_agent.codec.es10.connectivity_parameters import connection_of
 from ipad_agent.codec.es10.euicc_package import EuiccPackageRequest, EuiccPackageResult, Operation
-from ipad_agent.codec.identifiers import same_iccid
+from ipad_agent.codec.identifiers import NO_PROFILE, same_iccid
 from ipad_agent.codec.packet_connection import PacketConnection
 from ipad_agent.errors import CardError, CodecError
 from ipad_agent.policy.switching.switch_table import Happening, Phase, Way
@@ -117,7 +117,7 @@ async def conclude(context: Context, switch: Switch, *, switched: bool) -> None:
         context.on_switch(None, ())
         return
     if switch.target is None:
-        await context.card.recover()
+        await context.card.recover(expected=NO_PROFILE)
         context.switches.move(switch, Happening.NOTHING_ENABLED)
         context.on_switch(None, ())
         events.NOTHING_ENABLED.emit()
