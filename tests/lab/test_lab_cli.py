@@ -108,13 +108,14 @@ def test_lab_ends_cleanly_on_a_signal(lab: tuple[Path, dict[str, object], subpro
 async def test_every_order_works_or_says_how_it_is_typed(tmp_path: Path) -> None:
     imported = tmp_path / "import.json"
     imported.write_bytes(written(new_key()))
-    async with Bench(BenchOptions(provision="card", rsp=RspOptions())) as bench:
+    async with Bench(BenchOptions(provision="card", rsp=RspOptions(), carrier="both")) as bench:
         good = [
             ["eim", "queue", "list-profiles"],
             ["eim", "results"],
             ["eim", "fault", "get", "busy", "60"],
             ["eim", "refuse", "500", "list-profiles", "--again"],
             ["eim", "import", str(imported)],
+            ["eim", "bundle", str(tmp_path / "bundle.json")],
             ["eim", "take"],
             ["eim", "well"],
             ["eim", "restart"],
