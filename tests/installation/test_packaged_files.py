@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 from pathlib import Path, PurePosixPath
-from types import SimpleNamespace
 
 import pytest
 
@@ -41,5 +40,5 @@ def test_a_source_tree_gives_its_own_files() -> None:
 def test_an_installed_package_gives_those_inside_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     installed = tmp_path / "site-packages" / "ipad_agent"
     installed.mkdir(parents=True)
-    monkeypatch.setattr(packaged_files, "resources", SimpleNamespace(files=lambda _: installed))
+    monkeypatch.setattr(packaged_files, "__file__", str(installed / "packaged_files.py"))
     assert packaged_files.packaged("hw/modems") == installed / "data" / "hw" / "modems"

@@ -88,7 +88,7 @@ MODEM: Final = Modem(
     sim="READY",
     iccid=OPERATOR_A,
 )
-AT_HOME: Final = Radio("registered at home", True, "262 01", "LTE", -97, "RSRP")
+AT_HOME: Final = Radio("registered at home", True, "262 01", "LTE", -97, "RSRP", "off")
 TRAFFIC: Final = Traffic(
     48_211,
     6_120,
