@@ -50,6 +50,7 @@ def ended(goodbye: bytes) -> tuple[Association, Socket]:
     association = Association(Client(goodbye), ("eim.example", 5684), Traffic())  # type: ignore[arg-type]
     socket = Socket()
     association.connection_made(socket)  # type: ignore[arg-type]  # what of a transport is used
+    association._ready.set_result(None)  # type: ignore[arg-type]  # what was established is asked by nobody here
     association.close()
     return association, socket
 
