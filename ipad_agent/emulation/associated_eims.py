@@ -108,11 +108,14 @@ def update(state: EmulatedState, element: Tlv, ci_pkids: Collection[bytes]) -> E
 
 
 def delete(state: EmulatedState, eim_id: str) -> tuple[EmulatedState, int]:
-    """deleteEim; lastEimDeleted(2) tells that it was done and that none is left."""
+    """deleteEim; lastEimDeleted(2) tells that it was done and that none is left. Results for an eIM that is gone would
+    be kept for ever: nobody knows its address any more. One that deletes itself can still take its own."""
     if state.eim(eim_id) is None:
         return state, EIM_NOT_FOUND
     left = tuple(entry for entry in state.eims if entry.eim_id != eim_id)
-    return replace(state, eims=left), OK if left else LAST_EIM_DELETED
+    itself = state.running is not None and state.running.eim_id == eim_id
+    results = tuple(result for result in state.results if itself or result.eim_id != eim_id)
+    return replace(state, eims=left, results=results), OK if left else LAST_EIM_DELETED
 
 
 def listed(state: EmulatedState) -> bytes:

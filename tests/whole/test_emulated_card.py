@@ -12,6 +12,8 @@ import pytest
 from ipad_agent.codec.es10.es10_requests import ResetOption
 from ipad_agent.codec.es10.euicc_package import EuiccPackageResult
 from ipad_agent.codec.es10.notifications import AllPackageResults, BySeqNumber
+from ipad_agent.emulation import associated_eims
+from ipad_agent.emulation.emulated_state import EmulatedState, RunningPackage, StoredResult
 from ipad_agent.errors import CardError, IpadError
 from ipad_agent.lab.eim.eim_faults import PackageFaults
 from ipad_agent.lab.eim.orders.package_bytes import PackageHead, enable, euicc_package
@@ -173,6 +175,21 @@ async def test_emulated_eco_all_changes_the_eims_and_survives_a_restart(world: E
     result = world.results[-1]
     assert codes_of(result)[:2] == [("deleteEim", 0), ("deleteEim", 2)]
     assert await world.euicc.get_eim_configuration() == ()
+
+
+@pytest.mark.parametrize(("by", "left"), [("eim.lab.example", []), ("second.example", [7])])
+async def test_results_for_an_eim_that_another_deletes_are_not_kept_for_ever(
+    world: EmulatedWorld, by: str, left: list[int]
+) -> None:
+    await world.provision()
+    other = replace(world.eim.identity, eim_id="second.example").configuration(fqdn="other.example")
+    world.order("add-eim", other.hex())
+    await poll_once(world)
+    state = EmulatedState.from_document(world.stored)
+    owed = StoredResult(7, b"", "second.example", 1, None, None, ())
+    running = RunningPackage(by, 2, None, None, 8, b"", None)
+    after, code = associated_eims.delete(replace(state, results=(owed,), running=running), "second.example")
+    assert (code, [one.seq for one in after.results]) == (0, left)
 
 
 async def test_the_same_package_again_is_a_replay_and_changes_nothing(world: EmulatedWorld) -> None:
