@@ -243,8 +243,8 @@ def peers() -> list[tuple[str, list[str]]]:
     found = []
     if curl := shutil.which("curl"):
         url, kind = f"https://{EIM}/gsma/rsp2/asn1", "Content-Type: application/x-gsma-rsp-asn1"
-        words = [curl, "--silent", "--insecure", "--max-time", "10", "--data-binary", "@-", "--header", kind, url]
-        found.append(("curl, HTTPS full", words))
+        words = [curl, "--silent", "--insecure", "--max-time", "10", "--data-binary", "@-", "--header", kind]
+        found.append(("curl, HTTPS full", [*words, "--header", "X-Admin-Protocol: gsma/rsp/v2.1.0", url]))
     if client := shutil.which("coap-client-openssl") or shutil.which("coap-client-gnutls"):
         url, key = f"coaps://{EIM}:{PORTS['psk']}/gsma/rsp2/asn1", PSK.key.decode()  # it knows no hexadecimal
         words = [client, "-m", "post", "-B", "10", "-u", PSK.identity.decode(), "-k", key, "-f", "-", url]

@@ -8,19 +8,21 @@ from __future__ import annotations
 from typing import Final
 
 _SERIAL: Final = (
-    "what is missing is the operating system's and the lab's modem's; a bare client that only writes the same bytes, "
-    "told beside it, is no faster"
+    "on this machine the system's own share (two processes and a pseudo-terminal between them) grows as the line gets "
+    "faster; a bare client that only writes the same bytes, told beside it, misses the goal too or by little"
 )
 _EIMS: Final = (
     "one file has the schedules of all eIMs and is replaced in one step at the begin and the end of each poll; with "
     "eight it has 2.6 kB, which on flash is one block, as a file for each would be"
 )
 _MEMORY: Final = (
-    "Python with asyncio, ssl and cryptography has 31 MB before a line of the agent is loaded, and its 360 modules "
-    "have 14 more"
+    "Python with asyncio, cryptography and one TLS library has 28 MB before a line of the agent is loaded, and its 330 "
+    "modules have 10 more"
 )
-_START: Final = "0.17 s of it are Python and the TLS libraries; the rest is 360 modules and the making of their classes"
-_IDLE_POLL: Final = "4 ms of it are DTLS and CoAP; the rest has not been brought down yet"
+_START: Final = "0.17 s of it are Python and the TLS library; the rest is 330 modules and the making of their classes"
+_IDLE_POLL: Final = (
+    "many small things: asyncio, DTLS, the log, the status and the files of the poll (bench/profiles/idle-poll.txt)"
+)
 _IPACTL: Final = "it is all start of Python and loading of modules; a bare Python stands beside it"
 REASONS: Final[dict[str, str]] = {
     "CPU to the end of the first poll": _START,
