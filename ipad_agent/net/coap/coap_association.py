@@ -138,12 +138,9 @@ class Association(asyncio.DatagramProtocol):
             association.close()
             raise
         association.outlives_socket, association.unproved = established.connection_id, established.continued
-        if established.continued:
-            pass  # there was no handshake
-        elif established.resumed:
-            traffic.handshakes_resumed += 1
-        else:
-            traffic.handshakes_full += 1
+        if not established.continued:  # else there was no handshake
+            traffic.handshakes_resumed += established.resumed
+            traffic.handshakes_full += not established.resumed
         return association, established
 
     @property

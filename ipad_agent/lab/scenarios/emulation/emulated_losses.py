@@ -16,11 +16,11 @@ from ipad_agent.lab.scenarios.support.emulated_card_steps import (
     check_emulated_end,
     emulated,
     export,
-    ipactl,
     kept,
     registered,
     status_says,
 )
+from ipad_agent.lab.scenarios.support.ipactl_run import ipactl
 
 KEY_LOST = "IPA-1233"
 OTHER_EID = "89049032000000000000000000000260"

@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-import os
-import sys
-
 from ipad_agent.lab.bench.agent_toml import Table
 from ipad_agent.lab.bench.lab_bench import Bench
-from ipad_agent.lab.errors import BenchError
 from ipad_agent.lab.scenarios.scenario_runner import Run, scenario
 from ipad_agent.lab.scenarios.support.common_steps import (
     NO_MORE_WORK,
@@ -19,6 +14,7 @@ from ipad_agent.lab.scenarios.support.common_steps import (
     until,
 )
 from ipad_agent.lab.scenarios.support.download_steps import check_calm, check_installed, direct, offer
+from ipad_agent.lab.scenarios.support.ipactl_run import ipactl
 
 NO_EIM = "IPA-4003"
 BUG = "IPA-1006"
@@ -35,25 +31,25 @@ async def maker_bench(run: Run) -> None:
         await bench.agent.event(NO_EIM, deadline_s=30)
         state = bench.card.state
         async with run.step("the default SM-DP+ is named") as step:
-            step.detail = await _ipactl(bench, 0, "card", "set-default-smdp", SMDP)
+            step.detail = await ipactl(bench, "card", "set-default-smdp", SMDP)
         run.check("the card has it", state.default_smdp == SMDP, str(state.default_smdp))
         async with run.step("immediate enabling is allowed") as step:
-            step.detail = await _ipactl(bench, 0, "card", "immediate-enable", "on", "--smdp", SMDP)
+            step.detail = await ipactl(bench, "card", "immediate-enable", "on", "--smdp", SMDP)
         run.check("the card knows", state.immediate_enable is not None)
         async with run.step("what the configuration does not allow is refused") as step:
-            step.detail = await _ipactl(bench, 3, "card", "activate-ipae", "--eid-ends", bench.eid[-4:])
+            step.detail = await ipactl(bench, "card", "activate-ipae", "--eid-ends", bench.eid[-4:], expected=3)
         file = str(bench.folder / "initial-eim.der")
         async with run.step("without consent no manager gets onto the card") as step:
-            step.detail = await _ipactl(bench, 2, "provision", file)
+            step.detail = await ipactl(bench, "provision", file, expected=2)
         run.check("nobody manages it", not state.eims)
         async with run.step("the first manager gets onto the card") as step:
-            step.detail = await _ipactl(bench, 0, "provision", file, "--yes")
+            step.detail = await ipactl(bench, "provision", file, "--yes")
         bench.order("list-profiles")
         check_result(run, "and orders something", await result_of(bench, "list-profiles"), ["listProfileInfo ok"])
         async with run.step("a second time it is refused") as step:
-            step.detail = await _ipactl(bench, 3, "provision", file, "--yes")
+            step.detail = await ipactl(bench, "provision", file, "--yes", expected=3)
         async with run.step("and immediate enabling is the manager's to say") as step:
-            step.detail = await _ipactl(bench, 1, "card", "immediate-enable", "off")
+            step.detail = await ipactl(bench, "card", "immediate-enable", "off", expected=1)
         run.check("the agent had no trouble", BUG not in (bench.folder / "agent.log").read_text())
 
 
@@ -73,13 +69,13 @@ async def maker_download(run: Run) -> None:
         file = bench.folder / "code-of-the-person"
         order = ("download", code, "--yes", "--confirmation-code-file", str(file))
         async with run.step("without consent nothing is downloaded") as step:
-            step.detail = await _ipactl(bench, 2, "download", code)
+            step.detail = await ipactl(bench, "download", code, expected=2)
         file.write_text("0000-0000")
         async with run.step("with a wrong confirmation code the SM-DP+ refuses") as step:
-            step.detail = await _ipactl(bench, 1, *order)
+            step.detail = await ipactl(bench, *order, expected=1)
         file.write_text(CONFIRMATION)
         async with run.step("with the right one the profile is installed") as step:
-            step.detail = await _ipactl(bench, 0, *order)
+            step.detail = await ipactl(bench, *order)
         await until(lambda: bool(_told(bench)), "state change at the eIM", deadline_s=20)
         run.check("the eIM hears of a local change, once", _told(bench) == ["local"], str(_told(bench)))
         await check_nothing_left_soon(run, bench)
@@ -94,20 +90,3 @@ async def maker_download(run: Run) -> None:
 
 def _told(bench: Bench) -> list[str]:
     return [entry["stateChange"] for entry in bench.eim.seen("request") if entry.get("stateChange")]
-
-
-async def _ipactl(bench: Bench, expected: int, *words: str) -> str:
-    """What it says; ``BenchError`` when it ends otherwise."""
-    socket = bench.folder / "agent-run" / "io.github.ipadagent"
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "ipad_agent.cli.ipactl", *words),
-        env={**os.environ, "IPACTL_SOCKET": str(socket)},
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
-    said, _ = await process.communicate()
-    text = " ".join(said.decode().split())
-    if process.returncode != expected:
-        raise BenchError(f"ipactl {' '.join(words)} ended with {process.returncode}, not {expected}: {text}")
-    return text

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
-import sys
 from typing import Any
 
 from ipad_agent.lab.bench.agent_toml import Table, merged
@@ -22,11 +20,12 @@ from ipad_agent.lab.crypto import der
 from ipad_agent.lab.eim import Order
 from ipad_agent.lab.eim.device_records import Device
 from ipad_agent.lab.eim.orders.package_bytes import iccid_text
-from ipad_agent.lab.errors import BenchError, NothingHappenedError
+from ipad_agent.lab.errors import NothingHappenedError
 from ipad_agent.lab.euicc import Quirks
 from ipad_agent.lab.scenarios.scenario_runner import Run
 
 from .common_steps import LOOK_EVERY_S, check_enabled, check_nothing_left_soon, quick, until
+from .ipactl_run import ipactl
 
 PROVISIONED, EMULATING = "IPA-4004", "IPA-1231"
 EMULATE: dict[str, Table] = {"card": {"emulate_iot": "when-needed"}}
@@ -40,23 +39,6 @@ TELLS_FALLBACK = Quirks(consumer=True, tells_sgp32_tags=frozenset({FALLBACK_ALLO
 def emulated(*, config: dict[str, Table] | None = None, quirks: Quirks = CONSUMER, **more: Any) -> BenchOptions:
     """A quick bench with a consumer card, whose first eIM comes from the agent's own configuration."""
     return quick(quirks=quirks, config=merged(EMULATE, config or {}), **more)
-
-
-async def ipactl(bench: Bench, *words: str, expected: int | None = 0) -> str:
-    """What it says, its white space as single blanks; ``BenchError`` when it ends with another status than this."""
-    socket = bench.folder / "agent-run" / "io.github.ipadagent"
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "ipad_agent.cli.ipactl", *words),
-        env={**os.environ, "IPACTL_SOCKET": str(socket)},
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
-    said, _ = await process.communicate()
-    text = " ".join(said.decode().split())
-    if expected is not None and process.returncode != expected:
-        raise BenchError(f"ipactl {' '.join(words)} ended with {process.returncode}, not {expected}: {text}")
-    return text
 
 
 async def export(bench: Bench, *words: str) -> bytes:
