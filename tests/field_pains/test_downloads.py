@@ -92,13 +92,13 @@ def test_10_card_dead_after_failed_downloads() -> None:
 
 def _begun(device: Device) -> int:
     """How often the card was asked to prepare a download (ES10b.PrepareDownload)."""
-    return len([text for text in device.sent if "BF21" in text])
+    return len(device.card_asked("BF21"))
 
 
 def test_13_6999_because_the_module_starts_the_card_anew_in_the_middle() -> None:
     async def story(device: Device) -> None:
         order = device.order(DOWNLOAD)
-        await device.until(lambda: any("BF36" in text for text in device.sent_to("AT+CGLA")), within_s=HOUR_S)
+        await device.until(lambda: bool(device.card_asked("BF36")), within_s=HOUR_S)
         device.do(lambda module: module.restart_card())
         await device.at_rest(order)
         if not device.installed:
@@ -113,7 +113,7 @@ def test_24_download_consumed_and_not_installed() -> None:
 
     async def story(device: Device) -> None:
         order = device.order(DOWNLOAD)
-        await device.until(lambda: any("BF36" in text for text in device.sent_to("AT+CGLA")), within_s=HOUR_S)
+        await device.until(lambda: bool(device.card_asked("BF36")), within_s=HOUR_S)
         device.world.fell("outage")
         await device.at_rest(order)
         if not device.installed:

@@ -100,7 +100,7 @@ def test_11_answer_cut_at_256_bytes_over_csim(name: str) -> None:
             device.inject(Fault("error", "+CGLA", times=1))
         order = await device.carried_out(LIST_WITH_ICONS, within_s=6 * HOUR_S)
         assert order.state == "done"
-        assert [text for text in device.sent_to("AT+CSIM") if "81E2" in text], "the way that cuts was taken"
+        assert [text for text in device.sent_to("AT+CSIM") if '"81E2' in text], "the way that cuts was taken"
         (told,) = [facts for _, facts in device.world.associated[0].accepted.values()]
         assert len(told["operations"][0]["profiles"]) == len(device.world.card.state.profiles)
 

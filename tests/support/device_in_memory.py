@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
@@ -56,6 +57,12 @@ class Device:
     def sent_to(self, name: str) -> list[str]:
         """The commands with this name, ``AT+CGLA``."""
         return [text for text in self.sent if text.startswith(name)]
+
+    def card_asked(self, tag: str) -> list[str]:
+        """The commands with the first block of an ES10 request with this tag, ``BF21``; never those in which the same
+        digits stand by chance, in a signature for example."""
+        first_block = re.compile(rf'"[0-9A-F]{{2}}E2[19]100[0-9A-F]{{2}}{tag}')
+        return [text for text in self.sent if first_block.search(text)]
 
     @property
     def installed(self) -> bool:
