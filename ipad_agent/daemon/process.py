@@ -13,7 +13,8 @@ from typing import Final
 
 from ipad_agent import __version__, events
 from ipad_agent.agent import events as said
-from ipad_agent.agent.main_loop import Agent, Dependencies
+from ipad_agent.agent.dependencies import Dependencies
+from ipad_agent.agent.main_loop import Agent
 from ipad_agent.agent.radio_use import RadioUse
 from ipad_agent.clock import Clock, SystemClock
 from ipad_agent.config import Config

@@ -22,7 +22,7 @@ from typing import Any, Final
 from unittest.mock import patch
 
 from ipad_agent import events
-from ipad_agent.agent.main_loop import Dependencies
+from ipad_agent.agent.dependencies import Dependencies
 from ipad_agent.card.es10_functions import Euicc
 from ipad_agent.cli.ipactl import command_runner, varlink_client
 from ipad_agent.cli.ipactl.command_context import CommandContext

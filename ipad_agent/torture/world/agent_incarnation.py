@@ -12,7 +12,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from ipad_agent.agent.main_loop import Agent, Dependencies
+from ipad_agent.agent.dependencies import Dependencies
+from ipad_agent.agent.main_loop import Agent
 from ipad_agent.agent.radio_use import RadioUse
 from ipad_agent.card import apdu
 from ipad_agent.card.apdu_channel import CardAccess
