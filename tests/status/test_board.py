@@ -36,7 +36,7 @@ from ipad_agent.procedures.records.switch_record import Switch
 from ipad_agent.procedures.startup.device_start import CardFacts, CardKind
 from ipad_agent.procedures.switching import events as switches
 from ipad_agent.status import Board, status_board
-from ipad_agent.status.status_board import RECENT
+from ipad_agent.status.status_subscribers import RECENT
 from ipad_agent.store import events as store
 
 # EUICCInfo2 { svn 2.5.0, firmware 1.2.3, extCardResource { applications 1, non-volatile 65536, volatile 1024 },
