@@ -1,7 +1,7 @@
 """The daemon: finds the card, polls each eIM when it is due, and never ends while the device has power.
 
-Everything it touches comes in as ``Dependencies`` (see ``real_rooms.py`` for the real ones), so the whole agent also
-runs in memory, with another clock and other dice.
+Everything it touches comes in as ``Dependencies`` (the real ones come from ``wiring``), so the whole agent also runs
+in memory, with another clock and other dice.
 """
 
 from __future__ import annotations

@@ -30,7 +30,7 @@ from ipad_agent.policy.switching.proof_stage import Finding, Stage
 from ipad_agent.policy.switching.switch_settings import SwitchSettings
 from ipad_agent.store import EmulatedCardFiles, Journal, Memory, StateDirectory
 from ipad_agent.store.memory_filesystem import MemoryFilesystem
-from ipad_agent.wiring.real_rooms import Schedules
+from ipad_agent.wiring.eim_memory import Schedules
 
 from .memory import Device, DirectAccess, DirectCarrier, DirectChannel, told_by_modem
 

@@ -47,9 +47,9 @@ from ipad_agent.torture.history.fault_history import COAP, HTTPS, Setting
 from ipad_agent.torture.history.history_log import HistoryLog
 from ipad_agent.torture.peers.direct_smdp import DirectConnector, SmdpDesk
 from ipad_agent.torture.peers.observed_eim import ObservedEim
+from ipad_agent.wiring.eim_memory import Schedules
 from ipad_agent.wiring.module_memory import Ways, WrittenSettings
 from ipad_agent.wiring.radio_power import RadioPower
-from ipad_agent.wiring.real_rooms import Schedules
 
 from .connectivity_view import ConnectivityView
 from .direct_channels import Reader, ReaderAccess, StraightCarrier
