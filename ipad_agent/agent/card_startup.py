@@ -8,9 +8,9 @@ from typing import Final
 
 from ipad_agent.codec.identifiers import Eid
 from ipad_agent.errors import CardError
-from ipad_agent.procedures import events as procedure_events
 from ipad_agent.procedures.records.replay_counters import Counters
 from ipad_agent.procedures.startup import device_start, ipae_card
+from ipad_agent.procedures.startup import events as startup_events
 from ipad_agent.procedures.startup.device_start import CardFacts, CardKind
 from ipad_agent.procedures.startup.initial_eim_provisioning import provision
 from ipad_agent.procedures.startup.silent_card_resets import CardResets
@@ -97,7 +97,7 @@ class CardStartup:
             if not error.alive:
                 raise
             # It may have taken it all the same, or take it later; asked without end it would only wear out.
-            procedure_events.PROVISIONING_REFUSED.emit(source=source, reason=error.message)
+            startup_events.PROVISIONING_REFUSED.emit(source=source, reason=error.message)
             self._provisioned_at = now
             return False
         self._refused_initial = None if accepted else facts.eid

@@ -22,7 +22,6 @@ from ipad_agent.policy.polling.poll_outcome import Wake
 from ipad_agent.policy.polling.redelivery import due_in_s
 from ipad_agent.policy.switching.switch_table import Happening
 from ipad_agent.printable import printable
-from ipad_agent.procedures import events as procedure_events
 from ipad_agent.procedures.context import Context
 from ipad_agent.procedures.download import device_initiated_download
 from ipad_agent.procedures.person_decision import PersonDecision
@@ -42,6 +41,7 @@ from ipad_agent.procedures.retrieval.eim_package_retrieval import (
     resume_without_eim,
 )
 from ipad_agent.procedures.startup import device_start, euicc_memory_reset
+from ipad_agent.procedures.startup import events as startup_events
 from ipad_agent.procedures.startup.device_start import CardFacts
 from ipad_agent.procedures.switching import local_switch, lost_switch, profile_proof
 from ipad_agent.records import replace
@@ -207,7 +207,7 @@ class Agent:
             self.board.looks_again(LOOK_AGAIN_S)
             await self.card_requests.take(self._context(facts), ())
             self._traffic.direct()
-            procedure_events.NOT_AN_IOT_CARD.emit(eid=facts.eid.short, kind=facts.kind.value, retry_s=LOOK_AGAIN_S)
+            startup_events.NOT_AN_IOT_CARD.emit(eid=facts.eid.short, kind=facts.kind.value, retry_s=LOOK_AGAIN_S)
             await self._pause(LOOK_AGAIN_S, f"{facts.kind.value} is inserted; this agent leaves it alone")
             return
         newly_provisioned = await self._card_startup.give_first_eims(facts)
@@ -231,7 +231,7 @@ class Agent:
                 await self.card_requests.take(self._context(facts), ())
                 await resume_without_eim(self._context(facts))
             self._traffic.direct()
-            procedure_events.NO_EIM.emit(retry_s=LOOK_AGAIN_S)
+            startup_events.NO_EIM.emit(retry_s=LOOK_AGAIN_S)
             await self._pause(LOOK_AGAIN_S, "no eIM manages this card yet")
             return
         timetable = Timetable(

@@ -25,7 +25,7 @@ from ipad_agent.policy.polling.poll_schedule import EimSchedule
 from ipad_agent.policy.polling.redelivery import Redelivery
 from ipad_agent.policy.switching.proof_stage import Finding
 from ipad_agent.policy.switching.switch_table import Happening
-from ipad_agent.procedures.events import DATES_NOT_JUDGED
+from ipad_agent.procedures.download.events import DATES_NOT_JUDGED
 from ipad_agent.procedures.records.last_orders import LastOrder
 from ipad_agent.procedures.records.owed_work import Work
 from ipad_agent.procedures.records.switch_record import Switch

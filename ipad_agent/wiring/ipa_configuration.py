@@ -9,8 +9,8 @@ from ipad_agent.clock import Clock
 from ipad_agent.codec.esipa.device_info import IpaCapabilities, IpaFeature, IpaProtocol
 from ipad_agent.config import Config
 from ipad_agent.errors import ConfigError
-from ipad_agent.procedures import events as procedure_events
 from ipad_agent.procedures.context import DownloadRules
+from ipad_agent.procedures.download import events as download_events
 from ipad_agent.procedures.startup.initial_eim_provisioning import PLACE, read_initial_eims
 from ipad_agent.smdp import SmdpConnector, SmdpSettings
 from ipad_agent.store import Memory
@@ -25,7 +25,7 @@ def capabilities(config: Config, connector: SmdpConnector | None) -> IpaCapabili
     for name in config.ipa.features:
         feature = IpaFeature[name.upper()]
         if config.download.way == "direct":
-            procedure_events.FEATURE_NOT_DONE.emit(feature=name)
+            download_events.FEATURE_NOT_DONE.emit(feature=name)
         else:
             features.add(feature)
     if config.download.way != "direct":
