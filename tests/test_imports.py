@@ -733,7 +733,7 @@ PLANTED = [
     ("wiring.planted", "from ipad_agent.agent import main_loop"),
     ("doctor.planted", "from ipad_agent.daemon import process"),
     ("doctor.checks.planted", "from ipad_agent.doctor.bundle import redaction"),
-    ("doctor.bundle.planted", "from ipad_agent.wiring import real_rooms"),
+    ("doctor.bundle.planted", "from ipad_agent.wiring import configured_card"),
     ("modem_examination.planted", "from ipad_agent.agent import main_loop"),
     ("conformance.planted", "from ipad_agent.store import Journal"),
     ("daemon.planted", "from ipad_agent.lab.bench import lab_bench"),

@@ -32,8 +32,11 @@ from ipad_agent.modem.port.tcp_port import SocketOpener
 from ipad_agent.net import HttpsEndpoint, Trust
 from ipad_agent.store import Memory
 from ipad_agent.store.memory_filesystem import MemoryFilesystem
-from ipad_agent.wiring import real_rooms
-from ipad_agent.wiring.real_rooms import EimLinks, capabilities, download_rules, open_card, smdp_connector
+from ipad_agent.wiring import configured_card
+from ipad_agent.wiring.configured_card import open_card
+from ipad_agent.wiring.eim_links import EimLinks
+from ipad_agent.wiring.ipa_configuration import capabilities, download_rules, smdp_connector
+from ipad_agent.wiring.module_memory import IccidOrder
 
 EID = Eid.parse("89049032000000000000000000000124")
 # An uncompressed point needs not be on the curve to be pinned: only its bytes are compared.
@@ -60,8 +63,8 @@ def test_a_module_profile_with_a_mistake_is_named_in_the_log(tmp_path: Path, cap
 def test_how_a_module_prints_the_iccid_is_remembered_over_restarts() -> None:
     disk = MemoryFilesystem()
 
-    def order() -> real_rooms._IccidOrder:
-        return real_rooms._IccidOrder(Memory(disk, state_dir="/state", runtime_dir="/run"))
+    def order() -> IccidOrder:
+        return IccidOrder(Memory(disk, state_dir="/state", runtime_dir="/run"))
 
     assert not order().as_in_file("ACME M1 AT+CCID")
     order().save("ACME M1 AT+CCID")
@@ -78,14 +81,14 @@ def test_a_full_disk_is_no_reason_to_lose_a_card_whose_modem_prints_oddly() -> N
         def save(self, name: str, document: object) -> None:
             raise StoreError("no room")
 
-    order = real_rooms._IccidOrder(cast(Memory, Full()))
+    order = IccidOrder(cast(Memory, Full()))
     order.save("ACME M1 AT+CCID")
     assert not order.as_in_file("ACME M1 AT+CCID")
 
 
 def test_the_card_is_opened_with_that_memory() -> None:
     access = open_card(Config(modem=ModemConfig(port="/dev/null")), memory(), SystemClock()).access
-    assert isinstance(access._printing, real_rooms._IccidOrder)
+    assert isinstance(access._printing, IccidOrder)
 
 
 def test_a_profile_that_does_not_exist_is_a_configuration_error_that_lists_those_that_do() -> None:
@@ -101,7 +104,7 @@ def test_the_port_is_searched_for_opened_or_connected_to_as_the_configuration_sa
     port: str, kind: type, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     openers: list[object] = []
-    monkeypatch.setattr(real_rooms, "ModemCardAccess", lambda opener, *_, **__: openers.append(opener))
+    monkeypatch.setattr(configured_card, "ModemCardAccess", lambda opener, *_, **__: openers.append(opener))
     open_card(Config(modem=ModemConfig(port=port)), memory(), SystemClock())
     assert [type(opener) for opener in openers] == [kind]
 

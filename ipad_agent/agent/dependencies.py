@@ -1,5 +1,5 @@
-"""What the agent is made of: everything it touches comes in as ``Dependencies`` (``real_rooms.py`` has the real
-ones)."""
+"""What the agent is made of: everything it touches comes in as ``Dependencies`` (the real ones come from ``wiring``
+and ``daemon/process.py``)."""
 
 from __future__ import annotations
 

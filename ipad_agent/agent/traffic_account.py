@@ -94,6 +94,11 @@ class TrafficAccount:
             self._board.traffic("https", "download", size_bytes)
             self._show()
 
+    def woke_up(self) -> None:
+        """The agent leaves its rest."""
+        if self._radio is not None:
+            self._radio.woke_up()
+
     def _radio_use(self) -> RadioCounts:
         return RadioCounts() if self._radio is None else RadioCounts(*self._radio.take())
 

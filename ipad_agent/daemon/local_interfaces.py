@@ -30,7 +30,7 @@ from ipad_agent.modem import commands
 from ipad_agent.modem.errors import CommandRefused
 from ipad_agent.recording.events import RECORDING_FAILED
 from ipad_agent.wiring.bundle_files import BundleFiles
-from ipad_agent.wiring.real_rooms import Card
+from ipad_agent.wiring.configured_card import Card
 
 from .local_service import AgentService
 

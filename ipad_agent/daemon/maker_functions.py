@@ -15,7 +15,6 @@ from ipad_agent.errors import CodecError, ConfigError
 from ipad_agent.local import local_verbs
 from ipad_agent.local.local_verbs import Refused
 from ipad_agent.net import split_address
-from ipad_agent.procedures import events as procedure_events
 from ipad_agent.procedures.context import Context
 from ipad_agent.procedures.ports import Card, Memory
 from ipad_agent.procedures.records.replay_counters import Counters
@@ -95,7 +94,7 @@ class MakerFunctions:
                 f"The card refused it: {result.error.name} ({int(result.error)}). A card takes it only while no eIM "
                 "manages it.",
             )
-        procedure_events.PROVISIONED.emit(count=count_of(request), source="a person")
+        events.PROVISIONED.emit(count=count_of(request), source="a person")
         return count_of(request)
 
     async def _from_bundle(self, context: Context, data: bytes, bundles: ReceivesBundles) -> int:

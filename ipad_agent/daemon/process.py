@@ -13,7 +13,8 @@ from typing import Final
 
 from ipad_agent import __version__, events
 from ipad_agent.agent import events as said
-from ipad_agent.agent.main_loop import Agent, Dependencies
+from ipad_agent.agent.dependencies import Dependencies
+from ipad_agent.agent.main_loop import Agent
 from ipad_agent.agent.radio_use import RadioUse
 from ipad_agent.clock import Clock, SystemClock
 from ipad_agent.config import Config
@@ -24,20 +25,13 @@ from ipad_agent.procedures.records.held_work import Holding
 from ipad_agent.status import Board
 from ipad_agent.status.traffic_budget import Budget
 from ipad_agent.store import EmulatedCardFiles, Journal, Memory, RealFilesystem, StateDirectory, StateLock
+from ipad_agent.wiring.bind_requests import registration
+from ipad_agent.wiring.configured_card import Card, open_card
 from ipad_agent.wiring.device_network import device_network, show_modem, site
+from ipad_agent.wiring.eim_links import EimLinks
+from ipad_agent.wiring.eim_memory import Schedules
+from ipad_agent.wiring.ipa_configuration import bundle_files, capabilities, download_rules, initial_eims, smdp_connector
 from ipad_agent.wiring.radio_power import radio_power
-from ipad_agent.wiring.real_rooms import (
-    Card,
-    EimLinks,
-    Schedules,
-    bundle_files,
-    capabilities,
-    download_rules,
-    initial_eims,
-    open_card,
-    self_binding,
-    smdp_connector,
-)
 
 from .history_file import HistoryFile
 from .local_interfaces import LocalInterfaces
@@ -117,7 +111,7 @@ async def _run(
             initial_eims=initial_eims(config),
             initial_eims_source=str(config.provisioning.initial_eim),
             bundles=bundles,
-            registration=self_binding(card, links, clock, able),
+            registration=registration(card, links, clock, able),
             switching=config.switch.settings(),
             guarding=config.guardian.settings(),
             network=device_network(config, card.access),

@@ -8,7 +8,7 @@ from contextlib import AbstractAsyncContextManager
 from ipad_agent.clock import Clock
 from ipad_agent.config import Config
 from ipad_agent.local.status_model import Eim, Status
-from ipad_agent.wiring.real_rooms import Card
+from ipad_agent.wiring.configured_card import Card
 
 from .examined_rooms import Face, Parts
 from .room_access import AccessModem, Ways

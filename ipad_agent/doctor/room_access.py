@@ -17,7 +17,7 @@ from ipad_agent.modem.errors import CommandRefused
 from ipad_agent.modem.modem_link import ModemLink
 from ipad_agent.modem.uicc.modem_card_access import ModemCardAccess
 from ipad_agent.net import CoapsEndpoint, HttpsEndpoint
-from ipad_agent.wiring.real_rooms import EimLinks
+from ipad_agent.wiring.eim_links import EimLinks
 
 _PINGS: Final = 3
 

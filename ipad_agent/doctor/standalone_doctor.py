@@ -16,7 +16,7 @@ from ipad_agent.records import dataclass, replace
 from ipad_agent.store import Memory, RealFilesystem
 from ipad_agent.store.memory_filesystem import MemoryFilesystem
 from ipad_agent.store.state_documents import SCHEDULE
-from ipad_agent.wiring.real_rooms import Card, open_card
+from ipad_agent.wiring.configured_card import Card, open_card
 
 from .agent_user import agents_user
 from .examined_rooms import Held, Parts

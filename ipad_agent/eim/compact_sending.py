@@ -25,6 +25,7 @@ from ipad_agent.codec.rsp.certificate import Certificate
 from ipad_agent.errors import CodecError
 from ipad_agent.records import dataclass, replace
 
+from . import events
 from .esipa_dialect import DialectMemory, Forgetful
 
 TOLD_FOR_S: Final = 30 * 86_400.0
@@ -51,17 +52,25 @@ class CompactSending:
         self._told = _read(self._memory.load())
         self._session: KnownSession | None = None
         self._network: tuple[Plmn, float] | None = None
+        self.saved_bytes = 0
+        """What compact forms have saved so far, in message bytes."""
+        self._saved_said_bytes = 0
 
     @property
     def active(self) -> bool:
         """Whether this eIM knows that this IPA leaves things out."""
         return self._wanted and _ANNOUNCED in self._told
 
-    def refused(self) -> None:
+    def saved(self, full: bytes, short: bytes) -> None:
+        """The eIM took ``short`` for ``full``."""
+        self.saved_bytes += len(full) - len(short)
+
+    def refused(self, eim_id: str, function: str, problem: object) -> None:
         """The eIM did not take a compact form and took the full one, or would have."""
         self._told.clear()
         self._network = None
         self._save()
+        events.COMPACT_REFUSED.emit(eim=eim_id, function=function, problem=problem)
 
     def certificates_shown(self) -> None:
         """The eIM has acknowledged notifications without certificates, or had their card's answer accepted: it knows
@@ -70,9 +79,12 @@ class CompactSending:
             self._told[_CERTIFICATES] = (self._told[_CERTIFICATES][0], self._clock.wall())
             self._save()
 
-    def close(self) -> None:
+    def close(self, eim_id: str) -> None:
         """The link ends, and with it what the eIM surely still knows of a session."""
         self._session = None
+        if self.saved_bytes > self._saved_said_bytes:
+            events.COMPACT_SAVED.emit(size_bytes=self.saved_bytes - self._saved_said_bytes, eim=eim_id)
+            self._saved_said_bytes = self.saved_bytes
 
     # -- what the eIM is told ------------------------------------------------------------------------------------------
 

@@ -1,13 +1,10 @@
-"""ESipa towards one eIM, over any carrier, in either binding (SGP.32 v1.2 §5.14, §6.3.2, §6.4.1)."""
+"""The functions of ESipa towards one eIM (SGP.32 v1.2 §5.14)."""
 
 from __future__ import annotations
 
-import hashlib
-from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
 from typing import Final, TypeVar
 
-from ipad_agent.codec.ber.tlv_fields import ResultCode
 from ipad_agent.codec.es10.es10_download import CancelSessionResponse, parse_cancel_session
 from ipad_agent.codec.esipa import eim_package, esipa_download
 from ipad_agent.codec.esipa.eim_package import (
@@ -26,16 +23,13 @@ from ipad_agent.codec.esipa.esipa_download import (
     Refused,
 )
 from ipad_agent.codec.esipa.ipa_euicc_data import Dialect
-from ipad_agent.codec.esipa.result_forms import common_form, signed_result, v1_0_form
 from ipad_agent.codec.identifiers import Eid, Plmn
 from ipad_agent.codec.rsp.rsp_status_codes import UNDEFINED_ERROR
-from ipad_agent.codec.tolerances import CATALOGUE
-from ipad_agent.errors import CodecError, EimError, NetworkError
-from ipad_agent.net import Carrier, NamesProtocol, PeerStatus, cost_bytes
-from ipad_agent.records import replace
+from ipad_agent.errors import EimError, NetworkError
+from ipad_agent.net import Carrier, PeerStatus, cost_bytes
 
 from . import events
-from .compact_sending import CompactResult, CompactSending
+from .compact_sending import CompactSending
 from .errors import FunctionRefused, UnreadableAnswer
 from .esipa_binding import (
     AUTHENTICATE_CLIENT,
@@ -45,14 +39,11 @@ from .esipa_binding import (
     GET_EIM_PACKAGE,
     HANDLE_NOTIFICATION,
     INITIATE_AUTHENTICATION,
-    PROVIDE_RESULT,
     Binding,
 )
-from .esipa_dialect import Evidence, PeerDialect, Release, Weight, evidence_in_header, evidence_in_package
-
-# How servers say that they cannot read a request: CoAP and HTTP.
-_UNREAD_STATUS: Final = frozenset({"4.00", "5.00", "400", "500"})
-_BAD_REQUEST: Final = frozenset({"4.00", "400"})
+from .esipa_dialect import Evidence, PeerDialect, Release, Weight, evidence_in_package
+from .esipa_exchange import NOT_TAKEN, UNREAD_STATUS, EsipaExchange
+from .result_offers import ResultOffers
 
 _MAYBE_INFO1: Final = frozenset({2, 3, UNDEFINED_ERROR})
 """Refusals of InitiateAuthentication that EUICCInfo1 may be the cause of: release, CI, and no reason."""
@@ -60,24 +51,8 @@ _MAYBE_SIGNED1: Final = frozenset({1, 2, 3, 4, 5, UNDEFINED_ERROR})
 """Of AuthenticateClient: certificates and signature, which are judged by what the eIM put together."""
 _MAYBE_SIGNED2: Final = frozenset({1, UNDEFINED_ERROR})
 
-_ABOUT_THE_EID: Final = frozenset(
-    {EimPackageError.EID_NOT_FOUND, EimPackageError.INVALID_EID, EimPackageError.MISSING_EID}
-)
-
-MAX_REFUSALS: Final = 5
-"""So often a result is offered to an eIM of v1.0 that refuses it and answers everything else."""
-
-_WITH_EID: Final = Evidence("1.2", Weight.TRIED, "it takes results with the EID")
-_WITHOUT_EID: Final = Evidence("1.0", Weight.TRIED, "it refuses results with the EID and takes them without")
-_ANSWERS: Final = {
-    "1.0": Evidence("1.0", Weight.SHOWN, "it answers a result as only v1.0 does"),
-    "1.2": Evidence("1.2", Weight.TRIED, "it answers a result as v1.0 cannot"),
-}
-
 _Parsed = TypeVar("_Parsed")
 
-_NOT_TAKEN: Final = (PeerStatus, FunctionRefused, UnreadableAnswer)
-"""What an eIM may answer to a form that it does not know; one that is busy says so otherwise."""
 _NETWORK_BYTES: Final = 5
 """rPLMN with its tag and length."""
 
@@ -85,17 +60,12 @@ UNTOLD_TRIES = 3
 """So often a state change is offered to an eIM that takes questions only without optional fields."""
 
 
-POLL, RESULT, NOTIFICATION, DOWNLOAD = "poll", "result", "notification", "download"
-_PURPOSES = {GET_EIM_PACKAGE: POLL, PROVIDE_RESULT: RESULT, HANDLE_NOTIFICATION: NOTIFICATION}
-
-
 class EimClient:
     """Implements what procedures need of an eIM. One secured association, for the length of a procedure.
 
-    ``dialect`` is what the eIM is known to speak, or what it is learned by. Results come and go in the form of v1.2;
-    here they get the form of the eIM's release, and an empty success of v1.0, which is its acknowledgement, becomes
-    the number of the signed result. While nothing is known, results go out in the form that every release reads. A
-    request with fields that an older release did not know is repeated without them when the eIM cannot read it.
+    ``dialect`` is what the eIM is known to speak, or what it is learned by. A request with fields that an older release
+    did not know is repeated without them when the eIM cannot read it; results have a story of their own
+    (``result_offers.py``).
 
     Every method raises what the carrier raises, and ``UnreadableAnswer``; those of a download also
     ``FunctionRefused`` with the eIM's error number.
@@ -114,23 +84,16 @@ class EimClient:
     ) -> None:
         self.host = host
         self._compact = compact if compact is not None else CompactSending(wanted=False)
-        self.compact_saved_bytes = 0
-        """What compact forms have saved so far, in message bytes."""
-        self._saved_said_bytes = 0
         self._carrier = carrier
-        self._naming = carrier if isinstance(carrier, NamesProtocol) else None
         self._eid = eid
         self._eim_id = eim_id
         self._dialect = dialect if isinstance(dialect, PeerDialect) else PeerDialect(eim_id, dialect)
-        self._binding = binding
-        self._plain: set[str] = set()
-        self._refused_now: set[str] = set()
+        self._exchange = EsipaExchange(carrier, eim_id, self._dialect, binding)
+        self._results = ResultOffers(self._exchange, eid, self._compact)
+        self._plain = False
+        """Whether the eIM took questions only without optional fields."""
         self._untold: StateChangeCause | None = None
         self._untold_tries = 0
-        self.traffic_by_purpose: Counter[str] = Counter()
-        """What exchanges have cost so far, with the handshakes they needed and all headers."""
-        self.tolerances: Counter[str] = Counter()
-        """How often which liberty was taken with this eIM's messages, by the codec's id."""
 
     async def get_eim_package(
         self, *, state_change: StateChangeCause | None = None, rplmn: Plmn | None = None
@@ -145,7 +108,7 @@ class EimClient:
         elif state_change is not None and state_change is not self._untold:
             self._untold_tries = 0
         if state_change is not None:
-            self._plain.discard(GET_EIM_PACKAGE)
+            self._plain = False
         shown = self._compact.network(rplmn) if state_change is None else rplmn
         full = eim_package.encode_get_eim_package(
             self._eid, state_change=state_change, rplmn=shown, dialect=self._codec_dialect
@@ -153,28 +116,56 @@ class EimClient:
         plain = eim_package.encode_get_eim_package(self._eid)
         package: EimPackage
         try:
-            package = await self._call(
-                GET_EIM_PACKAGE, full, plain, eim_package.parse_get_eim_package_response, unread=_is_undefined_error
-            )
+            package = await self._ask_for_package(full, plain)
         except UnreadableAnswer as error:
             package = MalformedPackage(error.body, None, error.problem)
         except (EimError, NetworkError):
             self._compact.asked(shown, None, understood=False)
             raise
         understood = not isinstance(package, MalformedPackage) and not _is_trouble(package)
-        self._compact.asked(None if GET_EIM_PACKAGE in self._plain else shown, rplmn, understood=understood)
+        self._compact.asked(None if self._plain else shown, rplmn, understood=understood)
         if shown is None and rplmn is not None:
-            self.compact_saved_bytes += _NETWORK_BYTES
-        refused = state_change is not None and GET_EIM_PACKAGE in self._plain
+            self._compact.saved_bytes += _NETWORK_BYTES
+        refused = state_change is not None and self._plain
         self._untold = state_change if refused else None
         self._untold_tries += refused
-        self._note(GET_EIM_PACKAGE, package.tolerances)
+        self._exchange.note(GET_EIM_PACKAGE, package.tolerances)
         self._dialect.learn(evidence_in_package(package))
         if not isinstance(package, MalformedPackage) and not _is_undefined_error(package):
-            for key in self._refused_now:
-                self._dialect.refused(key)
-            self._refused_now.clear()
+            self._results.answers_else()
         return package
+
+    async def _ask_for_package(self, full: bytes, plain: bytes) -> EimPackage:
+        """Send ``full``; if the eIM cannot read it, ``plain``, which stays in use if that went better."""
+        parse = eim_package.parse_get_eim_package_response
+        if self._plain or full == plain:
+            return await self._exchange.ask(GET_EIM_PACKAGE, plain, parse)
+        refusal: PeerStatus | None = None
+        answer: EimPackage | None = None
+        try:
+            answer = await self._exchange.ask(GET_EIM_PACKAGE, full, parse)
+        except PeerStatus as status:
+            if status.code not in UNREAD_STATUS:
+                raise
+            refusal = status
+        if answer is not None and not _is_undefined_error(answer):
+            return answer
+        try:
+            second = await self._exchange.ask(GET_EIM_PACKAGE, plain, parse)
+        except (PeerStatus, NetworkError):
+            # The eIM's trouble is another one than the fields. It answered: its first answer is the one that counts.
+            if refusal is not None:
+                raise refusal from None
+            if answer is not None:
+                return answer
+            raise
+        if not _is_undefined_error(second):
+            self._plain = True
+            sentence = f"it takes {GET_EIM_PACKAGE} only without optional fields"
+            self._dialect.learn(Evidence("1.0", Weight.HINT, sentence))
+            problem = refusal or "undefined error"
+            events.PLAIN_REQUEST.emit(eim=self._eim_id, function=GET_EIM_PACKAGE, problem=problem)
+        return second
 
     @property
     def change_untold(self) -> bool:
@@ -184,51 +175,27 @@ class EimClient:
 
     async def provide_eim_package_result(self, result: bytes) -> ProvideResultResponse:
         """Bring a result (§5.14.6): the raw EimPackageResult element. The eIM's error numbers are in the answer."""
-        key, number = _key(result), _number(result)
-        known = self._release
-        if known == "1.0":
-            if number is not None and self._dialect.was_taken(key):
-                events.TAKEN_SILENTLY.emit(eim=self._eim_id, seq=number)
-                return ProvideResultResponse((number,))
-            count = self._dialect.refusals(key)
-            if count >= MAX_REFUSALS:
-                what = "no signed one" if number is None else f"number {number} on the card"
-                events.RESULT_CLOSED.emit(eim=self._eim_id, count=count, what=what)
-                return ProvideResultResponse(() if number is None else (number,))
-        try:
-            response = await self._offer(result)
-        except (PeerStatus, UnreadableAnswer):
-            if known is None and number is not None and self._dialect.was_silent(key):
-                sentence = "it answered a result with nothing and refuses it now, so it had taken it"
-                self._dialect.learn(Evidence("1.0", Weight.SHOWN, sentence))
-                return self._acknowledged(ProvideResultResponse(empty=True), key, number)
-            if known == "1.0":
-                self._refused_now.add(key)
-            raise
-        self._note(PROVIDE_RESULT, response.tolerances)
-        if response.error is None:
-            self._compact.result_taken(result)
-        return self._acknowledged(response, key, number)
+        return await self._results.bring(result)
 
     async def handle_notification(self, raw: bytes) -> None:
         """Bring one PendingNotification (§5.14.7), exactly as the eUICC gave it. No error means delivered."""
         request = eim_package.encode_handle_notification(raw)
-        short = self._compact.notification(raw, self._eid, with_eid=self._release in ("1.2", "1.3"))
+        short = self._compact.notification(raw, self._eid, with_eid=self._exchange.release in ("1.2", "1.3"))
         if short is None:
-            answer = await self._exchange(HANDLE_NOTIFICATION, request)
+            answer = await self._exchange.send(HANDLE_NOTIFICATION, request)
         else:
             answer = await self._compact_notification(eim_package.encode_handle_notification(short), request)
-        self._note(HANDLE_NOTIFICATION, eim_package.parse_handle_notification_response(answer))
+        self._exchange.note(HANDLE_NOTIFICATION, eim_package.parse_handle_notification_response(answer))
 
     async def _compact_notification(self, short: bytes, full: bytes) -> bytes:
         """Without the certificates, and with them where that is refused: there is no error number for it."""
         try:
-            answer = await self._exchange(HANDLE_NOTIFICATION, short)
-        except _NOT_TAKEN as refusal:
-            answer = await self._exchange(HANDLE_NOTIFICATION, full)
-            self._compact_refused(HANDLE_NOTIFICATION, refusal)
+            answer = await self._exchange.send(HANDLE_NOTIFICATION, short)
+        except NOT_TAKEN as refusal:
+            answer = await self._exchange.send(HANDLE_NOTIFICATION, full)
+            self._compact.refused(self._eim_id, HANDLE_NOTIFICATION, refusal)
         else:
-            self.compact_saved_bytes += len(full) - len(short)
+            self._compact.saved(full, short)
         return answer
 
     async def handle_result(self, result: bytes) -> None:
@@ -237,8 +204,8 @@ class EimClient:
         No caller yet."""
         provided = eim_package.encode_provide_result(self._eid, result)
         request = eim_package.encode_handle_notification_result(provided, dialect=self._codec_dialect)
-        answer = await self._exchange(HANDLE_NOTIFICATION, request)
-        self._note(HANDLE_NOTIFICATION, eim_package.parse_handle_notification_response(answer))
+        answer = await self._exchange.send(HANDLE_NOTIFICATION, request)
+        self._exchange.note(HANDLE_NOTIFICATION, eim_package.parse_handle_notification_response(answer))
 
     # -- a profile download through the eIM ----------------------------------------------------------------------------
 
@@ -257,7 +224,7 @@ class EimClient:
                 challenge,
                 smdp_address=smdp_address,
                 euicc_info1=info1,
-                eim_transaction_id=None if self._release == "1.0" else eim_transaction_id,
+                eim_transaction_id=None if self._exchange.release == "1.0" else eim_transaction_id,
             )
 
         answer = await self._compactly(
@@ -267,7 +234,7 @@ class EimClient:
             esipa_download.parse_initiate_authentication_response,
             blamed=_MAYBE_INFO1,
         )
-        self._note(INITIATE_AUTHENTICATION, answer.tolerances)
+        self._exchange.note(INITIATE_AUTHENTICATION, answer.tolerances)
         if isinstance(answer, Refused):
             raise FunctionRefused(INITIATE_AUTHENTICATION, answer.code)
         self._compact.opened(answer, euicc_info1)
@@ -287,7 +254,7 @@ class EimClient:
             esipa_download.parse_authenticate_client_response,
             blamed=_MAYBE_SIGNED1,
         )
-        self._note(AUTHENTICATE_CLIENT, answer.tolerances)
+        self._exchange.note(AUTHENTICATE_CLIENT, answer.tolerances)
         if isinstance(answer, Refused):
             raise FunctionRefused(AUTHENTICATE_CLIENT, answer.code)
         if isinstance(answer, AuthenticateClientOk):
@@ -304,7 +271,7 @@ class EimClient:
         answer = await self._compactly(
             GET_BPP, short, request, esipa_download.parse_get_bound_profile_package_response, blamed=_MAYBE_SIGNED2
         )
-        self._note(GET_BPP, answer.tolerances)
+        self._exchange.note(GET_BPP, answer.tolerances)
         if isinstance(answer, Refused):
             raise FunctionRefused(GET_BPP, answer.code)
         return answer
@@ -317,16 +284,16 @@ class EimClient:
             return
         problem = await self._compact_cancel(transaction_id, compact)
         if problem is None:
-            self.compact_saved_bytes += len(response) - len(compact)
+            self._compact.saved(response, compact)
             return
         await self._cancel_in_full(transaction_id, response)
-        self._compact_refused(CANCEL_SESSION, problem)
+        self._compact.refused(self._eim_id, CANCEL_SESSION, problem)
 
     async def _cancel_in_full(self, transaction_id: bytes, response: bytes) -> None:
         answer = parse_cancel_session(response)
-        nested = self._dialect.nested_cancel and self._binding.name == "asn1"
+        nested = self._dialect.nested_cancel and self._exchange.binding.name == "asn1"
         refused, problem = await self._cancel(transaction_id, answer, nested=nested)
-        if problem is not None and self._binding.name == "asn1":
+        if problem is not None and self._exchange.binding.name == "asn1":
             try:
                 refused, second = await self._cancel(transaction_id, answer, nested=not nested)
             except (PeerStatus, UnreadableAnswer):
@@ -339,15 +306,15 @@ class EimClient:
         if isinstance(problem, PeerStatus) and refused is None:
             raise problem  # neither form helped: the eIM's trouble is another one
         if refused is not None:
-            self._note(CANCEL_SESSION, refused.tolerances)
+            self._exchange.note(CANCEL_SESSION, refused.tolerances)
             raise FunctionRefused(CANCEL_SESSION, refused.code)
 
     async def _compact_cancel(self, transaction_id: bytes, compact: bytes) -> object | None:
         """Why the eIM did not take the compact form of CancelSession; None when it did."""
         short = esipa_download.encode_cancel_session(transaction_id, parse_cancel_session(compact))
         try:
-            refused = await self._once(CANCEL_SESSION, short, esipa_download.parse_cancel_session_response)
-        except _NOT_TAKEN as trouble:
+            refused = await self._exchange.ask(CANCEL_SESSION, short, esipa_download.parse_cancel_session_response)
+        except NOT_TAKEN as trouble:
             return trouble
         return None if refused is None else refused.code.name
 
@@ -358,185 +325,14 @@ class EimClient:
         undefinedError."""
         request = esipa_download.encode_cancel_session(transaction_id, answer, nested=nested)
         try:
-            refused = await self._once(CANCEL_SESSION, request, esipa_download.parse_cancel_session_response)
+            refused = await self._exchange.ask(CANCEL_SESSION, request, esipa_download.parse_cancel_session_response)
         except PeerStatus as status:
-            if status.code not in _UNREAD_STATUS:
+            if status.code not in UNREAD_STATUS:
                 raise
             return None, status
         if refused is not None and int(refused.code) == UNDEFINED_ERROR:
             return refused, "undefined error"
         return refused, None
-
-    @property
-    def carrier(self) -> str:
-        """``coaps`` or ``https``, as it is used now."""
-        return self._carrier.scheme
-
-    @property
-    def traffic_bytes(self) -> int:
-        """Bytes on the network since the link was made, both directions, headers of IP, UDP and TCP included."""
-        return cost_bytes(self._carrier)
-
-    async def reach(self) -> None:
-        """Make the secured association and say nothing over it."""
-        await self._carrier.reach()
-
-    async def close(self) -> None:
-        """End the association."""
-        self._refused_now.clear()
-        self._compact.close()
-        if self.compact_saved_bytes > self._saved_said_bytes:
-            events.COMPACT_SAVED.emit(size_bytes=self.compact_saved_bytes - self._saved_said_bytes, eim=self._eim_id)
-            self._saved_said_bytes = self.compact_saved_bytes
-        await self._carrier.close()
-
-    # -- the eIM's release -----------------------------------------------------------------------------------------
-
-    @property
-    def _release(self) -> Release | None:
-        # A reader of JSON passes over a field that it does not know.
-        known = self._dialect.release
-        return "1.2" if known is None and self._binding.name == "json" else known
-
-    @property
-    def _codec_dialect(self) -> Dialect:
-        return "1.0" if self._release == "1.0" else "1.2"
-
-    async def _offer(self, result: bytes) -> ProvideResultResponse:
-        """Bring a result in the form of the eIM's release, and in the other one when the eIM cannot read that."""
-        known = self._release
-        new = eim_package.encode_provide_result(self._eid, result)
-        old = eim_package.encode_provide_result(None, v1_0_form(result) if known == "1.0" else common_form(result))
-        if known in ("1.2", "1.3") and PROVIDE_RESULT not in self._plain:
-            compact = self._compact.result(result, self._eid)
-            if compact is None:
-                return await self._offer_with_eid(new, old)
-            taken = await self._offer_compact(compact, new)
-            if isinstance(taken, ProvideResultResponse):
-                return taken
-            answer = await self._offer_with_eid(new, old)
-            if answer.error is None:
-                self._compact_refused(PROVIDE_RESULT, taken)
-            return answer
-        unread = _BAD_REQUEST if known == "1.0" else _UNREAD_STATUS
-        try:
-            answer = await self._once(PROVIDE_RESULT, old, eim_package.parse_provide_result_response)
-        except PeerStatus as refusal:
-            if refusal.code not in unread or self._dialect.configured:
-                raise
-            return await self._offer_again(new, refusal)
-        self._learn_from(answer)
-        if answer.error not in _ABOUT_THE_EID:
-            return answer
-        if PROVIDE_RESULT in self._plain:
-            self._plain.discard(PROVIDE_RESULT)  # what it once refused with the EID, it refused for another reason
-        return await self._offer_again(new, answer)
-
-    async def _offer_compact(self, compact: CompactResult, full: bytes) -> ProvideResultResponse | EimError | str:
-        """With notifications that lack their certificates; why it was not taken, else. A notification that is
-        not acknowledged stays on the card, and goes in full the next time."""
-        short = eim_package.encode_provide_result(self._eid, compact.body)
-        try:
-            answer = await self._once(PROVIDE_RESULT, short, eim_package.parse_provide_result_response)
-        except _NOT_TAKEN as trouble:
-            return trouble
-        if answer.error is not None:
-            return f"error {answer.error}"
-        if compact.shortened <= set(answer.acknowledged):
-            self._compact.certificates_shown()
-        else:
-            self._compact_refused(PROVIDE_RESULT, "not every notification was acknowledged")
-        self.compact_saved_bytes += len(full) - len(short)
-        return answer
-
-    async def _offer_again(self, new: bytes, first: ProvideResultResponse | PeerStatus) -> ProvideResultResponse:
-        """With the EID, to an eIM that refused the form without."""
-        try:
-            second = await self._once(PROVIDE_RESULT, new, eim_package.parse_provide_result_response)
-        except PeerStatus:
-            if isinstance(first, PeerStatus):
-                raise first from None
-            return first
-        self._dialect.learn(_WITH_EID)
-        return second
-
-    async def _offer_with_eid(self, new: bytes, old: bytes) -> ProvideResultResponse:
-        try:
-            answer = await self._once(PROVIDE_RESULT, new, eim_package.parse_provide_result_response)
-        except PeerStatus as refusal:
-            if refusal.code not in _UNREAD_STATUS:
-                raise
-            try:
-                second = await self._once(PROVIDE_RESULT, old, eim_package.parse_provide_result_response)
-            except PeerStatus:
-                raise refusal from None  # the eIM's trouble is another one than the fields
-            if second.error in _ABOUT_THE_EID:
-                raise refusal
-            self._plain.add(PROVIDE_RESULT)
-            events.PLAIN_REQUEST.emit(eim=self._eim_id, function=PROVIDE_RESULT, problem=refusal)
-            self._dialect.learn(_WITHOUT_EID)
-            return second
-        self._learn_from(answer)
-        self._dialect.learn(_WITH_EID)
-        return answer
-
-    def _learn_from(self, answer: ProvideResultResponse) -> None:
-        self._dialect.learn(None if answer.release is None else _ANSWERS[answer.release])
-
-    def _acknowledged(self, response: ProvideResultResponse, key: str, number: int | None) -> ProvideResultResponse:
-        """With the number that an eIM of v1.0 acknowledges by taking the result. It is written down before anybody
-        acts on it: such an eIM refuses a result that comes again."""
-        if response.error is not None:
-            return response
-        self._dialect.forget_refusals(key)
-        if number is None or response.acknowledged:
-            return response
-        if self._release == "1.0" and response.release != "1.2":
-            self._dialect.taken(key)
-            events.TAKEN_SILENTLY.emit(eim=self._eim_id, seq=number)
-            return replace(response, acknowledged=(number,))
-        if self._release is None and response.empty:
-            self._dialect.silent(key)
-        return response
-
-    # -- inside ----------------------------------------------------------------------------------------------------
-
-    async def _call(
-        self,
-        function: str,
-        full: bytes,
-        plain: bytes,
-        parse: Callable[[bytes], _Parsed],
-        *,
-        unread: Callable[[_Parsed], bool] = lambda _: False,
-    ) -> _Parsed:
-        """Send ``full``; if the eIM cannot read it, ``plain``, which stays in use if that went better."""
-        if function in self._plain or full == plain:
-            return await self._once(function, plain, parse)
-        refusal: PeerStatus | None = None
-        answer: _Parsed | None = None
-        try:
-            answer = await self._once(function, full, parse)
-        except PeerStatus as status:
-            if status.code not in _UNREAD_STATUS:
-                raise
-            refusal = status
-        if answer is not None and not unread(answer):
-            return answer
-        try:
-            second = await self._once(function, plain, parse)
-        except (PeerStatus, NetworkError):
-            # The eIM's trouble is another one than the fields. It answered: its first answer is the one that counts.
-            if refusal is not None:
-                raise refusal from None
-            if answer is not None:
-                return answer
-            raise
-        if not unread(second):
-            self._plain.add(function)
-            self._dialect.learn(Evidence("1.0", Weight.HINT, f"it takes {function} only without optional fields"))
-            events.PLAIN_REQUEST.emit(eim=self._eim_id, function=function, problem=refusal or "undefined error")
-        return second
 
     async def _compactly(
         self,
@@ -549,75 +345,60 @@ class EimClient:
     ) -> _Parsed:
         """Send ``short``, where there is one, and ``full`` when the eIM refuses that for what may be its form."""
         if short is None:
-            return await self._once(function, full, parse)
+            return await self._exchange.ask(function, full, parse)
         first: _Parsed | None = None
         problem: object
         try:
-            first = await self._once(function, short, parse)
-        except _NOT_TAKEN as trouble:
+            first = await self._exchange.ask(function, short, parse)
+        except NOT_TAKEN as trouble:
             problem = trouble
         else:
             if not isinstance(first, Refused) or int(first.code) not in blamed:
-                self.compact_saved_bytes += len(full) - len(short)
+                self._compact.saved(full, short)
                 return first
             problem = first.code.name
-        second = await self._once(function, full, parse)
+        second = await self._exchange.ask(function, full, parse)
         if isinstance(second, Refused) and isinstance(first, Refused) and int(first.code) == int(second.code):
             return second  # its trouble is another one
         # Refused for another reason now: by what was put together wrongly the server has ended the session.
-        self._compact_refused(function, problem)
+        self._compact.refused(self._eim_id, function, problem)
         return second
 
-    def _compact_refused(self, function: str, problem: object) -> None:
-        self._compact.refused()
-        events.COMPACT_REFUSED.emit(eim=self._eim_id, function=function, problem=problem)
+    # -- the link ------------------------------------------------------------------------------------------------------
 
-    async def _once(self, function: str, body: bytes, parse: Callable[[bytes], _Parsed]) -> _Parsed:
-        answer = await self._exchange(function, body)
-        try:
-            return parse(answer)
-        except CodecError as error:
-            raise UnreadableAnswer(function, error.message, body=answer) from error
+    @property
+    def carrier(self) -> str:
+        """``coaps`` or ``https``, as it is used now."""
+        return self._carrier.scheme
 
-    async def _exchange(self, function: str, body: bytes) -> bytes:
-        request = self._binding.request(function, body)
-        spent_bytes = cost_bytes(self._carrier)
-        try:
-            received = await self._carrier.exchange(request, function=function)
-        finally:
-            self.traffic_by_purpose[_PURPOSES.get(function, DOWNLOAD)] += cost_bytes(self._carrier) - spent_bytes
-            if self._naming is not None:
-                self._dialect.learn(evidence_in_header(self._naming.peer_protocol))
-        events.EXCHANGED.emit(
-            eim=self._eim_id, function=function, sent_bytes=len(request), received_bytes=len(received)
-        )
-        try:
-            answer = self._binding.answer(function, received)
-        except CodecError as error:
-            raise UnreadableAnswer(function, error.message, body=received) from error
-        self._note(function, answer.tolerances)
-        if answer.status is not None:
-            if not answer.body:  # there is no error in ASN.1 that could say it
-                raise FunctionRefused(function, ResultCode(UNDEFINED_ERROR), status=answer.status.sentence)
-            events.STATUS.emit(eim=self._eim_id, function=function, status=answer.status.sentence)
-        return answer.body
+    @property
+    def traffic_bytes(self) -> int:
+        """Bytes on the network since the link was made, both directions, headers of IP, UDP and TCP included."""
+        return cost_bytes(self._carrier)
 
-    def _note(self, function: str, tolerances: Iterable[str]) -> None:
-        for id in tolerances:
-            self.tolerances[id] += 1
-            what = CATALOGUE[id].what if id in CATALOGUE else id
-            events.MESSAGE_TOLERATED.emit(eim=self._eim_id, function=function, what=what, tolerance=id)
+    @property
+    def traffic_by_purpose(self) -> Mapping[str, int]:
+        """What exchanges have cost so far, with the handshakes they needed and all headers."""
+        return self._exchange.traffic_by_purpose
 
+    @property
+    def tolerances(self) -> Mapping[str, int]:
+        """How often which liberty was taken with this eIM's messages, by the codec's id."""
+        return self._exchange.tolerances
 
-def _number(result: bytes) -> int | None:
-    signed = signed_result(result)
-    return None if signed is None else signed.seq_number
+    async def reach(self) -> None:
+        """Make the secured association and say nothing over it."""
+        await self._carrier.reach()
 
+    async def close(self) -> None:
+        """End the association."""
+        self._results.close()
+        self._compact.close(self._eim_id)
+        await self._carrier.close()
 
-def _key(result: bytes) -> str:
-    """The name of a result in the memory: the same whether notifications travel with it or not."""
-    signed = signed_result(result)
-    return hashlib.sha256(result if signed is None else signed.relay_raw).hexdigest()[:16]
+    @property
+    def _codec_dialect(self) -> Dialect:
+        return "1.0" if self._exchange.release == "1.0" else "1.2"
 
 
 def _is_trouble(package: EimPackage) -> bool:

@@ -13,8 +13,9 @@ from ipad_agent.emulation import events as emulation
 from ipad_agent.events import Event
 from ipad_agent.local.status_verdict import DOWNLOAD
 from ipad_agent.net import events as net
-from ipad_agent.procedures import events as procedures
+from ipad_agent.procedures.delivery import events as delivery
 from ipad_agent.procedures.download import events as downloads
+from ipad_agent.procedures.retrieval import events as retrieval
 from ipad_agent.procedures.startup import events as startup
 from ipad_agent.procedures.switching import events as switches
 from ipad_agent.procedures.switching import local_events as local
@@ -126,39 +127,39 @@ _on(agent.BUG, _bug)
 _on(agent.NEXT_POLL, _next_poll)
 _on(agent.POLL_FAILED, _poll_failed)
 _on(agent.NO_WAY_TO_EIM, _no_way)
-_on(procedures.NOT_AN_IOT_CARD, _not_an_iot_card)
-_on(procedures.NO_EIM, _no_eim)
-_on(procedures.POLLING, _polling)
+_on(startup.NOT_AN_IOT_CARD, _not_an_iot_card)
+_on(startup.NO_EIM, _no_eim)
+_on(retrieval.POLLING, _polling)
 _on(net.CONNECTED, _connected)
-_on(procedures.EIM_ERROR, _eim_error)
-_on(procedures.RESULT_SENT, _delivered)
-_on(procedures.DOWNLOAD_ORDERED, _download)
+_on(retrieval.EIM_ERROR, _eim_error)
+_on(delivery.RESULT_SENT, _delivered)
+_on(downloads.DOWNLOAD_ORDERED, _download)
 _on(downloads.DOWNLOAD_BY_HAND, _download_by_hand)
 _on(downloads.DOWNLOAD_BY_HAND_FAILED, _download_over)
-_on(procedures.PACKAGE_BYTES, _received)
-_on(procedures.SEGMENTS, _loaded)
-_on(procedures.INSTALLED, _installed)
-_on(procedures.NOT_INSTALLED, _not_installed)
-_on(procedures.DOWNLOAD_FAILED, _download_over)
-_on(procedures.DOWNLOAD_LATER, _download_over)
+_on(downloads.PACKAGE_BYTES, _received)
+_on(downloads.SEGMENTS, _loaded)
+_on(downloads.INSTALLED, _installed)
+_on(downloads.NOT_INSTALLED, _not_installed)
+_on(downloads.DOWNLOAD_FAILED, _download_over)
+_on(downloads.DOWNLOAD_LATER, _download_over)
 _warns(
-    procedures.NO_ROOM,
+    retrieval.NO_ROOM,
     "Find out why results are not accepted: `ipactl owed`.",
-    until=(procedures.RESULT_SENT, procedures.PACKAGE_RECEIVED),
+    until=(delivery.RESULT_SENT, retrieval.PACKAGE_RECEIVED),
 )
 _warns(
-    procedures.NOT_TAKEN,
+    retrieval.NOT_TAKEN,
     DISK_ADVICE,
-    until=(procedures.PACKAGE_RECEIVED,),
+    until=(retrieval.PACKAGE_RECEIVED,),
 )
 _warns(store.DISK_REFUSED, DISK_ADVICE, until=(store.DISK_ACCEPTS,))
 _warns(store.JOURNAL_HEADLESS, "The storage returns wrong data; plan to replace it.", until=())
 _warns(store.JOURNAL_NEARLY_FULL, "Find out why results are not accepted: `ipactl owed`.", until=())
 _warns(store.JOURNAL_RECORD_DAMAGED, "The storage returns wrong data; plan to replace it.", until=())
 _warns(
-    procedures.PROVISIONING_REFUSED,
+    startup.PROVISIONING_REFUSED,
     "Correct the file and restart the agent.",
-    until=(procedures.PROVISIONED,),
+    until=(startup.PROVISIONED,),
 )
 _warns(
     emulation.KEY_LOST,
@@ -169,7 +170,7 @@ _warns(emulation.STATE_UNUSABLE, "Go back to the release that wrote it.", until=
 _warns(
     startup.BUNDLE_REFUSED,
     "Correct it, or have the eIM issue another one; `ipactl explain IPA-4273`.",
-    until=(emulation.BUNDLE_TAKEN, procedures.PROVISIONED),
+    until=(emulation.BUNDLE_TAKEN, startup.PROVISIONED),
 )
 _warns(
     startup.BUNDLE_STAYS,
@@ -199,14 +200,14 @@ _warns(
     until=(local.REGAINED,),
 )
 _warns(
-    procedures.RECEIVER_PAUSED,
+    delivery.RECEIVER_PAUSED,
     "Nothing is lost; `ipactl owed` shows what waits.",
     key="address",
-    until=(procedures.NOTIFICATION_DELIVERED, procedures.NOTIFICATION_SENT),
+    until=(delivery.NOTIFICATION_DELIVERED, delivery.NOTIFICATION_SENT),
 )
 _warns(
-    procedures.RESULT_NOT_ACKNOWLEDGED,
+    delivery.RESULT_NOT_ACKNOWLEDGED,
     "Look at the eIM's log: it discards results whose signature or number it does not accept.",
     key="eim",
-    until=(procedures.RESULT_SENT,),
+    until=(delivery.RESULT_SENT,),
 )

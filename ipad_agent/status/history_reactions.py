@@ -5,7 +5,9 @@ from __future__ import annotations
 from ipad_agent.agent import events as agent
 from ipad_agent.procedures import events as procedures
 from ipad_agent.procedures.download import events as downloads
+from ipad_agent.procedures.packages import events as packages
 from ipad_agent.procedures.records.local_switch_record import What
+from ipad_agent.procedures.retrieval import events as retrieval
 from ipad_agent.procedures.switching import local_events as local
 from ipad_agent.wakeup import events as wakeup
 
@@ -122,19 +124,19 @@ def _woken(board: Board, *, how: str, who: str) -> None:
     board.history.end(history.WAKE, history.DONE, what=what, by=history.DEVICE)
 
 
-_on(procedures.PACKAGE_RECEIVED, _order)
-_on(procedures.ORDER_CARRIED_OUT, _carried_out)
-_on(procedures.PACKAGE_REFUSED, _refused)
-_on(procedures.CARD_COULD_NOT, _could_not)
-_on(procedures.ANSWER_UNREADABLE, _unreadable)
+_on(retrieval.PACKAGE_RECEIVED, _order)
+_on(packages.ORDER_CARRIED_OUT, _carried_out)
+_on(packages.PACKAGE_REFUSED, _refused)
+_on(packages.CARD_COULD_NOT, _could_not)
+_on(packages.ANSWER_UNREADABLE, _unreadable)
 _on(procedures.NOT_UNDERSTOOD, _not_understood)
-_on(procedures.DOWNLOAD_ORDERED, _download)
+_on(downloads.DOWNLOAD_ORDERED, _download)
 _on(downloads.DOWNLOAD_BY_HAND, _download_by_hand)
 _on(downloads.DOWNLOAD_BY_HAND_FAILED, _download_by_hand_failed)
-_on(procedures.INSTALLED, _installed)
-_on(procedures.NOT_INSTALLED, _not_installed)
-_on(procedures.DOWNLOAD_FAILED, _download_failed)
-_on(procedures.DOWNLOAD_LATER, _download_later)
+_on(downloads.INSTALLED, _installed)
+_on(downloads.NOT_INSTALLED, _not_installed)
+_on(downloads.DOWNLOAD_FAILED, _download_failed)
+_on(downloads.DOWNLOAD_LATER, _download_later)
 _on(agent.CARD_LOST, _card_lost)
 _on(agent.BUG, _bug)
 _on(agent.POLL_FAILED, _poll_failed)

@@ -7,8 +7,6 @@ call.
 
 from __future__ import annotations
 
-import asyncio
-from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from logging import INFO, getLevelName
 from typing import Final
@@ -27,7 +25,7 @@ from ipad_agent.policy.polling.poll_schedule import EimSchedule
 from ipad_agent.policy.polling.redelivery import Redelivery
 from ipad_agent.policy.switching.proof_stage import Finding
 from ipad_agent.policy.switching.switch_table import Happening
-from ipad_agent.procedures.events import DATES_NOT_JUDGED
+from ipad_agent.procedures.download.events import DATES_NOT_JUDGED
 from ipad_agent.procedures.records.last_orders import LastOrder
 from ipad_agent.procedures.records.owed_work import Work
 from ipad_agent.procedures.records.switch_record import Switch
@@ -36,6 +34,7 @@ from ipad_agent.records import dataclass, field, replace
 
 from . import model_conversion
 from .history import History
+from .profile_changes import ProfilesPart
 from .status_parts import (
     ARMED,
     ENDINGS,
@@ -47,6 +46,7 @@ from .status_parts import (
     TrafficPart,
     TroublePart,
 )
+from .status_subscribers import Subscribers
 from .traffic_budget import Budget, BudgetWatch
 
 REACTIONS: Final[dict[str, list[Callable[..., None]]]] = {}
@@ -54,23 +54,7 @@ REACTIONS: Final[dict[str, list[Callable[..., None]]]] = {}
 it, which imports the board and is loaded with the room."""
 DISK_ADVICE: Final = "Check free space, mount options and permissions of the state directory, and the storage itself."
 CLOCK_UNSET_ADVICE: Final = "Give the device the time: NTP, or from the mobile network."
-_UNKNOWN: Final = "unknown"
-UNKNOWN_FOR_S: Final = 900.0
-"""For so long it may still become known who changed a profile."""
-RECENT: Final = 200
-"""Events that are kept for those who come later."""
 _STARTING: Final = status_model.Verdict(State.STARTING, status_model.Severity.BUSY, "")
-
-
-@dataclass(slots=True)
-class _Changed:
-    by: str
-    at: Instant
-    eim_id: str | None = None
-
-    def may_be_named(self, now: Instant) -> bool:
-        """Whether whoever is known now to have changed profiles may have been the one."""
-        return self.by == _UNKNOWN and now.monotonic_s - self.at.monotonic_s <= UNKNOWN_FOR_S
 
 
 @dataclass(slots=True)
@@ -79,8 +63,7 @@ class _Facts:
 
     card: status_model.Card | None = None
     trouble: TroublePart | None = None
-    profiles: tuple[ProfileInfo, ...] | None = None
-    changed: dict[str, _Changed] = field(default_factory=dict)
+    profiles: ProfilesPart = field(default_factory=ProfilesPart)
     eims: dict[str, EimPart] = field(default_factory=dict)
     operations: list[OperationPart] = field(default_factory=list)
     """The innermost last: a download runs within a poll."""
@@ -113,11 +96,8 @@ class Board:
         self._budget = budget or Budget(budget_bytes_per_day)
         self._budget_watch = BudgetWatch(self._budget)
         self._traffic = TrafficPart(self._budget)
-        self._recent: deque[status_model.Happening] = deque(maxlen=RECENT)
-        self._watchers: list[Callable[[], None]] = []
-        self._listeners: list[Callable[[status_model.Happening], None]] = []
+        self._subscribers = Subscribers()
         self._ending: str | None = None
-        self._telling = False
         self.history = History(clock)
 
     def now(self) -> Instant:
@@ -143,7 +123,7 @@ class Board:
             uptime_s=max(0.0, now.monotonic_s - self._began.monotonic_s),
             version=self._version,
             card=facts.card,
-            profiles=self._profiles(now),
+            profiles=facts.profiles.at(now),
             eims=tuple(
                 eim.at(now, (item for item in facts.owed_work if item.receiver == eim.eim_id))
                 for eim in facts.eims.values()
@@ -165,19 +145,19 @@ class Board:
     @property
     def iccids(self) -> frozenset[str]:
         """The profiles of the picture, without drawing it."""
-        return frozenset(info.identity for info in self._facts.profiles or ())
+        return self._facts.profiles.iccids
 
     def watch(self, on_change: Callable[[], None]) -> Callable[[], None]:
         """See ``local.local_verbs.Service``."""
-        return _subscribe(self._watchers, on_change)
+        return self._subscribers.watch(on_change)
 
     def listen(self, on_event: Callable[[status_model.Happening], None]) -> Callable[[], None]:
         """See ``local.local_verbs.Service``."""
-        return _subscribe(self._listeners, on_event)
+        return self._subscribers.listen(on_event)
 
     def recent(self, count: int) -> tuple[status_model.Happening, ...]:
-        """The last events of level info and above, oldest first; ``RECENT`` at most."""
-        return tuple(self._recent)[-count:] if count > 0 else ()
+        """The last events of level info and above, oldest first; ``status_subscribers.RECENT`` at most."""
+        return self._subscribers.recent(count)
 
     # -- events ------------------------------------------------------------------------------------------------------
 
@@ -194,9 +174,7 @@ class Board:
             round(self._clock.wall()),
             tuple((name, str(value)) for name, value in facts.items()),
         )
-        self._recent.append(happening)
-        for listener in tuple(self._listeners):
-            _soon(_hand, self._listeners, listener, happening)
+        self._subscribers.happened(happening)
 
     # -- card --------------------------------------------------------------------------------------------------------
 
@@ -206,9 +184,9 @@ class Board:
         self._facts.card = model_conversion.card_of(facts, emergency_supported=emergency)
         self._facts.trouble = None
         self._facts.next_look_s = None
-        if facts.profiles_known and (facts.profiles or self._facts.profiles):
-            self._learn(facts.profiles, None)
-        self._changed()
+        if facts.profiles_known and (facts.profiles or self._facts.profiles.iccids):
+            self._facts.profiles.learn(facts.profiles, None, None, self.now())
+        self._subscribers.changed()
 
     def card_lost(self, side: str, message: str, hint: str | None = None, retry_s: float | None = None) -> None:
         """Card or modem cannot be used; ``side`` as ``Side.value``. Card and profiles stay as last seen."""
@@ -218,48 +196,25 @@ class Board:
         due_s = None if retry_s is None else now.monotonic_s + retry_s
         self._facts.trouble = TroublePart(side, message, hint or None, since, due_s)
         self._facts.operations.clear()
-        self._changed()
+        self._subscribers.changed()
 
     def looks_again(self, wait_s: float) -> None:
         """The card cannot be managed for now; it is looked at again after this pause."""
         self._facts.next_look_s = self._clock.monotonic() + wait_s
-        self._changed()
+        self._subscribers.changed()
 
     def profiles(self, profiles: tuple[ProfileInfo, ...], cause: str | None = None, eim_id: str | None = None) -> None:
         """The profiles were read. ``cause``: who brought a change about (``procedures.authors``), for ``eim_id`` where
         one ordered it; without a cause a change is by "unknown". Who is known takes the place of who was not, as after
         a card that came back before anybody could tell what had become of an order."""
-        self._learn(profiles, cause, eim_id)
-        self._changed()
+        self._facts.profiles.learn(profiles, cause, eim_id, self.now())
+        self._subscribers.changed()
 
     def free_memory(self, size_bytes: int | None) -> None:
         """The card was asked for its room again."""
         if self._facts.card is not None:
             self._facts.card = replace(self._facts.card, free_memory_bytes=size_bytes)
-            self._changed()
-
-    def _learn(self, profiles: tuple[ProfileInfo, ...], cause: str | None, eim_id: str | None = None) -> None:
-        before, now = self._facts.profiles, self.now()
-        if before is not None:
-            was = {info.identity: info.enabled for info in before}
-            for info in profiles:
-                how = self._facts.changed.get(info.identity)
-                if was.get(info.identity) != info.enabled:
-                    self._facts.changed[info.identity] = _Changed(cause or _UNKNOWN, now, eim_id)
-                elif cause is not None and how is not None and how.may_be_named(now):
-                    self._facts.changed[info.identity] = _Changed(cause, how.at, eim_id)
-        there = {info.identity for info in profiles}
-        self._facts.changed = {iccid: how for iccid, how in self._facts.changed.items() if iccid in there}
-        self._facts.profiles = profiles
-
-    def _profiles(self, now: Instant) -> tuple[status_model.Profile, ...]:
-        made = []
-        for info in self._facts.profiles or ():
-            how = self._facts.changed.get(info.identity)
-            at = None if how is None else model_conversion.time_of(how.at, now)
-            by, eim_id = (None, None) if how is None else (how.by, how.eim_id)
-            made.append(model_conversion.profile_of(info, by, at, eim_id))
-        return tuple(made)
+            self._subscribers.changed()
 
     # -- eIMs and polls ----------------------------------------------------------------------------------------------
 
@@ -270,7 +225,7 @@ class Board:
         for eim_id, (host, carrier) in hosts.items():
             part = self._facts.eims[eim_id] = before.get(eim_id) or EimPart(eim_id)
             part.host, part.carrier, part.on_card = host, carrier, eim_id in named
-        self._changed()
+        self._subscribers.changed()
 
     def remembered(self, eim_id: str, schedule: EimSchedule) -> None:
         """What is known of an eIM from before the start of this process."""
@@ -281,7 +236,7 @@ class Board:
         if schedule.outcome is not None:
             part.trouble = schedule.outcome.value if schedule.outcome.failed else None
             part.ended(schedule.attempt or schedule.since, schedule.outcome)
-        self._changed()
+        self._subscribers.changed()
 
     def orders(self, orders: Mapping[str, LastOrder]) -> None:
         """What became of the last order of each eIM, from before the start of this process."""
@@ -289,21 +244,21 @@ class Board:
             part = self._facts.eims.get(eim_id)
             if part is not None and part.last_order is None:
                 part.last_order = order
-        self._changed()
+        self._subscribers.changed()
 
     def order_ended(self, order: LastOrder) -> None:
         """An order of this eIM was carried out, or was not."""
         part = self._facts.eims.get(order.outcome.eim_id)
         if part is not None:
             part.last_order = order
-            self._changed()
+            self._subscribers.changed()
 
     def connected(self, host: str, handshake: str) -> None:
         """A session over CoAP with this host stands; ``handshake`` as in the status."""
         for part in self._facts.eims.values():
             if part.host == host:
                 part.handshake = handshake
-        self._changed()
+        self._subscribers.changed()
 
     def poll_began(self, eim_id: str) -> None:
         """A poll begins."""
@@ -312,7 +267,7 @@ class Board:
         part = self._facts.eims.get(eim_id)
         if part is not None:
             part.begin(now)
-        self._changed()
+        self._subscribers.changed()
 
     def poll_trouble(self, eim_id: str, sentence: str) -> None:
         """Why the poll under way fails; replaces the outcome's own words."""
@@ -347,7 +302,7 @@ class Board:
             for purpose, size_bytes in (purposes or {"eim": cost_bytes}).items():
                 self._traffic.add(name, purpose, size_bytes, self.now())
             self._budget_watch.look(self._traffic.at(self.now()))
-        self._changed()
+        self._subscribers.changed()
 
     def result_delivered(self, eim_id: str) -> None:
         """The poll under way brought a result home."""
@@ -361,7 +316,7 @@ class Board:
         if part is not None:
             part.next_due_s = self._clock.monotonic() + wait_s
             part.next_reason = reason
-            self._changed()
+            self._subscribers.changed()
 
     # -- what is going on --------------------------------------------------------------------------------------------
 
@@ -378,12 +333,12 @@ class Board:
             running.append(doing)
         if done is not None:
             doing.done, doing.total, doing.unit = done, total, unit
-        self._changed()
+        self._subscribers.changed()
 
     def operation_ended(self, name: str) -> None:
         """It is over; what it ran within goes on."""
         self._facts.operations = [doing for doing in self._facts.operations if doing.name != name]
-        self._changed()
+        self._subscribers.changed()
 
     def switch(self, current: Switch | None, findings: tuple[Finding, ...] = ()) -> None:
         """The switch that is under way as the journal has it, and what the last look at its proof found; None when
@@ -401,7 +356,7 @@ class Board:
             self._facts.switch = None  # the card did not switch, so there never was one
         else:
             part.end(self._ending, now)
-        self._changed()
+        self._subscribers.changed()
 
     def switch_moved(self, moved: Switch, happening: Happening) -> None:
         """Why a switch ends; ``moved`` is how it was before. Made for the listener of ``Switches``, who is told before
@@ -412,13 +367,13 @@ class Board:
     def guardian(self, watch: Watch, decision: Decision) -> None:
         """What the guardian made of its last look."""
         self._facts.guardian = GuardianPart(watch, decision, self._clock.monotonic())
-        self._changed()
+        self._subscribers.changed()
 
     def held(self, conditions: tuple[Held, ...]) -> None:
         """What holds work back now; empty: nothing."""
         if conditions != self._facts.held:
             self._facts.held = conditions
-            self._changed()
+            self._subscribers.changed()
 
     # -- modem and network -------------------------------------------------------------------------------------------
 
@@ -435,13 +390,13 @@ class Board:
         """Which modem answers, and how the card is reached through it."""
         known = model_conversion.modem_of(identity, port=port, transport=transport)
         self._facts.modem = replace(known, sim=sim, iccid=iccid, slot=slot)
-        self._changed()
+        self._subscribers.changed()
 
     def radio(self, radio: Radio) -> None:
         """What the modem says of the network."""
         if radio != self._facts.radio:
             self._facts.radio = radio
-            self._changed()
+            self._subscribers.changed()
 
     def traffic_before(self, by: Mapping[tuple[str, str], int], today_bytes: int) -> None:
         """What went over the network before this process began, by carrier and purpose."""
@@ -459,13 +414,13 @@ class Board:
         found = tuple(ProfileTraffic(*share) for share in sorted(shares))
         used = RadioUse(radio[0], radio_today[0], radio[1], radio_today[1])
         self._traffic.ledger(found, used, self.now())
-        self._changed()
+        self._subscribers.changed()
 
     def traffic(self, carrier: str, purpose: str, size_bytes: int) -> None:
         """So many bytes more went to or came from servers, polls that tell their cost aside."""
         self._traffic.add(carrier, purpose, size_bytes, self.now())
         self._budget_watch.look(self._traffic.at(self.now()))
-        self._changed()
+        self._subscribers.changed()
 
     # -- what is owed, and warnings ----------------------------------------------------------------------------------
 
@@ -487,19 +442,19 @@ class Board:
         )
         if notifications is not None:
             self._facts.owed_notifications = notifications
-        self._changed()
+        self._subscribers.changed()
 
     def warn(self, id: str, sentence: str, advice: str | None = None, *, key: str = "") -> None:
         """Something a person should know until ``clear``; ``key`` tells several of one kind apart."""
         warning = status_model.Warning(id, sentence, advice)
         if self._facts.warnings.get((id, key)) != warning:
             self._facts.warnings[(id, key)] = warning
-            self._changed()
+            self._subscribers.changed()
 
     def clear(self, id: str, *, key: str = "") -> None:
         """That warning no longer holds."""
         if self._facts.warnings.pop((id, key), None) is not None:
-            self._changed()
+            self._subscribers.changed()
 
     def disk(self, trouble: str | None) -> None:
         """What the disk refuses; None when all is written."""
@@ -507,38 +462,3 @@ class Board:
             self.clear(status_verdict.DISK)
         else:
             self.warn(status_verdict.DISK, f"The disk refuses what the agent has to keep: {trouble}", DISK_ADVICE)
-
-    def _changed(self) -> None:
-        if not self._telling:
-            self._telling = True
-            _soon(self._tell)
-
-    def _tell(self) -> None:
-        self._telling = False
-        for watcher in tuple(self._watchers):
-            _soon(_hand, self._watchers, watcher)
-
-
-def _soon(call: Callable[..., None], *arguments: object) -> None:
-    """Call it when the caller is done: a face with a defect must not make a procedure fail that only told something.
-    Without a running loop there is no later."""
-    try:
-        loop = asyncio.get_running_loop()
-    except RuntimeError:
-        call(*arguments)
-    else:
-        loop.call_soon(call, *arguments)
-
-
-def _hand(listeners: list[Callable[..., None]], listener: Callable[..., None], *told: object) -> None:
-    if listener in listeners:
-        listener(*told)
-
-
-def _subscribe(listeners: list[Callable[..., None]], listener: Callable[..., None]) -> Callable[[], None]:
-    def leave() -> None:
-        if listener in listeners:
-            listeners.remove(listener)
-
-    listeners.append(listener)
-    return leave

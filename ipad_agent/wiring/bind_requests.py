@@ -7,6 +7,7 @@ import dataclasses
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Protocol
 
+from ipad_agent.card.es10_functions import Euicc
 from ipad_agent.clock import Clock
 from ipad_agent.codec.es10.eim_configuration import EimConfigurationData
 from ipad_agent.codec.esipa.device_info import IpaCapabilities
@@ -14,6 +15,9 @@ from ipad_agent.codec.identifiers import Eid
 from ipad_agent.errors import EimError, ModemError, NetworkError
 from ipad_agent.net import HttpsEndpoint
 from ipad_agent.procedures.startup import events
+
+from .configured_card import Card
+from .eim_links import EimLinks
 
 if TYPE_CHECKING:
     from ipad_agent.emulation.emulated_euicc import EmulatedEuicc
@@ -117,3 +121,10 @@ class SelfBinding:
             with contextlib.suppress(NetworkError, EimError):  # what counted has been said before
                 await carrier.close()
             self.spent_bytes += carrier.ip_bytes
+
+
+def registration(card: Card, links: EimLinks, clock: Clock, able: IpaCapabilities) -> SelfBinding | None:
+    """How eIMs get to know the key that signs for an emulated card; None for a card that is not emulated."""
+    if isinstance(card.euicc, Euicc):
+        return None
+    return SelfBinding(card.euicc, links.https_endpoint, clock, able, card.imei)

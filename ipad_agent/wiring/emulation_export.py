@@ -12,7 +12,7 @@ from ipad_agent.records import dataclass, replace
 from ipad_agent.store import StateLock
 
 from .emulated_card_states import NothingToExport, emulated_cards
-from .real_rooms import capabilities, smdp_connector
+from .ipa_configuration import capabilities, smdp_connector
 
 
 @dataclass(frozen=True, slots=True)

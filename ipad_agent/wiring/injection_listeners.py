@@ -11,18 +11,18 @@ from ipad_agent.inject.listen_place import ListenPlace
 from ipad_agent.inject.pushed_packages import OrderTaker, PushedPackages
 from ipad_agent.inject.pushing_eim import KnownEim
 from ipad_agent.inject.request_limits import Attempts
-from ipad_agent.net import ClientCertificate, CoapsEndpoint, Trust, split_address
+from ipad_agent.net import CoapsEndpoint, Trust, split_address
 from ipad_agent.net.trust.pinned_trust import Pinned
 from ipad_agent.site.tunnel_interfaces import why_not_closed
 
-from .real_rooms import EimLinks
+from .eim_links import EimLinks, own_certificate
 
 
 def injection_listeners(config: Config, orders: OrderTaker, links: EimLinks) -> list[Coroutine[object, object, None]]:
     """One to run for every place. Raises ``ConfigError`` when certificate or key cannot be used."""
     inject, attempts = config.inject, Attempts(config.inject.per_minute)
     packages = PushedPackages(orders, partial(_speaks_1_3, config))
-    own = own_certificate(config)
+    own = own_certificate(inject.certificate, inject.key_file)
 
     def known() -> list[KnownEim]:
         found: list[KnownEim] = []
@@ -54,16 +54,6 @@ def injection_listeners(config: Config, orders: OrderTaker, links: EimLinks) -> 
 
             wanted.append(CoapsListener(place, own, known, packages, inject.path, attempts).run())
     return wanted
-
-
-def own_certificate(config: Config) -> ClientCertificate | None:
-    """What this device shows. Raises ``ConfigError``."""
-    certificate, key = config.inject.certificate, config.inject.key_file
-    if certificate is None or key is None:
-        return None
-    return ClientCertificate.from_pem(
-        certificate.read_pem(public=True), key.read_pem(), certificate_place=certificate.path, key_place=key.path
-    )
 
 
 def _speaks_1_3(config: Config, eim_id: str) -> bool:

@@ -22,7 +22,7 @@ from typing import Any, Final
 from unittest.mock import patch
 
 from ipad_agent import events
-from ipad_agent.agent.main_loop import Dependencies
+from ipad_agent.agent.dependencies import Dependencies
 from ipad_agent.card.es10_functions import Euicc
 from ipad_agent.cli.ipactl import command_runner, varlink_client
 from ipad_agent.cli.ipactl.command_context import CommandContext
@@ -52,8 +52,8 @@ from ipad_agent.torture.world import agent_incarnation, torture_world
 from ipad_agent.torture.world.memory_serial_line import MemoryOpener, _Stream
 from ipad_agent.torture.world.torture_world import START_S, World
 from ipad_agent.torture.world.virtual_time_loop import TortureLoop, _end
+from ipad_agent.wiring.configured_card import Card
 from ipad_agent.wiring.device_network import show_modem
-from ipad_agent.wiring.real_rooms import Card
 
 PORT: Final = Path("/dev/ttyUSB2")
 """What an unplugged modem's port is called; no machine that runs tests has it."""

@@ -17,7 +17,7 @@ from ipad_agent.doctor.doctor_items import Layer
 from ipad_agent.lab.bench.lab_bench import Bench, BenchOptions
 from ipad_agent.store import Memory
 from ipad_agent.store.memory_filesystem import MemoryFilesystem
-from ipad_agent.wiring.real_rooms import open_card
+from ipad_agent.wiring.configured_card import open_card
 from situations import EIM_ID, SITUATIONS
 
 from .fakes import Findings
@@ -81,7 +81,7 @@ def test_an_agent_that_never_calls_the_doctor_pays_next_to_nothing_for_it() -> N
     heavy = "{'OpenSSL', 'aiocoap', 'h11', 'tarfile', 'importlib.metadata'}"
     parts = "bundle.support_bundle, bundle.bundle_sources, agent_doctor, recorder_taps"
     imports = ", ".join(f"ipad_agent.doctor.{part}" for part in parts.split(", "))
-    source = "import sys, ipad_agent.wiring.real_rooms; before = set(sys.modules); "
+    source = "import sys, ipad_agent.wiring.configured_card, ipad_agent.wiring.eim_links; before = set(sys.modules); "
     source += f"import ipad_agent.doctor, {imports}; "
     source += f"print(sorted({heavy} & (set(sys.modules) - before)))"
     ran = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True, check=True)

@@ -78,11 +78,12 @@ def bodies(carrier: Carrier) -> list[bytes]:
 
 
 async def test_an_unchanged_network_is_told_once() -> None:
-    eim, carrier = client(told(Time()), NOTHING, NOTHING, NOTHING)
+    compact = told(Time())
+    eim, carrier = client(compact, NOTHING, NOTHING, NOTHING)
     for _ in range(3):
         await eim.get_eim_package(rplmn=HOME)
     assert bodies(carrier) == [NETWORK, MINIMAL, MINIMAL]
-    assert eim.compact_saved_bytes == 10
+    assert compact.saved_bytes == 10
 
 
 async def test_another_network_is_told_at_once() -> None:

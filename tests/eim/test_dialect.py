@@ -11,8 +11,8 @@ import pytest
 
 from ipad_agent.codec.identifiers import Eid, Plmn
 from ipad_agent.eim import BINDINGS, EimClient, FunctionRefused, PeerDialect
-from ipad_agent.eim.esipa_client import MAX_REFUSALS
 from ipad_agent.eim.esipa_dialect import DialectChoice
+from ipad_agent.eim.result_offers import MAX_REFUSALS
 from ipad_agent.net import PeerBusy, PeerStatus
 
 from .test_client import EID_HEX, NOTHING, Carrier

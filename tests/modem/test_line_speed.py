@@ -31,8 +31,8 @@ from ipad_agent.records import replace
 from ipad_agent.store import Memory
 from ipad_agent.store.memory_filesystem import MemoryFilesystem
 from ipad_agent.store.state_documents import LINE_SPEEDS
+from ipad_agent.wiring.configured_card import open_card
 from ipad_agent.wiring.module_memory import Speeds
-from ipad_agent.wiring.real_rooms import open_card
 from virtual_time import run
 
 from .fakes import FakeModem

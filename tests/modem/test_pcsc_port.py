@@ -17,7 +17,7 @@ from ipad_agent.modem.at.at_session import AtSession, LinkTiming
 from ipad_agent.modem.errors import CommandRefused, PortLost, PortUnavailable
 from ipad_agent.modem.module_profile import load, search_path
 from ipad_agent.modem.port.pcsc_port import PcscOpener, PcscStream
-from ipad_agent.wiring import real_rooms
+from ipad_agent.wiring import configured_card
 
 EIM = '[[eim]]\nid = "e"\nhost = "e.example"\n'
 
@@ -187,6 +187,6 @@ async def test_a_closed_stream_takes_nothing_more(desk: list[Reader]) -> None:
 @pytest.mark.parametrize(("port", "reader"), [("pcsc", "Empty 00 00"), ("pcsc:Virtual", "Virtual PCD 00 01")])
 async def test_the_configuration_names_the_reader(desk: list[Reader], tmp_path: Path, port: str, reader: str) -> None:
     config = loads(f'[modem]\nport = "{port}"\n{EIM}'.encode(), tmp_path / "config.toml")
-    opener = real_rooms._opener(config.modem, tmp_path, load(search_path(None)), None)
+    opener = configured_card._opener(config.modem, tmp_path, load(search_path(None)), None)
     stream = await opener.open()
     assert stream.description == f"the PC/SC reader {reader}"

@@ -26,7 +26,7 @@ from ipad_agent.codec.esipa.esipa_download import (
 from ipad_agent.codec.rsp.es9_messages import EventEntries
 from ipad_agent.errors import IpadError, NetworkError, Remedy, Side
 from ipad_agent.events import Event, listen
-from ipad_agent.procedures import events as procedure_events
+from ipad_agent.procedures.download import events as download_events
 from ipad_agent.procedures.ports import SmdpLink
 
 from .fakes import Bench, FakeLink, profile
@@ -362,7 +362,7 @@ _SAID: list[str] = []
 
 
 def _note(event: Event[...], facts: Mapping[str, object]) -> None:
-    if event is procedure_events.DOWNLOAD_FAILED:
+    if event is download_events.DOWNLOAD_FAILED:
         _SAID.append(str(facts["reason"]))
 
 

@@ -30,13 +30,16 @@ from ipad_agent.policy.polling.poll_outcome import Outcome
 from ipad_agent.policy.polling.poll_schedule import EimSchedule, Reason
 from ipad_agent.policy.switching.proof_stage import Finding, Stage
 from ipad_agent.policy.switching.switch_table import Happening, Phase, Way
-from ipad_agent.procedures import events as procedures
+from ipad_agent.procedures.delivery import events as delivery
+from ipad_agent.procedures.download import events as downloads
 from ipad_agent.procedures.records.owed_work import Work, WorkKind
 from ipad_agent.procedures.records.switch_record import Switch
+from ipad_agent.procedures.retrieval import events as retrieval
+from ipad_agent.procedures.startup import events as startup
 from ipad_agent.procedures.startup.device_start import CardFacts, CardKind
 from ipad_agent.procedures.switching import events as switches
 from ipad_agent.status import Board, status_board
-from ipad_agent.status.status_board import RECENT
+from ipad_agent.status.status_subscribers import RECENT
 from ipad_agent.store import events as store
 
 # EUICCInfo2 { svn 2.5.0, firmware 1.2.3, extCardResource { applications 1, non-volatile 65536, volatile 1024 },
@@ -173,7 +176,7 @@ def test_a_lost_card_and_a_defect_are_different_troubles(board: Board) -> None:
 )
 def test_a_card_of_another_kind_is_named_and_looked_at_again(board: Board, kind: CardKind, state: State) -> None:
     board.card_found(facts(kind=kind))
-    happened(board, procedures.NOT_AN_IOT_CARD, eid="8904…0012", kind=kind.value, retry_s=300.0)
+    happened(board, startup.NOT_AN_IOT_CARD, eid="8904…0012", kind=kind.value, retry_s=300.0)
     verdict = board.snapshot().verdict
     assert verdict.state is state
     assert verdict.next_at is not None
@@ -182,15 +185,15 @@ def test_a_card_of_another_kind_is_named_and_looked_at_again(board: Board, kind:
 
 def test_a_card_without_a_manager_is_unmanaged(board: Board) -> None:
     board.card_found(facts(profile(FIRST, enabled=True)))
-    happened(board, procedures.NO_EIM, retry_s=300.0)
+    happened(board, startup.NO_EIM, retry_s=300.0)
     assert board.snapshot().verdict.state is State.UNMANAGED
 
 
 def test_a_poll_is_polling_and_its_end_is_kept(board: Board, clock: Clock) -> None:
     served(board)
-    happened(board, procedures.POLLING, eim="eim.one")
+    happened(board, retrieval.POLLING, eim="eim.one")
     assert board.snapshot().verdict.state is State.POLLING
-    happened(board, procedures.RESULT_SENT, eim="eim.one", size_bytes=7, acknowledged="1")
+    happened(board, delivery.RESULT_SENT, eim="eim.one", size_bytes=7, acknowledged="1")
     clock.pass_s(2)
     board.poll_ended("eim.one", Outcome.IDLE, packages=1, cost_bytes=2148, carrier="coaps")
     clock.pass_s(60)
@@ -222,23 +225,23 @@ def test_polls_that_fail_are_unreachable_and_bad_after_the_third(board: Board) -
 
 def test_a_download_shows_its_progress_and_gives_way_to_the_poll(board: Board) -> None:
     served(board)
-    happened(board, procedures.POLLING, eim="eim.one")
-    happened(board, procedures.DOWNLOAD_ORDERED, eim="eim.one", way="through the eIM")
-    happened(board, procedures.PACKAGE_BYTES, done=300, total=1200)
+    happened(board, retrieval.POLLING, eim="eim.one")
+    happened(board, downloads.DOWNLOAD_ORDERED, eim="eim.one", way="through the eIM")
+    happened(board, downloads.PACKAGE_BYTES, done=300, total=1200)
     status = board.snapshot()
     assert status.verdict.state is State.DOWNLOADING
     assert "25 %" in status.verdict.sentence
     assert status.operation is not None
     assert (status.operation.eim_id, status.operation.unit) == ("eim.one", "bytes")
-    happened(board, procedures.SEGMENTS, done=3, total=4)
+    happened(board, downloads.SEGMENTS, done=3, total=4)
     assert "75 %" in board.snapshot().verdict.sentence
-    happened(board, procedures.INSTALLED, iccid="8949…0112", seq=3)
+    happened(board, downloads.INSTALLED, iccid="8949…0112", seq=3)
     assert board.snapshot().verdict.state is State.POLLING
 
 
 def test_a_download_of_unknown_size_has_no_share(board: Board) -> None:
     served(board)
-    happened(board, procedures.PACKAGE_BYTES, done=300, total="an unknown number of")
+    happened(board, downloads.PACKAGE_BYTES, done=300, total="an unknown number of")
     assert "%" not in board.snapshot().verdict.sentence
 
 
@@ -479,22 +482,22 @@ def test_an_unset_clock_is_a_warning_that_goes_away_by_itself(board: Board, cloc
 
 def test_an_event_is_a_warning_until_another_ends_it(board: Board) -> None:
     happened(board, store.DISK_REFUSED, problem="no space left")
-    happened(board, procedures.RECEIVER_PAUSED, address="a.example", reason="x", count=2, pause_s=600.0)
-    happened(board, procedures.RECEIVER_PAUSED, address="b.example", reason="x", count=2, pause_s=600.0)
-    happened(board, procedures.RECEIVER_PAUSED, address="b.example", reason="x", count=3, pause_s=1200.0)
+    happened(board, delivery.RECEIVER_PAUSED, address="a.example", reason="x", count=2, pause_s=600.0)
+    happened(board, delivery.RECEIVER_PAUSED, address="b.example", reason="x", count=2, pause_s=600.0)
+    happened(board, delivery.RECEIVER_PAUSED, address="b.example", reason="x", count=3, pause_s=1200.0)
     assert [warning.id for warning in board.snapshot().warnings] == ["IPA-1208", "IPA-4067", "IPA-4067"]
-    happened(board, procedures.NOTIFICATION_DELIVERED, address="a.example", seq=1)
+    happened(board, delivery.NOTIFICATION_DELIVERED, address="a.example", seq=1)
     happened(board, store.DISK_ACCEPTS, path="/state/journal")
     assert ["b.example" in warning.sentence for warning in board.snapshot().warnings] == [True]
 
 
 def test_a_result_that_is_acknowledged_later_ends_its_warning(board: Board) -> None:
     served(board)
-    happened(board, procedures.RESULT_SENT, eim="eim.one", size_bytes=7, acknowledged="")
-    happened(board, procedures.RESULT_NOT_ACKNOWLEDGED, eim="eim.one", seq=4)
-    happened(board, procedures.NOTHING_TO_DO, eim="eim.one")
+    happened(board, delivery.RESULT_SENT, eim="eim.one", size_bytes=7, acknowledged="")
+    happened(board, delivery.RESULT_NOT_ACKNOWLEDGED, eim="eim.one", seq=4)
+    happened(board, retrieval.NOTHING_TO_DO, eim="eim.one")
     assert [warning.id for warning in board.snapshot().warnings] == ["IPA-4031"]
-    happened(board, procedures.RESULT_SENT, eim="eim.one", size_bytes=7, acknowledged="4")
+    happened(board, delivery.RESULT_SENT, eim="eim.one", size_bytes=7, acknowledged="4")
     assert board.snapshot().warnings == ()
 
 
@@ -524,11 +527,11 @@ def test_modem_and_owed_work_are_shown(board: Board) -> None:
 def test_events_of_level_info_and_above_are_kept_and_passed_on(board: Board) -> None:
     heard: list[status_model.Happening] = []
     leave = board.listen(heard.append)
-    happened(board, procedures.REMOVED, seq=1, status=0)
-    happened(board, procedures.POLLING, eim="eim.one")
+    happened(board, delivery.REMOVED, seq=1, status=0)
+    happened(board, retrieval.POLLING, eim="eim.one")
     leave()
     leave()
-    happened(board, procedures.NOTHING_TO_DO, eim="eim.one")
+    happened(board, retrieval.NOTHING_TO_DO, eim="eim.one")
     assert [item.id for item in heard] == ["IPA-4010"]
     assert heard[0].level == "info"
     assert heard[0].text == "Asking eim.one for work."
@@ -540,7 +543,7 @@ def test_events_of_level_info_and_above_are_kept_and_passed_on(board: Board) -> 
 
 def test_only_the_last_events_are_kept(board: Board) -> None:
     for number in range(RECENT + 50):
-        happened(board, procedures.POLLING, eim=str(number))
+        happened(board, retrieval.POLLING, eim=str(number))
     kept = board.recent(1000)
     assert len(kept) == RECENT
     assert kept[-1].facts == (("eim", str(RECENT + 49)),)
@@ -550,7 +553,7 @@ def test_the_board_hears_what_the_agent_says(board: Board) -> None:
     leave = events.listen(board.happened)
     try:
         served(board)
-        procedures.POLLING.emit(eim="eim.one")
+        retrieval.POLLING.emit(eim="eim.one")
     finally:
         leave()
     assert board.snapshot().verdict.state is State.POLLING
@@ -578,7 +581,7 @@ async def test_in_the_loop_changes_are_told_together_and_after_the_one_who_made_
     board.listen(lambda happening: calls.append(happening.id))
     for number in range(20):
         board.warn("IPA-4052", f"{number}")
-    happened(board, procedures.NOTHING_TO_DO, eim="eim.one")
+    happened(board, retrieval.NOTHING_TO_DO, eim="eim.one")
     assert calls == []
     await asyncio.sleep(0)
     await asyncio.sleep(0)
@@ -596,7 +599,7 @@ async def test_a_face_that_fails_does_not_make_the_agent_fail(board: Board) -> N
     board.watch(broken)
     board.listen(broken)
     board.watch(lambda: calls.append(1))
-    happened(board, procedures.POLLING, eim="eim.one")
+    happened(board, retrieval.POLLING, eim="eim.one")
     await asyncio.sleep(0)
     await asyncio.sleep(0)
     assert len(defects) == 2

@@ -13,8 +13,10 @@ from ipad_agent.policy.switching.proof_stage import Finding, Stage
 from ipad_agent.policy.switching.switch_table import Happening, Phase, Way
 from ipad_agent.procedures import events as procedures
 from ipad_agent.procedures.download import events as downloads
+from ipad_agent.procedures.packages import events as packages
 from ipad_agent.procedures.records.local_switch_record import What
 from ipad_agent.procedures.records.switch_record import BY_EIM, RETURN, Switch
+from ipad_agent.procedures.retrieval import events as retrieval
 from ipad_agent.procedures.switching import local_events as local
 from ipad_agent.status import Board
 from ipad_agent.status.history import LONGEST_TEXT, MOST, History
@@ -169,7 +171,7 @@ def test_a_local_change_is_by_the_guardian_unless_a_person_asked(clock: Clock, b
 def test_a_download_by_hand_is_a_persons_however_it_ends(clock: Clock, board: Board) -> None:
     happened(board, downloads.DOWNLOAD_BY_HAND, server="smdp.example")
     assert board.snapshot().operation is not None
-    happened(board, procedures.INSTALLED, iccid="8949…0011", seq=7)
+    happened(board, downloads.INSTALLED, iccid="8949…0011", seq=7)
     assert board.snapshot().operation is None
     happened(board, downloads.DOWNLOAD_BY_HAND, server="smdp.example")
     happened(board, downloads.DOWNLOAD_BY_HAND_FAILED, reason="the SM-DP+ is away")
@@ -222,30 +224,30 @@ def test_a_switch_that_goes_on_after_a_restart_is_the_same_entry_and_a_new_one_i
 
 
 def test_a_download_that_is_begun_once_more_is_one_download(clock: Clock, board: Board) -> None:
-    happened(board, procedures.DOWNLOAD_ORDERED, eim="eim.one", way="directly")
-    happened(board, procedures.DOWNLOAD_LATER, reason="no answer")
+    happened(board, downloads.DOWNLOAD_ORDERED, eim="eim.one", way="directly")
+    happened(board, downloads.DOWNLOAD_LATER, reason="no answer")
     assert board.history.entries()[0].outcome == "interrupted"
-    happened(board, procedures.DOWNLOAD_ORDERED, eim="eim.one", way="directly")
-    happened(board, procedures.INSTALLED, iccid="8949…0112", seq=3)
+    happened(board, downloads.DOWNLOAD_ORDERED, eim="eim.one", way="directly")
+    happened(board, downloads.INSTALLED, iccid="8949…0112", seq=3)
     (entry,) = board.history.entries()
     assert (entry.outcome, entry.reason) == ("done", "8949…0112 is installed")
 
 
 def test_an_order_is_as_good_as_its_operations(clock: Clock, board: Board) -> None:
     for failed in (0, 1):
-        happened(board, procedures.PACKAGE_RECEIVED, eim="eim.one", what="enable, delete (counter 3)")
-        happened(board, procedures.ORDER_CARRIED_OUT, eim="eim.one", what="enable ok", operations=2, failed=failed)
-    happened(board, procedures.PACKAGE_RECEIVED, eim="eim.one", what="enable (counter 4)")
-    happened(board, procedures.PACKAGE_REFUSED, what="counter 4")
+        happened(board, retrieval.PACKAGE_RECEIVED, eim="eim.one", what="enable, delete (counter 3)")
+        happened(board, packages.ORDER_CARRIED_OUT, eim="eim.one", what="enable ok", operations=2, failed=failed)
+    happened(board, retrieval.PACKAGE_RECEIVED, eim="eim.one", what="enable (counter 4)")
+    happened(board, packages.PACKAGE_REFUSED, what="counter 4")
     happened(board, procedures.NOT_UNDERSTOOD, eim="eim.one", problem="malformed", code="INVALID_PACKAGE_FORMAT")
     assert [entry.outcome for entry in board.history.entries()] == ["done", "failed", "refused", "refused"]
 
 
 def test_a_switch_that_the_card_never_made_is_told_by_its_order_alone(clock: Clock, board: Board) -> None:
-    happened(board, procedures.PACKAGE_RECEIVED, eim="eim.one", what="enable (counter 3)")
+    happened(board, retrieval.PACKAGE_RECEIVED, eim="eim.one", what="enable (counter 3)")
     switch = armed(clock)
     board.switch(switch)
-    happened(board, procedures.ORDER_CARRIED_OUT, eim="eim.one", what="enable catBusy", operations=1, failed=1)
+    happened(board, packages.ORDER_CARRIED_OUT, eim="eim.one", what="enable catBusy", operations=1, failed=1)
     board.switch_moved(switch, Happening.NOT_SWITCHED)
     board.switch(None)
     assert outcomes(board.history) == [("order", "eim", "failed")]

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from ipad_agent.agent.dependencies import Bundles, Registration
-from ipad_agent.agent.main_loop import Agent, Dependencies, ManagedCard
+from ipad_agent.agent.dependencies import Bundles, Dependencies, ManagedCard, Registration
+from ipad_agent.agent.main_loop import Agent
 from ipad_agent.card.apdu_channel import ApduChannel
 from ipad_agent.card.es10_functions import Euicc
 from ipad_agent.card.isdr_session import IsdrSession
@@ -30,7 +30,7 @@ from ipad_agent.policy.switching.proof_stage import Finding, Stage
 from ipad_agent.policy.switching.switch_settings import SwitchSettings
 from ipad_agent.store import EmulatedCardFiles, Journal, Memory, StateDirectory
 from ipad_agent.store.memory_filesystem import MemoryFilesystem
-from ipad_agent.wiring.real_rooms import Schedules
+from ipad_agent.wiring.eim_memory import Schedules
 
 from .memory import Device, DirectAccess, DirectCarrier, DirectChannel, told_by_modem
 
@@ -344,6 +344,10 @@ class AgentBench:
         """The card as a new process has it."""
         return Euicc(IsdrSession(self.access))
 
+    def links_of_agent(self) -> Links:
+        """The links to eIMs as a new process has them."""
+        return Links(self.network)
+
     # -- the process -------------------------------------------------------------------------------------------------
     def start(self) -> Agent:
         """A new process on the same disk."""
@@ -353,7 +357,7 @@ class AgentBench:
             Dependencies(
                 card=self.card_of_agent(),
                 device=Device(),
-                links=Links(self.network),
+                links=self.links_of_agent(),
                 journal=self.journal,
                 memory=memory,
                 schedules=Schedules(memory),

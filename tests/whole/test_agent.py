@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 
-from ipad_agent.agent.main_loop import LONGEST_PAUSE_S, LOOK_AGAIN_S, PROVISION_GAP_S, Agent
+from ipad_agent.agent.card_startup import PROVISION_GAP_S
+from ipad_agent.agent.main_loop import LONGEST_PAUSE_S, LOOK_AGAIN_S, Agent
 from ipad_agent.card.apdu_channel import RecoveryPlan
 from ipad_agent.card.errors import CardNotReady
 from ipad_agent.codec.esipa.eim_package import StateChangeCause

@@ -142,7 +142,7 @@ async def test_an_eim_that_asks_for_the_data_again_gets_compact_forms_again(pki_
     world = compact_world(pki_folder)
     await asked_for_data(world)
     assert world.compact is not None
-    world.compact.refused()
+    world.compact.refused("eim-1", "AuthenticateClient", "nothing")
     assert not world.compact.active
     await asked_for_data(world)
     assert world.compact.active

@@ -13,7 +13,7 @@ from ipad_agent.codec.identifiers import Eid
 from ipad_agent.eim import EimClient, PeerDialect
 from ipad_agent.lab.euicc import OPERATOR_A
 from ipad_agent.policy import Wake
-from ipad_agent.wiring.real_rooms import _WRITTEN_AS
+from ipad_agent.wiring.eim_links import _WRITTEN_AS
 from virtual_time import run
 
 from . import agent_bench

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from ipad_agent.agent.main_loop import INSIST_GAP_S, LOOK_AGAIN_S
+from ipad_agent.agent.card_startup import INSIST_GAP_S
+from ipad_agent.agent.main_loop import LOOK_AGAIN_S
 from ipad_agent.card.apdu_channel import RecoveryPlan
 from ipad_agent.lab.euicc import OPERATOR_A, Quirks
 from virtual_time import run

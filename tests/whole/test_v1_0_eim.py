@@ -91,9 +91,8 @@ class OldBench(AgentBench):
         self.order("enable", OPERATOR_A)
         self.order("delete", OPERATOR_B)
 
-    def begin(self) -> None:
-        agent = self.start()
-        agent._rooms = replace(agent._rooms, links=OldLinks(self))
+    def links_of_agent(self) -> Links:
+        return OldLinks(self)
 
     def check(self, at: object = "") -> None:
         assert self.card.enabled_iccid == OPERATOR_A, at
@@ -110,7 +109,7 @@ class OldBench(AgentBench):
 
 async def undisturbed(folder: Path) -> int:
     bench = OldBench(folder)
-    bench.begin()
+    bench.start()
     await bench.until(100)
     await bench.stop()
     bench.check()
@@ -121,10 +120,10 @@ async def interrupted(folder: Path, at: int) -> None:
     bench = OldBench(folder)
     reached = asyncio.Event()
     bench.steps.at, bench.steps.action = at, reached.set
-    bench.begin()
+    bench.start()
     await asyncio.wait_for(reached.wait(), 1000)
     await bench.kill()
-    bench.begin()
+    bench.start()
     await asyncio.sleep(9000)
     await bench.stop()
     bench.check(at)

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from ipad_agent.codec.es10.notifications import PendingNotification
 from ipad_agent.errors import CardError, EimError, IpadError, NetworkError
-from ipad_agent.procedures import events
 from ipad_agent.procedures.context import Association, Context
 from ipad_agent.procedures.ports import SmdpConnector, SmdpLink
 from ipad_agent.procedures.rsp.rsp_servers import of_smdp
 from ipad_agent.records import dataclass, field
 
+from . import events
 from .result_delivery import direct_way, in_order, listed
 from .result_removal import remove
 

@@ -23,12 +23,13 @@ from ipad_agent.errors import CardError, CodecError, EimError, NetworkError
 from ipad_agent.policy.duration_text import spell_duration
 from ipad_agent.policy.polling import redelivery
 from ipad_agent.policy.polling.redelivery import Answer, Redelivery
-from ipad_agent.procedures import events, package_sentences
+from ipad_agent.procedures import package_sentences
 from ipad_agent.procedures.context import Association, Context
 from ipad_agent.procedures.ports import Card, SmdpConnector
 from ipad_agent.procedures.records.owed_work import Work
 from ipad_agent.records import dataclass, field
 
+from . import events
 from .result_removal import remove, remove_kept
 
 EMPTY_LIST: Final = bytes.fromhex("BF2B02A000")

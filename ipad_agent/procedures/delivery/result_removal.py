@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ipad_agent.errors import CardError
-from ipad_agent.procedures import events
 from ipad_agent.procedures.context import Context
+
+from . import events
 
 
 async def remove(context: Context, numbers: Iterable[int]) -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from ipad_agent.codec.es10.es10_download import CancelSessionReason, CancelSessionResponse, cancel_session_request
 from ipad_agent.errors import CardError, EimError, ModemError, NetworkError
-from ipad_agent.procedures import events
 from ipad_agent.procedures.context import Context
 from ipad_agent.procedures.rsp.download_stop import DownloadStop
 from ipad_agent.procedures.rsp.rsp_servers import RspServer, ServerTrouble
+
+from . import events
 
 
 async def cancel(context: Context, server: RspServer, transaction_id: bytes, reason: CancelSessionReason) -> bool:

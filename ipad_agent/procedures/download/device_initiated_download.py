@@ -18,7 +18,6 @@ from ipad_agent.codec.esipa.esipa_download import AuthenticateClientOk
 from ipad_agent.codec.rsp.activation_code import ActivationCode
 from ipad_agent.errors import CardError, CodecError, IpadError, ModemError, Remedy
 from ipad_agent.procedures import authors
-from ipad_agent.procedures import events as common_events
 from ipad_agent.procedures.context import Context
 from ipad_agent.procedures.records.last_orders import OrderOutcome
 from ipad_agent.procedures.records.local_download_record import LocalDownloads
@@ -104,7 +103,7 @@ async def settle(context: Context, downloads: LocalDownloads, eims: Iterable[str
             found = await stored_result(context, work.session)
             result = None if found is None else found.raw
             if found is not None:
-                common_events.RESULT_FOUND.emit(seq=found.seq_number)
+                events.RESULT_FOUND.emit(seq=found.seq_number)
         if result is None:
             loading = work.stage is Stage.LOADING
             when = "while the card was loading; it shows no result" if loading else "before anything reached the card"

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from ipad_agent.errors import CardError, ModemError, Remedy, StoreError
 from ipad_agent.policy.switching.switch_table import Happening, Way
-from ipad_agent.procedures import events
 from ipad_agent.procedures.cat_busy import unless_busy
 from ipad_agent.procedures.context import Association, Context
 from ipad_agent.procedures.records.owed_work import Work
 from ipad_agent.procedures.records.switch_record import IMMEDIATE
 from ipad_agent.procedures.switching import switch_transaction
+
+from . import events
 
 
 async def try_enable(context: Context, eim: Association, work: Work, installed: str) -> bool:

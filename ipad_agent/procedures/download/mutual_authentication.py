@@ -10,7 +10,6 @@ from ipad_agent.codec.esipa.device_info import encode_ctx_params1
 from ipad_agent.codec.esipa.esipa_download import AuthenticateClientOk, AuthenticateClientSmds, InitiateAuthenticationOk
 from ipad_agent.codec.rsp.es9_messages import EventEntries
 from ipad_agent.errors import CodecError, EimError, NetworkError
-from ipad_agent.procedures import events
 from ipad_agent.procedures.context import Context
 from ipad_agent.procedures.device_information import device_info
 from ipad_agent.procedures.rsp.download_stop import DownloadStop
@@ -18,7 +17,7 @@ from ipad_agent.procedures.rsp.download_way import Goal
 from ipad_agent.procedures.rsp.rsp_servers import RspServer, ServerTrouble
 from ipad_agent.records import dataclass
 
-from . import download_checks
+from . import download_checks, events
 from .cancel_session import abandon
 
 

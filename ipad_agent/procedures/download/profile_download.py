@@ -20,7 +20,8 @@ from ipad_agent.codec.esipa.esipa_download import AuthenticateClientOk, Authenti
 from ipad_agent.codec.rsp.es9_messages import EventEntries
 from ipad_agent.errors import CardError, CodecError, EimError, ModemError, NetworkError, Remedy
 from ipad_agent.policy.instant import Instant
-from ipad_agent.procedures import authors, events
+from ipad_agent.procedures import authors
+from ipad_agent.procedures import events as common_events
 from ipad_agent.procedures.context import Association, Context
 from ipad_agent.procedures.delivery import notification_delivery
 from ipad_agent.procedures.records import download_cuts
@@ -35,7 +36,7 @@ from ipad_agent.procedures.switching.emergency_profile import emergency_enabled
 from ipad_agent.procedures.usable_profiles import usable_profiles
 from ipad_agent.records import dataclass, replace
 
-from . import immediate_enable
+from . import events, immediate_enable
 from .cancel_session import cancel
 from .mutual_authentication import Session, authenticate
 from .profile_installation import Installation, stored_result
@@ -90,7 +91,7 @@ async def _begin(
     try:
         goal = await goal_of(context.card, trigger.data, features=context.capabilities.features)
     except NoData as error:
-        events.NOT_UNDERSTOOD.emit(
+        common_events.NOT_UNDERSTOOD.emit(
             eim=eim.eim_id,
             problem=f"a download order with {error.message}",
             code=ResultErrorCode.INVALID_PACKAGE_FORMAT.name,

@@ -12,14 +12,13 @@ from ipad_agent.codec.esipa.device_info import IpaFeature
 from ipad_agent.codec.esipa.esipa_download import AuthenticateClientOk
 from ipad_agent.codec.rsp.bpp_contents import read_bound_package
 from ipad_agent.errors import CardError, CodecError, EimError, IpadError, ModemError, NetworkError, Side
-from ipad_agent.procedures import events
 from ipad_agent.procedures.context import Context
 from ipad_agent.procedures.delivery.result_delivery import listed
 from ipad_agent.procedures.records.owed_work import Stage, Work
 from ipad_agent.procedures.rsp.download_stop import DownloadStop
 from ipad_agent.procedures.rsp.rsp_servers import RspServer, ServerTrouble
 
-from . import confirmation_code, download_checks
+from . import confirmation_code, download_checks, events
 from .cancel_session import abandon, cancel, sign, tell
 from .download_checks import CardView, Objection
 from .download_progress import Progress

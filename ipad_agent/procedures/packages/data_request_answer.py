@@ -22,10 +22,11 @@ from ipad_agent.codec.esipa.ipa_euicc_data import (
 )
 from ipad_agent.codec.tolerances import CATALOGUE
 from ipad_agent.errors import CardError
-from ipad_agent.procedures import events
 from ipad_agent.procedures.context import Association, Context
 from ipad_agent.procedures.device_information import device_info
 from ipad_agent.procedures.switching.emergency_profile import emergency_enabled
+
+from . import events
 
 _T = TypeVar("_T")
 

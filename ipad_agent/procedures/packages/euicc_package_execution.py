@@ -13,8 +13,9 @@ from ipad_agent.codec.esipa.eim_package import ResultErrorCode, StateChangeCause
 from ipad_agent.codec.identifiers import short_iccid
 from ipad_agent.errors import CardError, CodecError, ModemError, Remedy
 from ipad_agent.policy.switching.switch_table import Phase
-from ipad_agent.procedures import authors, events, order_outcomes, package_sentences
+from ipad_agent.procedures import authors, order_outcomes, package_sentences
 from ipad_agent.procedures.context import Association, Context
+from ipad_agent.procedures.delivery import events as delivery_events
 from ipad_agent.procedures.delivery.result_delivery import with_notifications
 from ipad_agent.procedures.delivery.stored_result import stored_result_of
 from ipad_agent.procedures.records.last_orders import OrderOutcome
@@ -23,6 +24,8 @@ from ipad_agent.procedures.records.state_changes import snapshot
 from ipad_agent.procedures.switching import switch_transaction
 from ipad_agent.procedures.switching.local_switch import enabled_iccid
 from ipad_agent.procedures.usable_profiles import usable_profiles
+
+from . import events
 
 
 async def execute(context: Context, eim: Association, work: Work) -> Work:
@@ -53,7 +56,7 @@ async def resume(context: Context, eim: Association, work: Work) -> Work:
     """
     result = await stored_result_of(context, work)
     if result is not None:
-        events.RECOVERED_RESULT.emit(eim=eim.eim_id, seq=result.seq_number)
+        delivery_events.RECOVERED_RESULT.emit(eim=eim.eim_id, seq=result.seq_number)
         return await _finish(context, eim, work, result)
     if work.loads >= MAX_LOADS:
         return await _could_not(context, work, CardError("the card gave no answer in two attempts"))

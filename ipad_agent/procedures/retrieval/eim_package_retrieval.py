@@ -23,7 +23,8 @@ from ipad_agent.codec.esipa.eim_package import (
 from ipad_agent.codec.identifiers import Plmn
 from ipad_agent.errors import CardError, CodecError, EimError, ModemError, NetworkError, StoreError
 from ipad_agent.policy.switching.switch_table import Happening, Phase, Way
-from ipad_agent.procedures import events, package_sentences
+from ipad_agent.procedures import events as common_events
+from ipad_agent.procedures import package_sentences
 from ipad_agent.procedures.context import Association, Context
 from ipad_agent.procedures.delivery import notification_delivery, result_delivery
 from ipad_agent.procedures.download import profile_download
@@ -34,6 +35,8 @@ from ipad_agent.procedures.records.switch_record import RETURN, Switch, shown
 from ipad_agent.procedures.switching import events as events_switch
 from ipad_agent.procedures.switching import profile_proof, switch_transaction
 from ipad_agent.records import dataclass
+
+from . import events
 
 MAX_REFUSED: Final = 24
 """So many refused results of one eIM are kept before it is asked for no more work: the journal is for all eIMs."""
@@ -453,7 +456,7 @@ async def _do(context: Context, eim: Association, work: Work, package: _Order) -
 
 
 def _not_understood(context: Context, eim: Association, work: Work, problem: str, code: ResultErrorCode) -> Work:
-    events.NOT_UNDERSTOOD.emit(eim=eim.eim_id, problem=problem, code=code.name)
+    common_events.NOT_UNDERSTOOD.emit(eim=eim.eim_id, problem=problem, code=code.name)
     words = package_sentences.eim_package_error(int(code))
     context.on_order(OrderOutcome(eim.eim_id, "an order that is not understood", False, words, f"it is {problem}"))
     return context.work.answered(work, eim_package.encode_result_error(work.transaction_id, code))

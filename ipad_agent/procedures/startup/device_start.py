@@ -12,11 +12,12 @@ from ipad_agent.codec.es10.profile_info import ProfileInfo
 from ipad_agent.codec.esipa.eim_package import StateChangeCause
 from ipad_agent.codec.identifiers import Eid, Plmn
 from ipad_agent.errors import CardError, CodecError
-from ipad_agent.procedures import events
 from ipad_agent.procedures.ports import Card, Memory
 from ipad_agent.procedures.records.state_changes import StateChanges, snapshot
 from ipad_agent.procedures.usable_profiles import usable_profiles
 from ipad_agent.records import dataclass
+
+from . import events
 
 
 class CardKind(StrEnum):

@@ -13,9 +13,10 @@ from ipad_agent.codec.es10.eim_configuration import (
     add_initial_eim_request,
 )
 from ipad_agent.errors import CodecError, ConfigError
-from ipad_agent.procedures import events
 from ipad_agent.procedures.ports import Card
 from ipad_agent.procedures.records.replay_counters import Counters
+
+from . import events
 
 PLACE = "provisioning.initial_eim"
 

@@ -10,9 +10,9 @@ from __future__ import annotations
 import contextlib
 
 from ipad_agent.errors import CardError, ModemError
-from ipad_agent.procedures import events
 from ipad_agent.procedures.ports import DeclaringCard
 
+from . import events
 from .device_start import CardFacts, CardKind, read_card
 
 _REAL_RUNG = 1

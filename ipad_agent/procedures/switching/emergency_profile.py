@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 from ipad_agent.codec.es10.profile_info import ProfileInfo
 from ipad_agent.errors import CardError
-from ipad_agent.procedures import events
+from ipad_agent.procedures import events as common_events
 from ipad_agent.procedures.context import Context
 from ipad_agent.procedures.ports import Card
 from ipad_agent.procedures.records.local_switch_record import LocalSwitchRecord, What
@@ -43,7 +43,7 @@ async def emergency_enabled(card: Card) -> bool:
     except CardError as failure:
         if not failure.alive:
             raise
-        events.PROFILES_UNREADABLE.emit(reason=failure.message)
+        common_events.PROFILES_UNREADABLE.emit(reason=failure.message)
         return False
 
 

@@ -12,7 +12,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from ipad_agent.agent.main_loop import Agent, Dependencies
+from ipad_agent.agent.dependencies import Dependencies
+from ipad_agent.agent.main_loop import Agent
 from ipad_agent.agent.radio_use import RadioUse
 from ipad_agent.card import apdu
 from ipad_agent.card.apdu_channel import CardAccess
@@ -46,9 +47,9 @@ from ipad_agent.torture.history.fault_history import COAP, HTTPS, Setting
 from ipad_agent.torture.history.history_log import HistoryLog
 from ipad_agent.torture.peers.direct_smdp import DirectConnector, SmdpDesk
 from ipad_agent.torture.peers.observed_eim import ObservedEim
+from ipad_agent.wiring.eim_memory import Schedules
 from ipad_agent.wiring.module_memory import Ways, WrittenSettings
 from ipad_agent.wiring.radio_power import RadioPower
-from ipad_agent.wiring.real_rooms import Schedules
 
 from .connectivity_view import ConnectivityView
 from .direct_channels import Reader, ReaderAccess, StraightCarrier
