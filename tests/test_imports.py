@@ -125,7 +125,8 @@ RULES: dict[str, Rule] = {
         "codec",
         "card.errors",
         "emulation.registration",
-        reason="IoT functions in front of a card, whoever reaches it and whatever disk keeps their state",
+        "procedures.ports",
+        reason="IoT functions in front of a card, for procedures; whoever reaches it, whatever disk keeps their state",
         outside=WIRES - {"fcntl"} | PROCESSES | CLOCKS,
     ),
     "emulation.registration": rule(

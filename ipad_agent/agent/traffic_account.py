@@ -74,15 +74,14 @@ class TrafficAccount:
             purposes["poll"] += rest  # the end of the session
         radio = self._radio_use()
         if purposes or any(radio):
-            self._ledger.add(link.carrier or "?", purposes, self._enabled, radio)
+            self._add(link.carrier or "?", purposes, radio)
         self.direct()
-        self._show()
         return purposes
 
     def spent(self, carrier: str, purpose: str, size_bytes: int) -> None:
         """What went to an eIM beside its link."""
         if size_bytes > 0:
-            self._ledger.add(carrier, {purpose: size_bytes}, self._enabled)
+            self._add(carrier, {purpose: size_bytes})
             self._board.traffic(carrier, purpose, size_bytes)
 
     def direct(self) -> None:
@@ -90,9 +89,8 @@ class TrafficAccount:
         spent_bytes = self._direct_bytes()
         size_bytes, self._counted_direct = spent_bytes - self._counted_direct, spent_bytes
         if size_bytes > 0:
-            self._ledger.add("https", {"download": size_bytes}, self._enabled, self._radio_use())
+            self._add("https", {"download": size_bytes}, self._radio_use())
             self._board.traffic("https", "download", size_bytes)
-            self._show()
 
     def woke_up(self) -> None:
         """The agent leaves its rest."""
@@ -106,6 +104,15 @@ class TrafficAccount:
     def _enabled(self) -> str | None:
         profiles = self._changes.known_profiles() or {}
         return next((iccid for iccid, state in profiles.items() if state == "enabled"), None)
+
+    def _add(
+        self,
+        carrier: str,
+        purposes: Mapping[str, int],
+        radio: RadioCounts = RadioCounts(),  # noqa: B008 - a value
+    ) -> None:
+        self._ledger.add(carrier, purposes, self._enabled, radio)
+        self._show()
 
     def _show(self) -> None:
         ledger = self._ledger
