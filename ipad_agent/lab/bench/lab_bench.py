@@ -26,12 +26,13 @@ from ipad_agent.lab.eim.coap.dtls_context import DtlsSettings
 from ipad_agent.lab.eim.coap_resource import CoapSettings
 from ipad_agent.lab.eim.device_records import Order
 from ipad_agent.lab.eim.eim_identity import EimIdentity, add_initial_eim
+from ipad_agent.lab.eim.eim_settings import EimSettings
 from ipad_agent.lab.eim.https.esipa_https import FrontSettings, HttpsPort, HttpsServer
 from ipad_agent.lab.eim.injection.injection_site import InjectionSite
 from ipad_agent.lab.eim.orders.order_verbs import build_order
 from ipad_agent.lab.eim.relay.download_relay import Relay
 from ipad_agent.lab.eim.sqlite_store import SqliteStore
-from ipad_agent.lab.eim.virtual_eim import EimSettings, VirtualEim
+from ipad_agent.lab.eim.virtual_eim import VirtualEim
 from ipad_agent.lab.errors import BenchError
 from ipad_agent.lab.euicc import (
     EuiccIdentity,

@@ -16,8 +16,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from ipad_agent.lab.eim.coap.coaps_server import CoapsServer
 from ipad_agent.lab.eim.coap.dtls_context import DtlsSettings, TlsIdentity
 from ipad_agent.lab.eim.eim_identity import EimIdentity
+from ipad_agent.lab.eim.eim_settings import EimSettings
 from ipad_agent.lab.eim.https.esipa_https import HttpsServer
-from ipad_agent.lab.eim.virtual_eim import EimSettings, VirtualEim
+from ipad_agent.lab.eim.virtual_eim import VirtualEim
 from ipad_agent.lab.errors import BenchError
 from ipad_agent.lab.http import TlsSettings
 from ipad_agent.lab.pki import Credential
