@@ -25,8 +25,8 @@ from ipad_agent.lab.pki import Credential
 from ipad_agent.lab.pki.certificates import Issuer, eim_signer, eim_tls
 
 from .agent_toml import Scalar
-from .impaired_network import ImpairedLink, UdpProxy
-from .tcp_gate import TcpGate
+from .network.impaired_network import ImpairedLink, UdpProxy
+from .network.tcp_gate import TcpGate
 from .watched_eim import WatchedEim
 
 __all__ = ["CARRIERS", "EimSite", "EimSpot"]
