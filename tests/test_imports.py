@@ -131,7 +131,7 @@ RULES: dict[str, Rule] = {
     "emulation.registration": rule(
         "codec",
         "emulation",
-        reason="a file, what it makes of a card's state, and what an eIM answers; it reads and asks nothing itself",
+        reason="two files, what one makes of a card's state, and what an eIM answers; it reads and asks nothing itself",
         outside=WIRES | PROCESSES | DISK | CLOCKS - {"datetime"} | {"asyncio", "os", "pathlib"},
     ),
     "emulation.keys": rule("emulation.device_key", reason="a key, wherever it is; nothing of what is signed"),
