@@ -357,7 +357,7 @@ RULES: dict[str, Rule] = {
         "wiring.emulation_export",
         "modem_examination",
         "modem.errors",
-        "modem.module_profile",
+        "modem.module_profile_files",
         "modem.port",
         "recording",
         reason="one command each; without an agent, the doctor, and the examination of a modem",

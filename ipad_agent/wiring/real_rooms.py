@@ -40,7 +40,8 @@ from ipad_agent.eim.carrier_choice import BindingName, CarrierChoice, https_endp
 from ipad_agent.eim.compact_sending import CompactSending
 from ipad_agent.errors import ConfigError, EimError, StoreError
 from ipad_agent.modem import events as modem_events
-from ipad_agent.modem.module_profile import ModuleProfile, ProfileSet, load, search_path
+from ipad_agent.modem.module_profile import ModuleProfile, ProfileSet
+from ipad_agent.modem.module_profile_files import load, search_path
 from ipad_agent.modem.port.byte_stream import PortOpener
 from ipad_agent.modem.port.gsmctl_port import PROGRAM, GsmctlOpener
 from ipad_agent.modem.port.pcsc_port import SCHEME as PCSC
