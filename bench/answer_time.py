@@ -17,7 +17,8 @@ from statistics import median
 
 from figures import Figure, rows
 
-from ipad_agent.lab.bench.lab_bench import Bench, BenchOptions
+from ipad_agent.lab.bench.bench_options import BenchOptions
+from ipad_agent.lab.bench.lab_bench import Bench
 
 GOAL_MS = 150.0
 CASES = {

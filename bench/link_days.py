@@ -41,7 +41,7 @@ from ipad_agent.config.carrier_and_eim_sections import CoapConfig
 from ipad_agent.config.config_model import preset_defaults
 from ipad_agent.eim import EimClient
 from ipad_agent.errors import IpadError
-from ipad_agent.lab.bench.impaired_network import ImpairedLink, Impairments, UdpProxy
+from ipad_agent.lab.bench.network.impaired_network import ImpairedLink, Impairments, UdpProxy
 from ipad_agent.lab.eim import CoapsServer, EimIdentity, VirtualEim, add_initial_eim, build_order
 from ipad_agent.lab.eim.coap.dtls_context import DtlsSettings
 from ipad_agent.lab.eim.esipa_application import Application

@@ -34,7 +34,7 @@ from ipad_agent.codec.esipa.eim_package import encode_get_eim_package
 from ipad_agent.codec.identifiers import Eid
 from ipad_agent.eim import EimClient
 from ipad_agent.errors import IpadError
-from ipad_agent.lab.bench.impaired_network import ImpairedLink, Impairments, UdpProxy
+from ipad_agent.lab.bench.network.impaired_network import ImpairedLink, Impairments, UdpProxy
 from ipad_agent.lab.eim import CoapsServer, EimIdentity, VirtualEim
 from ipad_agent.lab.eim.coap.dtls_context import DtlsSettings
 from ipad_agent.lab.eim.esipa_application import Reply

@@ -22,7 +22,7 @@ from serial_line import QuickCard
 from ipad_agent.card.es10_transport import Es10Transport
 from ipad_agent.card.isdr_session import IsdrSession
 from ipad_agent.lab.modem import AtEngine, personality
-from ipad_agent.modem.module_profile import load, search_path
+from ipad_agent.modem.module_profile_files import load, search_path
 from ipad_agent.modem.uicc.modem_card_access import ModemCardAccess
 from ipad_agent.net.carrier import Traffic
 from ipad_agent.net.coap.blockwise_transfer import BlockRequest

@@ -32,7 +32,7 @@ from line_peer import BITS_PER_BYTE, LinePeer
 from ipad_agent.card.isdr_session import IsdrSession
 from ipad_agent.lab.modem import AtEngine, personality
 from ipad_agent.modem.at import at_session
-from ipad_agent.modem.module_profile import load, search_path
+from ipad_agent.modem.module_profile_files import load, search_path
 from ipad_agent.modem.port.serial_port import SerialPortOpener, SerialSettings
 from ipad_agent.modem.uicc.modem_card_access import ModemCardAccess
 

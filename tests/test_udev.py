@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from ipad_agent.modem.module_profile import load
+from ipad_agent.modem.module_profile_files import load
 
 ROOT = Path(__file__).parent.parent
 RULES = (ROOT / "hw" / "99-ipad-agent.rules").read_text()

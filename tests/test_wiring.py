@@ -88,7 +88,7 @@ def test_a_full_disk_is_no_reason_to_lose_a_card_whose_modem_prints_oddly() -> N
 
 def test_the_card_is_opened_with_that_memory() -> None:
     access = open_card(Config(modem=ModemConfig(port="/dev/null")), memory(), SystemClock()).access
-    assert isinstance(access._printing, IccidOrder)
+    assert isinstance(access._iccids._printing, IccidOrder)
 
 
 def test_a_profile_that_does_not_exist_is_a_configuration_error_that_lists_those_that_do() -> None:

@@ -48,7 +48,7 @@ for kind in whl tar.gz; do
     "$place/bin/ipad-agent" --version
     "$place/bin/ipactl" --version
     "$place/bin/python" - <<'PY'
-from ipad_agent.modem.module_profile import load, search_path
+from ipad_agent.modem.module_profile_files import load, search_path
 from ipad_agent.packaged_files import packaged
 
 found = load(search_path())

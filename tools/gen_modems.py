@@ -6,7 +6,8 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from ipad_agent.modem.module_profile import Evidence, Grade, ModuleProfile, load
+from ipad_agent.modem.module_profile import Evidence, Grade, ModuleProfile
+from ipad_agent.modem.module_profile_files import load
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 DOCUMENT: Final = ROOT / "docs" / "modems.md"

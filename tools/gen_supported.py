@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from ipad_agent.modem.module_profile import Grade, ModuleProfile, load_file
+from ipad_agent.modem.module_profile import Grade, ModuleProfile
+from ipad_agent.modem.module_profile_files import load_file
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 PAGE: Final = ROOT / "docs" / "supported.md"

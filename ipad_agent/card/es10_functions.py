@@ -1,15 +1,13 @@
 """The eUICC as the procedures see it: one method per ES10 function (SGP.32 v1.2 §5.9, SGP.22 v2.5 §5.7).
 
-Reads are repeated once on a new channel when the channel got lost, and what they told is kept until something may have
-changed it (``known_answers.py``). What changes the card is never sent twice unless the card cannot have seen it. A
-function that an older eUICC lacks raises ``NotSupportedByCard``.
+A function that an older eUICC lacks raises ``NotSupportedByCard``. What is repeated, and what is kept of the answers:
+``es10_calls.py``.
 """
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable, Iterable
-from typing import Final, TypeVar, cast
+from collections.abc import Callable, Iterable
+from typing import Final
 
 from ipad_agent.codec.ber import tlv
 from ipad_agent.codec.ber.tlv_fields import ResultCode
@@ -42,35 +40,22 @@ from ipad_agent.codec.es10.rules_authorisation_table import RulesAuthorisationTa
 from ipad_agent.codec.identifiers import Eid
 from ipad_agent.errors import CodecError
 
-from . import apdu, bpp_segments, events
+from . import bpp_segments, events
 from .errors import (
-    CardUnreachable,
-    ChannelLost,
-    ChannelTrouble,
     FunctionFailed,
-    LossReason,
     MalformedAnswer,
-    NotSelected,
     NotSupportedByCard,
-    ResetPending,
-    StatusWordError,
-    TruncatedAnswer,
     WrongRequest,
 )
+from .es10_calls import Es10Calls
 from .isdr_session import GET_EID, IsdrSession
-from .known_answers import OF_PROFILES, Aside, Fact, Known
-from .reset_recovery import Recovery
-
-T = TypeVar("T")
+from .known_answers import OF_PROFILES, Fact
 
 _TAG_LISTS: Final = (IOT_TAG_LIST, SGP22_TAG_LIST, None)
 """What a card is asked to tell of each profile, until it does; at last it chooses itself."""
 _OF_THE_MOMENT: Final = frozenset({11, 127})
 """profileChangeOngoing and undefinedError say nothing about the list that was asked with."""
-_LACKING: Final = frozenset({0x6A80, 0x6A86, 0x6A88, 0x6D00, 0x6E00})
 _EMPTY_LIST: Final = bytes.fromhex("BF2B00")
-_NOTICE_GAP_S: Final = 30.0
-_PROFILE_STATES: Final = bytes.fromhex("5A9F70")
 
 
 class Euicc:
@@ -83,19 +68,14 @@ class Euicc:
     def __init__(self, isdr: IsdrSession, *, recover_limit_s: float = 300.0, give_port_back: bool = False) -> None:
         self.isdr = isdr
         self._give_port_back = give_port_back
-        self._recover_limit_s = recover_limit_s
-        self._lock = asyncio.Lock()
-        self._reset_due = False
-        self._recovery = Recovery(isdr, self._enabled_iccid)
-        self._known = Known(lambda: isdr.access.epoch, lambda: isdr.eid, lambda: asyncio.get_running_loop().time())
-        self._noticed_s: float | None = None
+        self._calls = Es10Calls(isdr, recover_limit_s=recover_limit_s)
         self._tag_list_refused: tuple[Eid | None, int] = (None, 0)
         """The card that refused so many of ``_TAG_LISTS``, which are not asked for again."""
 
     @property
     def reset_due(self) -> bool:
         """Whether a profile was switched and the reset that completes it was not seen yet."""
-        return self._reset_due
+        return self._calls.reset_due
 
     @property
     def apdu_count(self) -> int:
@@ -107,27 +87,20 @@ class Euicc:
         new profile; otherwise the channel is opened again and the reset ladder is for a card that stays away.
         ``first_rung`` starts at this rung; ``expected`` is the ICCID that the modem has to see, or ``NO_PROFILE``, for
         a card that names the old one until its reset. Raises ``CardUnreachable``."""
-        async with self._lock:
-            self._known.drop()
-            try:
-                async with asyncio.timeout(self._recover_limit_s):
-                    await self._recovery.run(reset_expected=self._reset_due, first_rung=first_rung, expected=expected)
-            except TimeoutError:
-                raise CardUnreachable(f"the card did not come back within {self._recover_limit_s:g} s") from None
-            self._reset_due = False
+        await self._calls.recover(first_rung=first_rung, expected=expected)
 
     async def verify_switched(self, expected: str | None = None) -> None:
         """As ``recover``, but through a card reset until the modem sees the enabled profile, whatever was seen before:
         after a restart nobody knows whether the reset after a switch was made."""
-        self._reset_due = True
+        self._calls.reset_due = True
         await self.recover(expected=expected)
 
     async def declare_ipad(self) -> None:
         """Tell the card that this device holds an IPAd, whatever it was told before: the last TERMINAL CAPABILITY
         counts (SGP.32 v1.2 §3.8.2). Never fatal."""
-        async with self._lock:
+        async with self._calls.lock:
             events.IPAD_DECLARED.emit()
-            self._known.drop()
+            self._calls.known.drop()
             await self.isdr.declare()
 
     @property
@@ -143,19 +116,19 @@ class Euicc:
 
     def ask_anew(self) -> None:
         """Forget what the card said: the next questions go to the card itself."""
-        self._known.drop()
+        self._calls.known.drop()
 
     async def release(self) -> None:
         """Close the channel, so that others can use it; the next call opens one again."""
-        async with self._lock:
+        async with self._calls.lock:
             await self.isdr.drop()
-            if self._give_port_back and not self._reset_due:
+            if self._give_port_back and not self._calls.reset_due:
                 await self.isdr.access.close()
 
     async def close(self) -> None:
         """Close the channel and give the port back."""
-        async with self._lock:
-            self._known.drop()
+        async with self._calls.lock:
+            self._calls.known.drop()
             await self.isdr.drop()
             await self.isdr.access.close()
 
@@ -163,55 +136,63 @@ class Euicc:
     async def get_eid(self) -> Eid:
         """GetEID, SGP.22 §5.7.20. The card itself is asked each time, so that the answer shows that it is there; a
         channel that is opened for this was proven by the same question."""
-        async with self._lock:
-            return await self._repeated("GetEID", self._ask_eid)
+        async with self._calls.lock:
+            return await self._calls.repeated("GetEID", self._ask_eid)
 
     async def get_euicc_info1(self) -> EuiccInfo1:
         """GetEUICCInfo1, §5.9.2."""
         request = es10_requests.get_euicc_info1_request()
-        return await self._kept(
-            Fact.INFO1, lambda: self._read_locked("GetEUICCInfo1", request, es10_requests.parse_get_euicc_info1)
+        return await self._calls.kept(
+            Fact.INFO1, lambda: self._calls.read_locked("GetEUICCInfo1", request, es10_requests.parse_get_euicc_info1)
         )
 
     async def get_euicc_info2(self) -> EuiccInfo2:
         """GetEUICCInfo2, §5.9.2."""
         request = es10_requests.get_euicc_info2_request()
-        return await self._kept(
-            Fact.INFO2, lambda: self._read_locked("GetEUICCInfo2", request, es10_requests.parse_get_euicc_info2)
+        return await self._calls.kept(
+            Fact.INFO2, lambda: self._calls.read_locked("GetEUICCInfo2", request, es10_requests.parse_get_euicc_info2)
         )
 
     async def get_eim_configuration(self) -> tuple[EimConfigurationData, ...]:
         """All associated eIMs (GetEimConfigurationData, §5.9.18). The form without criterion is the one that every
         release knows."""
         request = es10_requests.get_eim_configuration_request()
-        answer = await self._kept(
+        answer = await self._calls.kept(
             Fact.EIMS,
-            lambda: self._read_locked("GetEimConfigurationData", request, es10_requests.parse_get_eim_configuration),
+            lambda: self._calls.read_locked(
+                "GetEimConfigurationData", request, es10_requests.parse_get_eim_configuration
+            ),
         )
         return answer.configs
 
     async def get_profiles(self) -> tuple[ProfileInfo, ...]:
         """The profiles on the card (GetProfilesInfo); a card that refuses the list of fields gets a shorter one, and
         at last chooses itself."""
-        return (await self._kept(Fact.PROFILES, self._profile_list)).profiles
+        return (await self._calls.kept(Fact.PROFILES, self._profile_list)).profiles
 
     async def get_rat(self) -> RulesAuthorisationTable:
         """GetRAT, SGP.22 §5.7.22."""
-        return await self._read("GetRAT", es10_requests.get_rat_request(), es10_requests.parse_get_rat)
+        return await self._calls.read("GetRAT", es10_requests.get_rat_request(), es10_requests.parse_get_rat)
 
     async def get_certs(self, ci_pkid: bytes | None = None) -> Certificates:
         """GetCerts, §5.9.10."""
-        return await self._read("GetCerts", es10_requests.get_certs_request(ci_pkid), es10_requests.parse_get_certs)
+        return await self._calls.read(
+            "GetCerts", es10_requests.get_certs_request(ci_pkid), es10_requests.parse_get_certs
+        )
 
     async def get_configured_addresses(self) -> ConfiguredAddresses:
         """GetEuiccConfiguredAddresses, SGP.22 §5.7.3."""
         request = es10_requests.get_configured_addresses_request()
-        return await self._read("GetEuiccConfiguredAddresses", request, es10_requests.parse_get_configured_addresses)
+        return await self._calls.read(
+            "GetEuiccConfiguredAddresses", request, es10_requests.parse_get_configured_addresses
+        )
 
     async def get_connectivity_parameters(self) -> ConnectivityParameters:
         """GetConnectivityParameters, §5.9.24."""
         request = es10_requests.get_connectivity_parameters_request()
-        return await self._read("GetConnectivityParameters", request, es10_requests.parse_get_connectivity_parameters)
+        return await self._calls.read(
+            "GetConnectivityParameters", request, es10_requests.parse_get_connectivity_parameters
+        )
 
     # -- notifications and results -----------------------------------------------------------------------------------
     async def retrieve_notifications(self, criterion: Criterion | None = None) -> RetrievedNotifications:
@@ -219,8 +200,8 @@ class Euicc:
         by going through the lists."""
         if criterion is None or isinstance(criterion, AllPackageResults):
             fact = Fact.NOTIFICATIONS if criterion is None else Fact.RESULTS
-            return await self._kept(fact, lambda: self._retrieve(criterion), worth_keeping=_is_whole)
-        async with self._lock:
+            return await self._calls.kept(fact, lambda: self._retrieve(criterion), worth_keeping=_is_whole)
+        async with self._calls.lock:
             if not isinstance(criterion, BySeqNumber):
                 return await self._retrieve(criterion)
             try:
@@ -234,20 +215,20 @@ class Euicc:
     async def list_notifications(self, event_kinds: Iterable[NotificationEvent] | None = None) -> ListedNotifications:
         """ListNotification, SGP.22 §5.7.9. No caller yet: for cards whose RetrieveNotificationsList is refused."""
         request = es10_requests.list_notifications_request(event_kinds)
-        return await self._read("ListNotification", request, es10_requests.parse_list_notifications)
+        return await self._calls.read("ListNotification", request, es10_requests.parse_list_notifications)
 
     async def remove_notification(self, seq_number: int) -> ResultCode:
         """RemoveNotificationFromList, SGP.22 §5.7.11, for results too. Doing it twice does no harm: the second answer
         is nothingToDelete(1)."""
         request = es10_requests.remove_notification_request(seq_number)
-        async with self._lock:
-            before = self._known.set_aside()
-            code = await self._read_locked(
+        async with self._calls.lock:
+            before = self._calls.known.set_aside()
+            code = await self._calls.read_locked(
                 "RemoveNotificationFromList", request, es10_requests.parse_remove_notification
             )
-            if not self._reset_due and not self.isdr.proactive_pending:
-                self._known.put_back(before)
-                self._known.removed(seq_number, code)
+            if not self._calls.reset_due and not self.isdr.proactive_pending:
+                self._calls.known.put_back(before)
+                self._calls.known.removed(seq_number, code)
             return code
 
     # -- packages and settings ---------------------------------------------------------------------------------------
@@ -255,22 +236,22 @@ class Euicc:
         """LoadEuiccPackage, §5.9.1: ``raw`` is the whole BF51 as it came. After an error whose
         ``may_have_executed`` is not False the card has to be asked what happened."""
         _require_tag(raw, 0xBF51, "an eUICC package")
-        return await self._change(
+        return await self._calls.change(
             "LoadEuiccPackage",
             raw,
             es10_requests.parse_load_euicc_package,
             lambda answer: answer.switched,
-            note=self._known.package_executed,
+            note=self._calls.known.package_executed,
         )
 
     async def add_initial_eim(self, request: bytes) -> AddInitialEimResult:
         """AddInitialEim, §5.9.4: ``request`` is the whole BF57."""
         _require_tag(request, 0xBF57, "an AddInitialEim request")
-        return await self._change("AddInitialEim", request, es10_requests.parse_add_initial_eim)
+        return await self._calls.change("AddInitialEim", request, es10_requests.parse_add_initial_eim)
 
     async def set_default_dp(self, address: str) -> ResultCode:
         """SetDefaultDpAddress, §5.9.25."""
-        return await self._change(
+        return await self._calls.change(
             "SetDefaultDpAddress", es10_requests.set_default_dp_request(address), es10_requests.parse_set_default_dp
         )
 
@@ -289,7 +270,7 @@ class Euicc:
             ResetOption.PRE_LOADED_TEST_PROFILES,
             ResetOption.PROVISIONING_PROFILES,
         }
-        return await self._change(
+        return await self._calls.change(
             "EuiccMemoryReset",
             request,
             es10_requests.parse_memory_reset,
@@ -303,14 +284,14 @@ class Euicc:
         request = es10_requests.configure_immediate_enabling_request(
             enable=enable, smdp_oid=smdp_oid, smdp_address=smdp_address
         )
-        return await self._change(
+        return await self._calls.change(
             "ConfigureImmediateProfileEnabling", request, es10_requests.parse_configure_immediate_enabling
         )
 
     async def ipae_activation(self, *, activate: bool = True) -> ResultCode:
         """IpaeActivation, §3.8. When it succeeds, this agent has no access to the card any more."""
         request = es10_requests.ipae_activation_request(activate=activate)
-        return await self._change("IpaeActivation", request, es10_requests.parse_ipae_activation)
+        return await self._calls.change("IpaeActivation", request, es10_requests.parse_ipae_activation)
 
     # -- switching ---------------------------------------------------------------------------------------------------
     # ``refresh`` None leaves to the modem's profile whether the card shall issue a REFRESH; without one the caller's
@@ -319,68 +300,70 @@ class Euicc:
         """ImmediateEnable, §5.9.15; cards of v1.0 know only the form without a field."""
         flag = self._refresh(refresh)
         try:
-            return await self._switch(
+            return await self._calls.switch(
                 "ImmediateEnable",
                 es10_requests.immediate_enable_request(refresh=flag),
                 es10_requests.parse_immediate_enable,
             )
         except NotSupportedByCard:
             request = es10_requests.immediate_enable_request(refresh=flag, v1_0=True)
-            code = await self._switch("ImmediateEnable", request, es10_requests.parse_immediate_enable)
+            code = await self._calls.switch("ImmediateEnable", request, es10_requests.parse_immediate_enable)
             events.OLD_FORM_USED.emit(function="ImmediateEnable")
             return code
 
     async def profile_rollback(self, *, refresh: bool | None = None) -> RollbackResult:
         """ProfileRollback, §5.9.16."""
         request = es10_requests.profile_rollback_request(refresh=self._refresh(refresh))
-        return await self._change(
+        return await self._calls.change(
             "ProfileRollback", request, es10_requests.parse_profile_rollback, lambda answer: answer.result.ok
         )
 
     async def execute_fallback(self, *, refresh: bool | None = None) -> ResultCode:
         """ExecuteFallbackMechanism, §5.9.20."""
         request = es10_requests.execute_fallback_request(refresh=self._refresh(refresh))
-        return await self._switch("ExecuteFallbackMechanism", request, es10_requests.parse_execute_fallback)
+        return await self._calls.switch("ExecuteFallbackMechanism", request, es10_requests.parse_execute_fallback)
 
     async def return_from_fallback(self, *, refresh: bool | None = None) -> ResultCode:
         """ReturnFromFallback, §5.9.21."""
         request = es10_requests.return_from_fallback_request(refresh=self._refresh(refresh))
-        return await self._switch("ReturnFromFallback", request, es10_requests.parse_return_from_fallback)
+        return await self._calls.switch("ReturnFromFallback", request, es10_requests.parse_return_from_fallback)
 
     async def enable_emergency_profile(self, *, refresh: bool | None = None) -> ResultCode:
         """EnableEmergencyProfile, §5.9.22."""
         request = es10_requests.enable_emergency_profile_request(refresh=self._refresh(refresh))
-        return await self._switch("EnableEmergencyProfile", request, es10_requests.parse_enable_emergency_profile)
+        return await self._calls.switch("EnableEmergencyProfile", request, es10_requests.parse_enable_emergency_profile)
 
     async def disable_emergency_profile(self, *, refresh: bool | None = None) -> ResultCode:
         """DisableEmergencyProfile, §5.9.23."""
         request = es10_requests.disable_emergency_profile_request(refresh=self._refresh(refresh))
-        return await self._switch("DisableEmergencyProfile", request, es10_requests.parse_disable_emergency_profile)
+        return await self._calls.switch(
+            "DisableEmergencyProfile", request, es10_requests.parse_disable_emergency_profile
+        )
 
     # -- download session --------------------------------------------------------------------------------------------
     # The card forgets the session with its channel, so nothing but its beginning is ever repeated.
     async def get_challenge(self) -> bytes:
         """GetEuiccChallenge, SGP.22 §5.7.7: 16 bytes; a new session begins."""
-        return await self._read(
+        return await self._calls.read(
             "GetEuiccChallenge", es10_requests.get_challenge_request(), es10_requests.parse_get_challenge
         )
 
     async def authenticate_server(self, request: bytes) -> AuthenticateServerResponse:
         """AuthenticateServer, SGP.22 §5.7.13: ``request`` is the whole BF38."""
         _require_tag(request, 0xBF38, "an AuthenticateServer request")
-        return await self._once("AuthenticateServer", request, es10_requests.parse_authenticate_server)
+        return await self._calls.once("AuthenticateServer", request, es10_requests.parse_authenticate_server)
 
     async def prepare_download(self, request: bytes) -> PrepareDownloadResponse:
         """PrepareDownload, SGP.22 §5.7.5: ``request`` is the whole BF21."""
         _require_tag(request, 0xBF21, "a PrepareDownload request")
-        return await self._once("PrepareDownload", request, es10_requests.parse_prepare_download)
+        return await self._calls.once("PrepareDownload", request, es10_requests.parse_prepare_download)
 
     async def load_bpp_segment(self, segment: bytes) -> bytes | None:
         """One segment of ``bpp_segments.split``; the ProfileInstallationResult (BF37) when the card gives it, which
         ends the loading, else None."""
-        async with self._lock:
-            self._known.changed(OF_PROFILES)
-            answer = await self._send(segment, idempotent=False)
+        async with self._calls.lock:
+            self._calls.known.changed(OF_PROFILES)
+            answer = await self._calls.send(segment, idempotent=False)
         if not answer:
             return None
         _require_tag(answer, 0xBF37, "the answer to a segment of a profile", malformed=True)
@@ -391,10 +374,10 @@ class Euicc:
         each. Ends with the first ProfileInstallationResult (BF37); None when the card took everything and gave none.
         Raises ``MalformedBpp`` before anything is sent; after any other error the card has to be asked."""
         segments = bpp_segments.split(package)
-        async with self._lock:
-            self._known.changed(OF_PROFILES)
+        async with self._calls.lock:
+            self._calls.known.changed(OF_PROFILES)
             for done, segment in enumerate(segments, start=1):
-                answer = await self._send(segment.data, idempotent=False)
+                answer = await self._calls.send(segment.data, idempotent=False)
                 if answer:
                     _require_tag(answer, 0xBF37, "the answer to a segment of a profile", malformed=True)
                     return answer
@@ -403,135 +386,17 @@ class Euicc:
 
     async def cancel_session(self, request: bytes) -> CancelSessionResponse:
         """CancelSession, SGP.22 §5.7.14: ``request`` is the whole BF41."""
-        self._known.changed((Fact.NOTIFICATIONS,))
+        self._calls.known.changed((Fact.NOTIFICATIONS,))
         _require_tag(request, 0xBF41, "a CancelSession request")
-        return await self._once("CancelSession", request, es10_requests.parse_cancel_session)
+        return await self._calls.once("CancelSession", request, es10_requests.parse_cancel_session)
 
-    # -- how a function is called ------------------------------------------------------------------------------------
-    async def _read(self, function: str, request: bytes, parse: Callable[[bytes], T]) -> T:
-        async with self._lock:
-            return await self._read_locked(function, request, parse)
-
-    async def _read_locked(self, function: str, request: bytes, parse: Callable[[bytes], T]) -> T:
-        return await self._repeated(function, lambda: self._call(function, request, parse, idempotent=True))
-
-    async def _kept(
-        self, fact: Fact, read: Callable[[], Awaitable[T]], *, worth_keeping: Callable[[T], bool] = lambda _: True
-    ) -> T:
-        """What is known, else what the card says now."""
-        async with self._lock:
-            if self._known.get(fact) is not None:
-                await self._notice_changes()
-            found = self._known.get(fact)
-            if found is not None:
-                return cast(T, found)
-            answer = await read()
-            self._noticed_s = asyncio.get_running_loop().time()
-            if worth_keeping(answer) and not self._reset_due and not self.isdr.proactive_pending:
-                self._known.keep(fact, answer, epoch=self.isdr.opened_in)
-            return answer
-
-    async def _notice_changes(self) -> None:
-        """Before anything is taken as known: whether the modem still sees the same card. While a channel is open, or
-        was a moment ago, the card itself would have shown it."""
-        now_s = asyncio.get_running_loop().time()
-        if self.isdr.is_open:
-            self._noticed_s = now_s
-        elif self._noticed_s is None or now_s - self._noticed_s >= _NOTICE_GAP_S:
-            await self.isdr.access.notice_changes()
-            self._noticed_s = now_s
-
+    # -- how cards differ --------------------------------------------------------------------------------------------
     async def _ask_eid(self) -> Eid:
         if self.isdr.is_open:
-            return await self._call("GetEID", GET_EID, es10_requests.parse_get_eid, idempotent=True)
+            return await self._calls.call("GetEID", GET_EID, es10_requests.parse_get_eid, idempotent=True)
         await self.isdr.transport()
         assert self.isdr.eid is not None
         return self.isdr.eid
-
-    async def _repeated(self, function: str, call: Callable[[], Awaitable[T]]) -> T:
-        """Ask; once more on a new channel when the channel was lost or the answer cut, once more after a recovery when
-        the card waits for a reset that is known to be due."""
-        try:
-            return await call()
-        except (ChannelLost, NotSelected, ChannelTrouble, TruncatedAnswer) as error:
-            events.READ_REPEATED.emit(function=function, reason=error.message)
-            if isinstance(error, ChannelLost) and error.reason is LossReason.PORT:
-                await self._recovery.wait()  # a port that vanished needs some seconds to come back
-        except ResetPending:
-            if not self._reset_due:
-                raise
-            self._known.drop()
-            await self._recovery.run(reset_expected=True, first_rung=None)
-            self._reset_due = False
-        return await call()
-
-    async def _change(
-        self,
-        function: str,
-        request: bytes,
-        parse: Callable[[bytes], T],
-        switched: Callable[[T], bool] = lambda _: False,
-        *,
-        note: Callable[[T, Aside], None] = lambda _answer, _before: None,
-    ) -> T:
-        """Order something; again only when the card cannot have seen the order. ``switched`` tells from the answer
-        whether the card now needs a reset, ``note`` what is known afterwards from the answer and what was before."""
-        async with self._lock:
-            before = self._known.set_aside()
-            try:
-                answer = await self._call(function, request, parse, idempotent=False)
-            except (ChannelLost, NotSelected, ChannelTrouble) as error:
-                if error.may_have_executed:
-                    raise
-                events.READ_REPEATED.emit(function=function, reason=error.message)
-                answer = await self._call(function, request, parse, idempotent=False)
-            if switched(answer):
-                self._reset_due = True
-            if not self._reset_due:
-                note(answer, before)
-            return answer
-
-    async def _switch(self, function: str, request: bytes, parse: Callable[[bytes], ResultCode]) -> ResultCode:
-        return await self._change(function, request, parse, lambda code: code.ok)
-
-    async def _once(self, function: str, request: bytes, parse: Callable[[bytes], T]) -> T:
-        async with self._lock:
-            return await self._call(function, request, parse, idempotent=False)
-
-    async def _call(self, function: str, request: bytes, parse: Callable[[bytes], T], *, idempotent: bool) -> T:
-        try:
-            raw = await self._send(request, idempotent=idempotent)
-        except StatusWordError as error:
-            if error.sw not in _LACKING:
-                raise
-            events.NOT_SUPPORTED.emit(function=function, answer=apdu.explain(error.sw))
-            raise NotSupportedByCard(f"{function}: the card answered {apdu.explain(error.sw)}") from error
-        if not raw:
-            events.NOT_SUPPORTED.emit(function=function, answer="9000 without data")
-            raise NotSupportedByCard(f"{function}: the card answered nothing")
-        try:
-            answer = parse(raw)
-        except CodecError as error:
-            raise MalformedAnswer(f"the answer to {function} cannot be read: {error.message}", raw=raw) from error
-        self.isdr.tolerated(function, getattr(answer, "tolerances", ()))
-        return answer
-
-    async def _send(self, request: bytes, *, idempotent: bool) -> bytes:
-        transport = await self.isdr.transport()
-        try:
-            answer = await transport.es10(request, idempotent=idempotent)
-        except TruncatedAnswer:
-            self._known.drop()
-            await self.isdr.drop()
-            raise
-        except (ChannelLost, NotSelected, ChannelTrouble):
-            self._known.drop()
-            await self.isdr.forget()  # the card was reset, or may have been
-            raise
-        finally:
-            # 91xx: the card has a REFRESH for the modem, whatever the answer looks like.
-            self._reset_due = self._reset_due or (transport.proactive_pending and not idempotent)
-        return answer
 
     async def _profile_list(self) -> ProfileList:
         eid, begin = self._tag_list_refused
@@ -540,7 +405,7 @@ class Euicc:
                 continue
             request = es10_requests.get_profiles_request(tag_list=tag_list)
             try:
-                answer = await self._read_locked("GetProfilesInfo", request, es10_requests.parse_get_profiles)
+                answer = await self._calls.read_locked("GetProfilesInfo", request, es10_requests.parse_get_profiles)
             except NotSupportedByCard:
                 if tag_list is None:
                     raise
@@ -558,21 +423,10 @@ class Euicc:
         self._tag_list_refused = self.isdr.eid, number + 1
         events.SHORTER_TAG_LIST.emit(left_out="the fields of SGP.32" if number == 0 else "the list of fields")
 
-    async def _enabled_iccid(self) -> str | None:
-        """For the recovery, which holds the lock already; asks without repeating anything."""
-        try:
-            request = es10_requests.get_profiles_request(tag_list=_PROFILE_STATES)
-            enabled = (
-                await self._call("GetProfilesInfo", request, es10_requests.parse_get_profiles, idempotent=True)
-            ).enabled
-        except (NotSupportedByCard, MalformedAnswer):
-            return None
-        return None if enabled is None or enabled.iccid is None else str(enabled.iccid)
-
     async def _retrieve(self, criterion: Criterion | None) -> RetrievedNotifications:
         request = es10_requests.retrieve_notifications_request(criterion)
         try:
-            return await self._read_locked(
+            return await self._calls.read_locked(
                 "RetrieveNotificationsList", request, es10_requests.parse_retrieve_notifications
             )
         except NotSupportedByCard as error:

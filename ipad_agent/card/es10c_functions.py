@@ -49,26 +49,26 @@ class ConsumerEuicc(Euicc):
     async def enable_profile(self, iccid: bytes) -> ResultCode:
         """EnableProfile; the enabled one is disabled by it. ``iccid`` are the octets of tag 5A."""
         request = es10c_requests.enable_profile_request(iccid)
-        code = await self._switch("EnableProfile", request, es10c_requests.parse_enable_profile)
+        code = await self._calls.switch("EnableProfile", request, es10c_requests.parse_enable_profile)
         self._no_refresh_comes = self._no_refresh_comes or code.ok
         return code
 
     async def disable_profile(self, iccid: bytes) -> ResultCode:
         """DisableProfile."""
         request = es10c_requests.disable_profile_request(iccid)
-        code = await self._switch("DisableProfile", request, es10c_requests.parse_disable_profile)
+        code = await self._calls.switch("DisableProfile", request, es10c_requests.parse_disable_profile)
         self._no_refresh_comes = self._no_refresh_comes or code.ok
         return code
 
     async def delete_profile(self, iccid: bytes) -> ResultCode:
         """DeleteProfile."""
         request = es10c_requests.delete_profile_request(iccid)
-        return await self._change("DeleteProfile", request, es10c_requests.parse_delete_profile)
+        return await self._calls.change("DeleteProfile", request, es10c_requests.parse_delete_profile)
 
     async def set_default_dp_address(self, address: bytes) -> ResultCode:
         """SetDefaultDpAddress of SGP.22."""
         request = es10c_requests.set_default_dp_address_request(address)
-        return await self._change("SetDefaultDpAddress", request, es10c_requests.parse_set_default_dp_address)
+        return await self._calls.change("SetDefaultDpAddress", request, es10c_requests.parse_set_default_dp_address)
 
     async def reset_memory(self, options: Iterable[ResetOption]) -> MemoryResetResult:
         """eUICCMemoryReset of SGP.22. ``NotSupportedByCard`` for a part that it has no name for."""
@@ -77,7 +77,7 @@ class ConsumerEuicc(Euicc):
             request = es10c_requests.euicc_memory_reset_request(chosen)
         except CodecError as error:
             raise NotSupportedByCard(f"eUICCMemoryReset: {error.message}") from error
-        return await self._change(
+        return await self._calls.change(
             "eUICCMemoryReset",
             request,
             es10c_requests.parse_euicc_memory_reset,
@@ -86,4 +86,4 @@ class ConsumerEuicc(Euicc):
 
     async def list_profiles(self, request: bytes) -> ProfileList:
         """GetProfilesInfo with this very request (BF2D), as an eIM asks it; a refusal is a value."""
-        return await self._read("GetProfilesInfo", request, es10_requests.parse_get_profiles)
+        return await self._calls.read("GetProfilesInfo", request, es10_requests.parse_get_profiles)

@@ -14,7 +14,8 @@ from typing import Final
 
 from ipad_agent.lab.bench.agent_process import AgentEvent
 from ipad_agent.lab.bench.agent_toml import Table
-from ipad_agent.lab.bench.lab_bench import Bench, BenchOptions
+from ipad_agent.lab.bench.bench_options import BenchOptions
+from ipad_agent.lab.bench.lab_bench import Bench
 from ipad_agent.lab.bench.rsp_servers_on_bench import Offer, RspOptions
 from ipad_agent.lab.errors import AgentEndedError, NothingHappenedError
 from ipad_agent.lab.euicc import Quirks

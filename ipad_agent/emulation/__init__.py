@@ -1,5 +1,5 @@
 """IoT functions (SGP.32) in front of a consumer card (SGP.22) that has none.
 
 Knows bytes and ES10; the card, the disk and the clock come in as protocols. ``EmulatedEuicc`` leaves it: a card like
-any other to the procedures. The import file and the device key are for the commands of people.
+any other to the procedures. The device key is for the commands of people.
 """

@@ -7,7 +7,7 @@ Data flow::
                      |   its own switches: local_switches -------------------------------------> ES10c
                      |   after a cut: interrupted_package, local_switches.settle ask the card what is true
                      v
-                  CardMemory -> store.EmulatedCardFile (one file per EID), signatures by device_key
+          EmulatedCards -> CardMemory -> store.EmulatedCardFile (one file per EID), signatures by device_key
 
 What a consumer card cannot give is answered as not available. A card that has the IoT functions itself is passed
 through untouched. See docs/emulation.md for what the signatures prove.
@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
-from enum import StrEnum
 from typing import Final
 
 from ipad_agent.card.errors import NotSupportedByCard
@@ -45,39 +44,26 @@ from ipad_agent.codec.es10.notifications import AllPackageResults, BySeqNumber, 
 from ipad_agent.codec.es10.profile_info import ProfileInfo
 from ipad_agent.codec.es10.rules_authorisation_table import RulesAuthorisationTable
 from ipad_agent.codec.identifiers import Eid
-from ipad_agent.errors import CardError, CodecError, StoreError
+from ipad_agent.errors import CardError, CodecError
 from ipad_agent.records import replace
 
-from . import associated_eims, events, interrupted_package, local_switches
+from . import associated_eims, interrupted_package, local_switches
 from .card_memory import CardMemory
-from .consumer_card import ConsumerCard, KeyPlace, StateFile, StateFiles
-from .device_key import DeviceKey, KeyTrouble, fingerprint
-from .emulated_state import BindingState, EmulatedState, ImmediateEnabling, StoredResult, UnusableState
+from .consumer_card import ConsumerCard, KeyPlace, StateFiles
+from .device_key import DeviceKey
+from .emulated_cards import EmulatedCards, EmulateIot, ci_pkids
+from .emulated_state import BindingState, EmulatedState, ImmediateEnabling, StoredResult
 from .local_switches import Installed
 from .package_checks import check
 from .package_execution import execute_ecos, execute_psmos
-from .registration.bundle_provisioning import BundlePlace, is_begun, provisioned
-from .registration.provisioning_bundle import UnusableBundle
+from .registration.bundle_provisioning import BundlePlace
 
-_TAKES_NO_OTHER_KEY: Final = (
-    "it brings a key, and card.emulation_key_module has the device's own in a token, which takes none from outside; "
-    "register that one by ipactl emulation export"
-)
 RELEASE: Final = Version(1, 2, 0)
 """Of SGP.32, which is emulated."""
 _NOT_AVAILABLE: Final = 127
 _EIM_ALREADY_THERE: Final = 2
 _NO_EMERGENCY_PROFILE: Final = 8
 _NO_PARAMETERS: Final = bytes.fromhex("BF5F03810101")
-_TOKEN_BITS: Final = 30
-
-
-class EmulateIot(StrEnum):
-    """When the IoT functions are emulated: ``WHEN_NEEDED`` for a card that has none."""
-
-    NEVER = "never"
-    WHEN_NEEDED = "when-needed"
-    ALWAYS = "always"
 
 
 class EmulatedEuicc:
@@ -97,21 +83,8 @@ class EmulatedEuicc:
         bundles: BundlePlace | None = None,
     ) -> None:
         self._card = card
-        self._files = files
-        self._keys = keys
-        self._clock = clock
-        self._mode = mode
-        self._random_bits = random_bits
-        self._bundles = bundles
-        self._taken_from_bundle = False
+        self._cards = EmulatedCards(card, files, keys, clock, mode=mode, random_bits=random_bits, bundles=bundles)
         self._lock = asyncio.Lock()
-        self._deciding = asyncio.Lock()
-        self._memories: dict[bytes, CardMemory | None] = {}
-        self._troubles: dict[bytes, str] = {}
-        """Why cards are not emulated that should be."""
-        self._announced: dict[bytes, str] = {}
-        self._without_key: set[bytes] = set()
-        """Cards that are left alone because their key is not to be had: a bundle may bring another."""
         self._installed: Installed | None = None
 
     @property
@@ -136,7 +109,7 @@ class EmulatedEuicc:
 
     def state_of(self, eid: Eid) -> EmulatedState | None:
         """What counts for this card now, without asking it; None for one that is not emulated or was not seen yet."""
-        memory = self._memories.get(eid.bytes)
+        memory = self._cards.seen(eid)
         return None if memory is None else memory.state
 
     # -- registration --------------------------------------------------------------------------------------------------
@@ -145,24 +118,22 @@ class EmulatedEuicc:
         """Use the provisioning bundle that waits, for a card that is served already."""
         async with self._lock:
             await self._settled()
-            async with self._deciding:
-                self._memories.clear()
-            await self._memory()
+            await self._cards.decide_anew()
+            await self._cards.memory()
 
     def was_provisioned(self) -> bool:
         """Whether a bundle gave a card its eIMs since this was asked last."""
-        taken, self._taken_from_bundle = self._taken_from_bundle, False
-        return taken
+        return self._cards.was_provisioned()
 
     def key_of(self, eid: Eid) -> DeviceKey | None:
         """What signs for this card; None for one that is not emulated or was not seen yet."""
-        memory = self._memories.get(eid.bytes)
+        memory = self._cards.seen(eid)
         return None if memory is None else memory.key
 
     async def note_binding(self, eid: Eid, state: BindingState) -> None:
         """What the eIM said to the self-binding."""
         async with self._lock:
-            memory = self._memories.get(eid.bytes)
+            memory = self._cards.seen(eid)
             if memory is not None and memory.state.binding is not None:
                 memory.hold(replace(memory.state, binding=replace(memory.state.binding, state=state)))
 
@@ -171,13 +142,13 @@ class EmulatedEuicc:
     async def get_euicc_info2(self) -> EuiccInfo2:
         """As the card tells it; ``raw`` is the card's. That it can be managed is added to the view alone."""
         info2 = await self._card.get_euicc_info2()
-        if await self._memory() is None:
+        if await self._cards.memory() is None:
             return info2
         iot = IotSpecificInfo((RELEASE,), ecall=False, fallback=True, emulated=True)
         return replace(info2, iot=iot, ipa_mode=int(IpaMode.IPAD))
 
     async def get_eim_configuration(self) -> tuple[EimConfigurationData, ...]:
-        memory = await self._memory()
+        memory = await self._cards.memory()
         if memory is None:
             return await self._card.get_eim_configuration()
         answer = associated_eims.configuration(memory.state)
@@ -188,7 +159,7 @@ class EmulatedEuicc:
             memory = await self._settled()
             if memory is None:
                 return await self._card.add_initial_eim(request)
-            state, answer = associated_eims.add_initial(memory.state, request, await self._ci_pkids())
+            state, answer = associated_eims.add_initial(memory.state, request, await ci_pkids(self._card))
             if state != memory.state:
                 memory.write(state)
             return es10_requests.parse_add_initial_eim(answer)
@@ -205,7 +176,7 @@ class EmulatedEuicc:
             if isinstance(package, bytes):
                 answer = package
             elif package.is_eco:
-                answer = execute_ecos(memory, package, await self._ci_pkids())
+                answer = execute_ecos(memory, package, await ci_pkids(self._card))
             else:
                 await self._still_the_same(memory)
                 self._installed = None
@@ -234,7 +205,7 @@ class EmulatedEuicc:
     async def get_profiles(self) -> tuple[ProfileInfo, ...]:
         """The card's, with the fallback attribute that this device keeps."""
         profiles = await self._card.get_profiles()
-        memory = await self._memory()
+        memory = await self._cards.memory()
         if memory is None:
             return profiles
         fallback = memory.state.fallback
@@ -325,27 +296,27 @@ class EmulatedEuicc:
 
     async def get_certs(self, ci_pkid: bytes | None = None) -> Certificates:
         """Its certificates are shown in a download session only."""
-        if await self._memory() is None:
+        if await self._cards.memory() is None:
             return await self._card.get_certs(ci_pkid)
         return Certificates(error=ResultCode(_NOT_AVAILABLE, code_names.GET_CERTS))
 
     async def get_connectivity_parameters(self) -> ConnectivityParameters:
-        if await self._memory() is None:
+        if await self._cards.memory() is None:
             return await self._card.get_connectivity_parameters()
         return es10_requests.parse_get_connectivity_parameters(_NO_PARAMETERS)
 
     async def enable_emergency_profile(self) -> ResultCode:
-        if await self._memory() is None:
+        if await self._cards.memory() is None:
             return await self._card.enable_emergency_profile()
         return ResultCode(_NO_EMERGENCY_PROFILE, code_names.ENABLE_EMERGENCY)
 
     async def disable_emergency_profile(self) -> ResultCode:
-        if await self._memory() is None:
+        if await self._cards.memory() is None:
             return await self._card.disable_emergency_profile()
         return ResultCode(_NO_EMERGENCY_PROFILE, code_names.DISABLE_EMERGENCY)
 
     async def ipae_activation(self, *, activate: bool = True) -> ResultCode:
-        if await self._memory() is None:
+        if await self._cards.memory() is None:
             return await self._card.ipae_activation(activate=activate)
         raise NotSupportedByCard("a consumer card has no IPAe")
 
@@ -353,8 +324,7 @@ class EmulatedEuicc:
 
     def ask_anew(self) -> None:
         self._card.ask_anew()
-        for eid in self._troubles:  # the key may be there again
-            self._memories.pop(eid, None)
+        self._cards.look_for_keys()
 
     async def get_eid(self) -> Eid:
         return await self._card.get_eid()
@@ -363,7 +333,7 @@ class EmulatedEuicc:
         return await self._card.get_euicc_info1()
 
     async def set_default_dp(self, address: str) -> ResultCode:
-        if await self._memory() is None:
+        if await self._cards.memory() is None:
             return await self._card.set_default_dp(address)
         return await self._card.set_default_dp_address(address.encode())
 
@@ -407,7 +377,7 @@ class EmulatedEuicc:
 
     async def _settled(self) -> CardMemory | None:
         """The state, after whatever was cut off is known; None for a card that is not emulated."""
-        memory = await self._memory()
+        memory = await self._cards.memory()
         if memory is not None and memory.state.running is not None:
             await interrupted_package.finish(self._card, memory)
         if memory is not None and memory.state.local is not None:
@@ -416,132 +386,6 @@ class EmulatedEuicc:
             await local_switches.notice_rollback(self._card, memory)
             memory.looked_back = True
         return memory
-
-    async def _memory(self) -> CardMemory | None:
-        if self._mode is EmulateIot.NEVER:
-            return None
-        eid = self._card.seen_eid or await self._card.get_eid()
-        async with self._deciding:  # two memories of one card would contradict each other
-            if eid.bytes in self._without_key and self._bundles is not None and self._bundles.news():
-                self._memories.pop(eid.bytes, None)
-            if eid.bytes not in self._memories:
-                self._memories[eid.bytes] = await self._decide(eid)
-            return self._memories[eid.bytes]
-
-    async def _decide(self, eid: Eid) -> CardMemory | None:
-        """Whether this card is emulated, and what was kept for it. Raises ``StoreError`` when that cannot be read."""
-        if self._mode is EmulateIot.WHEN_NEEDED and await self._is_iot_card(eid):
-            return None
-        file = self._files.file(str(eid))
-        document = file.load()
-        try:
-            state = None if document is None else EmulatedState.from_document(document)
-            if state is not None and state.eid != eid.bytes:
-                raise UnusableState("it is of another card")
-            state = await self._from_bundle(eid, file, state)
-            key = self._key(state)
-        except (UnusableState, KeyTrouble) as trouble:
-            self._say_once(eid, trouble)
-            self._announced.pop(eid.bytes, None)
-            if isinstance(trouble, KeyTrouble):
-                self._without_key.add(eid.bytes)
-            return None
-        self._troubles.pop(eid.bytes, None)
-        self._without_key.discard(eid.bytes)
-        info1 = await self._info1()
-        state = self._fresh(eid, key) if state is None else state.after_start(self._clock.wall())
-        memory = CardMemory(file, state, key)
-        if document is None or state.info1 != info1:
-            memory.write(replace(state, info1=info1))
-        if self._announced.get(eid.bytes) != state.fingerprint:
-            self._announced[eid.bytes] = state.fingerprint
-            events.EMULATING.emit(eid=eid.short, fingerprint=state.fingerprint[:16])
-        return memory
-
-    def _say_once(self, eid: Eid, trouble: UnusableState | KeyTrouble) -> None:
-        if self._troubles.get(eid.bytes) == str(trouble):
-            return
-        self._troubles[eid.bytes] = str(trouble)
-        if isinstance(trouble, KeyTrouble):
-            events.KEY_LOST.emit(reason=trouble.message)
-        else:
-            events.STATE_UNUSABLE.emit(eid=eid.short, reason=str(trouble))
-
-    def _fresh(self, eid: Eid, key: DeviceKey) -> EmulatedState:
-        token = 1 + self._random_bits(_TOKEN_BITS)
-        return EmulatedState.fresh(eid.bytes, fingerprint(key.spki), wall_s=self._clock.wall(), token=token)
-
-    async def _from_bundle(self, eid: Eid, file: StateFile, state: EmulatedState | None) -> EmulatedState | None:
-        """The state after the provisioning bundle that waits, if there is one: see ``bundle_provisioning`` for the
-        order of the steps. Raises ``StoreError`` where the disk does not take one; the next look goes on with it."""
-        bundle = None if self._bundles is None else self._bundles.waiting()
-        if self._bundles is None or bundle is None:
-            return state
-        key, wanted = self._key_in_place(), bundle.key.spki
-        begun = is_begun(bundle, state)
-        if not begun:
-            try:
-                if not self._keys.takes_keys:
-                    raise UnusableBundle(_TAKES_NO_OTHER_KEY)
-                if (reason := self._bundles.why_not(bundle, str(eid))) is not None:
-                    raise UnusableBundle(reason)
-                before = self._fresh(eid, bundle.key) if state is None else state
-                state = provisioned(bundle, before, key, await self._ci_pkids(), self._clock.wall())
-            except UnusableBundle as refusal:
-                self._bundles.refused(str(refusal))
-                return state
-            file.write(state.to_document())
-            self._taken_from_bundle = True
-        if not begun or key is None or key.spki != wanted:
-            try:
-                self._keys.put(bundle.key)
-            except KeyTrouble as trouble:  # of the disk: tried again soon, and not taken for a key that is lost
-                raise StoreError(trouble.message) from trouble
-            events.BUNDLE_TAKEN.emit(eid=eid.short, eim=bundle.eim_id, fingerprint=fingerprint(wanted)[:16])
-        self._bundles.used()
-        return state
-
-    def _key_in_place(self) -> DeviceKey | None:
-        try:
-            return self._keys.load()
-        except KeyTrouble:
-            return None
-
-    def _key(self, state: EmulatedState | None) -> DeviceKey:
-        """Raises ``KeyTrouble`` when it is not the one that this card's eIMs know."""
-        key = self._keys.load()
-        if key is None and state is None:
-            key = self._keys.create()
-            events.KEY_MADE.emit(fingerprint=fingerprint(key.spki))
-        if key is None:
-            raise KeyTrouble("the file is gone")
-        if state is not None and state.fingerprint != fingerprint(key.spki):
-            raise KeyTrouble(f"it is {fingerprint(key.spki)[:16]}, and the eIM knows {state.fingerprint[:16]}")
-        return key
-
-    async def _is_iot_card(self, eid: Eid) -> bool:
-        if (await self._card.get_euicc_info2()).iot is not None:
-            return True
-        try:
-            await self._card.get_eim_configuration()
-        except CardError as error:
-            if not error.alive:
-                raise
-            return False
-        events.HAS_IOT_FUNCTIONS.emit(eid=eid.short)
-        return True
-
-    async def _info1(self) -> bytes | None:
-        try:
-            return (await self._card.get_euicc_info1()).raw
-        except CardError as error:
-            if not error.alive:
-                raise
-            return None
-
-    async def _ci_pkids(self) -> frozenset[bytes]:
-        info1 = await self._card.get_euicc_info1()
-        return frozenset((*info1.ci_pkids_for_signing, *info1.ci_pkids_for_verification))
 
     async def _still_the_same(self, memory: CardMemory) -> None:
         """Before a card is changed: whether it is the one that the order is for."""

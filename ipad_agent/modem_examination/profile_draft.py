@@ -8,7 +8,8 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from ipad_agent.modem.module_profile import GENERIC_NAME, ModuleProfile, parse
+from ipad_agent.modem.module_profile import GENERIC_NAME, ModuleProfile
+from ipad_agent.modem.module_profile_files import parse
 from ipad_agent.printable import summary
 
 from .errors import ReportUnreadable

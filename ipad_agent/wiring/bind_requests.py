@@ -99,8 +99,7 @@ class SelfBinding:
                 )
 
     async def _post(self, eim: EimConfigurationData, eid: Eid) -> HttpAnswer:
-        from ipad_agent.emulation import import_file
-        from ipad_agent.emulation.registration import self_binding
+        from ipad_agent.emulation.registration import import_file, self_binding
 
         state, key = self._emulation.state_of(eid), self._emulation.key_of(eid)
         assert state is not None

@@ -19,7 +19,8 @@ from ipad_agent.codec.esipa.device_info import Release
 from ipad_agent.config import Config, ModemConfig
 from ipad_agent.errors import ConfigError
 from ipad_agent.modem import events as modem_events
-from ipad_agent.modem.module_profile import ModuleProfile, ProfileSet, load, search_path
+from ipad_agent.modem.module_profile import ModuleProfile, ProfileSet
+from ipad_agent.modem.module_profile_files import load, search_path
 from ipad_agent.modem.port.byte_stream import PortOpener
 from ipad_agent.modem.port.gsmctl_port import PROGRAM, GsmctlOpener
 from ipad_agent.modem.port.pcsc_port import SCHEME as PCSC
@@ -119,7 +120,8 @@ def open_card(
     euicc: Euicc | EmulatedEuicc = consumer
     if emulated_cards is not None and card.emulate_iot != "never":
         # Only then: it loads cryptography.
-        from ipad_agent.emulation.emulated_euicc import EmulatedEuicc, EmulateIot
+        from ipad_agent.emulation.emulated_cards import EmulateIot
+        from ipad_agent.emulation.emulated_euicc import EmulatedEuicc
         from ipad_agent.emulation.keys.key_place import key_place
 
         keys = key_place(config.store.state_dir, card)

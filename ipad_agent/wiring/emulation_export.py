@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from ipad_agent.clock import SystemClock
 from ipad_agent.config import Config
-from ipad_agent.emulation import import_file
 from ipad_agent.emulation.device_key import KeyTrouble, fingerprint
 from ipad_agent.emulation.emulated_state import EmulatedState
 from ipad_agent.emulation.keys.key_place import key_place
+from ipad_agent.emulation.registration import import_file
 from ipad_agent.records import dataclass, replace
 from ipad_agent.store import StateLock
 

@@ -732,8 +732,10 @@ def test_the_configured_socket_is_found_when_the_usual_one_is_not_there(
 OF_STATUS = {
     "cli",
     "cli.ipactl",
+    "cli.ipactl.argument_values",
     "cli.ipactl.command_context",
     "cli.ipactl.command_line",
+    "cli.ipactl.command_parser",
     "cli.ipactl.command_runner",
     "cli.ipactl.commands",
     "cli.ipactl.commands.query_commands",

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from ipad_agent.cli.ipactl import command_context, command_line, main
+from ipad_agent.cli.ipactl import argument_values, command_context, command_line, main
 from ipad_agent.cli.ipactl.command_context import CommandContext
 from ipad_agent.cli.ipactl.commands import log_command
 from ipad_agent.local.status_model import Happening, to_plain
@@ -93,7 +93,7 @@ def test_a_time_that_is_none_is_told(text: str, capsys: Capture) -> None:
 
 @pytest.mark.parametrize("text", ["14:30", "14:30:05", "2026-11-20", "2026-11-20 14:30", "2026-11-20T14:30:00"])
 def test_a_time_is_local(text: str) -> None:
-    shown = time.strftime("%Y-%m-%d %H:%M", time.localtime(command_line.since(text)))
+    shown = time.strftime("%Y-%m-%d %H:%M", time.localtime(argument_values.since(text)))
     assert ("14:30" in shown) == (":" in text)
     assert shown.startswith("2026-11-20") or "-" not in text
 

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ipad_agent.cli.ipactl import command_line, main
+from ipad_agent.cli.ipactl import command_runner, main
 from ipad_agent.cli.ipactl.output.field_names import ANSWERS, listing
 from ipad_agent.cli.ipactl.output.script_formats import cell, key_values, row
 from ipad_agent.local.status_model import Status, to_plain
@@ -204,7 +204,7 @@ def test_the_names_are_those_of_the_interface_file(command: str) -> None:
 
 def test_every_command_with_a_fixed_answer_has_names() -> None:
     free = {"watch", "decode", "metrics", "varlink", "completion"}
-    assert set(command_line.HANDLERS) - set(ANSWERS) <= free
+    assert set(command_runner.HANDLERS) - set(ANSWERS) <= free
     assert all(names for _, names in listing())
 
 

@@ -7,13 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from ipad_agent.cli.ipactl import command_line, main
+from ipad_agent.cli.ipactl import command_line, command_runner, main
 from ipad_agent.cli.ipactl.exit_codes import MEANING, Exit
-from ipad_agent.cli.ipactl.man_page import page
+from ipad_agent.cli.ipactl.man_page import JSON_FORMS, page
+from ipad_agent.cli.ipactl.parser_contents import commands_of
 from ipad_agent.local.varlink import varlink_interface
 
 ROOT = Path(__file__).parent.parent.parent
-COMMANDS = sorted(command_line.commands_of(command_line.build()))
+COMMANDS = sorted(commands_of(command_line.build()))
 Capture = pytest.CaptureFixture[str]
 
 
@@ -28,7 +29,7 @@ def test_no_line_of_the_manual_page_is_taken_for_a_macro_by_accident() -> None:
 
 
 def test_every_command_has_a_handler_a_json_form_and_a_place_in_the_manual() -> None:
-    assert sorted(command_line.HANDLERS) == sorted(command_line.JSON_FORMS) == COMMANDS
+    assert sorted(command_runner.HANDLERS) == sorted(JSON_FORMS) == COMMANDS
     lines = list(page())
     for command in COMMANDS:
         assert any(line.startswith(".B " + command.replace("-", "\\-")) for line in lines), command

@@ -21,7 +21,8 @@ from ipad_agent.doctor.agent_user import become
 from ipad_agent.doctor.checks.machine import Machine
 from ipad_agent.doctor.doctor_items import Layer
 from ipad_agent.doctor.standalone_doctor import remembered_polls
-from ipad_agent.lab.bench.lab_bench import Bench, BenchOptions
+from ipad_agent.lab.bench.bench_options import BenchOptions
+from ipad_agent.lab.bench.lab_bench import Bench
 from ipad_agent.lab.bench.rsp_servers_on_bench import RspOptions
 from ipad_agent.lab.euicc import Quirks
 from ipad_agent.lab.pki import Pki

@@ -14,7 +14,8 @@ from ipad_agent.card.es10_transport import Es10Transport
 from ipad_agent.config import load
 from ipad_agent.doctor import run_alone
 from ipad_agent.doctor.recorder_taps import attach
-from ipad_agent.lab.bench.lab_bench import Bench, BenchOptions
+from ipad_agent.lab.bench.bench_options import BenchOptions
+from ipad_agent.lab.bench.lab_bench import Bench
 from ipad_agent.local.flight_recorder import Recorder
 from ipad_agent.modem.at import at_session
 from ipad_agent.net import message_tap

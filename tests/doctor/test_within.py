@@ -14,7 +14,8 @@ from ipad_agent.config import load
 from ipad_agent.doctor import Face, run_with
 from ipad_agent.doctor.agent_doctor import agent_parts, polls_of
 from ipad_agent.doctor.doctor_items import Layer
-from ipad_agent.lab.bench.lab_bench import Bench, BenchOptions
+from ipad_agent.lab.bench.bench_options import BenchOptions
+from ipad_agent.lab.bench.lab_bench import Bench
 from ipad_agent.store import Memory
 from ipad_agent.store.memory_filesystem import MemoryFilesystem
 from ipad_agent.wiring.configured_card import open_card

@@ -10,7 +10,7 @@ import pytest
 
 from ipad_agent.codec.esipa.device_info import IpaCapabilities, IpaFeature, IpaProtocol
 from ipad_agent.emulation.device_key import fingerprint, verify
-from ipad_agent.emulation.import_file import ImportFacts, proven, written
+from ipad_agent.emulation.registration.import_file import ImportFacts, proven, written
 from ipad_agent.lab.eim.device_import import read_import
 from ipad_agent.lab.eim.errors import OrderError
 

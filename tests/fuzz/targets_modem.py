@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 from ipad_agent.card import apdu
-from ipad_agent.modem import commands, module_profile
+from ipad_agent.modem import commands, module_profile_files
 from ipad_agent.modem.at import at_parser, signal_quality
 from ipad_agent.modem.errors import LineDamaged, ProfileError
 
@@ -85,7 +85,7 @@ def _profile(data: bytes) -> object:
         text = data.decode("utf-8")
     except UnicodeDecodeError:
         return None  # refused by load_file, which reads the disk
-    found = module_profile.parse(text, name="fuzzed", place="fuzzed.toml")
+    found = module_profile_files.parse(text, name="fuzzed", place="fuzzed.toml")
     return found.matches("Maker", "MODEL-1", "REV 7"), found.usb_ports
 
 

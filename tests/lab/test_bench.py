@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from ipad_agent.lab.bench.agent_toml import Table
-from ipad_agent.lab.bench.lab_bench import Bench, BenchOptions
+from ipad_agent.lab.bench.bench_options import BenchOptions
+from ipad_agent.lab.bench.lab_bench import Bench
 from ipad_agent.lab.crypto import der
 from ipad_agent.lab.errors import BenchError, NothingHappenedError
 from ipad_agent.lab.euicc import BOOTSTRAP, OPERATOR_A, OPERATOR_B

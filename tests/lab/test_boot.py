@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from ipad_agent.lab.bench import boot_simulation
+from ipad_agent.lab.bench.bench_options import BenchOptions
 from ipad_agent.lab.bench.boot_simulation import PowerSupply
-from ipad_agent.lab.bench.lab_bench import Bench, BenchOptions
+from ipad_agent.lab.bench.lab_bench import Bench
 
 LOOK = """
 import json, sys, time

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from ipad_agent.lab.bench.lab_bench import Bench, BenchOptions
+from ipad_agent.lab.bench.bench_options import BenchOptions
+from ipad_agent.lab.bench.lab_bench import Bench
 from ipad_agent.lab.bench.rsp_servers_on_bench import RspOptions
 from ipad_agent.lab.command.card_arguments import CARDS, add_card_arguments, card_options
 from ipad_agent.lab.command.lab_command import describe

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from ipad_agent.lab.bench.lab_bench import Bench, BenchOptions
+from ipad_agent.lab.bench.bench_options import BenchOptions
+from ipad_agent.lab.bench.lab_bench import Bench
 from ipad_agent.lab.bench.second_eim import EimSpot
 from ipad_agent.lab.crypto import der
 from ipad_agent.lab.errors import BenchError

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ipad_agent.lab.bench.impaired_network import Direction, ImpairedLink, Impairments, UdpProxy
+from ipad_agent.lab.bench.network.impaired_network import Direction, ImpairedLink, Impairments, UdpProxy
 
 BAD = Impairments(loss=0.2, duplicate=0.1, reorder=0.1, delay_s=0.05, jitter_s=0.02)
 

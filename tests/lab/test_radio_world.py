@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from ipad_agent.lab.bench.lab_bench import Bench, BenchOptions
+from ipad_agent.lab.bench.bench_options import BenchOptions
+from ipad_agent.lab.bench.lab_bench import Bench
 from ipad_agent.lab.errors import BenchError
 from ipad_agent.lab.euicc import BOOTSTRAP, EMERGENCY, OPERATOR_A, default_profiles, emergency_profile
 from ipad_agent.lab.modem import AtEngine, Cell

@@ -12,9 +12,10 @@ from typing import Any
 
 import pytest
 
-from ipad_agent.lab.bench.lab_bench import Bench, BenchOptions
+from ipad_agent.lab.bench.bench_options import BenchOptions
+from ipad_agent.lab.bench.lab_bench import Bench
+from ipad_agent.lab.bench.network.tcp_gate import TcpGate
 from ipad_agent.lab.bench.rsp_servers_on_bench import Offer, RspOptions
-from ipad_agent.lab.bench.tcp_gate import TcpGate
 from ipad_agent.lab.command.lab_command import describe
 from ipad_agent.lab.crypto import der
 from ipad_agent.lab.eim.https.esipa_https import ASN1_TYPE, STRICT

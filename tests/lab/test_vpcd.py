@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from ipad_agent.lab.bench.lab_bench import Bench, BenchOptions
+from ipad_agent.lab.bench.bench_options import BenchOptions
+from ipad_agent.lab.bench.lab_bench import Bench
 from ipad_agent.lab.euicc import OPERATOR_A, Quirks, VirtualEuicc, default_card
 from ipad_agent.lab.modem.card_interface import CardMuteError
 from ipad_agent.lab.pki import Pki

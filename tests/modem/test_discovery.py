@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ipad_agent.errors import Remedy
-from ipad_agent.modem import module_profile
+from ipad_agent.modem import module_profile_files
 from ipad_agent.modem.errors import ModemNotFound, PortUnavailable, ProfileError, SeveralModems
 from ipad_agent.modem.module_profile import ModuleProfile, UsbPorts
 from ipad_agent.modem.port.port_discovery import RESTART_S, DiscoveringOpener, choose, match
@@ -22,7 +22,7 @@ from ipad_agent.modem.port.usb_sysfs import Tty, UsbDevice, read_ttys, read_usb_
 
 from .sys_tree import SysTree
 
-SHIPPED = module_profile.load([Path(__file__).resolve().parents[2] / "hw" / "modems"]).profiles
+SHIPPED = module_profile_files.load([Path(__file__).resolve().parents[2] / "hw" / "modems"]).profiles
 BY_PATH = "dev/serial/by-path/pci-0000:00:14.0-usb-0:"
 
 
@@ -395,7 +395,7 @@ async def test_what_was_found_is_really_opened(tree: SysTree) -> None:
 
 # -- the data ----------------------------------------------------------------------------------------------------------
 def parse(text: str) -> ModuleProfile:
-    return module_profile.parse(text, name="m", place="m.toml")
+    return module_profile_files.parse(text, name="m", place="m.toml")
 
 
 def test_a_file_of_ports_alone_fits_no_module() -> None:

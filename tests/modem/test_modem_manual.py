@@ -6,10 +6,10 @@ import importlib.util
 from pathlib import Path
 from types import ModuleType
 
-from ipad_agent.modem import module_profile
+from ipad_agent.modem import module_profile_files
 
 ROOT = Path(__file__).resolve().parents[2]
-SHIPPED = module_profile.load([ROOT / "hw" / "modems"]).profiles
+SHIPPED = module_profile_files.load([ROOT / "hw" / "modems"]).profiles
 
 
 def generator() -> ModuleType:

@@ -15,7 +15,7 @@ from ipad_agent.lab.pki import Pki
 from ipad_agent.modem import commands
 from ipad_agent.modem.at.at_session import AtSession, LinkTiming
 from ipad_agent.modem.errors import CommandRefused, PortLost, PortUnavailable
-from ipad_agent.modem.module_profile import load, search_path
+from ipad_agent.modem.module_profile_files import load, search_path
 from ipad_agent.modem.port.pcsc_port import PcscOpener, PcscStream
 from ipad_agent.wiring import configured_card
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ipad_agent.modem import module_profile, profile_value_checks
+from ipad_agent.modem import module_profile, module_profile_files, profile_value_checks
 from ipad_agent.modem.errors import ProfileError
 
 SHIPPED = Path(__file__).resolve().parents[2] / "hw" / "modems"
@@ -26,11 +26,11 @@ order = ["csim"]
 
 
 def parse(text: str) -> module_profile.ModuleProfile:
-    return module_profile.parse(text, name="m1", place="m1.toml")
+    return module_profile_files.parse(text, name="m1", place="m1.toml")
 
 
 def test_every_shipped_profile_is_valid() -> None:
-    found = module_profile.load([SHIPPED])
+    found = module_profile_files.load([SHIPPED])
     assert found.problems == ()
     assert {entry.name for entry in found.profiles} == {
         "cinterion",
@@ -101,11 +101,11 @@ def test_every_shipped_profile_is_valid() -> None:
     ],
 )
 def test_a_module_gets_the_profile_of_its_family(answers: tuple[str, str, str], name: str) -> None:
-    assert module_profile.load([SHIPPED]).choose(*answers).name == name
+    assert module_profile_files.load([SHIPPED]).choose(*answers).name == name
 
 
 def test_the_shipped_generic_profile_is_what_the_agent_does_without_any_file() -> None:
-    shipped = module_profile.load([SHIPPED]).named("generic-3gpp")
+    shipped = module_profile_files.load([SHIPPED]).named("generic-3gpp")
     assert shipped is not None
     assert shipped.ladder == module_profile.GENERIC.ladder
     assert shipped.uicc == module_profile.GENERIC.uicc
@@ -113,7 +113,7 @@ def test_the_shipped_generic_profile_is_what_the_agent_does_without_any_file() -
 
 
 def test_no_shipped_profile_switches_the_radio_off_for_good_or_writes_permanent_memory() -> None:
-    for entry in module_profile.load([SHIPPED]).profiles:
+    for entry in module_profile_files.load([SHIPPED]).profiles:
         for rung in entry.ladder.values():
             assert not rung.writes_nvm
             assert rung.restore or not any(c in ("AT+CFUN=0", "AT+CFUN=4") for c in rung.commands)
@@ -215,12 +215,12 @@ def test_values_that_contradict_each_other_are_named(table: str, values: str, pl
 def test_values_that_contradict_those_of_the_base_are_named(tmp_path: Path) -> None:
     evidence = '[evidence]\n"uicc" = { grade = "guess", source = "x" }\n'
     (tmp_path / "a.toml").write_text(f'base = "sierra-em"\n[uicc]\ncla_on_cgla = "session"\n{evidence}')
-    (problem,) = module_profile.load([tmp_path, SHIPPED]).problems
+    (problem,) = module_profile_files.load([tmp_path, SHIPPED]).problems
     assert problem.place.endswith("a.toml: uicc.cla_on_cgla")
 
 
 def test_what_is_reported_in_a_shipped_profile_has_a_link() -> None:
-    for entry in module_profile.load([SHIPPED]).profiles:
+    for entry in module_profile_files.load([SHIPPED]).profiles:
         for evidence in (*entry.evidence.values(), *(remark.evidence for remark in entry.remarks)):
             if evidence.grade is module_profile.Grade.REPORTED:
                 assert "https://" in evidence.source, (entry.name, evidence.source)
@@ -247,8 +247,8 @@ quote_hex = false
 
 def test_an_operators_file_may_change_a_few_values_of_the_shipped_one(tmp_path: Path) -> None:
     (tmp_path / "quectel-eg25.toml").write_text(OVERRIDE)
-    shipped = module_profile.load([SHIPPED]).choose("Quectel", "EG25", "")
-    found = module_profile.load([tmp_path, SHIPPED])
+    shipped = module_profile_files.load([SHIPPED]).choose("Quectel", "EG25", "")
+    found = module_profile_files.load([tmp_path, SHIPPED])
     own = found.choose("Quectel", "EG25", "")
     assert found.problems == ()
     assert (own.deadlines.refresh_wait_s, own.uicc.quote_hex) == (40.0, False)
@@ -266,7 +266,7 @@ def test_a_file_of_another_name_stands_beside_its_base_for_the_firmware_it_names
         'base = "quectel-eg25"\n[match]\nrevision = ".*R07.*"\n[[reset]]\nrung = 0\n[evidence]\n'
         '"match" = { grade = "guess", source = "x" }\n"reset" = { grade = "guess", source = "x" }\n'
     )
-    found = module_profile.load([tmp_path, SHIPPED])
+    found = module_profile_files.load([tmp_path, SHIPPED])
     assert found.choose("Quectel", "EG25", "EG25GGBR07A08M2G").name == "eg25-r07"
     assert list(found.choose("Quectel", "EG25", "EG25GGBR07A08M2G").ladder) == [0]
     assert found.choose("Quectel", "EG25", "EG25GGBR05A01M2G").name == "quectel-eg25"
@@ -275,19 +275,19 @@ def test_a_file_of_another_name_stands_beside_its_base_for_the_firmware_it_names
 @pytest.mark.parametrize("base", ["no-such", "a"])
 def test_a_base_that_is_not_there_or_is_the_file_itself_is_a_mistake(tmp_path: Path, base: str) -> None:
     (tmp_path / "a.toml").write_text(f'base = "{base}"\n')
-    (problem,) = module_profile.load([tmp_path, SHIPPED]).problems
+    (problem,) = module_profile_files.load([tmp_path, SHIPPED]).problems
     assert problem.place.endswith("a.toml: base")
 
 
 def test_bases_in_a_circle_are_a_mistake_and_no_endless_search(tmp_path: Path) -> None:
     (tmp_path / "a.toml").write_text('base = "b"\n')
     (tmp_path / "b.toml").write_text('base = "a"\n')
-    assert len(module_profile.load([tmp_path]).problems) == 2
+    assert len(module_profile_files.load([tmp_path]).problems) == 2
 
 
 def test_a_broken_override_leaves_the_shipped_profile(tmp_path: Path) -> None:
     (tmp_path / "quectel-eg25.toml").write_text(OVERRIDE.replace("40", "-1"))
-    found = module_profile.load([tmp_path, SHIPPED])
+    found = module_profile_files.load([tmp_path, SHIPPED])
     assert len(found.problems) == 1
     assert found.choose("Quectel", "EG25", "").deadlines.refresh_wait_s == 15.0
 
@@ -302,14 +302,14 @@ def test_a_broken_file_does_not_take_the_others_away(tmp_path: Path) -> None:
     (tmp_path / "binary.toml").write_bytes(b"\xff\xfe")
     (tmp_path / "huge.toml").write_text("#" * 70000)
     (tmp_path / "good.toml").write_text(MINIMAL)
-    found = module_profile.load([tmp_path, tmp_path / "missing"])
+    found = module_profile_files.load([tmp_path, tmp_path / "missing"])
     assert [entry.name for entry in found.profiles] == ["good"]
     assert len(found.problems) == 3
 
 
 def test_an_operators_file_hides_the_shipped_one_of_the_same_name(tmp_path: Path) -> None:
     (tmp_path / "quectel-eg25.toml").write_text(MINIMAL)
-    found = module_profile.load([tmp_path, SHIPPED])
+    found = module_profile_files.load([tmp_path, SHIPPED])
     own = found.named("quectel-eg25")
     assert own is not None
     assert own.title == "A module"
@@ -323,9 +323,9 @@ def test_the_more_specific_profile_wins() -> None:
 
 
 def test_an_operators_folder_is_searched_first_and_that_of_a_distribution_last(tmp_path: Path) -> None:
-    folders = module_profile.search_path(tmp_path)
+    folders = module_profile_files.search_path(tmp_path)
     assert folders[:2] == (tmp_path, SHIPPED)
-    assert module_profile.search_path()[0] == Path("/etc/ipad-agent/modems")
+    assert module_profile_files.search_path()[0] == Path("/etc/ipad-agent/modems")
     assert folders[-1] == Path("/usr/share/ipad-agent/modems")
 
 
@@ -359,12 +359,12 @@ def test_a_value_of_any_type_in_any_place_raises_nothing_but_its_own_error(text:
         key = data.draw(st.sampled_from(sorted(table)))
     table[key] = data.draw(VALUES)
     with contextlib.suppress(ProfileError):
-        module_profile.build(document, name="m1", place="m1.toml")
+        module_profile_files.build(document, name="m1", place="m1.toml")
 
 
 def test_what_sara_r5_is_told_to_announce_is_what_is_waited_for() -> None:
     """+USIMSTAT is a bit mask (u-blox UBX-17003787): 1 reports the states 0 to 6, 2 the states 7 and 8, 4 REFRESH."""
-    sara = module_profile.load_file(SHIPPED / "ublox-sara-r5.toml")
+    sara = module_profile_files.load_file(SHIPPED / "ublox-sara-r5.toml")
     assert sara.init.commands == ("AT+USIMSTAT=1",)
     waited = [n for n in range(14) if any(re.fullmatch(line, f"+UUSIMSTAT:{n}") for line in sara.events.sim_ready)]
     assert waited == [6]

@@ -19,7 +19,8 @@ from ipad_agent.lab.modem.virtual_module import Output, PortLost, Send
 from ipad_agent.lab.pki import Pki
 from ipad_agent.modem.errors import PortLost as LineLost
 from ipad_agent.modem.errors import PortUnavailable
-from ipad_agent.modem.module_profile import ProfileSet, load
+from ipad_agent.modem.module_profile import ProfileSet
+from ipad_agent.modem.module_profile_files import load
 from ipad_agent.modem_examination.modem_examination import Examination, ModemExamination
 from virtual_time import run
 

@@ -12,7 +12,7 @@ import pytest
 
 from ipad_agent.cli.ipactl.exit_codes import Exit
 from ipad_agent.errors import ModemError
-from ipad_agent.modem.module_profile import load
+from ipad_agent.modem.module_profile_files import load
 from ipad_agent.modem.port.usb_sysfs import Tty
 from ipad_agent.modem_examination import line_examination, port_traffic
 from ipad_agent.modem_examination.errors import NoModemAnswers, PortHeld

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from ipad_agent.lab.modem import PERSONALITIES, ModemOptions
-from ipad_agent.modem.module_profile import Grade, load
+from ipad_agent.modem.module_profile import Grade
+from ipad_agent.modem.module_profile_files import load
 from ipad_agent.modem_examination import examination_report, profile_draft
 from ipad_agent.modem_examination.errors import ReportUnreadable
 from ipad_agent.modem_examination.examination_report import PortFacts

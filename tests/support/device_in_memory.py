@@ -23,7 +23,7 @@ from ipad_agent.lab.eim import Order
 from ipad_agent.lab.euicc import Quirks, default_card
 from ipad_agent.lab.modem import AtEngine, Fault, Module
 from ipad_agent.modem.at import at_session
-from ipad_agent.modem.module_profile import load, search_path
+from ipad_agent.modem.module_profile_files import load, search_path
 from ipad_agent.modem.uicc.modem_card_access import ModemCardAccess
 from ipad_agent.policy.polling.poll_outcome import Wake
 from ipad_agent.torture.history.fault_history import AT, CODE, DOWNLOADED, STRAIGHT, History, Setting

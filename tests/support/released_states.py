@@ -18,7 +18,8 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
-from ipad_agent.lab.bench.lab_bench import Bench, BenchOptions
+from ipad_agent.lab.bench.bench_options import BenchOptions
+from ipad_agent.lab.bench.lab_bench import Bench
 from ipad_agent.lab.eim import Fault
 from ipad_agent.lab.euicc import OPERATOR_A
 from ipad_agent.lab.scenarios.support.common_steps import NO_MORE_WORK, quick

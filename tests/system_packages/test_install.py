@@ -106,7 +106,7 @@ def test_another_prefix_is_written_into_unit_and_commands(tmp_path: Path) -> Non
 
 
 _PROFILES = """
-from ipad_agent.modem.module_profile import search_path
+from ipad_agent.modem.module_profile_files import search_path
 print(next(folder for folder in search_path() if folder.is_dir()))
 """
 

@@ -16,7 +16,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from ipad_agent.cli.ipactl.output.value_texts import size, span
-from ipad_agent.lab.bench.lab_bench import Bench, BenchOptions
+from ipad_agent.lab.bench.bench_options import BenchOptions
+from ipad_agent.lab.bench.lab_bench import Bench
 from ipad_agent.lab.bench.rsp_servers_on_bench import Offer, RspOptions
 from ipad_agent.lab.scenarios.support.common_steps import quick
 

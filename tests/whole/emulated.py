@@ -11,7 +11,8 @@ from ipad_agent.card.es10c_functions import ConsumerEuicc
 from ipad_agent.card.isdr_session import IsdrSession
 from ipad_agent.codec.es10.profile_info import ProfileInfo
 from ipad_agent.emulation.device_key import DeviceKey, SoftwareKey
-from ipad_agent.emulation.emulated_euicc import EmulatedEuicc, EmulateIot
+from ipad_agent.emulation.emulated_cards import EmulateIot
+from ipad_agent.emulation.emulated_euicc import EmulatedEuicc
 from ipad_agent.emulation.emulated_state import EmulatedState
 from ipad_agent.lab.eim import EimIdentity, VirtualEim
 from ipad_agent.lab.euicc import Quirks, default_card

@@ -27,7 +27,8 @@ from ipad_agent.config import Config
 from ipad_agent.daemon.maker_functions import MakerFunctions
 from ipad_agent.emulation.associated_eims import add_initial
 from ipad_agent.emulation.device_key import KeyFile, SoftwareKey
-from ipad_agent.emulation.emulated_euicc import EmulatedEuicc, EmulateIot
+from ipad_agent.emulation.emulated_cards import EmulateIot
+from ipad_agent.emulation.emulated_euicc import EmulatedEuicc
 from ipad_agent.emulation.emulated_state import BindingState, EmulatedState
 from ipad_agent.errors import NetworkError
 from ipad_agent.lab.crypto import der

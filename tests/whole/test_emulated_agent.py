@@ -12,10 +12,11 @@ from ipad_agent.agent.dependencies import ManagedCard
 from ipad_agent.card.es10c_functions import ConsumerEuicc
 from ipad_agent.card.isdr_session import IsdrSession
 from ipad_agent.codec.esipa.device_info import IpaCapabilities, IpaFeature, IpaProtocol
-from ipad_agent.emulation import import_file
 from ipad_agent.emulation.device_key import SoftwareKey
-from ipad_agent.emulation.emulated_euicc import EmulatedEuicc, EmulateIot
+from ipad_agent.emulation.emulated_cards import EmulateIot
+from ipad_agent.emulation.emulated_euicc import EmulatedEuicc
 from ipad_agent.emulation.emulated_state import EmulatedState
+from ipad_agent.emulation.registration import import_file
 from ipad_agent.lab.eim.errors import OrderError
 from ipad_agent.lab.euicc import BOOTSTRAP, OPERATOR_A, Quirks
 from ipad_agent.policy.polling.poll_outcome import Wake

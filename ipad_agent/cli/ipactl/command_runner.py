@@ -6,15 +6,54 @@ import argparse
 import importlib
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
+from typing import Final
 
 from ipad_agent.errors import ConfigError, IpadError
 
 from .command_context import CommandContext
-from .command_line import HANDLERS, OtherCommandError, build
+from .command_line import build
+from .command_parser import OtherCommandError
 from .errors import CommandError, UsageError
 from .exit_codes import Exit
+
+HANDLERS: Final[Mapping[str, str]] = {
+    "status": "commands.query_commands.status",
+    "profiles": "commands.query_commands.profiles",
+    "eims": "commands.query_commands.eims",
+    "poll": "commands.action_commands.poll",
+    "plan": "commands.query_commands.plan",
+    "switch": "commands.action_commands.switch",
+    "fallback": "commands.action_commands.fallback",
+    "emergency": "commands.action_commands.emergency",
+    "rollback": "commands.action_commands.rollback",
+    "confirm": "commands.action_commands.confirm",
+    "owed": "commands.query_commands.owed",
+    "watch": "commands.watch_command.watch",
+    "history": "commands.history_command.history",
+    "log": "commands.log_command.log",
+    "doctor": "commands.doctor_command.doctor",
+    "bundle": "commands.bundle_command.bundle",
+    "emulation": "commands.emulation_command.emulation",
+    "budget": "commands.query_commands.budget",
+    "eid": "commands.query_commands.eid",
+    "config": "commands.config_and_decode.config",
+    "explain": "commands.query_commands.explain",
+    "decode": "commands.config_and_decode.decode",
+    "at": "commands.raw_requests.at",
+    "modem": "commands.modem_command.modem",
+    "setup": "commands.setup_command.setup",
+    "record": "commands.record_command.record",
+    "metrics": "commands.query_commands.metrics",
+    "varlink": "commands.raw_requests.varlink",
+    "reset-euicc": "commands.action_commands.reset_euicc",
+    "provision": "commands.maker_commands.provision",
+    "download": "commands.maker_commands.download",
+    "card": "commands.maker_commands.card",
+    "completion": "shell_completion.completion",
+}
+"""Module and function of each command; a module is loaded when its command is chosen."""
 
 INTERRUPTED = 130
 FEW = 30

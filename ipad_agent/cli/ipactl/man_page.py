@@ -7,14 +7,58 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 from .command_context import SOCKET_VARIABLE
-from .command_line import JSON_FORMS, build, commands_of, operands_of, options_of
+from .command_line import build
 from .exit_codes import MEANING
 from .output.field_names import listing
+from .parser_contents import commands_of, operands_of, options_of
 from .varlink_client import DEFAULT_SOCKET
+
+JSON_FORMS: Final[Mapping[str, str]] = {
+    "status": "the object Status",
+    "profiles": '{"profiles": [Profile]}',
+    "eims": '{"eims": [Eim]}',
+    "poll": '{"done": true, "sentence"}',
+    "plan": '{"plan": Plan}',
+    "switch": '{"done": true, "sentence"}; with --dry-run as plan',
+    "fallback": '{"done": true, "sentence"}',
+    "emergency": '{"done": true, "sentence"}',
+    "rollback": '{"done": true, "sentence"}',
+    "confirm": '{"done": true, "sentence"}',
+    "owed": '{"owed": [Owed]}',
+    "watch": 'one object per line: {"status": Status} or {"event": Happening}',
+    "history": '{"history": [HistoryEntry]}',
+    "log": "one object Happening per line",
+    "doctor": '{"items": [DoctorItem]}; the layer of the last one is verdict',
+    "bundle": '{"path", "size_bytes"}',
+    "emulation": 'export: {"path", "eid", "eim", "counter", "fingerprint"}; fingerprint: {"fingerprint"}; '
+    'new-key: {"fingerprint", "cards"}',
+    "budget": '{"traffic": Traffic}',
+    "eid": '{"eid", "check_digits_ok"}',
+    "config": 'check: {"path", "problems": [string]}; show: {"running", "path", "changed", '
+    '"config": [{"key", "value", "origin", "line"}]}',
+    "explain": '{"id", "level", "sentence", "explanation"}',
+    "decode": 'a message: {"tag", "name", "type", "text", "children": [the same]}; all else: {"lines": [string]}',
+    "at": '{"lines": [string], "final"}',
+    "modem": 'list: {"ports": [{"port", "stable", "usb", "interface", "module", "profile", "use", "held_by", '
+    '"agent"}]}; probe: {"ports": [{"port", "asked", "manufacturer", "model", "firmware", "profile", "matched", '
+    '"evidence"}], "commands"}; test: the report, as --report writes it; at: {"lines": [string], "final"}; draft: '
+    '{"text"}',
+    "setup": '{"path", "written", "backup", "text", "items": [DoctorItem]}',
+    "record": 'start: {"path"}; stop: {"done": true, "sentence"}; status: {"recording", "path", "max_bytes", "left_s", '
+    '"records", "ended"}; export: {"path", "records", "unreadable_lines", "redacted"}',
+    "metrics": '{"text"}',
+    "varlink": "info: what GetInfo answers, and description; call: the parameters of each reply",
+    "reset-euicc": '{"done": true, "sentence"}',
+    "provision": '{"done": true, "sentence"}',
+    "download": '{"done": true, "sentence"}',
+    "card": '{"done": true, "sentence"}',
+    "completion": "as without it",
+}
+"""What each command writes with ``--json``. Names with a capital are the types of the interface file."""
 
 _COMMON: Final = frozenset({"--json", "--socket", "--format", "--fields", "--help", "-h"})
 

@@ -6,8 +6,9 @@ import argparse
 from collections.abc import Iterator
 
 from .command_context import CommandContext
-from .command_line import build, commands_of, helps_of, operands_of, options_of
+from .command_line import build
 from .exit_codes import Exit
+from .parser_contents import commands_of, helps_of, operands_of, options_of
 
 
 def completion(command: CommandContext) -> int:

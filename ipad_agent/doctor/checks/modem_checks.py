@@ -10,7 +10,7 @@ from ipad_agent.doctor.examination_facts import Blocked, Seen
 from ipad_agent.doctor.examined_rooms import DoctorParts
 from ipad_agent.errors import CardError, ModemError
 from ipad_agent.modem.errors import ModemNotFound, PortUnavailable, SeveralModems
-from ipad_agent.modem.module_profile import load, search_path
+from ipad_agent.modem.module_profile_files import load, search_path
 from ipad_agent.modem.port.gsmctl_port import PROGRAM
 from ipad_agent.modem.port.pcsc_port import SCHEME
 from ipad_agent.modem.port.port_discovery import choose

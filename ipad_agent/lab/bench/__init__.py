@@ -6,15 +6,16 @@ It may import the whole lab. ``Bench`` and ``BenchOptions`` leave it; they are l
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .lab_bench import Bench, BenchOptions
+    from .bench_options import BenchOptions
+    from .lab_bench import Bench
 else:
 
     def __getattr__(name: str) -> object:
         if name not in __all__:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        from . import lab_bench
+        from . import bench_options, lab_bench
 
-        return getattr(lab_bench, name)
+        return getattr(bench_options if name == "BenchOptions" else lab_bench, name)
 
 
 __all__ = ["Bench", "BenchOptions"]

@@ -38,7 +38,7 @@ from ipad_agent.lab.smdp import (
 from ipad_agent.lab.smdp.es2.operator_functions import OperatorFunctions
 from ipad_agent.lab.smdp.es2.operator_link import OperatorLink, Point
 
-from .tcp_gate import TcpGate
+from .network.tcp_gate import TcpGate
 
 __all__ = ["Offer", "RspOptions", "RspSite"]
 

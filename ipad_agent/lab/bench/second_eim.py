@@ -16,16 +16,17 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from ipad_agent.lab.eim.coap.coaps_server import CoapsServer
 from ipad_agent.lab.eim.coap.dtls_context import DtlsSettings, TlsIdentity
 from ipad_agent.lab.eim.eim_identity import EimIdentity
+from ipad_agent.lab.eim.eim_settings import EimSettings
 from ipad_agent.lab.eim.https.esipa_https import HttpsServer
-from ipad_agent.lab.eim.virtual_eim import EimSettings, VirtualEim
+from ipad_agent.lab.eim.virtual_eim import VirtualEim
 from ipad_agent.lab.errors import BenchError
 from ipad_agent.lab.http import TlsSettings
 from ipad_agent.lab.pki import Credential
 from ipad_agent.lab.pki.certificates import Issuer, eim_signer, eim_tls
 
 from .agent_toml import Scalar
-from .impaired_network import ImpairedLink, UdpProxy
-from .tcp_gate import TcpGate
+from .network.impaired_network import ImpairedLink, UdpProxy
+from .network.tcp_gate import TcpGate
 from .watched_eim import WatchedEim
 
 __all__ = ["CARRIERS", "EimSite", "EimSpot"]

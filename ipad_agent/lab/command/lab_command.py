@@ -254,7 +254,8 @@ def _run_scenarios(args: argparse.Namespace) -> int:
 
 
 async def _up(args: argparse.Namespace) -> int:
-    from ipad_agent.lab.bench.lab_bench import Bench, BenchOptions
+    from ipad_agent.lab.bench.bench_options import BenchOptions
+    from ipad_agent.lab.bench.lab_bench import Bench
     from ipad_agent.lab.bench.rsp_servers_on_bench import RspOptions
     from ipad_agent.lab.eim.https.esipa_https import STRICT, FrontSettings
     from ipad_agent.lab.eim.injection.injection_site import INJECTION

@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast, get_args
 
-from ipad_agent.lab.bench.impaired_network import Direction, Impairments
 from ipad_agent.lab.bench.lab_bench import Bench
+from ipad_agent.lab.bench.network.impaired_network import Direction, Impairments
 from ipad_agent.lab.bench.rsp_servers_on_bench import Offer
 from ipad_agent.lab.eim.eim_faults import Fault as EimFault
 from ipad_agent.lab.eim.errors import EimLabError

@@ -28,6 +28,7 @@ from .coap_resource import CoapSettings
 from .device_records import Device, Order
 from .eim_faults import Fault, PackageFaults
 from .eim_identity import EimIdentity, add_initial_eim
+from .eim_settings import EimSettings
 from .errors import (
     EimLabError,
     Es9Error,
@@ -38,7 +39,7 @@ from .errors import (
     StateFileError,
 )
 from .esipa_application import Application, Reply
-from .virtual_eim import EimSettings, VirtualEim
+from .virtual_eim import VirtualEim
 
 __all__ = [
     "VERBS",

@@ -1,9 +1,11 @@
-"""What the eIM knows of each device, and the file it can be kept in."""
+"""What the eIM keeps: each device with its orders, the history, and the file that both can be in."""
 
 from __future__ import annotations
 
 import json
 import os
+from collections import deque
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -21,6 +23,7 @@ from .errors import OrderError, StateFileError
 KINDS = ("psmo", "eco", "data", "trigger", "raw", "raw-body")
 QUEUED, PUSHED, HANDED_OUT, DONE, FAILED = "queued", "pushed", "handed out", "done", "failed"
 MAX_FINISHED = 200
+MAX_HISTORY = 1000
 MAX_ACCEPTED = 1000
 _VERSION = 1
 _BYTES = ("euicc_spki", "euicc_info1", "euicc_info2", "euicc_certificate", "eum_certificate", "device_info")
@@ -167,6 +170,46 @@ class FileStore:
     def save(self, devices: dict[str, Device], history: list[dict[str, Any]]) -> None:
         """See ``Store``."""
         save(self.path, devices, history)
+
+
+class EimRecords:
+    """Devices by EID and the history, as they were in ``store``; without one they end with the process."""
+
+    def __init__(self, store: Store | None) -> None:
+        self._store = store
+        devices, history = store.load() if store is not None else ({}, [])
+        self.devices: dict[str, Device] = devices
+        self.history: deque[dict[str, Any]] = deque(history, maxlen=MAX_HISTORY)
+        self.noted = len(self.history)
+        """How many entries the history ever had since it was opened; the last one has this number."""
+        self.listeners: list[Callable[[dict[str, Any]], None]] = []
+        """Told every entry of the history as it is made."""
+
+    def device(self, eid: str) -> Device:
+        """The record of an EID; ``OrderError`` when it is unknown."""
+        found = self.devices.get(eid)
+        if found is None:
+            raise OrderError(f"no device with EID {eid}")
+        return found
+
+    def note(self, now_s: float, eid: str | None, kind: str, **facts: Any) -> None:
+        """Add an entry to the history; a fact that is None is left out."""
+        said = {name: value for name, value in facts.items() if value is not None}
+        entry = {"at": now_s, "eid": eid, "kind": kind, **said}
+        self.history.append(entry)
+        self.noted += 1
+        for listener in self.listeners:
+            listener(entry)
+
+    def note_and_save(self, now_s: float, eid: str | None, kind: str, **facts: Any) -> None:
+        """Both."""
+        self.note(now_s, eid, kind, **facts)
+        self.save()
+
+    def save(self) -> None:
+        """Put everything into the store; whoever changed a device or an order calls it."""
+        if self._store is not None:
+            self._store.save(self.devices, list(self.history))
 
 
 def save(path: Path, devices: dict[str, Device], history: list[dict[str, Any]]) -> None:

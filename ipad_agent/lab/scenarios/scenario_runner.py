@@ -24,7 +24,8 @@ from pathlib import Path
 from typing import TextIO
 
 from ipad_agent.lab import message_record
-from ipad_agent.lab.bench.lab_bench import Bench, BenchOptions
+from ipad_agent.lab.bench.bench_options import BenchOptions
+from ipad_agent.lab.bench.lab_bench import Bench
 from ipad_agent.lab.bench.real_time_limits import MOVES, Waiting, stuck_after
 from ipad_agent.lab.eim.errors import EimLabError
 from ipad_agent.lab.errors import BenchError

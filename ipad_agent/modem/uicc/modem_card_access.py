@@ -16,7 +16,6 @@ from ipad_agent.card.apdu_channel import (
     RecoveryPlan,
     SimBusy,
 )
-from ipad_agent.codec.identifiers import Iccid
 from ipad_agent.codec.packet_connection import PacketConnection
 from ipad_agent.errors import CardError, ModemError
 from ipad_agent.modem import commands, events
@@ -49,6 +48,7 @@ from .channel_record import (
     WayMemory,
 )
 from .csim_channel import open_csim
+from .iccid_reader import IccidReader
 from .logical_channel import LogicalChannel, NoFreeChannel
 from .reset_ladder import ResetLadder
 from .slot_selection import SlotSelection
@@ -91,8 +91,6 @@ class ModemCardAccess:
         fast_baud: int | None = None,
         speeds: SpeedMemory | None = None,
     ) -> None:
-        self._printing = printing if printing is not None else VolatilePrintingMemory()
-        self._in_order_by_file: set[tuple[str, Iccid]] = set()
         speed = LineSpeed(
             limit=fast_baud, consent_nvm_writes=consent_nvm_writes, memory=speeds or VolatileSpeedMemory()
         )
@@ -104,6 +102,7 @@ class ModemCardAccess:
             timing=timing,
             speed=speed,
         )
+        self._iccids = IccidReader(self._link, printing if printing is not None else VolatilePrintingMemory())
         self._memory = memory if memory is not None else VolatileChannelMemory()
         self._boot_id = boot_id
         self._consent_nvm_writes = consent_nvm_writes
@@ -121,9 +120,7 @@ class ModemCardAccess:
         self._profile_seen: ModuleProfile | None = None
         self._forced_way = forced_way
         self._ways: list[str] = []
-        self._iccid_query: str | None = None
         self._basic_hangs = False
-        self._iccid_queries = HangingQueries()
         self._registration_queries = HangingQueries()
         self._operator = registration.Operator(self._link)
         self._swept_in_generation = -1
@@ -157,54 +154,8 @@ class ModemCardAccess:
         return self._link.profile
 
     async def read_iccid(self) -> str | None:
-        """See ``CardAccess``. Tries the profile's commands, then EF_ICCID by AT+CRSM."""
-        await self._link.ready()
-        profile, queries = self._link.profile, self._iccid_queries
-        own = sorted(profile.queries.iccid, key=lambda candidate: candidate != self._iccid_query)
-        for text in queries.worth_asking((*own, commands.READ_EF_ICCID.text)):
-            from_file = text == commands.READ_EF_ICCID.text
-            command = commands.READ_EF_ICCID if from_file else commands.iccid(text, deadline_s=profile.deadlines.line_s)
-            read = commands.read_ef_iccid if from_file else commands.read_iccid
-            try:
-                iccid = read(await self._link.run(command))
-            except CommandTimeout:
-                queries.hung(text)
-                continue
-            except (CommandRefused, LineDamaged):
-                continue
-            if iccid is not None:
-                self._iccid_query = text
-                queries.answered(text)
-                return str(iccid.in_order if from_file else await self._in_order(text, iccid))
-        return None
-
-    async def _iccid_file(self) -> Iccid | None:
-        try:
-            return commands.read_ef_iccid(await self._link.run(commands.READ_EF_ICCID))
-        except (CommandRefused, CommandTimeout, LineDamaged):
-            return None
-
-    async def _in_order(self, query: str, printed: Iccid) -> Iccid:
-        """The ICCID that was printed as answer to ``query``. Some modules print the file as it is. What begins with 89
-        is in order and what begins with 98 is not; of anything else only the file can tell, and what was seen before.
-        """
-        if str(printed).startswith("89"):
-            return printed
-        key = f"{(await self._link.identity()).key} {query}"
-        if self._printing.as_in_file(key):
-            return printed.turned
-        if printed.in_order == printed:
-            if (key, printed) in self._in_order_by_file:
-                return printed
-            in_file = await self._iccid_file()
-            if in_file is None:
-                return printed
-            if in_file != printed.turned or in_file == printed:
-                self._in_order_by_file.add((key, printed))
-                return printed
-        self._printing.save(key)
-        events.ICCID_AS_IN_FILE.emit(query=query)
-        return printed.turned
+        """See ``CardAccess``."""
+        return await self._iccids.read()
 
     async def registration(self) -> Registration | None:
         """Where the modem is registered; None when it does not tell. Raises errors of the modem side."""
@@ -353,7 +304,7 @@ class ModemCardAccess:
         if self._profile_seen is not self._link.profile:
             self._profile_seen = self._link.profile
             self._basic_hangs = False
-            self._iccid_queries.forget()
+            self._iccids.forget()
             self._registration_queries.forget()
             forced = self._forced_way
             self._ways = list(self._link.profile.uicc.order) if forced is None else [forced]

@@ -27,9 +27,11 @@ from ipad_agent.codec.esipa.device_info import IpaCapabilities, IpaFeature, Rele
 from ipad_agent.codec.identifiers import Eid
 from ipad_agent.eim import EimClient, EndpointOverrides, FailoverCarrier, PeerDialect, Way, endpoint_for
 from ipad_agent.eim.carrier_choice import WayOverrides, endpoints_for
-from ipad_agent.emulation.emulated_euicc import EmulatedEuicc, EmulateIot
+from ipad_agent.emulation.emulated_cards import EmulateIot
+from ipad_agent.emulation.emulated_euicc import EmulatedEuicc
 from ipad_agent.errors import EimError
-from ipad_agent.modem.module_profile import ProfileSet, load, search_path
+from ipad_agent.modem.module_profile import ProfileSet
+from ipad_agent.modem.module_profile_files import load, search_path
 from ipad_agent.modem.port.port_discovery import DiscoveringOpener
 from ipad_agent.modem.port.serial_port import SerialSettings
 from ipad_agent.modem.uicc.modem_card_access import ModemCardAccess

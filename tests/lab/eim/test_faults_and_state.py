@@ -193,7 +193,7 @@ def test_history_and_finished_orders_do_not_grow_without_end() -> None:
     for index in range(1500):
         eim.handle(POLL, peer=str(index))
     assert len(eim.history) == 1000
-    assert len(eim._peers) == 256
+    assert len(eim.esipa._peers) == 256
 
 
 # Fuzz

@@ -529,7 +529,7 @@ async def test_a_relay_that_waits_for_its_server_leaves_the_others_alone(pki: Pk
         return INITIATED
 
     eim = with_session(slow)
-    eim.relay = Relay(Servers({"smdp.example": slow}, blocking=True))
+    eim.esipa.relay = Relay(Servers({"smdp.example": slow}, blocking=True))
     async with site_with(pki, eim=eim) as site:
         waiting = asyncio.ensure_future(site.connect().post(INITIATE))
         await asyncio.wait_for(asked.wait(), 60)

@@ -527,7 +527,7 @@ def test_rsp_functions_can_be_made_to_fail_by_name(name: str, tag: str) -> None:
 
 def test_without_a_relay_the_functions_are_undefined_error() -> None:
     eim = with_session(Script(DONE))
-    eim.relay = None
+    eim.esipa.relay = None
     for tag, body in REQUESTS.items():
         assert eim.handle(body) == bytes.fromhex(f"{tag} 03 {'82' if tag == 'BF3B' else '81'}017F")
 

@@ -496,7 +496,7 @@ def test_tags_written_twice_are_read_and_on_request_written() -> None:
 def test_relay_functions_get_undefined_error_until_somebody_serves_them(request_: str, answer: str) -> None:
     eim = make_eim()
     assert eim.handle(bytes.fromhex(request_)) == bytes.fromhex(answer)
-    eim.functions[0xBF39] = lambda node: node.raw
+    eim.esipa.functions[0xBF39] = lambda node: node.raw
     if request_.startswith("BF39"):
         assert eim.handle(bytes.fromhex(request_)) == bytes.fromhex(request_)
 

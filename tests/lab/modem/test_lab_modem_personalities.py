@@ -8,7 +8,7 @@ import pytest
 
 from ipad_agent.lab.modem import PERSONALITIES, AtEngine, ModemOptions, SlotSetting, manners, personality
 from ipad_agent.lab.modem.line.baud_pace import MemoryPort
-from ipad_agent.modem import module_profile
+from ipad_agent.modem import module_profile_files
 
 from .lab_fakecard import ICCID_A, ISDR, FakeCard
 
@@ -29,7 +29,7 @@ def ask(port: MemoryPort, command: str) -> list[str]:
 @pytest.mark.parametrize("name", sorted(PERSONALITIES))
 def test_every_personality_is_known_to_the_agent_by_what_it_says_of_itself(name: str) -> None:
     played = PERSONALITIES[name]
-    known = module_profile.load((PROFILES,))
+    known = module_profile_files.load((PROFILES,))
     assert known.choose(played.manufacturer, played.model, played.revision).name == VARIANTS.get(name, name)
 
 

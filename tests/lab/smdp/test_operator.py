@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from ipad_agent.lab.bench.lab_bench import Bench, BenchOptions
+from ipad_agent.lab.bench.bench_options import BenchOptions
+from ipad_agent.lab.bench.lab_bench import Bench
 from ipad_agent.lab.bench.rsp_servers_on_bench import RspOptions
 from ipad_agent.lab.http import Request
 from ipad_agent.lab.smdp import Order, Reply, SmdpError, VirtualSmdp

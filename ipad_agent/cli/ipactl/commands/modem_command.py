@@ -52,7 +52,7 @@ def modem(command: CommandContext) -> int:
 
 # -- list --------------------------------------------------------------------------------------------------------------
 def _list(command: CommandContext) -> int:
-    from ipad_agent.modem.module_profile import load, search_path
+    from ipad_agent.modem.module_profile_files import load, search_path
     from ipad_agent.modem.port.port_lock import sees_every_process
     from ipad_agent.modem.port.usb_sysfs import read_ttys
     from ipad_agent.modem_examination.port_survey import survey
@@ -168,7 +168,7 @@ def _test(command: CommandContext) -> int:
     found = _examined(command, _agents(command), lambda one: one.examine(switch=wanted.switch))
 
     # The report loads much of the agent. Who has taken a port that is no modem's does not wait for that.
-    from ipad_agent.modem.module_profile import load, search_path
+    from ipad_agent.modem.module_profile_files import load, search_path
     from ipad_agent.modem.port.usb_sysfs import read_ttys
     from ipad_agent.modem_examination import examination_report
     from ipad_agent.modem_examination.port_survey import survey
@@ -280,7 +280,7 @@ def _examined(
 
 
 async def _work(command: CommandContext, do: Callable[[ModemExamination], Coroutine[Any, Any, T]]) -> T:
-    from ipad_agent.modem.module_profile import load, search_path
+    from ipad_agent.modem.module_profile_files import load, search_path
     from ipad_agent.modem.port.byte_stream import PortOpener
     from ipad_agent.modem.port.serial_port import SerialPortOpener, SerialSettings
     from ipad_agent.modem.port.tcp_port import SocketOpener, parse_url

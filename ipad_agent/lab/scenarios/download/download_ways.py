@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ipad_agent.lab.bench.lab_bench import BenchOptions
+from ipad_agent.lab.bench.bench_options import BenchOptions
 from ipad_agent.lab.scenarios.scenario_runner import Run, scenario
 from ipad_agent.lab.scenarios.support.common_steps import case, check_enabled, check_nothing_left, play
 from ipad_agent.lab.scenarios.support.download_steps import (

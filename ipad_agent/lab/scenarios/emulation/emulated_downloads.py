@@ -3,7 +3,7 @@ what the eIM is told."""
 
 from __future__ import annotations
 
-from ipad_agent.lab.bench.lab_bench import BenchOptions
+from ipad_agent.lab.bench.bench_options import BenchOptions
 from ipad_agent.lab.scenarios.scenario_runner import Run, scenario
 from ipad_agent.lab.scenarios.support.common_steps import case, check_enabled, play
 from ipad_agent.lab.scenarios.support.download_steps import (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ipad_agent.lab.bench.agent_toml import Table
-from ipad_agent.lab.bench.lab_bench import BenchOptions
+from ipad_agent.lab.bench.bench_options import BenchOptions
 from ipad_agent.lab.bench.real_time_limits import scaled
 from ipad_agent.lab.euicc import BOOTSTRAP, OPERATOR_A, Quirks
 from ipad_agent.lab.scenarios.scenario_runner import Run, scenario

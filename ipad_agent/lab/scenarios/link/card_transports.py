@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-from ipad_agent.lab.bench.lab_bench import Bench, BenchOptions
+from ipad_agent.lab.bench.bench_options import BenchOptions
+from ipad_agent.lab.bench.lab_bench import Bench
 from ipad_agent.lab.euicc import OPERATOR_A, OPERATOR_B
 from ipad_agent.lab.scenarios.scenario_runner import Run, scenario
 from ipad_agent.lab.scenarios.support import card_and_eim_checks

@@ -8,7 +8,8 @@ from __future__ import annotations
 from typing import Final
 
 from ipad_agent.lab.bench.agent_toml import Table
-from ipad_agent.lab.bench.lab_bench import Bench, BenchOptions
+from ipad_agent.lab.bench.bench_options import BenchOptions
+from ipad_agent.lab.bench.lab_bench import Bench
 from ipad_agent.lab.scenarios.scenario_runner import Run, scenario
 from ipad_agent.lab.scenarios.support.common_steps import NO_MORE_WORK, check_nothing_left, quick
 from ipad_agent.lab.scenarios.support.download_steps import poll_now

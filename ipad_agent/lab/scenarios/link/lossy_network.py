@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ipad_agent.lab.bench.impaired_network import Impairments
 from ipad_agent.lab.bench.lab_bench import Bench
+from ipad_agent.lab.bench.network.impaired_network import Impairments
 from ipad_agent.lab.bench.real_time_limits import scaled
 from ipad_agent.lab.crypto import der
 from ipad_agent.lab.eim import CoapSettings, Order

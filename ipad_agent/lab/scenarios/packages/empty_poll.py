@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ipad_agent.lab.bench.lab_bench import BenchOptions
+from ipad_agent.lab.bench.bench_options import BenchOptions
 from ipad_agent.lab.scenarios.scenario_runner import Run, scenario
 from ipad_agent.lab.scenarios.support import card_and_eim_checks
 

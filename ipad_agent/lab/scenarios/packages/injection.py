@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from ipad_agent.lab.bench.lab_bench import Bench, BenchOptions
+from ipad_agent.lab.bench.bench_options import BenchOptions
+from ipad_agent.lab.bench.lab_bench import Bench
 from ipad_agent.lab.eim import TlsIdentity, build_order
 from ipad_agent.lab.eim.errors import InjectionError
 from ipad_agent.lab.eim.injection.transfer_messages import TransferAnswer, transfer

@@ -9,8 +9,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ipad_agent.lab.bench.agent_toml import Table, merged
-from ipad_agent.lab.bench.impaired_network import Datagram
-from ipad_agent.lab.bench.lab_bench import Bench, BenchOptions
+from ipad_agent.lab.bench.bench_options import BenchOptions
+from ipad_agent.lab.bench.lab_bench import Bench
+from ipad_agent.lab.bench.network.impaired_network import Datagram
 from ipad_agent.lab.bench.real_time_limits import stuck_after
 from ipad_agent.lab.bench.watched_eim import Entry
 from ipad_agent.lab.eim import CoapsServer, DtlsSettings, Order, TlsIdentity, build_order

@@ -7,7 +7,8 @@ import signal
 from dataclasses import replace
 from typing import Any
 
-from ipad_agent.lab.bench.lab_bench import Bench, BenchOptions
+from ipad_agent.lab.bench.bench_options import BenchOptions
+from ipad_agent.lab.bench.lab_bench import Bench
 from ipad_agent.lab.bench.rsp_servers_on_bench import Offer, RspOptions
 from ipad_agent.lab.eim import Order as EimOrder
 from ipad_agent.lab.eim.device_records import HANDED_OUT, QUEUED

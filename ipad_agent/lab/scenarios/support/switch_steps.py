@@ -8,8 +8,9 @@ from typing import Any
 
 from ipad_agent.lab.bench.agent_process import AgentEvent
 from ipad_agent.lab.bench.agent_toml import Table, merged
+from ipad_agent.lab.bench.bench_options import BenchOptions
 from ipad_agent.lab.bench.journal_view import owed
-from ipad_agent.lab.bench.lab_bench import Bench, BenchOptions
+from ipad_agent.lab.bench.lab_bench import Bench
 from ipad_agent.lab.bench.real_time_limits import scaled
 from ipad_agent.lab.bench.watched_eim import Entry
 from ipad_agent.lab.crypto import der

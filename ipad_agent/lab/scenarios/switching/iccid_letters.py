@@ -4,7 +4,8 @@ on a card whose EID has letters too, behind a modem that prints EF.ICCID as it s
 from __future__ import annotations
 
 from ipad_agent.lab.bench.agent_toml import Table
-from ipad_agent.lab.bench.lab_bench import Bench, BenchOptions
+from ipad_agent.lab.bench.bench_options import BenchOptions
+from ipad_agent.lab.bench.lab_bench import Bench
 from ipad_agent.lab.bench.varlink_call import local_call
 from ipad_agent.lab.euicc import BOOTSTRAP, OPERATOR_A, Profile, default_profiles
 from ipad_agent.lab.scenarios.scenario_runner import Run, scenario

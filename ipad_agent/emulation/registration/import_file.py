@@ -11,10 +11,9 @@ import json
 from typing import Final
 
 from ipad_agent.codec.esipa.device_info import IpaCapabilities
+from ipad_agent.emulation.device_key import DeviceKey
+from ipad_agent.emulation.emulated_state import EmulatedState
 from ipad_agent.records import dataclass
-
-from .device_key import DeviceKey
-from .emulated_state import EmulatedState
 
 FORMAT: Final = "eim-euicc-import/1"
 
