@@ -25,7 +25,7 @@ from ipad_agent.policy.switching.switch_table import Happening
 from ipad_agent.printable import printable
 from ipad_agent.procedures import events as procedure_events
 from ipad_agent.procedures.context import Association, Context
-from ipad_agent.procedures.delivery import result_delivery
+from ipad_agent.procedures.delivery import notification_delivery, result_delivery, result_removal
 from ipad_agent.procedures.download import device_initiated_download
 from ipad_agent.procedures.person_decision import PersonDecision
 from ipad_agent.procedures.ports import EimLink, Journal, Memory
@@ -242,6 +242,7 @@ class Agent:
             self._taken_up = True
         if await self._settle(facts):
             facts = await self._read_card()
+        await self._remove_kept(facts)
         eims = self._with_owed(facts.eims)
         self._status_reports.eims(facts, eims)
         self.board.switch(self.switches.open())
@@ -250,9 +251,10 @@ class Agent:
             with _Step(self, POLL_LIMIT_S):
                 await self.card_requests.take(self._context(facts), ())
                 await resume_without_eim(self._context(facts))
+                await notification_delivery.deliver_without_eim(self._context(facts))
             self._traffic.direct()
             procedure_events.NO_EIM.emit(retry_s=LOOK_AGAIN_S)
-            await self._pause(LOOK_AGAIN_S, "no eIM manages this card yet")
+            await self._pause(LOOK_AGAIN_S, "no eIM manages this card yet", removals_of=facts.eid)
             return
         timetable = Timetable(
             self._rooms.schedules, self._rooms.clock, self._rooms.settings, self._dice, eid=facts.eid.bytes
@@ -365,6 +367,7 @@ class Agent:
             self._served_card = facts
             self.injected_orders.serve(facts.eid, facts.eims)
             self._bring_forward(timetable)
+            await self._remove_kept(facts)
             if self.card_requests.waiting:
                 await self._take_turns(facts, timetable)
             due = timetable.next()
@@ -416,6 +419,13 @@ class Agent:
             timetable.wake(Wake.STATE_CHANGE, self._pending(eims) - told_later)
             if report is not None and report.end is PollEnd.EIM_CHANGED and eim_id in eims:
                 timetable.wake(Wake.COMMAND, [eim_id])  # by its new key or address; more may wait there
+            await self._rooms.card.release()
+
+    async def _remove_kept(self, facts: CardFacts) -> None:
+        """What was acknowledged while the disk refused leaves the card as soon as it may, whoever is polled when."""
+        if self._work.may_be_removed(str(facts.eid)):
+            with _Step(self, POLL_LIMIT_S):
+                await result_removal.remove_kept(self._context(facts))
             await self._rooms.card.release()
 
     def _pressing(self, facts: CardFacts, eims: dict[str, EimConfigurationData]) -> str | None:
@@ -492,7 +502,7 @@ class Agent:
         wait_s = min(due.decision.wait_s, self.guardian_actions.look_in_s) if watched else due.decision.wait_s
         self._resting = True
         try:
-            await self._pause(wait_s, status, timetable)
+            await self._pause(wait_s, status, timetable, removals_of=facts.eid)
         finally:
             self._resting = False
         if watched and self.guardian_actions.look_in_s <= 0:
@@ -688,13 +698,18 @@ class Agent:
         if order is not None:
             self.board.order_ended(order)
 
-    async def _pause(self, wait_s: float, status: str, timetable: Timetable | None = None) -> None:
-        """Wait, or until somebody calls; the service manager sees why."""
+    async def _pause(
+        self, wait_s: float, status: str, timetable: Timetable | None = None, *, removals_of: Eid | None = None
+    ) -> None:
+        """Wait, or until somebody calls, or until the disk lets go of what has to leave this card; the service manager
+        sees why."""
         self._rooms.notifier.status(printable(status))
         loop = asyncio.get_running_loop()
         until = loop.time() + max(wait_s, SHORTEST_PAUSE_S)
         while (left_s := until - loop.time()) > 0 and not self._woken.is_set():
             self._look_after_disk()
+            if removals_of is not None and self._work.may_be_removed(str(removals_of)):
+                break
             troubled = self._rooms.state is not None and self._rooms.state.trouble is not None
             try:
                 async with asyncio.timeout(min(left_s, RETRY_DISK_S if troubled else LOOK_AFTER_DISK_S)):
