@@ -23,6 +23,7 @@ from ipad_agent.policy.polling.redelivery import due_in_s
 from ipad_agent.policy.switching.switch_table import Happening
 from ipad_agent.printable import printable
 from ipad_agent.procedures.context import Context
+from ipad_agent.procedures.delivery import notification_delivery, result_removal
 from ipad_agent.procedures.download import device_initiated_download
 from ipad_agent.procedures.person_decision import PersonDecision
 from ipad_agent.procedures.ports import Journal, Memory
@@ -222,6 +223,7 @@ class Agent:
             self._taken_up = True
         if await self._settle(facts):
             facts = await self._card_startup.read()
+        await self._remove_kept(facts)
         eims = self._with_owed(facts.eims)
         self._status_reports.eims(facts, eims)
         self.board.switch(self.switches.open())
@@ -230,9 +232,10 @@ class Agent:
             with self._limit:
                 await self.card_requests.take(self._context(facts), ())
                 await resume_without_eim(self._context(facts))
+                await notification_delivery.deliver_without_eim(self._context(facts))
             self._traffic.direct()
             startup_events.NO_EIM.emit(retry_s=LOOK_AGAIN_S)
-            await self._pause(LOOK_AGAIN_S, "no eIM manages this card yet")
+            await self._pause(LOOK_AGAIN_S, "no eIM manages this card yet", removals_of=facts.eid)
             return
         timetable = Timetable(
             self._rooms.schedules, self._rooms.clock, self._rooms.settings, self._dice, eid=facts.eid.bytes
@@ -286,6 +289,7 @@ class Agent:
             self._served_card = facts
             self.injected_orders.serve(facts.eid, facts.eims)
             self._bring_forward(timetable)
+            await self._remove_kept(facts)
             if self.card_requests.waiting:
                 await self._take_turns(facts, timetable)
             due = timetable.next()
@@ -338,6 +342,13 @@ class Agent:
                 timetable.wake(Wake.COMMAND, [eim_id])  # by its new key or address; more may wait there
             await self._rooms.card.release()
 
+    async def _remove_kept(self, facts: CardFacts) -> None:
+        """What was acknowledged while the disk refused leaves the card as soon as it may, whoever is polled when."""
+        if self._work.may_be_removed(str(facts.eid)):
+            with self._limit:
+                await result_removal.remove_kept(self._context(facts))
+            await self._rooms.card.release()
+
     def _switch_needs_polls(self) -> bool:
         """Whether the time of a switch is running, so that nothing else may come between."""
         facts = self._served_card
@@ -373,7 +384,7 @@ class Agent:
         wait_s = min(due.decision.wait_s, self.guardian_actions.look_in_s) if watched else due.decision.wait_s
         self._resting = True
         try:
-            await self._pause(wait_s, status, timetable)
+            await self._pause(wait_s, status, timetable, removals_of=facts.eid)
         finally:
             self._resting = False
         if watched and self.guardian_actions.look_in_s <= 0:
@@ -463,13 +474,18 @@ class Agent:
         if order is not None:
             self.board.order_ended(order)
 
-    async def _pause(self, wait_s: float, status: str, timetable: Timetable | None = None) -> None:
-        """Wait, or until somebody calls; the service manager sees why."""
+    async def _pause(
+        self, wait_s: float, status: str, timetable: Timetable | None = None, *, removals_of: Eid | None = None
+    ) -> None:
+        """Wait, or until somebody calls, or until the disk lets go of what has to leave this card; the service manager
+        sees why."""
         self._rooms.notifier.status(printable(status))
         loop = asyncio.get_running_loop()
         until = loop.time() + max(wait_s, SHORTEST_PAUSE_S)
         while (left_s := until - loop.time()) > 0 and not self._woken.is_set():
             self._look_after_disk()
+            if removals_of is not None and self._work.may_be_removed(str(removals_of)):
+                break
             troubled = self._rooms.state is not None and self._rooms.state.trouble is not None
             try:
                 async with asyncio.timeout(min(left_s, RETRY_DISK_S if troubled else LOOK_AFTER_DISK_S)):

@@ -6,6 +6,7 @@ An *entry* is something owed; while it is open it stands in the file. The kinds 
 ``result``        an EuiccPackageResult to deliver (eim_id, raw bytes, sequence numbers)
 ``notification``  a notification to deliver to a receiver
 ``trigger``       a profile download trigger that is being carried out
+``removal``       numbers that were acknowledged and have to leave the card (eid, numbers)
 ``local_download``  a profile download that a person on the device ordered
 ``switch``        an armed profile switch: previous ICCID and deadline, to be committed or rolled back
 

@@ -8,7 +8,7 @@ import pytest
 
 from ipad_agent.codec.es10.notifications import PendingNotification
 from ipad_agent.errors import EimError, NetworkError
-from ipad_agent.procedures.delivery.notification_delivery import deliver_notifications
+from ipad_agent.procedures.delivery.notification_delivery import deliver_notifications, deliver_without_eim
 from ipad_agent.procedures.records.notification_backoff import NotificationBackoff
 
 from .downloads import Direct, Server, ServerError, StatusError, smdp
@@ -62,6 +62,33 @@ async def test_one_without_an_address_goes_to_the_eim() -> None:
     await deliver(made)
     assert made.link.notifications == [notification(1, address="")]
     assert [address for address, _ in smdp(made).notified] == ["a.example"]
+
+
+async def test_without_an_eim_each_goes_to_its_own_receiver_and_one_without_an_address_waits() -> None:
+    made = waiting("a.example", "", "dead.example", "a.example", direct=True)
+    smdp(made).dead["dead.example"] = NetworkError("silence")
+    assert await deliver_without_eim(made.context) == {1, 4}
+    assert set(made.card.pending) == {2, 3}
+    assert await deliver_without_eim(made.context) == frozenset()
+    assert smdp(made).connected == ["a.example", "dead.example"]  # left alone for a while
+    smdp(made).dead.clear()
+    made.clock.wall_s += 600
+    assert await deliver_without_eim(made.context) == {3}
+    assert made.link.notifications == []
+
+
+async def test_without_an_eim_and_without_a_direct_way_the_card_keeps_them() -> None:
+    made = waiting("a.example", direct=True)
+    made.connector = None
+    assert await deliver_without_eim(made.context) == frozenset()
+    assert set(made.card.pending) == {1}
+
+
+async def test_without_an_eim_nothing_that_was_taken_is_delivered_again() -> None:
+    made = waiting("a.example", "a.example", direct=True)
+    made.context.work.keep(str(made.context.eid), [1])
+    assert await deliver_without_eim(made.context) == {2}
+    assert smdp(made).notified == [("a.example", notification(2, address="a.example"))]
 
 
 async def test_a_dead_receiver_is_asked_once_and_blocks_nobody_else() -> None:

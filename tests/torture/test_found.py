@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ipad_agent.lab.euicc.state.profile_list import OPERATOR_A, OPERATOR_B
-from ipad_agent.torture.history.fault_history import AT, COAP, FaultStep, History, Setting
+from ipad_agent.torture.history.fault_history import AT, COAP, CODE, FaultStep, History, Setting
 from ipad_agent.torture.run.history_run import live_through
 
 DECIDED_WITHOUT_EIM = History(
@@ -47,11 +47,41 @@ ADDED_AGAIN_AFTER_THE_END = History(
 )
 """An eIM leaves the card and comes back without association token when everything has healed already."""
 
+TAKEN_WHILE_THE_DISK_REFUSED = History(
+    1,
+    Setting(),
+    (
+        FaultStep(159.0, "disk full", (1800,)),
+        FaultStep(160.0, "order", (0, "delete-eim eim.lab.example")),
+        FaultStep(160.1, "poll now"),
+    ),
+    heal_at_s=3843.0,
+)
+"""The last eIM takes and acknowledges the result by which it is gone, and the disk does not have that result."""
+NOTIFIED_WITHOUT_EIM = History(
+    0,
+    Setting(direct=True),
+    (
+        FaultStep(600.0, "SM-DP+ fault", ("handleNotification", "dead", 40)),
+        FaultStep(700.0, "order", (0, f"trigger {CODE}")),
+        FaultStep(700.1, "order", (0, "delete-eim eim.lab.example")),
+        FaultStep(701.0, "poll now"),
+    ),
+    heal_at_s=5000.0,
+)
+"""The SM-DP+ takes no notification of the download while the last eIM goes, and would take it later."""
+
 
 @pytest.mark.parametrize(
     "history",
-    [DECIDED_WITHOUT_EIM, TOLD_WITH_AN_ERROR, ADDED_AGAIN_AFTER_THE_END],
-    ids=["no-eim-left", "told-by-error", "added-again"],
+    [
+        DECIDED_WITHOUT_EIM,
+        TOLD_WITH_AN_ERROR,
+        ADDED_AGAIN_AFTER_THE_END,
+        TAKEN_WHILE_THE_DISK_REFUSED,
+        NOTIFIED_WITHOUT_EIM,
+    ],
+    ids=["no-eim-left", "told-by-error", "added-again", "taken-while-refused", "notified-without-eim"],
 )
 def test_a_history_that_ended_badly_ends_well_now(history: History) -> None:
     assert live_through(history).violations == ()

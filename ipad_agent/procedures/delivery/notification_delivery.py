@@ -81,7 +81,26 @@ async def deliver_notifications(
     return frozenset(taken)
 
 
-async def _deliver(context: Context, eim: Association, queue: _Queue) -> set[int]:
+async def deliver_without_eim(context: Context) -> frozenset[int]:
+    """Deliver what goes straight to its receiver, on a card that no eIM manages; the numbers that were taken. What only
+    an eIM could forward waits for one. Raises ``CardError`` or ``ModemError``."""
+    if context.connector is None:
+        return frozenset()
+    kept = context.work.kept(str(context.eid))
+    queues: dict[str, _Queue] = {}
+    for notification in in_order((await listed(context.card)).notifications):
+        address = notification.address
+        if address and notification.seq_number not in kept:
+            queues.setdefault(address, _Queue(address, address, context.connector)).waiting.append(notification)
+    taken: set[int] = set()
+    for queue in queues.values():
+        if context.receivers.wait_s(queue.key, queue.newest) <= 0:
+            taken |= await _deliver(context, None, queue)
+    return frozenset(taken)
+
+
+async def _deliver(context: Context, eim: Association | None, queue: _Queue) -> set[int]:
+    """``eim`` is None only where every queue has a direct way."""
     taken: set[int] = set()
     failure: _Failure | None = None
     kept = 0
@@ -100,18 +119,18 @@ async def _deliver(context: Context, eim: Association, queue: _Queue) -> set[int
             elif notification.seq_number is not None:
                 await remove(context, (notification.seq_number,))
                 taken.add(notification.seq_number)
-                if queue.connector is None:
+                if queue.connector is None and eim is not None:
                     context.receivers.notifications.taken(eim.config, notification)
     finally:
         await sender.close()
-        context.receivers.notifications.refused(eim.config, refused)
+        if eim is not None:
+            context.receivers.notifications.refused(eim.config, refused)
     if failure is not None:
         pause_s = context.receivers.failed(
             queue.key, queue.newest, reason=failure.reason, retry_after_s=failure.retry_after_s
         )
-        events.RECEIVER_PAUSED.emit(
-            address=queue.address or eim.eim_id, reason=failure.reason, count=kept, pause_s=pause_s
-        )
+        address = queue.address if queue.address or eim is None else eim.eim_id
+        events.RECEIVER_PAUSED.emit(address=address, reason=failure.reason, count=kept, pause_s=pause_s)
     else:
         context.receivers.took(queue.key)
     return taken
@@ -120,7 +139,7 @@ async def _deliver(context: Context, eim: Association, queue: _Queue) -> set[int
 class _Sender:
     """One receiver's way, opened with the first notification."""
 
-    def __init__(self, context: Context, eim: Association, queue: _Queue) -> None:
+    def __init__(self, context: Context, eim: Association | None, queue: _Queue) -> None:
         self._context = context
         self._eim = eim
         self._queue = queue
@@ -129,27 +148,29 @@ class _Sender:
     async def send(self, notification: PendingNotification) -> _Failure | None:
         connector = self._queue.connector
         seq, address = notification.seq_number, notification.address or "the SM-DP+"
-        if connector is None:
-            failure = await self._by_eim(notification)
-            if failure is None:
-                events.NOTIFICATION_SENT.emit(eim=self._eim.eim_id, seq=seq, address=address)
-        else:
+        if connector is not None:
             failure = await self._directly(connector, notification)
             if failure is None:
                 events.NOTIFICATION_DELIVERED.emit(seq=seq, address=address)
+        elif self._eim is not None:
+            failure = await self._by_eim(self._eim, notification)
+            if failure is None:
+                events.NOTIFICATION_SENT.emit(eim=self._eim.eim_id, seq=seq, address=address)
+        else:
+            raise ValueError("a notification without an eIM needs a direct way")
         return failure
 
-    async def _by_eim(self, notification: PendingNotification) -> _Failure | None:
+    async def _by_eim(self, eim: Association, notification: PendingNotification) -> _Failure | None:
         try:
-            await self._eim.link.handle_notification(notification.raw)
+            await eim.link.handle_notification(notification.raw)
         except EimError as refusal:
-            events.NOTIFICATION_KEPT.emit(eim=self._eim.eim_id, seq=notification.seq_number, reason=refusal.message)
+            events.NOTIFICATION_KEPT.emit(eim=eim.eim_id, seq=notification.seq_number, reason=refusal.message)
             return _Failure(refusal.message, refusal.retry_after_s is not None, refusal.retry_after_s)
         except NetworkError as cut:
             if not cut.reached:
                 raise
             # It answered until now: whatever it does with notifications, it is not out of reach.
-            events.NOTIFICATION_KEPT.emit(eim=self._eim.eim_id, seq=notification.seq_number, reason=cut.message)
+            events.NOTIFICATION_KEPT.emit(eim=eim.eim_id, seq=notification.seq_number, reason=cut.message)
             return _Failure(cut.message, dead=True)
         return None
 

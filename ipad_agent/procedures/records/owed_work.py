@@ -18,6 +18,7 @@ from ipad_agent.records import dataclass, field, replace
 
 from . import download_cuts
 from .download_cuts import DownloadCuts
+from .owed_removals import OwedRemovals
 
 ENTRY_KIND = "package"
 MAX_LOADS = 2
@@ -74,7 +75,7 @@ class WorkList:
 
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
-        self._kept: dict[str, set[int]] = {}
+        self._removals = OwedRemovals(journal)
         self._read: dict[int, tuple[EntryView, Work | None]] = {}
         """What the entries say. An entry is another object once it was changed; to read all of them anew for each one
         that is delivered would cost the square of their number."""
@@ -156,16 +157,20 @@ class WorkList:
         return self._journal.unwritten(ENTRY_KIND)
 
     def keep(self, eid: str, numbers: Iterable[int]) -> None:
-        """These were acknowledged and stay on the card for now (``removal``)."""
-        self._kept.setdefault(eid, set()).update(numbers)
+        """These were acknowledged and stay on the card for now (``result_removal``), over restarts too."""
+        self._removals.add(eid, numbers)
 
     def kept(self, eid: str) -> frozenset[int]:
         """What was acknowledged and is still on this card: not to be delivered again."""
-        return frozenset(self._kept.get(eid, ()))
+        return self._removals.of(eid)
+
+    def may_be_removed(self, eid: str) -> bool:
+        """Whether something that had to stay on this card may leave it now."""
+        return not self.unwritten and bool(self.kept(eid))
 
     def removed(self, eid: str, numbers: Iterable[int]) -> None:
         """These are off the card."""
-        self._kept.get(eid, set()).difference_update(numbers)
+        self._removals.done(eid, numbers)
 
     def get(self, id: int) -> Work:
         """One open work as the journal has it now."""
