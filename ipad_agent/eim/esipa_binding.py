@@ -168,7 +168,9 @@ def _package(answer: JsonAnswer) -> bytes:
             return tlv.encode(0xBF4F, raw)
     number = answer.integer("eimPackageError")
     if number is None:
-        raise CodecError("the answer holds neither a package nor eimPackageError")
+        if answer.status is None or not answer.bare:
+            raise CodecError("the answer holds neither a package nor eimPackageError")
+        return tlv.encode(0xBF4F)  # a success with nothing in it, which has its meaning in ASN.1
     return tlv.encode(0xBF4F, tlv.encode_integer(0x02, number))
 
 

@@ -111,6 +111,8 @@ EXAMPLES: dict[str, tuple[Reader, bytes]] = {
     "json-status-form": (JsonAnswer.parse, b'{"header":{"functionExecutionStatus":"executed-success"}}'),
     "base64-white-space": (bpp, b'{"boundProfilePackage":"vzYD\\r\\nvyMA"}'),
     "base64-unpadded": (bpp, b'{"boundProfilePackage":"vzYEvyMBAA"}'),
+    "base64-url": (bpp, b'{"boundProfilePackage":"vzYFvyMC__8="}'),
+    "json-field-case": (bpp, b'{"BoundProfilePackage":"vzYDvyMA"}'),
     "hex-lower-case": (bpp, b'{"transactionId":"0a0b","boundProfilePackage":"vzYDvyMA"}'),
     "json-without-transaction": (bpp, b'{"boundProfilePackage":"vzYDvyMA"}'),
     "json-without-tag": (opening, opening_with(serverSignature1=base64.b64encode(SIGNATURE[3:]).decode())),

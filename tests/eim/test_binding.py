@@ -171,7 +171,18 @@ async def test_refused_notification_is_not_delivered() -> None:
         await eim.handle_notification(NOTIFICATION)
 
 
-@pytest.mark.parametrize("body", [b"<html>", b"[]", ok(), ok(euiccPackageRequest="!"), ok(eimPackageError="x")])
+@pytest.mark.parametrize("more", [{}, {"euiccPackageRequest": None, "eimPackageError": None}])
+async def test_a_success_with_nothing_in_it_is_no_package_as_in_asn1(more: dict[str, object]) -> None:
+    json_eim, _ = client(ok(**more))
+    asn1_eim, _ = client(bytes.fromhex("BF4F00"), binding="asn1")
+    for eim in (json_eim, asn1_eim):
+        assert await eim.get_eim_package() == NoPackage(1, ("empty-answer",))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"<html>", b"[]", b"{}", ok(ofAReleaseToCome="MAA="), ok(euiccPackageRequest="!"), ok(eimPackageError="x")],
+)
 async def test_answer_that_is_no_package_is_for_the_eim_to_hear(body: bytes) -> None:
     eim, _ = client(body)
     package = await eim.get_eim_package()
