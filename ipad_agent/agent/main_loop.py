@@ -207,6 +207,7 @@ class Agent:
         if not facts.manageable:
             self.board.looks_again(LOOK_AGAIN_S)
             await self.card_requests.take(self._context(facts), ())
+            self._status_reports.owed(self._work)
             self._traffic.direct()
             startup_events.NOT_AN_IOT_CARD.emit(eid=facts.eid.short, kind=facts.kind.value, retry_s=LOOK_AGAIN_S)
             await self._pause(LOOK_AGAIN_S, f"{facts.kind.value} is inserted; this agent leaves it alone")
@@ -233,6 +234,7 @@ class Agent:
                 await self.card_requests.take(self._context(facts), ())
                 await resume_without_eim(self._context(facts))
                 await notification_delivery.deliver_without_eim(self._context(facts))
+            self._status_reports.owed(self._work, self._context(facts).redeliveries.all(str(facts.eid)))
             self._traffic.direct()
             startup_events.NO_EIM.emit(retry_s=LOOK_AGAIN_S)
             await self._pause(LOOK_AGAIN_S, "no eIM manages this card yet", removals_of=facts.eid)

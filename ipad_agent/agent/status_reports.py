@@ -74,9 +74,13 @@ class StatusReports:
                 hosts[eim_id] = (config.fqdn, None)
         self._board.eims(hosts, on_card=(config.eim_id for config in facts.eims))
 
+    def owed(self, work: WorkList, stored: Iterable[tuple[str, int, Redelivery]] = ()) -> None:
+        """What is owed to anybody; ``stored`` as in ``Board.owed``. Also where nobody is polled."""
+        self._board.owed(work.open(), stored=stored)
+
     def outlook(self, timetable: Timetable, work: WorkList, stored: Iterable[tuple[str, int, Redelivery]] = ()) -> None:
         """What comes when, and what is owed; ``stored`` as in ``Board.owed``."""
         for item in timetable.all():
             self._board.next_poll(item.eim_id, item.decision.wait_s, item.decision.because)
-        self._board.owed(work.open(), stored=stored)
+        self.owed(work, stored)
         self._board.guardian(self._guardian_actions.guardian.watch, self._guardian_actions.guardian.decision)

@@ -125,6 +125,11 @@ EMPTY_ANSWER = _define(
     "An answer without content counts as 'nothing to say': no package, nothing acknowledged, an empty list.",
     "SGP.32 v1.0 ProvideEimPackageResultResponse; CoAP eIMs that answer with an empty 2.04; simulated eUICCs.",
 )
+PADDED_MESSAGE = _define(
+    "padded-message",
+    "Line ends and blanks behind a whole message are left out.",
+    "SGP.32 v1.2 §6.3: the body is the message; scripts and templates that end what they write with a line end.",
+)
 EMPTY_DOWNLOAD_DATA = _define(
     "empty-download-data",
     "Download data of length zero counts as absent: the eIM handles it.",
@@ -232,6 +237,11 @@ BASE64_PADDING = _define(
     "Base64 without its padding is read.",
     "RFC 4648 §3.2.",
 )
+BASE64_URL = _define(
+    "base64-url",
+    "Base64 in the alphabet for URLs (- and _) is read.",
+    "RFC 4648 §5; SGP.22 v2.5 §6.5.2 means that of §4 (+ and /).",
+)
 HEX_LOWER_CASE = _define(
     "hex-lower-case",
     "A transaction identifier in lower-case hexadecimal is read.",
@@ -246,6 +256,11 @@ OTHER_FIELD_NAME = _define(
     "json-other-field-name",
     "The key identifier under the name it has on the other interface is read.",
     "euiccCiPKIdToBeUsed of SGP.22 v2.5 §6.5.2.6, euiccCiPKIdentifierToBeUsed of SGP.32 v1.2 §6.4.1.1.",
+)
+FIELD_CASE = _define(
+    "json-field-case",
+    "A JSON member whose name has other capital letters is read where no other has that name.",
+    "SGP.22 v2.5 §6.5.2, SGP.32 v1.2 §6.4 (names begin with a small letter); serialisers that write their own case.",
 )
 TRANSACTION_LEFT_OUT = _define(
     "json-without-transaction",

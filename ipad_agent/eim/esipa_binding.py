@@ -10,10 +10,11 @@ from collections.abc import Callable, Mapping
 from typing import Final, Protocol
 
 from ipad_agent.codec.ber import tlv
-from ipad_agent.codec.ber.tlv_fields import Fields
+from ipad_agent.codec.ber.tlv_fields import Fields, without_padding
 from ipad_agent.codec.identifiers import Eid
 from ipad_agent.codec.rsp.rsp_json import FunctionStatus, JsonAnswer, base64_of, dumps, hex_of
 from ipad_agent.codec.rsp.rsp_status_codes import error_number
+from ipad_agent.codec.tolerances import Notes
 from ipad_agent.errors import CodecError
 from ipad_agent.records import dataclass
 
@@ -58,7 +59,8 @@ class Asn1Binding:
         return body
 
     def answer(self, function: str, body: bytes) -> Answer:
-        return Answer(body)
+        notes = Notes()
+        return Answer(without_padding(body, notes), None, notes.ids)
 
 
 class JsonBinding:
@@ -168,7 +170,9 @@ def _package(answer: JsonAnswer) -> bytes:
             return tlv.encode(0xBF4F, raw)
     number = answer.integer("eimPackageError")
     if number is None:
-        raise CodecError("the answer holds neither a package nor eimPackageError")
+        if answer.status is None or not answer.bare:
+            raise CodecError("the answer holds neither a package nor eimPackageError")
+        return tlv.encode(0xBF4F)  # a success with nothing in it, which has its meaning in ASN.1
     return tlv.encode(0xBF4F, tlv.encode_integer(0x02, number))
 
 
@@ -259,6 +263,18 @@ def _refusal(function: str, number: int) -> bytes:
         return b""
     message, tag = _REFUSALS[function]
     return tlv.encode(message, tlv.encode_integer(tag, number))
+
+
+def error_in(function: str, body: bytes) -> int | None:
+    """The error number of an answer in ASN.1 that is an error by the letter and nothing else; None for any other."""
+    message, tag = _REFUSALS.get(function, (0, 0))
+    try:
+        answer = tlv.parse(body)
+        children = answer.children()
+        alone = answer.tag == message and len(children) == 1 and children[0].tag == tag
+        return children[0].integer() if alone else None
+    except CodecError:
+        return None
 
 
 BINDINGS: Final[Mapping[str, Binding]] = {"asn1": Asn1Binding(), "json": JsonBinding()}

@@ -14,7 +14,7 @@ from ipad_agent.net import Carrier, NamesProtocol, PeerStatus, cost_bytes
 
 from . import events
 from .errors import FunctionRefused, UnreadableAnswer
-from .esipa_binding import GET_EIM_PACKAGE, HANDLE_NOTIFICATION, PROVIDE_RESULT, Binding
+from .esipa_binding import GET_EIM_PACKAGE, HANDLE_NOTIFICATION, PROVIDE_RESULT, Binding, error_in
 from .esipa_dialect import PeerDialect, Release, evidence_in_header
 
 UNREAD_STATUS: Final = frozenset({"4.00", "5.00", "400", "500"})
@@ -65,6 +65,11 @@ class EsipaExchange:
         spent_bytes = cost_bytes(self._carrier)
         try:
             received = await self._carrier.exchange(request, function=function)
+        except PeerStatus as refusal:
+            if not self._says_why(function, refusal):
+                raise
+            received = refusal.body
+            events.ERROR_IN_STATUS.emit(eim=self.eim_id, function=function, code=refusal.code)
         finally:
             self.traffic_by_purpose[_PURPOSES.get(function, DOWNLOAD)] += cost_bytes(self._carrier) - spent_bytes
             if self._naming is not None:
@@ -80,6 +85,15 @@ class EsipaExchange:
                 raise FunctionRefused(function, ResultCode(UNDEFINED_ERROR), status=answer.status.sentence)
             events.STATUS.emit(eim=self.eim_id, function=function, status=answer.status.sentence)
         return answer.body
+
+    def _says_why(self, function: str, refusal: PeerStatus) -> bool:
+        """Whether a status came with an error of ESipa. undefinedError says no more than the status does, and less to
+        those who try another form of the request."""
+        try:
+            number = error_in(function, self.binding.answer(function, refusal.body).body)
+        except CodecError:
+            return False
+        return number is not None and number != UNDEFINED_ERROR
 
     def note(self, function: str, tolerances: Iterable[str]) -> None:
         """These liberties were taken with an answer."""

@@ -253,6 +253,16 @@ def ODD_STATUS(*, host: str, status: str) -> None: ...
 
 
 @define(
+    "IPA-9075",
+    INFO,
+    "Tolerated: {host} encodes its answer as {value}, which it was not asked for.",
+    "A request without Accept-Encoding does not forbid it (RFC 9110 §12.5.3), so the answer is unpacked and read. It "
+    "saves nothing with messages of this size: switch compression off for this path in the server or its proxy.",
+)
+def UNASKED_CODING(*, host: str, value: str) -> None: ...
+
+
+@define(
     "IPA-3077",
     INFO,
     "No handshake with {host} by Mbed TLS ({problem}); OpenSSL is used for the next {wait_s:.0f} s.",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ipad_agent.codec.es10.euicc_package import PSMO_NAMES, EuiccPackageRequest, EuiccPackageResult
-from ipad_agent.codec.esipa.eim_package import EimPackageError
+from ipad_agent.codec.esipa.eim_package import EimPackageError, ResultErrorCode
 
 _PSMO_RESULTS = frozenset(PSMO_NAMES.values()) | {"rollback"}
 _CHANGES_PROFILES = frozenset({"enable", "disable", "delete", "rollback"})
@@ -55,7 +55,17 @@ def eim_package_error(code: int) -> str:
 def refusal(code: int) -> str:
     """A provideEimPackageResultError by its name in the specification and its number: ``undefinedError (127)``."""
     try:
-        first, *rest = EimPackageError(code).name.lower().split("_")
+        return f"{_as_specified(EimPackageError(code).name)} ({code})"
     except ValueError:
         return f"error {code}"
-    return f"{first}{''.join(word.capitalize() for word in rest)} ({code})"
+
+
+def result_error(code: ResultErrorCode) -> str:
+    """What the eIM is told of an order that this IPA could not process, as the specification writes it:
+    ``unknownPackage``. The numbers are those of ``EimPackageError``, and mean something else there."""
+    return _as_specified(code.name)
+
+
+def _as_specified(name: str) -> str:
+    first, *rest = name.lower().split("_")
+    return first + "".join(word.capitalize() for word in rest)

@@ -110,6 +110,50 @@ def test_profile_offer_is_read() -> None:
     assert read.tolerances == ()
 
 
+def _capitals(fields: dict[str, Any], change: Any) -> dict[str, Any]:
+    return {
+        change(name): _capitals(value, change) if isinstance(value, dict) else value for name, value in fields.items()
+    }
+
+
+@pytest.mark.parametrize("change", [str.lower, str.upper, lambda name: name[:1].upper() + name[1:]])
+def test_members_are_known_in_any_capital_letters_and_that_is_noted(change: Any) -> None:
+    opening = es9_messages.read_initiate_authentication(answer(_capitals(OPENING, change)))
+    assert (opening.server_signed1.raw, opening.transaction_id) == (SERVER_SIGNED1, TRANSACTION)
+    assert opening.tolerances == ("json-field-case",)
+    refused = {"header": {"functionExecutionStatus": {"status": "Failed", "statusCodeData": DATA}}}
+    assert status(_capitals(refused, change)) == (REFUSED, ("json-field-case",))
+    events = {"header": SUCCESS, "eventEntries": [_capitals({"eventId": "EV-1", "rspServerAddress": "a"}, change)]}
+    read = es9_messages.read_authenticate_client(answer(_capitals(events, change)), TRANSACTION)
+    assert isinstance(read, EventEntries)
+    assert read.entries == (EventEntry("EV-1", "a"),)
+
+
+def test_of_two_members_that_differ_in_capital_letters_only_the_right_one_counts_and_no_wrong_one() -> None:
+    right = {**OPENING, "TRANSACTIONID": "0A0C", "transactionid": "0A0D"}
+    assert es9_messages.read_initiate_authentication(answer(right)).tolerances == ()
+    wrong = {name: value for name, value in right.items() if name != "transactionId"}
+    assert es9_messages.read_initiate_authentication(answer(wrong)).tolerances == ("json-without-transaction",)
+
+
+# An element in whose base64 the alphabets differ.
+_STANDARD = b64(H("3003", "FBEFFF"))
+
+
+@pytest.mark.parametrize("text", ["MAP77_8", "MAP77_8="])
+def test_base64_in_the_alphabet_for_urls_is_read_and_noted(text: str) -> None:
+    read = answer({"serverCertificate": text})
+    assert read.require("serverCertificate", 0x30) == H("3003FBEFFF")
+    assert "base64-url" in read.tolerances
+    assert answer({"serverCertificate": _STANDARD}).require("serverCertificate", 0x30) == H("3003FBEFFF")
+
+
+@pytest.mark.parametrize("text", ["MAP7/_8=", "MAP77_8=A", "-", "MAP77_é="])
+def test_a_mixture_of_alphabets_or_half_a_text_is_no_base64(text: str) -> None:
+    with pytest.raises(CodecError, match="no base64"):
+        answer({"serverCertificate": text}).require("serverCertificate", 0x30)
+
+
 def test_events_of_an_sm_ds_are_read_and_broken_ones_left_out() -> None:
     entries = [
         {"eventId": "EV-1", "rspServerAddress": "smdp.example"},

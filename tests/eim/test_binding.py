@@ -19,6 +19,7 @@ from ipad_agent.codec.esipa.esipa_download import AuthenticateClientOk, Authenti
 from ipad_agent.codec.identifiers import Eid, Plmn
 from ipad_agent.eim import BINDINGS, EimClient, FunctionRefused, UnreadableAnswer
 from ipad_agent.errors import IpadError, Remedy
+from ipad_agent.net import PeerStatus
 
 EID_HEX = "89049032123451234512345678901235"
 CHALLENGE = b"\xc1" * 16
@@ -128,6 +129,16 @@ async def test_failed_status_is_the_error_number_of_asn1(reason: str, number: in
         assert (await eim.provide_eim_package_result(RESULT)).error == number
 
 
+async def test_failed_status_in_the_body_of_an_http_error_counts_as_with_an_sm_dp_plus() -> None:
+    eim, carrier = client()
+
+    async def refuse(body: bytes, *, function: str) -> bytes:
+        raise PeerStatus("404", body=failed("8.1.1", "3.7"))
+
+    carrier.exchange = refuse  # type: ignore[method-assign]
+    assert await eim.get_eim_package() == NoPackage(1, ())
+
+
 async def test_words_of_a_failed_status_are_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG, "ipad_agent")
     eim, _ = client(failed("8.1.1", "3.9"))
@@ -171,7 +182,18 @@ async def test_refused_notification_is_not_delivered() -> None:
         await eim.handle_notification(NOTIFICATION)
 
 
-@pytest.mark.parametrize("body", [b"<html>", b"[]", ok(), ok(euiccPackageRequest="!"), ok(eimPackageError="x")])
+@pytest.mark.parametrize("more", [{}, {"euiccPackageRequest": None, "eimPackageError": None}])
+async def test_a_success_with_nothing_in_it_is_no_package_as_in_asn1(more: dict[str, object]) -> None:
+    json_eim, _ = client(ok(**more))
+    asn1_eim, _ = client(bytes.fromhex("BF4F00"), binding="asn1")
+    for eim in (json_eim, asn1_eim):
+        assert await eim.get_eim_package() == NoPackage(1, ("empty-answer",))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"<html>", b"[]", b"{}", ok(ofAReleaseToCome="MAA="), ok(euiccPackageRequest="!"), ok(eimPackageError="x")],
+)
 async def test_answer_that_is_no_package_is_for_the_eim_to_hear(body: bytes) -> None:
     eim, _ = client(body)
     package = await eim.get_eim_package()

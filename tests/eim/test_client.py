@@ -6,7 +6,13 @@ import logging
 
 import pytest
 
-from ipad_agent.codec.esipa.eim_package import EuiccPackageOrder, MalformedPackage, NoPackage, StateChangeCause
+from ipad_agent.codec.esipa.eim_package import (
+    DownloadTriggerOrder,
+    EuiccPackageOrder,
+    MalformedPackage,
+    NoPackage,
+    StateChangeCause,
+)
 from ipad_agent.codec.identifiers import Eid, Plmn
 from ipad_agent.eim.errors import UnreadableAnswer
 from ipad_agent.eim.esipa_client import EimClient
@@ -65,6 +71,45 @@ async def test_poll_of_the_smallest_kind_is_21_bytes() -> None:
     assert carrier.asked == [("GetEimPackage", MINIMAL)]
     assert len(MINIMAL) == 21
     assert not eim.tolerances
+
+
+def status(code: str, body: str) -> PeerStatus:
+    return PeerStatus(code, body=bytes.fromhex(body))
+
+
+@pytest.mark.parametrize(("code", "number"), [("404", 1), ("4.04", 1), ("4.04", 2), ("400", 4), ("5.00", 3)])
+async def test_an_error_of_esipa_in_the_body_of_a_status_is_the_answer(
+    code: str, number: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "ipad_agent")
+    eim, carrier = client(status(code, f"bf4f030201{number:02x}"))
+    assert await eim.get_eim_package() == NoPackage(number)
+    assert len(carrier.asked) == 1
+    assert "IPA-9175" in [record.event.id for record in caplog.records if hasattr(record, "event")]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "",
+        "3c68746d6c3e",
+        "bf4f0302017f",  # undefinedError: no more than the status says
+        "bf4f00",
+        "bf50030201" + "01",
+        "bf4f37" + PACKAGE.hex(),  # nothing is done by the word of an answer that says no
+        "bf4f060201018501" + "00",
+    ],
+)
+async def test_anything_else_in_the_body_of_a_status_is_no_answer(body: str) -> None:
+    eim, _ = client(status("404", body))
+    with pytest.raises(PeerStatus, match="404"):
+        await eim.get_eim_package()
+
+
+async def test_a_result_refused_by_a_status_with_its_error_is_refused_by_the_error() -> None:
+    eim, carrier = client(status("400", "bf5003020102"), status("400", "bf5003020102"))
+    assert (await eim.provide_eim_package_result(RESULT)).error == 2
+    assert {function for function, _ in carrier.asked} == {"ProvideEimPackageResult"}
 
 
 async def test_package_arrives_with_the_bytes_the_eim_signed() -> None:
@@ -222,6 +267,30 @@ async def test_question_answered_with_no_esipa_gives_a_malformed_package_so_that
     assert (package.raw, package.eim_transaction_id) == (bytes.fromhex(body), None)
     assert package.reason
     assert len(carrier.asked) == 1
+
+
+@pytest.mark.parametrize("padding", [b"\n", b"\r\n\r\n", b" \t\n"])
+async def test_a_message_with_blanks_behind_it_is_that_message(padding: bytes) -> None:
+    eim, _ = client(NOTHING + padding, bytes.fromhex("bf4f37") + PACKAGE + padding, padding)
+    assert await eim.get_eim_package() == NoPackage(1)
+    package = await eim.get_eim_package()
+    assert isinstance(package, EuiccPackageOrder), package
+    assert package.raw == PACKAGE
+    assert (await eim.provide_eim_package_result(RESULT)).acknowledged == ()
+    assert eim.tolerances["padded-message"] == 3
+
+
+@pytest.mark.parametrize("rest", [b"x", b"\n.", NOTHING, b"\0"])
+async def test_a_message_with_something_else_behind_it_is_none(rest: bytes) -> None:
+    eim, _ = client(NOTHING + rest)
+    assert isinstance(await eim.get_eim_package(), MalformedPackage)
+
+
+async def test_a_message_that_ends_in_zero_bytes_or_blanks_keeps_them() -> None:
+    eim, _ = client(bytes.fromhex("bf4f07" + "bf5404" + "82020020"))
+    package = await eim.get_eim_package()
+    assert isinstance(package, DownloadTriggerOrder), package
+    assert package.eim_transaction_id == b"\0 "
 
 
 async def test_package_that_cannot_be_read_is_no_error_of_the_client() -> None:

@@ -21,8 +21,10 @@ from ipad_agent.codec.esipa.eim_package import (
     StateChangeCause,
 )
 from ipad_agent.errors import CardError, EimError, NetworkError, Remedy
+from ipad_agent.procedures.records.last_orders import OrderOutcome
 from ipad_agent.procedures.records.owed_work import WorkKind, WorkList
 from ipad_agent.procedures.retrieval.eim_package_retrieval import PollEnd, poll
+from ipad_agent.records import replace
 
 from .fakes import EID, ICCID_A, Bench, notification, package, profile, signed_result
 
@@ -281,6 +283,20 @@ async def test_a_malformed_package_is_answered_with_its_transaction_and_invalid_
     bench.link.packages = [order(bytes.fromhex("BF5106300482020102"))]
     await run(bench)
     assert bench.link.results == [bytes.fromhex("A00780020102020101")]
+
+
+@pytest.mark.parametrize(
+    ("raw", "words"), [("BF5903810101", "unknownPackage"), ("BF5106300482020102", "invalidPackageFormat")]
+)
+async def test_people_are_told_of_an_order_that_is_not_understood_in_the_words_that_the_eim_gets(
+    raw: str, words: str
+) -> None:
+    bench = Bench()
+    told: list[OrderOutcome] = []
+    bench.link.packages = [order(bytes.fromhex(raw))]
+    await poll(replace(bench.context, on_order=told.append), bench.eim)
+    (outcome,) = told
+    assert (outcome.ok, outcome.words) == (False, words)
 
 
 INVALID_PACKAGE_FORMAT = bytes.fromhex("A003020101")  # EimPackageResultResponseError without a transaction

@@ -266,6 +266,25 @@ def test_a_result_that_is_never_taken_is_shown_with_its_reason_and_count_and_not
     story(pki_folder, tell)
 
 
+def test_what_the_last_eim_got_after_it_deleted_itself_is_not_owed_any_more(pki_folder: Path) -> None:
+    async def tell(bench: AgentBench, watch: Callable[[], Watcher]) -> None:
+        bench.order("delete-eim", bench.identity.eim_id)
+        cut = [True]
+
+        def lose(moment: str, function: str) -> bool:
+            return (moment, function) == ("before", "ProvideEimPackageResult") and cut != [] and cut.pop()
+
+        bench.network.cut = lose
+        watcher = watch()
+        await bench.until(FIRST_POLL_S + 86_400)
+        assert bench.results
+        assert bench.journal.entries() == ()
+        assert any(status.owed for status in watcher.seen)
+        assert watcher.now.owed == ()
+
+    story(pki_folder, tell)
+
+
 def test_a_refused_result_keeps_its_count_and_its_pause_over_a_restart(pki_folder: Path) -> None:
     async def tell(bench: AgentBench, watch: Callable[[], Watcher]) -> None:
         bench.refuse_results_of(bench.order("list-profiles"))

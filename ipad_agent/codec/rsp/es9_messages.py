@@ -14,7 +14,7 @@ from ipad_agent.codec.tolerances import TRANSACTION_LEFT_OUT, UNREADABLE_ELEMENT
 from ipad_agent.errors import CodecError
 from ipad_agent.records import dataclass, field
 
-from .rsp_json import JsonAnswer, base64_of, dumps, hex_of
+from .rsp_json import JsonAnswer, base64_of, dumps, hex_of, member
 
 MAX_EVENTS: Final = 256
 
@@ -123,13 +123,13 @@ def read_bound_profile_package(answer: JsonAnswer, transaction_id: bytes) -> byt
 
 def _events(answer: JsonAnswer, transaction_id: bytes) -> EventEntries:
     _same_transaction(answer, transaction_id)
-    listed = answer.fields["eventEntries"]
+    listed = answer.value("eventEntries")
     if not isinstance(listed, list) or len(listed) > MAX_EVENTS:
         raise CodecError(f"eventEntries is no list of up to {MAX_EVENTS} events")
     entries: list[EventEntry] = []
     for item in listed:
-        event_id = item.get("eventId") if isinstance(item, dict) else None
-        address = item.get("rspServerAddress") if isinstance(item, dict) else None
+        known = item if isinstance(item, dict) else {}
+        event_id, address = (member(known, name, answer.notes) for name in ("eventId", "rspServerAddress"))
         if isinstance(event_id, str) and isinstance(address, str) and _short(event_id) and _short(address):
             entries.append(EventEntry(event_id, address))
         else:

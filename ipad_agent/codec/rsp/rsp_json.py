@@ -20,6 +20,8 @@ from ipad_agent.codec.tolerances import (
     BARE_OCTETS,
     BASE64_PADDING,
     BASE64_SPACE,
+    BASE64_URL,
+    FIELD_CASE,
     HEX_LOWER_CASE,
     NO_STATUS_HEADER,
     OTHER_FIELD_NAME,
@@ -33,6 +35,7 @@ from ipad_agent.records import dataclass, field
 MAX_TEXT: Final = 4096
 MAX_TRANSACTION_BYTES: Final = 16
 _SHOWN: Final = 200
+_STANDARD_BASE64: Final = str.maketrans("-_", "+/")
 _CI_PKID_NAMES: Final = ("euiccCiPKIdentifierToBeUsed", "euiccCiPKIdToBeUsed")
 
 
@@ -92,11 +95,20 @@ class JsonAnswer:
 
     def present(self, *names: str) -> bool:
         """Whether one of these fields is there and not null."""
-        return any(self.fields.get(name) is not None for name in names)
+        return any(self.value(name) is not None for name in names)
+
+    @property
+    def bare(self) -> bool:
+        """Whether it holds a status and nothing else."""
+        return all(value is None or name.lower() == "header" for name, value in self.fields.items())
+
+    def value(self, name: str) -> Any:
+        """A field as it is, None when it is absent."""
+        return member(self.fields, name, self.notes)
 
     def text(self, name: str) -> str | None:
         """A string."""
-        value = self.fields.get(name)
+        value = self.value(name)
         if value is None:
             return None
         if not isinstance(value, str) or len(value) > MAX_TEXT or not _encodable(value):
@@ -105,7 +117,7 @@ class JsonAnswer:
 
     def integer(self, name: str) -> int | None:
         """A number, also when it is written as a string."""
-        value = self.fields.get(name)
+        value = self.value(name)
         if value is None:
             return None
         if isinstance(value, str) and re.fullmatch(r"-?[0-9]{1,9}", value):
@@ -117,7 +129,7 @@ class JsonAnswer:
 
     def octets(self, name: str) -> bytes | None:
         """Base64."""
-        value = self.fields.get(name)
+        value = self.value(name)
         if value is None:
             return None
         if not isinstance(value, str):
@@ -134,7 +146,15 @@ class JsonAnswer:
         try:
             return binascii.a2b_base64(compact, strict_mode=True)  # takes text as it is, where base64 copies it
         except (binascii.Error, ValueError):
-            raise CodecError(f"{name} is no base64") from None
+            in_urls = compact.isascii() and not {"+", "/"} & set(compact)
+        try:
+            if in_urls:
+                octets = binascii.a2b_base64(compact.translate(_STANDARD_BASE64), strict_mode=True)
+                self.notes.take(BASE64_URL)
+                return octets
+        except (binascii.Error, ValueError):
+            pass
+        raise CodecError(f"{name} is no base64")
 
     def object(self, name: str, tag: int) -> bytes | None:
         """The DER bytes of one object with this tag, as they were sent."""
@@ -207,6 +227,17 @@ class JsonAnswer:
         return raw
 
 
+def member(fields: Mapping[str, Any], name: str, notes: Notes) -> Any:
+    """The value of this name, None when it is absent; in other capital letters where only one member has it so."""
+    if name in fields:
+        return fields[name]
+    found = [value for known, value in fields.items() if known.lower() == name.lower()]
+    if len(found) != 1 or found[0] is None:
+        return None
+    notes.take(FIELD_CASE)
+    return found[0]
+
+
 def dumps(fields: Mapping[str, object]) -> bytes:
     """A JSON object in its shortest form; fields that are None are left out."""
     present = {name: value for name, value in fields.items() if value is not None}
@@ -230,27 +261,27 @@ _FAILED: Final = frozenset({"failed", "expired", "failure", "error"})
 
 
 def _status(document: Mapping[str, Any], notes: Notes) -> FunctionStatus | None:
-    header = document.get("header")
+    header = member(document, "header", notes)
     place = header if isinstance(header, dict) else document
-    found = place.get("functionExecutionStatus")
+    found = member(place, "functionExecutionStatus", notes)
     if found is None:
         return None
     if place is document:
         notes.take(STATUS_FORM)
     if isinstance(found, str):
         notes.take(STATUS_FORM)
-        found = {"status": found, "statusCodeData": place.get("statusCodeData")}
-    if not isinstance(found, dict) or not isinstance(found.get("status"), str):
+        found = {"status": found, "statusCodeData": member(place, "statusCodeData", notes)}
+    word = member(found, "status", notes) if isinstance(found, dict) else None
+    if not isinstance(word, str):
         raise CodecError("functionExecutionStatus has no status")
-    word = found["status"]
     if word not in ("Executed-Success", "Executed-WithWarning", "Failed", "Expired"):
         notes.take(STATUS_FORM)
     plain = re.sub(r"[^a-z]", "", word.lower())
     if plain not in _EXECUTED | _FAILED:
         raise CodecError(f"the execution status {_line(word)!r} is not known")
-    data = found.get("statusCodeData")
+    data = member(found, "statusCodeData", notes)
     if data is None:
-        data = place.get("statusCodeData") or document.get("statusCodeData")
+        data = member(place, "statusCodeData", notes) or member(document, "statusCodeData", notes)
         if data is not None:
             notes.take(STATUS_FORM)
     if isinstance(data, list) and data:
@@ -262,17 +293,17 @@ def _status(document: Mapping[str, Any], notes: Notes) -> FunctionStatus | None:
         plain in _EXECUTED,
         _code(data, ("subjectCode", "subject"), notes),
         _code(data, ("reasonCode", "reason"), notes),
-        _line(data.get("message")),
-        _line(data.get("subjectIdentifier")),
+        _line(member(data, "message", notes)),
+        _line(member(data, "subjectIdentifier", notes)),
     )
 
 
 def _code(data: Mapping[str, Any], names: tuple[str, ...], notes: Notes) -> str:
     """``8.2.6`` from ``"8.2.6"``, ``" 8.2.6. "`` or, for codes of two numbers, ``8.2``."""
-    name = next((name for name in names if data.get(name) is not None), None)
+    name = next((name for name in names if member(data, name, notes) is not None), None)
     if name is None:
         return ""
-    value = data[name]
+    value = member(data, name, notes)
     text = str(value) if isinstance(value, str | int | float) and not isinstance(value, bool) else ""
     found = re.fullmatch(r"\s*([0-9]{1,3}(?:\.[0-9]{1,3}){0,7})\.?\s*", text[:64])
     if found is None or value != found[1] or name != names[0]:

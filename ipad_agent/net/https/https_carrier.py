@@ -25,6 +25,7 @@ from ipad_agent.net.errors import (
     PeerBusy,
     PeerStatus,
     ProtocolViolation,
+    ResponseTooLarge,
     TransferTimeout,
     Unreachable,
 )
@@ -36,6 +37,7 @@ from ipad_agent.net.trust.tolerance_report import report
 from ipad_agent.printable import summary
 from ipad_agent.records import dataclass
 
+from . import content_coding
 from .https_connection import HttpRequest, HttpResponse, HttpsConnection, Progress
 from .https_endpoint import HttpsEndpoint
 from .tls_client import TlsClient
@@ -116,7 +118,7 @@ class HttpsCarrier:
         except BaseException as error:
             self._tell("received", function, problem=str(error) or type(error).__name__)
             raise
-        self._tell("received", function, response.body, status=str(response.status))
+        self._tell("received", function, self._readable(response), status=str(response.status))
         return self._content(response)
 
     async def ask(self, body: bytes, *, function: str) -> Answer:
@@ -126,8 +128,8 @@ class HttpsCarrier:
             self._tell("sent", function, body)
         response = await self._exchange_in_time(body, function)
         if message_tap.TAPS:
-            self._tell("received", function, response.body, status=str(response.status))
-        return Answer(response.status, self._retry_after_s(response), _words(response.body))
+            self._tell("received", function, self._readable(response), status=str(response.status))
+        return Answer(response.status, self._retry_after_s(response), _words(self._readable(response)))
 
     def _tell(self, way: str, function: str, body: bytes = b"", *, status: str = "", problem: str = "") -> None:
         endpoint = self._endpoint
@@ -224,22 +226,37 @@ class HttpsCarrier:
             )
         if status >= 400 or status == 206:
             retry_after_s = self._retry_after_s(response)
-            text = _words(response.body)
+            body = self._readable(response)
+            text = _words(body)
             if status in (429, 503) and retry_after_s is not None:
                 raise PeerBusy(retry_after_s, text)
-            raise PeerStatus(str(status), text, body=response.body)
-        encoding = response.header("content-encoding")
-        if encoding is not None and encoding.strip().lower() not in ("", "identity"):
-            raise ProtocolViolation(f"the answer is encoded as {summary(encoding, 40)}, which was not asked for")
+            raise PeerStatus(str(status), text, body=body)
+        body = self._decoded(response)
         if status not in (200, 204):
             self._tolerate(events.ODD_STATUS, "status", str(status))
         protocol = named
         if protocol is None or not _A_RELEASE.fullmatch(protocol.strip().lower()):
             self._tolerate(events.ODD_ADMIN_PROTOCOL, "value", protocol or "left out")
         kind = response.header("content-type")
-        if response.body and _media_type(kind) != _media_type(self._endpoint.content_type):
+        if body and _media_type(kind) != _media_type(self._endpoint.content_type):
             self._tolerate(events.ODD_CONTENT_TYPE, "value", kind or "nothing")
-        return response.body
+        return body
+
+    def _decoded(self, response: HttpResponse) -> bytes:
+        encoding = response.header("content-encoding")
+        if encoding is None or content_coding.is_plain(encoding) or not response.body:
+            return response.body
+        limit_bytes = self._endpoint.max_response_bytes
+        body = content_coding.decoded(response.body, encoding, limit_bytes=limit_bytes)
+        self._tolerate(events.UNASKED_CODING, "value", encoding)
+        return body
+
+    def _readable(self, response: HttpResponse) -> bytes:
+        """What came, for people and records: unpacked, where that is possible."""
+        try:
+            return self._decoded(response)
+        except (ProtocolViolation, ResponseTooLarge):
+            return response.body
 
     def _tolerate(self, event: Event[...], name: str, value: str) -> None:
         """Say it once per carrier and value; a server does the same with every answer."""

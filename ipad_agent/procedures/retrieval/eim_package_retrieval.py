@@ -457,6 +457,6 @@ async def _do(context: Context, eim: Association, work: Work, package: _Order) -
 
 def _not_understood(context: Context, eim: Association, work: Work, problem: str, code: ResultErrorCode) -> Work:
     common_events.NOT_UNDERSTOOD.emit(eim=eim.eim_id, problem=problem, code=code.name)
-    words = package_sentences.eim_package_error(int(code))
+    words = package_sentences.result_error(code)
     context.on_order(OrderOutcome(eim.eim_id, "an order that is not understood", False, words, f"it is {problem}"))
     return context.work.answered(work, eim_package.encode_result_error(work.transaction_id, code))
