@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from ipad_agent.lab.crypto import der
-from ipad_agent.lab.modem.line.baud_pace import MemoryPort
+from ipad_agent.lab.modem.line.memory_port import MemoryPort
 
 ISDR = "A0000005591010FFFFFFFF8900000100"
 

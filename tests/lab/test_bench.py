@@ -18,7 +18,7 @@ from ipad_agent.lab.crypto import der
 from ipad_agent.lab.errors import BenchError, NothingHappenedError
 from ipad_agent.lab.euicc import BOOTSTRAP, OPERATOR_A, OPERATOR_B
 from ipad_agent.lab.modem import AtEngine, Cell
-from ipad_agent.lab.modem.line.baud_pace import MemoryPort
+from ipad_agent.lab.modem.line.memory_port import MemoryPort
 
 from .by_hand import Hand, get_eim_package, provide_result
 

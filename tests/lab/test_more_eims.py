@@ -13,7 +13,7 @@ from ipad_agent.lab.bench.second_eim import EimSpot
 from ipad_agent.lab.crypto import der
 from ipad_agent.lab.errors import BenchError
 from ipad_agent.lab.modem import AtEngine
-from ipad_agent.lab.modem.line.baud_pace import MemoryPort
+from ipad_agent.lab.modem.line.memory_port import MemoryPort
 
 from .by_hand import Hand, get_eim_package, provide_result
 

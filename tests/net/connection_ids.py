@@ -15,8 +15,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from ipad_agent.lab.eim import CoapsServer, Reply, TlsIdentity
 from ipad_agent.lab.eim.coap.connection_id_server import ConnectionIdServer
 from ipad_agent.lab.eim.coap.dtls_context import DtlsSettings as ServerSettings
-from ipad_agent.lab.eim.coap.dtls_server import Received as Arrived
-from ipad_agent.lab.eim.coap.dtls_server import Transmit
+from ipad_agent.lab.eim.coap.dtls_sessions import Received as Arrived
+from ipad_agent.lab.eim.coap.dtls_sessions import Transmit
 from ipad_agent.net.coap.coaps_carrier import CoapsCarrier
 from ipad_agent.net.coap.coaps_endpoint import CoapsEndpoint
 from ipad_agent.net.dtls import mbedtls_library

@@ -11,13 +11,13 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Executor
-from typing import Final, Protocol
+from typing import Final
 
 from ipad_agent.local.access_rights import Right
 from ipad_agent.local.rate_limits import CallRates
 from ipad_agent.records import dataclass
 
-from .dbus_authority import Authority, Caller
+from .dbus_authority import Authority, Caller, Peers
 from .errors import RemoteFailure
 
 KNOWN: Final = 256
@@ -43,23 +43,6 @@ class Reader:
     right: Right
     trusted: bool
     until_s: float
-
-
-class Peers(Protocol):
-    """The part of a connection to the bus that is needed here."""
-
-    async def call(
-        self,
-        destination: str,
-        path: str,
-        interface: str,
-        member: str,
-        signature: str = "",
-        body: tuple[object, ...] = (),
-        *,
-        deadline_s: float | None = None,
-    ) -> tuple[object, ...]:
-        """Raises ``RemoteFailure``, ``BusLost`` and ``TimeoutError``."""
 
 
 class Readers:

@@ -4,24 +4,19 @@ from __future__ import annotations
 
 import ctypes
 import weakref
-from enum import Enum, auto
 from typing import Any, Final, Protocol
 
 from ipad_agent.errors import IpadError
 from ipad_agent.net.errors import (
     BackendLacks,
-    CertificateWanted,
     HandshakeFailed,
-    HandshakeUnfinished,
-    Refusal,
     TrustRefused,
-    Unreachable,
 )
-from ipad_agent.net.trust.certificate_chain import Verdict
 from ipad_agent.records import dataclass, field
 
-from . import dtls_records, plaintext_records, tls_alerts
+from . import dtls_records, handshake_outcomes, plaintext_records
 from .dtls_backend import DtlsEvent, DtlsSettings, Ended, Established, Judge, Received
+from .handshake_outcomes import SessionStage
 from .mbedtls_configuration import MbedTlsConfiguration, suite_name
 from .mbedtls_library import (
     NEW_SESSION_TICKET,
@@ -39,13 +34,6 @@ from .mbedtls_library import (
 _BUFFER_BYTES: Final = 16384  # the largest record (RFC 5246 §6.2.1)
 _WAIT: Final = frozenset({WANT_READ, WANT_WRITE, NEW_SESSION_TICKET})
 _LONGEST_CID_BYTES: Final = 32
-
-
-class _State(Enum):
-    NEW = auto()
-    HANDSHAKING = auto()
-    ESTABLISHED = auto()
-    OVER = auto()
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +88,7 @@ class MbedTlsClient:
         self._kept = kept
         self._goes_on = goes_on
         self._keeper = keeper
-        self._state = _State.NEW
+        self._state = SessionStage.NEW
         self._line = Line()
         self._give_up_at = 0.0
         self._heard = False
@@ -136,15 +124,15 @@ class MbedTlsClient:
             self._open()
         if self._kept.session is not None:
             self._offer_session(self._kept.session)
-        self._state = _State.HANDSHAKING
+        self._state = SessionStage.HANDSHAKING
         self._give_up_at = now_s + self._settings.handshake_timeout_s
         return self._advance()
 
     def feed(self, datagram: bytes, now_s: float) -> list[DtlsEvent]:
-        if not datagram or self._state in (_State.NEW, _State.OVER):
+        if not datagram or self._state in (SessionStage.NEW, SessionStage.OVER):
             return []
         self._line.now_s = now_s
-        if self._state is _State.HANDSHAKING:
+        if self._state is SessionStage.HANDSHAKING:
             self._heard = True
             self._told.hear(datagram)
         self._line.incoming += dtls_records.whole_records(datagram)
@@ -155,7 +143,7 @@ class MbedTlsClient:
         return out
 
     def send(self, data: bytes) -> None:
-        if self._state is not _State.ESTABLISHED:
+        if self._state is not SessionStage.ESTABLISHED:
             raise HandshakeFailed("there is no established session to send on")
         code = self._library.ssl_write(self._ssl, data, size(len(data)))
         if code != len(data):
@@ -163,13 +151,13 @@ class MbedTlsClient:
 
     def timeout_at(self) -> float | None:
         flight_at = self._line.final_at_s
-        if self._state is _State.HANDSHAKING:
+        if self._state is SessionStage.HANDSHAKING:
             return self._give_up_at if flight_at is None else min(self._give_up_at, flight_at)
         return None
 
     def handle_timeout(self, now_s: float) -> list[DtlsEvent]:
         self._line.now_s = now_s
-        if self._state is not _State.HANDSHAKING:
+        if self._state is not SessionStage.HANDSHAKING:
             return []
         if now_s >= self._give_up_at:
             return self._over(self._too_late())
@@ -182,12 +170,12 @@ class MbedTlsClient:
         return events
 
     def close(self) -> None:
-        if self._state is _State.ESTABLISHED:
+        if self._state is SessionStage.ESTABLISHED:
             if self._has_connection_id and self._set_aside():
                 return
             if self._settings.close_notify:
                 self._library.ssl_close_notify(self._ssl)
-        elif self._state is _State.HANDSHAKING and not self._heard:
+        elif self._state is SessionStage.HANDSHAKING and not self._heard:
             self._keeper.believe_again()
         self._finish()
 
@@ -195,7 +183,7 @@ class MbedTlsClient:
 
     def _go_on(self) -> list[DtlsEvent]:
         try:
-            verdict = self._verdict(self._kept.cipher, list(self._kept.chain))
+            verdict = handshake_outcomes.verdict(self._settings, self._judge, self._kept.cipher, list(self._kept.chain))
         except (TrustRefused, BackendLacks) as error:
             return self._refuse(error)
         self._stands()
@@ -218,7 +206,7 @@ class MbedTlsClient:
 
     def _advance(self) -> list[DtlsEvent]:
         events: list[DtlsEvent] = []
-        if self._state is _State.HANDSHAKING:
+        if self._state is SessionStage.HANDSHAKING:
             code = self._library.ssl_handshake(self._ssl)
             if code in _WAIT:
                 return events
@@ -249,7 +237,7 @@ class MbedTlsClient:
         shown = tuple(self._line.certificates)
         resumed = self._told.abbreviated
         chain = self._kept.chain if resumed and not shown else shown
-        verdict = self._verdict(cipher, list(chain))
+        verdict = handshake_outcomes.verdict(self._settings, self._judge, cipher, list(chain))
         self._stands()
         self._has_connection_id = self._server_wants_connection_id()
         self._kept = Kept(self._session(), cipher, chain)
@@ -258,7 +246,7 @@ class MbedTlsClient:
 
     def _stands(self) -> None:
         """From now on a message is one datagram, whatever its size: the limit was for flights, which can be cut."""
-        self._state = _State.ESTABLISHED
+        self._state = SessionStage.ESTABLISHED
         self._library.ssl_set_mtu(self._ssl, 0)
 
     def _server_wants_connection_id(self) -> bool:
@@ -276,13 +264,6 @@ class MbedTlsClient:
         library.ssl_session_free(session)
         return saved
 
-    def _verdict(self, cipher: str, chain: list[bytes]) -> Verdict:
-        if self._settings.psk is not None:
-            if "PSK" not in cipher:
-                raise TrustRefused(f"the session uses {cipher} without the pre-shared key", reason=Refusal.NO_PSK)
-            return Verdict("it knows the pre-shared key")
-        return self._judge(chain)
-
     # -- ending --------------------------------------------------------------------------------------------------------
 
     def _set_aside(self) -> bool:
@@ -296,25 +277,15 @@ class MbedTlsClient:
         return True
 
     def _too_late(self) -> IpadError:
-        limit = f"within {self._settings.handshake_timeout_s:g} s"
         if not self._heard:
             self._keeper.believe_again()
-            return Unreachable(f"the server did not answer the DTLS handshake {limit}")
-        sentence = f"the DTLS handshake was not finished {limit}"
-        if self._told.asked:
-            return CertificateWanted(sentence, shown=self._shows)
-        guess = "" if self._settings.psk is None else "; a wrong pre-shared key looks like this"
-        return HandshakeUnfinished(sentence + guess)
+        return handshake_outcomes.too_late(self._settings, heard=self._heard, asked=self._told.asked)
 
     def _failure(self, code: int) -> IpadError:
-        established = self._state is _State.ESTABLISHED
-        if self._told.alert is not None and not established:
-            sentence = (
-                f"the server broke off the handshake: {tls_alerts.sentence(self._told.alert, asked=self._told.asked)}"
+        if self._told.alert is not None and self._state is not SessionStage.ESTABLISHED:
+            return handshake_outcomes.ended_by_alert(
+                self._settings, self._told.alert, asked=self._told.asked, established=False
             )
-            if tls_alerts.is_about_our_certificate(self._told.alert, asked=self._told.asked):
-                return CertificateWanted(sentence, shown=self._shows)
-            return HandshakeFailed(sentence)
         return HandshakeFailed(f"the DTLS session failed: {self._words(code)}")
 
     def _over(self, error: IpadError | None) -> list[DtlsEvent]:
@@ -322,7 +293,7 @@ class MbedTlsClient:
         return [Ended(error)]
 
     def _finish(self) -> None:
-        self._state = _State.OVER
+        self._state = SessionStage.OVER
         self._buffer = None
         self._free()  # 34 kB of buffers, at once
 
@@ -332,10 +303,6 @@ class MbedTlsClient:
 
     def _words(self, code: int) -> str:
         return self._library.words(code)
-
-    @property
-    def _shows(self) -> bool:
-        return self._settings.client_certificate is not None
 
 
 def _free(library: Any, ssl: Any, number: int) -> None:

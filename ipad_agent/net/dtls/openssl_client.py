@@ -3,38 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from enum import Enum, auto
 
 from OpenSSL import SSL, crypto
 
 from ipad_agent.errors import IpadError
 from ipad_agent.net.errors import (
     BackendLacks,
-    CertificateWanted,
     HandshakeFailed,
-    HandshakeUnfinished,
     ProtocolViolation,
-    Refusal,
     TrustRefused,
-    Unreachable,
 )
 from ipad_agent.net.older_pyopenssl import flight_timeout_s, send_flight_again
 from ipad_agent.net.openssl_context import Heard, session_reused, to_send, words
-from ipad_agent.net.trust.certificate_chain import Verdict
 from ipad_agent.records import dataclass
 
-from . import dtls_records, tls_alerts
+from . import dtls_records, handshake_outcomes
 from .dtls_backend import DtlsEvent, DtlsSettings, Ended, Established, Judge, Received
+from .handshake_outcomes import SessionStage
 
 _BUFFER_BYTES = 65536  # above the largest record, so that a datagram is read in one piece
 _OPENSSL_FIRST_TIMER_S = 1.0
-
-
-class _State(Enum):
-    NEW = auto()
-    HANDSHAKING = auto()
-    ESTABLISHED = auto()
-    OVER = auto()
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +56,7 @@ class OpenSslClient:
         self._keep = keep
         self._chain = chain
         self._says_goodbye = says_goodbye
-        self._state = _State.NEW
+        self._state = SessionStage.NEW
         self._out: list[bytes] = []
         self._give_up_at = 0.0
         self._flight_at: float | None = None
@@ -84,12 +72,12 @@ class OpenSslClient:
         connection.set_connect_state()
 
     def start(self, now_s: float) -> list[DtlsEvent]:
-        self._state = _State.HANDSHAKING
+        self._state = SessionStage.HANDSHAKING
         self._give_up_at = now_s + self._settings.handshake_timeout_s
         return self._advance(now_s)
 
     def feed(self, datagram: bytes, now_s: float) -> list[DtlsEvent]:
-        if not datagram or self._state in (_State.NEW, _State.OVER):
+        if not datagram or self._state in (SessionStage.NEW, SessionStage.OVER):
             return []
         self._heard = True
         self._connection.bio_write(datagram)
@@ -100,7 +88,7 @@ class OpenSslClient:
         return out
 
     def send(self, data: bytes) -> None:
-        if self._state is not _State.ESTABLISHED:
+        if self._state is not SessionStage.ESTABLISHED:
             raise HandshakeFailed("there is no established session to send on")
         try:
             self._connection.send(data)
@@ -109,21 +97,14 @@ class OpenSslClient:
         self._drain()
 
     def timeout_at(self) -> float | None:
-        if self._state is _State.HANDSHAKING:
+        if self._state is SessionStage.HANDSHAKING:
             return self._give_up_at if self._flight_at is None else min(self._give_up_at, self._flight_at)
-        return self._flight_at if self._state is _State.ESTABLISHED else None
+        return self._flight_at if self._state is SessionStage.ESTABLISHED else None
 
     def handle_timeout(self, now_s: float) -> list[DtlsEvent]:
-        if self._state is _State.HANDSHAKING and now_s >= self._give_up_at:
-            limit = f"within {self._settings.handshake_timeout_s:g} s"
-            if self._heard:
-                sentence = f"the DTLS handshake was not finished {limit}"
-                if self._told.asked:
-                    return self._over(CertificateWanted(sentence, shown=self._shows))
-                guess = "" if self._settings.psk is None else "; a wrong pre-shared key looks like this"
-                return self._over(HandshakeUnfinished(sentence + guess))
-            return self._over(Unreachable(f"the server did not answer the DTLS handshake {limit}"))
-        if self._flight_at is None or now_s < self._flight_at or self._state is _State.OVER:
+        if self._state is SessionStage.HANDSHAKING and now_s >= self._give_up_at:
+            return self._over(handshake_outcomes.too_late(self._settings, heard=self._heard, asked=self._told.asked))
+        if self._flight_at is None or now_s < self._flight_at or self._state is SessionStage.OVER:
             return []
         try:
             send_flight_again(self._connection)
@@ -135,7 +116,7 @@ class OpenSslClient:
         return []
 
     def close(self) -> None:
-        if self._state is _State.ESTABLISHED:
+        if self._state is SessionStage.ESTABLISHED:
             if self._says_goodbye():
                 self._say_goodbye()
             else:  # without this OpenSSL takes the session for broken off, and it could not be resumed
@@ -147,7 +128,7 @@ class OpenSslClient:
     def _advance(self, now_s: float) -> list[DtlsEvent]:
         events: list[DtlsEvent] = []
         try:
-            if self._state is _State.HANDSHAKING:
+            if self._state is SessionStage.HANDSHAKING:
                 self._connection.do_handshake()
                 events.append(self._establish())
             while True:
@@ -172,8 +153,8 @@ class OpenSslClient:
         resumed = session_reused(self._connection)
         cipher = self._connection.get_cipher_name() or "?"
         chain = self._shown(resumed=resumed)
-        verdict = self._verdict(cipher, chain)
-        self._state = _State.ESTABLISHED
+        verdict = handshake_outcomes.verdict(self._settings, self._judge, cipher, chain)
+        self._state = SessionStage.ESTABLISHED
         session = self._connection.get_session()
         self._keep(None if session is None else Kept(session, tuple(chain), resumed))
         return Established(resumed, cipher, verdict)
@@ -189,25 +170,13 @@ class OpenSslClient:
             return list(self._chain)  # a session keeps its leaf only, when it is written down
         return chain if chain[:1] == [first] else [first, *chain]
 
-    def _verdict(self, cipher: str, chain: list[bytes]) -> Verdict:
-        if self._settings.psk is not None:
-            if "PSK" not in cipher:
-                raise TrustRefused(f"the session uses {cipher} without the pre-shared key", reason=Refusal.NO_PSK)
-            return Verdict("it knows the pre-shared key")
-        return self._judge(chain)
-
     def _failure(self, error: SSL.Error) -> IpadError:
         if self._told.alert is not None:
-            what = "ended the session" if self._state is _State.ESTABLISHED else "broke off the handshake"
-            sentence = f"the server {what}: {tls_alerts.sentence(self._told.alert, asked=self._told.asked)}"
-            if tls_alerts.is_about_our_certificate(self._told.alert, asked=self._told.asked):
-                return CertificateWanted(sentence, shown=self._shows)
-            return HandshakeFailed(sentence)
+            established = self._state is SessionStage.ESTABLISHED
+            return handshake_outcomes.ended_by_alert(
+                self._settings, self._told.alert, asked=self._told.asked, established=established
+            )
         return HandshakeFailed(f"the DTLS session failed: {words(error)}")
-
-    @property
-    def _shows(self) -> bool:
-        return self._settings.client_certificate is not None
 
     def _over(self, error: IpadError | None) -> list[DtlsEvent]:
         self._drain()
@@ -222,7 +191,7 @@ class OpenSslClient:
         self._drain()
 
     def _finish(self) -> None:
-        self._state = _State.OVER
+        self._state = SessionStage.OVER
         self._flight_at = None
         self._connection.set_app_data(None)
 

@@ -9,7 +9,7 @@ import pytest
 
 from ipad_agent.lab.eim import DtlsSettings, ServerError, TlsIdentity
 from ipad_agent.lab.eim.coap.connection_id_server import ConnectionIdServer, IdentifiedSession
-from ipad_agent.lab.eim.coap.dtls_server import Address, Closed, Received, Transmit
+from ipad_agent.lab.eim.coap.dtls_sessions import Address, Closed, Received, Transmit
 from ipad_agent.net.dtls.dtls_backend import DtlsClient, Established
 from ipad_agent.net.dtls.dtls_backend import DtlsSettings as ClientSettings
 from ipad_agent.net.dtls.mbedtls_backend import MbedTlsBackend

@@ -12,7 +12,8 @@ from OpenSSL._util import lib
 
 from ipad_agent.lab.eim import DtlsSettings, ServerError
 from ipad_agent.lab.eim.coap.dtls_context import TlsIdentity
-from ipad_agent.lab.eim.coap.dtls_server import Address, Closed, DtlsServer, Opened, Output, Received, Transmit
+from ipad_agent.lab.eim.coap.dtls_server import DtlsServer
+from ipad_agent.lab.eim.coap.dtls_sessions import Address, Closed, Opened, Output, Received, Transmit
 from ipad_agent.lab.eim.coap.record_sorting import pack, split
 
 from .clients import DtlsClient

@@ -11,7 +11,8 @@ import pytest
 
 from ipad_agent.lab.modem import PERSONALITIES, AtEngine, Cell, Coverage, Fault, ModemOptions, personality
 from ipad_agent.lab.modem.card_interface import channel_of, class_for_channel
-from ipad_agent.lab.modem.line.baud_pace import MemoryPort, PacedLine
+from ipad_agent.lab.modem.line.baud_pace import PacedLine
+from ipad_agent.lab.modem.line.memory_port import MemoryPort
 
 from .lab_fakecard import ICCID_A, ICCID_B, ISDR, FakeCard
 

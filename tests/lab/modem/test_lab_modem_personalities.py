@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ipad_agent.lab.modem import PERSONALITIES, AtEngine, ModemOptions, SlotSetting, manners, personality
-from ipad_agent.lab.modem.line.baud_pace import MemoryPort
+from ipad_agent.lab.modem.line.memory_port import MemoryPort
 from ipad_agent.modem import module_profile_files
 
 from .lab_fakecard import ICCID_A, ISDR, FakeCard

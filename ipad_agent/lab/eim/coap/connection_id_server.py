@@ -15,7 +15,7 @@ from ipad_agent.lab.eim.errors import ServerError
 
 from . import record_sorting
 from .dtls_context import PSK_SUITES, DtlsSettings
-from .dtls_server import Address, Closed, Opened, Output, Received, Session, Transmit
+from .dtls_sessions import Address, DtlsSessions, Opened, Output, Received, Session, Transmit
 from .mbedtls_binding import CLOSED_BY_PEER, WOULD_BLOCK, ServerChannel, ServerConfiguration
 
 log = logging.getLogger("ipad_agent.lab")
@@ -29,7 +29,7 @@ class IdentifiedSession(Session):
     __slots__ = ("addresses", "channel", "connection_id", "newest")
 
     def __init__(self, channel: ServerChannel, peer: Address, client_random: bytes, now_s: float) -> None:
-        super().__init__(None, peer, client_random, now_s)
+        super().__init__(peer, client_random, now_s)
         self.channel: ServerChannel | None = channel
         self.connection_id = b""
         self.newest = -1
@@ -38,28 +38,16 @@ class IdentifiedSession(Session):
         """How many addresses it has spoken from, one after the other."""
 
 
-class ConnectionIdServer:
+class ConnectionIdServer(DtlsSessions[IdentifiedSession]):
     """``receive`` what came, ``send`` what shall go, ``tick`` when ``next_wake_s`` has passed; each returns outputs."""
 
     def __init__(self, settings: DtlsSettings) -> None:
         if settings.client_certificate != "no":
             raise ServerError("a server with Connection IDs asks for no client certificate")
-        self.settings = settings
+        super().__init__(settings)
         self._now_s = 0.0
         self._configuration = self._configure()
-        self._sessions: dict[Address, IdentifiedSession] = {}  # established
-        self._handshakes: dict[Address, IdentifiedSession] = {}  # cookie returned, not complete
         self._by_connection_id: dict[bytes, IdentifiedSession] = {}
-
-    @property
-    def established_count(self) -> int:
-        """Complete sessions."""
-        return len(self.sessions())
-
-    @property
-    def half_open_count(self) -> int:
-        """Handshakes that hold a place."""
-        return len(self._handshakes)
 
     def sessions(self) -> tuple[IdentifiedSession, ...]:
         """The complete sessions."""
@@ -127,26 +115,6 @@ class ConnectionIdServer:
             outputs += self._drain(session)
         return [*outputs, *self._drop(session, reason)]
 
-    def close_all(self, reason: str) -> list[Output]:
-        """End every session politely."""
-        outputs: list[Output] = []
-        for session in [*self._handshakes.values(), *self.sessions()]:
-            outputs += self.close(session, reason)
-        return outputs
-
-    def forget(self, session: Session, reason: str) -> list[Output]:
-        """Drop a session without a word; it stays resumable."""
-        return self._drop(session, reason)
-
-    def forget_everything(self) -> list[Output]:
-        """What a restart does: no session and no cookie of before is known any more; nobody is told."""
-        outputs: list[Output] = []
-        for session in [*self._handshakes.values(), *self.sessions()]:
-            outputs += self._drop(session, "the server restarted")
-        self._configuration.free()
-        self._configuration = self._configure()
-        return outputs
-
     # -- inside ------------------------------------------------------------------------------------------------------
 
     def _configure(self) -> ServerConfiguration:
@@ -213,13 +181,7 @@ class ConnectionIdServer:
         if code not in WOULD_BLOCK:  # mostly HelloVerifyRequest, which was said; the client comes again with its cookie
             channel.free()
             return outputs
-        before = self._handshakes.get(peer)
-        if before is not None:
-            outputs += self._drop(before, "a new handshake began")
-        while len(self._handshakes) >= self.settings.max_half_open:
-            oldest = min(self._handshakes.values(), key=lambda other: other.last_seen_s)
-            outputs += self._drop(oldest, "too many half-open handshakes")
-        self._handshakes[peer] = session
+        outputs += self._admit(session)
         self._by_connection_id[connection_id] = session  # the client's Finished already bears it
         return outputs
 
@@ -255,21 +217,11 @@ class ConnectionIdServer:
                 return [*outputs, *self._drain(session), *self._drop(session, f"session failed: {data:#x}")]
 
     def _establish(self, session: IdentifiedSession, channel: ServerChannel) -> list[Output]:
-        outputs: list[Output] = []
-        self._handshakes.pop(session.peer, None)
-        before = self._sessions.get(session.peer)
-        if before is not None:
-            outputs += self._drop(before, "the client began a new session")
-        while self.established_count >= self.settings.max_peers:
-            sleepiest = min(self.sessions(), key=lambda other: other.last_seen_s)
-            outputs += self.close(sleepiest, "too many peers")
-        session.established = True
-        session.last_seen_s = self._now_s
+        outputs = self._complete(session, self._now_s)
         session.cipher = channel.cipher
         if not channel.uses_connection_id:
             del self._by_connection_id[session.connection_id]
             session.connection_id = b""
-        self._sessions[session.peer] = session
         return [*outputs, Opened(session)]
 
     @staticmethod
@@ -285,10 +237,10 @@ class ConnectionIdServer:
             return []
         session.channel.free()
         session.channel = None
-        for table in (self._handshakes, self._sessions):
-            if table.get(session.peer) is session:
-                del table[session.peer]
         if self._by_connection_id.get(session.connection_id) is session:
             del self._by_connection_id[session.connection_id]
-        log.debug("DTLS peer %s:%d: %s", *session.peer[:2], reason)
-        return [Closed(session, reason)]
+        return self._removed(session, reason)
+
+    def _renew(self) -> None:
+        self._configuration.free()
+        self._configuration = self._configure()

@@ -12,72 +12,30 @@ from __future__ import annotations
 import logging
 import secrets
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from cryptography import x509
-from cryptography.hazmat.primitives import serialization
 from OpenSSL import SSL
 from OpenSSL._util import lib as _lib
 
 from . import record_sorting
 from .dtls_context import DtlsSettings, make_context
+from .dtls_sessions import Address, DtlsSessions, Opened, Output, Received, Session, Transmit
 from .openssl_binding import flight_due_s, repeat_flight
 from .record_sorting import Hello, Record
 
 log = logging.getLogger("ipad_agent.lab")
 
-Address = tuple[str, int]
 _READ_BYTES = 1 << 16
 
 
-@dataclass(frozen=True, slots=True)
-class Transmit:
-    """Send this datagram to that address."""
+class OpensslSession(Session):
+    """``connection`` is None once it is gone."""
 
-    peer: Address
-    datagram: bytes
+    __slots__ = ("connection",)
 
-
-@dataclass(frozen=True, slots=True)
-class Opened:
-    """A handshake is complete."""
-
-    session: Session
-
-
-@dataclass(frozen=True, slots=True)
-class Received:
-    """Plaintext of one record."""
-
-    session: Session
-    data: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Closed:
-    """The session is gone; nothing can be sent on it any more."""
-
-    session: Session
-    reason: str
-
-
-Output = Transmit | Opened | Received | Closed
-
-
-class Session:
-    """One handshake and what follows from it. Compared by identity: a resumed session is another object."""
-
-    __slots__ = ("cipher", "client_random", "connection", "established", "group", "last_seen_s", "peer", "resumed")
-
-    def __init__(self, connection: SSL.Connection | None, peer: Address, client_random: bytes, now_s: float) -> None:
-        self.connection = connection
-        self.peer = peer
-        self.client_random = client_random
-        self.last_seen_s = now_s
-        self.established = False
-        self.resumed = False
-        self.cipher = ""
-        self.group = ""
+    def __init__(self, connection: SSL.Connection, peer: Address, client_random: bytes, now_s: float) -> None:
+        super().__init__(peer, client_random, now_s)
+        self.connection: SSL.Connection | None = connection
 
     def client_certificate(self) -> x509.Certificate | None:
         """The certificate the client showed in this or, if resumed, in the first handshake."""
@@ -86,34 +44,13 @@ class Session:
         shown = self.connection.get_peer_certificate()
         return None if shown is None else shown.to_cryptography()
 
-    def client_certificate_der(self) -> bytes | None:
-        """The same as DER."""
-        certificate = self.client_certificate()
-        return None if certificate is None else certificate.public_bytes(serialization.Encoding.DER)
 
-
-class DtlsServer:
+class DtlsServer(DtlsSessions[OpensslSession]):
     """``receive`` what came, ``send`` what shall go, ``tick`` when ``next_wake_s`` has passed; each returns outputs."""
 
     def __init__(self, settings: DtlsSettings) -> None:
-        self.settings = settings
+        super().__init__(settings)
         self._context = make_context(settings, secrets.token_bytes(32))
-        self._sessions: dict[Address, Session] = {}  # established
-        self._handshakes: dict[Address, Session] = {}  # cookie returned, not complete
-
-    @property
-    def established_count(self) -> int:
-        """Complete sessions."""
-        return len(self._sessions)
-
-    @property
-    def half_open_count(self) -> int:
-        """Handshakes that hold a place."""
-        return len(self._handshakes)
-
-    def sessions(self) -> tuple[Session, ...]:
-        """The complete sessions."""
-        return tuple(self._sessions.values())
 
     def receive(self, datagram: bytes, peer: Address, now_s: float) -> list[Output]:
         """A datagram from ``peer``. Garbage gives nothing; no input raises."""
@@ -124,7 +61,7 @@ class DtlsServer:
 
     def send(self, session: Session, data: bytes, now_s: float) -> list[Output]:
         """``data`` as one record; nothing when the session is gone."""
-        if session.connection is None or not session.established:
+        if not isinstance(session, OpensslSession) or session.connection is None or not session.established:
             return []
         session.last_seen_s = now_s
         try:
@@ -168,32 +105,13 @@ class DtlsServer:
     def close(self, session: Session, reason: str) -> list[Output]:
         """End a session politely, with close_notify."""
         outputs: list[Output] = []
-        if session.connection is not None and session.established:
+        if isinstance(session, OpensslSession) and session.connection is not None and session.established:
             try:
                 session.connection.shutdown()
             except SSL.Error as error:
                 log.debug("close_notify to %s failed: %s", session.peer, error)
             outputs += self._drain(session)
         return [*outputs, *self._drop(session, reason)]
-
-    def close_all(self, reason: str) -> list[Output]:
-        """End every session politely."""
-        outputs: list[Output] = []
-        for session in [*self._handshakes.values(), *self._sessions.values()]:
-            outputs += self.close(session, reason)
-        return outputs
-
-    def forget(self, session: Session, reason: str) -> list[Output]:
-        """Drop a session without a word, as a crash or a lost NAT entry would. It stays resumable."""
-        return self._drop(session, reason)
-
-    def forget_everything(self) -> list[Output]:
-        """What a restart does: no session, no cookie, no ticket of before is known any more; nobody is told."""
-        outputs: list[Output] = []
-        for session in [*self._handshakes.values(), *self._sessions.values()]:
-            outputs += self._drop(session, "the server restarted")
-        self._context = make_context(self.settings, secrets.token_bytes(32))
-        return outputs
 
     def _receive_record(self, record: Record, peer: Address, now_s: float) -> list[Output]:
         current = self._handshakes.get(peer) or self._sessions.get(peer)
@@ -219,7 +137,7 @@ class DtlsServer:
         connection.set_app_data(peer)
         connection.set_accept_state()
         connection.set_ciphertext_mtu(self.settings.mtu_bytes)
-        session = Session(connection, peer, hello.random, now_s)
+        session = OpensslSession(connection, peer, hello.random, now_s)
         if not hello.whole:
             # A hello in fragments cannot be answered statelessly; it pays with a place and still needs its cookie.
             return [*self._admit(session), *self._feed(session, record, now_s)] if hello.random else []
@@ -237,24 +155,13 @@ class DtlsServer:
             outputs += self._feed(session, record, now_s)
         return outputs
 
-    def _admit(self, session: Session) -> list[Output]:
-        outputs: list[Output] = []
-        before = self._handshakes.get(session.peer)
-        if before is not None:
-            outputs += self._drop(before, "a new handshake began")
-        while len(self._handshakes) >= self.settings.max_half_open:
-            oldest = min(self._handshakes.values(), key=lambda other: other.last_seen_s)
-            outputs += self._drop(oldest, "too many half-open handshakes")
-        self._handshakes[session.peer] = session
-        return outputs
-
-    def _feed(self, session: Session, record: Record, now_s: float) -> list[Output]:
+    def _feed(self, session: OpensslSession, record: Record, now_s: float) -> list[Output]:
         if session.connection is None:
             return []
         session.connection.bio_write(record.raw)
         return self._advance(session, now_s)
 
-    def _advance(self, session: Session, now_s: float) -> list[Output]:
+    def _advance(self, session: OpensslSession, now_s: float) -> list[Output]:
         outputs: list[Output] = []
         connection = session.connection
         if connection is None:
@@ -277,26 +184,16 @@ class DtlsServer:
             outputs += self._drop(session, f"{'session' if session.established else 'handshake'} failed: {error}")
         return outputs
 
-    def _establish(self, session: Session, now_s: float) -> list[Output]:
-        outputs: list[Output] = []
-        self._handshakes.pop(session.peer, None)
-        before = self._sessions.get(session.peer)
-        if before is not None:
-            outputs += self._drop(before, "the client began a new session")
-        while len(self._sessions) >= self.settings.max_peers:
-            sleepiest = min(self._sessions.values(), key=lambda other: other.last_seen_s)
-            outputs += self.close(sleepiest, "too many peers")
-        session.established = True
-        session.last_seen_s = now_s
+    def _establish(self, session: OpensslSession, now_s: float) -> list[Output]:
+        outputs = self._complete(session, now_s)
         connection = session.connection
         if connection is not None:
             session.cipher = connection.get_cipher_name() or ""
             session.resumed = _was_resumed(connection)
             session.group = _group_name(connection)
-        self._sessions[session.peer] = session
         return [*outputs, Opened(session)]
 
-    def _drain(self, session: Session) -> Iterator[Transmit]:
+    def _drain(self, session: OpensslSession) -> Iterator[Transmit]:
         stream = b""
         while session.connection is not None:
             try:
@@ -307,18 +204,16 @@ class DtlsServer:
             yield Transmit(session.peer, datagram)
 
     def _drop(self, session: Session, reason: str) -> list[Output]:
-        connection = session.connection
-        if connection is None:
+        if not isinstance(session, OpensslSession) or session.connection is None:
             return []
         if session.established:
             # Without this OpenSSL takes a session that ended without close_notify out of its cache.
-            connection.set_shutdown(SSL.SENT_SHUTDOWN | SSL.RECEIVED_SHUTDOWN)
+            session.connection.set_shutdown(SSL.SENT_SHUTDOWN | SSL.RECEIVED_SHUTDOWN)
         session.connection = None
-        for table in (self._handshakes, self._sessions):
-            if table.get(session.peer) is session:
-                del table[session.peer]
-        log.debug("DTLS peer %s:%d: %s", *session.peer[:2], reason)
-        return [Closed(session, reason)]
+        return self._removed(session, reason)
+
+    def _renew(self) -> None:
+        self._context = make_context(self.settings, secrets.token_bytes(32))
 
 
 def _was_resumed(connection: SSL.Connection) -> bool:

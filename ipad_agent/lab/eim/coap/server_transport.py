@@ -13,7 +13,8 @@ from aiocoap import interfaces
 from aiocoap.message import Message
 
 from .connection_id_server import ConnectionIdServer
-from .dtls_server import Address, Closed, DtlsServer, Opened, Output, Received, Session, Transmit
+from .dtls_server import DtlsServer
+from .dtls_sessions import Address, Closed, Opened, Output, Received, Session, Transmit
 
 log = logging.getLogger("ipad_agent.lab")
 

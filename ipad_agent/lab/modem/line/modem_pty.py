@@ -16,7 +16,8 @@ from ipad_agent.lab.modem.at.at_engine import AtEngine
 from ipad_agent.lab.modem.modem_options import Cell, Fault
 from ipad_agent.lab.modem.virtual_module import LinkChanged, Module, Output, PortBack, PortLost, Send
 
-from .baud_pace import ByteStream, PacedLine
+from .baud_pace import PacedLine
+from .timed_line import ByteStream
 from .uart_line import UartLine
 
 __all__ = ["PtyModem"]

@@ -10,10 +10,10 @@ from ipad_agent.lab.modem.at.at_engine import AtEngine
 from ipad_agent.lab.modem.modem_options import Uart
 from ipad_agent.lab.modem.virtual_module import Output, PortBack, PortLost, RateChanged, Send
 
+from .timed_line import BITS_PER_BYTE, SLICE_BYTES, TimedLine
+
 __all__ = ["UartLine"]
 
-_SLICE_BYTES = 16  # bytes handed over at once, as the FIFO of a UART does
-_BITS_PER_BYTE = 10  # start, eight data bits, stop
 _MAX_SLICES = 8192
 _DAMAGED_EVERY = 23
 
@@ -36,9 +36,9 @@ class _Direction:
 
     def put(self, data: bytes, rate: int, now_s: float) -> None:
         self._free_s = max(self._free_s, now_s)
-        for at in range(0, len(data), _SLICE_BYTES):
-            piece = data[at : at + _SLICE_BYTES]
-            self._free_s += len(piece) * _BITS_PER_BYTE / max(rate, 1)
+        for at in range(0, len(data), SLICE_BYTES):
+            piece = data[at : at + SLICE_BYTES]
+            self._free_s += len(piece) * BITS_PER_BYTE / max(rate, 1)
             self._slices.append(_Slice(self._free_s, piece, rate))
 
     def take(self, now_s: float) -> _Slice | None:
@@ -49,7 +49,7 @@ class _Direction:
         return self._slices[0].due_s if self._slices else None
 
 
-class UartLine:
+class UartLine(TimedLine):
     """The engine of a module with a UART (``ModemOptions.uart``); the same three methods as the engine.
 
     ``host_rate`` is the speed of the host's end, to be set by whoever knows it. A UART does not vanish: while the
@@ -61,30 +61,13 @@ class UartLine:
         self._uart = engine.options.uart or Uart()
         self.host_rate = self._module_rate = self._uart.rate
         self._to_modem, self._to_host = _Direction(), _Direction()
-        self._now_s = 0.0
+        super().__init__(engine, self._to_modem, self._to_host)
         self._lost_left = 0
         self._carried = 0
         self._noise = random.Random(0)
 
-    def feed(self, data: bytes, now_s: float | None = None) -> list[Output]:
-        """The host starts to send ``data`` at ``now_s``."""
-        outputs = self.advance(self._now_s if now_s is None else now_s)
+    def _send(self, data: bytes) -> None:
         self._to_modem.put(data, self.host_rate, self._now_s)
-        return outputs
-
-    def advance(self, now_s: float) -> list[Output]:
-        """What has come out of the line up to ``now_s``."""
-        outputs: list[Output] = []
-        while (due_s := self.next_due_s) is not None and due_s <= now_s:
-            self._step(due_s, outputs)
-        self._step(max(now_s, self._now_s), outputs)
-        return outputs
-
-    @property
-    def next_due_s(self) -> float | None:
-        """When the next bytes, or the engine, are due."""
-        dues = (self._to_modem.next_due_s, self._to_host.next_due_s, self._engine.next_due_s)
-        return min((due for due in dues if due is not None), default=None)
 
     def _step(self, now_s: float, outputs: list[Output]) -> None:
         self._now_s = max(self._now_s, now_s)
