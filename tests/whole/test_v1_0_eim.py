@@ -11,7 +11,7 @@ import pytest
 from ipad_agent.codec.es10.eim_configuration import EimConfigurationData
 from ipad_agent.codec.identifiers import Eid
 from ipad_agent.eim import EimClient, PeerDialect
-from ipad_agent.lab.eim import EimSettings, VirtualEim
+from ipad_agent.lab.eim import VirtualEim
 from ipad_agent.lab.euicc import OPERATOR_A, OPERATOR_B
 from ipad_agent.net import PeerStatus
 from ipad_agent.store import Memory
@@ -87,7 +87,7 @@ class OldBench(AgentBench):
     def __init__(self, folder: Path) -> None:
         super().__init__(folder, settings=SOON)
         self.network.steps = Steps()
-        self.eim.settings = EimSettings(dialect="1.0", only_v1_0=True)
+        self.eim.settings.dialect, self.eim.settings.only_v1_0 = "1.0", True
         self.order("enable", OPERATOR_A)
         self.order("delete", OPERATOR_B)
 

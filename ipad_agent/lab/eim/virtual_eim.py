@@ -42,13 +42,13 @@ class VirtualEim:
         relay: Relay | None = None,
     ) -> None:
         self.identity = identity
-        self.settings = settings or EimSettings()
+        self._settings = settings or EimSettings()
         self.faults = FaultQueue()
         self._random_bytes = random_bytes
         if store is None and state_path is not None:
             store = FileStore(state_path)
         self._records = EimRecords(store)
-        self.esipa = EsipaFunctions(identity, self.settings, self._records, self.faults, self.enqueue, relay)
+        self.esipa = EsipaFunctions(identity, self._settings, self._records, self.faults, self.enqueue, relay)
         self.bindings = DeviceBindings(
             self.devices,
             self.history,
@@ -58,6 +58,11 @@ class VirtualEim:
         """Devices that register themselves, by the bundles that this eIM issues."""
         queued = (order for device in self.devices.values() for order in (*device.finished, *device.queue))
         self._last_order = max((order.number for order in queued), default=0)
+
+    @property
+    def settings(self) -> EimSettings:
+        """How it behaves; every part of it holds these, so that a changed field counts everywhere at once."""
+        return self._settings
 
     @property
     def devices(self) -> dict[str, Device]:
