@@ -155,15 +155,12 @@ class Front:
         try:
             body = json_binding.request_body(function, fields)
         except json_binding.JsonRefusedError as error:
-            return self._success(request, _json_bytes(json_binding.failed(error.code, str(error))), JSON_TYPE)
+            return self._success(
+                request, json_binding.text_bytes(json_binding.failed(error.code, str(error))), JSON_TYPE
+            )
 
         def encode(answer: bytes) -> tuple[bytes, str]:
-            if function == "handleNotification":
-                return b"", JSON_TYPE
-            try:
-                return _json_bytes(json_binding.answer_body(function, answer)), JSON_TYPE
-            except der.DerError:  # an answer that is meant to be garbage stays garbage
-                return answer, JSON_TYPE
+            return json_binding.answer_bytes(function, answer), JSON_TYPE
 
         return self._exchange(request, body, encode)
 
@@ -285,10 +282,6 @@ def _hands_out(answer: bytes) -> bool:
 
 def _text(status: int, sentence: str) -> Response:
     return Response(status, f"{sentence}\n".encode(), "text/plain; charset=utf-8")
-
-
-def _json_bytes(body: dict[str, Any]) -> bytes:
-    return json.dumps(body).encode()
 
 
 @dataclass(frozen=True, slots=True)
