@@ -81,7 +81,8 @@ def _counted(state: EmulatedState, package: CheckedPackage, former: bytes | None
         former,
     )
     counted = state.with_eim(replace(package.entry, counter=package.counter))
-    return replace(counted, next_seq=state.next_seq + 1, running=running)
+    # Whatever it holds, an accepted package ends the way back that an older one left open (SGP.32 §5.9.1).
+    return replace(counted, next_seq=state.next_seq + 1, running=running, rollback=None)
 
 
 def _finished(state: EmulatedState, stored: StoredResult) -> EmulatedState:

@@ -259,6 +259,14 @@ async def test_a_device_without_coverage_goes_back_and_the_eim_learns_both(world
     assert world.stored["results"] == ()
 
 
+async def test_rollback_ends_with_the_next_package_whatever_is_in_it(world: EmulatedWorld) -> None:
+    await world.provision()
+    await load(world, enable(OPERATOR_A, rollback=True))
+    await load(world, bytes.fromhex("A600"), counter=8)
+    assert (await world.euicc.profile_rollback()).result == 1
+    assert world.card.enabled_iccid == OPERATOR_A
+
+
 async def test_rollback_ends_when_the_eim_has_the_result(world: EmulatedWorld) -> None:
     await world.provision()
     world.order("enable", OPERATOR_A, "--rollback")

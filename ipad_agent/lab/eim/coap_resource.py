@@ -1,9 +1,13 @@
-"""The one resource of the eIM: POST a body, get a body (SGP.32 v1.2 §6.2 with the path of §6.1.1)."""
+"""The resources of the eIM over CoAP: POST a body, get a body (SGP.32 v1.2 §6.2 with the paths of §6.1).
+
+ASN.1 has one resource, JSON has one for each function, as over HTTPS.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import hmac
+import json
 import logging
 import secrets
 import time
@@ -31,11 +35,15 @@ from ipad_agent.lab.eim.coap.server_transport import Remote
 
 from .errors import RequestRefusedError
 from .esipa_application import Application, Reply
+from .https import json_binding
 
 log = logging.getLogger("ipad_agent.lab")
 
 _KNOWN_CRITICAL = frozenset({3, 7, 11, 15, 17, 23, 27})  # Uri-*, Accept, Block1, Block2
 _PROXY = frozenset({35, 39})  # Proxy-Uri, Proxy-Scheme
+_JSON_PATH = ("gsma", "rsp2", "esipa")
+_OCTET_STREAM, _JSON = 42, 50
+_EXPERIMENTAL = 65000
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +53,9 @@ class CoapSettings:
     ``block_size_exp`` is the largest SZX it sends and asks for (2: 64 bytes, 6: 1024). ``insist_on_block_size``
     refuses larger Block1 blocks with 4.13 instead of taking the first one. ``success_code`` is 2.04; other eIMs were
     seen with 2.05. ``content_format`` is put on answers, ``required_content_format`` refuses requests without it
-    (4.15). ``require_echo`` asks each session once to repeat an Echo option (RFC 9175 §2.3).
+    (4.15). SGP.32 sends no Content-Format; one that names another kind of content gets 4.15, an Accept of one 4.06.
+    ``json`` offers the JSON binding too. ``require_echo`` asks each session once to repeat an Echo option (RFC 9175
+    §2.3).
     """
 
     path: tuple[str, ...] = ("gsma", "rsp2", "asn1")
@@ -57,6 +67,7 @@ class CoapSettings:
     content_format: int | None = None
     required_content_format: int | None = None
     require_echo: bool = False
+    json: bool = True
 
 
 class EsipaResource:
@@ -96,7 +107,7 @@ class EsipaResource:
             piece = self._answers.later(key, block2, now_s)
             if piece is None:
                 return _text("4.08", "that part of the answer is not kept")
-            return self._success(b"", piece)
+            return self._success(b"", piece, accepted=request.opt.accept)
         body: bytes = request.payload
         if block1 is not None:
             if not self.settings.reassemble:
@@ -117,8 +128,14 @@ class EsipaResource:
         self, request: Message, remote: Remote, body: bytes, key: Hashable, block2: Block | None
     ) -> Message:
         loop = asyncio.get_running_loop()
+        function = self._json_function(request)
         try:
+            if function is not None:
+                body = _from_json(function, body)
             reply = self._application.exchange(body, now_s=time.time(), peer=remote.hostinfo)
+        except json_binding.JsonRefusedError as error:
+            reply = Reply(json_binding.text_bytes(json_binding.failed(error.code, str(error))))
+            function = None
         except RequestRefusedError as error:
             log.warning("a request of %s was refused: %s", remote.hostinfo, error)
             return _text("4.00", str(error))
@@ -133,8 +150,9 @@ class EsipaResource:
             await asyncio.sleep(reply.delay_s)
         if reply.code is not None and not reply.code.startswith("2."):
             return _failure(reply)
-        piece = self._answers.first(key, reply.body, block2, loop.time())
-        return self._success(reply.body, piece, reply.code)
+        answer = reply.body if function is None else json_binding.answer_bytes(function, reply.body)
+        piece = self._answers.first(key, answer, block2, loop.time())
+        return self._success(answer, piece, reply.code, request.opt.accept)
 
     def _refuse(self, request: Message) -> Message | None:
         numbers = {int(option.number) for option in request.opt.option_list()}
@@ -143,10 +161,18 @@ class EsipaResource:
         unknown = sorted(number for number in numbers if number & 1 and number not in _KNOWN_CRITICAL)
         if unknown:
             return _text("4.02", f"critical option {unknown[0]}")
-        if request.opt.uri_path != self.settings.path:
+        function = self._json_function(request)
+        if function is None and request.opt.uri_path != self.settings.path:
             return _text("4.04", "the resource is /" + "/".join(self.settings.path))
         if request.code != Code.POST:
             return _text("4.05", "only POST")
+        kinds = {None, self.settings.content_format, _OCTET_STREAM if function is None else _JSON}
+        if self.settings.required_content_format is not None:
+            kinds.add(self.settings.required_content_format)
+        if request.opt.content_format not in kinds and request.opt.content_format < _EXPERIMENTAL:
+            return _text("4.15", f"Content-Format {int(request.opt.content_format)} is not what is here")
+        if request.opt.accept not in kinds and request.opt.accept < _EXPERIMENTAL:
+            return _text("4.06", f"there is no Content-Format {int(request.opt.accept)} here")
         wanted = self.settings.required_content_format
         if wanted is not None and request.opt.content_format != wanted:
             return _text("4.15", f"Content-Format {wanted} is wanted")
@@ -159,16 +185,35 @@ class EsipaResource:
                 return challenge
         return None
 
-    def _success(self, body: bytes, piece: Slice | None, code: str | None = None) -> Message:
+    def _json_function(self, request: Message) -> str | None:
+        """The function whose JSON resource is meant; None for the resource of the ASN.1 binding and for any other."""
+        *folder, function = request.opt.uri_path or ("",)
+        if not self.settings.json or tuple(folder) != _JSON_PATH or function not in json_binding.FUNCTIONS:
+            return None
+        return str(function)
+
+    def _success(
+        self, body: bytes, piece: Slice | None, code: str | None = None, accepted: int | None = None
+    ) -> Message:
         response = Message(code=_code(code or self.settings.success_code), payload=body if piece is None else b"")
         if piece is not None:
             response.payload = piece.payload
             response.opt.block2 = (piece.block.number, piece.block.more, piece.block.szx)
             if piece.block.number == 0:
                 response.opt.size2 = piece.total_bytes
-        if self.settings.content_format is not None and response.payload:
-            response.opt.content_format = self.settings.content_format
+        told = self.settings.content_format if accepted is None else accepted
+        if told is not None and response.payload:
+            response.opt.content_format = told
         return response
+
+
+def _from_json(function: str, body: bytes) -> bytes:
+    """The ASN.1 message of a JSON request. ``RequestRefusedError`` for what is no JSON."""
+    try:
+        fields = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise RequestRefusedError("the body is not JSON") from error
+    return json_binding.request_body(function, fields)
 
 
 def _block1_answer(verdict: Verdict) -> Message:

@@ -97,20 +97,26 @@ Handler = Callable[[Request], Response]
 
 @dataclass(frozen=True, slots=True)
 class HeaderRule:
-    """What a server insists on. ``allowed`` values are compared as they are, ``prefixes`` with the beginning; both
-    empty: the header must only be there. A request that does not comply is answered ``status``."""
+    """What a server insists on. ``allowed`` values are compared as they are, ``prefixes`` with the beginning,
+    ``media_types`` (in lower case) with what stands before the parameters, in any case (RFC 9110 §8.3.1); all of them
+    empty: the header must only be there. ``optional``: it may also be left out. A request that does not comply is
+    answered ``status``."""
 
     name: str
     allowed: tuple[str, ...] = ()
     prefixes: tuple[str, ...] = ()
     status: int = 400
+    media_types: tuple[str, ...] = ()
+    optional: bool = False
 
     def complies(self, request: Request) -> bool:
         """Whether the request has what the rule wants."""
         value = request.header(self.name)
         if value is None:
-            return False
-        if not self.allowed and not self.prefixes:
+            return self.optional
+        if not self.allowed and not self.prefixes and not self.media_types:
+            return True
+        if value.partition(";")[0].strip().lower() in self.media_types:
             return True
         return value in self.allowed or value.startswith(self.prefixes or ("\0",))
 

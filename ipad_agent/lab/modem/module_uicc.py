@@ -20,6 +20,7 @@ _MAX_PROACTIVE = 8
 _SELECTED = (0x90, 0x61, 0x62, 0x63, 0x91, 0x9F)  # SW1 of a SELECT that worked
 
 EF_ICCID = (0x3F00, 0x2FE2)
+ADF_USIM = 0x7FFF
 AID_ISDR_PREFIX = bytes.fromhex("A0000005591010")
 AID_USIM_PREFIX = bytes.fromhex("A0000000871002")
 
@@ -174,7 +175,7 @@ class Uicc:
         """SELECT by path with the FCP returned; data and status word."""
         self._require_ready()
         for file_id in path[:-1]:
-            answer = self._own(bytes([0x00, 0xA4, 0x00, 0x0C, 0x02]) + file_id.to_bytes(2, "big"))
+            answer = self._own(_select_silently(file_id))
             if answer[-2] not in _SELECTED:
                 return answer[-2:]
         return self._fetched(bytes([0x00, 0xA4, 0x00, 0x04, 0x02]) + path[-1].to_bytes(2, "big"), 0)
@@ -300,7 +301,7 @@ class Uicc:
     def _after_select(self, path: tuple[int, ...], read: bytes) -> bytes:
         self._require_ready()
         for file_id in path:
-            answer = self._own(bytes([0x00, 0xA4, 0x00, 0x0C, 0x02]) + file_id.to_bytes(2, "big"))
+            answer = self._own(_select_silently(file_id))
             if answer[-2] not in _SELECTED:
                 return answer[-2:]
         answer = self._own(read)
@@ -333,6 +334,13 @@ class Uicc:
             return None
         digits = swap_nibbles(answer[1 : 1 + answer[0]])[1:]
         return digits if digits.isdecimal() and digits else None
+
+
+def _select_silently(file_id: int) -> bytes:
+    """SELECT on the basic channel without an answer. 7FFF is the USIM: by its AID, for none may be selected yet."""
+    if file_id == ADF_USIM:
+        return bytes([0x00, 0xA4, 0x04, 0x0C, len(AID_USIM_PREFIX)]) + AID_USIM_PREFIX
+    return bytes([0x00, 0xA4, 0x00, 0x0C, 0x02]) + file_id.to_bytes(2, "big")
 
 
 def _worked(answer: bytes) -> bool:

@@ -54,6 +54,10 @@ class RateChanged:
 Output = Send | PortLost | PortBack | LinkChanged | RateChanged
 
 
+S_REGISTERS = {0: 0, 2: 43, 3: 13, 4: 10, 5: 8, 6: 2, 7: 60, 8: 2, 10: 2, 12: 50}
+"""The S-registers of V.250 that can be set, and what they are after ``AT&F``."""
+
+
 @dataclass(slots=True)
 class Settings:
     """What the host set; lost when the port re-enumerates or the module restarts."""
@@ -72,6 +76,12 @@ class Settings:
     power_saving: dict[str, str] = field(default_factory=dict)
     """What ``+CPSMS`` and ``+CEDRXS`` were told."""
     connection_reports: int = 0
+    registers: dict[int, int] = field(default_factory=lambda: dict(S_REGISTERS))
+
+    @property
+    def line_ends(self) -> tuple[str, str]:
+        """The characters that stand around what the module says: S3 and S4 (V.250 clauses 6.2.1, 6.2.2)."""
+        return chr(self.registers[3]), chr(self.registers[4])
 
 
 class Module:
@@ -233,7 +243,8 @@ class Module:
     def report(self, text: str) -> None:
         """An unsolicited line."""
         if not self.away:
-            self._emit(Send(f"\r\n{text}\r\n".encode("ascii", "replace")))
+            cr, lf = self.settings.line_ends
+            self._emit(Send(f"{cr}{lf}{text}{cr}{lf}".encode("ascii", "replace")))
 
     def receive_message(self, pdu: bytes) -> None:
         """An SMS arrives: it is kept, and announced, or handed over at once, as the host wants it (AT+CNMI)."""

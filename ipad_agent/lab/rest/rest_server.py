@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, unquote
 
-from ipad_agent.lab.http import HttpServer, Request, Response
+from ipad_agent.lab.http import HeaderRule, HttpServer, Request, Response
 
 from .rest_documents import Document, entry_document, error_document
 from .rest_functions import Call, EimFunctions, RestError
@@ -24,6 +24,7 @@ LOG = logging.getLogger("ipad_agent.lab")
 
 PREFIX = "/api/v1"
 JSON_TYPE = "application/json"
+JSON_BODY = HeaderRule("Content-Type", media_types=(JSON_TYPE,), status=415)
 _HERE = Path(__file__).parent
 _PAGE = {
     "/": ("lab_page.html", "text/html; charset=utf-8"),
@@ -168,10 +169,10 @@ def _only(request: Request, method: str) -> None:
 
 def _body(request: Request) -> dict[str, Any]:
     if not request.body:
-        if request.method in ("POST", "PATCH") and not (request.header("Content-Type") or "").startswith(JSON_TYPE):
+        if request.method in ("POST", "PATCH") and not JSON_BODY.complies(request):
             raise RestError(415, "unsupported-media-type", f"the Content-Type is {JSON_TYPE}, also without a body")
         return {}
-    if not (request.header("Content-Type") or "").startswith(JSON_TYPE):
+    if not JSON_BODY.complies(request):
         raise RestError(415, "unsupported-media-type", f"a body is {JSON_TYPE}")
     try:
         body = json.loads(request.body)

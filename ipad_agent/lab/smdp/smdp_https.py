@@ -30,8 +30,8 @@ PATH = "/gsma/rsp2/es9plus/"
 JSON_TYPE = "application/json;charset=UTF-8"
 LENIENT: tuple[HeaderRule, ...] = ()
 USUAL = (
-    HeaderRule("X-Admin-Protocol", prefixes=("gsma/rsp/v2.",)),
-    HeaderRule("Content-Type", prefixes=("application/json",), status=415),
+    HeaderRule("X-Admin-Protocol", prefixes=("gsma/rsp/v",)),
+    HeaderRule("Content-Type", media_types=("application/json",), status=415),
 )
 """What most servers insist on."""
 EXACT = (

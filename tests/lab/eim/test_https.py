@@ -154,9 +154,34 @@ async def test_the_strict_one_takes_its_headers_to_the_letter(
         assert (await site.connect().post(POLL, headers=headers))[0] == status
 
 
-async def test_the_usual_one_takes_any_2_x_and_a_parameter_behind_the_type(site: Site) -> None:
-    headers = HEADERS | {"X-Admin-Protocol": "gsma/rsp/v2.5.0", "Content-Type": ASN1_TYPE + "; v=1"}
-    assert (await site.connect().post(POLL, headers=headers))[0] == 200
+@pytest.mark.parametrize(
+    ("asked", "answered"),
+    [("v2.1.0", "v2.1.0"), ("v2.5.0", "v2.5.0"), ("v1.3.0", "v1.3.0"), ("v3.1.0", "v3.1.0"), (None, "v2.1.0")],
+)
+async def test_the_usual_one_takes_the_release_of_any_requester_and_repeats_it(
+    site: Site, asked: str | None, answered: str
+) -> None:
+    headers = {key: value for key, value in HEADERS.items() if key != "X-Admin-Protocol"}
+    headers |= {} if asked is None else {"X-Admin-Protocol": f"gsma/rsp/{asked}"}
+    status, told, _ = await site.connect().post(POLL, headers=headers)
+    assert (status, told["x-admin-protocol"]) == (200, f"gsma/rsp/{answered}")
+
+
+async def test_the_usual_one_refuses_what_is_no_release_at_all(site: Site) -> None:
+    assert (await site.connect().post(POLL, headers=HEADERS | {"X-Admin-Protocol": "2.1.0"}))[0] == 400
+
+
+@pytest.mark.parametrize(
+    ("kind", "status"),
+    [
+        (ASN1_TYPE + "; v=1", 200),
+        (ASN1_TYPE.upper(), 200),
+        (ASN1_TYPE + " ;v=1", 200),
+        (ASN1_TYPE + "x", 415),
+    ],
+)
+async def test_the_usual_one_reads_a_media_type_as_http_does(site: Site, kind: str, status: int) -> None:
+    assert (await site.connect().post(POLL, headers=HEADERS | {"Content-Type": kind}))[0] == status
 
 
 async def test_the_lenient_one_takes_anything(pki: Pki) -> None:

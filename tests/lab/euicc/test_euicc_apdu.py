@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ipad_agent.lab.crypto import der
-from ipad_agent.lab.euicc import Quirks, ResponseMode, VirtualEuicc, default_card
+from ipad_agent.lab.euicc import BOOTSTRAP, Quirks, ResponseMode, VirtualEuicc, default_card
 
 from .euicc_bench import ICCID_A, ICCID_BOOTSTRAP, Terminal, bench, disable, enable, pki
 
@@ -77,7 +77,8 @@ def test_channels_4_to_19_use_the_other_class_bytes() -> None:
         ("", "6700"),
         ("00A4040010A000", "6700"),
         ("00A404000000A0", "6700"),
-        ("00A4040210A0000005591010FFFFFFFF8900000100", "6A86"),
+        ("00A4040210A0000005591010FFFFFFFF8900000100", "6120"),  # the next one, with none before
+        ("00A4040210A0000005591010FFFFFFFF8900000999", "6A82"),
         ("00A4040005A000000151", "6A82"),
         ("00C0000010", "6985"),
         ("8012000010", "6985"),
@@ -260,21 +261,70 @@ def test_dir_names_the_usim_which_can_be_selected() -> None:
     dir_record = "61184F10" + usim + "50045553494D"
     assert send(card(), "00A4000C022F00", "00B2010426") == ["9000", dir_record + "FF" * 12 + "9000"]
     assert send(card(), "00A4000C022F00", "00B2020426", "00B2010226") == ["9000", "6A83", "6A86"]
+    assert send(card(), "00A4000C022F00", "00B2000226", "00B2000226") == [
+        "9000",
+        dir_record + "FF" * 12 + "9000",
+        "6A83",
+    ]
     assert send(card(), f"00A4040C10{usim}", "80F2000000", "80F2000100") == [
         "9000",
-        "621982027821" + "8410" + usim + "8A0105" + "9000",
+        "622182027821" + "8410" + usim + "8A0105" + "C606900100830101" + "9000",
         "8410" + usim + "9000",
     ]
 
 
 def test_status_tells_what_is_selected() -> None:
     b = bench()
-    assert send(b.card, "81F2000C00", "81F2000000", "80F2000000", "80F2000500") == [
+    assert send(b.card, "81F2000C00", "81F2000000", "80F2000000", "80F2000500", "80F2030000") == [
         "9000",
         FCI + "9000",
-        "620B8202782183023F008A01059000",
+        "621B8202782183023F00" + "A506800171870101" + "8A0105" + "C606900100830101" + "9000",
+        "6A86",
         "6A86",
     ]
+
+
+def test_the_master_file_says_whether_terminal_capability_is_taken() -> None:
+    silent = bench(Quirks(terminal_capability_status=0x6D00))
+    assert send(silent.card, "80F2000000")[0].startswith("62188202782183023F00" + "A503800171" + "8A0105")
+    assert send(silent.card, "00A40004023F00", "00C0000000")[1].startswith("62188202782183023F00" + "A503800171")
+
+
+def test_subscriber_and_operator_are_files_of_the_usim() -> None:
+    found = send(card(), "00A4040C07A0000000871002", "00A4000C026F07", "00B0000000", "00B0830000", "00B0870000")
+    assert found[:2] == ["9000", "9000"]
+    assert found[2] == found[4]
+    nibbles = "".join(b + a for a, b in zip(found[2][2:18:2], found[2][3:18:2], strict=True))
+    assert (found[2][:2], nibbles) == ("08", "9" + "26201" + BOOTSTRAP[-10:])
+    assert found[3] == "00000002" + "9000"
+
+
+def test_files_of_the_usim_are_found_by_path_and_only_where_it_was_selected() -> None:
+    usim = "00A4040C07A0000000871002"
+    assert send(card(), "00A4080C047FFF6F07") == ["6A82"]
+    assert send(card(), usim, "00A40000023F00", "00A4000C026F07", "00A4080C047FFF6F07", "00B0000001") == [
+        "9000",
+        "611D",
+        "6A82",
+        "9000",
+        "089000",
+    ]
+    assert send(card(), usim, "00A4090C026F07", "00A4030C00", "00A4000C026F07") == ["9000", "9000", "9000", "6A82"]
+
+
+def test_there_is_no_other_application_with_the_beginning_of_the_isd_r() -> None:
+    assert send(card(), "00A4040C05A000000559", "00A4040E05A000000559", "80F2000100") == [
+        "9000",
+        "6A82",
+        "8410" + "A0000005591010FFFFFFFF8900000100" + "9000",
+    ]
+    assert send(card(), "00A4040D05A000000559", "00A4040F05A000000559") == ["9000", "6A82"]
+    assert send(card(), "00A4000E023F00") == ["6A86"]
+
+
+@pytest.mark.parametrize("apdu", ["80AA010005A903840101", "80AA000105A903840101", "00C0010010", "00C0000110"])
+def test_parameters_that_are_not_zero_are_refused(apdu: str) -> None:
+    assert send(card(), apdu) == ["6A86"]
 
 
 def test_files_of_a_card_without_enabled_profile_are_gone() -> None:

@@ -168,7 +168,7 @@ def test_the_profile_of_a_possible_rollback_cannot_be_deleted() -> None:
     b = bench()
     assert b.run(enable(ICCID_A, rollback=True), delete(ICCID_BOOTSTRAP)) == "830100" + "850114"
     b.reset()
-    assert b.run(delete(ICCID_BOOTSTRAP)) == "850114"
+    assert b.run(delete(ICCID_BOOTSTRAP)) == "850100"  # the next package has ended the grant
 
 
 def test_enable_with_rollback_after_deleting_the_way_back_fails() -> None:

@@ -108,6 +108,38 @@ def test_init_lines_of_connection_managers_are_accepted(init: str) -> None:
     assert talk(engine_with(FakeCard()), init + "\r").endswith("\r\nOK\r\n")
 
 
+def test_client_that_reads_and_sets_the_registers_of_the_line() -> None:
+    engine = engine_with(FakeCard(), ModemOptions(echo=False))
+    assert talk(engine, "ATS3?;S4?;S5?\r") == "\r\n013\r\n\r\n010\r\n\r\n008\r\n\r\nOK\r\n"
+    assert talk(engine, "ATS0=1S0?\r") == "\r\n001\r\n\r\nOK\r\n"
+    assert talk(engine, "ATS3=10\r") == "\n\nOK\n\n"  # the answer already ends with the new one
+    assert talk(engine, "ATS3?\n") == "\n\n010\n\n\n\nOK\n\n"
+    assert talk(engine, "AT\r\n") == "\n\nOK\n\n"
+    assert talk(engine, "ATS3=13S4=32\n") == "\r OK\r "
+    assert talk(engine, "AT&F\r") == "\r\nOK\r\n"
+    assert talk(engine, "ATE0S5=127\r").endswith("OK\r\n")
+    assert talk(engine, "ATX\x7f\r") == "\r\nOK\r\n"
+    assert talk(engine, "ATS3=128\r") == talk(engine, "ATS99?\r") == "\r\nERROR\r\n"
+
+
+@pytest.mark.parametrize("repeat", ["A/", "a/"])
+def test_client_that_repeats_its_last_line_without_an_end(repeat: str) -> None:
+    engine = engine_with(FakeCard(), ModemOptions(echo=False))
+    assert talk(engine, repeat) == "\r\nOK\r\n"
+    answer = talk(engine, "AT+CGMM\r")
+    assert talk(engine, repeat) == talk(engine, repeat) == answer
+    assert talk(engine, "\r") == ""
+    assert talk(engine, "noise\r") == ""
+    assert talk(engine, repeat) == answer
+    assert talk(engine, "AT+CGMM;A/\r").endswith("ERROR\r\n")
+
+
+def test_client_that_asks_what_the_modem_is_and_hangs_up() -> None:
+    engine = engine_with(FakeCard(), ModemOptions(echo=False))
+    assert talk(engine, "AT+GCAP\r") == "\r\n+GCAP: +CGSM\r\n\r\nOK\r\n"
+    assert talk(engine, "ATH\r") == talk(engine, "ATH0\r") == "\r\nOK\r\n"
+
+
 def test_client_that_finds_echo_by_sending_at() -> None:
     # It reads raw bytes after "AT\r\n" and takes len(command) bytes for the echo when the reply begins with them.
     engine = engine_with(FakeCard())

@@ -32,9 +32,9 @@ JSON_PATH = "/gsma/rsp2/esipa/"
 ASN1_TYPE = "application/x-gsma-rsp-asn1"
 JSON_TYPE = "application/json;charset=UTF-8"
 PROTOCOL = "gsma/rsp/v2.1.0"
-USUAL_PROTOCOL = HeaderRule("X-Admin-Protocol", prefixes=("gsma/rsp/v2.",))
-USUAL_ASN1_TYPE = HeaderRule("Content-Type", prefixes=(ASN1_TYPE,), status=415)
-USUAL_JSON_TYPE = HeaderRule("Content-Type", prefixes=("application/json",), status=415)
+USUAL_PROTOCOL = HeaderRule("X-Admin-Protocol", prefixes=("gsma/rsp/v",), optional=True)
+USUAL_ASN1_TYPE = HeaderRule("Content-Type", media_types=(ASN1_TYPE,), status=415)
+USUAL_JSON_TYPE = HeaderRule("Content-Type", media_types=("application/json",), status=415)
 PAGE = b"<!doctype html>\n<title>Sign in to the network</title>\n<p>Please accept the terms of use.</p>\n"
 _BLANKS = b" " * 65536
 
@@ -44,9 +44,11 @@ class FrontSettings:
     """What is served and what is insisted on.
 
     ``protocol_rule`` is for X-Admin-Protocol, ``type_rules`` for the Content-Type of each binding, ``rules`` for
-    anything else (a User-Agent). ``bound`` ties work to the connection: results and RSP functions have no meaning on a
-    connection on which no package was fetched. ``demand_close_notify`` complains about clients that just hang up.
-    ``refuse_header`` says 400 to a JSON request with the ``header`` object that ESipa does not have.
+    anything else (a User-Agent). ``protocol`` is answered; with ``repeat_protocol`` the requester's own value is, if it
+    sent one: SGP.32 v1.2 fixes it to 2.1.0, v1.3 has each end name its own release. ``bound`` ties work to the
+    connection: results and RSP functions have no meaning on a connection on which no package was fetched.
+    ``demand_close_notify`` complains about clients that just hang up. ``refuse_header`` says 400 to a JSON request
+    with the ``header`` object that ESipa does not have.
     """
 
     asn1: bool = True
@@ -56,6 +58,7 @@ class FrontSettings:
     json_type_rule: HeaderRule | None = USUAL_JSON_TYPE
     rules: tuple[HeaderRule, ...] = ()
     protocol: str | None = PROTOCOL
+    repeat_protocol: bool = True
     notification_status: int = 204
     bound: bool = False
     demand_close_notify: bool = False
@@ -65,7 +68,9 @@ class FrontSettings:
 LENIENT = FrontSettings(protocol_rule=None, asn1_type_rule=None, json_type_rule=None)
 """Takes whatever is posted."""
 OF_V1_3 = FrontSettings(
-    protocol_rule=HeaderRule("X-Admin-Protocol", prefixes=("gsma/rsp/v1.", "gsma/rsp/v2.")), protocol="gsma/rsp/v1.3.0"
+    protocol_rule=HeaderRule("X-Admin-Protocol", prefixes=("gsma/rsp/v1.", "gsma/rsp/v2.")),
+    protocol="gsma/rsp/v1.3.0",
+    repeat_protocol=False,
 )
 """An eIM of SGP.32 v1.3, which says so."""
 STRICT = FrontSettings(
@@ -150,22 +155,19 @@ class Front:
         try:
             body = json_binding.request_body(function, fields)
         except json_binding.JsonRefusedError as error:
-            return self._success(_json_bytes(json_binding.failed(error.code, str(error))), JSON_TYPE)
+            return self._success(
+                request, json_binding.text_bytes(json_binding.failed(error.code, str(error))), JSON_TYPE
+            )
 
         def encode(answer: bytes) -> tuple[bytes, str]:
-            if function == "handleNotification":
-                return b"", JSON_TYPE
-            try:
-                return _json_bytes(json_binding.answer_body(function, answer)), JSON_TYPE
-            except der.DerError:  # an answer that is meant to be garbage stays garbage
-                return answer, JSON_TYPE
+            return json_binding.answer_bytes(function, answer), JSON_TYPE
 
         return self._exchange(request, body, encode)
 
     def _exchange(self, request: Request, body: bytes, encode: Callable[[bytes], tuple[bytes, str]]) -> Response:
         unbound = self._unbound(request, body)
         if unbound is not None:
-            return self._success(*encode(unbound))
+            return self._success(request, *encode(unbound))
         try:
             reply = self.application.exchange(body, now_s=time.time(), peer=f"https connection {request.connection}")
         except RequestRefusedError as error:
@@ -174,10 +176,10 @@ class Front:
         later = reply.later
         if later is None:
             self._note_work(request, body, reply)
-            return self._response(reply, encode)
+            return self._response(request, reply, encode)
 
         async def answer() -> Response:
-            return self._response(await later(), encode)
+            return self._response(request, await later(), encode)
 
         return Response(later=answer)
 
@@ -202,13 +204,16 @@ class Front:
 
     # Answers
 
-    def _success(self, body: bytes, content_type: str) -> Response:
-        headers = () if self.settings.protocol is None else (("X-Admin-Protocol", self.settings.protocol),)
+    def _success(self, request: Request, body: bytes, content_type: str) -> Response:
+        protocol = self.settings.protocol
+        if self.settings.repeat_protocol and protocol is not None:
+            protocol = request.header("X-Admin-Protocol") or protocol
+        headers = () if protocol is None else (("X-Admin-Protocol", protocol),)
         if not body:
             return Response(self.settings.notification_status, headers=headers)
         return Response(200, body, content_type, headers)
 
-    def _response(self, reply: Reply, encode: Callable[[bytes], tuple[bytes, str]]) -> Response:
+    def _response(self, request: Request, reply: Reply, encode: Callable[[bytes], tuple[bytes, str]]) -> Response:
         if reply.lost is not None:
             return Response(answer=False, ending=Ending.ABORT if reply.lost == "crash" else Ending.KEEP)
         if reply.wire is not None and reply.wire[0] == "redirect":
@@ -217,7 +222,7 @@ class Front:
         if reply.code is not None and not reply.code.startswith("2"):
             retry = () if reply.max_age_s is None else (("Retry-After", str(reply.max_age_s)),)
             return replace(_text(_http_status(reply.code), "not now"), headers=retry)
-        response = replace(self._success(*encode(reply.body)), delay_s=reply.delay_s)
+        response = replace(self._success(request, *encode(reply.body)), delay_s=reply.delay_s)
         return response if reply.wire is None else _misbehave(response, *reply.wire)
 
 
@@ -277,10 +282,6 @@ def _hands_out(answer: bytes) -> bool:
 
 def _text(status: int, sentence: str) -> Response:
     return Response(status, f"{sentence}\n".encode(), "text/plain; charset=utf-8")
-
-
-def _json_bytes(body: dict[str, Any]) -> bytes:
-    return json.dumps(body).encode()
 
 
 @dataclass(frozen=True, slots=True)

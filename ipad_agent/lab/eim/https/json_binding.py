@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -68,6 +69,21 @@ def answer_body(function: str, answer: bytes) -> Json:
         # A field for clients that look for the ASN.1 names, beside the status for those that go by tables.
         return failure | {"eimPackageError": error} if tag == esipa_messages.GET_EIM_PACKAGE else failure
     return succeeded(_ANSWERS[tag](node))
+
+
+def answer_bytes(function: str, answer: bytes) -> bytes:
+    """The body that carries ``answer``; one that is meant to be garbage stays garbage."""
+    if function == "handleNotification":
+        return b""
+    try:
+        return text_bytes(answer_body(function, answer))
+    except DerError:
+        return answer
+
+
+def text_bytes(fields: Body) -> bytes:
+    """JSON as it is sent."""
+    return json.dumps(fields).encode()
 
 
 def succeeded(fields: Body) -> Json:

@@ -22,7 +22,7 @@ from ipad_agent.lab.euicc.state.profile_list import default_profiles
 from . import profile_filesystem as files
 from .apdu_parsing import CHANNEL_NOT_SUPPORTED, CLASS_NOT_SUPPORTED, WRONG_LENGTH, Command, parse_command
 from .es10_dispatch import Es10
-from .profile_filesystem import USIM_AID, Selection
+from .profile_filesystem import USIM_AID, Selection, ShownProfile
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -39,6 +39,7 @@ MORE_BLOCKS, LAST_BLOCK = 0x11, 0x91
 MAX_ANSWER_BYTES = 0x10000
 _CONDITIONS, _INCORRECT_P1_P2, _FILE_NOT_FOUND = 0x6985, 0x6A86, 0x6A82
 _FUNCTION, _INS, _NOT_SELECTED = 0x6A81, 0x6D00, 0x6999
+_FIRST, _LAST, _NEXT = 0x00, 0x01, 0x02
 _IPAD_BIT = 0x01
 _MORE_TIME = bytes.fromhex("D009810301020082028182")
 _ANSWERED_IN_IPAE_MODE = frozenset(bytes.fromhex(tag) for tag in ("BF3E", "BF20", "BF22", "BF42"))
@@ -107,7 +108,7 @@ class SmartCard:
         self._ipad_announced = False
         self._proactive: bytes | None = None
         enabled = self.isdr.state.enabled
-        self._active_iccid = enabled.iccid if enabled is not None else None
+        self._shown = None if enabled is None else ShownProfile(enabled.iccid, enabled.mcc_mnc)
 
     @property
     def pending_proactive(self) -> bytes | None:
@@ -117,7 +118,7 @@ class SmartCard:
     @property
     def active_iccid(self) -> str | None:
         """The profile that the UICC shows to the modem: the one enabled at the last reset."""
-        return self._active_iccid
+        return None if self._shown is None else self._shown.iccid
 
     @property
     def powered(self) -> bool:
@@ -194,9 +195,9 @@ class SmartCard:
             case 0xC0:
                 return self._get_response(channel, command)
             case 0xB0:
-                return files.read_binary(channel.selection, command.p1, command.p2, self._active_iccid)
+                return files.read_binary(channel.selection, command.p1, command.p2, self._shown)
             case 0xB2:
-                return files.read_record(channel.selection, command.p1, command.p2, self._active_iccid)
+                return files.read_record(channel.selection, command.p1, command.p2, self._shown)
         if command.ins not in (0xE2, 0xAA, 0xF2, 0x10, 0x12, 0x14):
             raise StatusError(_INS)
         if command.base != 0x80:
@@ -248,22 +249,44 @@ class SmartCard:
     def _select(self, channel: _Channel, command: Command) -> bytes:
         if command.base != 0x00:
             raise StatusError(CLASS_NOT_SUPPORTED)
-        if command.p2 not in (0x00, 0x04, 0x0C):
+        wanted, occurrence = command.p2 & ~0x03, command.p2 & 0x03
+        if wanted not in (0x00, 0x04, 0x0C) or (occurrence and command.p1 != 0x04):
             raise StatusError(_INCORRECT_P1_P2)
         if command.p1 == 0x04:
-            data = self._select_application(channel, command.data)
+            data = self._select_application(channel, command.data, occurrence)
         else:
-            data = files.select_file(channel.selection, command.p1, command.data, self._active_iccid)
-        return b"" if command.p2 == 0x0C else data
+            data = files.select_file(
+                channel.selection,
+                command.p1,
+                command.data,
+                self._shown,
+                terminal_capability=self._takes_terminal_capability,
+            )
+        return b"" if wanted == 0x0C else data
 
-    def _select_application(self, channel: _Channel, aid: bytes) -> bytes:
-        if self.quirks.isdr_present and len(aid) >= 5 and self.quirks.isdr_aid.startswith(aid):
+    def _select_application(self, channel: _Channel, aid: bytes, occurrence: int) -> bytes:
+        """SELECT by AID, which may be the beginning of one: the first, last, next or previous application that has it
+        (TS 102 221 §11.1.1.2). What is selected stays when there is none."""
+        applications = [self.quirks.isdr_aid] if self.quirks.isdr_present else []
+        if self._shown is not None:
+            applications.append(USIM_AID)
+        found = [one for one in applications if len(aid) >= 5 and one.startswith(aid)]
+        at = {_FIRST: 0, _LAST: len(found) - 1}.get(occurrence)
+        if at is None:
+            current = found.index(channel.selection.aid) if channel.selection.aid in found else None
+            step = 1 if occurrence == _NEXT else -1
+            at = current + step if current is not None else 0 if occurrence == _NEXT else len(found) - 1
+        if not 0 <= at < len(found):
+            raise StatusError(_FILE_NOT_FOUND)
+        if found[at] == self.quirks.isdr_aid:
             channel.selection = Selection(self.quirks.isdr_aid)
             return self._isdr_template()
-        if len(aid) >= 5 and USIM_AID.startswith(aid) and self._active_iccid is not None:
-            channel.selection = Selection(USIM_AID)
-            return files.control_parameters(channel.selection)
-        raise StatusError(_FILE_NOT_FOUND)
+        channel.selection = Selection(USIM_AID, application=USIM_AID)
+        return files.control_parameters(channel.selection)
+
+    @property
+    def _takes_terminal_capability(self) -> bool:
+        return self.quirks.terminal_capability_status == OK
 
     def _isdr_template(self) -> bytes:
         """FCI of the ISD-R: E1 of an IoT eUICC (bit 0: it has an IPAe, 1: a profile is on), E0 of a consumer one."""
@@ -317,8 +340,10 @@ class SmartCard:
 
     def _terminal_capability(self, command: Command) -> bytes:
         quirks = self.quirks
-        if quirks.terminal_capability_status != OK:
+        if not self._takes_terminal_capability:
             raise StatusError(quirks.terminal_capability_status)
+        if command.p1 or command.p2:
+            raise StatusError(_INCORRECT_P1_P2)
         if not (quirks.terminal_capability_on_basic if command.channel == 0 else quirks.terminal_capability_on_others):
             raise StatusError(CLASS_NOT_SUPPORTED)
         try:
@@ -334,11 +359,15 @@ class SmartCard:
 
     def _status(self, channel: _Channel, command: Command) -> bytes:
         selection = channel.selection
+        if command.p1 > 0x02:
+            raise StatusError(_INCORRECT_P1_P2)
         match command.p2:
             case 0x00 if selection.aid == self.quirks.isdr_aid:
                 return self._isdr_template()
             case 0x00:
-                return files.control_parameters(Selection(selection.aid))
+                return files.control_parameters(
+                    Selection(selection.aid), terminal_capability=self._takes_terminal_capability
+                )
             case 0x01:
                 return der.octets(selection.aid or b"", 0x84)
             case 0x0C:
@@ -360,6 +389,8 @@ class SmartCard:
     def _get_response(self, channel: _Channel, command: Command) -> bytes:
         if command.base not in self.quirks.get_response_classes:
             raise StatusError(CLASS_NOT_SUPPORTED)
+        if command.p1 or command.p2:
+            raise StatusError(_INCORRECT_P1_P2)
         if not channel.answer:
             raise StatusError(_CONDITIONS)
         return channel.answer

@@ -101,6 +101,8 @@ def _load(isdr: Isdr, raw: bytes) -> bytes:
         request_signature=request.signature.raw,
     )
     state.running = result
+    # Whatever it holds, an accepted package ends the way back that an older one left open (SGP.32 §5.9.1).
+    state.rollback = None
     isdr.commit()
     isdr.step("counter-stored")
 

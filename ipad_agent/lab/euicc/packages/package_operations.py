@@ -149,10 +149,7 @@ def _delete(run: Run, operation: der.Node) -> Outcome:
     will_be_enabled = target is run.to_enable or (
         target is not None and target.enabled and run.to_enable is None and target is not run.to_disable
     )
-    needed_for_rollback = target is not None and (
-        (state.rollback is not None and state.rollback.previous == target.iccid)
-        or (run.grant_rollback and target.enabled)
-    )
+    needed_for_rollback = target is not None and run.grant_rollback and target.enabled
     if target is None or target in run.to_delete:
         result = NOT_FOUND
     elif will_be_enabled:

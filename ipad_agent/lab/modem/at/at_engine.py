@@ -170,6 +170,7 @@ class AtEngine:
 
     def _take_text(self, text: bytes) -> bool:
         """Take a piece of a line that nothing happens to; False when it has to be taken byte by byte."""
+        self._obey_registers()
         if self._damage_echo or not self._reader.push_text(text):
             return False
         if self.module.settings.echo:
@@ -178,13 +179,18 @@ class AtEngine:
         return True
 
     def _take(self, byte: int) -> None:
-        if self.module.settings.echo and (byte != 0x0A or self.options.lf_is_data):
+        self._obey_registers()
+        if self.module.settings.echo and (byte != 0x0A or self.options.lf_is_data or self._reader.terminator == 0x0A):
             self._echo_count += 1
             if not (self._damage_echo and self._echo_count % 7 == 0):
                 self._sending.append(byte)
         line = self._reader.push(byte)
         if line is not None and line.text:
             self._run(line)
+
+    def _obey_registers(self) -> None:
+        registers = self.module.settings.registers
+        self._reader.terminator, self._reader.eraser = registers[3], registers[5]
 
     def _run(self, line: Line) -> None:
         text = line.text.decode("latin-1")
@@ -277,18 +283,21 @@ class AtEngine:
         self, lines: tuple[str, ...], final: str, after: Callable[[], None] | None, damage: str | None = None
     ) -> None:
         settings = self.module.settings
+        cr, lf = settings.line_ends
         noise = self._noise() if lines else None
         places = self.options.noise_places
         out = bytearray()
         if noise is not None and "before" in places:
             out += noise
         for line in lines:
-            out += f"\r\n{line}\r\n".encode("latin-1") if settings.verbose else f"{line}\r\n".encode("latin-1")
+            out += (
+                f"{cr}{lf}{line}{cr}{lf}".encode("latin-1") if settings.verbose else f"{line}{cr}{lf}".encode("latin-1")
+            )
         if noise is not None and "between" in places:
             out += noise
         if not settings.quiet:
-            code = {"OK": "0\r", "ERROR": "4\r"}.get(final, f"{final}\r\n")
-            out += f"\r\n{final}\r\n".encode("ascii") if settings.verbose else code.encode("ascii")
+            code = {"OK": f"0{cr}", "ERROR": f"4{cr}"}.get(final, f"{final}{cr}{lf}")
+            out += f"{cr}{lf}{final}{cr}{lf}".encode("ascii") if settings.verbose else code.encode("ascii")
         if damage == "garbage":
             out = bytearray(_GARBAGE)
         elif damage == "truncate":

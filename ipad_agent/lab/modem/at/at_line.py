@@ -16,6 +16,7 @@ CR = 0x0D
 LF = 0x0A
 BACKSPACE = 0x08
 ESCAPE = 0x1B
+REPEAT = b"A/"
 
 
 class CommandSyntaxError(ValueError):
@@ -58,6 +59,8 @@ class LineReader:
 
     ``wait_for_lf``: the firmware runs a line at CR LF only (a bare CR waits). Otherwise CR ends the line and an LF
     right after it is dropped. ``lf_is_data``: an LF is an ordinary character and so begins the next line.
+    ``terminator`` and ``eraser`` are S3 and S5. ``A/`` needs no terminator and is the line before once more (V.250
+    clauses 5.2.4, 6.2.1 and 6.2.3).
     """
 
     def __init__(self, *, max_line_bytes: int = 2048, wait_for_lf: bool = False, lf_is_data: bool = False) -> None:
@@ -67,17 +70,23 @@ class LineReader:
         self._buffer = bytearray()
         self._overlong = False
         self._last = 0
+        self._before = b"AT"
+        self.terminator = CR
+        self.eraser = BACKSPACE
 
     def push(self, byte: int) -> Line | None:
         """Take one byte; the line it completes, if it does."""
         last, self._last = self._last, byte
+        if byte == self.terminator:
+            return None if self._wait_for_lf and byte == CR else self._take()
         if byte == LF and not self._lf_is_data:
             if self._wait_for_lf and last == CR:
                 return self._take()
             return None
-        if byte == CR:
-            return None if self._wait_for_lf else self._take()
-        if byte == BACKSPACE:
+        if byte == REPEAT[1] and self._buffer.upper() == REPEAT[:1]:
+            self._buffer.clear()
+            return Line(self._before)
+        if byte == self.eraser:
             del self._buffer[-1:]
         elif byte == ESCAPE:
             self._buffer.clear()
@@ -90,6 +99,8 @@ class LineReader:
     def push_text(self, text: bytes) -> bool:
         """Take bytes of which none is a control character, if they all fit; whether they were taken."""
         if len(self._buffer) + len(text) > self._max_line_bytes:
+            return False
+        if (self._buffer[:2] + text[:2])[:2].upper() == REPEAT or min(self.terminator, self.eraser) >= 0x20:
             return False
         self._buffer += text
         self._last = text[-1]
@@ -108,6 +119,8 @@ class LineReader:
 
     def _take(self) -> Line:
         line = Line(bytes(self._buffer), self._overlong)
+        if not line.overlong and _PREFIX.search(line.text.decode("latin-1")):
+            self._before = line.text
         self._buffer.clear()
         self._overlong = False
         return line

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from ipad_agent.lab.modem.virtual_module import Module
+from ipad_agent.lab.modem.virtual_module import S_REGISTERS, Module
 
 from .at_line import Command, Form
 from .command_table import Answer, AtError, command, number
@@ -36,7 +36,26 @@ def defaults(module: Module, cmd: Command) -> Answer:
     return OK
 
 
-@command("X", "&C", "&D", "&K", "&S", "&W", "L", "M", "S0", "S2", "S3", "S4", "S5", "S6", "S7", "S10", "S12")
+@command(*(f"S{number}" for number in S_REGISTERS))
+def register(module: Module, cmd: Command) -> Answer:
+    """An S-register (V.250 clauses 5.3.2 and 6.2). S3, S4 and S5 are obeyed."""
+    index = int(cmd.name[1:])
+    if cmd.form is Form.READ:
+        return Answer((f"{module.settings.registers[index]:03}",))
+    if cmd.form is Form.SET:
+        module.settings.registers[index] = number(cmd.text or "0", high=127 if index in (3, 4, 5) else 255)
+    return OK
+
+
+@command("+GCAP")
+def capabilities(module: Module, cmd: Command) -> Answer:
+    if cmd.form is Form.TEST:
+        return OK
+    _only(cmd, Form.EXECUTE)
+    return Answer(("+GCAP: +CGSM",))
+
+
+@command("X", "&C", "&D", "&K", "&S", "&W", "H", "L", "M")
 @command("+IFC", "+ICF", "+CTZU", "+CTZR", "+CMGF", "+CGEREP", "+CSCLK")
 def accepted(module: Module, cmd: Command) -> Answer:
     """Settings that change nothing the lab shows; reading them back is not offered."""

@@ -103,7 +103,9 @@ def restricted_access(module: Module, cmd: Command) -> Answer:
     instruction = number(arguments[0], high=255)
     file_id = number(arguments[1], high=0xFFFF) if len(arguments) > 1 else 0x3F00
     p1, p2, p3 = (number(text or "0", high=255) for text in [*arguments[2:5], "", "", ""][:3])
-    folder = _hex(arguments[6]) if len(arguments) > 6 and arguments[6].strip('"') else b"\x3f\x00"
+    # Without a path a module looks for the 6Fxx where they are, in the USIM.
+    usual = b"\x3f\x00\x7f\xff" if file_id >> 8 == 0x6F else b"\x3f\x00"
+    folder = _hex(arguments[6]) if len(arguments) > 6 and arguments[6].strip('"') else usual
     if len(folder) % 2:
         raise AtError(50)
     path = tuple(int.from_bytes(folder[at : at + 2], "big") for at in range(0, len(folder), 2))
