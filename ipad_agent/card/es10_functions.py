@@ -380,7 +380,7 @@ class Euicc:
         ends the loading, else None."""
         async with self._lock:
             self._known.changed(OF_PROFILES)
-            answer = await self._send(segment, idempotent=False)
+            answer = await self._send(segment, idempotent=False, answer_due=False)
         if not answer:
             return None
         _require_tag(answer, 0xBF37, "the answer to a segment of a profile", malformed=True)
@@ -394,7 +394,7 @@ class Euicc:
         async with self._lock:
             self._known.changed(OF_PROFILES)
             for done, segment in enumerate(segments, start=1):
-                answer = await self._send(segment.data, idempotent=False)
+                answer = await self._send(segment.data, idempotent=False, answer_due=done == len(segments))
                 if answer:
                     _require_tag(answer, 0xBF37, "the answer to a segment of a profile", malformed=True)
                     return answer
@@ -516,10 +516,10 @@ class Euicc:
         self.isdr.tolerated(function, getattr(answer, "tolerances", ()))
         return answer
 
-    async def _send(self, request: bytes, *, idempotent: bool) -> bytes:
+    async def _send(self, request: bytes, *, idempotent: bool, answer_due: bool = True) -> bytes:
         transport = await self.isdr.transport()
         try:
-            answer = await transport.es10(request, idempotent=idempotent)
+            answer = await transport.es10(request, idempotent=idempotent, answer_due=answer_due)
         except TruncatedAnswer:
             self._known.drop()
             await self.isdr.drop()

@@ -281,6 +281,23 @@ def test_a_prompt_is_escaped_before_anything_else_is_sent() -> None:
     run(scene())
 
 
+@pytest.mark.parametrize("behind", [b"\r\nOK\r\n", b"> ", b"\r\nOK\r\n> "])
+def test_a_result_said_twice_or_with_a_prompt_behind_it_is_one_result(behind: bytes) -> None:
+    async def scene() -> None:
+        modem = FakeModem()
+        for command in ("AT", "ATE0V1"):
+            modem.on(command, lambda _: framed("OK") + behind)
+        modem.on("AT+CGLA", lambda _: framed('+CGLA: 4,"9000"|OK') + behind)
+        session = await opened(modem)
+        await session.resync()
+        writes = len(modem.raw_writes)
+        assert [await session.run(CGLA) for _ in range(3)] == [('+CGLA: 4,"9000"',)] * 3
+        assert len(modem.raw_writes) == writes + 3, "the line was in step all the time"
+        assert session.trailing_lines > 0
+
+    run(scene())
+
+
 def test_a_dead_line_is_told_after_trying_to_leave_data_mode() -> None:
     async def scene() -> None:
         modem = FakeModem()

@@ -68,7 +68,7 @@ class _Flight:
 class AtSession:
     """The AT dialogue on one open stream. When the stream is lost the session is over; open a new one.
 
-    ``contentions`` and ``stray_lines`` count for diagnostics, as does ``stats`` of the parser.
+    ``contentions``, ``stray_lines`` and ``trailing_lines`` count for diagnostics, as does ``stats`` of the parser.
     """
 
     def __init__(self, stream: ByteStream, *, urcs: tuple[str, ...] = (), timing: LinkTiming | None = None) -> None:
@@ -100,6 +100,8 @@ class AtSession:
         """Silence means that the other end has another speed now: opened anew, the line finds it sooner."""
         self.contentions = 0
         self.stray_lines = 0
+        self.trailing_lines = 0
+        """Results said twice and prompts behind them, which are left out."""
         stream.start(self._on_data, self._on_lost)
 
     @property
@@ -204,14 +206,15 @@ class AtSession:
             await self._write(b"\r")
             await self._drain(self._timing.settle_s)
             self._stray_since_ping = 0
-            garbage = self.stats.garbage_bytes
+            garbage, trailing = self.stats.garbage_bytes, self.trailing_lines
             try:
                 await self._exchange(command, within_s)
             except PortLost:
                 raise
             except ModemError:
                 return False
-            return not self._stray_since_ping and self.stats.garbage_bytes == garbage
+            damaged = self.stats.garbage_bytes - garbage or self.trailing_lines - trailing
+            return not self._stray_since_ping and not damaged
 
     def take_for_granted(self) -> None:
         """The line is in step: whoever tried it out has seen enough."""
@@ -264,8 +267,15 @@ class AtSession:
         self._last_byte_at = asyncio.get_running_loop().time()
         if _TAPS:
             _tell("received", data)
+        answered: at_parser.Result | None = None
         for event in self._parser.feed(data):
+            # Some modems say their result twice, or print a prompt behind it, in one breath: nobody asked in between.
+            if answered is not None and (event == answered or isinstance(event, at_parser.Prompt)):
+                self.trailing_lines += 1
+                continue
+            ends = self._flight is not None and not self._flight.done.done() and isinstance(event, at_parser.Result)
             self._take(event)
+            answered = event if ends and isinstance(event, at_parser.Result) else None
 
     def _take(self, event: at_parser.AtEvent) -> None:
         flight = self._flight
