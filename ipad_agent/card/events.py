@@ -241,3 +241,12 @@ def UNANNOUNCED_DATA(*, status: str) -> None: ...
     "An answer of ES10 is one data object. What follows it and is nothing but filling says nothing.",
 )
 def PADDING_CUT(*, size_bytes: int) -> None: ...
+
+
+@define(
+    "IPA-9299",
+    INFO,
+    "The card's list of profiles does not tell which one is enabled; it is the one that the modem sees ({reason}).",
+    "The state of a profile is missing, or has a form that nobody can read. What cannot be read is not 'none'.",
+)
+def STATE_BY_MODEM(*, reason: str) -> None: ...

@@ -669,3 +669,12 @@ def ORDER_STUCK(*, eim: str, reason: str) -> None: ...
     "The card failed each time while the answer was collected. Other orders do not wait any longer.",
 )
 def QUESTION_GIVEN_UP(*, eim: str, attempts: int) -> None: ...
+
+
+@define(
+    "IPA-9399",
+    INFO,
+    "Tolerated: card {eid} does not say in EUICCInfo2 that it is an IoT eUICC, but lists its eIMs; it is managed.",
+    "iotSpecificInfo is missing (SGP.32 v1.2 §5.9.2). A consumer eUICC does not know GetEimConfigurationData.",
+)
+def IOT_WITHOUT_MARK(*, eid: str) -> None: ...
