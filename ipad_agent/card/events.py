@@ -225,7 +225,7 @@ def LAST_BLOCK_REFUSED(*, way: str) -> None: ...
 
 
 @define(
-    "IPA-2199",
+    "IPA-2299",
     INFO,
     "The card had data for an answer that was {status}; they were fetched.",
     "Over T=0 a warning or a waiting toolkit command takes the place of 61xx, and the data are fetched with length 00 "
@@ -250,3 +250,13 @@ def PADDING_CUT(*, size_bytes: int) -> None: ...
     "The state of a profile is missing, or has a form that nobody can read. What cannot be read is not 'none'.",
 )
 def STATE_BY_MODEM(*, reason: str) -> None: ...
+
+
+@define(
+    "IPA-2199",
+    WARNING,
+    "The modem reads from the card that {iccid} is enabled, and works on with another profile's IMSI (rung {rung}).",
+    "The module asks the card for the ICCID each time and did not notice the change of profile: it stays in the old "
+    "network until that throws it out. The next step of the reset ladder makes it read the card anew.",
+)
+def OLD_SUBSCRIBER(*, iccid: str, rung: int) -> None: ...

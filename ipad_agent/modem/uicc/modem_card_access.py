@@ -49,6 +49,7 @@ from .channel_record import (
     WayMemory,
 )
 from .csim_channel import open_csim
+from .known_subscribers import KnownSubscribers
 from .logical_channel import LogicalChannel, NoFreeChannel
 from .reset_ladder import ResetLadder
 from .slot_selection import SlotSelection
@@ -127,6 +128,7 @@ class ModemCardAccess:
         self._registration_queries = HangingQueries()
         self._operator = registration.Operator(self._link)
         self._swept_in_generation = -1
+        self._subscribers = KnownSubscribers(self._link)
 
     # -- what the modem itself tells ---------------------------------------------------------------------------------
     async def identity(self) -> ModemIdentity:
@@ -177,6 +179,14 @@ class ModemCardAccess:
                 queries.answered(text)
                 return str(iccid.in_order if from_file else await self._in_order(text, iccid))
         return None
+
+    async def subscriber_is_old(self, iccid: str) -> bool:
+        """See ``TellsSubscriber``."""
+        return await self._subscribers.is_old(iccid)
+
+    async def trust_subscriber(self, iccid: str) -> None:
+        """See ``TellsSubscriber``."""
+        await self._subscribers.trust(iccid)
 
     async def _iccid_file(self) -> Iccid | None:
         try:
@@ -375,7 +385,7 @@ class ModemCardAccess:
             identity = await self._link.identity()
             if way != "cgla-basic":  # there is nothing to close
                 self._memory.save(ChannelRecord(way, channel.handle, identity.imei or "", self._boot_id))
-            await self._ladder.note_opened()
+            await self._subscribers.note(await self._ladder.note_opened())
             self._count_refusals(way, failures)
             return _Opened(channel)
         await self._run_all(self._link.profile.uicc.unlock)
