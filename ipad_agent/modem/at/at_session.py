@@ -23,6 +23,8 @@ from ipad_agent.records import dataclass, field
 from . import at_parser
 
 ESCAPE: Final = b"\x1b"
+_BREATH_S: Final = 0.03
+"""What a modem says within this time after a result belongs to it."""
 _TICK_S: Final = 0.001  # sums of times are not exact; less than this is no time
 MAX_ECHO_OFFS: Final = 5  # a modem that echoes in spite of ATE0 is left alone
 UNASKED_RESULTS: Final = 3
@@ -88,6 +90,8 @@ class AtSession:
         self._unanswered = 0  # results of our own that may still come
         self._unasked_at: list[float] = []
         self._contention_said_s: float | None = None
+        self._ended_by: at_parser.AtEvent | None = None
+        self._ended_s = 0.0
         self._echoed = False
         self._body_follows = False
         self._echo_offs = 0
@@ -231,6 +235,9 @@ class AtSession:
     # -- one exchange ------------------------------------------------------------------------------------------------
     async def _exchange(self, command: Command, deadline_s: float | None = None) -> tuple[str, ...]:
         limit_s = command.deadline_s if deadline_s is None else deadline_s
+        if self.trailing_lines:  # what follows the last result must not meet this command
+            await asyncio.sleep(max(0.0, self._ended_s + _BREATH_S - asyncio.get_running_loop().time()))
+            self._check_lost()
         flight = _Flight(command, asyncio.get_running_loop().create_future())
         self._flight = flight
         self._parser.expect(command.expectation)
@@ -267,15 +274,22 @@ class AtSession:
         self._last_byte_at = asyncio.get_running_loop().time()
         if _TAPS:
             _tell("received", data)
-        answered: at_parser.Result | None = None
         for event in self._parser.feed(data):
-            # Some modems say their result twice, or print a prompt behind it, in one breath: nobody asked in between.
-            if answered is not None and (event == answered or isinstance(event, at_parser.Prompt)):
+            if self._trails(event):
                 self.trailing_lines += 1
                 continue
-            ends = self._flight is not None and not self._flight.done.done() and isinstance(event, at_parser.Result)
+            flying = self._flight is not None and not self._flight.done.done()
             self._take(event)
-            answered = event if ends and isinstance(event, at_parser.Result) else None
+            ends = flying and isinstance(event, at_parser.Result)
+            self._ended_by, self._ended_s = (event, self._last_byte_at) if ends else (None, 0.0)
+
+    def _trails(self, event: at_parser.AtEvent) -> bool:
+        """Whether this only follows the result that ended a command: some modems say it twice, or print a prompt behind
+        it, in one breath and before anything else was asked."""
+        asked = self._flight is not None and not self._flight.done.done()
+        if self._ended_by is None or asked or self._last_byte_at - self._ended_s > _BREATH_S:
+            return False
+        return event == self._ended_by or isinstance(event, at_parser.Prompt)
 
     def _take(self, event: at_parser.AtEvent) -> None:
         flight = self._flight
