@@ -92,6 +92,18 @@ class PreparesCommands(Protocol):
         """This APDU comes next, most likely; nothing is sent."""
 
 
+@runtime_checkable
+class TellsSubscriber(Protocol):
+    """A way to the card that can tell whether the modem works with the subscription of the profile that it names."""
+
+    async def subscriber_is_old(self, iccid: str) -> bool:
+        """Whether the modem, which reads ``iccid`` from the card, still has the IMSI of another profile. False when it
+        tells no IMSI. Raises errors of the modem side."""
+
+    async def trust_subscriber(self, iccid: str) -> None:
+        """After a power cycle of the card: the IMSI that the modem has now is that of ``iccid``."""
+
+
 class CardAccess(Protocol):
     """The way to the card: opens channels, resets, and tells what the modem itself sees."""
 

@@ -158,11 +158,11 @@ class Es10Calls:
         self.isdr.tolerated(function, getattr(answer, "tolerances", ()))
         return answer
 
-    async def send(self, request: bytes, *, idempotent: bool) -> bytes:
-        """As ``call``, for an answer that may be empty."""
+    async def send(self, request: bytes, *, idempotent: bool, answer_due: bool = True) -> bytes:
+        """As ``call``, for an answer that may be empty; ``answer_due`` is False where it has to be."""
         transport = await self.isdr.transport()
         try:
-            answer = await transport.es10(request, idempotent=idempotent)
+            answer = await transport.es10(request, idempotent=idempotent, answer_due=answer_due)
         except TruncatedAnswer:
             self.known.drop()
             await self.isdr.drop()

@@ -35,10 +35,11 @@ from ipad_agent.codec.es10.notifications import (
     NotificationEvent,
     RetrievedNotifications,
 )
-from ipad_agent.codec.es10.profile_info import IOT_TAG_LIST, SGP22_TAG_LIST, ProfileInfo, ProfileList
+from ipad_agent.codec.es10.profile_info import IOT_TAG_LIST, SGP22_TAG_LIST, ProfileInfo, ProfileList, ProfileState
 from ipad_agent.codec.es10.rules_authorisation_table import RulesAuthorisationTable
-from ipad_agent.codec.identifiers import Eid
+from ipad_agent.codec.identifiers import Eid, same_iccid
 from ipad_agent.errors import CodecError
+from ipad_agent.records import replace
 
 from . import bpp_segments, events
 from .errors import (
@@ -236,13 +237,19 @@ class Euicc:
         """LoadEuiccPackage, §5.9.1: ``raw`` is the whole BF51 as it came. After an error whose
         ``may_have_executed`` is not False the card has to be asked what happened."""
         _require_tag(raw, 0xBF51, "an eUICC package")
-        return await self._calls.change(
-            "LoadEuiccPackage",
-            raw,
-            es10_requests.parse_load_euicc_package,
-            lambda answer: answer.switched,
-            note=self._calls.known.package_executed,
-        )
+        try:
+            return await self._calls.change(
+                "LoadEuiccPackage",
+                raw,
+                es10_requests.parse_load_euicc_package,
+                lambda answer: answer.switched,
+                note=self._calls.known.package_executed,
+            )
+        except NotSupportedByCard as error:
+            if error.__cause__ is not None:
+                raise
+            # It ended well and told nothing: the card may have executed it.
+            raise MalformedAnswer("LoadEuiccPackage: the card answered nothing", raw=b"") from error
 
     async def add_initial_eim(self, request: bytes) -> AddInitialEimResult:
         """AddInitialEim, §5.9.4: ``request`` is the whole BF57."""
@@ -363,7 +370,7 @@ class Euicc:
         ends the loading, else None."""
         async with self._calls.lock:
             self._calls.known.changed(OF_PROFILES)
-            answer = await self._calls.send(segment, idempotent=False)
+            answer = await self._calls.send(segment, idempotent=False, answer_due=False)
         if not answer:
             return None
         _require_tag(answer, 0xBF37, "the answer to a segment of a profile", malformed=True)
@@ -377,7 +384,7 @@ class Euicc:
         async with self._calls.lock:
             self._calls.known.changed(OF_PROFILES)
             for done, segment in enumerate(segments, start=1):
-                answer = await self._calls.send(segment.data, idempotent=False)
+                answer = await self._calls.send(segment.data, idempotent=False, answer_due=done == len(segments))
                 if answer:
                     _require_tag(answer, 0xBF37, "the answer to a segment of a profile", malformed=True)
                     return answer
@@ -412,12 +419,25 @@ class Euicc:
                 self._refuses_tag_list(number)
                 continue
             if answer.error is None:
-                return answer
+                return answer if answer.doubt is None else await self._with_word_of_modem(answer, answer.doubt)
             if tag_list is None:
                 raise FunctionFailed("GetProfilesInfo", int(answer.error), answer.error.name)
             if answer.error not in _OF_THE_MOMENT:
                 self._refuses_tag_list(number)
         raise AssertionError("the last list is none")
+
+    async def _with_word_of_modem(self, listed: ProfileList, doubt: str) -> ProfileList:
+        """A list that does not tell which profile is enabled: if the modem sees one of those in doubt, that one is.
+        Raises ``MalformedAnswer`` when it sees none of them, or errors of the modem side."""
+        seen = await self.isdr.access.read_iccid()
+        for number, profile in enumerate(listed.profiles):
+            iccid = None if profile.iccid is None else str(profile.iccid)
+            if profile.state_known or seen is None or iccid is None or not same_iccid(seen, iccid):
+                continue
+            events.STATE_BY_MODEM.emit(reason=doubt)
+            enabled = replace(profile, state=int(ProfileState.ENABLED))
+            return replace(listed, profiles=(*listed.profiles[:number], enabled, *listed.profiles[number + 1 :]))
+        raise MalformedAnswer(f"the answer to GetProfilesInfo: {doubt}", raw=listed.raw)
 
     def _refuses_tag_list(self, number: int) -> None:
         self._tag_list_refused = self.isdr.eid, number + 1

@@ -41,6 +41,8 @@ FAILURES_AGAINST_PROVEN_SIZE: Final = 3
 REFUSED_LAST_BLOCKS: Final = 2
 """So often a modem may end the last block of an order with an error until another way, and a smaller size, is tried."""
 _SIZE_SUSPECTS: Final = frozenset({0x6601, 0x6700, 0x6F00})
+_MORE_TO_FETCH: Final = frozenset({0x61, 0x9F})
+"""SW1 that announces data: that of ISO 7816-4, and that of 3GPP TS 51.011 §9.4.1, as old SIM software writes it."""
 
 ApduTap = Callable[[str, bytes], None]
 _TAPS: Final[list[ApduTap]] = []
@@ -121,9 +123,13 @@ class Es10Transport:
         self._size_proven = False
         self._size_failures = 0
         self._get_response_proprietary = True
+        self._padding_said = False
 
-    async def es10(self, request: bytes, *, idempotent: bool = False) -> bytes:
+    async def es10(self, request: bytes, *, idempotent: bool = False, answer_due: bool = True) -> bytes:
         """Send one ES10 request, return the answer's bytes (empty when the card answers 9000 without data).
+
+        ``answer_due``: the function has an answer, so that data which nobody announced are fetched. A segment of a
+        profile package has none until the last one.
 
         Raises ``ChannelLost`` or a ``StatusWordError`` (both say in ``may_have_executed`` whether the card may have
         acted), ``TruncatedAnswer``, ``RequestTooLarge``, ``AnswerTooLong``.
@@ -131,16 +137,16 @@ class Es10Transport:
         while True:
             size = self.block_size
             try:
-                answer = await self._chain(request, idempotent=idempotent)
+                answer = await self._chain(request, idempotent=idempotent, answer_due=answer_due)
             except StatusWordError as error:
                 repeatable = idempotent or not error.may_have_executed
                 if error.sw in _SIZE_SUSPECTS and repeatable and self.block_size < size:
                     continue
                 raise
             self._check_complete(answer)
-            return answer
+            return self._without_padding(answer)
 
-    async def _chain(self, request: bytes, *, idempotent: bool) -> bytes:
+    async def _chain(self, request: bytes, *, idempotent: bool, answer_due: bool) -> bytes:
         size = self.block_size
         commands = tuple(apdu.store_data(request, block_size=size, le=self.le))
         data = b""
@@ -163,6 +169,8 @@ class Es10Transport:
             if command[4] == size:
                 self._size_proven, self._size_failures = True, 0
             data = answer.data
+            if last and not data and answer_due and answer.sw != 0x9000:
+                data = await self._fetch_unannounced(answer)
             if data and not last:
                 events.EARLY_ANSWER.emit(block=number, blocks=len(commands))
                 break
@@ -220,7 +228,7 @@ class Es10Transport:
 
     async def _collect(self, answer: apdu.Answer) -> apdu.Answer:
         """Fetch what 61xx announces; many modems do not, some do."""
-        if answer.sw1 != 0x61:
+        if answer.sw1 not in _MORE_TO_FETCH:
             return answer
         collected = bytearray(answer.data)
         wanted = answer.sw2
@@ -234,10 +242,24 @@ class Es10Transport:
             collected += answer.data
             if len(collected) > MAX_ANSWER_BYTES:
                 raise AnswerTooLong(f"the card sent over {MAX_ANSWER_BYTES} bytes as one answer")
-            if answer.sw1 not in (0x61, 0x6C):
+            if answer.sw1 != 0x6C and answer.sw1 not in _MORE_TO_FETCH:
                 return apdu.Answer(bytes(collected), answer.sw)
             wanted = answer.sw2
         raise AnswerTooLong(f"the card announced more data {MAX_ROUNDS} times")
+
+    async def _fetch_unannounced(self, answer: apdu.Answer) -> bytes:
+        """The data of an answer that came without any and does not say that there are some: over T=0 a warning, or a
+        waiting toolkit command, takes the place of 61xx, and the data are fetched with length 00 (ETSI TS 102 221
+        §7.3.1.1.4). Empty when there are none."""
+        try:
+            fetched = self._judge(await self._collect(apdu.Answer(b"", 0x6100)))
+        except StatusWordError:
+            return b""
+        finally:
+            self.proactive_pending = self.proactive_pending or answer.sw1 == 0x91
+        if fetched.data:
+            events.UNANNOUNCED_DATA.emit(status=apdu.explain(answer.sw))
+        return fetched.data
 
     async def _get_response(self, length: int) -> apdu.Answer:
         deadline_s = self._deadlines.apdu_s
@@ -275,6 +297,20 @@ class Es10Transport:
             self.channel.note_unusable(reason)
             raise TruncatedAnswer(reason)
 
+    def _without_padding(self, answer: bytes) -> bytes:
+        """The one element, without the zeros or FFs that filled up its last piece. What else follows it is left to
+        the parser of the function."""
+        try:
+            size = tlv.announced_size(answer)
+        except CodecError:
+            return answer
+        if size is None or size == len(answer) or not _is_padding(answer[size:]):
+            return answer
+        if not self._padding_said:
+            self._padding_said = True
+            events.PADDING_CUT.emit(size_bytes=len(answer) - size)
+        return answer[:size]
+
     def _note_refused_work(self) -> None:
         """The modem ended a command with an error that had the card work: many of them have a clock of their own for
         the card and stop waiting, while the card goes on. Nothing is sent again; the way is changed when it happens
@@ -311,3 +347,7 @@ class Es10Transport:
         self.block_size = smaller
         self._size_proven, self._size_failures = False, 0
         self._memory.save(self._memory_key, smaller)
+
+
+def _is_padding(data: bytes) -> bool:
+    return data in (bytes(len(data)), b"\xff" * len(data))

@@ -222,3 +222,41 @@ def IPAD_DECLARED() -> None: ...
     "and smaller blocks. Ask the maker of the module for a firmware that waits longer in AT+CGLA and AT+CSIM.",
 )
 def LAST_BLOCK_REFUSED(*, way: str) -> None: ...
+
+
+@define(
+    "IPA-2299",
+    INFO,
+    "The card had data for an answer that was {status}; they were fetched.",
+    "Over T=0 a warning or a waiting toolkit command takes the place of 61xx, and the data are fetched with length 00 "
+    "(ETSI TS 102 221 §7.3.1.1.4).",
+)
+def UNANNOUNCED_DATA(*, status: str) -> None: ...
+
+
+@define(
+    "IPA-9099",
+    INFO,
+    "The card fills up its answers: {size_bytes} bytes of zeros or FF behind the data were cut off.",
+    "An answer of ES10 is one data object. What follows it and is nothing but filling says nothing.",
+)
+def PADDING_CUT(*, size_bytes: int) -> None: ...
+
+
+@define(
+    "IPA-9299",
+    INFO,
+    "The card's list of profiles does not tell which one is enabled; it is the one that the modem sees ({reason}).",
+    "The state of a profile is missing, or has a form that nobody can read. What cannot be read is not 'none'.",
+)
+def STATE_BY_MODEM(*, reason: str) -> None: ...
+
+
+@define(
+    "IPA-2199",
+    WARNING,
+    "The modem reads from the card that {iccid} is enabled, and works on with another profile's IMSI (rung {rung}).",
+    "The module asks the card for the ICCID each time and did not notice the change of profile: it stays in the old "
+    "network until that throws it out. The next step of the reset ladder makes it read the card anew.",
+)
+def OLD_SUBSCRIBER(*, iccid: str, rung: int) -> None: ...

@@ -14,7 +14,7 @@ from ipad_agent.codec.identifiers import NO_PROFILE, same_iccid, short_iccid
 from ipad_agent.errors import CardError, ModemError
 
 from . import events
-from .apdu_channel import RecoveryPlan
+from .apdu_channel import RecoveryPlan, TellsSubscriber
 from .errors import CardUnreachable, ResetPending
 from .isdr_session import IsdrSession
 
@@ -24,6 +24,8 @@ _MAX_DELAY_S: Final = 3.0
 _STILL_PENDING_S: Final = 5.0  # a card that waits for its reset does not change its mind by waiting
 _ICCID_POLL_S: Final = 1.0
 _ICCID_WAIT_S: Final = 15.0
+_POWER_CYCLE_RUNG: Final = 3
+"""From this rung on the card had no power: the modem has read all of it anew."""
 
 
 class Recovery:
@@ -127,15 +129,29 @@ class Recovery:
             return False
         while True:
             seen = await self._access.read_iccid()
-            if seen is not None and same_iccid(seen, on_card):
+            agreed = seen is not None and same_iccid(seen, on_card)
+            if agreed and not await self._subscriber_is_old(on_card, rung):
                 return True
             if loop.time() + _ICCID_POLL_S > limit:
                 break
             await asyncio.sleep(_ICCID_POLL_S)
+        if agreed:
+            events.OLD_SUBSCRIBER.emit(iccid=short_iccid(on_card), rung=rung)
+            return False
         events.NOT_YET_SWITCHED.emit(
             card=short_iccid(on_card), modem=short_iccid(seen) if seen else "no SIM", rung=rung
         )
         return False
+
+    async def _subscriber_is_old(self, iccid: str, rung: int) -> bool:
+        """Whether the modem only reads the new profile's ICCID and goes on with the subscription of the old one. Two
+        profiles may have the same IMSI: after a power cycle nothing speaks against it any more."""
+        if not isinstance(self._access, TellsSubscriber):
+            return False
+        if rung >= _POWER_CYCLE_RUNG:
+            await self._access.trust_subscriber(iccid)
+            return False
+        return await self._access.subscriber_is_old(iccid)
 
     def _report(self, start: float, *, rung: int | None) -> None:
         seconds = round(asyncio.get_running_loop().time() - start, 1)

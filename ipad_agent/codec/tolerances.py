@@ -196,6 +196,11 @@ UNREADABLE_BITS = _define(
     "A capability that is no BIT STRING counts as absent.",
     "X.690 §8.6.",
 )
+UNREADABLE_NUMBER = _define(
+    "unreadable-number",
+    "A number or a flag that is none in an optional field counts as not told; the rest of the message is read.",
+    "X.690 §8.2, §8.3; SGP.32 v1.2 EUICCInfo2, ProfileInfo, EimConfigurationData.",
+)
 UNREADABLE_TEXT = _define(
     "unreadable-text",
     "A name that is no UTF-8 is shown with replacement characters.",

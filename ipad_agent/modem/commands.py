@@ -7,7 +7,7 @@ everything that cannot be an answer; they never guess between two candidates.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, Literal
 
 from ipad_agent.codec.identifiers import Iccid
@@ -94,18 +94,35 @@ def open_channel(aid: bytes, *, deadline_s: float) -> Command:
     )
 
 
+_SELECT_ANSWER: Final = re.compile(r'\s*"?((?:[0-9A-Fa-f]{2})*)"?\s*')
+
+
 def read_session_id(lines: Sequence[str]) -> str:
-    """The session id of ``AT+CCHO``, to be given back byte for byte: it may be ``1``, ten digits or sixteen hex."""
+    """The session id of ``AT+CCHO``, to be given back byte for byte: it may be ``1``, ten digits or sixteen hex. It is
+    the first value (3GPP TS 27.007 §8.45); what some modems print behind it is left to ``read_select_answer``."""
+    return _opened_session(lines)[0]
+
+
+def read_select_answer(lines: Sequence[str]) -> bytes:
+    """What SELECT answered, status word excluded, where the modem prints it behind the session id; else nothing."""
+    match = _SELECT_ANSWER.fullmatch(_opened_session(lines)[1])
+    answer = bytes.fromhex(match[1]) if match is not None else b""
+    return answer[:-2] if len(answer) > 2 and answer[-2] >> 4 in (6, 9) else b""
+
+
+def _opened_session(lines: Sequence[str]) -> tuple[str, str]:
+    """The session id and what stands behind it."""
     prefixed = [line for line in lines if line.startswith("+")]
     candidates = {line.split(":", 1)[-1].strip() for line in (prefixed or lines)}
     if len(candidates) != 1:
         raise LineDamaged(f"AT+CCHO gave {len(candidates)} session ids")
-    session_id = candidates.pop()
+    session_id, _, behind = candidates.pop().partition(",")
+    session_id = session_id.strip()
     if session_id.startswith('"') and session_id.endswith('"') and len(session_id) >= 2:
         session_id = session_id[1:-1]
     if not re.fullmatch(r"[0-9A-Za-z_.-]{1,32}", session_id):
         raise LineDamaged("AT+CCHO gave something that is no session id")
-    return session_id
+    return session_id, behind
 
 
 def close_channel(session_id: str, *, deadline_s: float) -> Command:
@@ -134,23 +151,50 @@ def _counted(apdu: bytes, quoted: bool) -> str:
 
 
 _APDU_ANSWER: Final = re.compile(r"\+(?:CGLA|CSIM)\s*:" + _APDU, re.IGNORECASE)
+_STATUS_CLASSES: Final = "69"
+"""The first hex digit of every status word (ISO 7816-4 §5.6)."""
 
 
-def read_apdu(lines: Sequence[str]) -> bytes:
+def read_apdu(lines: Sequence[str], *, on_oddity: Callable[[str], None] | None = None) -> bytes:
     """The response APDU of ``+CGLA`` or ``+CSIM``: data and status word.
 
     Accepts missing blanks and quotes and the extra flag some modems put first. The length counts hex characters and
-    must be right: it is the only guard against characters lost on the line.
+    must be right: it is the only guard against characters lost on the line. What is written in another way and has one
+    meaning all the same is read and told to ``on_oddity``: the length in octets, one line twice, the status word in a
+    line of its own.
     """
-    if len(lines) != 1:
-        raise LineDamaged(f"{len(lines)} answers to one APDU")
-    match = _APDU_ANSWER.fullmatch(lines[0].strip())
+    told = [on_oddity] if on_oddity is not None else []
+    distinct = list(dict.fromkeys(lines))
+    if len(distinct) < len(lines):
+        for tell in told:
+            tell("the same line twice")
+    if len(distinct) not in (1, 2):
+        raise LineDamaged(f"{len(distinct)} answers to one APDU")
+    text = _apdu_digits(distinct[0], told)
+    if len(distinct) == 2:
+        status = _apdu_digits(distinct[1], told)
+        if len(status) != 4:
+            raise LineDamaged("2 answers to one APDU")
+        for tell in told:
+            tell("the status word in a line of its own")
+        text += status
+    if len(text) < 4 or text[-4] not in _STATUS_CLASSES:
+        raise LineDamaged("an APDU answer without a status word")
+    return bytes.fromhex(text)
+
+
+def _apdu_digits(line: str, told: Sequence[Callable[[str], None]]) -> str:
+    """The hex digits of one line, which are as many as it says."""
+    match = _APDU_ANSWER.fullmatch(line.strip())
     if match is None:
         raise LineDamaged("the answer to an APDU is not length and hex digits")
     length, text = match[1], match[2]
-    if len(length) > 6 or int(length) != len(text) or len(text) % 2 or len(text) < 4:
+    if len(length) > 6 or len(text) % 2 or int(length) not in (len(text), len(text) // 2):
         raise LineDamaged(f"an APDU answer says {length[:7]} hex digits and has {len(text)}")
-    return bytes.fromhex(text)
+    if int(length) != len(text):
+        for tell in told:
+            tell("the length in octets")
+    return text
 
 
 # -- identity --------------------------------------------------------------------------------------------------------

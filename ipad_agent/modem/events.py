@@ -426,3 +426,13 @@ def POWER_SET(*, before: object, reason: str, commands: str) -> None: ...
     "it is tried again when the port is opened anew.",
 )
 def POWER_NOT_SET(*, reason: str) -> None: ...
+
+
+@define(
+    "IPA-9199",
+    INFO,
+    "Tolerated: this modem writes answers to APDUs in a way of its own: {what}.",
+    "3GPP TS 27.007 §8.17 and §8.43: one line with the length in hex digits, then data and status word. What arrives "
+    "has one meaning only, so it was read. Said once for each way.",
+)
+def ANSWER_ODDLY_WRITTEN(*, what: str) -> None: ...

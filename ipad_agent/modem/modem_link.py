@@ -64,6 +64,7 @@ class ModemLink:
         self._asks_left = 0
         self._busy_count = 0
         self._damaged_at: list[float] = []
+        self._oddities: set[str] = set()
 
     def listen(self, callback: Callable[[str], None]) -> None:
         """Call ``callback`` with every unsolicited result of this and all later sessions."""
@@ -134,6 +135,12 @@ class ModemLink:
         """An answer was damaged. On a raised line where that happens often, the speed is left again."""
         now_s = asyncio.get_running_loop().time()
         self._damaged_at = [at_s for at_s in self._damaged_at if now_s - at_s < DAMAGES_WITHIN_S] + [now_s]
+
+    def note_oddity(self, what: str) -> None:
+        """The modem writes answers in a way of its own; said once for each."""
+        if what not in self._oddities:
+            self._oddities.add(what)
+            events.ANSWER_ODDLY_WRITTEN.emit(what=what)
 
     def _is_too_fast(self) -> bool:
         if len(self._damaged_at) < MAX_DAMAGES or self._line is None or self._identity is None:

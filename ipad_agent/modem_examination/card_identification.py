@@ -116,6 +116,8 @@ async def _read_all(session: IsdrSession) -> CardSurvey:
         verdict, evidence = Standard.UNKNOWN, "the card tells an EID, but EUICCInfo2 could not be read"
     elif info.iot is not None:
         verdict, evidence = Standard.IOT, "EUICCInfo2 has iotSpecificInfo"
+    elif eims is not None:
+        verdict, evidence = Standard.IOT, "EUICCInfo2 has no iotSpecificInfo, but the card lists its eIMs"
     else:
         verdict, evidence = Standard.CONSUMER, "EUICCInfo2 has no iotSpecificInfo"
     versions = info.iot.versions if info is not None and info.iot is not None else ()

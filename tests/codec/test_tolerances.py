@@ -109,6 +109,7 @@ EXAMPLES: dict[str, tuple[Reader, bytes]] = {
     "letters-in-identifier": (ProfileInfo.parse, H("E30C 5A0A 9868005B103254769810")),
     "eid-check-digits": (odd_eid, H("89049032123451234512345678901234")),
     "unreadable-bits": (EimConfigurationData.parse, H("30 06 800165 8701C0")),
+    "unreadable-number": (ProfileInfo.parse, H("E302 9500")),
     "unreadable-text": (ProfileInfo.parse, H("E303 9101FF")),
     "unreadable-operation": (
         EuiccPackageResult.parse,

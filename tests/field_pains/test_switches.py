@@ -14,6 +14,8 @@ from ipad_agent.lab.euicc.state.profile_list import BOOTSTRAP
 from ipad_agent.lab.modem import Fault
 from ipad_agent.torture.history.fault_history import STRAIGHT, Setting
 from ipad_agent.torture.promises.promise_checks import owed
+from ipad_agent.torture.world.torture_world import World
+from strange_modules import says
 
 
 @pytest.mark.parametrize("name", ["generic-3gpp", "quectel-eg916q", "simcom-sim7600", "nordic-nrf91"])
@@ -36,6 +38,26 @@ def test_15_profile_enabled_and_the_modem_stays_on_the_old_one(name: str) -> Non
         assert device.world.card.enabled_iccid == device.world.seen == OPERATOR_A
 
     device_in_memory.live(story, modem=name)
+
+
+@pytest.mark.parametrize("name", ["generic-3gpp", "quectel-eg25"])
+def test_15_modem_reads_the_new_iccid_from_the_card_and_works_on_with_the_old_profile(name: str) -> None:
+    """It does not execute the REFRESH, and its ICCID command looks into the card each time."""
+
+    def prepare(world: World) -> None:
+        def from_card(command: str, text: str) -> str:
+            asked = command.endswith("CCID") or command.startswith("AT+CRSM=176,12258")
+            return text.replace(world.seen or "-", world.card.enabled_iccid or "-") if asked else text
+
+        says(from_card)(world)
+
+    async def story(device: Device) -> None:
+        for iccid in (OPERATOR_A, BOOTSTRAP):
+            await device.carried_out(f"enable {iccid}", within_s=HOUR_S)
+            assert device.world.card.enabled_iccid == device.world.seen == iccid
+        assert len(device.told("IPA-2199")) >= 2, "said why the module was restarted"
+
+    device_in_memory.live(story, modem=name, changes={"refresh": "ignored"}, prepare=prepare)
 
 
 def test_16_usb_enumerates_anew_under_another_name_when_the_profile_changes() -> None:

@@ -34,13 +34,15 @@ def test_commands_are_written_in_upper_case_and_quotes_with_the_length_in_digits
         ("+CCHO: 000000000385a7cf", "000000000385a7cf"),
         ('+CCHO: "2"', "2"),
         ("000000000385a7cf", "000000000385a7cf"),
+        ("+CCHO: 1,0", "1"),
+        ('+CCHO: "2", "6F009000"', "2"),
     ],
 )
 def test_a_session_id_is_kept_as_it_came(line: str, session_id: str) -> None:
     assert commands.read_session_id([line]) == session_id
 
 
-@pytest.mark.parametrize("lines", [[], ["1", "2"], ["+CCHO: "], ["+CCHO: 1,2"], ['+CCHO: "'], ["+CCHO: 1;AT"]])
+@pytest.mark.parametrize("lines", [[], ["1", "2"], ["+CCHO: "], ["+CCHO: ,2"], ['+CCHO: "'], ["+CCHO: 1;AT"]])
 def test_what_is_no_session_id_is_never_guessed(lines: list[str]) -> None:
     with pytest.raises(LineDamaged):
         commands.read_session_id(lines)
@@ -75,13 +77,47 @@ def test_apdu_answers_are_read_in_all_spellings(line: str, answer: str) -> None:
         ["+CGLA: 4"],
         ["+CGLA: "],
         [],
-        ['+CGLA: 4,"9000"', '+CGLA: 4,"9000"'],  # which of the two?
+        ['+CGLA: 4,"9000"', '+CGLA: 4,"6985"', '+CGLA: 4,"6A88"'],  # which of them?
+        ['+CGLA: 8,"BF309000"', '+CGLA: 8,"BF319000"'],
+        ['+CGLA: 6,"BF3E12"'],  # no status word begins with 3
+        ['+CGLA: 12,"BF3E125A10"'],
         ['+CGLA: 99999999999999,"9000"'],
     ],
 )
 def test_a_damaged_apdu_answer_is_refused(lines: list[str]) -> None:
     with pytest.raises(LineDamaged):
         commands.read_apdu(lines)
+
+
+@pytest.mark.parametrize(
+    ("lines", "answer", "said"),
+    [
+        (['+CGLA: 2,"9000"'], "9000", "the length in octets"),
+        (['+CGLA: 4,"9000"', '+CGLA: 4,"9000"'], "9000", "the same line twice"),
+        (['+CSIM: 6,"BF3E00"', '+CSIM: 4,"9112"'], "BF3E009112", "the status word in a line of its own"),
+    ],
+)
+def test_an_apdu_answer_in_an_odd_form_with_one_meaning_is_read_and_told(
+    lines: list[str], answer: str, said: str
+) -> None:
+    told: list[str] = []
+    assert commands.read_apdu(lines, on_oddity=told.append) == bytes.fromhex(answer)
+    assert told == [said]
+
+
+@pytest.mark.parametrize(
+    ("line", "answer"),
+    [
+        ('+CCHO: 1,"6F0384019000"', "6F038401"),
+        ("+CCHO: 1,6F0384019112", "6F038401"),
+        ('+CCHO: 1,"9000"', ""),
+        ("+CCHO: 1", ""),
+        ("+CCHO: 1,0", ""),
+        ('+CCHO: 1,"6F03840100"', ""),
+    ],
+)
+def test_the_answer_to_select_behind_a_session_id_is_kept(line: str, answer: str) -> None:
+    assert commands.read_select_answer([line]).hex().upper() == answer
 
 
 @given(st.lists(st.text(max_size=60), max_size=3))

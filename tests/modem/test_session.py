@@ -4,6 +4,7 @@ import asyncio
 import itertools
 import logging
 import re
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
@@ -277,6 +278,45 @@ def test_a_prompt_is_escaped_before_anything_else_is_sent() -> None:
         count = len(modem.raw_writes)
         assert await session.run(CGLA) == ('+CGLA: 4,"9000"',)
         assert modem.raw_writes[count] == b"\x1b"
+
+    run(scene())
+
+
+@pytest.mark.parametrize("behind", [b"\r\nOK\r\n", b"> ", b"\r\nOK\r\n> "])
+def test_a_result_said_twice_or_with_a_prompt_behind_it_is_one_result(behind: bytes) -> None:
+    async def scene() -> None:
+        modem = FakeModem()
+        for command in ("AT", "ATE0V1"):
+            modem.on(command, lambda _: framed("OK") + behind)
+        modem.on("AT+CGLA", lambda _: framed('+CGLA: 4,"9000"|OK') + behind)
+        session = await opened(modem)
+        await session.resync()
+        writes = len(modem.raw_writes)
+        assert [await session.run(CGLA) for _ in range(3)] == [('+CGLA: 4,"9000"',)] * 3
+        assert len(modem.raw_writes) == writes + 3, "the line was in step all the time"
+        assert session.trailing_lines > 0
+
+    run(scene())
+
+
+def test_a_result_said_twice_in_two_pieces_is_neither_another_programs_nor_that_of_the_next_command() -> None:
+    async def scene() -> None:
+        modem = FakeModem()
+        loop = asyncio.get_running_loop()
+
+        def twice(answer: str) -> Callable[[str], str]:
+            def say(_: str) -> str:
+                loop.call_later(0.002, modem.say, "OK")
+                return answer
+
+            return say
+
+        for command, answer in (("AT", "OK"), ("ATE0V1", "OK"), ("AT+CGLA", '+CGLA: 4,"9000"|OK')):
+            modem.on(command, twice(answer))
+        session = await opened(modem)
+        await session.resync()
+        assert [await session.run(CGLA) for _ in range(8)] == [('+CGLA: 4,"9000"',)] * 8
+        assert session.contentions == 0
 
     run(scene())
 

@@ -126,10 +126,12 @@ def live(
     setting: Setting | None = None,
     consent_nvm_writes: bool = False,
     slot: int | None = None,
+    prepare: Callable[[World], None] | None = None,
 ) -> T:
     """Tell a story on a device of its own; at its end no promise of the agent may be broken.
 
-    ``consent_nvm_writes`` and ``slot`` are its configuration."""
+    ``consent_nvm_writes`` and ``slot`` are its configuration. ``prepare`` changes the world before the agent is there:
+    gives module or card a vice that the lab does not have (``strange_modules.py``)."""
     chosen = replace(setting or Setting(carrier=STRAIGHT), way=AT)
     options = replace(MODEMS[modem], **(changes or {}))  # type: ignore[arg-type]  # the caller names the fields
 
@@ -143,6 +145,8 @@ def live(
             use_slot=slot,
         )
         device = Device(world)
+        if prepare is not None:
+            prepare(world)
 
         def heard(event: Event[...], facts: Mapping[str, object]) -> None:
             world.heard(event, facts)

@@ -16,6 +16,7 @@ from ipad_agent.codec.tolerances import (
     PADDED_MESSAGE,
     UNREADABLE_BITS,
     UNREADABLE_IDENTIFIER,
+    UNREADABLE_NUMBER,
     UNREADABLE_TEXT,
     Notes,
 )
@@ -99,6 +100,22 @@ class Fields:
         """A field as INTEGER, or None."""
         found = self.first(*tags)
         return None if found is None else found.integer()
+
+    def number(self, *tags: int, notes: Notes) -> int | None:
+        """An optional field as INTEGER; None when it is absent or cannot be read."""
+        try:
+            return self.integer(*tags)
+        except CodecError:
+            notes.take(UNREADABLE_NUMBER)
+            return None
+
+    def flag(self, *tags: int, notes: Notes) -> bool | None:
+        """An optional field as BOOLEAN; None when it is absent or cannot be read."""
+        try:
+            return self.boolean(*tags)
+        except CodecError:
+            notes.take(UNREADABLE_NUMBER)
+            return None
 
     def text(self, *tags: int) -> str | None:
         """A field as UTF-8, or None; ``CodecError`` when it is no UTF-8."""

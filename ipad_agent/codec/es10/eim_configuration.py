@@ -14,6 +14,7 @@ from ipad_agent.codec.tolerances import (
     EMPTY_ANSWER,
     EMPTY_KEY_DATA,
     EXPLICIT_KEY,
+    EXTRA_SEQUENCE,
     KEY_UNDER_OTHER_TAG,
     KEY_WITHOUT_CHOICE,
     UNREADABLE_ELEMENT,
@@ -97,9 +98,9 @@ class EimConfigurationData:
             raw=element.raw,
             eim_id=eim_id,
             fqdn=fields.text(0x81) or None,
-            id_type=fields.integer(0x82),
-            counter=fields.integer(0x83),
-            association_token=fields.integer(0x84),
+            id_type=fields.number(0x82, notes=notes),
+            counter=fields.number(0x83, notes=notes),
+            association_token=fields.number(0x84, notes=notes),
             public_key=_signing_key(fields.first(0xA5), notes),
             trusted_tls=_key_data(fields.first(0xA6), notes),
             supported_protocol=None if bits is None else frozenset(known[bit] for bit in bits if bit in known),
@@ -168,7 +169,11 @@ class EimConfigurations:
             notes.take(EMPTY_ANSWER)
         configs: list[EimConfigurationData] = []
         unreadable: list[Unreadable] = []
-        for element in listed.children() if listed else ():
+        elements = listed.children() if listed else ()
+        if len(elements) == 1 and _is_list(elements[0]):
+            notes.take(EXTRA_SEQUENCE)
+            elements = elements[0].children()
+        for element in elements:
             try:
                 config = EimConfigurationData._read(element)
             except CodecError as error:
@@ -178,6 +183,15 @@ class EimConfigurations:
                 notes.add(config.tolerances)
                 configs.append(config)
         return cls(raw, tuple(configs), tuple(unreadable), notes.ids)
+
+
+def _is_list(element: Tlv) -> bool:
+    """Whether this is a list of configurations and not one itself."""
+    try:
+        children = element.children()
+    except CodecError:
+        return False
+    return element.tag == 0x30 and bool(children) and all(child.tag == 0x30 for child in children)
 
 
 def check_add_initial(configs: Sequence[EimConfigurationData]) -> tuple[str, ...]:

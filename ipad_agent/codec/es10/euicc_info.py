@@ -87,7 +87,11 @@ class EuiccInfo1:
         notes = Notes()
         fields = Fields(outer(raw, 0xBF20, notes, "EUICCInfo1"))
         return cls(
-            fields.owner.raw, _version(fields, 0x82, notes), _pkids(fields, 0xA9), _pkids(fields, 0xAA), notes.ids
+            fields.owner.raw,
+            _version(fields, 0x82, notes),
+            _pkids(fields, 0xA9, notes),
+            _pkids(fields, 0xAA, notes),
+            notes.ids,
         )
 
     def full_ci_pkid(self, prefix: bytes) -> bytes | None:
@@ -133,13 +137,13 @@ class EuiccInfo2:
             firmware_version=_version(fields, 0x83, notes),
             ext_card_resource=_resource(fields.octets(0x84), notes),
             rsp_capability=fields.bits(0x88, notes=notes),
-            ci_pkids_for_verification=_pkids(fields, 0xA9),
-            ci_pkids_for_signing=_pkids(fields, 0xAA),
+            ci_pkids_for_verification=_pkids(fields, 0xA9, notes),
+            ci_pkids_for_signing=_pkids(fields, 0xAA, notes),
             forbidden_policy_rules=_forbidden(fields, notes),
-            category=fields.integer(0x8B),
+            category=fields.number(0x8B, notes=notes),
             pp_version=_version(fields, 0x04, notes),
             sas_accreditation_number=fields.label(0x0C, notes=notes),
-            ipa_mode=fields.integer(0x90),
+            ipa_mode=fields.number(0x90, notes=notes),
             iot=_iot(fields.first(0xB4), notes),
             tolerances=notes.ids,
         )
@@ -155,9 +159,13 @@ def _version(fields: Fields, tag: int, notes: Notes) -> Version | None:
     return Version.from_bytes(data)
 
 
-def _pkids(fields: Fields, tag: int) -> tuple[bytes, ...]:
+def _pkids(fields: Fields, tag: int, notes: Notes) -> tuple[bytes, ...]:
     listed = fields.first(tag)
-    return tuple(item.value for item in listed if item.tag == 0x04) if listed else ()
+    try:
+        return tuple(item.value for item in listed if item.tag == 0x04) if listed else ()
+    except CodecError:
+        notes.take(UNREADABLE_ELEMENT)
+        return ()
 
 
 def _forbidden(fields: Fields, notes: Notes) -> frozenset[int]:
@@ -179,11 +187,17 @@ def _resource(data: bytes | None, notes: Notes) -> ExtCardResource:
 
 
 def _iot(element: Tlv | None, notes: Notes) -> IotSpecificInfo | None:
+    """The field alone says that this is an IoT eUICC, whatever is in it."""
     if element is None:
         return None
-    fields = Fields(element)
     versions: list[Version] = []
-    for item in fields.first(0xA0) or ():
+    try:
+        fields = Fields(element)
+        listed = tuple(fields.first(0xA0) or ())
+    except CodecError:
+        notes.take(UNREADABLE_ELEMENT)
+        return IotSpecificInfo((), False, False)
+    for item in listed:
         if len(item.value) == 3:
             versions.append(Version.from_bytes(item.value))
         else:

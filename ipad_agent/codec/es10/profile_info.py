@@ -32,6 +32,9 @@ class ProfileState(IntEnum):
     ENABLED = 1
 
 
+_STATES: Final = frozenset(int(state) for state in ProfileState)
+
+
 class ProfileClass(IntEnum):
     """What a profile is for."""
 
@@ -85,17 +88,17 @@ class ProfileInfo:
             iccid=fields.iccid(0x5A, notes=notes),
             iccid_raw=fields.octets(0x5A),
             aid=fields.octets(0x4F),
-            state=fields.integer(0x9F70),
+            state=fields.number(0x9F70, notes=notes),
             nickname=fields.label(0x90, notes=notes),
             service_provider_name=fields.label(0x91, notes=notes),
             profile_name=fields.label(0x92, notes=notes),
-            profile_class=fields.integer(0x95),
+            profile_class=fields.number(0x95, notes=notes),
             notification_receivers=_receivers(fields, notes),
             owner=_owner(fields, notes),
             policy_rules=fields.bits(0x99, notes=notes),
-            ecall_indication=fields.boolean(0x9F7B),
-            fallback_attribute=bool(fields.boolean(0x9F26)),
-            fallback_allowed=fields.boolean(0x9F67),
+            ecall_indication=fields.flag(0x9F7B, notes=notes),
+            fallback_attribute=bool(fields.flag(0x9F26, notes=notes)),
+            fallback_allowed=fields.flag(0x9F67, notes=notes),
             tolerances=notes.ids,
         )
 
@@ -103,6 +106,11 @@ class ProfileInfo:
     def enabled(self) -> bool:
         """Whether the eUICC says that it is the enabled profile."""
         return self.state == ProfileState.ENABLED
+
+    @property
+    def state_known(self) -> bool:
+        """Whether the eUICC told a state that is defined."""
+        return self.state in _STATES
 
     @property
     def identity(self) -> str:
@@ -200,6 +208,18 @@ class ProfileList:
                 profiles.append(profile)
                 notes.add(profile.tolerances)
         return cls(raw, tuple(profiles), None, tuple(unreadable), notes.ids)
+
+    @property
+    def doubt(self) -> str | None:
+        """Why this list does not tell whether a profile is enabled; None when it does. What nobody can
+        read would otherwise be "no profile"."""
+        if self.error is not None or self.enabled is not None:
+            return None
+        if self.unreadable:
+            return f"a profile cannot be read ({self.unreadable[0].reason})"
+        if not all(profile.state_known for profile in self.profiles):
+            return "the state of a profile is missing or none that is defined"
+        return None
 
     @property
     def enabled(self) -> ProfileInfo | None:

@@ -23,6 +23,8 @@ from ipad_agent.records import dataclass, field
 from . import at_parser
 
 ESCAPE: Final = b"\x1b"
+_BREATH_S: Final = 0.03
+"""What a modem says within this time after a result belongs to it."""
 _TICK_S: Final = 0.001  # sums of times are not exact; less than this is no time
 MAX_ECHO_OFFS: Final = 5  # a modem that echoes in spite of ATE0 is left alone
 UNASKED_RESULTS: Final = 3
@@ -68,7 +70,7 @@ class _Flight:
 class AtSession:
     """The AT dialogue on one open stream. When the stream is lost the session is over; open a new one.
 
-    ``contentions`` and ``stray_lines`` count for diagnostics, as does ``stats`` of the parser.
+    ``contentions``, ``stray_lines`` and ``trailing_lines`` count for diagnostics, as does ``stats`` of the parser.
     """
 
     def __init__(self, stream: ByteStream, *, urcs: tuple[str, ...] = (), timing: LinkTiming | None = None) -> None:
@@ -88,6 +90,8 @@ class AtSession:
         self._unanswered = 0  # results of our own that may still come
         self._unasked_at: list[float] = []
         self._contention_said_s: float | None = None
+        self._ended_by: at_parser.AtEvent | None = None
+        self._ended_s = 0.0
         self._echoed = False
         self._body_follows = False
         self._echo_offs = 0
@@ -100,6 +104,8 @@ class AtSession:
         """Silence means that the other end has another speed now: opened anew, the line finds it sooner."""
         self.contentions = 0
         self.stray_lines = 0
+        self.trailing_lines = 0
+        """Results said twice and prompts behind them, which are left out."""
         stream.start(self._on_data, self._on_lost)
 
     @property
@@ -204,14 +210,15 @@ class AtSession:
             await self._write(b"\r")
             await self._drain(self._timing.settle_s)
             self._stray_since_ping = 0
-            garbage = self.stats.garbage_bytes
+            garbage, trailing = self.stats.garbage_bytes, self.trailing_lines
             try:
                 await self._exchange(command, within_s)
             except PortLost:
                 raise
             except ModemError:
                 return False
-            return not self._stray_since_ping and self.stats.garbage_bytes == garbage
+            damaged = self.stats.garbage_bytes - garbage or self.trailing_lines - trailing
+            return not self._stray_since_ping and not damaged
 
     def take_for_granted(self) -> None:
         """The line is in step: whoever tried it out has seen enough."""
@@ -228,6 +235,9 @@ class AtSession:
     # -- one exchange ------------------------------------------------------------------------------------------------
     async def _exchange(self, command: Command, deadline_s: float | None = None) -> tuple[str, ...]:
         limit_s = command.deadline_s if deadline_s is None else deadline_s
+        if self.trailing_lines:  # what follows the last result must not meet this command
+            await asyncio.sleep(max(0.0, self._ended_s + _BREATH_S - asyncio.get_running_loop().time()))
+            self._check_lost()
         flight = _Flight(command, asyncio.get_running_loop().create_future())
         self._flight = flight
         self._parser.expect(command.expectation)
@@ -265,7 +275,21 @@ class AtSession:
         if _TAPS:
             _tell("received", data)
         for event in self._parser.feed(data):
+            if self._trails(event):
+                self.trailing_lines += 1
+                continue
+            flying = self._flight is not None and not self._flight.done.done()
             self._take(event)
+            ends = flying and isinstance(event, at_parser.Result)
+            self._ended_by, self._ended_s = (event, self._last_byte_at) if ends else (None, 0.0)
+
+    def _trails(self, event: at_parser.AtEvent) -> bool:
+        """Whether this only follows the result that ended a command: some modems say it twice, or print a prompt behind
+        it, in one breath and before anything else was asked."""
+        asked = self._flight is not None and not self._flight.done.done()
+        if self._ended_by is None or asked or self._last_byte_at - self._ended_s > _BREATH_S:
+            return False
+        return event == self._ended_by or isinstance(event, at_parser.Prompt)
 
     def _take(self, event: at_parser.AtEvent) -> None:
         flight = self._flight

@@ -14,7 +14,7 @@ from ipad_agent.modem import commands
 from ipad_agent.modem.commands import Command
 from ipad_agent.modem.modem_link import ModemLink
 
-from .logical_channel import LogicalChannel
+from .logical_channel import LogicalChannel, is_done
 
 SESSION: Final = "0"
 _SELECT_P2: Final = (0x00, 0x04, 0x0C)
@@ -38,16 +38,12 @@ class BasicChannel(LogicalChannel):
         status = 0
         for p2 in _SELECT_P2:
             command = bytes([0x00, 0xA4, 0x04, p2, len(aid)]) + aid
-            answer = await self.transceive(command, deadline_s=deadline_s)
-            if answer[-2] == 0x61:
-                answer = await self.transceive(bytes([0x00, 0xC0, 0, 0, answer[-1]]), deadline_s=deadline_s)
-            status = int.from_bytes(answer[-2:], "big")
-            self.select_response = answer[:-2]
+            self.select_response, status = await self.complete(command, deadline_s)
             if status != 0x6A86:
                 break
         if status == 0x6A82:
             raise AidNotFound("the card knows no application with this AID (6A82)")
-        if status != 0x9000 and status >> 8 not in (0x91, 0x62, 0x63):
+        if not is_done(status):
             raise ChannelRefused(f"SELECT was answered with {status:04X}")
         self._proven = False  # that it selects does not yet say that it carries
 

@@ -32,8 +32,10 @@ async def open_cgla(
 ) -> CglaChannel:
     """Open a channel with ``aid`` selected; raises errors of the modem side."""
     command = commands.open_channel(aid, deadline_s=link.profile.deadlines.open_s)
-    session_id = commands.read_session_id(await link.run(command))
-    return CglaChannel(link, session_id, on_unusable=on_unusable, on_closed=on_closed)
+    lines = await link.run(command)
+    channel = CglaChannel(link, commands.read_session_id(lines), on_unusable=on_unusable, on_closed=on_closed)
+    channel.select_response = commands.read_select_answer(lines)
+    return channel
 
 
 async def close_session(link: ModemLink, session_id: str) -> None:

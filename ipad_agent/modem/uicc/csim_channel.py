@@ -11,7 +11,7 @@ from ipad_agent.modem.commands import Command
 from ipad_agent.modem.errors import CommandRefused
 from ipad_agent.modem.modem_link import ModemLink
 
-from .logical_channel import MAX_CHANNEL, LogicalChannel, NoFreeChannel, class_on_channel
+from .logical_channel import MAX_CHANNEL, LogicalChannel, NoFreeChannel, class_on_channel, is_done
 
 _OPEN_FORMS: Final = (bytes.fromhex("0070000001"), bytes.fromhex("0070000000"))
 _NO_FREE_CHANNEL: Final = frozenset({0x6A81, 0x6881, 0x6A84})
@@ -38,26 +38,15 @@ class CsimChannel(LogicalChannel):
         answer, status = b"", 0
         for p2 in _SELECT_P2:
             command = bytes([0x00, 0xA4, 0x04, p2, len(aid)]) + aid
-            answer, status = await self._complete(command, deadline_s)
+            answer, status = await self.complete(command, deadline_s)
             if status != 0x6A86:
                 break
         if status == 0x6A82:
             raise AidNotFound("the card knows no application with this AID (6A82)")
-        if status != 0x9000 and status >> 8 not in (0x91, 0x62, 0x63):
+        if not is_done(status):
             raise ChannelRefused(f"SELECT was answered with {status:04X}")
         self.select_response = answer
         self._proven = False  # that it opens does not yet say that it carries
-
-    async def _complete(self, command: bytes, deadline_s: float) -> tuple[bytes, int]:
-        """One command with the answer that 61xx announces."""
-        answer = await self.transceive(command, deadline_s=deadline_s)
-        if answer[-2] == 0x61:
-            length = answer[-1]
-            for cla in (0x00, 0x80):
-                answer = await self.transceive(bytes([cla, 0xC0, 0, 0, length]), deadline_s=deadline_s)
-                if answer[-2:] not in (b"\x6e\x00", b"\x6d\x00"):
-                    break
-        return answer[:-2], int.from_bytes(answer[-2:], "big")
 
 
 async def open_csim(
@@ -80,7 +69,7 @@ async def open_csim(
 async def transmit(link: ModemLink, apdu: bytes, *, deadline_s: float) -> bytes:
     """One APDU as it is over AT+CSIM; raises errors of the modem side."""
     command = commands.sim_access(apdu, deadline_s=deadline_s, quoted=link.profile.uicc.quote_hex)
-    return commands.read_apdu(await link.run(command))
+    return commands.read_apdu(await link.run(command), on_oddity=link.note_oddity)
 
 
 async def open_number(link: ModemLink) -> int:
@@ -92,7 +81,7 @@ async def open_number(link: ModemLink) -> int:
         if answer[-2] == 0x61:
             answer = await transmit(link, bytes([0x00, 0xC0, 0, 0, answer[-1]]), deadline_s=deadline_s)
         status = int.from_bytes(answer[-2:], "big")
-        if status == 0x9000 or status >> 8 == 0x91:
+        if is_done(status):
             if len(answer) == 3 and 1 <= answer[0] <= MAX_CHANNEL:
                 return answer[0]
             raise ChannelRefused("MANAGE CHANNEL gave no usable channel number")
@@ -109,7 +98,7 @@ async def close_number(link: ModemLink, number: int) -> None:
     command = bytes([0x00, 0x70, 0x80, number])
     try:
         answer = await transmit(link, command, deadline_s=deadline_s)
-        if answer[-2:] == b"\x90\x00" or answer[-2] == 0x91:
+        if is_done(int.from_bytes(answer[-2:], "big")):
             return
     except CommandRefused:
         pass

@@ -51,7 +51,8 @@ class LogicalChannel(ABC):
         """Send one such APDU; raises errors of the modem side."""
         prepared, self._prepared = self._prepared, None
         command = prepared[1] if prepared is not None and prepared[0] == apdu else self._command(apdu)
-        return commands.read_apdu(await self._link.run(command, deadline_s=deadline_s))
+        lines = await self._link.run(command, deadline_s=deadline_s)
+        return commands.read_apdu(lines, on_oddity=self._link.note_oddity)
 
     @abstractmethod
     async def _shut(self) -> None:
@@ -72,6 +73,26 @@ class LogicalChannel(ABC):
                 self._on_unusable("refused the first APDU")
             raise loss from error
         self._usable = self._proven = True
+        return answer
+
+    async def complete(self, command: bytes, deadline_s: float) -> tuple[bytes, int]:
+        """SELECT with the answer that 61xx (or 9Fxx, as old SIM software writes it) announces, in the length that 6Cxx
+        asks for: its data and its status word."""
+        answer = await self._in_length(command, deadline_s)
+        if answer[-2] in (0x61, 0x9F):
+            length = answer[-1]
+            for cla in (0x00, 0x80):
+                answer = await self._in_length(bytes([cla, 0xC0, 0, 0, length]), deadline_s)
+                if answer[-2:] not in (b"\x6e\x00", b"\x6d\x00"):
+                    break
+        return answer[:-2], int.from_bytes(answer[-2:], "big")
+
+    async def _in_length(self, command: bytes, deadline_s: float) -> bytes:
+        """One command; once more with the Le byte that 6Cxx asks for."""
+        answer = await self.transceive(command, deadline_s=deadline_s)
+        if answer[-2] == 0x6C:
+            without = command[:4] if len(command) == 5 else command
+            answer = await self.transceive(without + answer[-1:], deadline_s=deadline_s)
         return answer
 
     def prepare(self, apdu: bytes) -> None:
@@ -99,6 +120,11 @@ class LogicalChannel(ABC):
     def note_unusable(self, reason: str) -> None:
         """See ``ApduChannel``."""
         self._on_unusable(reason)
+
+
+def is_done(status: int) -> bool:
+    """Whether the card did what it was told, with or without a remark (ETSI TS 102 221 §10.2.1)."""
+    return status == 0x9000 or status >> 8 in (0x91, 0x62, 0x63) or 0x9200 <= status < 0x9210
 
 
 def class_on_channel(apdu: bytes, channel: int) -> bytes:

@@ -49,6 +49,7 @@ from .channel_record import (
 )
 from .csim_channel import open_csim
 from .iccid_reader import IccidReader
+from .known_subscribers import KnownSubscribers
 from .logical_channel import LogicalChannel, NoFreeChannel
 from .reset_ladder import ResetLadder
 from .slot_selection import SlotSelection
@@ -124,6 +125,7 @@ class ModemCardAccess:
         self._registration_queries = HangingQueries()
         self._operator = registration.Operator(self._link)
         self._swept_in_generation = -1
+        self._subscribers = KnownSubscribers(self._link)
 
     # -- what the modem itself tells ---------------------------------------------------------------------------------
     async def identity(self) -> ModemIdentity:
@@ -156,6 +158,14 @@ class ModemCardAccess:
     async def read_iccid(self) -> str | None:
         """See ``CardAccess``."""
         return await self._iccids.read()
+
+    async def subscriber_is_old(self, iccid: str) -> bool:
+        """See ``TellsSubscriber``."""
+        return await self._subscribers.is_old(iccid)
+
+    async def trust_subscriber(self, iccid: str) -> None:
+        """See ``TellsSubscriber``."""
+        await self._subscribers.trust(iccid)
 
     async def registration(self) -> Registration | None:
         """Where the modem is registered; None when it does not tell. Raises errors of the modem side."""
@@ -326,7 +336,7 @@ class ModemCardAccess:
             identity = await self._link.identity()
             if way != "cgla-basic":  # there is nothing to close
                 self._memory.save(ChannelRecord(way, channel.handle, identity.imei or "", self._boot_id))
-            await self._ladder.note_opened()
+            await self._subscribers.note(await self._ladder.note_opened())
             self._count_refusals(way, failures)
             return _Opened(channel)
         await self._run_all(self._link.profile.uicc.unlock)

@@ -49,12 +49,15 @@ class ResetLadder:
             if self._allowed(rung) and not (number == 0 and profile.refresh.modem_executes is False)
         )
 
-    async def note_opened(self) -> None:
-        """A channel was opened: a "SIM ready" or another ICCID from now on tells of a reset."""
+    async def note_opened(self) -> str | None:
+        """A channel was opened: a "SIM ready" or another ICCID from now on tells of a reset. The ICCID that the modem
+        sees, where it was asked anew."""
         self._sim_ready.clear()
         if self._iccid_generation != self._link.generation:
             self._iccid_generation = self._link.generation
             self._iccid_before = await self._read_iccid()
+            return self._iccid_before
+        return None
 
     def note_seen(self, iccid: str | None) -> None:
         """The modem sees this profile now. Another one than when the channel was opened tells of a reset, or of another

@@ -44,7 +44,23 @@ async def execute(context: Context, eim: Association, work: Work) -> Work:
         events.OUTCOME_UNKNOWN.emit(reason=failure.message)
         await context.card.recover()
         return await resume(context, eim, context.work.get(work.id))
+    if result.variant == "error_unsigned":
+        result = await _signed_instead(context, work) or result
     return await _finish(context, eim, work, result)
+
+
+async def _signed_instead(context: Context, work: Work) -> EuiccPackageResult | None:
+    """The signed result that the card keeps although it answered without a signature, or something that cannot be read:
+    it executed the package, and what it signed is the truth. None where it keeps none, or does not tell."""
+    try:
+        result = await stored_result_of(context, work)
+    except CardError as failure:
+        if not failure.alive:
+            raise
+        return None
+    if result is not None:
+        delivery_events.RECOVERED_RESULT.emit(eim=work.eim_id, seq=result.seq_number)
+    return result
 
 
 async def resume(context: Context, eim: Association, work: Work) -> Work:
@@ -107,16 +123,22 @@ async def _finish(context: Context, eim: Association, work: Work, result: EuiccP
 async def _unreadable(context: Context, eim: Association, work: Work, failure: CardError, answer: bytes) -> Work:
     """The card executed the package and answered something that cannot be read.
 
-    A package result goes to the eIM as it is. Anything else is not worth a signature's trust: the card is asked for
-    the result it keeps. The package is not loaded again, the counter is used up.
+    The card is asked for the result it keeps. Without one a package result goes to the eIM as it is; anything else is
+    not worth a signature's trust. The package is not loaded again, the counter is used up.
     """
-    if _is_package_result(answer):
+    relayed = _is_package_result(answer)
+    if relayed:
+        work = context.work.answered(work, answer)
+    events.OUTCOME_UNKNOWN.emit(reason=failure.message)
+    await context.card.recover()  # whether a profile was switched is just as unreadable
+    result = await (_signed_instead if relayed else stored_result_of)(context, work)
+    if result is not None:
+        return await _finish(context, eim, work, result)
+    if relayed:
         events.ANSWER_UNREADABLE.emit(reason=failure.message)
         what, question = order_outcomes.describe(work.order)
         reason = "the card's answer cannot be read here; the eIM got it as it is"
         context.on_order(OrderOutcome(work.eim_id, what, False, None, reason, question))
-        work = context.work.answered(work, answer)
-        await context.card.recover()  # whether a profile was switched is just as unreadable
         await _settle(context, work)
         profiles = await usable_profiles(context.card)
         cause = StateChangeCause.OTHER_EIM
@@ -126,10 +148,7 @@ async def _unreadable(context: Context, eim: Association, work: Work, failure: C
         else:
             context.changes.note(eim.others, cause)  # perhaps for nothing; the others ask and see
         return work
-    events.OUTCOME_UNKNOWN.emit(reason=failure.message)
-    await context.card.recover()
-    result = await stored_result_of(context, work)
-    return await (_could_not(context, work, failure) if result is None else _finish(context, eim, work, result))
+    return await _could_not(context, work, failure)
 
 
 def _is_package_result(answer: bytes) -> bool:

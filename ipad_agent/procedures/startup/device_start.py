@@ -62,6 +62,9 @@ async def read_card(card: Card, *, taken: Eid | None = None) -> CardFacts:
     eid = await card.get_eid()
     info2 = await card.get_euicc_info2()
     kind = kind_of(info2)
+    if kind is CardKind.CONSUMER and await _lists_eims(card):
+        kind = CardKind.IPAE if info2.ipa_mode == 1 else CardKind.IOT
+        events.IOT_WITHOUT_MARK.emit(eid=eid.short)
     insisted = kind is CardKind.IPAE and eid == taken
     if kind not in MANAGED and not insisted:
         shown = await _profiles_to_show(card) if kind is CardKind.CONSUMER else None
@@ -69,6 +72,18 @@ async def read_card(card: Card, *, taken: Eid | None = None) -> CardFacts:
     profiles = await usable_profiles(card)
     eims = await card.get_eim_configuration()
     return CardFacts(eid, kind, info2, profiles or (), eims, insisted, profiles is not None)
+
+
+async def _lists_eims(card: Card) -> bool:
+    """Whether a card that does not say that it is an IoT eUICC is one: a consumer eUICC does not know
+    GetEimConfigurationData (§5.9.18)."""
+    try:
+        await card.get_eim_configuration()
+    except CardError as failure:
+        if not failure.alive:
+            raise
+        return False
+    return True
 
 
 async def _profiles_to_show(card: Card) -> tuple[ProfileInfo, ...] | None:

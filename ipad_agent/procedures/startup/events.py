@@ -189,3 +189,12 @@ def BINDING_REFUSED(*, eim: str) -> None: ...
     "its operator has registered the key by the file that `ipactl emulation export` writes.",
 )
 def POLLED_UNBOUND(*, eim: str, status: int) -> None: ...
+
+
+@define(
+    "IPA-9399",
+    INFO,
+    "Tolerated: card {eid} does not say in EUICCInfo2 that it is an IoT eUICC, but lists its eIMs; it is managed.",
+    "iotSpecificInfo is missing (SGP.32 v1.2 §5.9.2). A consumer eUICC does not know GetEimConfigurationData.",
+)
+def IOT_WITHOUT_MARK(*, eid: str) -> None: ...

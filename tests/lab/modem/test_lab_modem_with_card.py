@@ -6,7 +6,7 @@ import pytest
 
 from ipad_agent.lab.euicc import BOOTSTRAP, default_card
 from ipad_agent.lab.modem import AtEngine, Cell, Coverage, ModemOptions
-from ipad_agent.lab.modem.line.baud_pace import MemoryPort
+from ipad_agent.lab.modem.line.memory_port import MemoryPort
 from lab.euicc.euicc_bench import pki
 
 IMSI = "26201" + BOOTSTRAP[-10:]

@@ -1,0 +1,109 @@
+"""Modules and cards that write their answers in ways that the lab does not know: orders are carried out anyway."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+import device_in_memory
+import strange_modules
+from device_in_memory import DOWNLOAD, HOUR_S, Device
+from ipad_agent.lab.euicc import OPERATOR_A
+from strange_modules import AnsweredAs, SaidAs, answers, says
+
+_ANSWER = re.compile(r'(\+(?:CGLA|CSIM): )(\d+),"([0-9A-F]*)"')
+_DONE = re.compile(r'(\+(?:CGLA|CSIM): \d+,"[0-9A-F]*)9000"')
+
+
+def _carries_out_orders(modem: str, prepare: strange_modules.Prepare) -> list[tuple[str, object]]:
+    """An enable and a download; what the agent said."""
+
+    async def story(device: Device) -> list[tuple[str, object]]:
+        order = await device.carried_out(f"enable {OPERATOR_A}", within_s=HOUR_S)
+        assert order.state == "done"
+        assert device.world.card.enabled_iccid == device.world.seen == OPERATOR_A
+        order = await device.carried_out(DOWNLOAD, within_s=HOUR_S)
+        assert order.state == "done"
+        assert device.installed
+        return list(device.said)
+
+    return device_in_memory.live(story, modem=modem, prepare=prepare)
+
+
+def _apart(match: re.Match[str]) -> str:
+    name, data, status = match[1], match[3][:-4], match[3][-4:]
+    return f'{name}{len(data)},"{data}"\r\n{name}4,"{status}"' if data else match[0]
+
+
+WAYS_TO_WRITE: dict[str, SaidAs] = {
+    "the length in octets": lambda _, text: _ANSWER.sub(lambda m: f'{m[1]}{len(m[3]) // 2},"{m[3]}"', text),
+    "the same line twice": lambda _, text: _ANSWER.sub(lambda m: f"{m[0]}\r\n\r\n{m[0]}", text),
+    "the status word in a line of its own": lambda _, text: _ANSWER.sub(_apart, text),
+}
+
+
+@pytest.mark.parametrize("name", ["generic-3gpp", "simcom-sim7600"])
+@pytest.mark.parametrize("what", sorted(WAYS_TO_WRITE))
+def test_answers_to_apdus_are_written_in_another_way(what: str, name: str) -> None:
+    said = _carries_out_orders(name, says(WAYS_TO_WRITE[what]))
+    assert [facts for id_, facts in said if id_ == "IPA-9199"] == [{"what": what}]
+
+
+@pytest.mark.parametrize(
+    "behind", ['{0},"6F10A0000005591010FFFFFFFF89000001009000"', "{0},0", '"{0}", 1'], ids=["FCI", "two", "quoted"]
+)
+def test_more_than_the_session_id_behind_ccho(behind: str) -> None:
+    """On a module that has no other way to the card."""
+
+    def change(_: str, text: str) -> str:
+        return re.sub(r"(?<=\+CCHO: )[^\r,]+", lambda match: behind.format(match[0]), text)
+
+    async def story(device: Device) -> None:
+        await device.carried_out(f"enable {OPERATOR_A}", within_s=HOUR_S)
+        assert not device.sent_to("AT+CSIM=22")
+
+    device_in_memory.live(story, changes={"transports": "cgla"}, prepare=says(change))
+
+
+@pytest.mark.parametrize("behind", ["\r\nOK\r\n", "> "], ids=["twice", "prompt"])
+def test_the_result_is_said_twice_or_followed_by_a_prompt(behind: str) -> None:
+    _carries_out_orders("generic-3gpp", says(lambda _, text: text.replace("\r\nOK\r\n", f"\r\nOK\r\n{behind}")))
+
+
+@pytest.mark.parametrize("name", ["generic-3gpp", "simcom-sim7600"])
+@pytest.mark.parametrize("status", ["9112", "9203", "6200", "63C0"])
+def test_every_command_ends_with_a_remark(status: str, name: str) -> None:
+    """A toolkit command that always waits, memory written after retries, warnings: the card did what it was told."""
+    _carries_out_orders(name, says(lambda _, text: _DONE.sub(rf'\g<1>{status}"', text)))
+
+
+def _announced_by(status: str) -> AnsweredAs:
+    def change(apdu: bytes, answer: bytes) -> bytes:
+        es10 = apdu[0] & 0x80 and apdu[1] == 0xE2
+        return answer[:-2] + bytes.fromhex(status) if es10 and answer[-2] == 0x61 else answer
+
+    return change
+
+
+@pytest.mark.parametrize("name", ["generic-3gpp", "simcom-sim7600"])
+@pytest.mark.parametrize("status", ["6200", "62F3", "63F1", "9112", "9203"])
+def test_data_are_fetched_though_a_remark_took_the_place_of_61xx(status: str, name: str) -> None:
+    said = _carries_out_orders(name, answers(_announced_by(status)))
+    assert "IPA-2299" in [id_ for id_, _ in said]
+
+
+def test_data_are_announced_as_on_old_sims() -> None:
+    def change(apdu: bytes, answer: bytes) -> bytes:
+        announces = answer[-2] == 0x61 and (apdu[0] & 0x80 or apdu[1] in (0xA4, 0xC0))
+        return answer[:-2] + bytes([0x9F, answer[-1]]) if announces else answer
+
+    _carries_out_orders("simcom-sim7600", answers(change))
+
+
+@pytest.mark.parametrize("filling", ["00", "FFFFFF"])
+def test_answers_are_filled_up(filling: str) -> None:
+    tags = (0xBF20, 0xBF22, 0xBF2B, 0xBF2D, 0xBF30, 0xBF3E, 0xBF51, 0xBF55)
+    vices = (strange_modules.es10_answers(tag, lambda raw: raw + bytes.fromhex(filling)) for tag in tags)
+    said = _carries_out_orders("generic-3gpp", strange_modules.together(*vices))
+    assert "IPA-9099" in [id_ for id_, _ in said]

@@ -1,0 +1,29 @@
+"""Cards that execute a package and answer something else: the eIM learns the truth, once, and nothing stays owed."""
+
+from __future__ import annotations
+
+import pytest
+
+import device_in_memory
+from device_in_memory import HOUR_S, Device
+from ipad_agent.lab.euicc import OPERATOR_A
+from strange_modules import es10_answers
+
+
+@pytest.mark.parametrize(
+    "answer",
+    ["", "BF5100", "BF5103020101", "BF5105A20302017F", "BF5105A2038F017F", "BF5203020101"],
+    ids=["nothing", "empty", "no result", "unsigned error", "unsigned undefinedError", "another function"],
+)
+def test_a_package_is_executed_and_answered_with(answer: str) -> None:
+    async def story(device: Device) -> None:
+        started_s = device.world.loop.time()
+        order = await device.carried_out(f"enable {OPERATOR_A}", within_s=HOUR_S)
+        assert order.state == "done"
+        assert device.world.loop.time() - started_s < 120.0, "no poll later"
+        assert len(device.card_asked("BF51")) == 1, "it was not loaded again"
+        assert device.world.card.enabled_iccid == device.world.seen == OPERATOR_A
+        assert not device.told("IPA-4023"), "nobody says that the card could not"
+        assert len(device.world.associated[0].accepted) == 1
+
+    device_in_memory.live(story, prepare=es10_answers(0xBF51, lambda _: bytes.fromhex(answer)))
