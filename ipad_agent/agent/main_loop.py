@@ -104,7 +104,9 @@ class Agent:
         self.guardian_actions = GuardianActions(rooms.memory, rooms.clock, rooms.guarding, self._local_switch_record)
         self.switches = Switches(rooms.journal, rooms.clock, listener=self._heard)
         self.board = rooms.board if rooms.board is not None else Board(rooms.clock, version=__version__)
-        self._status_reports = StatusReports(self.board, rooms.card, rooms.links, self.guardian_actions)
+        self._status_reports = StatusReports(
+            self.board, rooms.card, rooms.links, self.guardian_actions, rooms.registration
+        )
         self._host: str | None = None
         self.person_decision = PersonDecision()
         self._held = HeldWork(rooms.memory, rooms.clock, rooms.holding)

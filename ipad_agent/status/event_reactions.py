@@ -75,6 +75,10 @@ def _delivered(board: Board, *, eim: str, size_bytes: int, acknowledged: str) ->
     board.result_delivered(eim)
 
 
+def _bound(board: Board, *, eim: str, how: str) -> None:
+    board.key_known(eim)
+
+
 def _download(board: Board, *, eim: str, way: str) -> None:
     board.operation(DOWNLOAD)
 
@@ -132,6 +136,7 @@ _on(procedures.POLLING, _polling)
 _on(net.CONNECTED, _connected)
 _on(procedures.EIM_ERROR, _eim_error)
 _on(procedures.RESULT_SENT, _delivered)
+_on(startup.BOUND, _bound)
 _on(procedures.DOWNLOAD_ORDERED, _download)
 _on(downloads.DOWNLOAD_BY_HAND, _download_by_hand)
 _on(downloads.DOWNLOAD_BY_HAND_FAILED, _download_over)

@@ -305,6 +305,13 @@ class Board:
                 part.handshake = handshake
         self._changed()
 
+    def key_known(self, eim_id: str) -> None:
+        """This eIM said that it knows the key by which this device signs for an emulated card."""
+        part = self._facts.eims.get(eim_id)
+        if part is not None:
+            part.key_known = True
+            self._changed()
+
     def poll_began(self, eim_id: str) -> None:
         """A poll begins."""
         now = self.now()

@@ -178,7 +178,7 @@ def _unacknowledged(status: Status) -> str | None:
     refusing = next((eim for eim in status.eims if eim.trouble is not None and not eim.failures), None)
     if refusing is not None:
         return f"{clean(refusing.eim_id)} does not acknowledge a result; does it know this device's key?"
-    if status.eims and not any(eim.last_order for eim in status.eims):
+    if status.eims and not any(eim.last_order or eim.key_known for eim in status.eims):
         return "no eIM has acknowledged anything yet; it has to know this device's key"
     return None
 
