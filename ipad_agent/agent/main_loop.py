@@ -104,6 +104,7 @@ class Agent:
         self.guardian_actions = GuardianActions(rooms.memory, rooms.clock, rooms.guarding, self._local_switch_record)
         self.switches = Switches(rooms.journal, rooms.clock, listener=self._heard)
         self.board = rooms.board if rooms.board is not None else Board(rooms.clock, version=__version__)
+        self.board.owed_from(self._work.open)
         self._status_reports = StatusReports(
             self.board, rooms.card, rooms.links, self.guardian_actions, rooms.registration
         )
@@ -589,6 +590,7 @@ class Agent:
             return report
         except (CardError, ModemError) as error:
             outcome = Outcome.MODEM_TROUBLE if isinstance(error, ModemError) else Outcome.CARD_TROUBLE
+            self.board.poll_trouble(eim_id, error.message)  # a card that fails may be a modem that is gone
             raise
         except IpadError as error:
             if not isinstance(error, StoreError):  # that is no word on the eIM: the poll counts as interrupted

@@ -20,9 +20,9 @@ from ipad_agent.agent.dependencies import ManagedCard
 from ipad_agent.agent.main_loop import Agent
 from ipad_agent.card.es10c_functions import ConsumerEuicc
 from ipad_agent.card.isdr_session import IsdrSession
-from ipad_agent.clock import Clock
 from ipad_agent.cli.ipactl.output.terminal_output import TerminalOutput
 from ipad_agent.cli.ipactl.screens.status_screen import status_lines
+from ipad_agent.clock import Clock
 from ipad_agent.codec.es10.eim_configuration import EimConfigurationData
 from ipad_agent.codec.esipa.device_info import IpaCapabilities, IpaFeature, IpaProtocol
 from ipad_agent.config import Config
