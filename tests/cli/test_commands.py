@@ -739,6 +739,8 @@ OF_STATUS = {
     "cli.ipactl.commands.query_commands",
     "cli.ipactl.errors",
     "cli.ipactl.exit_codes",
+    "cli.ipactl.guessed_words",
+    "cli.ipactl.guessed_words.suggesting_parser",
     "cli.ipactl.output",
     "cli.ipactl.output.status_from_json",
     "cli.ipactl.output.terminal_output",

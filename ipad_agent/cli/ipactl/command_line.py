@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from ipad_agent import __version__
 
 from .command_context import DEFAULT_CONFIG, MODEM_VARIABLE, SOCKET_VARIABLE
+from .guessed_words.suggesting_parser import SuggestingParser
 from .varlink_client import DEFAULT_SOCKET
 
 if TYPE_CHECKING:
@@ -138,7 +139,7 @@ class _Unasked(argparse.ArgumentParser):
 def build(only: str | None = None) -> argparse.ArgumentParser:
     """The whole command line. With ``only`` the words of no other command are built, which is most of the time that
     this takes; parsing another command then ends in ``OtherCommandError``."""
-    parser = argparse.ArgumentParser(
+    parser = SuggestingParser(
         prog="ipactl",
         description="Look at the device's eSIM agent (ipad-agent) and tell it what to do.",
         epilog="`ipactl status` is the place to begin; `ipactl doctor` finds out what is wrong.",
@@ -149,7 +150,7 @@ def build(only: str | None = None) -> argparse.ArgumentParser:
     _common(parser, top=True)
 
     def made_for(prog: str, **told: Any) -> argparse.ArgumentParser:
-        kind = argparse.ArgumentParser if only in (None, prog.removeprefix("ipactl ")) else _Unasked
+        kind = SuggestingParser if only in (None, prog.removeprefix("ipactl ")) else _Unasked
         return kind(prog=prog, **told)
 
     commands = parser.add_subparsers(
