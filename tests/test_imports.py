@@ -342,7 +342,7 @@ RULES: dict[str, Rule] = {
         "cli.ipactl.guessed_words",
         reason="a client of the socket; it holds no agent",
     ),
-    "cli.ipactl.guessed_words": rule(reason="words only; it knows no command"),
+    "cli.ipactl.guessed_words": rule("local", reason="words only; it knows no command"),
     "cli.ipactl.output": rule(
         "local", "cli.ipactl.errors", "cli.ipactl.exit_codes", reason="values to text; it asks nobody"
     ),

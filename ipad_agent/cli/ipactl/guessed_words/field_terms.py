@@ -1,7 +1,7 @@
 """What a word of the field is called here: functions of SGP.32 and SGP.22, and the verbs of other programs for eSIMs,
 modems and services.
 
-A key is a word as ``suggesting_parser.plain`` makes it, so that ``AddInitialEim`` and ``add-initial-eim`` are one.
+A key is a word as ``similar_names.plain`` makes it, so that ``AddInitialEim`` and ``add-initial-eim`` are one.
 """
 
 from __future__ import annotations

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable
 from typing import Any, Final, NoReturn
+
+from ipad_agent.local.similar_names import near, plain
 
 _EVERYWHERE: Final = frozenset({"help", "version", "format", "fields", "json", "agent_name", "socket"})
 """Options of every command; they make no usage clearer."""
@@ -67,20 +68,6 @@ def left_over(parser: argparse.ArgumentParser, arguments: argparse.Namespace, wo
     if not meant and plain(word) in operands:
         hint = f"It is given without an option: `{parser.prog} {operands[plain(word)]}`."
     return WrongWordsError(f"`{parser.prog}` has no option {_short(word)}.", hint, _usage(parser))
-
-
-def plain(word: str) -> str:
-    """Without what differs between spellings of one name."""
-    return word.casefold().replace("-", "").replace("_", "")
-
-
-def near(word: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:
-    """The one of these words that is most like it; None when none is."""
-    import difflib  # only for what is wrong
-
-    spelt = {plain(name): name for name in known}
-    found = difflib.get_close_matches(plain(word), list(spelt), n=1, cutoff=cutoff)
-    return spelt[found[0]] if found else None
 
 
 def _command_meant(word: str, known: list[str]) -> str:
