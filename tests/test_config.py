@@ -304,7 +304,8 @@ def test_a_huge_or_binary_file_is_refused(tmp_path: Path) -> None:
     huge = tmp_path / "huge.toml"
     huge.write_bytes(b"#" * (2 << 20))
     assert check(huge) == [f"{huge}: is larger than one megabyte"]
-    assert problems_of_bytes(b"\xff\xfe") == ["file: byte 0 is no UTF-8"]
+    assert problems_of_bytes(b"a\xff") == ["file: byte 1 is no UTF-8; allowed: a text in UTF-8"]
+    assert problems_of_bytes("[poll]".encode("utf-16")) == ["file: is UTF-16; allowed: a text in UTF-8"]
     (nested,) = problems_of_bytes(b"a = " + b"[" * 100_000)
     assert nested.startswith("file: no TOML")
 

@@ -6,6 +6,7 @@ from typing import cast
 
 import pytest
 
+from ipad_agent.modem.at.network_registration import Registration
 from ipad_agent.modem.uicc.modem_card_access import ModemCardAccess
 from ipad_agent.site import NetworkChecks
 from ipad_agent.wiring.device_network import DeviceNetwork
@@ -19,6 +20,9 @@ class Access:
 
     async def read_iccid(self) -> str | None:
         return self.iccid
+
+    async def registration(self) -> Registration:
+        return Registration(2, "CEREG")
 
 
 @pytest.mark.parametrize(
@@ -36,3 +40,10 @@ class Access:
 async def test_card_and_modem_are_compared_by_octets(by_modem: str | None, on_card: str, ok: bool | None) -> None:
     network = DeviceNetwork(cast(ModemCardAccess, Access(by_modem)), cast(NetworkChecks, None))
     assert (await network.card(on_card)).ok is ok
+
+
+async def test_what_a_proof_asks_the_modem_is_told_to_the_status_too() -> None:
+    told: list[Registration] = []
+    network = DeviceNetwork(cast(ModemCardAccess, Access(None)), cast(NetworkChecks, None), on_registration=told.append)
+    assert (await network.registration()).ok is False
+    assert told == [Registration(2, "CEREG")]

@@ -336,7 +336,14 @@ RULES: dict[str, Rule] = {
         "cli.ipactl",
         reason="the front door",
     ),
-    "cli.ipactl": rule("local", "config", "cli.ipactl.output", reason="a client of the socket; it holds no agent"),
+    "cli.ipactl": rule(
+        "local",
+        "config",
+        "cli.ipactl.output",
+        "cli.ipactl.guessed_words",
+        reason="a client of the socket; it holds no agent",
+    ),
+    "cli.ipactl.guessed_words": rule("local", reason="words only; it knows no command"),
     "cli.ipactl.output": rule(
         "local", "cli.ipactl.errors", "cli.ipactl.exit_codes", reason="values to text; it asks nobody"
     ),
@@ -726,6 +733,7 @@ PLANTED = [
     ("smdp.planted", "from ipad_agent.eim import esipa_client"),
     ("cli.planted", "from ipad_agent.procedures.retrieval import eim_package_retrieval"),
     ("cli.ipactl.planted", "from ipad_agent.agent import main_loop"),
+    ("cli.ipactl.guessed_words.planted", "from ipad_agent.cli.ipactl import varlink_client"),
     ("cli.ipactl.output.planted", "from ipad_agent.cli.ipactl import varlink_client"),
     ("cli.ipactl.screens.planted", "from ipad_agent.cli.ipactl.commands import query_commands"),
     ("cli.ipactl.commands.planted", "from ipad_agent.modem.at import at_session"),

@@ -86,6 +86,9 @@ class Registration(Protocol):
         """Register there, where that is still to be done. ``commanded``: a person wants this poll. Raises
         ``NetworkError``, ``EimError`` or ``ConfigError``: then there is no poll."""
 
+    def knows_key(self, eim_id: str, eid: Eid) -> bool:
+        """Whether that eIM said of this card that it knows the key."""
+
 
 class Notifier(Protocol):
     """Tells the service manager how it goes."""

@@ -125,6 +125,7 @@ class EimPolls:
             return report
         except (CardError, ModemError) as error:
             outcome = Outcome.MODEM_TROUBLE if isinstance(error, ModemError) else Outcome.CARD_TROUBLE
+            self._board.poll_trouble(eim_id, error.message)  # a card that fails may be a modem that is gone
             raise
         except IpadError as error:
             if not isinstance(error, StoreError):  # that is no word on the eIM: the poll counts as interrupted

@@ -83,7 +83,10 @@ class Agent:
         self.guardian_actions = GuardianActions(rooms.memory, rooms.clock, rooms.guarding, self._local_switch_record)
         self.switches = Switches(rooms.journal, rooms.clock, listener=self._heard)
         self.board = rooms.board if rooms.board is not None else Board(rooms.clock, version=__version__)
-        self._status_reports = StatusReports(self.board, rooms.card, rooms.links, self.guardian_actions)
+        self.board.owed_from(self._work.open)
+        self._status_reports = StatusReports(
+            self.board, rooms.card, rooms.links, self.guardian_actions, rooms.registration
+        )
         self.person_decision = PersonDecision()
         self._traffic = TrafficAccount(
             rooms.memory, rooms.clock, rooms.limits, self.board, self._changes, rooms.connector, rooms.radio

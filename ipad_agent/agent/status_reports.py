@@ -14,7 +14,7 @@ from ipad_agent.procedures.startup.device_start import CardFacts
 from ipad_agent.procedures.usable_profiles import usable_profiles
 from ipad_agent.status import Board
 
-from .dependencies import Links, ManagedCard
+from .dependencies import Links, ManagedCard, Registration
 from .guardian_actions import GuardianActions
 from .poll_timetable import Timetable
 
@@ -22,10 +22,18 @@ from .poll_timetable import Timetable
 class StatusReports:
     """Fills in the picture: who is polled and when, what is owed, which profiles there are and who made it so."""
 
-    def __init__(self, board: Board, card: ManagedCard, links: Links, guardian_actions: GuardianActions) -> None:
+    def __init__(
+        self,
+        board: Board,
+        card: ManagedCard,
+        links: Links,
+        guardian_actions: GuardianActions,
+        registration: Registration | None = None,
+    ) -> None:
         self._board = board
         self._card = card
         self._links = links
+        self._registration = registration
         self._guardian_actions = guardian_actions
         self._room_for: frozenset[str] | None = None
 
@@ -73,6 +81,9 @@ class StatusReports:
             except IpadError:
                 hosts[eim_id] = (config.fqdn, None)
         self._board.eims(hosts, on_card=(config.eim_id for config in facts.eims))
+        for eim_id in hosts:
+            if self._registration is not None and self._registration.knows_key(eim_id, facts.eid):
+                self._board.key_known(eim_id)
 
     def owed(self, work: WorkList, stored: Iterable[tuple[str, int, Redelivery]] = ()) -> None:
         """What is owed to anybody; ``stored`` as in ``Board.owed``. Also where nobody is polled."""

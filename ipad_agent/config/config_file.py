@@ -9,10 +9,11 @@ from collections.abc import Mapping
 from dataclasses import Field, fields
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Final
 
 from ipad_agent import agent_names
 from ipad_agent.errors import ConfigError
+from ipad_agent.printable import printable
 from ipad_agent.records import replace
 
 from .config_model import SECTIONS, Config, EimConfig, InjectConfig, PowerConfig, WakeConfig, preset_defaults
@@ -51,20 +52,42 @@ def load_if_there(path: Path, *, modem: str | None = None) -> Config:
 def loads(content: bytes, path: Path, *, modem: str | None = None) -> Config:
     """The configuration in this text, as if it were the file ``path``. Raises ``ConfigErrors``."""
     try:
-        text = content.decode("utf-8")
-        document = tomllib.loads(text)
+        text = content.decode("utf-8-sig")  # some editors begin a file with a byte order mark, which nobody sees
     except UnicodeDecodeError as error:
-        raise ConfigErrors(str(path), [ConfigError("file", f"byte {error.start} is no UTF-8")]) from None
+        wide = content.startswith((b"\xff\xfe", b"\xfe\xff"))
+        problem = "is UTF-16" if wide else f"byte {error.start} is no UTF-8"
+        raise ConfigErrors(str(path), [ConfigError("file", problem, allowed="a text in UTF-8")]) from None
+    try:
+        document = tomllib.loads(text)
     except (ValueError, RecursionError) as error:  # no TOML, or a number of thousands of digits
-        raise ConfigErrors(str(path), [_no_toml(error)]) from None
+        raise ConfigErrors(str(path), [_no_toml(error, text)]) from None
     return _Reading(path.parent, positions(text), modem).config(document, path)
 
 
-def _no_toml(error: Exception) -> ConfigError:
-    problem = ConfigError("file", f"no TOML: {error}")
+_SECRET: Final = re.compile("key|psk|pin|code|secret|pass|token", re.IGNORECASE)
+"""In the name of a key: somebody may have written there what belongs into a file, and this is said in the log."""
+_FORMS: Final = (
+    ("Cannot overwrite a value", "each key of a section once"),
+    ("Cannot declare", "each section once, with all of its keys below it"),
+    ("Expected newline", "one value in a line: a number without a unit, and # before a comment"),
+    ("Invalid value", 'text in straight quotes ("..."), a number without a unit, true or false, a list in []'),
+    ("Expected '='", "key = value"),
+    ("Invalid statement", "lines such as [section], key = value, or # a comment"),
+    ("Unescaped", "text with a backslash in single quotes ('...')"),
+)
+"""How the reader's own words begin, and what they mean to somebody who never wrote TOML."""
+
+
+def _no_toml(error: Exception, text: str) -> ConfigError:
+    """With the line itself, so that nobody has to count."""
+    allowed = next((form for begin, form in _FORMS if str(error).startswith(begin)), "")
     told = re.search(r"\(at line (\d+), column (\d+)\)", str(error))
-    if told is not None:
-        problem.position = int(told[1]), int(told[2])
+    if told is None:
+        return ConfigError("file", f"no TOML: {error}", allowed=allowed)
+    line = printable(text.split("\n")[int(told[1]) - 1].strip()[:60])
+    shown = "" if _SECRET.search(line.partition("=")[0]) else f": {line}"
+    problem = ConfigError("file", f"no TOML: {error}{shown}", allowed=allowed)
+    problem.position = int(told[1]), int(told[2])
     return problem
 
 
@@ -99,7 +122,9 @@ class _Reading:
     def config(self, document: Mapping[str, Any], path: Path) -> Config:
         for name in document:
             if name not in SECTIONS and name != "eim":
-                self._unknown(name, name, [*SECTIONS, "eim"], "sections")
+                self._unknown(
+                    name, name, [*SECTIONS, "eim"], "sections", key=not isinstance(document[name], dict | list)
+                )
         preset = self._preset(document)
         defaults = preset_defaults(preset)
         named = {} if self._modem is None else agent_names.defaults(self._modem)
@@ -213,21 +238,64 @@ class _Reading:
             result.append(eim)
         return tuple(result)
 
-    def _unknown(self, place: str, name: str, known: list[str], what: str) -> None:
-        problem = "is not known"
-        import difflib  # only for what is wrong
-
-        near = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
+    def _unknown(self, place: str, name: str, known: list[str], what: str, *, key: bool = True) -> None:
+        """``key``: it has a value; else it is a table."""
+        above = place.removesuffix(name)
         elsewhere = [
-            f"{section}.{name}" for section, kind in SECTIONS.items() if name in {item.name for item in fields(kind)}
+            f"{section}.{name}"
+            for section, kind in {**SECTIONS, "eim": EimConfig}.items()
+            if name in {item.name for item in fields(kind)}
         ]
-        if near:
-            problem += f"; did you mean {place.removesuffix(name)}{near[0]}?"
-        elif elsewhere:
-            problem += f"; did you mean {' or '.join(elsewhere)}?"
+        meant = [f"{above}{found}" for found in _meant(above, name, known)]
+        if key and not above:  # a key that stands before the first section
+            meant = elsewhere
+        meant = meant or elsewhere
+        problem = "is not known" + (f"; did you mean {' or '.join(meant)}?" if meant else "")
         # A list of all names helps only where none of them is meant.
-        allowed = "" if near or elsewhere else f"the {what} " + ", ".join(known)
+        allowed = "" if meant else f"the {what} " + ", ".join(known)
         self._problems.append(ConfigError(place, problem, allowed=allowed))
+
+
+_TERMS: Final[Mapping[str, str]] = {
+    "euicc": "card", "uicc": "card", "sim": "card", "esim": "card", "dtls": "coap", "tls": "trust", "ssl": "trust",
+    "pki": "trust", "ca": "trust", "network": "site", "hooks": "site", "apn": "site", "schedule": "poll",
+    "polling": "poll", "retry": "poll", "rollback": "switch", "fallback": "guardian", "smdp": "download",
+    "api": "local", "dbus": "local", "varlink": "local", "socket": "local", "prometheus": "metrics", "logging": "log",
+    "manager": "eim", "server": "eim", "esipa": "eim", "recorder": "record", "sms": "wake", "eim.eimid": "id",
+    "eim.name": "id", "eim.eimfqdn": "host", "eim.fqdn": "host", "eim.url": "host", "eim.uri": "host",
+    "eim.address": "host", "eim.server": "host", "eim.protocol": "carrier", "eim.transport": "carrier",
+    "eim.psk": "psk_key_file", "eim.certificate": "client_certificate", "eim.cert": "client_certificate",
+    "eim.key": "client_key_file", "eim.coapsport": "port", "modem.device": "port", "modem.tty": "port",
+    "modem.path": "port", "modem.speed": "baud", "modem.driver": "transport", "card.aid": "isdr_aids",
+    "card.isdraid": "isdr_aids", "poll.period": "interval_s", "poll.every": "interval_s",
+    "poll.backoff": "backoff_first_s", "poll.retry": "backoff_first_s", "switch.timeout": "confirm_s",
+    "switch.deadline": "confirm_s", "switch.rollback": "confirm_s", "trust.ca": "ca_file", "trust.cacert": "ca_file",
+    "trust.cafile": "ca_file", "log.verbosity": "level", "log.format": "style", "local.socketfile": "socket_path",
+    "local.group": "control_group", "site.apn": "apn_table", "site.hooks": "hooks_dir",
+}  # fmt: skip
+"""What others call our sections and keys; SGP.32's words first. Without what spellings of one name differ in."""
+_UNITS: Final = ("seconds", "secs", "sec", "minutes", "mins", "min", "hours", "ms", "bytes", "kb", "mb")
+
+
+def _meant(above: str, name: str, known: list[str]) -> list[str]:
+    """Which of these names was probably meant; none, or mostly one."""
+    import difflib  # only for what is wrong
+
+    term = _TERMS.get(_plain(re.sub(r"\[\d+\]", "", above)) + _plain(name))
+    if term is not None:
+        return [term]
+    spelt = {_plain(each): each for each in known}
+    if _plain(name) in spelt:
+        return [spelt[_plain(name)]]
+    stem = next((name.removesuffix(f"_{unit}") for unit in _UNITS if name.endswith(f"_{unit}")), name)
+    longer = [each for each in known if each.startswith(f"{stem}_")]
+    if len(longer) == 1:
+        return longer
+    return difflib.get_close_matches(name, known, n=1, cutoff=0.6)
+
+
+def _plain(name: str) -> str:
+    return name.casefold().replace("-", "").replace("_", "")
 
 
 def _reader_of(name: str) -> Any:

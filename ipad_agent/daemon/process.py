@@ -114,7 +114,7 @@ async def _run(
             registration=registration(card, links, clock, able),
             switching=config.switch.settings(),
             guarding=config.guardian.settings(),
-            network=device_network(config, card.access),
+            network=device_network(config, card.access, board),
             site=site(config, card.access, clock, memory),
             board=board,
             show_modem=partial(show_modem, card.access, power=power),

@@ -74,6 +74,9 @@ NEEDS: Final = {
 }
 """Without what a layer has nothing to say."""
 
+AGENT_BUSY: Final = "Not checked: the agent is busy with the modem and the card."
+"""Said of every layer that needs them while a profile has to prove itself, or a download is under way."""
+
 URGENCY: Final = (
     Layer.CONFIG,
     Layer.DISK,
@@ -126,10 +129,14 @@ def verdict(items: Sequence[Item]) -> Item:
         first = min(wrong, key=lambda item: URGENCY.index(item.layer))
         more = f" ({len(wrong)} things are wrong; begin with this one)" if len(wrong) > 1 else ""
         return Item(Layer.VERDICT, False, first.sentence + more, first.fix or "Run the doctor again in a minute.")
-    untold = [item.layer.value for item in items if item.ok is None]
+    if any(item.sentence == AGENT_BUSY for item in items):
+        sentence = "Nothing is wrong as far as was checked; the modem, the card and the eIM were not."
+        return Item(Layer.VERDICT, True, sentence, "Run the doctor again when the agent is done; see `ipactl status`.")
+    fine = {item.layer for item in items if item.ok}
+    untold = [TITLES[item.layer] for item in items if item.ok is None and item.layer not in fine]
     if untold:
         listed = ", ".join(dict.fromkeys(untold))
-        return Item(Layer.VERDICT, True, f"Nothing is wrong as far as was checked; not told: {listed}.")
+        return Item(Layer.VERDICT, True, f"Nothing is wrong as far as was checked; not checked: {listed}.")
     return Item(Layer.VERDICT, True, "Nothing is wrong.")
 
 

@@ -16,7 +16,7 @@ from ipad_agent.errors import CardError, ConfigError, IpadError, ModemError
 from ipad_agent.records import dataclass
 
 from . import standalone_doctor
-from .doctor_items import NEEDS, TITLES, Item, Layer, verdict
+from .doctor_items import AGENT_BUSY, NEEDS, TITLES, Item, Layer, verdict
 from .examination_facts import Blocked, Seen
 from .examined_rooms import DoctorParts
 
@@ -129,7 +129,7 @@ async def _within(row: Row, parts: DoctorParts, seen: Seen) -> list[Item]:
                     await stack.enter_async_context(parts.turn())
             except TimeoutError:
                 seen.busy = True
-                return [Item(row.layer, None, "Not checked: the agent is busy with the modem and the card.")]
+                return [Item(row.layer, None, AGENT_BUSY)]
             except IpadError as refusal:
                 return [Item(row.layer, None, f"Not checked: {refusal.message}.")]
         limit = asyncio.timeout(row.deadline_s)

@@ -180,6 +180,10 @@ class EmulatedState:
         """The entry with this id."""
         return next((entry for entry in self.eims if entry.eim_id == eim_id), None)
 
+    def knows_key(self, eim_id: str) -> bool:
+        """Whether this eIM said, when the device registered itself there, that it knows the key."""
+        return self.binding is not None and self.binding.eim_id == eim_id and self.binding.state is BindingState.BOUND
+
     def with_eim(self, entry: EimEntry) -> EmulatedState:
         """With this entry in the place of the one with its id."""
         return replace(self, eims=tuple(entry if old.eim_id == entry.eim_id else old for old in self.eims))

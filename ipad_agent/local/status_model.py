@@ -144,7 +144,8 @@ class Eim:
     """``carrier`` is ``coaps`` or ``https``; ``next_reason`` the schedule's reason in words. ``answered``: whether it
     said anything at the last poll, if only an error; None before the first. ``trouble`` without ``failures``: a result
     that it does not take, while everything else goes on. ``handshake`` is how the last session over CoAP began:
-    ``full``, ``abbreviated``, or ``no``, when it went on by its Connection ID (RFC 9146)."""
+    ``full``, ``abbreviated``, or ``no``, when it went on by its Connection ID (RFC 9146). ``key_known``: of an emulated
+    card, that this eIM said when the device registered itself that it knows the key; None where nothing says so."""
 
     eim_id: str
     host: str | None = None
@@ -159,6 +160,7 @@ class Eim:
     answered: bool | None = None
     last_order: LastOrder | None = None
     handshake: str | None = None
+    key_known: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)

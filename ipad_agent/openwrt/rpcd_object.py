@@ -111,7 +111,7 @@ def _ask(path: str, method: str, parameters: Mapping[str, object], timeout_s: fl
 def _socket_path(config: Path = CONFIG) -> str:
     """Where the agent listens, by its configuration file; the usual place where that tells nothing."""
     try:
-        document = tomllib.loads(config.read_text(encoding="utf-8"))
+        document = tomllib.loads(config.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError):
         return DEFAULT_SOCKET
     for section, name, end in (("local", "socket_path", ""), ("store", "runtime_dir", "/io.github.ipadagent")):

@@ -76,6 +76,10 @@ def _delivered(board: Board, *, eim: str, size_bytes: int, acknowledged: str) ->
     board.result_delivered(eim)
 
 
+def _bound(board: Board, *, eim: str, how: str) -> None:
+    board.key_known(eim)
+
+
 def _download(board: Board, *, eim: str, way: str) -> None:
     board.operation(DOWNLOAD)
 
@@ -133,6 +137,7 @@ _on(retrieval.POLLING, _polling)
 _on(net.CONNECTED, _connected)
 _on(retrieval.EIM_ERROR, _eim_error)
 _on(delivery.RESULT_SENT, _delivered)
+_on(startup.BOUND, _bound)
 _on(downloads.DOWNLOAD_ORDERED, _download)
 _on(downloads.DOWNLOAD_BY_HAND, _download_by_hand)
 _on(downloads.DOWNLOAD_BY_HAND_FAILED, _download_over)

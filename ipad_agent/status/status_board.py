@@ -71,6 +71,7 @@ class _Facts:
     guardian: GuardianPart | None = None
     held: tuple[Held, ...] = ()
     owed_work: tuple[OwedPart, ...] = ()
+    owed_stored: tuple[OwedPart, ...] = ()
     owed_notifications: tuple[Owed, ...] = ()
     modem: status_model.Modem | None = None
     radio: Radio | None = None
@@ -98,6 +99,7 @@ class Board:
         self._traffic = TrafficPart(self._budget)
         self._subscribers = Subscribers()
         self._ending: str | None = None
+        self._open_work: Callable[[], Iterable[Work]] | None = None
         self.history = History(clock)
 
     def now(self) -> Instant:
@@ -109,6 +111,9 @@ class Board:
     def snapshot(self) -> Status:
         """The picture of now."""
         now, facts = self.now(), self._facts
+        if self._open_work is not None:
+            facts.owed_work = _owed_parts(self._open_work())
+        owed_work = (*facts.owed_work, *facts.owed_stored)
         clock_set = now.wall_s >= UNSET_BEFORE_S
         warnings = [*facts.warnings.values()]
         if not clock_set:
@@ -125,14 +130,13 @@ class Board:
             card=facts.card,
             profiles=facts.profiles.at(now),
             eims=tuple(
-                eim.at(now, (item for item in facts.owed_work if item.receiver == eim.eim_id))
-                for eim in facts.eims.values()
+                eim.at(now, (item for item in owed_work if item.receiver == eim.eim_id)) for eim in facts.eims.values()
             ),
             operation=facts.operations[-1].at(now) if facts.operations else None,
             switch=None if facts.switch is None else facts.switch.at(now),
             guardian=None if facts.guardian is None else facts.guardian.at(now),
             held_by=tuple(status_model.Condition(held.name, held.sentence) for held in facts.held),
-            owed=(*(item.at(now) for item in facts.owed_work), *facts.owed_notifications),
+            owed=(*(item.at(now) for item in owed_work), *facts.owed_notifications),
             modem=facts.modem,
             radio=facts.radio,
             traffic=self._traffic.at(now),
@@ -260,6 +264,13 @@ class Board:
             if part.host == host:
                 part.handshake = handshake
         self._subscribers.changed()
+
+    def key_known(self, eim_id: str) -> None:
+        """This eIM said that it knows the key by which this device signs for an emulated card."""
+        part = self._facts.eims.get(eim_id)
+        if part is not None:
+            part.key_known = True
+            self._subscribers.changed()
 
     def poll_began(self, eim_id: str) -> None:
         """A poll begins."""
@@ -399,6 +410,14 @@ class Board:
             self._facts.radio = radio
             self._subscribers.changed()
 
+    def registration(self, words: str, registered: bool | None) -> None:
+        """What the modem says of the network in the middle of something. Network and signal that were known before are
+        of the former profile while another one has to prove itself, and of nothing where this is another answer."""
+        before, switch = self._facts.radio, self._facts.switch
+        proving = switch is not None and switch.ended is None
+        if proving or before is None or (before.registration, before.registered) != (words, registered):
+            self.radio(Radio(words, registered, power_saving=None if before is None else before.power_saving))
+
     def traffic_before(self, by: Mapping[tuple[str, str], int], today_bytes: int) -> None:
         """What went over the network before this process began, by carrier and purpose."""
         self._traffic.before(by, today_bytes, self.now())
@@ -425,6 +444,11 @@ class Board:
 
     # -- what is owed, and warnings ----------------------------------------------------------------------------------
 
+    def owed_from(self, open_work: Callable[[], Iterable[Work]]) -> None:
+        """Where the open work of the journal can be seen at every look: it changes in the middle of a poll, and a poll
+        that waits for the proof of a profile or for a download is a long one."""
+        self._open_work = open_work
+
     def owed(
         self,
         works: Iterable[Work],
@@ -434,12 +458,9 @@ class Board:
     ) -> None:
         """The open work of the journal, and what the card's list holds where that was read (None: as before).
         ``stored``: eIM, number and attempts of results that only the card keeps and that were not taken."""
-        self._facts.owed_work = (
-            *(
-                OwedPart(work.eim_id, model_conversion.what_of(work), work.result is not None, state=work.redelivery)
-                for work in works
-            ),
-            *(OwedPart(eim_id, "result of a package", seq=seq, state=state) for eim_id, seq, state in stored),
+        self._facts.owed_work = _owed_parts(works)
+        self._facts.owed_stored = tuple(
+            OwedPart(eim_id, "result of a package", seq=seq, state=state) for eim_id, seq, state in stored
         )
         if notifications is not None:
             self._facts.owed_notifications = notifications
@@ -463,3 +484,10 @@ class Board:
             self.clear(status_verdict.DISK)
         else:
             self.warn(status_verdict.DISK, f"The disk refuses what the agent has to keep: {trouble}", DISK_ADVICE)
+
+
+def _owed_parts(works: Iterable[Work]) -> tuple[OwedPart, ...]:
+    return tuple(
+        OwedPart(work.eim_id, model_conversion.what_of(work), work.result is not None, state=work.redelivery)
+        for work in works
+    )

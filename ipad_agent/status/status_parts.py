@@ -127,6 +127,7 @@ class EimPart:
     answered: bool | None = None
     last_order: LastOrder | None = None
     handshake: str | None = None
+    key_known: bool | None = None
     _last: Callable[[status_model.Time], status_model.Poll] | None = None
 
     def begin(self, now: Instant) -> None:
@@ -164,6 +165,7 @@ class EimPart:
             answered=self.answered,
             last_order=None if self.last_order is None else _order_at(self.last_order, now),
             handshake=self.handshake,
+            key_known=self.key_known,
         )
 
 

@@ -98,6 +98,11 @@ class SelfBinding:
                     f"it has no answer to the registration of this device's key ({said})"
                 )
 
+    def knows_key(self, eim_id: str, eid: Eid) -> bool:
+        """See ``agent.dependencies.Registration``."""
+        state = self._emulation.state_of(eid)
+        return state is not None and state.knows_key(eim_id)
+
     async def _post(self, eim: EimConfigurationData, eid: Eid) -> HttpAnswer:
         from ipad_agent.emulation.registration import import_file, self_binding
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 from ipad_agent.clock import Clock
@@ -10,6 +11,7 @@ from ipad_agent.codec.packet_connection import PacketConnection
 from ipad_agent.config import Config
 from ipad_agent.errors import CardError, ModemError
 from ipad_agent.local.status_model import Radio
+from ipad_agent.modem.at.network_registration import Registration
 from ipad_agent.modem.commands import AuthenticationProtocol
 from ipad_agent.modem.uicc.modem_card_access import ModemCardAccess
 from ipad_agent.policy.switching.proof_stage import Finding, Stage
@@ -32,6 +34,8 @@ class DeviceNetwork:
     checks: NetworkChecks
     apn_context: int | None = None
     authentication: AuthenticationProtocol = "chap"
+    on_registration: Callable[[Registration], None] | None = None
+    """Told what the modem said of it, at each look of a proof or of the guardian."""
 
     async def card(self, iccid: str) -> Finding:
         """Whether the modem has read this profile from the card."""
@@ -52,6 +56,8 @@ class DeviceNetwork:
             return Finding(Stage.REGISTRATION, False, error.message)
         if found is None:
             return Finding(Stage.REGISTRATION, None, _SILENT)
+        if self.on_registration is not None:
+            self.on_registration(found)
         return Finding(Stage.REGISTRATION, found.registered, str(found))
 
     async def use(self, connection: PacketConnection) -> None:
@@ -72,8 +78,8 @@ class DeviceNetwork:
         return await self.checks.application()
 
 
-def device_network(config: Config, access: ModemCardAccess) -> DeviceNetwork:
-    """The network of this device, as the configuration describes it."""
+def device_network(config: Config, access: ModemCardAccess, board: Board | None = None) -> DeviceNetwork:
+    """The network of this device, as the configuration describes it; ``board`` is told how the modem is registered."""
     checks = NetworkChecks(
         interface=config.site.interface,
         application=config.site.application_probe,
@@ -85,6 +91,7 @@ def device_network(config: Config, access: ModemCardAccess) -> DeviceNetwork:
         checks,
         config.modem.apn_context,
         "pap" if config.modem.apn_authentication == "pap" else "chap",
+        None if board is None else lambda found: board.registration(str(found), found.registered),
     )
 
 

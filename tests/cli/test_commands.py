@@ -22,6 +22,7 @@ import pytest
 
 from ipad_agent.cli.ipactl import main
 from ipad_agent.local.status_model import Status, Switch, to_plain
+from ipad_agent.local.varlink import varlink_interface
 from situations import BOOTSTRAP, EID, HAPPENINGS, OPERATOR_A, OPERATOR_B, OWED, PLANS, SITUATIONS, ago
 
 from .fake_agent import FakeAgent, gives, refuses, shows, streams
@@ -581,6 +582,28 @@ def test_varlink_parameters_are_an_object(play: Play, ipactl: Ipactl, parameters
     assert agent.requests == []
 
 
+@pytest.mark.parametrize(
+    ("method", "error", "says"),
+    [
+        ("GetStatsu", refuses("org.varlink.service.MethodNotFound", method="x"), "Perhaps GetStatus;"),
+        ("io.github.ipadagent.GetProfiles", refuses("org.varlink.service.MethodNotFound", method="x"), "ListProfiles"),
+        (
+            "PlanSwitch",
+            refuses("org.varlink.service.InvalidParameter", parameter="ICCID"),
+            "parameter ICCID is missing, not known, or of another type. What to do: PlanSwitch takes (iccid: string).",
+        ),
+    ],
+)
+def test_varlink_call_says_what_the_interface_has_instead(
+    play: Play, ipactl: Ipactl, capsys: Capture, method: str, error: Any, says: str
+) -> None:
+    name = method.removeprefix("io.github.ipadagent.")
+    description = {"org.varlink.service.GetInterfaceDescription": gives(description=varlink_interface.text())}
+    play(**{name: error}, **description)
+    assert ipactl("varlink", "call", method) == 2
+    assert says in " ".join(capsys.readouterr().err.split())
+
+
 def test_varlink_info_shows_the_interface(play: Play, ipactl: Ipactl, capsys: Capture) -> None:
     service = "org.varlink.service."
     play(
@@ -741,6 +764,9 @@ OF_STATUS = {
     "cli.ipactl.commands.query_commands",
     "cli.ipactl.errors",
     "cli.ipactl.exit_codes",
+    "cli.ipactl.guessed_words",
+    "cli.ipactl.guessed_words.suggesting_parser",
+    "local.similar_names",
     "cli.ipactl.output",
     "cli.ipactl.output.status_from_json",
     "cli.ipactl.output.terminal_output",

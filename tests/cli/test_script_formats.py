@@ -160,7 +160,8 @@ def test_a_wrong_name_is_told_before_anybody_is_asked(capsys: Capture, words: li
     with pytest.raises(SystemExit) as end:
         main(["--socket", "/nowhere", *words])
     assert end.value.code == 2
-    assert says in capsys.readouterr().err
+    said = capsys.readouterr()
+    assert says in (said.out if "json" in " ".join(words) else " ".join(said.err.split()))
 
 
 # -- the names ---------------------------------------------------------------------------------------------------------

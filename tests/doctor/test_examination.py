@@ -25,7 +25,7 @@ from ipad_agent.config.config_model import CardConfig, CoapConfig
 from ipad_agent.doctor import Face, run_with
 from ipad_agent.doctor import examination as engine
 from ipad_agent.doctor.checks.machine import Lacking, Machine, Space
-from ipad_agent.doctor.doctor_items import NEEDS, TITLES, URGENCY, Item, Layer, verdict
+from ipad_agent.doctor.doctor_items import AGENT_BUSY, NEEDS, TITLES, URGENCY, Item, Layer, verdict
 from ipad_agent.doctor.examination_facts import Endpoint
 from ipad_agent.doctor.examined_rooms import Held
 from ipad_agent.errors import EimError
@@ -203,7 +203,19 @@ def test_everything_in_order_says_so_and_what_was_not_told() -> None:
     assert verdict([Item(Layer.AT, True, "x")]).sentence == "Nothing is wrong."
     last = verdict([Item(Layer.AT, True, "x"), Item(Layer.CI, None, "x")])
     assert last.ok
-    assert last.sentence.endswith("not told: ci.")
+    assert last.sentence.endswith("not checked: the certificates for SM-DP+s."), "in words that stand beside the layers"
+
+
+def test_a_layer_of_which_something_is_in_order_is_not_said_to_be_unchecked() -> None:
+    items = [Item(Layer.FACES, True, "socket: /run/x."), Item(Layer.FACES, None, "D-Bus: switched off.")]
+    assert verdict(items).sentence == "Nothing is wrong."
+
+
+def test_a_doctor_whom_the_agent_kept_from_the_modem_says_when_to_come_again() -> None:
+    last = verdict([Item(Layer.DISK, True, "x"), *(Item(layer, None, AGENT_BUSY) for layer in (Layer.PORT, Layer.AT))])
+    assert last.ok
+    assert "were not" in last.sentence
+    assert "ipactl status" in (last.fix or "")
 
 
 def test_there_is_always_something_to_do_when_something_is_wrong() -> None:

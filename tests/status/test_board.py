@@ -274,6 +274,24 @@ def switch_in(board: Board, phase: Phase = Phase.ARMED, **changes: Any) -> Switc
 SEARCHING = (Finding(Stage.CARD, True, "enabled"), Finding(Stage.REGISTRATION, False, "searching (CEREG)"))
 
 
+HOME = Radio("registered at home (CEREG)", True, "26201", "LTE", -90, "RSRP")
+
+
+def test_network_and_signal_of_the_former_profile_are_not_told_of_the_one_that_has_to_prove_itself(
+    board: Board,
+) -> None:
+    served(board)
+    board.radio(HOME)
+    board.registration("registered at home (CEREG)", True)
+    assert board.snapshot().radio == HOME, "no news"
+    board.registration("searching (CEREG)", False)
+    assert board.snapshot().radio == Radio("searching (CEREG)", False)
+    board.radio(HOME)
+    board.switch(switch_in(board, phase=Phase.PROVING))
+    board.registration("registered at home (CEREG)", True)
+    assert board.snapshot().radio == Radio("registered at home (CEREG)", True), "by the new profile, wherever that is"
+
+
 def test_a_switch_goes_from_armed_to_its_way_back_and_its_end(board: Board, clock: Clock) -> None:
     served(board)
     armed = switch_in(board)
@@ -398,6 +416,19 @@ def test_the_guardian_tells_of_a_loss_and_when_it_acts(board: Board, clock: Cloc
     assert (shown.lost_for_s, shown.acts_at) == (None, None)
     board.guardian(watch, Decision(Kind.OFF, None, "off"))
     assert board.snapshot().guardian == status_model.Guardian(enabled=False, failed_cycles=4)
+
+
+def test_what_is_owed_is_true_in_the_middle_of_a_poll(board: Board) -> None:
+    served(board)
+    journal: list[Work] = []
+    board.owed_from(lambda: journal)
+    assert board.snapshot().owed == ()
+    board.poll_began("eim.one")
+    journal.append(Work(1, "eim.one", WorkKind.PACKAGE, b"", None, b"", result=b"x"))
+    (owed,) = board.snapshot().owed
+    assert (owed.receiver, owed.reason) == ("eim.one", None)
+    journal.clear()
+    assert board.snapshot().owed == ()
 
 
 def test_a_poll_that_the_site_holds_back_says_nothing_about_the_manager(board: Board) -> None:

@@ -313,6 +313,15 @@ SITUATIONS: Final[dict[str, Status]] = {
             owed=(replace(_RESULT, since=ago(168), next_attempt=None, attempts=0, reason=None),),
             radio=Radio("registered at home", True, "262 02", "LTE", -104, "RSRP"),
         ),
+        "modem-gone-in-a-switch": replace(
+            _CALM,
+            profiles=with_enabled(OPERATOR_B, "eIM", ago(168)),
+            modem=replace(MODEM, iccid=OPERATOR_B),
+            switch=_ARMED,
+            owed=(replace(_RESULT, since=ago(168), next_attempt=None, attempts=0, reason=None),),
+            radio=Radio("registered at home", True, "262 02", "LTE", -104, "RSRP"),
+            trouble=Trouble("modem", "/dev/ttyUSB2 is not there", None, ago(4), ahead(5)),
+        ),
         "rolling-back": replace(
             _CALM,
             profiles=with_enabled(OPERATOR_B, "eIM", ago(421)),
@@ -449,6 +458,7 @@ SITUATIONS: Final[dict[str, Status]] = {
             card=_EMULATED_CARD,
             eims=(replace(EIM, last_order=LastOrder(ago(3 * HOUR_S), "enable 8949…0811", True)),),
         ),
+        "emulated-card-registered": replace(_CALM, card=_EMULATED_CARD, eims=(replace(EIM, key_known=True),)),
         "emulated-card-unknown-to-its-eim": replace(
             _CALM,
             card=_EMULATED_CARD,

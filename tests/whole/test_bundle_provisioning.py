@@ -20,6 +20,8 @@ from ipad_agent.agent.dependencies import ManagedCard
 from ipad_agent.agent.main_loop import Agent
 from ipad_agent.card.es10c_functions import ConsumerEuicc
 from ipad_agent.card.isdr_session import IsdrSession
+from ipad_agent.cli.ipactl.output.terminal_output import TerminalOutput
+from ipad_agent.cli.ipactl.screens.status_screen import status_lines
 from ipad_agent.clock import Clock
 from ipad_agent.codec.es10.eim_configuration import EimConfigurationData
 from ipad_agent.codec.esipa.device_info import IpaCapabilities, IpaFeature, IpaProtocol
@@ -228,6 +230,34 @@ def test_a_bundle_makes_a_consumer_card_manageable_and_its_results_verifiable(pk
     said = told(pki_folder, tmp_path, story)
     assert len(of(said, TAKEN)) == len(of(said, BOUND)) == 1
     assert of(said, UNUSED) == []
+
+
+def test_a_device_that_registered_itself_is_not_said_to_be_unknown_to_its_eim_before_its_first_order(
+    pki_folder: Path, tmp_path: Path
+) -> None:
+    doubt = "has to know this device's key"
+
+    def screen(bench: BundleBench) -> str:
+        return " ".join(status_lines(bench.agent.board.snapshot(), TerminalOutput(200)))
+
+    async def story(bench: BundleBench) -> None:
+        bench.issue()
+        bench.script.append((503, 300.0))
+        bench.start()
+        await bench.asked_once()
+        assert doubt in screen(bench)
+        await bench.until(1500.0)
+        assert bench.bound() is BindingState.BOUND
+        assert doubt not in screen(bench)
+        await bench.stop()
+        bench.start()
+        await bench.until(1600.0)
+        (eim,) = bench.agent.board.snapshot().eims
+        assert eim.last_order is None
+        assert eim.key_known
+        assert doubt not in screen(bench)
+
+    told(pki_folder, tmp_path, story)
 
 
 def test_a_bundle_that_comes_later_is_taken_where_no_eim_manages_the_card(pki_folder: Path, tmp_path: Path) -> None:

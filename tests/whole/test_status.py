@@ -11,12 +11,14 @@ from typing import Any
 import pytest
 
 from ipad_agent import events
-from ipad_agent.errors import ModemError
+from ipad_agent.card.apdu_channel import ApduChannel
+from ipad_agent.errors import CardError, ModemError
 from ipad_agent.lab.eim.eim_faults import Fault
 from ipad_agent.lab.euicc import BOOTSTRAP, OPERATOR_A
 from ipad_agent.local.status_model import Severity, State, Status, to_plain
 from ipad_agent.local.varlink.idl_types import Field, fields_of, name_of, reachable
 from ipad_agent.policy.polling.hold_reason import Held
+from ipad_agent.policy.polling.poll_outcome import Wake
 from virtual_time import run
 
 from .agent_bench import CALM, AgentBench
@@ -122,6 +124,8 @@ def test_a_profile_without_coverage_is_seen_to_be_taken_back(pki_folder: Path) -
         watcher = watch()
         await bench.until(FIRST_POLL_S + 1000)
         began = watcher.states.index(State.SWITCHING)
+        proving = [status for status in watcher.seen if status.switch is not None and status.switch.phase == "proving"]
+        assert all(status.owed for status in proving), "the eIM has not got the result of its order"
         assert watcher.states[began : began + 3] == [State.SWITCHING, State.ROLLING_BACK, State.ROLLED_BACK]
         status = watcher.now
         assert status.verdict.state is State.ROLLED_BACK
@@ -129,6 +133,24 @@ def test_a_profile_without_coverage_is_seen_to_be_taken_back(pki_folder: Path) -
         assert [profile.iccid for profile in status.profiles if profile.enabled] == [BOOTSTRAP]
         await bench.until(FIRST_POLL_S + 1000 + 2 * 86_400)
         assert watcher.now.verdict.state is State.READY
+
+    story(pki_folder, tell)
+
+
+def test_a_poll_that_ends_with_the_modem_is_not_said_to_be_the_cards_failure(pki_folder: Path) -> None:
+    async def tell(bench: AgentBench, watch: Callable[[], Watcher]) -> None:
+        watcher = watch()
+        await bench.until(FIRST_POLL_S)
+
+        async def gone(aid: bytes, *, last: bool = True) -> ApduChannel:
+            raise CardError("/dev/ttyUSB2 is not there: the modem is unplugged")
+
+        bench.order("list-profiles")
+        setattr(bench.access, "open", gone)  # noqa: B010
+        bench.agent.poke(Wake.COMMAND)
+        await bench.until(FIRST_POLL_S + 5)
+        (eim,) = watcher.now.eims
+        assert eim.trouble == "/dev/ttyUSB2 is not there: the modem is unplugged"
 
     story(pki_folder, tell)
 

@@ -21,6 +21,7 @@ from .command_parser import (
     add_no_wait,
     help_formatter,
 )
+from .guessed_words.suggesting_parser import SuggestingParser
 
 MEMORY_PARTS: Final[Mapping[str, str]] = {
     "operational-profiles": "profiles that managers or downloads put on the card",
@@ -35,7 +36,7 @@ MEMORY_PARTS: Final[Mapping[str, str]] = {
 def build(only: str | None = None) -> argparse.ArgumentParser:
     """The whole command line. With ``only`` the words of no other command are built, which is most of the time that
     this takes; parsing another command then ends in ``OtherCommandError``."""
-    parser = argparse.ArgumentParser(
+    parser = SuggestingParser(
         prog="ipactl",
         description="Look at the device's eSIM agent (ipad-agent) and tell it what to do.",
         epilog="`ipactl status` is the place to begin; `ipactl doctor` finds out what is wrong.",
@@ -46,7 +47,7 @@ def build(only: str | None = None) -> argparse.ArgumentParser:
     add_common_options(parser, top=True)
 
     def made_for(prog: str, **told: Any) -> argparse.ArgumentParser:
-        kind = argparse.ArgumentParser if only in (None, prog.removeprefix("ipactl ")) else UnaskedCommand
+        kind = SuggestingParser if only in (None, prog.removeprefix("ipactl ")) else UnaskedCommand
         return kind(prog=prog, **told)
 
     commands = parser.add_subparsers(

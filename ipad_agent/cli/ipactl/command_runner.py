@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from itertools import pairwise
 from typing import Final
 
 from ipad_agent.errors import ConfigError, IpadError
@@ -17,6 +18,7 @@ from .command_line import build
 from .command_parser import OtherCommandError
 from .errors import CommandError, UsageError
 from .exit_codes import Exit
+from .guessed_words.suggesting_parser import WrongWordsError, left_over
 
 HANDLERS: Final[Mapping[str, str]] = {
     "status": "commands.query_commands.status",
@@ -63,7 +65,12 @@ FEW = 30
 def run(argv: list[str] | None) -> int:
     """Parse, do, and say what went wrong. Ends the process by ``SystemExit`` (2) when the words make no sense."""
     _speak_to_any_terminal()
-    arguments = _parsed(sys.argv[1:] if argv is None else argv)
+    words = _as_options(sys.argv[1:] if argv is None else argv)
+    try:
+        arguments = _parsed(words)
+    except WrongWordsError as wrong:
+        _tell_wrong_words(wrong, words)
+        raise
     try:
         command = CommandContext(arguments)
     except UsageError as error:
@@ -89,6 +96,27 @@ def run(argv: list[str] | None) -> int:
         return INTERRUPTED
 
 
+def _as_options(words: list[str]) -> list[str]:
+    """``ipactl help poll`` and ``ipactl version`` as the options that other people write."""
+    if words[:1] == ["help"]:
+        return [*words[1:], "--help"]
+    return ["--version", *words[1:]] if words[:1] in (["version"], ["-V"]) else words
+
+
+def _tell_wrong_words(wrong: WrongWordsError, words: list[str]) -> None:
+    """Before the command is known; in JSON where that is asked for, in words that may be right."""
+    pairs = list(pairwise(words))
+    in_json = (
+        "--json" in words
+        or "--format=json" in words
+        or any(pair in pairs for pair in (("-o", "json"), ("--format", "json")))
+    )
+    command = CommandContext(argparse.Namespace(json=in_json, socket=""))
+    if wrong.usage and not in_json:
+        sys.stderr.write(f"{wrong.usage}\n")
+    command.complain(UsageError(wrong.sentence, hint=wrong.hint))
+
+
 def _unusable(error: UsageError) -> int:
     """Before anything is known about how to say it."""
     sys.stderr.write(f"ipactl: {error.message} {error.hint}\n")
@@ -108,7 +136,9 @@ def _parsed(words: list[str]) -> argparse.Namespace:
 
 
 def _parsed_by(parser: argparse.ArgumentParser, words: list[str]) -> tuple[argparse.ArgumentParser, argparse.Namespace]:
-    arguments = parser.parse_args(words)
+    arguments, left = parser.parse_known_args(words)
+    if left:
+        raise left_over(parser, arguments, left)
     return parser, parser.parse_args([*words, "status"]) if arguments.command is None else arguments
 
 

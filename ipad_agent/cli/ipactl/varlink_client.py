@@ -232,6 +232,8 @@ def _refusal(error: str, parameters: dict[str, Any]) -> CommandError:
     name = error.rpartition(".")[2]
     exit, sentence, hint = _REFUSALS.get(name, (Exit.FAILED, f"The agent answered: {name}.", ""))
     own, own_hint = parameters.get("sentence"), parameters.get("hint")
+    if error == f"{SERVICE_INTERFACE}.InvalidParameter" and isinstance(parameters.get("parameter"), str):
+        sentence = f"The parameter {parameters['parameter']} is missing, not known, or of another type."
     return RefusedError(
         own if isinstance(own, str) and own else sentence,
         hint=own_hint if isinstance(own_hint, str) and own_hint else hint,

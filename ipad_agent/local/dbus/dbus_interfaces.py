@@ -214,6 +214,7 @@ EIM: Final = Interface(
         "LastOrderWords": "s",
         "LastOrderReason": "s",
         "Handshake": "s",
+        "KeyKnown": "b",
     },
 )
 

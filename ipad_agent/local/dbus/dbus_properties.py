@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import cast
+
+from ipad_agent.local.similar_names import near, plain
 
 from .dbus_interfaces import (
     INTROSPECTABLE,
@@ -36,7 +39,10 @@ def route(objects: Objects, call: Call) -> tuple[str, Method] | Failure:
         del offered[OBJECT_MANAGER]
     if call.interface is not None:
         if call.interface not in offered:
-            return _failure("UnknownInterface", f"{call.path} has no interface {call.interface}.")
+            return _failure(
+                "UnknownInterface",
+                f"{call.path} has no interface {call.interface}.{_interface_meant(call.interface, offered)}",
+            )
         offered = {call.interface: offered[call.interface]}
     for name, interface in offered.items():
         method = interface.method(call.member)
@@ -45,7 +51,8 @@ def route(objects: Objects, call: Call) -> tuple[str, Method] | Failure:
                 wanted = f"arguments of type '{method.in_signature}'" if method.takes else "no arguments"
                 return _failure("InvalidArgs", f"{call.member} takes {wanted}, not '{call.signature}'.")
             return name, method
-    return _failure("UnknownMethod", f"{call.path} has no method {call.member}.")
+    there = [method.name for interface in offered.values() for method in interface.methods]
+    return _failure("UnknownMethod", f"{call.path} has no method {call.member}.{_meant(call.member, there)}")
 
 
 def read(objects: Objects, interface: str, call: Call) -> Answer | Failure:
@@ -80,14 +87,36 @@ def _property(objects: Objects, call: Call) -> Answer | Failure:
     elif wanted in _STANDARD:
         properties = {}
     else:
-        return _failure("UnknownInterface", f"{call.path} has no interface {wanted}.")
+        return _failure("UnknownInterface", f"{call.path} has no interface {wanted}.{_interface_meant(wanted, here)}")
     if call.member == "GetAll":
         return Answer("a{sv}", (dict(properties),))
     if rest[0] not in properties:
-        return _failure("UnknownProperty", f"{wanted or call.path} has no property {rest[0]}.")
+        meant = _meant(rest[0], properties, 0.75) or _elsewhere(rest[0], here)
+        return _failure("UnknownProperty", f"{wanted or call.path} has no property {rest[0]}.{meant}")
     if call.member == "Set":
         return _failure("PropertyReadOnly", f"{rest[0]} cannot be set; what acts is a method.")
     return Answer("v", (properties[rest[0]],))
+
+
+def _meant(name: str, known: Iterable[str], cutoff: float = 0.6) -> str:
+    found = near(name, known, cutoff)
+    return "" if found is None else f" Perhaps {found}."
+
+
+def _interface_meant(name: str, known: Iterable[str]) -> str:
+    """By the last part, since the others are the same for all."""
+    last = {each.rpartition(".")[2]: each for each in known}
+    found = near(name.rpartition(".")[2], last)
+    return "" if found is None else f" Perhaps {last[found]}."
+
+
+def _elsewhere(name: str, here: Iterable[str]) -> str:
+    """The property of this name that another kind of object has, where whoever asks may look at all."""
+    for interface in OURS.values():
+        found = next((each for each in interface.properties if plain(each) == plain(name)), None)
+        if found is not None and interface.name not in here:
+            return f" {interface.name} has {found}."
+    return ""
 
 
 def _means(call: Call, interface: str) -> bool:

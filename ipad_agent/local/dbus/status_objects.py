@@ -306,6 +306,7 @@ def _eim(eim: Eim) -> Properties:
             "LastOrderWords": text(None if order is None else order.words),
             "LastOrderReason": text(None if order is None else order.reason),
             "Handshake": text(eim.handshake),
+            "KeyKnown": eim.key_known is True,
         },
     )
 

@@ -6,12 +6,15 @@ import re
 import xml.etree.ElementTree as ET
 from dataclasses import fields, replace
 
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ipad_agent.local import status_model
-from ipad_agent.local.dbus.dbus_interfaces import EIM, EUICC, MANAGER, MODEM, OURS, PROFILE, ROOT
+from ipad_agent.local.dbus.dbus_interfaces import EIM, EUICC, MANAGER, MODEM, OURS, PROFILE, PROPERTIES, ROOT
 from ipad_agent.local.dbus.dbus_introspection import introspect
+from ipad_agent.local.dbus.dbus_messages import Call, Failure
+from ipad_agent.local.dbus.dbus_properties import read, route
 from ipad_agent.local.dbus.dbus_values import Variant, count, integer, moment, text
 from ipad_agent.local.dbus.status_objects import EimNumbers, Objects, changes, objects_of, path_element, steady
 
@@ -158,3 +161,27 @@ def test_numbers_are_kept_within_their_types() -> None:
     assert (count(-1), count(2**70), count(2**40, "u"), count(None)) == (0, 2**64 - 1, 2**32 - 1, 0)
     assert (integer(-97), integer(2**40), integer(-(2**40)), integer(None)) == (-97, 2**31 - 1, -(2**31), 0)
     assert (moment(None), moment(status_model.Time(-5, 0.0))) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("path", "interface", "member", "body", "says"),
+    [
+        (ROOT, MANAGER.name, "getStatus", (), " has no method getStatus. Perhaps GetStatus."),
+        (ROOT, MANAGER.name, "ExecuteFallbackMechanism", (), "Perhaps ExecuteFallback."),
+        (ROOT, MANAGER.name, "Explode", (), " has no method Explode."),
+        (ROOT, MANAGER.name, "x" * 255, (), "x."),
+        (f"{ROOT}/eUICC/0", "io.github.ipadagent1.eUICC", "Get", (), "Perhaps io.github.ipadagent1.EUICC."),
+        (ROOT, "io.github.ipadagent1.eUICC", "Get", (), " has no interface io.github.ipadagent1.eUICC."),
+        (ROOT, PROPERTIES, "Get", (MANAGER.name, "state"), "Perhaps State."),
+        (ROOT, PROPERTIES, "Get", (MANAGER.name, "EID"), "io.github.ipadagent1.EUICC has Eid."),
+        (ROOT, PROPERTIES, "Get", (MANAGER.name, "Colour"), " has no property Colour."),
+    ],
+)
+def test_a_name_that_is_not_there_is_answered_by_the_one_that_was_meant(
+    path: str, interface: str, member: str, body: tuple[str, ...], says: str
+) -> None:
+    call = Call(":1.1", path, interface, member, "s" * len(body), body, 1)
+    found = route(shown(FULL), call)
+    answer = read(shown(FULL), found[0], call) if isinstance(found, tuple) else found
+    assert isinstance(answer, Failure)
+    assert answer.sentence.endswith(says)

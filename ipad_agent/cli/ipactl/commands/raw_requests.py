@@ -4,12 +4,14 @@ varlinkctl is not at hand; ``ipactl at`` sends an AT command."""
 from __future__ import annotations
 
 import json
+import re
 
 from ipad_agent.cli.ipactl.command_context import CommandContext
-from ipad_agent.cli.ipactl.errors import UsageError
+from ipad_agent.cli.ipactl.errors import CommandError, RefusedError, UsageError
 from ipad_agent.cli.ipactl.exit_codes import Exit
 from ipad_agent.cli.ipactl.output.terminal_output import clean
-from ipad_agent.cli.ipactl.varlink_client import CARD_TIMEOUT_S, INTERFACE, SERVICE_INTERFACE
+from ipad_agent.cli.ipactl.varlink_client import CARD_TIMEOUT_S, INTERFACE, SERVICE_INTERFACE, Connection
+from ipad_agent.local.similar_names import near
 
 
 def varlink(command: CommandContext) -> int:
@@ -39,12 +41,31 @@ def _call(command: CommandContext) -> int:
     if not isinstance(parameters, dict):
         raise UsageError("The parameters have to be a JSON object.", hint="""Such as '{"iccid": "8949..."}'.""")
     with command.connect() as agent:
-        if command.arguments.more:
-            for reply in agent.stream(command.arguments.method, parameters, timeout_s=None):
-                command.data(reply, one_line=True)
-        else:
-            command.data(agent.call(command.arguments.method, parameters, timeout_s=CARD_TIMEOUT_S))
+        try:
+            if command.arguments.more:
+                for reply in agent.stream(command.arguments.method, parameters, timeout_s=None):
+                    command.data(reply, one_line=True)
+            else:
+                command.data(agent.call(command.arguments.method, parameters, timeout_s=CARD_TIMEOUT_S))
+        except RefusedError as refused:
+            raise _explained(refused, command.arguments.method, agent) from None
     return Exit.DONE
+
+
+def _explained(refused: RefusedError, method: str, agent: Connection) -> CommandError:
+    """With what the interface has instead, where the name of the method or of a parameter is wrong."""
+    if refused.name not in ("MethodNotFound", "InvalidParameter") or "sentence" in refused.facts:
+        return refused
+    description = agent.call(f"{SERVICE_INTERFACE}.GetInterfaceDescription", {"interface": INTERFACE})
+    declared = dict(re.findall(r"^method (\w+)\s*\((.*?)\)\s*->", str(description.get("description")), re.M | re.S))
+    name = method.removeprefix(f"{INTERFACE}.")
+    if name in declared:
+        takes = " ".join(declared[name].split())
+        return UsageError(refused.message, hint=f"{name} takes ({takes}).")
+    meant = near(name, declared)
+    perhaps = "" if meant is None else f"Perhaps {meant}; "
+    hint = f"{perhaps}`ipactl varlink info` lists all. An older agent knows fewer."
+    return UsageError(f"The interface has no method {name}.", hint=hint)
 
 
 def at(command: CommandContext) -> int:

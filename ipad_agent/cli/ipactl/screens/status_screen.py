@@ -38,6 +38,7 @@ WHY_FALLBACK: Final = {
     "person": " because somebody on this device wanted it",
     "return": " because the former profile did not work when it was tried again",
 }
+_AS_LAST_SEEN: Final = "as last seen: "
 DOTS: Final = {Severity.WAITING: "○", Severity.BAD: "✗"}
 """What is not as it should be; all else goes on by itself."""
 
@@ -129,7 +130,7 @@ def _switch(status: Status, output: TerminalOutput, later_s: float) -> Iterator[
     if switch.ended is not None and all(stage.ok is not False for stage in switch.stages):
         return
     yield from stage_lines(switch.stages, output)
-    if switch.ended is None and switch.phase not in ("rolling-back", "rolled-back"):
+    if switch.ended is None and switch.phase not in ("rolling-back", "rolled-back") and status.trouble is None:
         yield from output.more(_way_back(switch))
 
 
@@ -162,7 +163,7 @@ def _card(status: Status, output: TerminalOutput, later_s: float) -> Iterator[st
     card = status.card
     if card is None:
         return
-    kind = ("as last seen: " if status.trouble else "") + clean(card.kind).removeprefix("an ").removeprefix("a ")
+    kind = (_AS_LAST_SEEN if status.trouble else "") + clean(card.kind).removeprefix("an ").removeprefix("a ")
     yield from output.row("Card", kind + (f", {size(card.free_memory_bytes)} free" if card.free_memory_bytes else ""))
     wrong = "" if card.eid_check_digits_ok else "(check digits wrong: a test card, or misread)"
     if not card.eid.isdecimal():
@@ -178,7 +179,7 @@ def _unacknowledged(status: Status) -> str | None:
     refusing = next((eim for eim in status.eims if eim.trouble is not None and not eim.failures), None)
     if refusing is not None:
         return f"{clean(refusing.eim_id)} does not acknowledge a result; does it know this device's key?"
-    if status.eims and not any(eim.last_order for eim in status.eims):
+    if status.eims and not any(eim.last_order or eim.key_known for eim in status.eims):
         return "no eIM has acknowledged anything yet; it has to know this device's key"
     return None
 
@@ -273,6 +274,10 @@ def _same_iccid(one: str, other: str) -> bool:
     return same_iccid(one, other)
 
 
+def _modem_gone(status: Status) -> bool:
+    return status.trouble is not None and status.trouble.side == "modem"
+
+
 def _modem(status: Status, output: TerminalOutput, later_s: float) -> Iterator[str]:
     modem = status.modem
     if modem is None:
@@ -281,9 +286,10 @@ def _modem(status: Status, output: TerminalOutput, later_s: float) -> Iterator[s
     who = (
         " ".join(clean(part) for part in (modem.manufacturer, modem.model, modem.firmware) if part) or "not identified"
     )
+    seen = _AS_LAST_SEEN if _modem_gone(status) and modem.model else ""
     port = f" on {clean(modem.port)}" if modem.port else ""
-    sim = f", SIM {clean(modem.sim)}" if modem.sim else ""
-    yield from output.row("Modem", f"{who}{port}{sim}")
+    sim = f", SIM {clean(modem.sim)}" if modem.sim and not seen else ""
+    yield from output.row("Modem", f"{seen}{who}{port}{sim}")
     enabled = next((profile for profile in status.profiles if profile.enabled), None)
     if (
         modem.iccid is not None
@@ -298,7 +304,8 @@ def _network(status: Status, output: TerminalOutput, later_s: float) -> Iterator
     radio = status.radio
     if radio is None:
         return
-    state = clean(radio.registration) if radio.registration else "unknown"
+    seen = _AS_LAST_SEEN if _modem_gone(status) else ""
+    state = seen + (clean(radio.registration) if radio.registration else "unknown")
     where = " ".join(clean(part) for part in (radio.network, radio.technology) if part and radio.registered)
     signal = f"{clean(radio.signal_kind or 'signal')} {radio.signal_dbm} dBm" if radio.signal_dbm is not None else ""
     saving = clean(radio.power_saving) if radio.power_saving not in (None, "off") else ""
