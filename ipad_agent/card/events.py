@@ -225,7 +225,7 @@ def LAST_BLOCK_REFUSED(*, way: str) -> None: ...
 
 
 @define(
-    "IPA-2299",
+    "IPA-9068",
     INFO,
     "The card had data for an answer that was {status}; they were fetched.",
     "Over T=0 a warning or a waiting toolkit command takes the place of 61xx, and the data are fetched with length 00 "
@@ -244,7 +244,7 @@ def PADDING_CUT(*, size_bytes: int) -> None: ...
 
 
 @define(
-    "IPA-9299",
+    "IPA-9069",
     INFO,
     "The card's list of profiles does not tell which one is enabled; it is the one that the modem sees ({reason}).",
     "The state of a profile is missing, or has a form that nobody can read. What cannot be read is not 'none'.",

@@ -429,7 +429,7 @@ def POWER_NOT_SET(*, reason: str) -> None: ...
 
 
 @define(
-    "IPA-9199",
+    "IPA-9067",
     INFO,
     "Tolerated: this modem writes answers to APDUs in a way of its own: {what}.",
     "3GPP TS 27.007 §8.17 and §8.43: one line with the length in hex digits, then data and status word. What arrives "

@@ -101,13 +101,13 @@ def test_an_iot_card_without_the_mark_of_one_is_managed() -> None:
         return tlv.encode(0xBF22, *(field.raw for field in tlv.parse(raw).children() if field.tag != 0xB4))
 
     said = _carries_out_orders(es10_answers(0xBF22, unmarked))
-    assert "IPA-9399" in [id_ for id_, _ in said]
+    assert "IPA-9070" in [id_ for id_, _ in said]
 
 
 @pytest.mark.parametrize("field", ["9F7000", "9F7001FF", "9F700102", ""])
 def test_what_is_enabled_is_known_from_the_modem_where_the_card_tells_no_state(field: str) -> None:
     said = _carries_out_orders(_of_enabled(field))
-    assert "IPA-9299" in [id_ for id_, _ in said]
+    assert "IPA-9069" in [id_ for id_, _ in said]
     [armed] = [facts for id_, facts in said if id_ == "IPA-4201"]
     assert str(armed["previous"]).endswith(BOOTSTRAP[-4:]), "the way back is known"
 

@@ -47,7 +47,7 @@ WAYS_TO_WRITE: dict[str, SaidAs] = {
 @pytest.mark.parametrize("what", sorted(WAYS_TO_WRITE))
 def test_answers_to_apdus_are_written_in_another_way(what: str, name: str) -> None:
     said = _carries_out_orders(name, says(WAYS_TO_WRITE[what]))
-    assert [facts for id_, facts in said if id_ == "IPA-9199"] == [{"what": what}]
+    assert [facts for id_, facts in said if id_ == "IPA-9067"] == [{"what": what}]
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ def _announced_by(status: str) -> AnsweredAs:
 @pytest.mark.parametrize("status", ["6200", "62F3", "63F1", "9112", "9203"])
 def test_data_are_fetched_though_a_remark_took_the_place_of_61xx(status: str, name: str) -> None:
     said = _carries_out_orders(name, answers(_announced_by(status)))
-    assert "IPA-2299" in [id_ for id_, _ in said]
+    assert "IPA-9068" in [id_ for id_, _ in said]
 
 
 def test_data_are_announced_as_on_old_sims() -> None:

@@ -192,7 +192,7 @@ def POLLED_UNBOUND(*, eim: str, status: int) -> None: ...
 
 
 @define(
-    "IPA-9399",
+    "IPA-9070",
     INFO,
     "Tolerated: card {eid} does not say in EUICCInfo2 that it is an IoT eUICC, but lists its eIMs; it is managed.",
     "iotSpecificInfo is missing (SGP.32 v1.2 §5.9.2). A consumer eUICC does not know GetEimConfigurationData.",
