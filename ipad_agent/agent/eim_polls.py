@@ -9,12 +9,13 @@ from typing import Final
 
 from ipad_agent.codec.es10.eim_configuration import EimConfigurationData
 from ipad_agent.codec.identifiers import Eid
-from ipad_agent.errors import CardError, EimError, IpadError, ModemError, NetworkError, Remedy, StoreError
+from ipad_agent.errors import CardError, CodecError, EimError, IpadError, ModemError, NetworkError, Remedy, StoreError
 from ipad_agent.policy.polling.poll_outcome import Outcome
 from ipad_agent.procedures.context import Association, Context
 from ipad_agent.procedures.delivery import result_delivery
 from ipad_agent.procedures.ports import EimLink
 from ipad_agent.procedures.records.held_work import HeldWork
+from ipad_agent.procedures.records.owed_work import WorkList
 from ipad_agent.procedures.records.switch_record import Switch, Switches
 from ipad_agent.procedures.retrieval.eim_package_retrieval import PollEnd, PollReport, needs_this_poll, poll
 from ipad_agent.procedures.retrieval.unreachable_eim import UnreachableEim
@@ -185,3 +186,17 @@ class EimPolls:
         if not self._traffic.look(commanded=commanded):
             return False
         return commanded or await self._held.look(self._rooms.site)
+
+
+def with_owed(eims: tuple[EimConfigurationData, ...], work: WorkList) -> dict[str, EimConfigurationData]:
+    """The card's eIMs by their id, and those that are off the card but still have a result to get (an eIM that had
+    itself deleted, SGP.32 §3.3.1)."""
+    known = {config.eim_id: config for config in eims}
+    for item in work.open():
+        if item.eim_id in known:
+            continue
+        try:
+            known[item.eim_id] = EimConfigurationData.parse(item.eim_config)
+        except CodecError as error:  # written by another version of this program
+            events.NO_WAY_TO_EIM.emit(eim=item.eim_id, reason=error.message)
+    return known

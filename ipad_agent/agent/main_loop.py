@@ -15,7 +15,7 @@ from typing import Final
 from ipad_agent import __version__
 from ipad_agent.codec.es10.eim_configuration import EimConfigurationData
 from ipad_agent.codec.identifiers import Eid
-from ipad_agent.errors import CardError, CodecError, ModemError, StoreError
+from ipad_agent.errors import CardError, ModemError, StoreError
 from ipad_agent.events import trace
 from ipad_agent.policy.instant import Instant
 from ipad_agent.policy.polling.poll_outcome import Wake
@@ -53,7 +53,7 @@ from .card_after_reset import CardAfterReset
 from .card_requests import CardRequests
 from .card_startup import CardStartup
 from .dependencies import Dependencies
-from .eim_polls import EimPolls
+from .eim_polls import EimPolls, with_owed
 from .guardian_actions import GuardianActions
 from .injected_orders import SWITCH_UNDER_WAY, InjectedOrders
 from .poll_timetable import Due, Timetable
@@ -221,14 +221,14 @@ class Agent:
         device_start.announce(facts)
         told_later = self._pending(eim.eim_id for eim in facts.eims) if self._served else set()
         self._note_card(facts)
-        self._status_reports.eims(facts, self._with_owed(facts.eims))
+        self._status_reports.eims(facts, with_owed(facts.eims, self._work))
         if self._rooms.state is not None and self._rooms.state.lost and not self._taken_up:
             await lost_switch.take_up(self._context(facts), facts.eims)
             self._taken_up = True
         if await self._settle(facts):
             facts = await self._card_startup.read()
         await self._remove_kept(facts)
-        eims = self._with_owed(facts.eims)
+        eims = with_owed(facts.eims, self._work)
         self._status_reports.eims(facts, eims)
         self.board.switch(self.switches.open())
         if not eims:
@@ -261,19 +261,6 @@ class Agent:
         self._served = True
         await self._rooms.card.release()
         await self._poll_for_ever(facts, eims, timetable)
-
-    def _with_owed(self, eims: tuple[EimConfigurationData, ...]) -> dict[str, EimConfigurationData]:
-        """The card's eIMs, and those that are off the card but still have a result to get (an eIM that had itself
-        deleted, SGP.32 §3.3.1)."""
-        known = {config.eim_id: config for config in eims}
-        for work in self._work.open():
-            if work.eim_id in known:
-                continue
-            try:
-                known[work.eim_id] = EimConfigurationData.parse(work.eim_config)
-            except CodecError as error:  # written by another version of this program
-                events.NO_WAY_TO_EIM.emit(eim=work.eim_id, reason=error.message)
-        return known
 
     def _due(self) -> set[str]:
         """The eIMs that are owed something which may be offered now."""
@@ -333,7 +320,7 @@ class Agent:
                 configs = await self._rooms.card.get_eim_configuration()
                 facts = replace(facts, eims=configs)
                 self._counters.saw(str(facts.eid), configs)
-                eims = self._with_owed(configs)
+                eims = with_owed(configs, self._work)
                 timetable.set_eims(eims)
                 self._status_reports.eims(facts, eims)
                 self._rooms.links.keep_only(list(eims.values()))

@@ -1,5 +1,5 @@
 """What a command line holds, for those who describe it: the manual page and the completions. argparse shows it to
-nobody, so this is the one place that reads its insides."""
+nobody, so beside the parsers themselves this is the one place that reads its insides."""
 
 from __future__ import annotations
 
