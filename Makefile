@@ -27,10 +27,15 @@ help:
 	@echo "make bench   what the agent costs on this machine: tables in README.md and bench/, NAMES=benchmarks"
 	@echo "make deb     Debian packages, SUITES=\"bookworm trixie\"; make test-packages installs and boots them (long, as root)"
 
+# Compiled is what many processes load, at their start and side by side. All of it, as pip does, is half a minute for
+# modules of which most are never loaded. Compat: the folder stands in the path; otherwise each of some thousand processes
+# begins with a finder of setuptools, which costs as much again as the start of Python.
 setup: $(VENV)/.done
 $(VENV)/.done: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile \
+		--config-settings editable_mode=compat -e '.[dev]'
+	$(BIN)/python -m compileall -q -x '/(pycrate_|numpy/|mypy)' $(VENV)/lib
 	@touch $@
 
 system-packages:

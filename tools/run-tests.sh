@@ -34,8 +34,8 @@ programs="tests/cli tests/doctor tests/documents tests/installation tests/openwr
 part style style &
 part scenarios "$bin/pytest" -q -n 4 --maxschedchunk 1 tests/scenarios &
 part torture "$bin/pytest" -q tests/torture tests/fuzz &
-part lab "$bin/pytest" -q tests/lab &
-part whole "$bin/pytest" -q tests/whole tests/codec &
+part lab "$bin/pytest" -q tests/lab tests/codec &
+part whole "$bin/pytest" -q tests/whole &
 # shellcheck disable=SC2086  # a list of folders
 part programs "$bin/pytest" -q $programs &
 # shellcheck disable=SC2086,SC2046  # lists of folders

@@ -62,27 +62,30 @@ def probe(target: Target, data: bytes, *, memory: bool = False) -> Failure | Non
 
     Call it in the main thread: the watch is a signal.
     """
-    for name, read in target.readers.items():
-        problem, error = _watched(read, data, target, memory=memory)
-        if problem:
-            return Failure(target.name, name, data, problem, error)
+    # Made once for all readers of an input: most of them take less time than making it.
+    with _Log() as log, _interruptions():
+        for name, read in target.readers.items():
+            problem, error = _watched(read, data, target, log, memory=memory)
+            if problem:
+                return Failure(target.name, name, data, problem, error)
     return None
 
 
 def takes(target: Target, name: str, data: bytes) -> bool:
     """Whether this reader reads ``data`` without any error."""
     try:
-        with _Log(), _cpu_time(CPU_S):
+        with _Log(), _interruptions(), _cpu_time(CPU_S):
             target.readers[name](data)
     except (Exception, TookTooLong):  # noqa: BLE001 - whether it is a right one is for ``probe`` to say
         return False
     return True
 
 
-def _watched(read: Reader, data: bytes, target: Target, *, memory: bool) -> tuple[str, BaseException | None]:
+def _watched(read: Reader, data: bytes, target: Target, log: _Log, *, memory: bool) -> tuple[str, BaseException | None]:
     limit_s = CPU_S * MEASURING_FACTOR if memory else CPU_S
+    log.problem = ""
     try:
-        with _Log() as log, _cpu_time(limit_s), _memory(memory) as grown:
+        with _cpu_time(limit_s), _memory(memory) as grown:
             problem = _read(read, data, target)
         if grown and grown[0] > MEMORY_BYTES:
             return f"takes {grown[0] >> 20} MB for {len(data)} bytes", None
@@ -147,17 +150,32 @@ class _Log(logging.Handler):
 
 
 @contextmanager
-def _cpu_time(limit_s: float) -> Iterator[None]:
+def _interruptions() -> Iterator[None]:
+    """The end of ``_cpu_time`` is an exception."""
+
     def interrupt(number: int, frame: FrameType | None) -> None:
         raise TookTooLong
 
     before = signal.signal(signal.SIGVTALRM, interrupt)
-    signal.setitimer(signal.ITIMER_VIRTUAL, limit_s)
     try:
         yield
     finally:
-        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
         signal.signal(signal.SIGVTALRM, before)
+
+
+class _cpu_time:  # noqa: N801 - used as a context manager only
+    """Within ``_interruptions``."""
+
+    def __init__(self, limit_s: float) -> None:
+        self._limit_s = limit_s
+
+    def __enter__(self) -> None:
+        signal.setitimer(signal.ITIMER_VIRTUAL, self._limit_s)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
 
 
 class _memory:  # noqa: N801 - used as a context manager only

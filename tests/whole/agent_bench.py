@@ -23,7 +23,6 @@ from ipad_agent.eim.esipa_client import EimClient
 from ipad_agent.errors import EimError, ModemError, NetworkError
 from ipad_agent.lab.eim import EimIdentity, Order, VirtualEim, build_order
 from ipad_agent.lab.euicc import Quirks, VirtualEuicc, default_card
-from ipad_agent.lab.pki import Pki
 from ipad_agent.policy import NORMAL, ScheduleSettings, phase_s
 from ipad_agent.policy.polling.hold_reason import Held
 from ipad_agent.policy.switching.proof_stage import Finding, Stage
@@ -31,6 +30,7 @@ from ipad_agent.policy.switching.switch_settings import SwitchSettings
 from ipad_agent.store import EmulatedCardFiles, Journal, Memory, StateDirectory
 from ipad_agent.store.memory_filesystem import MemoryFilesystem
 from ipad_agent.wiring.eim_memory import Schedules
+from opened_pki import opened_pki
 
 from .memory import Device, DirectAccess, DirectCarrier, DirectChannel, told_by_modem
 
@@ -276,7 +276,7 @@ class AgentBench:
         eid: str | None = None,
         take_from_ipae: bool = False,
     ) -> None:
-        pki = Pki.load(folder)
+        pki = opened_pki(folder)
         if eid is not None:
             pki.eid = eid
         self.card = default_card(pki, quirks=quirks, associated=associated, token=associated)

@@ -15,7 +15,6 @@ from ipad_agent.lab.eim import EimIdentity, VirtualEim
 from ipad_agent.lab.eim.relay.download_relay import Relay
 from ipad_agent.lab.eim.relay.es9_calls import MemoryEs9, Servers
 from ipad_agent.lab.euicc import Quirks, default_card
-from ipad_agent.lab.pki import Pki
 from ipad_agent.lab.smdp import (
     Metadata,
     Order,
@@ -28,6 +27,7 @@ from ipad_agent.lab.smdp import (
 from ipad_agent.lab.smdp.rsp_server import RspServer
 from ipad_agent.net import HttpsEndpoint, PeerStatus
 from ipad_agent.smdp import SmdpConnector, SmdpSettings
+from opened_pki import opened_pki
 
 from .memory import World
 
@@ -91,7 +91,7 @@ class DownloadWorld(World):
     @classmethod
     def with_servers(cls, folder: Path, *, direct: bool, size_bytes: int = 3000, consumer_card: bool = False) -> Self:
         """With ``consumer_card`` nobody manages the card yet, and the eIM does not know it."""
-        pki = Pki.load(folder)
+        pki = opened_pki(folder)
         card = default_card(pki, quirks=Quirks(consumer=consumer_card), associated=False)
         if not consumer_card:
             card.associate_eim(pki.eim_id, pki["eim-sign"].cert_der, fqdn=pki.eim_id, indirect_download=not direct)

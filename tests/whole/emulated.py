@@ -16,9 +16,9 @@ from ipad_agent.emulation.emulated_euicc import EmulatedEuicc
 from ipad_agent.emulation.emulated_state import EmulatedState
 from ipad_agent.lab.eim import EimIdentity, VirtualEim
 from ipad_agent.lab.euicc import Quirks, default_card
-from ipad_agent.lab.pki import Pki
 from ipad_agent.procedures.startup.initial_eim_provisioning import read_initial_eims
 from ipad_agent.store import EmulatedCardFiles, Journal
+from opened_pki import opened_pki
 
 from .memory import DirectAccess, DirectCarrier, StillClock, World
 
@@ -66,7 +66,7 @@ class EmulatedWorld(World):
     @classmethod
     def consumer(cls, folder: Path, *, quirks: Quirks | None = None) -> EmulatedWorld:
         """Nobody manages the card yet; see ``provision``."""
-        pki = Pki.load(folder)
+        pki = opened_pki(folder)
         card = default_card(pki, quirks=quirks or Quirks(consumer=True), associated=False)
         return cls(card, VirtualEim(EimIdentity.from_pki(pki)))
 

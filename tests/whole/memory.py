@@ -23,7 +23,6 @@ from ipad_agent.eim.esipa_client import EimClient
 from ipad_agent.errors import NetworkError
 from ipad_agent.lab.eim import EimIdentity, Order, VirtualEim, build_order
 from ipad_agent.lab.euicc import PowerLostError, Quirks, VirtualEuicc, default_card, tbcd
-from ipad_agent.lab.pki import Pki
 from ipad_agent.net.errors import ConnectionLost, PeerBusy, PeerStatus
 from ipad_agent.policy.switching.switch_settings import SwitchSettings
 from ipad_agent.procedures.context import Association, Context, DownloadRules
@@ -37,6 +36,7 @@ from ipad_agent.procedures.records.switch_record import Switches
 from ipad_agent.procedures.retrieval.eim_package_retrieval import PollReport, poll
 from ipad_agent.store import Journal
 from ipad_agent.store.memory_filesystem import MemoryFilesystem
+from opened_pki import opened_pki
 
 
 class StillClock:
@@ -229,7 +229,7 @@ class World:
 
     @classmethod
     def make(cls, folder: Path, *, quirks: Quirks | None = None, token: bool = True) -> World:
-        pki = Pki.load(folder)
+        pki = opened_pki(folder)
         card = default_card(pki, quirks=quirks, token=token)
         eim = VirtualEim(EimIdentity.from_pki(pki))
         entry = card.state.eims[0]
