@@ -313,6 +313,15 @@ SITUATIONS: Final[dict[str, Status]] = {
             owed=(replace(_RESULT, since=ago(168), next_attempt=None, attempts=0, reason=None),),
             radio=Radio("registered at home", True, "262 02", "LTE", -104, "RSRP"),
         ),
+        "switch-armed-in-a-poll": replace(
+            _CALM,
+            profiles=with_enabled(OPERATOR_B, "eIM", ago(168)),
+            modem=replace(MODEM, iccid=OPERATOR_B),
+            switch=_ARMED,
+            operation=Operation("poll", ago(180), EIM_ID),
+            owed=(replace(_RESULT, since=ago(168), next_attempt=None, attempts=0, reason=None),),
+            radio=Radio("searching", False),
+        ),
         "modem-gone-in-a-switch": replace(
             _CALM,
             profiles=with_enabled(OPERATOR_B, "eIM", ago(168)),
