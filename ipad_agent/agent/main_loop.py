@@ -613,7 +613,7 @@ class Agent:
                     outcome,
                     packages=0 if report is None else report.packages,
                     cost_bytes=link.traffic_bytes - mark.spent_bytes,
-                    carrier=link.carrier,
+                    carrier=mark.carrier,
                     purposes=purposes,
                 )
                 owed = result_delivery.next_try(self._context(facts), eim_id)

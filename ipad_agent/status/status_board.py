@@ -273,7 +273,9 @@ class Board:
         self._facts.eims = {}
         for eim_id, (host, carrier) in hosts.items():
             part = self._facts.eims[eim_id] = before.get(eim_id) or EimPart(eim_id)
-            part.host, part.carrier, part.on_card = host, carrier, eim_id in named
+            if part.last_poll_at is None or part.host != host:
+                part.carrier = carrier  # afterwards the one of the last poll, which its outcome is about
+            part.host, part.on_card = host, eim_id in named
         self._changed()
 
     def remembered(self, eim_id: str, schedule: EimSchedule) -> None:

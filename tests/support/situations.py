@@ -617,7 +617,7 @@ HISTORY: Final = (
         "person",
         "failed",
         ago(2 * DAY_S),
-        reason="it is so already",
+        reason="the card refused",
         times=3,
         duration_s=0.0,
     ),
