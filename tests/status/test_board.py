@@ -296,7 +296,7 @@ def test_a_switch_goes_from_armed_to_its_way_back_and_its_end(board: Board, cloc
     board.switch(None)
     status = board.snapshot()
     assert status.verdict.state is State.ROLLED_BACK
-    assert "registration (searching (CEREG))" in status.verdict.sentence, "what the new profile failed at"
+    assert "It failed at: network, searching (CEREG)." in status.verdict.sentence, "what the new profile failed at"
     assert status.switch is not None
     assert (status.switch.phase, status.switch.deadline) == ("rolled-back", None)
     board.switch(None)

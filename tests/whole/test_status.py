@@ -134,7 +134,7 @@ def test_a_profile_without_coverage_is_seen_to_be_taken_back(pki_folder: Path) -
         assert watcher.states[began : began + 3] == [State.SWITCHING, State.ROLLING_BACK, State.ROLLED_BACK]
         status = watcher.now
         assert status.verdict.state is State.ROLLED_BACK
-        assert "registration" in status.verdict.sentence
+        assert "It failed at: network, " in status.verdict.sentence
         assert [profile.iccid for profile in status.profiles if profile.enabled] == [BOOTSTRAP]
         await bench.until(FIRST_POLL_S + 1000 + 2 * 86_400)
         assert watcher.now.verdict.state is State.READY
