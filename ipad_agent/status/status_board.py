@@ -462,7 +462,8 @@ class Board:
         before, switch = self._facts.radio, self._facts.switch
         proving = switch is not None and switch.ended is None
         if proving or before is None or (before.registration, before.registered) != (words, registered):
-            self.radio(Radio(words, registered, power_saving=None if before is None else before.power_saving))
+            kept = before or Radio()
+            self.radio(Radio(words, registered, power_saving=kept.power_saving, connected=kept.connected))
 
     def traffic_before(self, by: Mapping[tuple[str, str], int], today_bytes: int) -> None:
         """What went over the network before this process began, by carrier and purpose."""
