@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+from ipad_agent.cli import ipad_agent_command
+
 
 def ipad_agent(*words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
@@ -37,6 +39,12 @@ def test_check_config_says_that_a_good_file_is_fine(tmp_path: object) -> None:
     assert "fine" in done.stdout
 
 
+def test_a_file_that_is_not_there_is_named_once() -> None:
+    done = ipad_agent("check-config", "/nowhere/config.toml")
+    assert done.returncode == 2
+    assert (done.stdout + done.stderr).count("/nowhere/config.toml") == 1
+
+
 def test_check_config_names_every_mistake_with_its_place(tmp_path: object) -> None:
     file = f"{tmp_path}/config.toml"
     with open(file, "w", encoding="utf-8") as out:
@@ -47,3 +55,19 @@ def test_check_config_names_every_mistake_with_its_place(tmp_path: object) -> No
     assert "interval_s" in done.stderr
     assert "poll.preset" in done.stderr
     assert "nonsense" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [
+        (["status"], "`ipactl status` asks it"),
+        (["doctor", "--json"], "`ipactl doctor`"),
+        (["check"], "Perhaps `ipad-agent check-config`;"),
+        (["instal-service"], "Perhaps `ipad-agent install-service`;"),
+    ],
+)
+def test_a_word_of_the_other_command_and_one_that_is_nearly_right_are_answered_by_what_was_meant(
+    words: list[str], meant: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert ipad_agent_command.run(words) == 2
+    assert meant in capsys.readouterr().err

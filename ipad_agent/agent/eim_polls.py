@@ -149,7 +149,7 @@ class EimPolls:
                     outcome,
                     packages=0 if report is None else report.packages,
                     cost_bytes=link.traffic_bytes - mark.spent_bytes,
-                    carrier=link.carrier,
+                    carrier=mark.carrier,
                     purposes=purposes,
                 )
                 context = self._context(facts)

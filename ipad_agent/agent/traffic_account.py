@@ -20,10 +20,12 @@ from .radio_use import RadioUse
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """What everything had cost when a poll began."""
+    """What everything had cost when a poll began, and the carrier it goes over: a link that failed has another one once
+    it is closed."""
 
     spent_bytes: int
     purposes: Counter[str]
+    carrier: str | None
 
 
 class TrafficAccount:
@@ -64,7 +66,7 @@ class TrafficAccount:
 
     def begin(self, link: EimLink) -> Mark:
         """A poll begins on this link."""
-        return Mark(link.traffic_bytes, _purposes(link))
+        return Mark(link.traffic_bytes, _purposes(link), link.carrier)
 
     def end(self, link: EimLink, mark: Mark) -> Counter[str]:
         """A poll ended and its link is closed; what it cost, by purpose."""
@@ -74,7 +76,7 @@ class TrafficAccount:
             purposes["poll"] += rest  # the end of the session
         radio = self._radio_use()
         if purposes or any(radio):
-            self._add(link.carrier or "?", purposes, radio)
+            self._add(mark.carrier or "?", purposes, radio)
         self.direct()
         return purposes
 

@@ -31,6 +31,9 @@ EXIT_USAGE = 2
 
 def run(argv: list[str]) -> int:
     """Parse the command line and do it; returns the exit status (0 done, 1 failed, 2 usage or configuration)."""
+    if (meant := _meant(argv)) is not None:
+        print(printable_lines(meant), file=sys.stderr)
+        return EXIT_USAGE
     arguments: Any = _daemon_arguments(argv) or _parser(argv).parse_args(argv)
     handler = _no_lab if hasattr(arguments, "absent") else _HANDLERS[arguments.command]
     try:
@@ -49,6 +52,21 @@ def run(argv: list[str]) -> int:
         return EXIT_FAILED
     except KeyboardInterrupt:
         return 130
+
+
+def _meant(argv: list[str]) -> str | None:
+    """What to type instead of a word that is not there; None where the parser has to say what is wrong, if anything."""
+    if not argv or argv[0].startswith("-") or argv[0] in _HANDLERS:
+        return None
+    from ipad_agent.cli.ipactl.command_runner import HANDLERS
+    from ipad_agent.local.similar_names import near
+
+    if argv[0] in HANDLERS:
+        return f"ipad-agent is the program that runs; `ipactl {argv[0]}` asks it, and tells it what to do."
+    meant = near(argv[0], _HANDLERS)
+    if meant is not None:
+        return f"There is no command `{argv[0]}`. Perhaps `ipad-agent {meant}`; `ipad-agent --help` has all."
+    return None
 
 
 def _daemon_arguments(argv: list[str]) -> SimpleNamespace | None:

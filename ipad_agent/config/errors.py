@@ -42,7 +42,7 @@ def lines_of(file: str, found: Sequence[ConfigError]) -> Iterator[str]:
     and what is allowed."""
     for problem in found:
         at = "" if problem.position is None else f":{problem.position[0]}:{problem.position[1]}"
-        yield f"{file}{at}: {problem.place}"
+        yield file if problem.place == file else f"{file}{at}: {problem.place}"
         yield from _paragraph(problem.problem)
         if problem.allowed:
             yield from _paragraph(f"allowed: {problem.allowed}")

@@ -12,7 +12,7 @@ from typing import Final
 
 from ipad_agent.records import dataclass, replace
 
-from .status_model import Eim, LastOrder, Profile, Severity, State, Status, Switch, Time, Verdict
+from .status_model import Eim, LastOrder, Profile, Severity, Stage, State, Status, Switch, Time, Verdict
 
 DOWNLOAD: Final = "download"
 POLL: Final = "poll"
@@ -39,6 +39,13 @@ LASTING_FAILURES: Final = 3
 """So many polls in a row have to fail before it is more than bad luck."""
 
 
+STAGES: Final = {
+    "registration": "network",
+    "ip": "address (IP)",
+    "dns": "name service (DNS)",
+    "eim": "manager (eIM)",
+}
+"""The stages of the proof that a profile works, where the word alone says too little; in sentences as in rows."""
 _ALL_WELL: Final = frozenset({State.READY, State.ORDER_FAILED, State.POLLING, State.HELD, State.EIM_UNREACHABLE})
 """What is no news beside a disk that refuses."""
 
@@ -195,12 +202,17 @@ def _switching(status: Status) -> _Words | None:
     failing = next((stage for stage in tried if not stage.ok), None)
     sentence = f"Changing from profile {_name(status, switch.previous)} to {_name(status, switch.target)}"
     if failing is not None:
-        sentence += f"; waiting for: {failing.name}" + (f" ({failing.detail})" if failing.detail else "")
+        sentence += f"; waiting for: {_stage(failing)}"
     back = {
         "rollback": f"Go back to {_name(status, switch.previous)} unless the new profile works by then",
         "fallback": "Change to the fallback profile unless the new profile works by then",
     }.get(switch.way_back, "Go on proving the new profile; there is no way back from it")
     return _Words(f"{sentence}.", back, switch.deadline)
+
+
+def _stage(stage: Stage) -> str:
+    name = STAGES.get(stage.name, stage.name)
+    return f"{name}, {stage.detail}" if stage.detail else name
 
 
 def _downloading(status: Status) -> _Words | None:
@@ -260,7 +272,7 @@ def _rolled_back(status: Status) -> _Words | None:
     if switch.ended is not None and switch.ended.age_s > ROLLED_BACK_SHOWN_S:
         return None
     failed = next((stage for stage in switch.stages if stage.ok is False), None)
-    why = "" if failed is None else f" It failed at: {failed.name}" + (f" ({failed.detail})." if failed.detail else ".")
+    why = "" if failed is None else f" It failed at: {_stage(failed)}."
     return _Words(
         f"Profile {_name(status, switch.target)} was tried and did not work, so the device went back to "
         f"{_name(status, switch.previous)}.{why}",

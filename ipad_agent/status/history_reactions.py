@@ -9,6 +9,7 @@ from ipad_agent.procedures.packages import events as packages
 from ipad_agent.procedures.records.local_switch_record import What
 from ipad_agent.procedures.retrieval import events as retrieval
 from ipad_agent.procedures.switching import local_events as local
+from ipad_agent.procedures.switching.local_switch import End
 from ipad_agent.wakeup import events as wakeup
 
 from . import history
@@ -102,7 +103,9 @@ def _not_done(board: Board, *, what: str, reason: str) -> None:
     if what == _RETURN:
         board.history.why(reason)
     else:
-        board.history.end(history.SWITCH, history.FAILED, reason, what=what, by=board.history.author)
+        # What was so before is what was wanted, and nobody is told of a failure.
+        outcome = history.DONE if reason.startswith(End.ALREADY) else history.FAILED
+        board.history.end(history.SWITCH, outcome, reason, what=what, by=board.history.author)
 
 
 def _resetting(board: Board, *, what: str) -> None:

@@ -228,7 +228,9 @@ class Board:
         self._facts.eims = {}
         for eim_id, (host, carrier) in hosts.items():
             part = self._facts.eims[eim_id] = before.get(eim_id) or EimPart(eim_id)
-            part.host, part.carrier, part.on_card = host, carrier, eim_id in named
+            if part.last_poll_at is None or part.host != host:
+                part.carrier = carrier  # afterwards the one of the last poll, which its outcome is about
+            part.host, part.on_card = host, eim_id in named
         self._subscribers.changed()
 
     def remembered(self, eim_id: str, schedule: EimSchedule) -> None:
@@ -416,7 +418,8 @@ class Board:
         before, switch = self._facts.radio, self._facts.switch
         proving = switch is not None and switch.ended is None
         if proving or before is None or (before.registration, before.registered) != (words, registered):
-            self.radio(Radio(words, registered, power_saving=None if before is None else before.power_saving))
+            kept = before or Radio()
+            self.radio(Radio(words, registered, power_saving=kept.power_saving, connected=kept.connected))
 
     def traffic_before(self, by: Mapping[tuple[str, str], int], today_bytes: int) -> None:
         """What went over the network before this process began, by carrier and purpose."""

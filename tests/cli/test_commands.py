@@ -9,6 +9,7 @@ import base64
 import io
 import json
 import os
+import shlex
 import stat
 import subprocess
 import sys
@@ -674,12 +675,54 @@ def test_a_socket_that_was_named_is_not_gone_round_by_the_doctor(ipactl: Ipactl)
     assert ipactl("doctor") == 8
 
 
+@pytest.mark.parametrize("id", ["1005", "ipa1005", "IPA-1005", "(IPA-1005)", "ipa_1005"])
+def test_an_id_is_understood_however_it_is_typed(play: Play, ipactl: Ipactl, capsys: Capture, id: str) -> None:
+    agent = play(Explain=gives(level="info", sentence="S", explanation="E"))
+    assert ipactl("explain", id) == 0
+    assert agent.asked("Explain") == [{"id": "IPA-1005"}]
+
+
+def test_a_poll_that_has_to_wait_for_what_is_under_way_says_so(play: Play, ipactl: Ipactl, capsys: Capture) -> None:
+    play("switch-armed-in-a-poll")
+    assert ipactl("poll") == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "is at work (poll, begun 3 min ago) and asks every manager (eIM) for work after that" in said
+
+
 # -- no agent, and everything else that may be wrong -----------------------------------------------------------------
 
 
 def test_without_an_agent_it_is_said_how_to_start_it(ipactl: Ipactl, capsys: Capture) -> None:
     assert ipactl("status") == 8
     assert "systemctl start ipad-agent" in capsys.readouterr().err
+
+
+def test_a_socket_of_the_bench_is_not_said_to_be_the_systems_alone(ipactl: Ipactl, capsys: Capture) -> None:
+    assert ipactl("status") == 8
+    assert "ipad-agent run --config FILE" in " ".join(capsys.readouterr().err.split())
+
+
+@pytest.mark.parametrize(
+    ("redirection", "exit", "says"),
+    [
+        (">&-", 0, ""),
+        (">/dev/full", 1, "✗ The output cannot be written: No space left on device.\n"),
+        ("--json >/dev/full", 1, "✗ The output cannot be written: No space left on device.\n"),
+        ("| true", None, ""),
+    ],
+)
+def test_an_output_that_takes_nothing_is_no_defect(
+    play: Play, tmp_path: Path, redirection: str, exit: int | None, says: str
+) -> None:
+    play()
+    line = f"{shlex.quote(sys.executable)} -m ipad_agent.cli.ipactl --socket {tmp_path}/socket status {redirection}"
+    done = subprocess.run(["sh", "-c", line], stderr=subprocess.PIPE, text=True, check=False, timeout=60)
+    assert (exit in (None, done.returncode), done.stderr) == (True, says)
+
+
+def test_a_closed_error_output_hides_the_words_and_not_the_exit_status(tmp_path: Path) -> None:
+    line = f"{shlex.quote(sys.executable)} -m ipad_agent.cli.ipactl --socket {tmp_path}/socket status 2>&-"
+    assert subprocess.run(["sh", "-c", line], check=False, timeout=60).returncode == 8
 
 
 def test_without_an_agent_json_says_so_too(ipactl: Ipactl, capsys: Capture) -> None:

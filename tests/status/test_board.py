@@ -274,7 +274,7 @@ def switch_in(board: Board, phase: Phase = Phase.ARMED, **changes: Any) -> Switc
 SEARCHING = (Finding(Stage.CARD, True, "enabled"), Finding(Stage.REGISTRATION, False, "searching (CEREG)"))
 
 
-HOME = Radio("registered at home (CEREG)", True, "26201", "LTE", -90, "RSRP")
+HOME = Radio("registered at home (CEREG)", True, "26201", "LTE", -90, "RSRP", "PSM", connected=True)
 
 
 def test_network_and_signal_of_the_former_profile_are_not_told_of_the_one_that_has_to_prove_itself(
@@ -285,11 +285,13 @@ def test_network_and_signal_of_the_former_profile_are_not_told_of_the_one_that_h
     board.registration("registered at home (CEREG)", True)
     assert board.snapshot().radio == HOME, "no news"
     board.registration("searching (CEREG)", False)
-    assert board.snapshot().radio == Radio("searching (CEREG)", False)
+    assert board.snapshot().radio == Radio("searching (CEREG)", False, power_saving="PSM", connected=True)
     board.radio(HOME)
     board.switch(switch_in(board, phase=Phase.PROVING))
     board.registration("registered at home (CEREG)", True)
-    assert board.snapshot().radio == Radio("registered at home (CEREG)", True), "by the new profile, wherever that is"
+    radio = board.snapshot().radio
+    assert radio is not None
+    assert (radio.registered, radio.network, radio.signal_dbm) == (True, None, None), "by the new profile, wherever"
 
 
 def test_a_switch_goes_from_armed_to_its_way_back_and_its_end(board: Board, clock: Clock) -> None:
@@ -316,7 +318,7 @@ def test_a_switch_goes_from_armed_to_its_way_back_and_its_end(board: Board, cloc
     board.switch(None)
     status = board.snapshot()
     assert status.verdict.state is State.ROLLED_BACK
-    assert "registration (searching (CEREG))" in status.verdict.sentence, "what the new profile failed at"
+    assert "It failed at: network, searching (CEREG)." in status.verdict.sentence, "what the new profile failed at"
     assert status.switch is not None
     assert (status.switch.phase, status.switch.deadline) == ("rolled-back", None)
     board.switch(None)

@@ -257,3 +257,13 @@ def test_a_fallback_that_is_not_done_does_not_end_the_switch_under_way(clock: Cl
     board.switch(replace(armed(clock), phase=Phase.PROVING))
     happened(board, local.NOT_DONE, what=What.FALLBACK.value, reason="the card is busy")
     assert outcomes(board.history) == [("switch", "eim", "under-way"), ("switch", "guardian", "failed")]
+
+
+def test_a_switch_to_what_is_so_already_is_told_as_done_as_its_command_does(clock: Clock, board: Board) -> None:
+    for reason in ("it is so already", "it is so already (profileNotInEnabledState)"):
+        happened(board, local.ORDERING, what=What.EMERGENCY_OFF.value, previous="8949…0811")
+        happened(board, local.NOT_DONE, what=What.EMERGENCY_OFF.value, reason=reason)
+        assert outcomes(board.history)[-1][2] == "done"
+    happened(board, local.ORDERING, what=What.FALLBACK.value, previous="8949…0811")
+    happened(board, local.NOT_DONE, what=What.FALLBACK.value, reason="the card refused")
+    assert outcomes(board.history)[-1][2] == "failed"

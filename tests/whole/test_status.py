@@ -12,16 +12,21 @@ import pytest
 
 from ipad_agent import events
 from ipad_agent.card.apdu_channel import ApduChannel
+from ipad_agent.codec.es10.eim_configuration import EimConfigurationData
+from ipad_agent.codec.identifiers import Eid
+from ipad_agent.eim import EimClient, FailoverCarrier, Way
 from ipad_agent.errors import CardError, ModemError
 from ipad_agent.lab.eim.eim_faults import Fault
 from ipad_agent.lab.euicc import BOOTSTRAP, OPERATOR_A
 from ipad_agent.local.status_model import Severity, State, Status, to_plain
 from ipad_agent.local.varlink.idl_types import Field, fields_of, name_of, reachable
+from ipad_agent.net import Unreachable
 from ipad_agent.policy.polling.hold_reason import Held
 from ipad_agent.policy.polling.poll_outcome import Wake
 from virtual_time import run
 
-from .agent_bench import CALM, AgentBench
+from . import agent_bench
+from .agent_bench import CALM, AgentBench, Links, Network, SteppingCarrier
 
 FIRST_POLL_S = 700.0
 """By then every device has polled once."""
@@ -129,7 +134,7 @@ def test_a_profile_without_coverage_is_seen_to_be_taken_back(pki_folder: Path) -
         assert watcher.states[began : began + 3] == [State.SWITCHING, State.ROLLING_BACK, State.ROLLED_BACK]
         status = watcher.now
         assert status.verdict.state is State.ROLLED_BACK
-        assert "registration" in status.verdict.sentence
+        assert "It failed at: network, " in status.verdict.sentence
         assert [profile.iccid for profile in status.profiles if profile.enabled] == [BOOTSTRAP]
         await bench.until(FIRST_POLL_S + 1000 + 2 * 86_400)
         assert watcher.now.verdict.state is State.READY
@@ -151,6 +156,46 @@ def test_a_poll_that_ends_with_the_modem_is_not_said_to_be_the_cards_failure(pki
         await bench.until(FIRST_POLL_S + 5)
         (eim,) = watcher.now.eims
         assert eim.trouble == "/dev/ttyUSB2 is not there: the modem is unplugged"
+
+    story(pki_folder, tell)
+
+
+class TwoWays(Links):
+    """The first way to the eIM is closed."""
+
+    def __init__(self, network: Network) -> None:
+        super().__init__(network)
+        self._client: EimClient | None = None
+
+    def link(self, config: EimConfigurationData, eid: Eid) -> EimClient:
+        def closed() -> SteppingCarrier:
+            carrier = SteppingCarrier(self._network, config.eim_id)
+            setattr(carrier, "exchange", nobody)  # noqa: B010
+            return carrier
+
+        async def nobody(body: bytes, *, function: str) -> bytes:
+            raise Unreachable("no answer to DTLS")
+
+        if self._client is None:
+            ways = Way("coaps", closed), Way("https", lambda: SteppingCarrier(self._network, config.eim_id))
+            self._client = EimClient(FailoverCarrier(ways, eim_id=config.eim_id), eid, eim_id=config.eim_id)
+        return self._client
+
+
+def test_a_poll_that_fails_is_told_of_the_carrier_over_which_it_failed(
+    pki_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(agent_bench, "Links", TwoWays)
+
+    async def tell(bench: AgentBench, watch: Callable[[], Watcher]) -> None:
+        watcher = watch()
+        await bench.until(FIRST_POLL_S)
+        polls = [status.eims[0] for status in watcher.seen if status.eims and status.eims[0].last_poll is not None]
+        failed = next(eim for eim in polls if eim.trouble == "no answer to DTLS")
+        assert failed.carrier == "coaps"
+        assert watcher.now.eims[0].carrier == "coaps"
+        await bench.until(FIRST_POLL_S + 7200)
+        assert (watcher.now.eims[0].trouble, watcher.now.eims[0].carrier) == (None, "https")
 
     story(pki_folder, tell)
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, TextIO
 
 from ipad_agent.cli.ipactl.output.terminal_output import TerminalOutput, clean
 
-from .errors import CommandError, NotRunningError, UsageError
+from .errors import CommandError, NotRunningError, OutputError, UsageError
 from .exit_codes import Exit
 from .varlink_client import DEFAULT_SOCKET, NAMED_AGENTS, Connection
 
@@ -50,9 +50,14 @@ class CommandContext:
 
     def say(self, lines: Iterable[str]) -> None:
         """Write these lines now."""
-        for line in lines:
-            self.out.write(line + "\n")
-        self.out.flush()
+        try:
+            for line in lines:
+                self.out.write(line + "\n")
+            self.out.flush()
+        except BrokenPipeError:
+            raise  # somebody read only the beginning
+        except OSError as error:
+            raise OutputError(f"The output cannot be written: {error.strerror or error}.") from None
 
     def tell(self, sentence: str, hint: str | None = None) -> None:
         """Write a sentence, and what to do below it."""
@@ -96,7 +101,7 @@ class CommandContext:
 
     def complain(self, error: CommandError) -> None:
         """Say what went wrong: for people on the error output, as JSON where the answer was expected."""
-        if self.format == "json":
+        if self.format == "json" and not isinstance(error, OutputError):
             content = {
                 "name": error.name,
                 "sentence": error.message,

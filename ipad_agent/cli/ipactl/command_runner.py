@@ -16,7 +16,7 @@ from ipad_agent.errors import ConfigError, IpadError
 from .command_context import CommandContext
 from .command_line import build
 from .command_parser import OtherCommandError
-from .errors import CommandError, UsageError
+from .errors import CommandError, OutputError, UsageError
 from .exit_codes import Exit
 from .guessed_words.suggesting_parser import WrongWordsError, left_over
 
@@ -80,9 +80,12 @@ def run(argv: list[str] | None) -> int:
         sys.stdout.flush()
         return status
     except BrokenPipeError:
-        # Somebody read only the beginning (`| head`). Python must not complain about that once more at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _no_more_output()  # somebody read only the beginning (`| head`)
         return Exit.FAILED
+    except OutputError as error:
+        _no_more_output()
+        command.complain(error)
+        return error.exit
     except CommandError as error:
         command.complain(error)
         return error.exit
@@ -168,8 +171,17 @@ def _handler(command: str) -> Callable[[CommandContext], int]:
     return handler
 
 
+def _no_more_output() -> None:
+    """Python must not complain once more at its end about what it could not write."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def _speak_to_any_terminal() -> None:
-    """A character that the locale has not got must never end the command."""
+    """A character that the locale has not got must never end the command, nor an output that is closed (`>&-`)."""
+    if sys.stdout is None:
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - as long as the process
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
         with suppress(AttributeError, ValueError):  # streams that tests put there
             stream.reconfigure(errors="replace")  # type: ignore[union-attr]  # TextIOWrapper, or it has none

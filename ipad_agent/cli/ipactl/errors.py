@@ -34,6 +34,12 @@ class NoAnswerError(CommandError):
     name = "NoAnswer"
 
 
+class OutputError(CommandError):
+    """The standard output takes nothing: a full disk behind it, for instance."""
+
+    name = "Output"
+
+
 class UsageError(CommandError):
     """The command line makes no sense for this device."""
 

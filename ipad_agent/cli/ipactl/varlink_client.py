@@ -43,6 +43,11 @@ def start_only(path: str) -> str:
 
 
 def _start_hint(path: str) -> str:
+    if path != DEFAULT_SOCKET and os.path.dirname(os.path.dirname(path)) != NAMED_AGENTS:
+        return (
+            "Start the agent that has this socket: one on the bench by `ipad-agent run --config FILE`, the system's by "
+            "`systemctl start ipad-agent`."
+        )
     return START_HINT.replace(START_ONLY, start_only(path))
 
 

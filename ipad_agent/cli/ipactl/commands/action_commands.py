@@ -17,7 +17,7 @@ from ipad_agent.cli.ipactl.errors import RefusedError, UnavailableError, UsageEr
 from ipad_agent.cli.ipactl.exit_codes import Exit
 from ipad_agent.cli.ipactl.output.status_from_json import read
 from ipad_agent.cli.ipactl.output.terminal_output import clean
-from ipad_agent.cli.ipactl.output.value_texts import called, named, sentence, span
+from ipad_agent.cli.ipactl.output.value_texts import called, named, sentence, span, when
 from ipad_agent.cli.ipactl.screens.status_screen import eim_sentence, order_sentence
 from ipad_agent.cli.ipactl.varlink_client import CARD_TIMEOUT_S
 from ipad_agent.local.status_model import Eim, Profile, Status
@@ -41,7 +41,11 @@ def poll(command: CommandContext) -> int:
         found = soon_over(agent, command.arguments.eim, before)
     if found is None:
         whom = clean(command.arguments.eim) if command.arguments.eim else "every manager (eIM)"
-        return command.done(f"The agent asks {whom} for work now.", "`ipactl watch` shows what comes of it.")
+        hint = "`ipactl watch` shows what comes of it."
+        if before.operation is not None:
+            doing = f"{clean(before.operation.name)}, begun {when(before.operation.since)}"
+            return command.done(f"The agent is at work ({doing}) and asks {whom} for work after that.", hint)
+        return command.done(f"The agent asks {whom} for work now.", hint)
     wrong = prevents_work(found)
     if wrong is not None:
         raise UnavailableError(f"Nobody could be asked for work: {wrong}", hint=found.verdict.advice)

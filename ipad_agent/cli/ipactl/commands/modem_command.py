@@ -80,7 +80,8 @@ def _list(command: CommandContext) -> int:
 
 def _show_row(command: CommandContext, row: PortRow) -> None:
     output = command.output
-    head = f"{row.port}: {row.module or 'no module is known'}, {row.use}"
+    use = "what it is for is not known" if row.use == "not known" else row.use
+    head = f"{row.port}: {row.module or 'no known module'}, {use}"
     command.say(output.note("●" if row.use.startswith("AT") else "○", clean(head), "good"))
     if row.stable != row.port:
         command.say(output.row("Name", clean(row.stable)))

@@ -128,8 +128,7 @@ def eid(command: CommandContext) -> int:
 
 def explain(command: CommandContext) -> int:
     """What a message means; also without an agent, from the messages of this installation."""
-    wanted = command.arguments.id.strip().upper()
-    wanted = wanted if wanted.startswith("IPA-") else f"IPA-{wanted}"
+    wanted = f"IPA-{command.arguments.id.strip(' ()').upper().removeprefix('IPA').lstrip('-_')}"
     try:
         with command.connect() as agent:
             found = agent.call("Explain", {"id": wanted})
@@ -137,7 +136,9 @@ def explain(command: CommandContext) -> int:
         # Also when an agent knows no such message: other processes of this installation have messages of their own.
         here = _explained_here(wanted)
         if here is None:
-            raise UnavailableError(f"There is no message {wanted}.") from None
+            raise UnavailableError(
+                f"There is no message {wanted}.", hint="`ipactl log` shows messages with their ids, such as IPA-1005."
+            ) from None
         found = here
     if command.json:
         command.data({"id": wanted, **found})

@@ -18,10 +18,11 @@ from ipad_agent.cli.ipactl.errors import NotRunningError, UsageError
 from ipad_agent.cli.ipactl.exit_codes import Exit
 from ipad_agent.cli.ipactl.output.status_from_json import read
 from ipad_agent.cli.ipactl.output.terminal_output import GLUE, TerminalOutput, clean, terminal_size
-from ipad_agent.cli.ipactl.output.value_texts import STAGES, clock, mark, sentence, uncapital, until
+from ipad_agent.cli.ipactl.output.value_texts import clock, mark, sentence, uncapital, until
 from ipad_agent.cli.ipactl.screens.event_screen import event_lines
 from ipad_agent.cli.ipactl.screens.status_screen import DOTS, progress, status_lines
 from ipad_agent.local.status_model import Happening, Operation, State, Status, Switch
+from ipad_agent.local.status_verdict import STAGES
 
 TICK_S: Final = 1.0
 AGAIN_S: Final = 2.0

@@ -87,15 +87,6 @@ def tick(ok: bool) -> str:
     return "✓" if ok else "✗"
 
 
-STAGES: Final = {
-    "registration": "network",
-    "ip": "address (IP)",
-    "dns": "name service (DNS)",
-    "eim": "manager (eIM)",
-}
-"""The stages of the proof that a profile works, where the word alone says too little."""
-
-
 def mark(ok: bool | None) -> str:
     """The outcome of one check; a dot where there is none."""
     return "·" if ok is None else tick(ok)

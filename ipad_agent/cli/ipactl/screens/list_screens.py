@@ -136,7 +136,9 @@ def budget_lines(status: Status, output: TerminalOutput) -> Iterator[str]:
     radio = traffic.radio
     if radio.cycles or radio.wake_ups:
         today = f"{plural(radio.cycles_today, 'radio cycle')} today, {radio.cycles} in all"
-        yield from output.row("Radio", f"{today}; woke up {radio.wake_ups_today} times, {radio.wake_ups} in all")
+        yield from output.row(
+            "Radio", f"{today}; {plural(radio.wake_ups_today, 'wake-up')} today, {radio.wake_ups} in all"
+        )
     polls = [(eim, eim.last_poll) for eim in status.eims if eim.last_poll is not None]
     for eim, poll in polls:
         if poll is not None and poll.cost_bytes is not None:

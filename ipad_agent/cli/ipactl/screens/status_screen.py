@@ -8,7 +8,6 @@ from typing import Final
 from ipad_agent.cli.ipactl.output.terminal_output import GLUE, TerminalOutput, clean
 from ipad_agent.cli.ipactl.output.value_texts import (
     CARRIERS,
-    STAGES,
     called,
     changed,
     check,
@@ -25,7 +24,7 @@ from ipad_agent.cli.ipactl.output.value_texts import (
     when,
 )
 from ipad_agent.local.status_model import Eim, LastOrder, Operation, Profile, Severity, Stage, Status, Switch
-from ipad_agent.local.status_verdict import order_failure
+from ipad_agent.local.status_verdict import STAGES, order_failure
 
 _COLOUR: Final = {
     Severity.GOOD: "good",
