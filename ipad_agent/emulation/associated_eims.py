@@ -90,8 +90,8 @@ def update(state: EmulatedState, element: Tlv, ci_pkids: Collection[bytes]) -> E
     old = state.eim(_eim_id(fields))
     if old is None:
         raise RefusedEntry(EIM_NOT_FOUND)
-    if fields.present(0x84):
-        raise RefusedEntry(COMMAND_ERROR)
+    if fields.present(0x84) or len(element.children()) < 2:
+        raise RefusedEntry(COMMAND_ERROR)  # a token, which cannot be changed, or nothing but the name
     _check_ci(fields, ci_pkids)
     counter, new_key = fields.integer(0x83), fields.present(0xA5)
     if new_key:

@@ -82,7 +82,8 @@ async def test_an_empty_slot_is_mute() -> None:
 async def test_the_card_knows_the_eims_of_a_file(tmp_path: Path, form: str) -> None:
     pki = Pki.create(tmp_path / "pki", eim_id="foreign.example")
     configuration = eim_configuration("foreign.example", pki["eim-sign"].cert_der, fqdn="foreign.example")
-    dump = bytes.fromhex("BF55") + add_initial_eim(configuration)[2:]
+    told = eim_configuration("foreign.example", pki["eim-sign"].cert_der, fqdn="foreign.example", counter=None, token=5)
+    dump = bytes.fromhex("BF55") + add_initial_eim(told)[2:]  # of a card: with its own token, without the counter
     written = {"initial": add_initial_eim(configuration), "dump": dump, "bare": configuration}
     written["hex"] = (written["initial"].hex() + "\n").encode()
     path = tmp_path / "eims"

@@ -259,6 +259,14 @@ async def test_a_device_without_coverage_goes_back_and_the_eim_learns_both(world
     assert world.stored["results"] == ()
 
 
+async def test_an_update_of_an_eim_with_nothing_in_it_is_a_command_error(world: EmulatedWorld) -> None:
+    await world.provision()
+    name = world.eim.identity.eim_id.encode()
+    content = bytes([0x80, len(name)]) + name
+    world.order("update-eim", (bytes([0x30, len(content)]) + content).hex())
+    assert codes_of(await poll_once(world)) == [("updateEim", 7)]
+
+
 async def test_rollback_ends_with_the_next_package_whatever_is_in_it(world: EmulatedWorld) -> None:
     await world.provision()
     await load(world, enable(OPERATOR_A, rollback=True))

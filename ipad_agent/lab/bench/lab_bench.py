@@ -396,7 +396,7 @@ class Bench:
         path = self.folder / "psk.key"
         if not path.exists():
             path.touch(mode=0o600)
-            path.write_text(self.eid[:32])
+            path.write_text(self.eid[:16].encode().hex())  # of characters: foreign clients take a key as text
         return bytes.fromhex(path.read_text())
 
     async def _start_modem(self) -> None:

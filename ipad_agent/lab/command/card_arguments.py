@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ipad_agent.lab.errors import ControlError
 
 if TYPE_CHECKING:
+    from ipad_agent.lab.crypto import der
     from ipad_agent.lab.euicc import Quirks
 
 __all__ = ["CARDS", "add_card_arguments", "card_options"]
@@ -108,6 +109,17 @@ def _odd(quirks: Quirks, args: argparse.Namespace) -> Quirks:
     )
 
 
+def _of_dump(entry: der.Node) -> bytes:
+    """What a card told of an eIM, as a fresh card takes it: it tells no counter, and its token was its own."""
+    from ipad_agent.lab.crypto import der
+
+    fields = {child.tag: child.raw for child in entry.children}
+    fields.setdefault(0x83, der.integer(0, 0x83))
+    if 0x84 in fields:
+        fields[0x84] = der.integer(-1, 0x84)
+    return der.seq(*(fields[tag] for tag in sorted(fields, key=lambda tag: tag & 0x1F)))
+
+
 def _configurations(path: Path) -> tuple[bytes, ...]:
     """Each EimConfigurationData (30...) of a file; ``ControlError`` when it holds none."""
     from ipad_agent.lab.crypto import der
@@ -118,8 +130,10 @@ def _configurations(path: Path) -> tuple[bytes, ...]:
         if text and all(byte in b"0123456789abcdefABCDEF \r\n\t" for byte in text):
             raw = bytes.fromhex(text.decode())
         node = der.parse(raw, ber=True)
-        if node.tag in (0xBF57, 0xBF55):
+        if node.tag == 0xBF57:
             return tuple(child.raw for child in node.get(0xA0).children)
+        if node.tag == 0xBF55:
+            return tuple(_of_dump(child) for child in node.get(0xA0).children)
         if node.tag == 0x30:
             return (node.raw,)
     except (der.DerError, ValueError) as error:

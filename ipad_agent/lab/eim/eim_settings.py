@@ -13,7 +13,8 @@ class EimSettings:
 
     ``dialect``: ``auto`` answers in that of the request, ``1.0`` to ``1.3`` fix it (the last three write alike; over
     HTTPS an eIM of v1.3 also says so in a header, see ``FrontSettings``). ``double_tags`` writes the outer
-    tag of answers twice. ``discard_answer``: what an unacceptable result gets, ``error`` (127) or ``empty``.
+    tag of answers twice. ``discard_answer``: what an unacceptable result gets, ``error`` (127), ``empty``
+    or ``acknowledge`` (its number all the same, as SGP.32 v1.3 §5.14.6 is read by one eIM).
     ``resend``: a package asked for again is the ``same`` bytes, or ``fresh`` with the next counter.
     ``transaction_id_bytes`` 0 means no eimTransactionId at all. ``undelivered``: a notification whose receiver does not
     take it is ``kept`` here and taken from the device all the same, or ``refused`` (5.02) so that it comes again.

@@ -240,7 +240,8 @@ class EsipaFunctions:
         if judgement.discarded is not None:
             if self._settings.discard_answer == "error":
                 return esipa_messages.result_error(esipa_messages.UNDEFINED, dialect)
-            return esipa_messages.acknowledgement([], dialect)
+            discarded = judgement.discarded_numbers if self._settings.discard_answer == "acknowledge" else []
+            return esipa_messages.acknowledgement(discarded, dialect)
         numbers = list(dict.fromkeys(judgement.acknowledge))
         if self._settings.only_v1_0:
             return esipa_messages.acknowledgement([], esipa_messages.V1_0)

@@ -17,7 +17,7 @@ RELEASES = ("auto", "1.0", "1.1", "1.2", "1.3")
 _CHOICES = {
     "acknowledgement": ("acknowledge", "empty"),
     "resend": ("same", "fresh"),
-    "discardAnswer": ("error", "empty"),
+    "discardAnswer": ("error", "empty", "acknowledge"),
 }
 MAX_ENTRIES = 1000
 

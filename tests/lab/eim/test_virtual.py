@@ -185,6 +185,34 @@ def test_a_result_that_comes_after_an_error_changes_the_verdict_of_its_order() -
     assert eim.device(EID).finished == [order]
 
 
+@pytest.mark.parametrize("counter", ["01", "7F"], ids=["of another order", "never given"])
+def test_a_result_with_the_counter_of_another_package_is_discarded(counter: str) -> None:
+    card = Card()
+    eim, _ = ordered(card)
+    assert eim.handle(provide(card.epr())) == ACKNOWLEDGE_5
+    order = eim.enqueue(EID, build_order(["get-rat"]))
+    eim.handle(POLL, peer="p")
+    transaction = (order.transaction_id or b"").hex()
+    assert eim.handle(provide(card.epr(seq="06", counter=counter, transaction=transaction))) == ERROR_127
+    assert order.state == "handed out"
+    assert eim.handle(provide(card.epr(seq="07", counter="02", transaction=transaction))) != ERROR_127
+
+
+def test_the_result_of_an_order_that_was_handed_out_anew_counts_with_its_first_counter() -> None:
+    card = Card()
+    eim, order = ordered(card, settings=EimSettings(resend="fresh"))
+    eim.handle(POLL, peer="p")
+    assert order.counter == 2
+    assert eim.handle(provide(card.epr(counter="01", transaction=(order.transaction_id or b"").hex()))) == ACKNOWLEDGE_5
+
+
+def test_a_discarded_result_may_be_acknowledged_all_the_same() -> None:
+    eim, order = ordered(Card(), settings=EimSettings(discard_answer="acknowledge"))
+    assert eim.handle(provide(Card().epr())) == ACKNOWLEDGE_5
+    assert order.state == "handed out"
+    assert eim.handle(provide(bytes.fromhex("BF5100"))) == NOTHING_TO_ACKNOWLEDGE
+
+
 def test_a_discarded_result_may_be_answered_with_nothing() -> None:
     eim, _ = ordered(Card(), settings=EimSettings(discard_answer="empty"))
     assert eim.handle(provide(Card().epr())) == NOTHING_TO_ACKNOWLEDGE

@@ -332,6 +332,10 @@ def test_the_last_eim_may_delete_itself_and_still_list_nobody_in_the_same_packag
     assert b.run(bytes.fromhex("A906800465696D31"), bytes.fromhex("AB00"), eco=True) == "890102" + "AB02A000"
 
 
+def test_update_eim_without_anything_to_update_is_a_command_error() -> None:
+    assert bench().run(bytes.fromhex("AA06800465696D31"), eco=True) == "8A0107"
+
+
 def test_update_eim_replaces_what_is_there() -> None:
     b = bench(token=True)
     # counter 5 >= the stored 1 (this package), the FQDN changes, all else stays
@@ -340,7 +344,7 @@ def test_update_eim_replaces_what_is_there() -> None:
     entry = b.card.state.eims[0]
     assert (entry.counter, entry.token) == (5, 1)
     stored = der.parse(b.terminal.es10("BF5500")).path(0xA0, 0x30)
-    assert [c.tag for c in stored.children] == [0x80, 0x81, 0x82, 0x83, 0x84, 0xA5, 0xA6, 0x87]
+    assert [c.tag for c in stored.children] == [0x80, 0x81, 0x82, 0x84, 0xA5, 0xA6, 0x87]
     assert stored.get(0x81).text() == "ab.c"
     b.eim.counter = 5
     assert b.run(b"\xab\x00", eco=True).startswith("AB")

@@ -44,6 +44,12 @@ class Judgement:
     order: Order | None = None
     ok: bool = True
 
+    @property
+    def discarded_numbers(self) -> list[int]:
+        """The number of a result that was readable but does not count."""
+        seq = self.facts.get("seqNumber")
+        return [seq] if self.discarded is not None and isinstance(seq, int) else []
+
 
 def judge(device: Device, result: Node, rules: Rules) -> Judgement:
     """An EimPackageResult alternative of either version; never raises on content."""
@@ -144,7 +150,7 @@ def _package_result(device: Device, node: Node, rules: Rules) -> Judgement:
         facts |= {"repeated": True, "signature": "right (taken before)"}
         judgement.acknowledge.append(int(facts["seqNumber"]))
         return judgement
-    judgement.discarded = _check_signature(device, inner, judgement, rules)
+    judgement.discarded = _check_signature(device, inner, judgement, rules) or _check_counter(device, judgement)
     if judgement.discarded is None and inner.tag == 0xA0:
         _check_sequence(device, inner, judgement, rules)
     return judgement
@@ -169,6 +175,18 @@ def _request_signature(order: Order | None) -> bytes | None:
     except DerError:  # a raw order may be anything
         return None
     return None if signature is None else signature.value
+
+
+def _check_counter(device: Device, judgement: Judgement) -> str | None:
+    """A result names the counter of its package (§3.3.1). An order that was handed out anew has had several, so only
+    one that belongs to another order, or that was never given, shows that the result answers something else."""
+    order, told = judgement.order, judgement.facts["counter"]
+    if order is None or order.counter is None or order.kind == "raw" or told == order.counter:
+        return None
+    others = {one.counter for one in (*device.queue, *device.finished) if one is not order}
+    if told not in others and told <= device.counter:
+        return None
+    return f"counter {told} is not the order's, {order.counter}"
 
 
 def _check_sequence(device: Device, inner: Node, judgement: Judgement, rules: Rules) -> None:

@@ -32,6 +32,8 @@ ADD_INITIAL, GET_CONFIGURATION = 0xBF57, 0xBF55
 MAX_EIM_ID_BYTES = 128
 GENERATE_TOKEN = -1
 _KEPT_TAGS = (0x81, 0x82, 0xA5, 0xA6, 0x87, 0x88, 0x89)
+_KEPT_TAGS_OF_1_3 = (0xAA,)  # eSipaProprietaryProtocolInformation
+_V1_3 = bytes((1, 3, 0))
 
 
 class EimConfigError(Exception):
@@ -99,7 +101,7 @@ def add(isdr: Isdr, configuration: der.Node) -> EimEntry:
     token = None
     if token_tlv is not None:
         token = 255 if isdr.quirks.token_stored_as_255 else state.take_token()
-    entry = EimEntry(eim_id, counter, token, _fields(configuration, []), spki, ci_pkid)
+    entry = EimEntry(eim_id, counter, token, _fields(isdr, configuration, []), spki, ci_pkid)
     state.eims.append(entry)
     return entry
 
@@ -109,8 +111,8 @@ def update(isdr: Isdr, configuration: der.Node) -> int:
     entry = isdr.state.eim(_eim_id(configuration))
     if entry is None:
         return EIM_NOT_FOUND
-    if configuration.find(0x84) is not None:
-        return COMMAND_ERROR
+    if configuration.find(0x84) is not None or len(configuration.children) < 2:
+        return COMMAND_ERROR  # it has a token, which cannot be changed, or nothing but the name
     counter_tlv, key_tlv = configuration.find(0x83), configuration.find(0xA5)
     try:
         counter = _counter(isdr, counter_tlv) if counter_tlv is not None else entry.counter
@@ -123,7 +125,7 @@ def update(isdr: Isdr, configuration: der.Node) -> int:
     entry.counter = counter
     entry.spki = spki
     entry.ci_pkid = ci_pkid or entry.ci_pkid
-    entry.fields = _fields(configuration, entry.fields)
+    entry.fields = _fields(isdr, configuration, entry.fields)
     return OK
 
 
@@ -170,19 +172,21 @@ def public_key(wrapper: der.Node) -> bytes:
 
 
 def _dump(entry: EimEntry) -> bytes:
+    """What BF55 tells of an entry: never its counter (SGP.32 v1.3 §5.9.18)."""
     fields = {f[0]: f for f in entry.fields}
-    fields[0x83] = der.integer(entry.counter, 0x83)
     if entry.token is not None:
         fields[0x84] = der.integer(entry.token, 0x84)
-    order = (0x81, 0x82, 0x83, 0x84, 0xA5, 0xA6, 0x87, 0x88, 0x89)
+    order = (0x81, 0x82, 0x84, 0xA5, 0xA6, 0x87, 0x88, 0x89, 0xAA)
     return der.seq(der.utf8(entry.eim_id, 0x80), *(fields[tag] for tag in order if tag in fields))
 
 
-def _fields(configuration: der.Node, old: list[bytes]) -> list[bytes]:
-    """The kept fields of ``configuration`` over the ``old`` ones; unknown fields are left out."""
+def _fields(isdr: Isdr, configuration: der.Node, old: list[bytes]) -> list[bytes]:
+    """The kept fields of ``configuration`` over the ``old`` ones; those that the card's release does not know are left
+    out."""
+    known = _KEPT_TAGS + (_KEPT_TAGS_OF_1_3 if max(isdr.quirks.iot_versions, default=b"") >= _V1_3 else ())
     merged = {f[0]: f for f in old}
-    merged.update({child.tag: child.raw for child in configuration.children if child.tag in _KEPT_TAGS})
-    return [merged[tag] for tag in _KEPT_TAGS if tag in merged]
+    merged.update({child.tag: child.raw for child in configuration.children if child.tag in known})
+    return [merged[tag] for tag in known if tag in merged]
 
 
 def _eim_id(configuration: der.Node) -> str:

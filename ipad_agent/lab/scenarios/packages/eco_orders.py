@@ -115,7 +115,7 @@ async def _update(run: Run, bench: Bench) -> None:
             ),
             _update_case("update to an unknown CI", _change(third, ci_pkid=UNKNOWN_CI), "updateEim ciPKUnknown"),
             _update_case("update a token", _change(third, ask_for_token=True), "updateEim commandError"),
-            _update_case("update nothing", _change(second), "updateEim ok"),
+            _update_case("update nothing", _change(second), "updateEim commandError"),
         ],
     )
     entry = bench.card.state.eim(THIRD)
