@@ -263,4 +263,16 @@ def _refusal(function: str, number: int) -> bytes:
     return tlv.encode(message, tlv.encode_integer(tag, number))
 
 
+def error_in(function: str, body: bytes) -> int | None:
+    """The error number of an answer in ASN.1 that is an error by the letter and nothing else; None for any other."""
+    message, tag = _REFUSALS.get(function, (0, 0))
+    try:
+        answer = tlv.parse(body)
+        children = answer.children()
+        alone = answer.tag == message and len(children) == 1 and children[0].tag == tag
+        return children[0].integer() if alone else None
+    except CodecError:
+        return None
+
+
 BINDINGS: Final[Mapping[str, Binding]] = {"asn1": Asn1Binding(), "json": JsonBinding()}

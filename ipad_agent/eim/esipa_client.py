@@ -47,6 +47,7 @@ from .esipa_binding import (
     INITIATE_AUTHENTICATION,
     PROVIDE_RESULT,
     Binding,
+    error_in,
 )
 from .esipa_dialect import Evidence, PeerDialect, Release, Weight, evidence_in_header, evidence_in_package
 
@@ -584,6 +585,11 @@ class EimClient:
         spent_bytes = cost_bytes(self._carrier)
         try:
             received = await self._carrier.exchange(request, function=function)
+        except PeerStatus as refusal:
+            if not self._says_why(function, refusal):
+                raise
+            received = refusal.body
+            events.ERROR_IN_STATUS.emit(eim=self._eim_id, function=function, code=refusal.code)
         finally:
             self.traffic_by_purpose[_PURPOSES.get(function, DOWNLOAD)] += cost_bytes(self._carrier) - spent_bytes
             if self._naming is not None:
@@ -601,6 +607,15 @@ class EimClient:
                 raise FunctionRefused(function, ResultCode(UNDEFINED_ERROR), status=answer.status.sentence)
             events.STATUS.emit(eim=self._eim_id, function=function, status=answer.status.sentence)
         return answer.body
+
+    def _says_why(self, function: str, refusal: PeerStatus) -> bool:
+        """Whether a status came with an error of ESipa. undefinedError says no more than the status does, and less to
+        those who try another form of the request."""
+        try:
+            number = error_in(function, self._binding.answer(function, refusal.body).body)
+        except CodecError:
+            return False
+        return number is not None and number != UNDEFINED_ERROR
 
     def _note(self, function: str, tolerances: Iterable[str]) -> None:
         for id in tolerances:

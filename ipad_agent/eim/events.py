@@ -102,6 +102,16 @@ def COMPACT_SAVED(*, size_bytes: int, eim: str) -> None: ...
 
 
 @define(
+    "IPA-3175",
+    INFO,
+    "Tolerated: {eim} answers {function} with status {code} and an error of ESipa in the body; the error counts.",
+    "An error of ESipa belongs into a success of HTTP or CoAP (SGP.32 v1.2 §6.1, §6.2). Both say no, and the one in "
+    "the body says why: there is no package, or this EID is not known. Its maker may want to know.",
+)
+def ERROR_IN_STATUS(*, eim: str, function: str, code: str) -> None: ...
+
+
+@define(
     "IPA-9051",
     INFO,
     "Tolerated: {eim} refuses {function} with optional fields ({problem}) and takes it without.",

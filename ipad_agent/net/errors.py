@@ -108,7 +108,7 @@ class PeerBusy(EimError):
 class PeerStatus(EimError):
     """The server refused with a status; ``code`` is like ``4.04`` (CoAP) or ``404`` (HTTP).
 
-    ``text`` are its diagnostic words, if any, and ``body`` is what came with an HTTP status.
+    ``text`` are its diagnostic words, if any, and ``body`` is what came with it, of a long one the beginning.
     """
 
     default_hint = "Check path, content format and whether the eIM knows this device."

@@ -19,6 +19,7 @@ from ipad_agent.codec.esipa.esipa_download import AuthenticateClientOk, Authenti
 from ipad_agent.codec.identifiers import Eid, Plmn
 from ipad_agent.eim import BINDINGS, EimClient, FunctionRefused, UnreadableAnswer
 from ipad_agent.errors import IpadError, Remedy
+from ipad_agent.net import PeerStatus
 
 EID_HEX = "89049032123451234512345678901235"
 CHALLENGE = b"\xc1" * 16
@@ -126,6 +127,16 @@ async def test_failed_status_is_the_error_number_of_asn1(reason: str, number: in
     if number in (2, 3, 4, 127):
         eim, _ = client(failed("8.1.1", reason))
         assert (await eim.provide_eim_package_result(RESULT)).error == number
+
+
+async def test_failed_status_in_the_body_of_an_http_error_counts_as_with_an_sm_dp_plus() -> None:
+    eim, carrier = client()
+
+    async def refuse(body: bytes, *, function: str) -> bytes:
+        raise PeerStatus("404", body=failed("8.1.1", "3.7"))
+
+    carrier.exchange = refuse  # type: ignore[method-assign]
+    assert await eim.get_eim_package() == NoPackage(1, ())
 
 
 async def test_words_of_a_failed_status_are_in_the_log(caplog: pytest.LogCaptureFixture) -> None:

@@ -67,6 +67,45 @@ async def test_poll_of_the_smallest_kind_is_21_bytes() -> None:
     assert not eim.tolerances
 
 
+def status(code: str, body: str) -> PeerStatus:
+    return PeerStatus(code, body=bytes.fromhex(body))
+
+
+@pytest.mark.parametrize(("code", "number"), [("404", 1), ("4.04", 1), ("4.04", 2), ("400", 4), ("5.00", 3)])
+async def test_an_error_of_esipa_in_the_body_of_a_status_is_the_answer(
+    code: str, number: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "ipad_agent")
+    eim, carrier = client(status(code, f"bf4f030201{number:02x}"))
+    assert await eim.get_eim_package() == NoPackage(number)
+    assert len(carrier.asked) == 1
+    assert "IPA-3175" in [record.event.id for record in caplog.records if hasattr(record, "event")]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "",
+        "3c68746d6c3e",
+        "bf4f0302017f",  # undefinedError: no more than the status says
+        "bf4f00",
+        "bf50030201" + "01",
+        "bf4f37" + PACKAGE.hex(),  # nothing is done by the word of an answer that says no
+        "bf4f060201018501" + "00",
+    ],
+)
+async def test_anything_else_in_the_body_of_a_status_is_no_answer(body: str) -> None:
+    eim, _ = client(status("404", body))
+    with pytest.raises(PeerStatus, match="404"):
+        await eim.get_eim_package()
+
+
+async def test_a_result_refused_by_a_status_with_its_error_is_refused_by_the_error() -> None:
+    eim, carrier = client(status("400", "bf5003020102"), status("400", "bf5003020102"))
+    assert (await eim.provide_eim_package_result(RESULT)).error == 2
+    assert {function for function, _ in carrier.asked} == {"ProvideEimPackageResult"}
+
+
 async def test_package_arrives_with_the_bytes_the_eim_signed() -> None:
     eim, _ = client(bytes.fromhex("bf4f37") + PACKAGE)
     package = await eim.get_eim_package()

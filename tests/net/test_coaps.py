@@ -254,6 +254,7 @@ async def test_refusals_carry_code_and_words(server: Identity) -> None:
         with pytest.raises(PeerStatus) as caught:
             await t.ask()
         assert (caught.value.code, caught.value.text) == ("4.04", "no such path")
+        assert caught.value.body == b"no such path"
 
 
 async def test_echo_is_repeated(server: Identity) -> None:

@@ -362,7 +362,7 @@ class Transfer:
 
     @staticmethod
     def _refuse(response: BlockResponse, *, hint: str | None = None) -> NoReturn:
-        raise PeerStatus(dotted(response.code), _text(response), hint=hint)
+        raise PeerStatus(dotted(response.code), _text(response), hint=hint, body=response.payload)
 
 
 def dotted(code: int) -> str:
