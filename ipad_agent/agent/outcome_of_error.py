@@ -16,7 +16,7 @@ OUTCOMES: Final = {
     PollEnd.RESULT_REFUSED: Outcome.RESULT_REFUSED,
     PollEnd.JOURNAL_FULL: Outcome.NOT_WRITTEN,
     PollEnd.HELD: Outcome.HELD,
-    PollEnd.DOWNLOAD_CUT_OFF: Outcome.EIM_ERROR,
+    PollEnd.DOWNLOAD_CUT_OFF: Outcome.DOWNLOAD_CUT_OFF,
     PollEnd.EIM_CHANGED: Outcome.IDLE,
 }
 

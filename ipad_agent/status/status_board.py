@@ -277,9 +277,10 @@ class Board:
         part = self._facts.eims.get(eim_id)
         if part is None or part.last_poll_at is not None:
             return
-        part.failures = schedule.failures
+        if schedule.outcome is None or schedule.outcome.against_eim:
+            part.failures = schedule.failures
         if schedule.outcome is not None:
-            part.trouble = schedule.outcome.value if schedule.outcome.failed else None
+            part.trouble = schedule.outcome.value if schedule.outcome.against_eim else None
             part.ended(schedule.attempt or schedule.since, schedule.outcome)
         self._changed()
 
@@ -338,8 +339,8 @@ class Board:
         part = self._facts.eims.get(eim_id)
         if part is not None and outcome is not Outcome.HELD:  # then the eIM was not asked for work
             part.carrier = carrier or part.carrier
-            part.failures = part.failures + 1 if outcome.failed else 0
-            part.trouble = (part.said or outcome.value) if outcome.failed else None
+            part.failures = part.failures + 1 if outcome.against_eim else 0
+            part.trouble = (part.said or outcome.value) if outcome.against_eim else None
             part.ended(self.now(), outcome, packages=packages, cost_bytes=cost_bytes)
             part.said = None
         if cost_bytes:

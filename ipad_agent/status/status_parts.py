@@ -137,7 +137,7 @@ class EimPart:
     def ended(self, at: Instant, outcome: Outcome, *, packages: int = 0, cost_bytes: int | None = None) -> None:
         """The poll ended at ``at``."""
         duration_s = None if self.began is None else max(0.0, at.monotonic_s - self.began.monotonic_s)
-        results, ok = self.results, not outcome.failed
+        results, ok = self.results, not outcome.against_eim
         self._last = lambda time: status_model.Poll(time, ok, outcome.value, packages, results, cost_bytes, duration_s)
         self.last_poll_at, self.began = at, None
         self.answered = outcome.answered

@@ -599,6 +599,12 @@ def test_a_refused_result_does_not_shorten_a_back_off(outcome: Outcome) -> None:
     assert state == alone
 
 
+def test_the_pause_after_a_download_that_did_not_get_through_does_not_blame_the_eim() -> None:
+    because = decide(after(Outcome.DOWNLOAD_CUT_OFF), at(100)).because
+    assert because == "back-off, a profile download did not get through and is begun again"
+    assert Outcome.DOWNLOAD_CUT_OFF.answered
+
+
 def test_a_refusal_is_an_answer_and_no_failure_and_a_missing_way_is_neither_answer_nor_a_stranger() -> None:
     assert Outcome.RESULT_REFUSED.answered
     assert not Outcome.RESULT_REFUSED.failed

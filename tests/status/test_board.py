@@ -15,6 +15,7 @@ import pytest
 
 from ipad_agent import events
 from ipad_agent.agent import events as daemon
+from ipad_agent.agent.outcome_of_error import OUTCOMES
 from ipad_agent.card.apdu_channel import ModemIdentity
 from ipad_agent.codec.es10.euicc_info import EuiccInfo2
 from ipad_agent.codec.es10.profile_info import ProfileInfo
@@ -33,6 +34,7 @@ from ipad_agent.policy.switching.switch_table import Happening, Phase, Way
 from ipad_agent.procedures import events as procedures
 from ipad_agent.procedures.records.owed_work import Work, WorkKind
 from ipad_agent.procedures.records.switch_record import Switch
+from ipad_agent.procedures.retrieval.eim_package_retrieval import PollEnd
 from ipad_agent.procedures.startup.device_start import CardFacts, CardKind
 from ipad_agent.procedures.switching import events as switches
 from ipad_agent.status import Board, status_board
@@ -202,6 +204,21 @@ def test_a_poll_is_polling_and_its_end_is_kept(board: Board, clock: Clock) -> No
     )  # fmt: skip
     assert status.operation is None
     assert status.traffic.by == (("coaps", "eim", 2148),)
+
+
+def test_a_download_that_did_not_get_through_is_no_failure_of_the_eim(board: Board) -> None:
+    served(board)
+    for _ in range(4):
+        board.poll_began("eim.one")
+        board.poll_ended("eim.one", Outcome.DOWNLOAD_CUT_OFF)
+    eim = next(eim for eim in board.snapshot().eims if eim.eim_id == "eim.one")
+    assert (eim.failures, eim.trouble, eim.answered) == (0, None, True)
+    assert eim.last_poll is not None
+    assert eim.last_poll.ok
+    assert eim.last_poll.outcome == "a profile download did not get through and is begun again"
+    assert board.snapshot().verdict.state is State.READY
+    assert OUTCOMES[PollEnd.DOWNLOAD_CUT_OFF] is Outcome.DOWNLOAD_CUT_OFF
+    assert Outcome.DOWNLOAD_CUT_OFF.failed  # the next poll comes later each time all the same
 
 
 def test_polls_that_fail_are_unreachable_and_bad_after_the_third(board: Board) -> None:

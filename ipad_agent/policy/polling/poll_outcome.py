@@ -31,7 +31,7 @@ class Outcome(Enum):
     """How a run ended. The value is the reason shown for the next poll's time."""
 
     IDLE = "the eIM has nothing waiting"
-    MORE_WAITING = "the eIM may have more packages waiting"
+    MORE_WAITING = "more work waits"
     UNREACHABLE = "the eIM could not be reached"
     TRUST_REFUSED = "the eIM did not prove who it is"
     BUSY = "the eIM is busy"
@@ -44,12 +44,19 @@ class Outcome(Enum):
     RESULT_REFUSED = "the eIM did not take a result"
     NO_WAY = "card and configuration lead to no way to the eIM"
     NOT_WRITTEN = "what the eIM ordered could not be written down"
+    DOWNLOAD_CUT_OFF = "a profile download did not get through and is begun again"
 
     @property
     def failed(self) -> bool:
         """Whether it counts towards the back-off. A refused result does not: it has a pause of its own, and the eIM was
         asked for work."""
         return self not in (Outcome.IDLE, Outcome.MORE_WAITING, Outcome.HELD, Outcome.RESULT_REFUSED)
+
+    @property
+    def against_eim(self) -> bool:
+        """Whether people are told of it as a failure of the poll, and so of the eIM. A download that was cut off is
+        none: the eIM answered, and it is the SM-DP+ or the way there that has the trouble."""
+        return self.failed and self is not Outcome.DOWNLOAD_CUT_OFF
 
     @property
     def answered(self) -> bool:
@@ -66,6 +73,7 @@ _ANSWERED: Final = frozenset(
         Outcome.EIM_ERROR,
         Outcome.RESULT_REFUSED,
         Outcome.NOT_WRITTEN,
+        Outcome.DOWNLOAD_CUT_OFF,
     }
 )
 
@@ -122,6 +130,7 @@ BACK_OFFS: Final[Mapping[Outcome, BackOff]] = MappingProxyType(
         Outcome.INTERRUPTED: BackOff(_first, _interval, 0.1),
         Outcome.EIM_ERROR: BackOff(_first, _interval, 0.1, shared=True),
         Outcome.NOT_WRITTEN: BackOff(_first, _interval, 0.1),
+        Outcome.DOWNLOAD_CUT_OFF: BackOff(_first, _interval, 0.1),
         # Without a time from the eIM; with one, that time counts.
         Outcome.BUSY: BackOff(_first, _interval, 0.5, shared=True),
         # A new key or certificate has to reach the card or the configuration first.

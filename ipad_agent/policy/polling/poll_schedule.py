@@ -37,7 +37,7 @@ class Reason(Enum):
     BOOT_LOOP = "first poll, delayed because the device starts again and again"
     INTERVAL = "regular interval"
     FAST_PHASE = "frequent polls after a start or provisioning"
-    MORE_WAITING = "pause after a run with the most packages allowed"
+    MORE_WAITING = "a short pause, for more work waits"
     BACK_OFF = "back-off"
     TOLD_TO_WAIT = "the eIM asked to come back later"
     HELD = "the conditions of this site hold work back"
@@ -67,7 +67,7 @@ class EimSchedule:
     """When the last run began."""
     running: bool = False
     full_runs: int = 0
-    """Runs in a row that ended because of ``max_packages``."""
+    """Runs in a row that ended although more work waits."""
     restarts: int = 0
     """Polls in this series of failures that a restart of the agent brought forward."""
     fast_since: Instant | None = None
