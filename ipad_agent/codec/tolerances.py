@@ -125,6 +125,11 @@ EMPTY_ANSWER = _define(
     "An answer without content counts as 'nothing to say': no package, nothing acknowledged, an empty list.",
     "SGP.32 v1.0 ProvideEimPackageResultResponse; CoAP eIMs that answer with an empty 2.04; simulated eUICCs.",
 )
+PADDED_MESSAGE = _define(
+    "padded-message",
+    "Line ends and blanks behind a whole message are left out.",
+    "SGP.32 v1.2 §6.3: the body is the message; scripts and templates that end what they write with a line end.",
+)
 EMPTY_DOWNLOAD_DATA = _define(
     "empty-download-data",
     "Download data of length zero counts as absent: the eIM handles it.",

@@ -10,10 +10,11 @@ from collections.abc import Callable, Mapping
 from typing import Final, Protocol
 
 from ipad_agent.codec.ber import tlv
-from ipad_agent.codec.ber.tlv_fields import Fields
+from ipad_agent.codec.ber.tlv_fields import Fields, without_padding
 from ipad_agent.codec.identifiers import Eid
 from ipad_agent.codec.rsp.rsp_json import FunctionStatus, JsonAnswer, base64_of, dumps, hex_of
 from ipad_agent.codec.rsp.rsp_status_codes import error_number
+from ipad_agent.codec.tolerances import Notes
 from ipad_agent.errors import CodecError
 from ipad_agent.records import dataclass
 
@@ -58,7 +59,8 @@ class Asn1Binding:
         return body
 
     def answer(self, function: str, body: bytes) -> Answer:
-        return Answer(body)
+        notes = Notes()
+        return Answer(without_padding(body, notes), None, notes.ids)
 
 
 class JsonBinding:

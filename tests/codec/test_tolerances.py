@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from codec_parsers import json_answer
-from ipad_agent.codec.ber.tlv_fields import note_eid
+from ipad_agent.codec.ber.tlv_fields import note_eid, without_padding
 from ipad_agent.codec.es10 import es10_requests
 from ipad_agent.codec.es10.eim_configuration import EimConfigurationData
 from ipad_agent.codec.es10.euicc_package import EuiccPackageRequest, EuiccPackageResult
@@ -40,16 +40,22 @@ def answer_and(answer: JsonAnswer, _: object) -> JsonAnswer:
 
 
 @dataclass(frozen=True)
-class OddEid:
-    """What it takes to serve the card that tells this EID."""
+class Noted:
+    """What it takes to read something of which only the notes matter here."""
 
     tolerances: tuple[str, ...]
 
 
-def odd_eid(octets: bytes) -> OddEid:
+def odd_eid(octets: bytes) -> Noted:
     notes = Notes()
     note_eid(Eid.from_bytes(octets), notes)
-    return OddEid(notes.ids)
+    return Noted(notes.ids)
+
+
+def padded(body: bytes) -> Noted:
+    notes = Notes()
+    without_padding(body, notes)
+    return Noted(notes.ids)
 
 
 def opening_with(**changes: str | None) -> bytes:
@@ -78,6 +84,7 @@ EXAMPLES: dict[str, tuple[Reader, bytes]] = {
     "combined-notification-list": (es10_requests.parse_retrieve_notifications, vectors.RETRIEVED_BOTH_V10),
     "old-tag-list": (IpaEuiccDataRequest.parse, H("BF52 03 5C0180")),
     "old-criterion": (IpaEuiccDataRequest.parse, vectors.DATA_REQUEST_V10),
+    "padded-message": (padded, H("BF4F03020101 0D0A")),
     "empty-answer": (eim_package.parse_provide_result_response, b""),
     "certificates-apart": (es10_requests.parse_get_certs, H("BF56 0E A005 A503 020101 A105 A603 020102")),
     "empty-download-data": (eim_package.parse_get_eim_package_response, H("BF4F 05 BF54 02 A000")),

@@ -6,7 +6,13 @@ import logging
 
 import pytest
 
-from ipad_agent.codec.esipa.eim_package import EuiccPackageOrder, MalformedPackage, NoPackage, StateChangeCause
+from ipad_agent.codec.esipa.eim_package import (
+    DownloadTriggerOrder,
+    EuiccPackageOrder,
+    MalformedPackage,
+    NoPackage,
+    StateChangeCause,
+)
 from ipad_agent.codec.identifiers import Eid, Plmn
 from ipad_agent.eim.errors import UnreadableAnswer
 from ipad_agent.eim.esipa_client import EimClient
@@ -261,6 +267,30 @@ async def test_question_answered_with_no_esipa_gives_a_malformed_package_so_that
     assert (package.raw, package.eim_transaction_id) == (bytes.fromhex(body), None)
     assert package.reason
     assert len(carrier.asked) == 1
+
+
+@pytest.mark.parametrize("padding", [b"\n", b"\r\n\r\n", b" \t\n"])
+async def test_a_message_with_blanks_behind_it_is_that_message(padding: bytes) -> None:
+    eim, _ = client(NOTHING + padding, bytes.fromhex("bf4f37") + PACKAGE + padding, padding)
+    assert await eim.get_eim_package() == NoPackage(1)
+    package = await eim.get_eim_package()
+    assert isinstance(package, EuiccPackageOrder), package
+    assert package.raw == PACKAGE
+    assert (await eim.provide_eim_package_result(RESULT)).acknowledged == ()
+    assert eim.tolerances["padded-message"] == 3
+
+
+@pytest.mark.parametrize("rest", [b"x", b"\n.", NOTHING, b"\0"])
+async def test_a_message_with_something_else_behind_it_is_none(rest: bytes) -> None:
+    eim, _ = client(NOTHING + rest)
+    assert isinstance(await eim.get_eim_package(), MalformedPackage)
+
+
+async def test_a_message_that_ends_in_zero_bytes_or_blanks_keeps_them() -> None:
+    eim, _ = client(bytes.fromhex("bf4f07" + "bf5404" + "82020020"))
+    package = await eim.get_eim_package()
+    assert isinstance(package, DownloadTriggerOrder), package
+    assert package.eim_transaction_id == b"\0 "
 
 
 async def test_package_that_cannot_be_read_is_no_error_of_the_client() -> None:

@@ -13,6 +13,7 @@ from ipad_agent.codec.tolerances import (
     CHECK_DIGITS,
     DOUBLED_TAG,
     LETTERS_IN_IDENTIFIER,
+    PADDED_MESSAGE,
     UNREADABLE_BITS,
     UNREADABLE_IDENTIFIER,
     UNREADABLE_TEXT,
@@ -23,6 +24,8 @@ from ipad_agent.records import dataclass, field
 
 from . import tlv
 from .tlv import Tlv, hex_tag
+
+_BLANKS = b"\r\n\t "
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +162,23 @@ def note_eid(eid: Eid, notes: Notes) -> None:
         notes.take(LETTERS_IN_IDENTIFIER if len(eid.bytes) == EID_BYTES else UNREADABLE_IDENTIFIER)
     elif not eid.check_digits_ok:
         notes.take(CHECK_DIGITS)
+
+
+def without_padding(body: bytes, notes: Notes) -> bytes:
+    """``body`` up to the end of its one message, where nothing but line ends and blanks stand behind it.
+
+    Unchanged in any other case: it is for the parser to say what is wrong."""
+    if body and not body.strip(_BLANKS):
+        notes.take(PADDED_MESSAGE)
+        return b""
+    try:
+        size = tlv.announced_size(body)
+    except CodecError:
+        return body
+    if size is None or size >= len(body) or body[size:].strip(_BLANKS):
+        return body
+    notes.take(PADDED_MESSAGE)
+    return body[:size]
 
 
 def undouble(element: Tlv, notes: Notes) -> Tlv:
