@@ -9,13 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ipad_agent.net.coap.blockwise_transfer import Adaptation, Block, BlockRequest, BlockResponse, Transfer
+from ipad_agent.net.coap.blockwise_transfer import Adaptation, Block, BlockRequest, BlockResponse, Forgotten, Transfer
 from ipad_agent.net.errors import PeerBusy, PeerStatus, ProtocolViolation, ResponseTooLarge
 
 CHANGED, CONTINUE, CONTENT = 0x44, 0x5F, 0x45
 
 
-def new_transfer(body: bytes, *, size_exp: int = 6, limit: int = 100_000, unblocked: bool = False) -> Transfer:
+def new_transfer(
+    body: bytes, *, size_exp: int = 6, limit: int = 100_000, unblocked: bool = False, repeatable: bool = True
+) -> Transfer:
     tags = count(1)
     return Transfer(
         body,
@@ -23,6 +25,7 @@ def new_transfer(body: bytes, *, size_exp: int = 6, limit: int = 100_000, unbloc
         max_response_bytes=limit,
         new_tag=lambda: next(tags).to_bytes(4, "big"),
         unblocked=unblocked,
+        repeatable=repeatable,
     )
 
 
@@ -298,6 +301,55 @@ def test_answer_that_changes_while_fetched_is_fetched_again() -> None:
     answers = iter([block(0, True, b"a", b"1"), block(1, False, b"b", b"2"), block(0, True, b"b", b"2")])
     end = block(1, False, b"b", b"2")
     assert run(new_transfer(b"x"), lambda _: next(answers, end)) == b"b" * 2048
+
+
+LOST = [
+    BlockResponse(0x88),  # a server that keeps answers for a while, like those of aiocoap
+    BlockResponse(0x80, b"empty request"),  # one that takes the request for a block for a request of its own
+    BlockResponse(0x84),
+    BlockResponse(CONTENT, bytes(10), block2=Block(1, False, 6), etag=b"2"),  # one that made its answer anew
+]
+
+
+@pytest.mark.parametrize("lost", LOST)
+def test_an_answer_that_is_lost_in_the_middle_is_asked_for_again_where_that_is_harmless(lost: BlockResponse) -> None:
+    begin, rest = (
+        BlockResponse(CONTENT, bytes(n), block2=Block(n < 1024, n == 1024, 6), etag=b"1") for n in (1024, 10)
+    )
+    answers = iter([begin, lost, begin, rest])
+    assert run(new_transfer(b"x"), lambda _: next(answers)) == bytes(1034)
+
+
+@pytest.mark.parametrize("lost", LOST)
+def test_a_request_that_may_have_had_an_effect_is_not_made_again_for_its_lost_answer(lost: BlockResponse) -> None:
+    answers = iter([BlockResponse(CONTENT, bytes(1024), block2=Block(0, True, 6), etag=b"1"), lost])
+    asked: list[BlockRequest] = []
+
+    def serve(request: BlockRequest) -> BlockResponse:
+        asked.append(request)
+        return next(answers)
+
+    transfer = new_transfer(b"x", repeatable=False)
+    with pytest.raises(Forgotten):
+        run(transfer, serve)
+    assert transfer.whole_request_sent
+    assert [request.payload for request in asked] == [b"x", b""]
+
+
+def test_a_request_of_which_the_server_lost_a_part_is_sent_again_whatever_it_does() -> None:
+    server = Server(b"done")
+    lost = iter([False, True])
+
+    def forgetful(request: BlockRequest) -> BlockResponse:
+        return BlockResponse(0x88) if next(lost, False) else server(request)
+
+    assert run(new_transfer(bytes(3000), repeatable=False), forgetful) == b"done"
+
+
+def test_a_busy_server_in_the_middle_of_its_answer_is_busy() -> None:
+    answers = iter([BlockResponse(CONTENT, bytes(1024), block2=Block(0, True, 6)), BlockResponse(0xA3, max_age_s=7)])
+    with pytest.raises(PeerBusy):
+        run(new_transfer(b"x", repeatable=False), lambda _: next(answers))
 
 
 @pytest.mark.parametrize(

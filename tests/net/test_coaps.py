@@ -227,6 +227,26 @@ async def test_408_restarts_with_a_new_tag(server: Identity) -> None:
         assert len({r.option(REQUEST_TAG) for r in requests(t.peer.messages)}) == 2
 
 
+@pytest.mark.parametrize("code", [0x80, 0x84, 0x88])
+async def test_an_answer_that_the_server_loses_midway_is_asked_for_again_unless_that_does_something_twice(
+    server: Identity, code: int
+) -> None:
+    blocks = Blocks(lambda path, body: bytes(3000))
+
+    def forgetful(peer: Peer, request: Message) -> Message:
+        wanted = request.option(BLOCK2)
+        later = wanted is not None and int.from_bytes(wanted, "big") >> 4 == 2
+        return answer(request, code) if later and len(blocks.bodies) == 1 else blocks(peer, request)
+
+    async with talk(server, forgetful) as t:
+        assert await t.ask() == bytes(3000)
+        assert len(blocks.bodies) == 2
+        blocks.bodies.clear()
+        with pytest.raises(TransferTimeout, match="has not kept its answer"):
+            await t.carrier.exchange(b"x", function="GetBoundProfilePackage")
+        assert blocks.bodies == [b"x"]
+
+
 async def test_oversize_answer_is_refused(server: Identity) -> None:
     async with talk(server, Blocks(lambda path, body: bytes(9000)), max_response_bytes=4096) as t:
         with pytest.raises(ResponseTooLarge):

@@ -73,7 +73,7 @@ class BlockResponse:
 
 
 class Forgotten(Exception):
-    """A transfer that went on over another session met a server that does not know it."""
+    """The server does not know this transfer any more, over another session or in the middle of its answer."""
 
 
 class Adaptation(Enum):
@@ -106,10 +106,13 @@ class Transfer:
         new_tag: Callable[[], bytes],
         unblocked: bool = False,
         ask_size: bool = False,
+        repeatable: bool = True,
     ) -> None:
         """``size_exp`` 0..6 gives blocks of 16..1024 bytes both ways; ``unblocked`` never cuts the request.
 
-        ``ask_size`` asks the server how large its answer is (RFC 7959 §4), which ``ahead`` has to know."""
+        ``ask_size`` asks the server how large its answer is (RFC 7959 §4), which ``ahead`` has to know. Unless it is
+        ``repeatable``, a request that the server has whole is never sent again: ``accept`` raises ``Forgotten`` when
+        the server has not kept its answer until all of it was fetched."""
         self._body = body
         self._new_tag = new_tag
         self._max_response_bytes = max_response_bytes
@@ -122,6 +125,7 @@ class Transfer:
         self._echo: bytes | None = None
         self._sent: BlockRequest | None = None
         self._ask_size = ask_size
+        self._repeatable = repeatable
         self._moved = False
         self._fetching: Block | None = None
         self._begin()
@@ -218,11 +222,16 @@ class Transfer:
             return None
         if code in (_UNAVAILABLE, _TOO_MANY):
             raise PeerBusy(DEFAULT_MAX_AGE_S if response.max_age_s is None else response.max_age_s, _text(response))
+        if self._fetching is not None:
+            if code >> 5 in (4, 5):
+                # Part of the answer is here. Whatever it says now is about a request for blocks, which this server
+                # takes for another one or cannot place any more, and not about what it was asked to do.
+                self._fetch_again(f"it answered {dotted(code)} in the middle of its answer", response)
+                return None
+            return self._collect(response)
         if code == _INCOMPLETE and self._restarts_left:
             self._restart("it answered 4.08")
             return None
-        if self._fetching is not None:
-            return self._collect(response)
         if code == _TOO_LARGE:
             self._shrink(response)
             return None
@@ -334,9 +343,7 @@ class Transfer:
             raise ProtocolViolation(f"a block of {block.size_bytes} bytes has {len(response.payload)}")
         if have and response.etag != self._etag:
             if response.etag is not None and self._etag is not None:
-                if not self._restarts_left:
-                    raise ProtocolViolation("the answer keeps changing while it is fetched")
-                self._restart("its answer changed")
+                self._fetch_again("its answer changed")
                 return None
             # RFC 7959 §2.4 has us compare the tags that are there; a block without one says nothing.
             self._adapt(Adaptation.SOME_ETAGS, f"byte {have}")
@@ -349,6 +356,17 @@ class Transfer:
         size_exp = min(block.size_exp, self._wanted_exp)
         self._fetching = Block(len(self._collected) >> (size_exp + 4), False, size_exp)
         return None
+
+    def _fetch_again(self, reason: str, refusal: BlockResponse | None = None) -> None:
+        """The answer whose beginning is here cannot be had to its end."""
+        if not self._repeatable:
+            raise Forgotten
+        if self._restarts_left:
+            self._restart(reason)
+        elif refusal is not None:
+            self._refuse(refusal)
+        else:
+            raise ProtocolViolation("the answer keeps changing while it is fetched")
 
     def _check_size(self, size_bytes: int) -> None:
         if size_bytes > self._max_response_bytes:

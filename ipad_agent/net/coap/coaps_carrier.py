@@ -182,7 +182,7 @@ class CoapsCarrier:
         else:
             goes_on = True
         if goes_on:
-            transfer, heard_before = self._new_transfer(body), association.heard
+            transfer, heard_before = self._new_transfer(body, function), association.heard
             try:
                 return await self._transfer(association, transfer, function, went_on)
             except (PeerSilent, SessionLost, HandshakeFailed) as error:
@@ -192,12 +192,12 @@ class CoapsCarrier:
                 events.RECONNECTING.emit(host=self._endpoint.host, port=self._endpoint.port, problem=error)
             association = self._association = await self._connect()
         try:
-            return await self._transfer(association, self._new_transfer(body), function, went_on)
+            return await self._transfer(association, self._new_transfer(body, function), function, went_on)
         except (PeerSilent, SessionLost, HandshakeFailed):
             self._drop()
             raise
 
-    def _new_transfer(self, body: bytes) -> Transfer:
+    def _new_transfer(self, body: bytes, function: str) -> Transfer:
         return Transfer(
             body,
             size_exp=self._size_exp,
@@ -205,6 +205,7 @@ class CoapsCarrier:
             new_tag=lambda: self._random_bytes(4),
             unblocked=self._unblocked,
             ask_size=self._endpoint.nstart > 1,
+            repeatable=function in REPEATABLE,
         )
 
     async def _transfer(
