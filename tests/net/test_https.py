@@ -698,8 +698,51 @@ async def test_answer_without_length_is_whole_only_after_close_notify(identity: 
 
     async with Server(identity, polite) as server:
         assert await carrier(server, Trust.spki(identity.spki)).exchange(POLL, function=ONE) == NOTHING
-    async with Server(identity, raw(data, then=Client.cut)) as server:
-        with pytest.raises(ConnectionLost):
+    for lost in (data[:-1], data[: -len(NOTHING)]):
+        async with Server(identity, raw(lost, then=Client.cut)) as server:
+            with pytest.raises(ConnectionLost):
+                await carrier(server, Trust.spki(identity.spki)).exchange(POLL, function=NOT_REPEATABLE)
+
+
+@pytest.mark.parametrize(
+    ("content_type", "whole", "part"),
+    [
+        ("application/x-gsma-rsp-asn1", NOTHING, NOTHING[:-1]),
+        ("application/x-gsma-rsp-asn1", NOTHING, NOTHING + b"x"),
+        ("application/x-gsma-rsp-asn1", NOTHING, b""),
+        ("application/json;charset=UTF-8", b'{"header": {}}', b'{"header": {}'),
+        ("application/json;charset=UTF-8", b"{}", b""),
+        ("application/json", b"{}", b"1"),  # the beginning of 12, perhaps
+    ],
+)
+async def test_answer_without_length_that_is_cut_off_is_whole_where_the_message_itself_shows_it(
+    identity: Identity, content_type: str, whole: bytes, part: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "ipad_agent")
+    head = b"HTTP/1.0 200 OK\r\n\r\n"
+
+    async def ask(body: bytes, head: bytes = head) -> bytes:
+        async with Server(identity, raw(head + body, then=Client.cut)) as server:
+            eim = carrier(server, Trust.spki(identity.spki), content_type=content_type)
+            try:
+                return await eim.exchange(POLL, function=NOT_REPEATABLE)
+            finally:
+                await eim.close()
+
+    assert await ask(whole) == whole
+    assert "IPA-3075" in ids(caplog)
+    with pytest.raises(ConnectionLost):
+        await ask(part)
+    with pytest.raises((ConnectionLost, ProtocolViolation)):  # a length that is not reached
+        await ask(whole, b"HTTP/1.0 200 OK\r\nContent-Length: 99\r\n\r\n")
+    with pytest.raises((ConnectionLost, ProtocolViolation)):
+        await ask(b"%x\r\n" % len(whole) + whole + b"\r\n", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+
+
+@pytest.mark.parametrize("page", [b"", b"<p>no such p"])
+async def test_error_without_length_that_is_cut_off_is_that_error(identity: Identity, page: bytes) -> None:
+    async with Server(identity, raw(b"HTTP/1.0 404 Not Found\r\n\r\n" + page, then=Client.cut)) as server:
+        with pytest.raises(PeerStatus, match="404"):
             await carrier(server, Trust.spki(identity.spki)).exchange(POLL, function=NOT_REPEATABLE)
 
 
