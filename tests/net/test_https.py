@@ -739,9 +739,9 @@ async def test_answer_without_length_that_is_cut_off_is_whole_where_the_message_
         await ask(b"%x\r\n" % len(whole) + whole + b"\r\n", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
 
 
-@pytest.mark.parametrize("page", [b"", b"<p>no such p"])
-async def test_error_without_length_that_is_cut_off_is_that_error(identity: Identity, page: bytes) -> None:
-    async with Server(identity, raw(b"HTTP/1.0 404 Not Found\r\n\r\n" + page, then=Client.cut)) as server:
+@pytest.mark.parametrize("page", [b"\r\n", b"\r\n<p>no such p", b"Content-Length: 99\r\n\r\n<p>no"])
+async def test_error_that_is_cut_off_is_that_error(identity: Identity, page: bytes) -> None:
+    async with Server(identity, raw(b"HTTP/1.0 404 Not Found\r\n" + page, then=Client.cut)) as server:
         with pytest.raises(PeerStatus, match="404"):
             await carrier(server, Trust.spki(identity.spki)).exchange(POLL, function=NOT_REPEATABLE)
 
@@ -752,6 +752,45 @@ async def test_answer_with_its_length_needs_no_close_notify(identity: Identity) 
         eim = carrier(server, Trust.spki(identity.spki))
         assert await eim.exchange(POLL, function=ONE) == NOTHING
         await eim.close()
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        b"HTTP/1.1 200",
+        b"HTTP/1.1 200 OK\r\nContent-Le",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n\xbf\x4f",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n6\r\n\xbf\x4f",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n6\r\n" + NOTHING + b"\r\n",
+    ],
+)
+async def test_answer_that_ends_in_the_middle_is_lost_however_politely_the_connection_ends(
+    identity: Identity, part: bytes
+) -> None:
+    """A proxy whose server dies closes the connection to us as it always does."""
+
+    async def polite(client: Client) -> None:
+        await client.request()
+        await client.send(part)
+        client.writer.close()
+        await client.writer.wait_closed()
+
+    for script in (polite, raw(part, then=Client.cut)):
+        async with Server(identity, script) as server:
+            with pytest.raises(ConnectionLost):
+                await carrier(server, Trust.spki(identity.spki)).exchange(b"x", function=NOT_REPEATABLE)
+
+
+async def test_what_is_no_http_is_no_answer_that_ended_in_the_middle(identity: Identity) -> None:
+    async def polite(client: Client) -> None:
+        await client.request()
+        await client.send(b"220 smtp.example")
+        client.writer.close()
+        await client.writer.wait_closed()
+
+    async with Server(identity, polite) as server:
+        with pytest.raises(ProtocolViolation):
+            await carrier(server, Trust.spki(identity.spki)).exchange(b"x", function=NOT_REPEATABLE)
 
 
 @pytest.mark.parametrize("part", [b"HTTP/1.1 200", b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n\xbf\x4f"])

@@ -37,6 +37,8 @@ _MAX_ERROR_BYTES: Final = 16384
 _MAX_INTERIM: Final = 10
 _SHOWN_CHARACTERS: Final = 200
 _CLOSE_S: Final = 2.0
+_BEGINS: Final = b"HTTP/1."
+"""What is no beginning of an answer is no answer that was cut off either."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,9 +265,9 @@ class HttpsConnection:
         while True:
             try:
                 event = await self._next_event()
-            except (CutOff, ConnectionError):
+            except (CutOff, ConnectionError, ConnectionLost):
                 # Of an error the status is here, and the beginning of its page says what there is to say.
-                if ends_with_connection and (not good or request.whole(bytes(body))):
+                if not good or (ends_with_connection and request.whole(bytes(body))):
                     return HttpResponse(head.status_code, headers, bytes(body), cut_off=good)
                 raise
             if not isinstance(event, h11.Data):
@@ -282,10 +284,23 @@ class HttpsConnection:
         return HttpResponse(head.status_code, headers, bytes(body))
 
     async def _next_event(self) -> h11.Event:
-        while (event := http_reader.next_event(self._http)) is h11.NEED_DATA or event is h11.PAUSED:
+        ended = False
+        while True:
+            in_body = self._http.their_state is h11.SEND_BODY
+            try:
+                event = http_reader.next_event(self._http)
+            except h11.RemoteProtocolError:
+                if ended and (in_body or self._http.trailing_data[0].startswith(_BEGINS)):
+                    # A proxy says goodbye politely also when the server behind it died in the middle.
+                    raise self._lost("the server closed the connection in the middle of its answer") from None
+                raise
             if event is h11.PAUSED:
                 raise ProtocolViolation("no HTTP: data after the end of the answer")
-            self._http.receive_data(await self._plain())
+            if event is not h11.NEED_DATA:
+                break
+            data = await self._plain()
+            ended = not data
+            self._http.receive_data(data)
         assert isinstance(event, h11.Event)
         return event
 
