@@ -189,6 +189,7 @@ def test_a_refusal_in_both_dialects() -> None:
         ("BF50 05 3003 800101", ProvideResultResponse(tolerances=("unexpected-content",))),
         ("BF50 0C BF50 09 BF53 06 800101 800102", ProvideResultResponse((1, 2), tolerances=("doubled-tag",))),
         ("BF50 09 BF53 06 800101 9E0100", ProvideResultResponse((1,))),
+        ("BF50 0B BF53 08 8000 800101 800102", ProvideResultResponse((1, 2), tolerances=("unreadable-element",))),
     ],
 )
 def test_acknowledgements_are_read_however_they_come(body: str, answer: ProvideResultResponse) -> None:

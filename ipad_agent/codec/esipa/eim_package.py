@@ -15,7 +15,14 @@ from ipad_agent.codec.ber.tlv import Tlv, hex_tag
 from ipad_agent.codec.ber.tlv_fields import undouble
 from ipad_agent.codec.es10.euicc_package import EuiccPackageRequest, as_package_result
 from ipad_agent.codec.identifiers import Eid, Plmn
-from ipad_agent.codec.tolerances import EMPTY_ANSWER, MISSING_OUTER_TAG, UNEXPECTED_CONTENT, UNIVERSAL_INTEGER, Notes
+from ipad_agent.codec.tolerances import (
+    EMPTY_ANSWER,
+    MISSING_OUTER_TAG,
+    UNEXPECTED_CONTENT,
+    UNIVERSAL_INTEGER,
+    UNREADABLE_ELEMENT,
+    Notes,
+)
 from ipad_agent.errors import CodecError
 from ipad_agent.records import dataclass, field
 
@@ -322,13 +329,22 @@ def parse_provide_result_response(body: bytes) -> ProvideResultResponse:
 
 
 def _acknowledged(element: Tlv, notes: Notes) -> tuple[int, ...]:
+    """The numbers; one that cannot be read takes back none that can. ``CodecError`` where there are only such."""
     numbers: list[int] = []
+    unreadable: CodecError | None = None
     for item in undouble(element, notes):
         if item.tag == 0x02:
             notes.take(UNIVERSAL_INTEGER)
         elif item.tag != 0x80:
             continue
-        numbers.append(item.integer())
+        try:
+            numbers.append(item.integer())
+        except CodecError as error:
+            unreadable = error
+    if unreadable is not None:
+        if not numbers:
+            raise unreadable
+        notes.take(UNREADABLE_ELEMENT)
     return tuple(numbers)
 
 
