@@ -945,6 +945,18 @@ async def test_pauses_get_longer_when_a_download_is_cut_off_again_and_again() ->
     assert await run(made) is PollEnd.DOWNLOAD_CUT_OFF
 
 
+async def test_the_next_attempt_does_not_wait_for_a_regular_poll_where_the_eim_hands_out_its_order_once() -> None:
+    made, server = bench(direct=True)
+    server.failures["package"] = NetworkError("silence")
+    assert await run(made) is PollEnd.MORE_WORK
+    for _ in range(3):
+        assert made.link.packages == []
+        assert await run(made) is PollEnd.DOWNLOAD_CUT_OFF
+    del server.failures["package"]
+    assert await run(made) is PollEnd.NO_MORE_WORK
+    assert made.journal.entries() == []
+
+
 async def test_a_download_is_not_given_up_for_an_smdp_out_of_reach_as_long_as_the_eim_is_too() -> None:
     made, server = bench(direct=True)
     server.failures["initiate"] = NetworkError("silence")
