@@ -183,7 +183,13 @@ RULES: dict[str, Rule] = {
     "net.trust": rule(*NET_GROUND, reason="judges certificates; it opens no connection"),
     "net.dtls": rule(*NET_GROUND, "net.trust", reason="records and handshakes; it knows neither CoAP nor sockets"),
     "net.coap": rule(*NET_GROUND, "net.trust", "net.dtls", reason="CoAP over DTLS; nothing of HTTP"),
-    "net.https": rule(*NET_GROUND, "net.trust", "net.dtls.tls_alerts", reason="HTTP over TLS; nothing of CoAP"),
+    "net.https": rule(
+        *NET_GROUND,
+        "net.trust",
+        "net.dtls.tls_alerts",
+        "codec.ber.tlv",
+        reason="HTTP over TLS; nothing of CoAP. Of a message it only knows how to see where it ends",
+    ),
     "eim": rule("codec", "net", reason="what one says to an eIM, over a carrier", outside=WIRES),
     "inject": rule(
         "codec",

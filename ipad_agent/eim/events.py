@@ -102,7 +102,7 @@ def COMPACT_SAVED(*, size_bytes: int, eim: str) -> None: ...
 
 
 @define(
-    "IPA-9065",
+    "IPA-3175",
     INFO,
     "Tolerated: {eim} answers {function} with status {code} and an error of ESipa in the body; the error counts.",
     "An error of ESipa belongs into a success of HTTP or CoAP (SGP.32 v1.2 §6.1, §6.2). Both say no, and the one in "

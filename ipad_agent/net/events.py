@@ -263,6 +263,16 @@ def UNASKED_CODING(*, host: str, value: str) -> None: ...
 
 
 @define(
+    "IPA-3075",
+    INFO,
+    "Tolerated: {host} ends an answer without a length ({size_bytes} bytes) by cutting the connection off.",
+    "Such an answer ends with the connection, and only a close_notify tells its end from a cut (RFC 9112 §9.8). The "
+    "message itself shows that it is whole, so it is read. Let the server send Content-Length.",
+)
+def NO_CLOSE_NOTIFY(*, host: str, size_bytes: str) -> None: ...
+
+
+@define(
     "IPA-3077",
     INFO,
     "No handshake with {host} by Mbed TLS ({problem}); OpenSSL is used for the next {wait_s:.0f} s.",

@@ -108,6 +108,16 @@ def test_no_package_is_recognised_however_it_is_said(body: str, code: int, toler
     assert eim_package.parse_get_eim_package_response(H(body)) == NoPackage(code, tolerances)
 
 
+@pytest.mark.parametrize(("body", "code"), [("BF4F 03 800101", 1), ("BF4F 03 830102", 2), ("BF4F 03 0A017F", 127)])
+def test_an_error_number_under_another_tag_is_no_package_of_a_kind_to_come(body: str, code: int) -> None:
+    assert eim_package.parse_get_eim_package_response(H(body)) == NoPackage(code, ("context-integer",))
+
+
+@pytest.mark.parametrize("body", ["BF4F 03 A00101", "BF4F 04 80020101", "BF4F 02 8000", "BF4F 06 800101 810101"])
+def test_what_may_be_a_package_of_a_kind_to_come_is_one(body: str) -> None:
+    assert isinstance(eim_package.parse_get_eim_package_response(H(body)), UnknownPackage)
+
+
 def test_a_tag_is_only_doubled_when_nothing_else_is_inside() -> None:
     body = H("BF4F 09 BF4F 03 020101 9E0100")
     assert eim_package.parse_get_eim_package_response(body) == UnknownPackage(H("BF4F 03 020101"), None)
@@ -189,6 +199,7 @@ def test_a_refusal_in_both_dialects() -> None:
         ("BF50 05 3003 800101", ProvideResultResponse(tolerances=("unexpected-content",))),
         ("BF50 0C BF50 09 BF53 06 800101 800102", ProvideResultResponse((1, 2), tolerances=("doubled-tag",))),
         ("BF50 09 BF53 06 800101 9E0100", ProvideResultResponse((1,))),
+        ("BF50 0B BF53 08 8000 800101 800102", ProvideResultResponse((1, 2), tolerances=("unreadable-element",))),
     ],
 )
 def test_acknowledgements_are_read_however_they_come(body: str, answer: ProvideResultResponse) -> None:

@@ -75,6 +75,14 @@ def test_a_success_without_its_wrapper_is_read() -> None:
     assert read.tolerances == ("unwrapped-choice",)
 
 
+def test_a_package_without_the_wrapper_of_its_success_is_read() -> None:
+    ok = tlv.parse(BPP_OK).children()[0]
+    for content in (ok.value, ok.require(0xBF36).raw):
+        read = esipa_download.parse_get_bound_profile_package_response(tlv.encode(0xBF3A, content))
+        assert isinstance(read, esipa_download.BoundProfilePackage)
+        assert (read.bpp, read.tolerances) == (BPP_OK[9:], ("unwrapped-choice",))
+
+
 @pytest.mark.parametrize(
     ("body", "name"), [("BF39 03 810134", "invalidEimTransactionId"), ("BF39 03 02017F", "undefinedError")]
 )

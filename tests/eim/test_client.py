@@ -85,7 +85,7 @@ async def test_an_error_of_esipa_in_the_body_of_a_status_is_the_answer(
     eim, carrier = client(status(code, f"bf4f030201{number:02x}"))
     assert await eim.get_eim_package() == NoPackage(number)
     assert len(carrier.asked) == 1
-    assert "IPA-9065" in [record.event.id for record in caplog.records if hasattr(record, "event")]
+    assert "IPA-3175" in [record.event.id for record in caplog.records if hasattr(record, "event")]
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,8 @@ import asyncio
 import shlex
 from pathlib import Path
 
-from ipad_agent.lab.bench.lab_bench import Bench, BenchOptions
+from ipad_agent.lab.bench.bench_options import BenchOptions
+from ipad_agent.lab.bench.lab_bench import Bench
 from ipad_agent.lab.command.lab_command import describe
 
 from .by_hand import get_eim_package

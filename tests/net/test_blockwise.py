@@ -170,7 +170,7 @@ def test_413_without_a_size_is_retried_once_with_small_blocks() -> None:
         run(new_transfer(bytes(10)), lambda _: BlockResponse(0x8D))
 
 
-@pytest.mark.parametrize("code", [0x80, 0x82, 0xA1])
+@pytest.mark.parametrize("code", [0x80, 0x82, 0xA0, 0xA1, CHANGED])
 def test_server_without_block1_gets_the_request_in_one_datagram(code: int) -> None:
     sent: list[BlockRequest] = []
 
@@ -181,8 +181,20 @@ def test_server_without_block1_gets_the_request_in_one_datagram(code: int) -> No
     transfer = new_transfer(bytes(1500))
     assert run(transfer, plain) == b"ok"
     assert (len(sent), sent[1].payload, transfer.unblocked) == (2, bytes(1500), True)
-    with pytest.raises(PeerStatus):
+    with pytest.raises((PeerStatus, ProtocolViolation)):
         run(new_transfer(bytes(9000)), plain)
+
+
+def test_a_server_that_passes_over_block1_and_fails_for_another_reason_too_is_asked_twice_at_most() -> None:
+    sent: list[BlockRequest] = []
+
+    def failing(request: BlockRequest) -> BlockResponse:
+        sent.append(request)
+        return BlockResponse(0xA0, b"database")
+
+    with pytest.raises(PeerStatus, match=r"5\.00: database"):
+        run(new_transfer(bytes(1500)), failing)
+    assert len(sent) == 2
 
 
 def test_bad_request_to_a_whole_request_is_final() -> None:
@@ -198,8 +210,11 @@ def test_diagnostics_that_are_no_text_are_left_out() -> None:
 
 
 def test_success_before_the_last_block_is_a_violation_unless_it_names_the_block() -> None:
+    with pytest.raises(ProtocolViolation):  # too much for one datagram
+        run(new_transfer(bytes(9000)), lambda _: BlockResponse(CHANGED, b"early"))
+    answers = iter([BlockResponse(CONTINUE, block1=Block(0, True, 6)), BlockResponse(CHANGED, b"early")])
     with pytest.raises(ProtocolViolation):
-        run(new_transfer(bytes(3000)), lambda _: BlockResponse(CHANGED, b"early"))
+        run(new_transfer(bytes(3000)), lambda _: next(answers))
     server = Server(b"ok")
 
     def old_style(request: BlockRequest) -> BlockResponse:

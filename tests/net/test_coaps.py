@@ -6,6 +6,7 @@ Long: one carrier, one scripted server for all its misbehaviour.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import random
 import socket
@@ -217,6 +218,22 @@ async def test_smaller_block_size_is_remembered_for_the_next_request(server: Ide
         before = len(t.peer.messages)
         assert await t.ask(bytes(1000)) == b"ok"
         assert len(t.peer.messages) - before == 4
+
+
+async def test_requests_go_in_one_datagram_from_then_on_only_where_that_helped(server: Identity) -> None:
+    helps = [False]
+
+    def handler(peer: Peer, request: Message) -> Message:
+        if request.option(BLOCK1) is None and helps[0]:
+            return answer(request, payload=b"ok")
+        return answer(request, 0xA0)
+
+    async with talk(server, handler) as t:
+        for helps[0], sizes in ((False, [1024, 1500]), (True, [1024, 1500]), (True, [1500])):
+            before = len(t.peer.messages)
+            with contextlib.suppress(PeerStatus):
+                assert await t.ask(bytes(1500)) == b"ok"
+            assert [len(message.payload) for message in t.peer.messages[before:]] == sizes
 
 
 async def test_408_restarts_with_a_new_tag(server: Identity) -> None:

@@ -698,8 +698,51 @@ async def test_answer_without_length_is_whole_only_after_close_notify(identity: 
 
     async with Server(identity, polite) as server:
         assert await carrier(server, Trust.spki(identity.spki)).exchange(POLL, function=ONE) == NOTHING
-    async with Server(identity, raw(data, then=Client.cut)) as server:
-        with pytest.raises(ConnectionLost):
+    for lost in (data[:-1], data[: -len(NOTHING)]):
+        async with Server(identity, raw(lost, then=Client.cut)) as server:
+            with pytest.raises(ConnectionLost):
+                await carrier(server, Trust.spki(identity.spki)).exchange(POLL, function=NOT_REPEATABLE)
+
+
+@pytest.mark.parametrize(
+    ("content_type", "whole", "part"),
+    [
+        ("application/x-gsma-rsp-asn1", NOTHING, NOTHING[:-1]),
+        ("application/x-gsma-rsp-asn1", NOTHING, NOTHING + b"x"),
+        ("application/x-gsma-rsp-asn1", NOTHING, b""),
+        ("application/json;charset=UTF-8", b'{"header": {}}', b'{"header": {}'),
+        ("application/json;charset=UTF-8", b"{}", b""),
+        ("application/json", b"{}", b"1"),  # the beginning of 12, perhaps
+    ],
+)
+async def test_answer_without_length_that_is_cut_off_is_whole_where_the_message_itself_shows_it(
+    identity: Identity, content_type: str, whole: bytes, part: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "ipad_agent")
+    head = b"HTTP/1.0 200 OK\r\n\r\n"
+
+    async def ask(body: bytes, head: bytes = head) -> bytes:
+        async with Server(identity, raw(head + body, then=Client.cut)) as server:
+            eim = carrier(server, Trust.spki(identity.spki), content_type=content_type)
+            try:
+                return await eim.exchange(POLL, function=NOT_REPEATABLE)
+            finally:
+                await eim.close()
+
+    assert await ask(whole) == whole
+    assert "IPA-3075" in ids(caplog)
+    with pytest.raises(ConnectionLost):
+        await ask(part)
+    with pytest.raises((ConnectionLost, ProtocolViolation)):  # a length that is not reached
+        await ask(whole, b"HTTP/1.0 200 OK\r\nContent-Length: 99\r\n\r\n")
+    with pytest.raises((ConnectionLost, ProtocolViolation)):
+        await ask(b"%x\r\n" % len(whole) + whole + b"\r\n", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+
+
+@pytest.mark.parametrize("page", [b"\r\n", b"\r\n<p>no such p", b"Content-Length: 99\r\n\r\n<p>no"])
+async def test_error_that_is_cut_off_is_that_error(identity: Identity, page: bytes) -> None:
+    async with Server(identity, raw(b"HTTP/1.0 404 Not Found\r\n" + page, then=Client.cut)) as server:
+        with pytest.raises(PeerStatus, match="404"):
             await carrier(server, Trust.spki(identity.spki)).exchange(POLL, function=NOT_REPEATABLE)
 
 
@@ -709,6 +752,45 @@ async def test_answer_with_its_length_needs_no_close_notify(identity: Identity) 
         eim = carrier(server, Trust.spki(identity.spki))
         assert await eim.exchange(POLL, function=ONE) == NOTHING
         await eim.close()
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        b"HTTP/1.1 200",
+        b"HTTP/1.1 200 OK\r\nContent-Le",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n\xbf\x4f",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n6\r\n\xbf\x4f",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n6\r\n" + NOTHING + b"\r\n",
+    ],
+)
+async def test_answer_that_ends_in_the_middle_is_lost_however_politely_the_connection_ends(
+    identity: Identity, part: bytes
+) -> None:
+    """A proxy whose server dies closes the connection to us as it always does."""
+
+    async def polite(client: Client) -> None:
+        await client.request()
+        await client.send(part)
+        client.writer.close()
+        await client.writer.wait_closed()
+
+    for script in (polite, raw(part, then=Client.cut)):
+        async with Server(identity, script) as server:
+            with pytest.raises(ConnectionLost):
+                await carrier(server, Trust.spki(identity.spki)).exchange(b"x", function=NOT_REPEATABLE)
+
+
+async def test_what_is_no_http_is_no_answer_that_ended_in_the_middle(identity: Identity) -> None:
+    async def polite(client: Client) -> None:
+        await client.request()
+        await client.send(b"220 smtp.example")
+        client.writer.close()
+        await client.writer.wait_closed()
+
+    async with Server(identity, polite) as server:
+        with pytest.raises(ProtocolViolation):
+            await carrier(server, Trust.spki(identity.spki)).exchange(b"x", function=NOT_REPEATABLE)
 
 
 @pytest.mark.parametrize("part", [b"HTTP/1.1 200", b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n\xbf\x4f"])

@@ -21,8 +21,10 @@ from ipad_agent.codec.esipa.esipa_download import AuthenticateClientSmds
 from ipad_agent.codec.rsp.es9_messages import EventEntries, EventEntry
 from ipad_agent.errors import CardError, EimError, NetworkError, Remedy
 from ipad_agent.procedures.context import DownloadRules
+from ipad_agent.procedures.records.download_cuts import MAX_UNANSWERED
 from ipad_agent.procedures.records.state_changes import snapshot
 from ipad_agent.procedures.retrieval.eim_package_retrieval import PollEnd, poll
+from ipad_agent.smdp.errors import ServerBusy, ServerStatus
 
 from .downloads import (
     ADDRESS,
@@ -943,6 +945,41 @@ async def test_pauses_get_longer_when_a_download_is_cut_off_again_and_again() ->
     assert await run(made) is PollEnd.MORE_WORK
     made.link.packages = [order]
     assert await run(made) is PollEnd.DOWNLOAD_CUT_OFF
+
+
+@pytest.mark.parametrize("code", [None, "502", "503", "504"])
+async def test_an_smdp_in_maintenance_is_no_smdp_that_never_answers(code: str | None) -> None:
+    function = "InitiateAuthentication"
+    made, server = bench(direct=True)
+    busy = ServerBusy(function, 60.0) if code is None else ServerStatus(function, code, "", b"")
+    server.failures["initiate"] = busy
+    for _ in range(2 * MAX_UNANSWERED):
+        await run(made)
+    assert made.link.results == []
+    del server.failures["initiate"]
+    assert await run(made) is PollEnd.NO_MORE_WORK
+    assert made.journal.entries() == []
+
+
+@pytest.mark.parametrize("code", ["404", "500"])
+async def test_an_smdp_that_refuses_by_a_status_is_told_to_the_eim_as_soon_as_silence(code: str) -> None:
+    made, server = bench(direct=True)
+    server.failures["initiate"] = ServerStatus("InitiateAuthentication", code, "", b"")
+    for _ in range(MAX_UNANSWERED):
+        await run(made)
+    assert len(made.link.results) == 1
+
+
+async def test_the_next_attempt_does_not_wait_for_a_regular_poll_where_the_eim_hands_out_its_order_once() -> None:
+    made, server = bench(direct=True)
+    server.failures["package"] = NetworkError("silence")
+    assert await run(made) is PollEnd.MORE_WORK
+    for _ in range(3):
+        assert made.link.packages == []
+        assert await run(made) is PollEnd.DOWNLOAD_CUT_OFF
+    del server.failures["package"]
+    assert await run(made) is PollEnd.NO_MORE_WORK
+    assert made.journal.entries() == []
 
 
 async def test_a_download_is_not_given_up_for_an_smdp_out_of_reach_as_long_as_the_eim_is_too() -> None:

@@ -137,6 +137,34 @@ async def test_only_acknowledged_numbers_leave_the_card() -> None:
     assert bench.journal.entries() == []
 
 
+async def test_the_result_for_another_eim_stays_on_the_card_whatever_this_one_acknowledges() -> None:
+    bench = Bench()
+    bench.card.stored = {5: signed_result(5, eim="eim2"), 6: signed_result(6, eim="gone")}
+    bench.link.packages = [order(package())]
+    bench.card.script = [signed_result(7)]
+    bench.link.answers = [ProvideResultResponse((5, 6, 7))]
+    await poll(bench.context, replace(bench.eim, others=("eim2",)))
+    assert bench.card.stored == {5: signed_result(5, eim="eim2")}
+
+
+@pytest.mark.parametrize("numbers", [(7,), (7, 8)])
+async def test_the_card_is_not_asked_whose_numbers_they_are_that_were_just_sent(numbers: tuple[int, ...]) -> None:
+    bench, lists = Bench(), []
+    bench.link.packages = [order(package())]
+    bench.card.script = [signed_result(7)]
+    bench.card.pending = {8: notification(8)}
+    retrieve = bench.card.retrieve_notifications
+
+    async def counted(criterion: Criterion | None = None) -> RetrievedNotifications:
+        lists.append((criterion, len(bench.link.results)))
+        return await retrieve(criterion)
+
+    bench.card.retrieve_notifications = counted  # type: ignore[method-assign]
+    bench.link.answers = [ProvideResultResponse(numbers)]
+    await poll(bench.context, replace(bench.eim, others=("eim2",)))
+    assert [criterion for criterion, sent in lists if sent == 1] == [None]  # the notifications that are left
+
+
 async def test_an_unacknowledged_result_is_sent_again_at_the_next_poll() -> None:
     bench = Bench()
     bench.link.packages = [order(package())]

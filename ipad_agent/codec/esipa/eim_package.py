@@ -15,7 +15,15 @@ from ipad_agent.codec.ber.tlv import Tlv, hex_tag
 from ipad_agent.codec.ber.tlv_fields import undouble
 from ipad_agent.codec.es10.euicc_package import EuiccPackageRequest, as_package_result
 from ipad_agent.codec.identifiers import Eid, Plmn
-from ipad_agent.codec.tolerances import EMPTY_ANSWER, MISSING_OUTER_TAG, UNEXPECTED_CONTENT, UNIVERSAL_INTEGER, Notes
+from ipad_agent.codec.tolerances import (
+    CONTEXT_INTEGER,
+    EMPTY_ANSWER,
+    MISSING_OUTER_TAG,
+    UNEXPECTED_CONTENT,
+    UNIVERSAL_INTEGER,
+    UNREADABLE_ELEMENT,
+    Notes,
+)
 from ipad_agent.errors import CodecError
 from ipad_agent.records import dataclass, field
 
@@ -215,11 +223,20 @@ def parse_get_eim_package_response(body: bytes) -> EimPackage:
     else:
         raise CodecError(f"the answer should begin with BF4F, not {hex_tag(element.tag)}", offset=0)
     chosen = next((child for child in children if child.tag in (*_ORDER_TAGS, 0x02)), None)
+    if chosen is None and len(children) == 1 and _is_number(children[0]):
+        notes.take(CONTEXT_INTEGER)
+        return NoPackage(children[0].integer(), notes.ids)
     if chosen is None:
         return UnknownPackage(children[0].raw, None, notes.ids)
     if chosen.tag == 0x02:
         return NoPackage(chosen.integer(), notes.ids)
     return _order(chosen, notes)
+
+
+def _is_number(element: Tlv) -> bool:
+    """Whether it can only be an error number under another tag: one byte under a context tag or ENUMERATED. Packages
+    are lists, of this release and of others."""
+    return (element.tag == 0x0A or 0x80 <= element.tag <= 0x9E) and len(element.value) == 1
 
 
 def _order(element: Tlv, notes: Notes) -> _Order:
@@ -322,13 +339,22 @@ def parse_provide_result_response(body: bytes) -> ProvideResultResponse:
 
 
 def _acknowledged(element: Tlv, notes: Notes) -> tuple[int, ...]:
+    """The numbers; one that cannot be read takes back none that can. ``CodecError`` where there are only such."""
     numbers: list[int] = []
+    unreadable: CodecError | None = None
     for item in undouble(element, notes):
         if item.tag == 0x02:
             notes.take(UNIVERSAL_INTEGER)
         elif item.tag != 0x80:
             continue
-        numbers.append(item.integer())
+        try:
+            numbers.append(item.integer())
+        except CodecError as error:
+            unreadable = error
+    if unreadable is not None:
+        if not numbers:
+            raise unreadable
+        notes.take(UNREADABLE_ELEMENT)
     return tuple(numbers)
 
 

@@ -233,8 +233,8 @@ def _chosen(
     if empty_is_ok and not fields.items:
         notes.take(EMPTY_ANSWER)
         return fields
-    if fields.present(0x30):
-        # The positive alternative without its A0; its first SEQUENCE is unmistakable.
+    if fields.present(0x30, 0xBF36):
+        # The positive alternative without its A0; its first SEQUENCE, or the package, is unmistakable.
         notes.take(UNWRAPPED_CHOICE)
         return fields
     raise CodecError("the answer is neither a success nor an error", offset=message.start)

@@ -25,7 +25,9 @@ _SMALL_SIZE_EXP = 4
 CONTINUE = 0x5F
 _BAD_REQUEST, _UNAUTHORIZED, _BAD_OPTION = 0x80, 0x81, 0x82
 _INCOMPLETE, _TOO_LARGE, _TOO_MANY = 0x88, 0x8D, 0x9D
-_NOT_IMPLEMENTED, _UNAVAILABLE = 0xA1, 0xA3
+_INTERNAL_ERROR, _NOT_IMPLEMENTED, _UNAVAILABLE = 0xA0, 0xA1, 0xA3
+
+_WITHOUT_BLOCK1 = (_BAD_REQUEST, _BAD_OPTION, _INTERNAL_ERROR, _NOT_IMPLEMENTED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,13 +287,17 @@ class Transfer:
 
     def _accept_part(self, sent: BlockRequest, block1: Block, response: BlockResponse) -> None:
         code = response.code
-        if code in (_BAD_REQUEST, _BAD_OPTION, _NOT_IMPLEMENTED) and block1.number == 0:
-            if len(self._body) > SINGLE_DATAGRAM_LIMIT_BYTES:
+        # A server that passes over the option takes a first block for the whole: it cannot read it, with 4.00, 5.00 or
+        # an answer in its own words.
+        answered_whole = _is_success(code) and code != CONTINUE and response.block1 is None
+        if block1.number == 0 and (code in _WITHOUT_BLOCK1 or answered_whole):
+            if len(self._body) <= SINGLE_DATAGRAM_LIMIT_BYTES:
+                self.unblocked = True
+                self._adapt(Adaptation.UNBLOCKED, f"it answered {dotted(code)}")
+                self._begin()
+                return
+            if not answered_whole:
                 self._refuse(response, hint="The server takes no requests in blocks and this one needs them.")
-            self.unblocked = True
-            self._adapt(Adaptation.UNBLOCKED, f"it answered {dotted(code)}")
-            self._begin()
-            return
         if not _is_success(code):
             self._refuse(response)
         if code != CONTINUE:

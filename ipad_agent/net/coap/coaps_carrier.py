@@ -285,9 +285,10 @@ class CoapsCarrier:
                 for adapted in transfer.adaptations[reported:]:
                     self._report(adapted.kind, adapted.reason, len(transfer.body), transfer.size_exp)
                 reported = len(transfer.adaptations)
-                self._size_exp, self._unblocked = transfer.size_exp, transfer.unblocked
+                self._size_exp = transfer.size_exp
                 went_on(transfer)
                 if answer is not None:
+                    self._unblocked = transfer.unblocked  # remembered when it helped: 5.00 may have another cause
                     self._status = dotted(response.code)
                     return answer
         finally:

@@ -37,7 +37,7 @@ from ipad_agent.net.trust.tolerance_report import report
 from ipad_agent.printable import summary
 from ipad_agent.records import dataclass
 
-from . import content_coding
+from . import content_coding, whole_messages
 from .https_connection import HttpRequest, HttpResponse, HttpsConnection, Progress
 from .https_endpoint import HttpsEndpoint
 from .tls_client import TlsClient
@@ -184,7 +184,8 @@ class HttpsCarrier:
             ("Content-Type", endpoint.content_type),
             ("Content-Length", str(len(body))),
         )
-        return HttpRequest(path_for(endpoint.path, function), headers, body, progress)
+        whole = whole_messages.is_whole(endpoint.content_type)
+        return HttpRequest(path_for(endpoint.path, function), headers, body, progress, whole)
 
     # -- one exchange ------------------------------------------------------------------------------------------------
 
@@ -232,6 +233,8 @@ class HttpsCarrier:
                 raise PeerBusy(retry_after_s, text)
             raise PeerStatus(str(status), text, body=body)
         body = self._decoded(response)
+        if response.cut_off:
+            self._tolerate(events.NO_CLOSE_NOTIFY, "size_bytes", str(len(body)))
         if status not in (200, 204):
             self._tolerate(events.ODD_STATUS, "status", str(status))
         protocol = named

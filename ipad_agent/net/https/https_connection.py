@@ -37,25 +37,31 @@ _MAX_ERROR_BYTES: Final = 16384
 _MAX_INTERIM: Final = 10
 _SHOWN_CHARACTERS: Final = 200
 _CLOSE_S: Final = 2.0
+_BEGINS: Final = b"HTTP/1."
+"""What is no beginning of an answer is no answer that was cut off either."""
 
 
 @dataclass(frozen=True, slots=True)
 class HttpRequest:
-    """``headers`` in the order and spelling in which they are sent."""
+    """``headers`` in the order and spelling in which they are sent. ``whole`` tells of the body of an answer without a
+    length whether it is there to its end, where the connection was cut off instead of closed."""
 
     target: str
     headers: tuple[tuple[str, str], ...]
     body: bytes = field(repr=False)
     progress: ProgressCallback | None = field(default=None, repr=False)
+    whole: Callable[[bytes], bool] = field(default=lambda _: False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class HttpResponse:
-    """Header names in lower case. Of a long error page only the beginning is in ``body``."""
+    """Header names in lower case. Of a long error page only the beginning is in ``body``. ``cut_off``: the connection
+    ended behind it without close_notify, and only the body itself shows that it is whole."""
 
     status: int
     headers: tuple[tuple[str, str], ...]
     body: bytes = field(repr=False)
+    cut_off: bool = False
 
     def header(self, name: str) -> str | None:
         """The first header of this name (lower case)."""
@@ -211,7 +217,7 @@ class HttpsConnection:
         self._progress.reset(begins_by_s)
         try:
             await self._send(request)
-            answer = await self._answer(request.progress)
+            answer = await self._answer(request)
             self.count_headers()
             return answer
         except OSError as error:
@@ -237,7 +243,8 @@ class HttpsConnection:
         self._pour()
         await self._writer.drain()
 
-    async def _answer(self, progress: ProgressCallback | None) -> HttpResponse:
+    async def _answer(self, request: HttpRequest) -> HttpResponse:
+        progress = request.progress
         for _ in range(_MAX_INTERIM + 1):
             head = await self._next_event()
             if not isinstance(head, h11.InformationalResponse):
@@ -253,8 +260,18 @@ class HttpsConnection:
         length = next((int(value) for name, value in headers if name == "content-length"), None)
         if good and length is not None and length > limit:
             raise ResponseTooLarge(f"the answer has {length} bytes, the limit is {limit}")
+        ends_with_connection = not {name for name, _ in headers} & {"content-length", "transfer-encoding"}
         body = bytearray()
-        while isinstance(event := await self._next_event(), h11.Data):
+        while True:
+            try:
+                event = await self._next_event()
+            except (CutOff, ConnectionError, ConnectionLost):
+                # Of an error the status is here, and the beginning of its page says what there is to say.
+                if not good or (ends_with_connection and request.whole(bytes(body))):
+                    return HttpResponse(head.status_code, headers, bytes(body), cut_off=good)
+                raise
+            if not isinstance(event, h11.Data):
+                break
             body += event.data
             if len(body) > limit:
                 if not good:  # the beginning of an error page says what there is to say
@@ -267,10 +284,23 @@ class HttpsConnection:
         return HttpResponse(head.status_code, headers, bytes(body))
 
     async def _next_event(self) -> h11.Event:
-        while (event := http_reader.next_event(self._http)) is h11.NEED_DATA or event is h11.PAUSED:
+        ended = False
+        while True:
+            in_body = self._http.their_state is h11.SEND_BODY
+            try:
+                event = http_reader.next_event(self._http)
+            except h11.RemoteProtocolError:
+                if ended and (in_body or self._http.trailing_data[0].startswith(_BEGINS)):
+                    # A proxy says goodbye politely also when the server behind it died in the middle.
+                    raise self._lost("the server closed the connection in the middle of its answer") from None
+                raise
             if event is h11.PAUSED:
                 raise ProtocolViolation("no HTTP: data after the end of the answer")
-            self._http.receive_data(await self._plain())
+            if event is not h11.NEED_DATA:
+                break
+            data = await self._plain()
+            ended = not data
+            self._http.receive_data(data)
         assert isinstance(event, h11.Event)
         return event
 

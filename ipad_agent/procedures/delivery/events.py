@@ -126,3 +126,13 @@ def REMOVAL_UNREADABLE(*, seq: int, reason: str) -> None: ...
     "delivered again; it is removed as soon as the disk works.",
 )
 def KEPT_ON_CARD(*, numbers: str) -> None: ...
+
+
+@define(
+    "IPA-4075",
+    INFO,
+    "{eim} acknowledged number {seq}, which is a result for {other}; it stays on the card until that eIM has it.",
+    "An eIM may name numbers that it learned elsewhere, from a list of the card's results for example. What is owed to "
+    "another eIM is only removed by that one's own word.",
+)
+def ANOTHER_EIMS_RESULT(*, eim: str, seq: int, other: str) -> None: ...

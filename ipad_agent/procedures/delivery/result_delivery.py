@@ -266,7 +266,7 @@ async def _deliver(
         size_bytes=len(result),
         acknowledged=", ".join(map(str, answer.acknowledged)) or "nothing to remove",
     )
-    others = _for_somebody_else(context, eim, result)
+    others = _for_somebody_else(context, eim, result) | await _of_other_eims(context, eim, result, answer.acknowledged)
     await remove(context, tuple(number for number in answer.acknowledged if number not in others))
     if seq is not None and seq not in answer.acknowledged:
         events.RESULT_NOT_ACKNOWLEDGED.emit(eim=eim.eim_id, seq=seq)
@@ -285,6 +285,36 @@ def _for_somebody_else(context: Context, eim: Association, result: bytes) -> fro
     if notification is None or direct_way(context, eim, notification.address) is None:
         return frozenset()
     return frozenset({notification.seq_number})
+
+
+async def _of_other_eims(
+    context: Context, eim: Association, result: bytes, acknowledged: tuple[int, ...]
+) -> frozenset[int]:
+    """Those among the acknowledged numbers that are results for another eIM which the card still names. Numbers of what
+    was just sent are not looked up."""
+    if set(acknowledged) <= _numbers_in(result):
+        return frozenset()
+    theirs = {r.seq_number: r.eim_id for r in await stored_results(context.card) if r.eim_id in eim.others}
+    found = frozenset(number for number in acknowledged if number in theirs)
+    for number in sorted(found):
+        events.ANOTHER_EIMS_RESULT.emit(eim=eim.eim_id, seq=number, other=theirs[number])
+    return found
+
+
+def _numbers_in(result: bytes) -> set[int]:
+    """The numbers of what was sent: a signed result and the notifications with it, or an installation result."""
+    seq = _sequence_number(result)
+    numbers = set() if seq is None else {seq}
+    try:
+        element = tlv.parse(result)
+        listed = element.find(0xA0) if element.tag == 0x30 else None
+        installed = element.find(0xBF37) if element.tag == 0xBF54 else None
+        raws = [child.raw for child in listed] if listed is not None else []
+        raws += [] if installed is None else [installed.raw]
+        found = [PendingNotification.parse(raw).seq_number for raw in raws]
+    except CodecError:
+        return numbers
+    return numbers | {number for number in found if number is not None}
 
 
 def direct_way(context: Context, eim: Association, address: str) -> SmdpConnector | None:

@@ -166,7 +166,7 @@ class _Run:
         try:
             result = await self._pursue(goal)
         except DownloadStop as stop:
-            if stop.retry and not stop.told and self._begins_again(stop.sentence):
+            if stop.retry and not stop.told and self._begins_again(stop.sentence, answered=stop.answered):
                 return self.work
             return _failed(context, self.work, stop)
         except (NetworkError, EimError) as failure:
@@ -191,13 +191,14 @@ class _Run:
             self.work = self._context.work.attempt(self.work)
             self._counted = True
 
-    def _begins_again(self, reason: str) -> bool:
-        """Whether an attempt that the link ended is made again at another poll; written down if it counts."""
+    def _begins_again(self, reason: str, *, answered: bool = False) -> bool:
+        """Whether an attempt that the link ended is made again at another poll; written down if it counts.
+        ``answered``: the server did not go on with it, but is there."""
         if self.work.stage is Stage.LOADING:
             return True  # what becomes of it is for ``resume`` to say, by what the card has
         if self._counted or not self._server.indirect:
             rules, now = self._context.download, Instant.now(self._context.clock)
-            cuts = download_cuts.cut_off(self.work.cuts, now, answered=self._counted)
+            cuts = download_cuts.cut_off(self.work.cuts, now, answered=self._counted or answered)
             self.work = self._context.work.cut_off(self.work, cuts, counted=self._counted)
             if download_cuts.is_enough(cuts, now, max_attempts=rules.max_attempts, give_up_s=rules.give_up_s):
                 return False

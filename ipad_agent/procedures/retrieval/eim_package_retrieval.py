@@ -122,6 +122,8 @@ async def poll(
             break
         if isinstance(package, NoPackage):
             end = _end_of(package, eim, accepted=owed.accepted)
+            if end is PollEnd.NO_MORE_WORK:
+                end = _end_of_cut_off(context, eim) or end
             break
         if isinstance(package, MalformedPackage):
             # Told once, an eIM may do better; told for ever, both sides only burn traffic.
@@ -406,6 +408,15 @@ def _end_of(package: NoPackage, eim: Association, *, accepted: bool) -> PollEnd:
     if package.code in {EimPackageError.EID_NOT_FOUND, EimPackageError.INVALID_EID}:
         return PollEnd.UNKNOWN_EUICC
     return PollEnd.EIM_TROUBLE
+
+
+def _end_of_cut_off(context: Context, eim: Association) -> PollEnd | None:
+    """The end of a poll in which a download of this eIM did not get through once more; the eIM handed out that order
+    long ago, and has no reason to do so again."""
+    for work in context.work.open(eim.eim_id):
+        if work.kind is WorkKind.TRIGGER and work.result is None and work.cuts is not None:
+            return _end_unfinished(work)
+    return None
 
 
 def _end_unfinished(work: Work) -> PollEnd:

@@ -12,7 +12,7 @@ class DownloadStop(Exception):
     ``told``: the eIM knows already, by a message of the download itself. ``retry``: it was the way to the server that
     failed and nothing has reached the card, so one more attempt is harmless. ``objection`` is what the SM-DP+ was told
     where a check of this IPA ended it. ``reason`` is the profileDownloadErrorReason, ``response`` what the SM-DP+ or
-    SM-DS answered in its own words, for the eIM.
+    SM-DS answered in its own words, for the eIM. ``answered``: the server is there, and only cannot at present.
     """
 
     def __init__(
@@ -24,6 +24,7 @@ class DownloadStop(Exception):
         reason: int = UNDEFINED_ERROR,
         response: bytes | None = None,
         objection: CancelSessionReason | None = None,
+        answered: bool = False,
     ) -> None:
         super().__init__(sentence)
         self.sentence = sentence
@@ -32,3 +33,4 @@ class DownloadStop(Exception):
         self.reason = reason
         self.response = response
         self.objection = objection
+        self.answered = answered

@@ -7,7 +7,7 @@ whole poll has failed, and the next one goes on.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol, runtime_checkable
+from typing import Final, Protocol, runtime_checkable
 
 from ipad_agent.codec.esipa.esipa_download import AuthenticateClientOk, AuthenticateClientSmds, InitiateAuthenticationOk
 from ipad_agent.codec.rsp.es9_messages import EventEntries
@@ -33,8 +33,9 @@ class ServerTrouble(DownloadStop):
         told: bool = False,
         retry: bool = False,
         response: bytes | None = None,
+        answered: bool = False,
     ) -> None:
-        super().__init__(sentence, told=told, retry=retry, response=response)
+        super().__init__(sentence, told=told, retry=retry, response=response, answered=answered)
         self.refused = refused
 
 
@@ -51,6 +52,13 @@ class WithAnswer(Protocol):
     """An error that has the server's answer as it came."""
 
     response: bytes
+
+
+@runtime_checkable
+class WithStatus(Protocol):
+    """An error that is a status of HTTP, ``503``."""
+
+    code: str
 
 
 class RspServer(Protocol):
@@ -186,6 +194,15 @@ def _answer_of(error: IpadError) -> bytes | None:
     return answer if answer.lstrip().startswith(b"{") else None
 
 
+_CANNOT_NOW: Final = frozenset({"502", "503", "504"})
+
+
+def _cannot_now(error: IpadError) -> bool:
+    """Whether the server is there and only cannot at present: maintenance, overload, trouble behind its front. 500 is
+    how some refuse for good, and any other status may be that of something else than an SM-DP+."""
+    return error.retry_after_s is not None or (isinstance(error, WithStatus) and error.code in _CANNOT_NOW)
+
+
 def of_smdp(error: IpadError) -> ServerTrouble:
     """What a failure on the way to an SM-DP+ means for the download; errors of the device are raised as they are."""
     if isinstance(error, CardError | ModemError | StoreError):
@@ -195,4 +212,5 @@ def of_smdp(error: IpadError) -> ServerTrouble:
         refused=isinstance(error, SaidByStatus),
         retry=error.remedy is Remedy.RETRY,
         response=_answer_of(error),
+        answered=_cannot_now(error),
     )
