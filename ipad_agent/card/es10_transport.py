@@ -33,8 +33,10 @@ from .errors import (
 )
 
 BLOCK_SIZES: Final = (255, 240, 120, 60)
-MAX_ANSWER_BYTES: Final = 65536
-MAX_ROUNDS: Final = 300
+MAX_ANSWER_BYTES: Final = 0x40000
+"""A card that chooses itself what it tells of its profiles tells their icons: a hundred of them are over 100 kB."""
+MAX_ROUNDS: Final = 1100
+"""The longest answer in pieces of 256 bytes, and some more."""
 MAX_LE_CORRECTIONS: Final = 3
 BUSY_DELAYS_S: Final = (0.5, 1.0, 2.0, 4.0, 4.0, 4.0)
 FAILURES_AGAINST_PROVEN_SIZE: Final = 3

@@ -6,7 +6,8 @@ import pytest
 
 import device_in_memory
 from device_in_memory import HOUR_S, Device
-from ipad_agent.lab.euicc import OPERATOR_A
+from ipad_agent.lab.euicc import BOOTSTRAP, OPERATOR_A
+from ipad_agent.lab.euicc.errors import StatusError
 from strange_modules import es10_answers
 
 
@@ -27,3 +28,19 @@ def test_a_package_is_executed_and_answered_with(answer: str) -> None:
         assert len(device.world.associated[0].accepted) == 1
 
     device_in_memory.live(story, prepare=es10_answers(0xBF51, lambda _: bytes.fromhex(answer)))
+
+
+@pytest.mark.parametrize("status", [0x6A84, 0x6982, 0x6F00, 0x6400])
+def test_a_card_never_gives_its_profiles_and_the_eim_hears_that_the_order_failed(status: int) -> None:
+    """An order without a way back is not given to the card, and not kept for ever either."""
+
+    def refuse(_: bytes) -> bytes:
+        raise StatusError(status)
+
+    async def story(device: Device) -> None:
+        order = await device.carried_out(f"enable {OPERATOR_A}", within_s=HOUR_S)
+        assert order.state == "failed"
+        assert not device.card_asked("BF51")
+        assert device.world.card.enabled_iccid == device.world.seen == BOOTSTRAP
+
+    device_in_memory.live(story, prepare=es10_answers(0xBF2D, refuse))

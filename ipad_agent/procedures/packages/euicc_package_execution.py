@@ -78,7 +78,10 @@ async def resume(context: Context, eim: Association, work: Work) -> Work:
     except (CardError, ModemError) as failure:
         if isinstance(failure, CardError) and failure.answer is not None:
             return await _unreadable(context, eim, work, failure, failure.answer)
-        if failure.remedy is not Remedy.GIVE_UP:
+        loaded = context.work.get(work.id).loads > work.loads
+        alive = isinstance(failure, CardError) and failure.alive
+        # A card that answers, but does not tell what the way back needs, is asked twice and not for ever.
+        if failure.remedy is not Remedy.GIVE_UP and (loaded or not alive):
             raise
         return await _could_not(context, work, failure)
     return await _finish(context, eim, work, result)
