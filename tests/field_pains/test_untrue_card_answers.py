@@ -8,6 +8,8 @@ import device_in_memory
 from device_in_memory import HOUR_S, Device
 from ipad_agent.lab.euicc import BOOTSTRAP, OPERATOR_A
 from ipad_agent.lab.euicc.errors import StatusError
+from ipad_agent.lab.euicc.state.isdr_state import Isdr
+from ipad_agent.torture.world.torture_world import World
 from strange_modules import es10_answers
 
 
@@ -44,3 +46,30 @@ def test_a_card_never_gives_its_profiles_and_the_eim_hears_that_the_order_failed
         assert device.world.card.enabled_iccid == device.world.seen == BOOTSTRAP
 
     device_in_memory.live(story, prepare=es10_answers(0xBF2D, refuse))
+
+
+def test_a_card_signs_that_a_profile_is_enabled_and_has_not_done_it() -> None:
+    def prepare(world: World) -> None:
+        honest = world.card.es10.handler(0xBF51)
+
+        def claimed(isdr: Isdr, raw: bytes) -> bytes:
+            before = world.card.profile_states()
+            answer = honest(isdr, raw)
+            for profile in world.card.state.profiles:
+                profile.enabled = before[profile.iccid]
+            isdr.commit()
+            return answer
+
+        world.card.es10.register(0xBF51, claimed)
+
+    async def story(device: Device) -> None:
+        order = device.order(f"enable {OPERATOR_A}")
+        await device.until(lambda: bool(device.told("IPA-4299")))
+        assert order.state == "done", "so the card signed it"
+        [told] = device.told("IPA-4299")
+        assert str(told["previous"]).endswith(BOOTSTRAP[-4:])
+        assert device.world.associated[0].told_changes == []
+        await device.until(lambda: bool(device.world.associated[0].told_changes))
+        assert device.world.card.enabled_iccid == device.world.seen == BOOTSTRAP
+
+    device_in_memory.live(story, prepare=prepare)
