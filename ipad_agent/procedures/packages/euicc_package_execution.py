@@ -49,12 +49,11 @@ async def execute(context: Context, eim: Association, work: Work) -> Work:
 async def _signed_instead(context: Context, work: Work) -> EuiccPackageResult | None:
     """The signed result that the card keeps although it answered without a signature, or something that cannot be read:
     it executed the package, and what it signed is the truth. None where it keeps none, or does not tell."""
+    context.card.ask_anew()
     try:
         result = await stored_result_of(context, work)
-    except CardError as failure:
-        if not failure.alive:
-            raise
-        return None
+    except (CardError, ModemError):
+        return None  # what the card answered is at least something, and must not be lost over this
     if result is not None:
         events.RECOVERED_RESULT.emit(eim=work.eim_id, seq=result.seq_number)
     return result
