@@ -71,7 +71,7 @@ def test_a_byte_order_mark_is_no_part_of_the_file() -> None:
 
 
 def test_every_section_and_key_that_a_term_of_the_field_leads_to_exists() -> None:
-    for term, meant in config_file._TERMS.items():
-        section, dot, _ = term.rpartition(".")
-        known = {**SECTIONS, "eim": EimConfig}
-        assert meant in ({item.name for item in fields(known[section])} if dot else known), term
+    sections = {**SECTIONS, "eim": EimConfig}
+    assert set(config_file._SECTIONS_MEANT.values()) <= set(sections)
+    for section, terms in config_file._KEYS_MEANT.items():
+        assert set(terms.values()) <= {item.name for item in fields(sections[section])}, section

@@ -33,8 +33,10 @@ from .errors import (
 )
 
 BLOCK_SIZES: Final = (255, 240, 120, 60)
-MAX_ANSWER_BYTES: Final = 65536
-MAX_ROUNDS: Final = 300
+MAX_ANSWER_BYTES: Final = 0x40000
+"""A card that chooses itself what it tells of its profiles tells their icons: a hundred of them are over 100 kB."""
+MAX_ROUNDS: Final = 1100
+"""The longest answer in pieces of 256 bytes, and some more."""
 MAX_LE_CORRECTIONS: Final = 3
 BUSY_DELAYS_S: Final = (0.5, 1.0, 2.0, 4.0, 4.0, 4.0)
 FAILURES_AGAINST_PROVEN_SIZE: Final = 3
@@ -96,8 +98,8 @@ class Es10Transport:
 
     ``proactive_pending`` is set when the last answer ended in 91xx: the card wants the modem to fetch a toolkit
     command, after a profile change the REFRESH. ``refused_last_blocks`` counts by way and outlives the channel, which
-    such a refusal ends. ``apdu_count`` counts command APDUs for diagnostics. ``le``: whether
-    STORE DATA carries an Le byte, which a few cards want before they give data.
+    such a refusal ends; so does ``said``, what was told of this card's habits. ``apdu_count`` counts command APDUs for
+    diagnostics. ``le``: whether STORE DATA carries an Le byte, which a few cards want before they give data.
     """
 
     def __init__(
@@ -108,6 +110,7 @@ class Es10Transport:
         block_sizes: BlockSizeMemory | None = None,
         memory_key: str = "",
         refused_last_blocks: Counter[str] | None = None,
+        said: set[str] | None = None,
     ) -> None:
         self.channel = channel
         self._prepare = channel.prepare if isinstance(channel, PreparesCommands) else None
@@ -123,7 +126,7 @@ class Es10Transport:
         self._size_proven = False
         self._size_failures = 0
         self._get_response_proprietary = True
-        self._padding_said = False
+        self._said = said if said is not None else set()
 
     async def es10(self, request: bytes, *, idempotent: bool = False, answer_due: bool = True) -> bytes:
         """Send one ES10 request, return the answer's bytes (empty when the card answers 9000 without data).
@@ -257,7 +260,7 @@ class Es10Transport:
             return b""
         finally:
             self.proactive_pending = self.proactive_pending or answer.sw1 == 0x91
-        if fetched.data:
+        if fetched.data and self._is_news(f"unannounced {answer.sw:04X}"):
             events.UNANNOUNCED_DATA.emit(status=apdu.explain(answer.sw))
         return fetched.data
 
@@ -277,7 +280,8 @@ class Es10Transport:
             self.proactive_pending = sw1 == 0x91
             return answer
         if sw1 in (0x62, 0x63):
-            events.CARD_WARNING.emit(status=apdu.explain(sw))
+            if self._is_news(f"warning {sw:04X}"):
+                events.CARD_WARNING.emit(status=apdu.explain(sw))
             self.proactive_pending = False
             return answer
         kind = {0x6985: ResetPending, 0x6999: NotSelected, 0x6881: ChannelTrouble, 0x6A81: ChannelTrouble}.get(
@@ -297,6 +301,13 @@ class Es10Transport:
             self.channel.note_unusable(reason)
             raise TruncatedAnswer(reason)
 
+    def _is_news(self, what: str) -> bool:
+        """Whether this was not yet said of the card: some have such habits in every answer."""
+        if what in self._said:
+            return False
+        self._said.add(what)
+        return True
+
     def _without_padding(self, answer: bytes) -> bytes:
         """The one element, without the zeros or FFs that filled up its last piece. What else follows it is left to
         the parser of the function."""
@@ -306,8 +317,7 @@ class Es10Transport:
             return answer
         if size is None or size == len(answer) or not _is_padding(answer[size:]):
             return answer
-        if not self._padding_said:
-            self._padding_said = True
+        if self._is_news("padding"):
             events.PADDING_CUT.emit(size_bytes=len(answer) - size)
         return answer[:size]
 

@@ -68,6 +68,7 @@ class IsdrSession:
         self._deadlines = deadlines
         self._block_sizes = block_sizes if block_sizes is not None else VolatileBlockSizes()
         self._refused_last_blocks: Counter[str] = Counter()
+        self._habits_said: set[str] = set()
         self._transport: Es10Transport | None = None
         self._last_channel: ApduChannel | None = None
         self._reached: tuple[bytes, str] | None = None
@@ -235,6 +236,7 @@ class IsdrSession:
             block_sizes=self._block_sizes,
             memory_key=identity.key,
             refused_last_blocks=self._refused_last_blocks,
+            said=self._habits_said,
         )
         transport.le, self._le = transport.le or self._le, False
         wants_le = transport.le and not channel.le_on_case4
@@ -249,6 +251,7 @@ class IsdrSession:
         if self.eid is not None and eid != self.eid:
             events.CARD_CHANGED.emit(old=self.eid.short, new=eid.short)
             self.tolerances.clear()
+            self._habits_said.clear()
         self.eid = eid
         self._le = wants_le
         notes = Notes()

@@ -256,24 +256,31 @@ class _Reading:
         self._problems.append(ConfigError(place, problem, allowed=allowed))
 
 
-_TERMS: Final[Mapping[str, str]] = {
+_SECTIONS_MEANT: Final[Mapping[str, str]] = {
     "euicc": "card", "uicc": "card", "sim": "card", "esim": "card", "dtls": "coap", "tls": "trust", "ssl": "trust",
     "pki": "trust", "ca": "trust", "network": "site", "hooks": "site", "apn": "site", "schedule": "poll",
     "polling": "poll", "retry": "poll", "rollback": "switch", "fallback": "guardian", "smdp": "download",
-    "api": "local", "dbus": "local", "varlink": "local", "socket": "local", "prometheus": "metrics", "logging": "log",
-    "manager": "eim", "server": "eim", "esipa": "eim", "recorder": "record", "sms": "wake", "eim.eimid": "id",
-    "eim.name": "id", "eim.eimfqdn": "host", "eim.fqdn": "host", "eim.url": "host", "eim.uri": "host",
-    "eim.address": "host", "eim.server": "host", "eim.protocol": "carrier", "eim.transport": "carrier",
-    "eim.psk": "psk_key_file", "eim.certificate": "client_certificate", "eim.cert": "client_certificate",
-    "eim.key": "client_key_file", "eim.coapsport": "port", "modem.device": "port", "modem.tty": "port",
-    "modem.path": "port", "modem.speed": "baud", "modem.driver": "transport", "card.aid": "isdr_aids",
-    "card.isdraid": "isdr_aids", "poll.period": "interval_s", "poll.every": "interval_s",
-    "poll.backoff": "backoff_first_s", "poll.retry": "backoff_first_s", "switch.timeout": "confirm_s",
-    "switch.deadline": "confirm_s", "switch.rollback": "confirm_s", "trust.ca": "ca_file", "trust.cacert": "ca_file",
-    "trust.cafile": "ca_file", "log.verbosity": "level", "log.format": "style", "local.socketfile": "socket_path",
-    "local.group": "control_group", "site.apn": "apn_table", "site.hooks": "hooks_dir",
+    "api": "local", "dbus": "local", "varlink": "local", "socket": "local", "prometheus": "metrics",
+    "logging": "log", "manager": "eim", "server": "eim", "esipa": "eim", "recorder": "record", "sms": "wake",
 }  # fmt: skip
-"""What others call our sections and keys; SGP.32's words first. Without what spellings of one name differ in."""
+"""What others call our sections; SGP.32's words first. Without what spellings of one name differ in."""
+_KEYS_MEANT: Final[Mapping[str, Mapping[str, str]]] = {
+    "eim": {
+        "eimid": "id", "name": "id", "eimfqdn": "host", "fqdn": "host", "url": "host", "uri": "host",
+        "address": "host", "server": "host", "protocol": "carrier", "transport": "carrier", "psk": "psk_key_file",
+        "certificate": "client_certificate", "cert": "client_certificate", "key": "client_key_file",
+        "coapsport": "port",
+    },
+    "modem": {"device": "port", "tty": "port", "path": "port", "speed": "baud", "driver": "transport"},
+    "card": {"aid": "isdr_aids", "isdraid": "isdr_aids"},
+    "poll": {"period": "interval_s", "every": "interval_s", "backoff": "backoff_first_s", "retry": "backoff_first_s"},
+    "switch": {"timeout": "confirm_s", "deadline": "confirm_s", "rollback": "confirm_s"},
+    "trust": {"ca": "ca_file", "cacert": "ca_file", "cafile": "ca_file"},
+    "log": {"verbosity": "level", "format": "style"},
+    "local": {"socketfile": "socket_path", "group": "control_group"},
+    "site": {"apn": "apn_table", "hooks": "hooks_dir"},
+}  # fmt: skip
+"""The same of the keys in a section."""
 _UNITS: Final = ("seconds", "secs", "sec", "minutes", "mins", "min", "hours", "ms", "bytes", "kb", "mb")
 
 
@@ -281,7 +288,8 @@ def _meant(above: str, name: str, known: list[str]) -> list[str]:
     """Which of these names was probably meant; none, or mostly one."""
     import difflib  # only for what is wrong
 
-    term = _TERMS.get(_plain(re.sub(r"\[\d+\]", "", above)) + _plain(name))
+    section = _plain(re.sub(r"\[\d+\]", "", above)).removesuffix(".")
+    term = (_KEYS_MEANT.get(section, {}) if section else _SECTIONS_MEANT).get(_plain(name))
     if term is not None:
         return [term]
     spelt = {_plain(each): each for each in known}

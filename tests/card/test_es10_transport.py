@@ -109,10 +109,17 @@ def test_a_card_that_corrects_for_ever_is_not_followed() -> None:
 
 
 def test_a_card_that_announces_for_ever_is_not_followed() -> None:
-    with pytest.raises(AnswerTooLong, match="300 times"):
-        es10(FakeChannel("6110", *["6110"] * 400))
-    with pytest.raises(AnswerTooLong, match="65536 bytes"):
-        es10(FakeChannel("6110", *["00" * 256 + "6100"] * 400))
+    with pytest.raises(AnswerTooLong, match="1100 times"):
+        es10(FakeChannel("6110", *["6110"] * 1200))
+    with pytest.raises(AnswerTooLong, match="262144 bytes"):
+        es10(FakeChannel("6110", *["00" * 256 + "6100"] * 1200))
+
+
+def test_a_list_of_a_hundred_profiles_with_icons_is_collected() -> None:
+    answer = "BF2D83019000" + "00" * 0x19000
+    parts = [answer[at : at + 512] for at in range(0, len(answer), 512)]
+    replies = ["6100", *(part + "6100" for part in parts[:-1]), parts[-1] + "9000"]
+    assert es10(FakeChannel(*replies)) == answer
 
 
 @pytest.mark.parametrize("sw", ["9000", "910B", "9102", "9205"])

@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from ipad_agent.card.apdu_channel import AidNotFound, CardNotReady
+from ipad_agent.card.errors import NotSupportedByCard
 from ipad_agent.codec.es10.eim_configuration import EimConfigurationData
 from ipad_agent.codec.identifiers import Eid
 from ipad_agent.config import Config, DownloadConfig, EimConfig, ModemConfig, SecretFile, TrustConfig
@@ -544,12 +545,18 @@ def test_a_card_without_isd_r_is_told_with_the_errors_own_advice(tmp_path: Path)
 
 
 def test_a_consumer_card_is_named_and_left_alone(tmp_path: Path) -> None:
-    patient = with_port(tmp_path, card=FakeCard(info2=CONSUMER_INFO2))
+    no_eims = NotSupportedByCard("GetEimConfigurationData: the card answered 6A88")
+    patient = with_port(tmp_path, card=FakeCard(info2=CONSUMER_INFO2, trouble={"eims": no_eims}))
     found = examine(patient)
     assert found.wrong == ["euicc"]
     assert "consumer" in found.verdict.sentence
-    assert "eims" not in patient.card.asked
     assert "profiles" not in patient.card.asked
+
+
+def test_a_card_that_lists_its_eims_is_an_iot_card_whatever_it_says_of_itself(tmp_path: Path) -> None:
+    found = examine(with_port(tmp_path, card=FakeCard(info2=CONSUMER_INFO2)))
+    assert found.of(Layer.EUICC).ok
+    assert "consumer" not in found.of(Layer.EUICC).sentence
 
 
 def test_a_card_in_ipae_mode_is_wrong_unless_the_owner_takes_it(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 import pytest
 
@@ -69,6 +70,22 @@ def test_more_than_the_session_id_behind_ccho(behind: str) -> None:
 @pytest.mark.parametrize("behind", ["\r\nOK\r\n", "> "], ids=["twice", "prompt"])
 def test_the_result_is_said_twice_or_followed_by_a_prompt(behind: str) -> None:
     _carries_out_orders("generic-3gpp", says(lambda _, text: text.replace("\r\nOK\r\n", f"\r\nOK\r\n{behind}")))
+
+
+def _cut(match: re.Match[str]) -> str:
+    half = len(match[3]) // 2
+    return f'{match[1]}{match[2]},"{match[3][:half]}\r\n+CEREG: 1\r\n{match[3][half:]}"'
+
+
+@pytest.mark.parametrize("name", ["generic-3gpp", "simcom-sim7600"])
+@pytest.mark.parametrize(
+    "change",
+    [lambda match: f"+CEREG: 1{match[0]}", lambda match: f"{match[0]}+CEREG: 1", _cut],
+    ids=["before", "behind", "inside"],
+)
+def test_an_unsolicited_result_sticks_to_answers(change: Callable[[re.Match[str]], str], name: str) -> None:
+    """In a download no answer can be asked for a second time."""
+    _carries_out_orders(name, says(lambda _, text: _ANSWER.sub(change, text)))
 
 
 @pytest.mark.parametrize("name", ["generic-3gpp", "simcom-sim7600"])

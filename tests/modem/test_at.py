@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -173,6 +175,31 @@ def test_a_registration_report_is_not_taken_for_the_answer_to_the_question() -> 
         Data('+CEREG: 2,1,"00C3"'),
         OK,
     ]
+
+
+@pytest.mark.parametrize(
+    ("line", "parts"),
+    [
+        (b'+CEREG: 1+CGLA: 4,"9000"\r\n', [Urc("+CEREG: 1"), Data('+CGLA: 4,"9000"')]),
+        (b'+CGLA: 4,"9000"+CEREG: 1\r\n', [Data('+CGLA: 4,"9000"'), Urc("+CEREG: 1")]),
+        (b'+CGLA: 8,"BF30\r\n+CEREG: 1\r\n9000"\r\n', [Urc("+CEREG: 1"), Data('+CGLA: 8,"BF309000"')]),
+        (b'RING+CGLA: 4,"9000"^RSSI: 5\r\n', [Urc("RING"), Data('+CGLA: 4,"9000"'), Urc("^RSSI: 5")]),
+    ],
+)
+def test_an_unsolicited_result_that_sticks_to_an_answer_does_not_hide_it(line: bytes, parts: list[AtEvent]) -> None:
+    parser = AtParser()
+    parser.expect(Expectation('AT+CGLA=1,4,"9000"', re.compile(r"\+CGLA\s*:")))
+    assert parser.feed(line) == parts
+
+
+def test_an_answer_that_is_never_completed_ends_with_the_result_and_harms_no_later_one() -> None:
+    parser = AtParser()
+    expectation = Expectation('AT+CGLA=1,4,"9000"', re.compile(r"\+CGLA\s*:"))
+    parser.expect(expectation)
+    [result] = parser.feed(b'+CGLA: 8,"BF30\r\nOK\r\n')
+    assert isinstance(result, Result)
+    parser.expect(expectation)
+    assert parser.feed(b'+CGLA: 4,"9000"\r\n') == [Data('+CGLA: 4,"9000"')]
 
 
 def test_the_prompt_is_seen_although_no_line_end_follows() -> None:

@@ -12,7 +12,7 @@ from ipad_agent.errors import CardError, IpadError, ModemError
 from ipad_agent.net import HttpsEndpoint, TrustUnusable
 from ipad_agent.net.trust import trust_anchors
 from ipad_agent.printable import size_text
-from ipad_agent.procedures.startup.device_start import MANAGED, CardKind, kind_of
+from ipad_agent.procedures.startup.device_start import MANAGED, CardKind, kind_by_functions
 
 from .emulation_checks import device_key, waiting_bundle
 
@@ -37,7 +37,7 @@ async def euicc(parts: DoctorParts, seen: Seen) -> list[Item]:
     """Whether it is a card for an IPAd."""
     try:
         seen.info2 = await parts.card.get_euicc_info2()
-        kind = kind_of(seen.info2)
+        kind = await kind_by_functions(parts.card, seen.info2)
         taken = kind is CardKind.IPAE and parts.config.card.take_from_ipae
         profiles = await parts.card.get_profiles() if kind in MANAGED or taken else ()
     except (CardError, ModemError) as error:

@@ -138,6 +138,14 @@ _NAMED_LINE: Final = re.compile(r"([+^%#$!&*][A-Z][A-Z0-9_]*)(?=\s*:)", re.IGNOR
 _COMMAND_INSIDE: Final = re.compile(r"AT([+^%#$!&*][A-Z][A-Z0-9_]*)", re.IGNORECASE)
 _COMMAND_TAIL: Final = re.compile(r"T?([+^%#$!&*][A-Z][A-Z0-9_]*)[=?]", re.IGNORECASE)
 
+_APDU_NAME: Final = re.compile(r"\+(?:CGLA|CSIM)\s*:", re.IGNORECASE)
+_APDU_AND_MORE: Final = re.compile(
+    r'(\+(?:CGLA|CSIM)\s*:[\d\s,]+"[0-9A-F]*")\s*([+^%#$!&*][A-Z][A-Z0-9_]*\s*:.*)', re.IGNORECASE
+)
+
+_CUT_APDU: Final = re.compile(r'\+(?:CGLA|CSIM)\s*:[\d\s,]+"[0-9A-F]*', re.IGNORECASE)
+_REST_OF_APDU: Final = re.compile(r'[0-9A-F]*"', re.IGNORECASE)
+
 # Lines of these names are only ever answers, never unsolicited.
 _ANSWERS_ONLY: Final = frozenset(
     f"+{name}"
@@ -176,6 +184,7 @@ class AtParser:
         self.add_urcs(urcs)
         self._line = bytearray()
         self._skipping = False
+        self._cut = ""
         self._expectation: Expectation | None = None
         self._sent: deque[str] = deque(maxlen=REMEMBERED_COMMANDS)
         self._sent_names: deque[str] = deque(maxlen=REMEMBERED_COMMANDS)
@@ -189,6 +198,7 @@ class AtParser:
     def expect(self, expectation: Expectation | None) -> None:
         """Set the command in flight; None when its time is over. Call it before the command is written."""
         self._expectation = expectation
+        self._cut = ""
         if expectation is not None:
             command = expectation.command.upper()
             self._sent.appendleft(command)
@@ -227,14 +237,41 @@ class AtParser:
             return
         line = self._line.decode("ascii").strip()
         self._line.clear()
-        if line:
-            event = self._classify(line)
+        for part in self._unglued(line) if line else ():
+            event = self._whole(part)
+            if event is None:
+                continue
             if isinstance(event, Echo):
                 self.stats.echoes += 1
                 self.stats.damaged_echoes += event.damaged
             elif isinstance(event, Result):
                 self._expectation = None
             found.append(event)
+
+    def _whole(self, line: str) -> AtEvent | None:
+        """What a line is; None for the first half of an answer with an APDU, into which the modem put an unsolicited
+        result. Its other half, up to the closing quote, completes it."""
+        if self._cut and _REST_OF_APDU.fullmatch(line):
+            line, self._cut = self._cut + line, ""
+        expected = self._expectation
+        if expected is not None and expected.answer is not None and expected.answer.match(line):
+            if _CUT_APDU.fullmatch(line):
+                self._cut = line
+                return None
+            self._cut = ""
+        return self._classify(line)
+
+    def _unglued(self, line: str) -> tuple[str, ...]:
+        """The line, or its parts where an unsolicited result sticks to an answer with an APDU, before or behind it: no
+        APDU has such characters in it."""
+        expected = self._expectation
+        if expected is None or expected.answer is None or "+C" not in line:
+            return (line,)
+        for inside in _APDU_NAME.finditer(line, 1):
+            if expected.answer.match(line, inside.start()):
+                return line[: inside.start()].strip(), *self._unglued(line[inside.start() :])
+        behind = _APDU_AND_MORE.fullmatch(line)
+        return (line,) if behind is None else (behind[1], behind[2])
 
     def _classify(self, line: str) -> AtEvent:
         expected = self._expectation

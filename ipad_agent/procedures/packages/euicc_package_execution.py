@@ -52,12 +52,11 @@ async def execute(context: Context, eim: Association, work: Work) -> Work:
 async def _signed_instead(context: Context, work: Work) -> EuiccPackageResult | None:
     """The signed result that the card keeps although it answered without a signature, or something that cannot be read:
     it executed the package, and what it signed is the truth. None where it keeps none, or does not tell."""
+    context.card.ask_anew()
     try:
         result = await stored_result_of(context, work)
-    except CardError as failure:
-        if not failure.alive:
-            raise
-        return None
+    except (CardError, ModemError):
+        return None  # what the card answered is at least something, and must not be lost over this
     if result is not None:
         delivery_events.RECOVERED_RESULT.emit(eim=work.eim_id, seq=result.seq_number)
     return result
@@ -81,7 +80,10 @@ async def resume(context: Context, eim: Association, work: Work) -> Work:
     except (CardError, ModemError) as failure:
         if isinstance(failure, CardError) and failure.answer is not None:
             return await _unreadable(context, eim, work, failure, failure.answer)
-        if failure.remedy is not Remedy.GIVE_UP:
+        loaded = context.work.get(work.id).loads > work.loads
+        alive = isinstance(failure, CardError) and failure.alive
+        # A card that answers, but does not tell what the way back needs, is asked twice and not for ever.
+        if failure.remedy is not Remedy.GIVE_UP and (loaded or not alive):
             raise
         return await _could_not(context, work, failure)
     return await _finish(context, eim, work, result)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from enum import StrEnum
-from typing import Final
+from typing import Final, Protocol
 
 from ipad_agent.codec.es10.eim_configuration import EimConfigurationData
 from ipad_agent.codec.es10.euicc_info import EuiccInfo2
@@ -61,9 +61,8 @@ async def read_card(card: Card, *, taken: Eid | None = None) -> CardFacts:
     """
     eid = await card.get_eid()
     info2 = await card.get_euicc_info2()
-    kind = kind_of(info2)
-    if kind is CardKind.CONSUMER and await _lists_eims(card):
-        kind = CardKind.IPAE if info2.ipa_mode == 1 else CardKind.IOT
+    kind = await kind_by_functions(card, info2)
+    if kind is not kind_of(info2):
         events.IOT_WITHOUT_MARK.emit(eid=eid.short)
     insisted = kind is CardKind.IPAE and eid == taken
     if kind not in MANAGED and not insisted:
@@ -74,16 +73,23 @@ async def read_card(card: Card, *, taken: Eid | None = None) -> CardFacts:
     return CardFacts(eid, kind, info2, profiles or (), eims, insisted, profiles is not None)
 
 
-async def _lists_eims(card: Card) -> bool:
-    """Whether a card that does not say that it is an IoT eUICC is one: a consumer eUICC does not know
-    GetEimConfigurationData (§5.9.18)."""
+class _ListsEims(Protocol):
+    async def get_eim_configuration(self) -> tuple[EimConfigurationData, ...]: ...
+
+
+async def kind_by_functions(card: _ListsEims, info2: EuiccInfo2) -> CardKind:
+    """As ``kind_of``; a card that does not say that it is an IoT eUICC is one when it lists its eIMs: a consumer eUICC
+    does not know GetEimConfigurationData (§5.9.18). Raises ``CardError`` or ``ModemError`` when the card is gone."""
+    kind = kind_of(info2)
+    if kind is not CardKind.CONSUMER:
+        return kind
     try:
         await card.get_eim_configuration()
     except CardError as failure:
         if not failure.alive:
             raise
-        return False
-    return True
+        return kind
+    return CardKind.IPAE if info2.ipa_mode == 1 else CardKind.IOT
 
 
 async def _profiles_to_show(card: Card) -> tuple[ProfileInfo, ...] | None:

@@ -156,3 +156,13 @@ def NOTHING_ENABLED() -> None: ...
     "It is carried out, because the eIM decides; but the device may be out of reach afterwards.",
 )
 def LAST_ONE() -> None: ...
+
+
+@define(
+    "IPA-4299",
+    WARNING,
+    "The card said ok to a change to {target}, but {previous} is enabled after every reset; the eIM is told.",
+    "The card signed something that it did not do. The eIM that ordered the change hears of another state with its "
+    "next question and can look at what is on the card.",
+)
+def NOTHING_CHANGED(*, target: str, previous: str) -> None: ...

@@ -63,6 +63,8 @@ async def look_again(context: Context, *, proof: str | None = None) -> None:
         await _committed(context, open_switch, Happening.PROVED, proof)
     elif open_switch.phase is Phase.PROVING and open_switch.left_s(context.clock) <= 0:
         _unproved(context, open_switch, findings)
+        if findings[-1].stage is Stage.CARD:
+            await _tell_that_nothing_changed(context, open_switch)
 
 
 def _proof(context: Context, current: Switch, findings: list[Finding]) -> str | None:
@@ -249,6 +251,8 @@ class _Window:
         left_s = current.left_s(context.clock)
         if left_s <= 0:
             self._time_is_over(current)
+            if self._failing.stage == Stage.CARD.value:
+                await _tell_that_nothing_changed(context, current)
             return True
         pause = pause_s(
             looks, first_s=settings.probe_first_s, first_count=settings.probe_first_count, then_s=settings.probe_s
@@ -410,6 +414,21 @@ def _unproved(context: Context, current: Switch, findings: list[Finding], *, sta
     )
     moved = context.switches.move(current, Happening.TIME_OVER_FOR_GOOD)
     context.on_switch(moved, tuple(findings))
+
+
+async def _tell_that_nothing_changed(context: Context, current: Switch) -> None:
+    """A card that said ok to an enable, and has the former profile enabled after every reset: the eIM that ordered it
+    believes the card's signature, and is told that the state is another one (stateChangeCause)."""
+    if current.way is not Way.NONE or not current.eim_id or current.previous is None:
+        return
+    try:
+        enabled = await switch_transaction.enabled_iccid(context)
+    except (CardError, ModemError):
+        return  # nobody knows what it has, so that nothing can be said against its signature
+    if enabled != current.previous:
+        return
+    events.NOTHING_CHANGED.emit(target=shown(current.target), previous=shown(current.previous))
+    context.changes.note((current.eim_id,), StateChangeCause.UNDEFINED)
 
 
 async def _order_rollback(context: Context, current: Switch) -> tuple[EuiccPackageResult | None, str | None]:
