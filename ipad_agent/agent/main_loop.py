@@ -25,7 +25,13 @@ from ipad_agent.policy.switching.switch_table import Happening
 from ipad_agent.printable import printable
 from ipad_agent.procedures import events as procedure_events
 from ipad_agent.procedures.context import Association, Context
-from ipad_agent.procedures.delivery import notification_delivery, result_delivery, result_removal
+from ipad_agent.procedures.delivery import (
+    notification_delivery,
+    result_delivery,
+    result_removal,
+    results_of_gone_eims,
+)
+from ipad_agent.procedures.delivery.seen_eims import SeenEims
 from ipad_agent.procedures.download import device_initiated_download
 from ipad_agent.procedures.person_decision import PersonDecision
 from ipad_agent.procedures.ports import EimLink, Journal, Memory
@@ -115,6 +121,7 @@ class Agent:
         self._resting = self._used_network = False
         self._taken_up = False
         self._counters = Counters(rooms.memory)
+        self._seen_eims = SeenEims(rooms.memory)
         self._last_orders = LastOrders(rooms.memory, rooms.clock)
         self._resets = CardResets(rooms.memory, rooms.clock)
         self._deadline: float | None = None
@@ -243,6 +250,7 @@ class Agent:
         if await self._settle(facts):
             facts = await self._read_card()
         await self._remove_kept(facts)
+        await self._look_for_gone(facts)
         eims = self._with_owed(facts.eims)
         self._status_reports.eims(facts, eims)
         self.board.switch(self.switches.open())
@@ -406,8 +414,13 @@ class Agent:
                 self.injected_orders.over(_why_not_taken(report))
             if report is None or report.eims_changed or eim_id not in {c.eim_id for c in facts.eims}:
                 configs = await self._rooms.card.get_eim_configuration()
+                some_gone = bool({eim.eim_id for eim in facts.eims} - {eim.eim_id for eim in configs})
                 facts = replace(facts, eims=configs)
                 self._counters.saw(str(facts.eid), configs)
+                if some_gone:
+                    await self._look_for_gone(facts)
+                else:
+                    self._seen_eims.saw(str(facts.eid), configs)
                 eims = self._with_owed(configs)
                 timetable.set_eims(eims)
                 self._status_reports.eims(facts, eims)
@@ -420,6 +433,12 @@ class Agent:
             if report is not None and report.end is PollEnd.EIM_CHANGED and eim_id in eims:
                 timetable.wake(Wake.COMMAND, [eim_id])  # by its new key or address; more may wait there
             await self._rooms.card.release()
+
+    async def _look_for_gone(self, facts: CardFacts) -> None:
+        """Owe what the card keeps for eIMs that are not on it any more, and remember those that are."""
+        with _Step(self, POLL_LIMIT_S):
+            await results_of_gone_eims.take_up(self._context(facts), self._seen_eims, facts.eims)
+        self._seen_eims.saw(str(facts.eid), facts.eims)
 
     async def _remove_kept(self, facts: CardFacts) -> None:
         """What was acknowledged while the disk refused leaves the card as soon as it may, whoever is polled when."""
