@@ -376,8 +376,8 @@ class Agent:
             self.injected_orders.serve(facts.eid, facts.eims)
             self._bring_forward(timetable)
             await self._remove_kept(facts)
-            if self.card_requests.waiting:
-                await self._take_turns(facts, timetable)
+            if self.card_requests.waiting and await self._take_turns(facts, timetable):
+                return
             due = timetable.next()
             if due is None:
                 return
@@ -539,8 +539,8 @@ class Agent:
                 await self._status_reports.profiles()
                 await self._rooms.card.release()
 
-    async def _take_turns(self, facts: CardFacts, timetable: Timetable) -> None:
-        """Do what others want of the card."""
+    async def _take_turns(self, facts: CardFacts, timetable: Timetable) -> bool:
+        """Do what others want of the card; whether it has other eIMs now."""
         self._woke_up()
         eims = tuple(eim.eim_id for eim in facts.eims)
         told_later = self._pending(eims)
@@ -549,9 +549,21 @@ class Agent:
             if await self.card_requests.take(self._context(facts), eims):
                 await self._status_reports.profiles()
                 await self._status_reports.room()
+            others = await self._has_other_eims(eims)
         self._traffic.direct()
         timetable.wake(Wake.STATE_CHANGE, self._pending(eims) - told_later)
         await self._rooms.card.release()
+        return others
+
+    async def _has_other_eims(self, eims: tuple[str, ...]) -> bool:
+        """Whether these are not the card's any more: a person may have had them deleted."""
+        try:
+            configs = await self._rooms.card.get_eim_configuration()
+        except CardError as error:
+            if not error.alive:
+                raise
+            return False  # what cannot be read is no news
+        return {config.eim_id for config in configs} != set(eims)
 
     def _heard(self, moved: Switch, happening: Happening) -> None:
         """Something happened to a switch."""

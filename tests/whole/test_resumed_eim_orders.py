@@ -7,6 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from ipad_agent.lab.eim import VirtualEim
+from ipad_agent.procedures.context import Context
+from ipad_agent.procedures.startup import euicc_memory_reset
 from virtual_time import run
 
 from .agent_bench import CALM, SECOND_EIM, AgentBench
@@ -40,6 +42,26 @@ def test_an_eim_that_is_added_by_a_resumed_order_is_polled(pki_folder: Path) -> 
         assert len(bench.card.state.eims) == 2
         assert len(bench.results) == 1
         assert bench.network.polls(SECOND_EIM)
+        await bench.stop()
+
+    run(story())
+
+
+def test_an_eim_that_a_person_took_off_the_card_is_not_polled_any_more(pki_folder: Path) -> None:
+    async def story() -> None:
+        bench = AgentBench(pki_folder)
+        agent = bench.start()
+        await bench.until(CALM.first_s + bench.phase_s + 60)
+
+        async def reset(context: Context, eims: tuple[str, ...]) -> None:
+            await euicc_memory_reset.reset(context, agent.memory, ["eims"], allowed=True)
+
+        await agent.card_requests.ask(reset)
+        assert bench.card.state.eims == []
+        polls = len(bench.network.polls())
+        await bench.until(4 * CALM.interval_s)
+        assert len(bench.network.polls()) == polls
+        assert "no eIM" in bench.notifier.texts[-1]
         await bench.stop()
 
     run(story())
