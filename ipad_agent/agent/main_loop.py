@@ -122,6 +122,8 @@ class Agent:
         self._taken_up = False
         self._counters = Counters(rooms.memory)
         self._seen_eims = SeenEims(rooms.memory)
+        self._other_eims = False
+        """Whether somebody on the device had eIMs deleted since they were read."""
         self._last_orders = LastOrders(rooms.memory, rooms.clock)
         self._resets = CardResets(rooms.memory, rooms.clock)
         self._deadline: float | None = None
@@ -549,21 +551,14 @@ class Agent:
             if await self.card_requests.take(self._context(facts), eims):
                 await self._status_reports.profiles()
                 await self._status_reports.room()
-            others = await self._has_other_eims(eims)
         self._traffic.direct()
         timetable.wake(Wake.STATE_CHANGE, self._pending(eims) - told_later)
         await self._rooms.card.release()
+        others, self._other_eims = self._other_eims, False
         return others
 
-    async def _has_other_eims(self, eims: tuple[str, ...]) -> bool:
-        """Whether these are not the card's any more: a person may have had them deleted."""
-        try:
-            configs = await self._rooms.card.get_eim_configuration()
-        except CardError as error:
-            if not error.alive:
-                raise
-            return False  # what cannot be read is no news
-        return {config.eim_id for config in configs} != set(eims)
+    def _eims_deleted(self) -> None:
+        self._other_eims = True
 
     def _heard(self, moved: Switch, happening: Happening) -> None:
         """Something happened to a switch."""
@@ -718,6 +713,7 @@ class Agent:
             on_switch=self.board.switch,
             look_after_disk=self._look_after_disk,
             on_profiles=self.board.profiles,
+            on_eims_deleted=self._eims_deleted,
             only_results=self._traffic.scarce is not None,
             on_order=partial(self._order_ended, facts.eid),
             on_taken=self.injected_orders.written_down,
