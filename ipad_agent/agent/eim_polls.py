@@ -12,7 +12,8 @@ from ipad_agent.codec.identifiers import Eid
 from ipad_agent.errors import CardError, CodecError, EimError, IpadError, ModemError, NetworkError, Remedy, StoreError
 from ipad_agent.policy.polling.poll_outcome import Outcome
 from ipad_agent.procedures.context import Association, Context
-from ipad_agent.procedures.delivery import result_delivery
+from ipad_agent.procedures.delivery import result_delivery, results_of_gone_eims
+from ipad_agent.procedures.delivery.seen_eims import SeenEims
 from ipad_agent.procedures.ports import EimLink
 from ipad_agent.procedures.records.held_work import HeldWork
 from ipad_agent.procedures.records.owed_work import WorkList
@@ -58,6 +59,7 @@ class EimPolls:
         self._guardian_actions = guardian_actions
         self._injected_orders = injected_orders
         self._limit = limit
+        self._seen_eims = SeenEims(rooms.memory)
         self._held = HeldWork(rooms.memory, rooms.clock, rooms.holding)
         self._commanded = self._used_network = False
         self.host: str | None = None
@@ -71,6 +73,14 @@ class EimPolls:
         """The switch whose time is running, so that nothing may come between it and the poll that proves it."""
         switch = self._switches.open()
         return switch if switch is not None and needs_this_poll(self._context(facts), switch) else None
+
+    async def eims_read(self, facts: CardFacts, *, look: bool = True) -> None:
+        """The eIMs were read from the card: owe what it keeps for those that are not on it any more, and remember those
+        that are. ``look``: whether some may have left it. Raises ``CardError`` or ``ModemError``."""
+        if look:
+            with self._limit:
+                await results_of_gone_eims.take_up(self._context(facts), self._seen_eims, facts.eims)
+        self._seen_eims.saw(str(facts.eid), facts.eims)
 
     def pressing(self, facts: CardFacts, eims: dict[str, EimConfigurationData]) -> str | None:
         """The eIM whose poll cannot wait, because a switch is under way that it has to prove."""

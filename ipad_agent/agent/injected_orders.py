@@ -17,6 +17,7 @@ from ipad_agent.errors import IpadError
 from ipad_agent.procedures.context import Context
 from ipad_agent.procedures.delivery.result_delivery import stored_results
 from ipad_agent.procedures.delivery.result_removal import remove
+from ipad_agent.procedures.retrieval.eim_package_retrieval import PollReport
 
 from .card_requests import CardRequests
 
@@ -148,3 +149,10 @@ class InjectedOrders:
         pushed, self._pushed = self._pushed, None
         if pushed is not None and not pushed.refusal.done():
             pushed.refusal.set_result(why)
+
+
+def why_not_taken(report: PollReport | None) -> str:
+    """Why a poll left a pushed package alone."""
+    if report is None:
+        return "what is owed to this eIM could not be delivered first"
+    return report.end.value

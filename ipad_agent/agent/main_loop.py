@@ -38,7 +38,6 @@ from ipad_agent.procedures.records.state_changes import StateChanges
 from ipad_agent.procedures.records.switch_record import Switch, Switches
 from ipad_agent.procedures.retrieval.eim_package_retrieval import (
     PollEnd,
-    PollReport,
     resume_without_eim,
 )
 from ipad_agent.procedures.startup import device_start, euicc_memory_reset
@@ -55,7 +54,7 @@ from .card_startup import CardStartup
 from .dependencies import Dependencies
 from .eim_polls import EimPolls, with_owed
 from .guardian_actions import GuardianActions
-from .injected_orders import SWITCH_UNDER_WAY, InjectedOrders
+from .injected_orders import SWITCH_UNDER_WAY, InjectedOrders, why_not_taken
 from .poll_timetable import Due, Timetable
 from .status_reports import StatusReports
 from .step_limit import StepLimit
@@ -94,6 +93,8 @@ class Agent:
         self._resting = False
         self._taken_up = False
         self._counters = Counters(rooms.memory)
+        self._other_eims = False
+        """Whether somebody on the device had eIMs deleted since they were read."""
         self._last_orders = LastOrders(rooms.memory, rooms.clock)
         self._limit = StepLimit(POLL_LIMIT_S)
         self._card_startup = CardStartup(rooms, self._counters)
@@ -228,6 +229,7 @@ class Agent:
         if await self._settle(facts):
             facts = await self._card_startup.read()
         await self._remove_kept(facts)
+        await self._polls.eims_read(facts)
         eims = with_owed(facts.eims, self._work)
         self._status_reports.eims(facts, eims)
         self.board.switch(self.switches.open())
@@ -282,8 +284,8 @@ class Agent:
             self.injected_orders.serve(facts.eid, facts.eims)
             self._bring_forward(timetable)
             await self._remove_kept(facts)
-            if self.card_requests.waiting:
-                await self._take_turns(facts, timetable)
+            if self.card_requests.waiting and await self._take_turns(facts, timetable):
+                return
             due = timetable.next()
             if due is None:
                 return
@@ -315,11 +317,13 @@ class Agent:
             if left is None or (
                 left is waited and left.eim_id == eim_id
             ):  # what was pushed meanwhile gets its own poll
-                self.injected_orders.over(_why_not_taken(report))
+                self.injected_orders.over(why_not_taken(report))
             if report is None or report.eims_changed or eim_id not in {c.eim_id for c in facts.eims}:
                 configs = await self._rooms.card.get_eim_configuration()
+                some_gone = bool({eim.eim_id for eim in facts.eims} - {eim.eim_id for eim in configs})
                 facts = replace(facts, eims=configs)
                 self._counters.saw(str(facts.eid), configs)
+                await self._polls.eims_read(facts, look=some_gone)
                 eims = with_owed(configs, self._work)
                 timetable.set_eims(eims)
                 self._status_reports.eims(facts, eims)
@@ -394,8 +398,8 @@ class Agent:
                 await self._status_reports.profiles()
                 await self._rooms.card.release()
 
-    async def _take_turns(self, facts: CardFacts, timetable: Timetable) -> None:
-        """Do what others want of the card."""
+    async def _take_turns(self, facts: CardFacts, timetable: Timetable) -> bool:
+        """Do what others want of the card; whether it has other eIMs now."""
         self._traffic.woke_up()
         eims = tuple(eim.eim_id for eim in facts.eims)
         told_later = self._pending(eims)
@@ -407,6 +411,11 @@ class Agent:
         self._traffic.direct()
         timetable.wake(Wake.STATE_CHANGE, self._pending(eims) - told_later)
         await self._rooms.card.release()
+        others, self._other_eims = self._other_eims, False
+        return others
+
+    def _eims_deleted(self) -> None:
+        self._other_eims = True
 
     def _heard(self, moved: Switch, happening: Happening) -> None:
         """Something happened to a switch."""
@@ -455,6 +464,7 @@ class Agent:
             on_switch=self.board.switch,
             look_after_disk=self._look_after_disk,
             on_profiles=self.board.profiles,
+            on_eims_deleted=self._eims_deleted,
             only_results=self._traffic.scarce is not None,
             on_order=partial(self._order_ended, facts.eid),
             on_taken=self.injected_orders.written_down,
@@ -486,10 +496,3 @@ class Agent:
                 if timetable is not None:
                     timetable.settle()
         self._woken.clear()
-
-
-def _why_not_taken(report: PollReport | None) -> str:
-    """Why a poll left a pushed package alone."""
-    if report is None:
-        return "what is owed to this eIM could not be delivered first"
-    return report.end.value

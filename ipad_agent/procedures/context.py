@@ -68,7 +68,8 @@ class Context:
 
     ``on_switch`` is told how a switch stands, and None when it is over. ``look_after_disk`` is called while something
     lasts: what the disk refused is tried again. ``on_profiles`` is told which profiles there are whenever an operation
-    may have changed them, who did it (``authors.py``) and for which eIM; ``on_order`` what became of an order;
+    may have changed them, who did it (``authors.py``) and for which eIM; ``on_eims_deleted`` that somebody on this
+    device had eIMs taken off the card; ``on_order`` what became of an order;
     ``on_taken`` that an order (its bytes) which a poll came upon is in the journal, now or since an earlier poll.
     """
 
@@ -96,6 +97,7 @@ class Context:
     on_switch: Callable[[Switch | None, tuple[Finding, ...]], None] = _show_nobody
     look_after_disk: Callable[[], None] = _nothing
     on_profiles: Callable[[tuple[ProfileInfo, ...], str, str | None], None] = _no_matter_who
+    on_eims_deleted: Callable[[], None] = _nothing
     on_order: Callable[[OrderOutcome], None] = _no_matter_how
     on_taken: Callable[[bytes], None] = _no_matter_which
 

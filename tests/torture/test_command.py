@@ -7,6 +7,8 @@ import json
 import pytest
 
 from ipad_agent.cli.ipad_agent_command import run
+from ipad_agent.torture.history.feature_faults import write_with
+from ipad_agent.torture.history.features import HALF_EMULATED
 
 from .guards import GUARDS
 
@@ -60,6 +62,21 @@ def test_a_broken_story_can_be_shortened(capsys: pytest.CaptureFixture[str], mon
     assert run(["lab", "torture", "--seed", "0", "--json"]) == 1
     assert short["deeds"] < json.loads(capsys.readouterr().out)["deeds"]
     assert "removed-early" in short["violations"]
+
+
+def test_a_story_and_a_summary_tell_which_kind_of_card_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    first = next(seed for seed in range(40) if len({_emulated(seed), _emulated(seed + 1)}) == 2)
+    for seed in (first, first + 1):
+        run(["lab", "torture", "--seed", str(seed), "--with", HALF_EMULATED, "--json"])
+        told = json.loads(capsys.readouterr().out)
+        assert told["card"] == ("emulated" if _emulated(seed) else "iot")
+        assert told["story"][0].endswith("; a consumer card, emulated" if _emulated(seed) else "; an IoT card")
+    run(["lab", "torture", "--first", str(first), "--seeds", "2", "--jobs", "1", "--with", HALF_EMULATED])
+    assert "; cards: emulated 1, iot 1)" in capsys.readouterr().out
+
+
+def _emulated(seed: int) -> bool:
+    return write_with(seed, [HALF_EMULATED]).setting.emulated
 
 
 @pytest.mark.parametrize("words", [["--seeds", "0"], ["--jobs", "0"], ["--seed", "x"]])

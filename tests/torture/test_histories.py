@@ -11,7 +11,7 @@ import pytest
 from ipad_agent.torture.faults.fault_effects import KINDS
 from ipad_agent.torture.history.fault_history import History, write
 from ipad_agent.torture.history.feature_faults import write_with
-from ipad_agent.torture.history.features import DEFAULT, FEATURES
+from ipad_agent.torture.history.features import ALL, DEFAULT, EMULATED, FEATURES, HALF_EMULATED
 from ipad_agent.torture.run.history_run import live_through, run_seed
 from ipad_agent.torture.run.many_seeds import shortest
 
@@ -19,7 +19,6 @@ from .seed_sample import lived, sample
 
 SEEDS = 300
 BLOCK = 20
-ALL = frozenset(FEATURES)
 PLAIN = lived([write(seed) for seed in range(SEEDS)], times=3)
 WIDENED = lived([write_with(seed, DEFAULT) for seed in range(SEEDS)], times=1)
 
@@ -106,8 +105,19 @@ def test_a_feature_changes_histories_and_leaves_the_deeds_of_the_others(feature:
     assert [write_with(seed, []) for seed in range(40)] == plain
 
 
+def test_with_everything_half_of_the_cards_are_emulated_and_the_others_have_the_deeds_of_iot_cards() -> None:
+    emulated = {seed for seed in range(SEEDS) if write_with(seed, ALL).setting.emulated}
+    assert 0.4 * SEEDS < len(emulated) < 0.6 * SEEDS
+    for seed in range(SEEDS):
+        without_card = write_with(seed, ALL - {HALF_EMULATED})
+        assert (write_with(seed, ALL) == without_card) is (seed not in emulated)
+        assert write_with(seed, [EMULATED, HALF_EMULATED]) == write_with(seed, [EMULATED])
+
+
 def test_a_wide_seed_tells_the_same_story_every_time() -> None:
-    for seed in (0, 3):
+    for seed in (
+        next(s for s in range(9) if write_with(s, ALL).setting.emulated is wanted) for wanted in (True, False)
+    ):
         assert run_seed(seed, features=ALL).log.digest == run_seed(seed, features=ALL).log.digest
 
 

@@ -136,3 +136,13 @@ def KEPT_ON_CARD(*, numbers: str) -> None: ...
     "another eIM is only removed by that one's own word.",
 )
 def ANOTHER_EIMS_RESULT(*, eim: str, seq: int, other: str) -> None: ...
+
+
+@define(
+    "IPA-4398",
+    INFO,
+    "The card keeps result {seq} for {eim}, which it does not know any more; it is delivered by its former entry.",
+    "The eIM left the card before it acknowledged this result. It is asked to take it, and to say so, once more; then "
+    "the card can forget it.",
+)
+def RESULT_OF_GONE_EIM(*, eim: str, seq: int) -> None: ...

@@ -77,7 +77,7 @@ async def deliver_owed(context: Context, eim: Association) -> Deliveries:
     for work in context.work.open(eim.eim_id):
         if work.result is None:
             continue
-        seq = _sequence_number(work.result)
+        seq = sequence_number(work.result)
         if redelivery.due_in_s(work.redelivery, now) <= 0:
             delivery = await offer(context, eim, work)
             done.offered.add(work.id)
@@ -232,7 +232,7 @@ async def deliver_work(
     eIM took it, before the card is touched again."""
     if work.result is None:
         raise ValueError("work without a result cannot be delivered")
-    seq = _sequence_number(work.result)
+    seq = sequence_number(work.result)
     delivery = await _deliver(context, eim, work.result, seq=seq, taken=taken)
     if delivery.refused is None and (delivery.done or await _associated(context, eim)):
         context.work.settled(work, "delivered")
@@ -303,7 +303,7 @@ async def _of_other_eims(
 
 def _numbers_in(result: bytes) -> set[int]:
     """The numbers of what was sent: a signed result and the notifications with it, or an installation result."""
-    seq = _sequence_number(result)
+    seq = sequence_number(result)
     numbers = set() if seq is None else {seq}
     try:
         element = tlv.parse(result)
@@ -328,7 +328,7 @@ def in_order(notifications: tuple[PendingNotification, ...]) -> list[PendingNoti
     return sorted(notifications, key=lambda n: n.seq_number if n.seq_number is not None else -1)
 
 
-def _sequence_number(result: bytes) -> int | None:
+def sequence_number(result: bytes) -> int | None:
     """The number under which the card keeps this result, when it is a signed one (also inside 30{BF51, A0}).
 
     None too for what the card said and nobody here can read: it is delivered all the same.

@@ -92,11 +92,13 @@ async def poll(
     """
     events.POLLING.emit(eim=eim.eim_id)
     ended: dict[bytes, bytes] = {}
+    # An order of an earlier poll that is carried out only now may change the eIMs as well as one that is fetched.
+    eims_changed = any(work.kind is WorkKind.PACKAGE and work.result is None for work in context.work.open(eim.eim_id))
     waits = await _resume_switch(context, eim)
     waits = await _resume_unfinished(context, eim, ended) or waits
     owed = await result_delivery.deliver_owed(context, eim)
     await _look_again(context, eim, accepted=owed.accepted)
-    packages, eims_changed = 0, False
+    packages = 0
     told: set[bytes | None] = set()
     trouble: EimError | NetworkError | None = None
     while True:

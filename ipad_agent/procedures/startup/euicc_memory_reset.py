@@ -76,6 +76,8 @@ async def reset(context: Context, memory: Memory, what: Collection[str], *, allo
     report = ResetReport(result, await context.card.get_profiles(), await context.card.get_eim_configuration())
     if _picture(report.profiles, report.eims) != _picture(profiles, eims):
         _note(context, report.profiles, report.eims)
+    if len(report.eims) != len(eims):
+        context.on_eims_deleted()
     _forget(memory)
     events.RESET_DONE.emit(result=result.result.name, profiles=len(report.profiles), eims=len(report.eims))
     return report

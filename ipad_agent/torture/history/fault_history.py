@@ -55,7 +55,7 @@ class Setting:
             + ("; direct downloads" if self.direct else "")
             + (f"; {self.scripts} scripts" if self.scripts else "")
             + ("; the port changes its name" if self.renames else "")
-            + ("; a consumer card, emulated" if self.emulated else "")
+            + ("; a consumer card, emulated" if self.emulated else "; an IoT card")
         )
         return (
             f"card by {self.way}, eIMs by {self.carrier}, {self.eims} associated, without coverage: {uncovered}"

@@ -10,7 +10,17 @@ from typing import Final
 from ipad_agent.records import replace
 
 from .fault_history import AT, CODE, HTTPS, FaultStep, History, write
-from .features import DIRECT_DOWNLOAD, DISK_REFUSES, EIM_ERRORS, EMULATED, NO_EIM, PORT_NAME, SECURED_WEB, SITE_SCRIPTS
+from .features import (
+    DIRECT_DOWNLOAD,
+    DISK_REFUSES,
+    EIM_ERRORS,
+    EMULATED,
+    HALF_EMULATED,
+    NO_EIM,
+    PORT_NAME,
+    SECURED_WEB,
+    SITE_SCRIPTS,
+)
 
 ERRNOS: Final = (errno.EROFS, errno.EIO, errno.ENOSPC)
 SMDP_FAULTS: Final = ("http", "dead", "status", "empty", "not-json", "html")
@@ -135,6 +145,10 @@ def _emulated(history: History, dice: random.Random) -> History:
     return _with(history, *faults) if faults else history
 
 
+def _half_emulated(history: History, dice: random.Random) -> History:
+    return history if history.setting.emulated or dice.random() < 0.5 else _emulated(history, dice)
+
+
 _ADD: Final[Mapping[str, Callable[[History, random.Random], History]]] = {
     DIRECT_DOWNLOAD: _direct_download,
     SECURED_WEB: _https,
@@ -144,4 +158,5 @@ _ADD: Final[Mapping[str, Callable[[History, random.Random], History]]] = {
     PORT_NAME: _port_name,
     EIM_ERRORS: _eim_errors,
     EMULATED: _emulated,
+    HALF_EMULATED: _half_emulated,
 }

@@ -17,6 +17,7 @@ NO_EIM: Final = "no-eim"
 PORT_NAME: Final = "port-name"
 EIM_ERRORS: Final = "eim-errors"
 EMULATED: Final = "emulated"
+HALF_EMULATED: Final = "half-emulated"
 
 FEATURES: Final[Mapping[str, str]] = {
     DIRECT_DOWNLOAD: "profiles are downloaded from the SM-DP+ itself, which may fail",
@@ -27,16 +28,19 @@ FEATURES: Final[Mapping[str, str]] = {
     PORT_NAME: "the modem's port has another name whenever it comes back",
     EIM_ERRORS: "for a while eIMs answer with 4xx, 5xx or an undefined error at random",
     EMULATED: "the card is a consumer card, and the agent emulates its IoT functions",
+    HALF_EMULATED: "so it is in half of the histories; in the others the card is an IoT card",
 }
 DEFAULT: Final = frozenset({DIRECT_DOWNLOAD, SECURED_WEB, SITE_SCRIPTS, PORT_NAME})
 """What is switched on when nobody says what."""
+ALL: Final = frozenset(FEATURES) - {EMULATED}
+"""Everything, and both kinds of cards: which of them a history has follows from its seed."""
 NONE: Final[frozenset[str]] = frozenset()
 
 
 def parse(text: str) -> frozenset[str]:
     """Names with commas between them, or ``all`` or ``none``. ``ValueError`` for a name that does not exist."""
     if text == "all":
-        return frozenset(FEATURES)
+        return ALL
     names = frozenset(filter(None, (name.strip() for name in text.split(",")))) - {"none"}
     unknown = sorted(names - FEATURES.keys())
     if unknown:

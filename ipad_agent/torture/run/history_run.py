@@ -57,6 +57,7 @@ class Ended:
             "seed": self.history.seed,
             "ok": not self.violations,
             "violations": {violation.name: violation.sentence for violation in self.violations},
+            "card": "emulated" if self.history.setting.emulated else "iot",
             "way": self.history.setting.way,
             "carrier": self.history.setting.carrier,
             "deeds": len(self.history.faults),

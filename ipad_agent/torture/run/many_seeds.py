@@ -28,6 +28,7 @@ class Tally:
     failed: list[int] = field(default_factory=list)
     violations: Counter[str] = field(default_factory=Counter)
     ways: Counter[str] = field(default_factory=Counter)
+    cards: Counter[str] = field(default_factory=Counter)
     polls: int = 0
     executed: int = 0
     runs: int = 0
@@ -39,6 +40,7 @@ class Tally:
             self.failed.append(_int(summary["seed"]))
             found = summary["violations"]
             self.violations.update(list(found) if isinstance(found, dict) else ())
+        self.cards[str(summary["card"])] += 1
         self.ways[f"{summary['way']}+{summary['carrier']}"] += 1
         self.polls += _int(summary["polls"])
         self.executed += _int(summary["executed"])

@@ -9,7 +9,7 @@ import sys
 import time
 from typing import Final
 
-from ipad_agent.torture.history.features import DEFAULT, FEATURES, parse
+from ipad_agent.torture.history.features import DEFAULT, FEATURES, HALF_EMULATED, parse
 
 DEFAULT_SEEDS: Final = 1000
 
@@ -29,7 +29,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=_features,
         default=DEFAULT,
         metavar="NAME,...",
-        help=f"what histories may have besides the usual; all; none ({listed}; default: {','.join(sorted(DEFAULT))})",
+        help=f"what histories may have besides the usual; all (with {HALF_EMULATED}: both kinds of cards); "
+        f"none ({listed}; default: {','.join(sorted(DEFAULT))})",
     )
     parser.add_argument("--all-covered", action="store_true", help="no profile is without coverage")
 
@@ -75,9 +76,10 @@ def _many(arguments: argparse.Namespace) -> int:
     if not arguments.json:
         took_s = time.monotonic() - begun_s
         ways = ", ".join(f"{way} {count}" for way, count in sorted(tally.ways.items()))
+        cards = ", ".join(f"{card} {count}" for card, count in sorted(tally.cards.items()))
         print(
-            f"{tally.seeds} seeds in {took_s:.0f} s ({ways}): {tally.polls} polls, {tally.executed} packages executed, "
-            f"the agent started {tally.runs} times"
+            f"{tally.seeds} seeds in {took_s:.0f} s ({ways}; cards: {cards}): {tally.polls} polls, "
+            f"{tally.executed} packages executed, the agent started {tally.runs} times"
         )
         broken = ", ".join(f"{name} {count}" for name, count in tally.violations.most_common())
         print(f"{len(tally.failed)} seeds broke a promise: {broken}" if tally.failed else "Every promise was kept.")
