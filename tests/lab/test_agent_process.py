@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import os
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -116,3 +119,60 @@ async def test_stream_gives_everything_until_the_end(run: Maker) -> None:
 @pytest.mark.parametrize("text", ["{", "[]", "{}", '{"text": 5}', '"x"', "\x00"])
 def test_any_line_is_a_message_of_some_sort(text: str) -> None:
     assert AgentEvent.parse(text) == AgentEvent(None, "raw", text)
+
+
+LAB = """
+import asyncio, sys
+from pathlib import Path
+from ipad_agent.lab.bench.agent_process import AgentProcess
+
+async def main() -> None:
+    folder = Path(sys.argv[1])
+    agent = AgentProcess(folder / "agent.toml", folder / "agent.log", command=[sys.executable, "-c", sys.argv[2]])
+    await agent.start()
+    await asyncio.Event().wait()
+
+asyncio.run(main())
+"""
+
+
+AGENT = """
+import os, signal
+alive = open({alive!r}, "w")
+print(os.getpid(), file=alive, flush=True)
+signal.pause()
+"""
+
+
+@pytest.fixture
+def alive(tmp_path: Path) -> Iterator[tuple[Path, IO[str], IO[str]]]:
+    """A named pipe and its two ends; before anybody had it open for writing, it would be at its end."""
+    path = tmp_path / "alive"
+    os.mkfifo(path)
+    with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK)) as reader, open(path, "w") as writer:
+        yield path, reader, writer
+
+
+async def test_the_agent_of_a_lab_that_is_killed_ends_with_it(
+    tmp_path: Path, alive: tuple[Path, IO[str], IO[str]]
+) -> None:
+    path, reader, writer = alive
+    said = asyncio.StreamReader()
+    transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(said), reader
+    )
+    agent = AGENT.format(alive=str(path))
+    lab = await asyncio.create_subprocess_exec(sys.executable, "-c", LAB, str(tmp_path), agent)
+    async with asyncio.timeout(60):
+        pid = int(await said.readline())
+    writer.close()
+    lab.kill()
+    try:
+        async with asyncio.timeout(60):
+            assert await said.read() == b"", "whoever held it open is gone"
+    except TimeoutError:
+        os.kill(pid, signal.SIGKILL)
+        raise
+    finally:
+        transport.close()
+        await lab.wait()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ctypes
 import json
 import logging
 import os
@@ -24,6 +25,14 @@ LOG = logging.getLogger("ipad_agent.lab")
 
 MAX_LINE_BYTES = 1 << 20
 SHOWN_ON_FAILURE = 15
+_PR_SET_PDEATHSIG = 1
+
+
+def _end_with_parent() -> None:
+    """A lab that is killed ends nobody in order. An agent left behind would take the next pseudo-terminal that gets the
+    number of its modem, and talk to a modem that is another's."""
+    with contextlib.suppress(AttributeError, OSError):  # Linux only
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +128,7 @@ class AgentProcess:
             stderr=asyncio.subprocess.PIPE,
             env=environment,
             start_new_session=True,
+            preexec_fn=_end_with_parent,
         )
         self._ended = False
         self._reader = asyncio.get_running_loop().create_task(self._read(self._process))
