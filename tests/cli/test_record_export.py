@@ -89,10 +89,10 @@ def test_no_file_is_written_over(folder: Path, tmp_path: Path, capsys: Capture) 
 
 def test_where_there_is_no_recording_it_says_how_to_make_one(tmp_path: Path, capsys: Capture) -> None:
     assert export(tmp_path / "nowhere", str(tmp_path / "out")) == 1
-    assert "record start" in capsys.readouterr().err
+    assert "record start" in " ".join(capsys.readouterr().err.split())  # a long path wraps the sentence anywhere
     (tmp_path / "empty").mkdir()
     assert export(tmp_path / "empty", str(tmp_path / "out")) == 1
-    assert "no recording" in capsys.readouterr().err
+    assert "no recording" in " ".join(capsys.readouterr().err.split())
 
 
 def test_a_folder_of_the_agent_asks_for_sudo(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
