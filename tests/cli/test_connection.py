@@ -71,6 +71,26 @@ def test_a_call_names_the_interface_and_gets_the_parameters(path: Path) -> None:
         assert agent.requests == [{"method": "io.github.ipadagent.Explain", "parameters": {"id": "IPA-1001"}}]
 
 
+def test_a_person_who_has_seen_nothing_for_a_while_is_told_once_and_gets_the_answer(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(varlink_client, "SILENT_S", 0.01)
+    told: list[str] = []
+    asked_on = threading.Event()
+
+    def waits(_: dict[str, Any]) -> Answer:
+        assert asked_on.wait(60)
+        return gives(owed=[])
+
+    def waiting() -> None:
+        told.append("waiting")
+        asked_on.set()
+
+    with FakeAgent(path, {"ListOwed": waits}), Connection(str(path), waiting=waiting) as asking:
+        assert asking.call("ListOwed") == {"owed": []}
+    assert told == ["waiting"]
+
+
 def test_a_stream_ends_with_the_reply_that_does_not_continue(path: Path) -> None:
     with FakeAgent(path, {"Doctor": streams({"n": 1}, {"n": 2}, {"n": 3})}) as agent, Connection(str(path)) as asking:
         assert list(asking.stream("Doctor")) == [{"n": 1}, {"n": 2}, {"n": 3}]

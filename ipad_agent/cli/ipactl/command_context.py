@@ -120,15 +120,22 @@ class CommandContext:
         """A connection to the agent: where the command line says, where the agent is by default, or else where its
         configuration puts the socket."""
         chosen: str | None = getattr(self.arguments, "socket", None)
+        waiting = self._tell_waiting if sys.stderr.isatty() else None
         if chosen is not None:
-            return Connection(chosen)
+            return Connection(chosen, waiting=waiting)
         try:
-            return Connection(DEFAULT_SOCKET)
+            return Connection(DEFAULT_SOCKET, waiting=waiting)
         except NotRunningError:
             configured = _configured_socket()
             if configured is None or configured == DEFAULT_SOCKET:
                 raise
-        return Connection(configured)
+        return Connection(configured, waiting=waiting)
+
+    def _tell_waiting(self) -> None:
+        """On a terminal, apart from what is asked for: it would look as if nothing happened."""
+        sys.stderr.write(
+            "The agent is at work. Waiting for its answer; Ctrl-C ends that, `ipactl status` says at what.\n"
+        )
 
     def status(self) -> tuple[Status, Mapping[str, object]]:
         """The picture of now, as a value and as it came."""

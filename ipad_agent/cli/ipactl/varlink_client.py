@@ -11,7 +11,7 @@ import os
 import socket
 import struct
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 from .errors import CommandError, NoAnswerError, NotAllowedError, NotRunningError, RefusedError
@@ -27,6 +27,8 @@ ANSWER_TIMEOUT_S: Final = 20.0
 """For what the agent knows by itself."""
 CARD_TIMEOUT_S: Final = 300.0
 """For what needs the card, which may be at work for somebody else first."""
+SILENT_S: Final = 2.0
+"""A person who has seen nothing for this long is told that the answer takes time."""
 LARGEST_REPLY_BYTES: Final = 64 << 20
 
 START_ONLY: Final = (
@@ -62,9 +64,11 @@ def _limit_connecting(connecting: socket.socket) -> None:
 class Connection:
     """One connection; a call or a stream at a time. Use it as a context manager."""
 
-    def __init__(self, path: str) -> None:
-        """Connect to the agent; ``NotRunningError`` when nobody listens there, ``NotAllowedError`` when not for us."""
+    def __init__(self, path: str, *, waiting: Callable[[], None] | None = None) -> None:
+        """Connect to the agent; ``NotRunningError`` when nobody listens there, ``NotAllowedError`` when not for us.
+        ``waiting`` is called when a call has had no answer for a while; it goes on."""
         self.path = path
+        self._waiting = waiting
         self._hint = _start_hint(path)
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         # Not settimeout: Python connects without waiting then, and a queue that is full for a moment is an error. The
@@ -103,7 +107,13 @@ class Connection:
     ) -> dict[str, Any]:
         """Ask, and return the ``parameters`` of the one answer. A method without a dot is one of the agent's."""
         self._send({"method": _full(method), "parameters": dict(parameters or {})})
-        return _parameters(self._receive(time.monotonic() + timeout_s))
+        until = time.monotonic() + timeout_s
+        if self._waiting is not None and timeout_s > SILENT_S:
+            try:
+                return _parameters(self._receive(time.monotonic() + SILENT_S))
+            except _Silence:
+                self._waiting()
+        return _parameters(self._receive(until))
 
     def begin(self, method: str, parameters: Mapping[str, object] | None = None) -> None:
         """Ask, and leave the answer to ``ended``."""
