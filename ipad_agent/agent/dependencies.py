@@ -107,6 +107,10 @@ class State(Protocol):
     def lost(self) -> bool:
         """Whether something of what was owed before the start is not known."""
 
+    @property
+    def lacks_card_state(self) -> bool:
+        """Whether the disk does not have what an emulated card did."""
+
     def look(self) -> bool:
         """Try again what the disk refused, and make anew what was removed. Never raises. Whether something that is owed
         came to light."""

@@ -76,7 +76,8 @@ class Agent:
     def __init__(self, rooms: Dependencies, *, dice: random.Random | None = None) -> None:
         self._rooms = rooms
         self._dice = dice if dice is not None else random.Random()
-        self._work = WorkList(rooms.journal)
+        state = rooms.state
+        self._work = WorkList(rooms.journal, lambda: state is not None and state.lacks_card_state)
         self._changes = StateChanges(rooms.memory)
         self._local_switch_record = LocalSwitchRecord(rooms.memory)
         self.guardian_actions = GuardianActions(rooms.memory, rooms.clock, rooms.guarding, self._local_switch_record)

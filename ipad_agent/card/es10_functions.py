@@ -214,7 +214,7 @@ class Euicc:
             return await self._search(criterion.seq_number) or found
 
     async def list_notifications(self, event_kinds: Iterable[NotificationEvent] | None = None) -> ListedNotifications:
-        """ListNotification, SGP.22 §5.7.9. No caller yet: for cards whose RetrieveNotificationsList is refused."""
+        """ListNotification, SGP.22 §5.7.9."""
         request = es10_requests.list_notifications_request(event_kinds)
         return await self._calls.read("ListNotification", request, es10_requests.parse_list_notifications)
 

@@ -10,6 +10,7 @@ from ipad_agent.codec.es10.es10_requests import (
     MemoryResetResult,
     ResetOption,
 )
+from ipad_agent.codec.es10.notifications import ListedNotifications
 from ipad_agent.codec.es10.profile_info import ProfileList
 from ipad_agent.codec.identifiers import Eid
 from ipad_agent.procedures.ports import DeclaringCard
@@ -36,6 +37,8 @@ class ConsumerCard(DeclaringCard, Protocol):
     def eid_now(self) -> Eid | None: ...
 
     async def remove_notification(self, seq_number: int) -> ResultCode: ...
+
+    async def list_notifications(self) -> ListedNotifications: ...
 
     async def list_profiles(self, request: bytes) -> ProfileList: ...
 

@@ -99,7 +99,9 @@ class Begun:
 @dataclass(frozen=True, slots=True)
 class RunningPackage:
     """A package whose counter is used up and whose result is not signed yet. ``operations`` is its list (A0), ``seq``
-    the number that its result will have, ``former`` the profile that was enabled when it began."""
+    the number that its result will have. ``former`` is the profile that was enabled when it began,
+    ``last_notification`` the highest number of the card's notifications then; None where that is not known, or of no
+    use."""
 
     eim_id: str
     counter: int
@@ -113,6 +115,7 @@ class RunningPackage:
     switched: bool = False
     grant: bool = False
     """A switch of this package was done, and it left the grant of a rollback."""
+    last_notification: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,6 +282,7 @@ def _running(running: RunningPackage) -> dict[str, object]:
         "begun": None if begun is None else [begun.index, dict(begun.profiles), begun.address],
         "switched": running.switched,
         "grant": running.grant,
+        "last_notification": running.last_notification,
     }
 
 
@@ -332,6 +336,7 @@ def _read_running(found: object) -> RunningPackage:
     if not isinstance(found, Mapping):
         raise TypeError("running")
     begun, token = found["begun"], found["token"]
+    last = found.get("last_notification")  # releases before this wrote none
     read: Begun | None = None
     if begun is not None:
         index, profiles, address = _list(begun)
@@ -353,6 +358,7 @@ def _read_running(found: object) -> RunningPackage:
         begun=read,
         switched=found["switched"] is True,
         grant=found["grant"] is True,
+        last_notification=None if last is None else _number(last),
     )
 
 

@@ -4,10 +4,13 @@ Order, and what a power cut leaves (``interrupted_package.py`` takes it up):
 
 =====================================  =================================================================================
 1 checks                               nothing happened
-2 counter and package are written      nothing happened to the card; the result will say interruption
+2 counter and package are written      nothing happened to the card; the result will say interruption. With an enable in
+                                       it, the number of the card's last notification is written too
 3 before each operation on the card    which operation, and what the card showed, is on the disk
 4 the card's answer                    known in memory; after a cut the card itself tells
 5 the signed result                    held at once, on the disk as soon as that takes it; again see 4
+6 the way back, while the disk         known in memory; after a cut the card's own notifications tell that the profile
+  refuses 4 and 5                      was enabled and left since 2, and the result tells of both
 =====================================  =================================================================================
 
 Packages of eCOs change nothing but the state: counter, entries and result are one write.
@@ -27,8 +30,9 @@ from .associated_eims import RefusedEntry
 from .card_memory import CardMemory
 from .consumer_card import ConsumerCard
 from .emulated_state import EmulatedState, RunningPackage, StoredResult
+from .interrupted_package import last_notification
 from .package_checks import CheckedPackage
-from .psmo_execution import TERMINATED, UNKNOWN_OR_DAMAGED, PsmoExecution
+from .psmo_execution import ENABLE, TERMINATED, UNKNOWN_OR_DAMAGED, PsmoExecution
 from .result_signing import signed_result
 
 ADD, DELETE, UPDATE, LIST = 0xA8, 0xA9, 0xAA, 0xAB
@@ -40,8 +44,9 @@ async def execute_psmos(card: ConsumerCard, memory: CardMemory, package: Checked
     card.ask_anew()
     profiles = await card.get_profiles()
     former = next((profile.iccid_raw for profile in profiles if profile.enabled), None)
+    last = await last_notification(card) if _enables(package) else None
     events.EXECUTING.emit(counter=package.counter, eim=package.entry.eim_id)
-    memory.write(_counted(memory.state, package, former))
+    memory.write(_counted(memory.state, package, former, last))
     await PsmoExecution(card, memory, profiles).run()
     running = memory.state.running
     assert running is not None
@@ -53,7 +58,7 @@ async def execute_psmos(card: ConsumerCard, memory: CardMemory, package: Checked
 def execute_ecos(memory: CardMemory, package: CheckedPackage, ci_pkids: Collection[bytes]) -> bytes:
     """The signed result (BF51). Raises ``StoreError``: then nothing has happened."""
     events.EXECUTING.emit(counter=package.counter, eim=package.entry.eim_id)
-    state = _counted(memory.state, package, None)
+    state = _counted(memory.state, package)
     running = state.running
     assert running is not None
     results: list[bytes] = []
@@ -70,7 +75,16 @@ def execute_ecos(memory: CardMemory, package: CheckedPackage, ci_pkids: Collecti
     return stored.raw
 
 
-def _counted(state: EmulatedState, package: CheckedPackage, former: bytes | None) -> EmulatedState:
+def _enables(package: CheckedPackage) -> bool:
+    try:
+        return any(operation.tag == ENABLE for operation in package.operations.children())
+    except CodecError:
+        return False
+
+
+def _counted(
+    state: EmulatedState, package: CheckedPackage, former: bytes | None = None, last: int | None = None
+) -> EmulatedState:
     running = RunningPackage(
         package.entry.eim_id,
         package.counter,
@@ -79,6 +93,7 @@ def _counted(state: EmulatedState, package: CheckedPackage, former: bytes | None
         state.next_seq,
         package.operations.raw,
         former,
+        last_notification=last,
     )
     counted = state.with_eim(replace(package.entry, counter=package.counter))
     # Whatever it holds, an accepted package ends the way back that an older one left open (SGP.32 §5.9.1).

@@ -47,6 +47,11 @@ class EmulatedCardFile:
         """What the disk refused last, without a full stop; None when it has what counts."""
         return self._trouble
 
+    @property
+    def unwritten(self) -> bool:
+        """Whether the disk does not have what counts."""
+        return not self._written
+
     def load(self) -> dict[str, Value] | None:
         """What counts now; None when there never was anything, or when it is lost. Raises ``DiskError`` when the disk
         does not give a file that is there."""
@@ -159,6 +164,11 @@ class EmulatedCardFiles:
     def trouble(self) -> str | None:
         """What the disk refuses, without a full stop; None when it has all that counts."""
         return next((file.trouble for file in self._files.values() if file.trouble is not None), None)
+
+    @property
+    def unwritten(self) -> bool:
+        """Whether the disk lacks what counts for any card."""
+        return any(file.unwritten for file in self._files.values())
 
 
 def _plain(data: Mapping[str, object]) -> dict[str, Value]:

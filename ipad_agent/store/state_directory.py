@@ -42,6 +42,11 @@ class StateDirectory:
         """Whether something of what was owed before the start is not known."""
         return self._journal.lost
 
+    @property
+    def lacks_card_state(self) -> bool:
+        """Whether the disk does not have what an emulated card did."""
+        return self._emulated_cards is not None and self._emulated_cards.unwritten
+
     def look(self) -> bool:
         """Try again what the disk refused, and make anew what was removed. Never raises. Whether entries of the journal
         came to light that were not known before."""

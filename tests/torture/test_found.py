@@ -71,6 +71,24 @@ NOTIFIED_WITHOUT_EIM = History(
 )
 """The SM-DP+ takes no notification of the download while the last eIM goes, and would take it later."""
 
+UNDONE_BEFORE_ANY_DISK_KNEW = History(
+    0,
+    Setting(emulated=True),
+    (
+        FaultStep(1000.0, "order", (0, f"enable {OPERATOR_A} --rollback")),
+        FaultStep(1000.0, "disk full", (4800,)),
+        FaultStep(1000.1, "poll now"),
+        FaultStep(1300.0, "eIM fault", (0, "any", "refuse", 2, 127)),
+        FaultStep(1300.0, "kill", (1,)),
+        FaultStep(1400.0, "poll now"),
+        FaultStep(2300.0, "kill", (1,)),
+        FaultStep(2400.0, "poll now"),
+    ),
+    heal_at_s=5000.0,
+)
+"""The disk takes that an emulated card begins to enable and nothing after it; the eIM takes the result, refuses that of
+the next run, which goes back, and the agent is killed again."""
+
 
 @pytest.mark.parametrize(
     "history",
@@ -80,8 +98,16 @@ NOTIFIED_WITHOUT_EIM = History(
         ADDED_AGAIN_AFTER_THE_END,
         TAKEN_WHILE_THE_DISK_REFUSED,
         NOTIFIED_WITHOUT_EIM,
+        UNDONE_BEFORE_ANY_DISK_KNEW,
     ],
-    ids=["no-eim-left", "told-by-error", "added-again", "taken-while-refused", "notified-without-eim"],
+    ids=[
+        "no-eim-left",
+        "told-by-error",
+        "added-again",
+        "taken-while-refused",
+        "notified-without-eim",
+        "undone-unknown",
+    ],
 )
 def test_a_history_that_ended_badly_ends_well_now(history: History) -> None:
     assert live_through(history).violations == ()

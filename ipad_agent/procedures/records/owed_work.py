@@ -7,7 +7,7 @@ journal holds what the card does not (SGP.32 v1.2 §3.3.1; power loss: see ``eui
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from enum import StrEnum
 from typing import cast
 
@@ -71,10 +71,12 @@ class Work:
 
 
 class WorkList:
-    """The open work in the journal."""
+    """The open work in the journal. ``lacks_card_state`` tells whether the disk does not have what an emulated card
+    did: after a cut that is found out from the card itself, its notifications included."""
 
-    def __init__(self, journal: Journal) -> None:
+    def __init__(self, journal: Journal, lacks_card_state: Callable[[], bool] = lambda: False) -> None:
         self._journal = journal
+        self._lacks_card_state = lacks_card_state
         self._removals = OwedRemovals(journal)
         self._read: dict[int, tuple[EntryView, Work | None]] = {}
         """What the entries say. An entry is another object once it was changed; to read all of them anew for each one
@@ -152,9 +154,9 @@ class WorkList:
 
     @property
     def unwritten(self) -> bool:
-        """Whether the disk does not have a result that is known: until it does, the card is the only memory that
-        survives, and nothing may be removed from it."""
-        return self._journal.unwritten(ENTRY_KIND)
+        """Whether the disk does not have a result that is known, or what an emulated card did: until it does, the card
+        is the only memory that survives, and nothing may be removed from it."""
+        return self._journal.unwritten(ENTRY_KIND) or self._lacks_card_state()
 
     def keep(self, eid: str, numbers: Iterable[int]) -> None:
         """These were acknowledged and stay on the card for now (``result_removal``), over restarts too."""
