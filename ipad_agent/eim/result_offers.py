@@ -28,6 +28,9 @@ from .esipa_exchange import NOT_TAKEN, UNREAD_STATUS, EsipaExchange
 MAX_REFUSALS: Final = 5
 """So often a result is offered to an eIM of v1.0 that refuses it and answers everything else."""
 
+SILENT_REFUSALS: Final = 1
+"""So often an eIM of unknown release has refused before, and answered everything else, what it once answered with
+nothing: one refusal may be a trouble of the moment, and what is concluded takes the result off the card."""
 _BAD_REQUEST: Final = frozenset({"4.00", "400"})
 _ABOUT_THE_EID: Final = frozenset(
     {EimPackageError.EID_NOT_FOUND, EimPackageError.INVALID_EID, EimPackageError.MISSING_EID}
@@ -79,12 +82,14 @@ class ResultOffers:
                 return ProvideResultResponse(() if number is None else (number,))
         try:
             response = await self._offer(result)
-        except (PeerStatus, UnreadableAnswer):
-            if known is None and number is not None and self._dialect.was_silent(key):
-                sentence = "it answered a result with nothing and refuses it now, so it had taken it"
-                self._dialect.learn(Evidence("1.0", Weight.SHOWN, sentence))
-                return self._acknowledged(ProvideResultResponse(empty=True), key, number)
-            if known == "1.0":
+        except (PeerStatus, UnreadableAnswer) as refusal:
+            if known is None and number is not None and self._dialect.was_silent(key) and _is_unread(refusal):
+                if self._dialect.refusals(key) >= SILENT_REFUSALS:
+                    sentence = "it answered a result with nothing and refuses it since, so it had taken it"
+                    self._dialect.learn(Evidence("1.0", Weight.SHOWN, sentence))
+                    return self._acknowledged(ProvideResultResponse(empty=True), key, number)
+                self._refused_now.add(key)
+            elif known == "1.0":
                 self._refused_now.add(key)
             raise
         self._exchange.note(PROVIDE_RESULT, response.tolerances)
@@ -187,6 +192,11 @@ class ResultOffers:
         if self._exchange.release is None and response.empty:
             self._dialect.silent(key)
         return response
+
+
+def _is_unread(refusal: EimError) -> bool:
+    """Whether it is how servers say that they cannot read a request, or nothing that could be understood."""
+    return not isinstance(refusal, PeerStatus) or refusal.code in UNREAD_STATUS
 
 
 def _number(result: bytes) -> int | None:

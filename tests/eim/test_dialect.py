@@ -297,8 +297,41 @@ async def test_a_result_taken_with_nothing_and_refused_when_it_comes_again_was_t
     memory = Memory()
     eim, _ = client(b"", memory=memory)
     assert (await eim.provide_eim_package_result(SIGNED)).acknowledged == ()
+    await refuse_both_forms(memory, NOTHING)
     again, _ = client(PeerStatus("500"), PeerStatus("500"), memory=memory)
     assert (await again.provide_eim_package_result(SIGNED)).acknowledged == (5,)
+
+
+@pytest.mark.parametrize("trouble", [PeerStatus("4.05"), PeerStatus("404"), PeerStatus("503")])
+async def test_a_result_answered_with_nothing_is_not_taken_because_of_another_trouble(trouble: PeerStatus) -> None:
+    """Nothing leaves the card by an eIM that has another trouble than a result that came before."""
+    memory = Memory()
+    eim, _ = client(b"", memory=memory)
+    assert (await eim.provide_eim_package_result(SIGNED)).acknowledged == ()
+    for _ in range(3):
+        again, _ = client(trouble, NOTHING, memory=memory)
+        with pytest.raises(PeerStatus):
+            await again.provide_eim_package_result(SIGNED)
+        await again.get_eim_package()
+        await again.close()
+
+
+async def test_one_refusal_of_a_result_answered_with_nothing_concludes_nothing() -> None:
+    memory = Memory()
+    eim, _ = client(b"", memory=memory)
+    assert (await eim.provide_eim_package_result(SIGNED)).acknowledged == ()
+    for _ in range(3):
+        await refuse_both_forms(memory)  # and nothing else is answered: the eIM is out of order
+
+
+async def refuse_both_forms(memory: Memory, *then: bytes) -> None:
+    """As ``refuse``, by an eIM of unknown release, which is offered the other form too."""
+    eim, _ = client(PeerStatus("500"), PeerStatus("500"), *then, memory=memory)
+    with pytest.raises(PeerStatus):
+        await eim.provide_eim_package_result(SIGNED)
+    if then:
+        await eim.get_eim_package()
+    await eim.close()
 
 
 async def refuse(memory: Memory, *then: bytes | Exception, result: bytes = SIGNED) -> None:

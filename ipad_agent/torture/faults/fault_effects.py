@@ -13,7 +13,7 @@ from ipad_agent.policy.polling.poll_outcome import Wake
 from ipad_agent.records import replace
 from ipad_agent.torture.history.fault_history import EIM_IDS, FaultStep
 from ipad_agent.torture.history.history_log import FATE
-from ipad_agent.torture.peers.eim_refusals import Refusals
+from ipad_agent.torture.peers.eim_refusals import NOT_OF_V1_0, STATUS_CODES, Refusals
 from ipad_agent.torture.world.simulated_network import FAIR, Weather
 from ipad_agent.torture.world.torture_world import World
 
@@ -292,7 +292,15 @@ def _eim_errors(world: World, values: tuple[Value, ...]) -> None:
     eim, on, what, chance, lasts_s = values
     until_s = world.loop.time() + _seconds(lasts_s)
     dice = random.Random(f"eIM errors {world.history.seed} {world.loop.time():.6f}")
-    world.observed_eims[EIM_IDS[_number(eim)]].refusals = Refusals(str(on), str(what), _seconds(chance), until_s, dice)
+    codes = NOT_OF_V1_0 if _silent_without_taking(world, eim) else STATUS_CODES
+    refusals = Refusals(str(on), str(what), _seconds(chance), until_s, dice, codes)
+    world.observed_eims[EIM_IDS[_number(eim)]].refusals = refusals
+
+
+def _silent_without_taking(world: World, eim: Value) -> bool:
+    """Whether this eIM answers results in this history with a success and nothing in it, without taking them."""
+    faults = (step.values for step in world.history.faults if step.kind == "eIM fault")
+    return any(values[0] == eim and values[2] == "empty" for values in faults)
 
 
 KINDS: Final = frozenset(_DEEDS)

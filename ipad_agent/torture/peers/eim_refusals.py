@@ -11,6 +11,10 @@ from ipad_agent.lab.eim.esipa_messages import GET_EIM_PACKAGE, HANDLE_NOTIFICATI
 from ipad_agent.records import dataclass
 
 STATUS_CODES: Final = ("4.00", "4.01", "4.03", "4.04", "4.05", "4.06", "5.00", "5.01", "5.02", "5.03", "5.04")
+NOT_OF_V1_0: Final = tuple(code for code in STATUS_CODES if code not in ("4.00", "5.00"))
+"""An eIM of v1.0 refuses fields that it does not know, and a result that comes again, by 4.00 or 5.00, and acknowledges
+by a success with nothing in it. One that answers so and has taken nothing would be such an eIM to the letter, and a
+liar: what it says is all that anybody knows of it."""
 STATUS, STATUS_AFTER, UNDEFINED_ERROR, ANY = "status", "status after", "undefined error", "any"
 _FUNCTIONS: Final = {GET_EIM_PACKAGE: "get", PROVIDE_RESULT: "result", HANDLE_NOTIFICATION: "notification"}
 
@@ -26,6 +30,7 @@ class Refusals:
     chance: float
     until_s: float
     dice: random.Random
+    codes: tuple[str, ...] = STATUS_CODES
 
     def draw(self, body: bytes, now_s: float) -> str | None:
         """What happens to this request; None when nothing does."""
@@ -35,7 +40,7 @@ class Refusals:
 
     def reply(self) -> Reply:
         """An answer that is only a status."""
-        code = self.dice.choice(STATUS_CODES)
+        code = self.dice.choice(self.codes)
         return Reply(code=code, max_age_s=60 if code == "5.03" else None)
 
 
