@@ -77,7 +77,8 @@ class EmulatedCardFile:
 
     def retry(self, *, lost: bool = False) -> None:
         """Try again what the disk refused; ``lost``: the file was removed behind our back. Never raises."""
-        if self._data is None or (self._written and not lost):
+        # After a write that was refused the disk may have the new one, although the old one counts.
+        if self._data is None or (self._written and self._trouble is None and not lost):
             return
         try:
             self._replace(self._data)

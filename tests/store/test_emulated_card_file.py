@@ -48,6 +48,21 @@ def test_a_disk_that_refuses_is_told_and_the_old_counts_on() -> None:
     assert file.trouble is not None
 
 
+def test_a_disk_that_takes_things_again_after_a_refused_write_is_trouble_no_longer() -> None:
+    disk = MemoryFilesystem()
+    files = EmulatedCardFiles(disk, "/state")
+    file = files.file(EID)
+    file.write({"counter": 1})
+    disk.refuses = errno.EROFS
+    with pytest.raises(DiskError):
+        file.write({"counter": 2})
+    disk.refuses = None
+    files.look()
+    assert files.trouble is None
+    disk.power_cut()
+    assert opened(disk).load() == {"counter": 1}
+
+
 def test_what_is_held_counts_at_once_and_reaches_the_disk_when_it_can() -> None:
     disk = MemoryFilesystem()
     files = EmulatedCardFiles(disk, "/state")
