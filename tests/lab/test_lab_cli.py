@@ -323,7 +323,11 @@ def test_a_name_is_given_once_and_every_story_has_its_sentence() -> None:
 
 def test_unknown_scenarios_are_named(capsys: pytest.CaptureFixture[str]) -> None:
     assert lab_command.run(parse("run", "no-such-story")) == 2
-    assert "no-such-story" in capsys.readouterr().err
+    assert "no-such-story; there are " in capsys.readouterr().err
+    assert lab_command.run(parse("run", "switch-okk")) == 2
+    assert "no scenario switch-okk; perhaps switch-ok" in capsys.readouterr().err
+    assert lab_command.run(parse("run", "switch-disk")) == 2
+    assert "perhaps switch-disk-full or switch-disk-read-only" in capsys.readouterr().err
     assert lab_command.run(parse("run")) == 2
     assert lab_command.run(parse("list")) == 0
 

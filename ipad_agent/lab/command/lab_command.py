@@ -245,9 +245,14 @@ def _run_scenarios(args: argparse.Namespace) -> int:
     stories = load_all()
     names = list(stories) if args.all else args.names
     unknown = [name for name in names if name not in stories]
-    if unknown or not names:
-        fault = f"no scenario {', '.join(unknown)}; there are" if unknown else "name one of"
-        raise ControlError(f"{fault}: {', '.join(stories)}")
+    if unknown:
+        import difflib
+
+        near = [name for name in stories if unknown[0] in name] or difflib.get_close_matches(unknown[0], stories)
+        told = f"perhaps {' or '.join(near[:8])}" if near else f"there are {', '.join(stories)}"
+        raise ControlError(f"no scenario {', '.join(unknown)}; {told}")
+    if not names:
+        raise ControlError(f"name one of: {', '.join(stories)}")
     logging.basicConfig(level=logging.ERROR)
     chosen = [stories[name] for name in names]
     return 0 if asyncio.run(run_many(chosen, sys.stdout, as_json=args.json, keep=args.keep)) else 1
