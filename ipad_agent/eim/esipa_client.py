@@ -10,6 +10,7 @@ from ipad_agent.codec.esipa import eim_package, esipa_download
 from ipad_agent.codec.esipa.eim_package import (
     EimPackage,
     EimPackageError,
+    EuiccPackageOrder,
     MalformedPackage,
     NoPackage,
     ProvideResultResponse,
@@ -132,7 +133,7 @@ class EimClient:
         self._exchange.note(GET_EIM_PACKAGE, package.tolerances)
         self._dialect.learn(evidence_in_package(package))
         if not isinstance(package, MalformedPackage) and not _is_undefined_error(package):
-            self._results.answers_else()
+            self._results.answers_else(package.request.counter if isinstance(package, EuiccPackageOrder) else None)
         return package
 
     async def _ask_for_package(self, full: bytes, plain: bytes) -> EimPackage:

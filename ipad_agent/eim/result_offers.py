@@ -54,12 +54,17 @@ class ResultOffers:
         self._compact = compact
         self._without_eid = False
         """Whether it refused a result with the EID and took it without."""
-        self._refused_now: set[str] = set()
+        self._refused_now: dict[str, int | None] = {}
+        """The results that it refused, as one refuses what cannot be read, with the counters of their packages."""
 
-    def answers_else(self) -> None:
-        """The eIM has answered something else well: what it refused before, it refused for what it was."""
-        for key in self._refused_now:
-            self._dialect.refused(key)
+    def answers_else(self, handed_out: int | None) -> None:
+        """The eIM has answered something else well: what it refused before, it refused for what it was. ``handed_out``
+        is the counter of the package that it handed out: of that one its order is still open."""
+        for key, counter in self._refused_now.items():
+            if counter is not None and counter == handed_out:
+                self._dialect.forget_refusals(key)
+            else:
+                self._dialect.refused(key)
         self._refused_now.clear()
 
     def close(self) -> None:
@@ -83,14 +88,15 @@ class ResultOffers:
         try:
             response = await self._offer(result)
         except (PeerStatus, UnreadableAnswer) as refusal:
-            if known is None and number is not None and self._dialect.was_silent(key) and _is_unread(refusal):
-                if self._dialect.refusals(key) >= SILENT_REFUSALS:
-                    sentence = "it answered a result with nothing and refuses it since, so it had taken it"
-                    self._dialect.learn(Evidence("1.0", Weight.SHOWN, sentence))
-                    return self._acknowledged(ProvideResultResponse(empty=True), key, number)
-                self._refused_now.add(key)
-            elif known == "1.0":
-                self._refused_now.add(key)
+            if not _is_unread(refusal):
+                raise
+            silent = known is None and number is not None and self._dialect.was_silent(key)
+            if silent and self._dialect.refusals(key) >= SILENT_REFUSALS:
+                sentence = "it answered a result with nothing and refuses it since, so it had taken it"
+                self._dialect.learn(Evidence("1.0", Weight.SHOWN, sentence))
+                return self._acknowledged(ProvideResultResponse(empty=True), key, number)
+            if silent or known == "1.0":
+                self._refused_now[key] = _counter(result)
             raise
         self._exchange.note(PROVIDE_RESULT, response.tolerances)
         if response.error is None:
@@ -202,6 +208,11 @@ def _is_unread(refusal: EimError) -> bool:
 def _number(result: bytes) -> int | None:
     signed = signed_result(result)
     return None if signed is None else signed.seq_number
+
+
+def _counter(result: bytes) -> int | None:
+    signed = signed_result(result)
+    return None if signed is None else signed.counter
 
 
 def _key(result: bytes) -> str:

@@ -356,6 +356,34 @@ async def test_a_result_that_v1_0_refuses_for_days_is_given_up(result: bytes, ac
     assert results(carrier) == []
 
 
+async def test_a_result_is_not_given_up_while_the_eim_still_hands_out_its_order() -> None:
+    """Then the order is not closed on its side, whatever it refuses."""
+    memory = Memory()
+    eim, _ = client(OLD_QUESTION, memory=memory)
+    await eim.get_eim_package()
+    for _ in range(MAX_REFUSALS + 2):
+        await refuse(memory, package())
+    eim, carrier = client(EMPTY_V1_0, memory=memory)
+    await eim.provide_eim_package_result(SIGNED)
+    assert results(carrier) == [ALONE]
+
+
+@pytest.mark.parametrize("trouble", ["403", "502", "5.04"])
+async def test_another_trouble_than_an_unread_result_does_not_give_it_up(trouble: str) -> None:
+    memory = Memory()
+    eim, _ = client(OLD_QUESTION, memory=memory)
+    await eim.get_eim_package()
+    for _ in range(MAX_REFUSALS + 2):
+        eim, _ = client(PeerStatus(trouble), NOTHING, memory=memory)
+        with pytest.raises(PeerStatus):
+            await eim.provide_eim_package_result(SIGNED)
+        await eim.get_eim_package()
+        await eim.close()
+    eim, carrier = client(EMPTY_V1_0, memory=memory)
+    await eim.provide_eim_package_result(SIGNED)
+    assert results(carrier) == [ALONE]
+
+
 @pytest.mark.parametrize("then", [(), (bytes.fromhex("bf4f0302017f"),)])
 async def test_refusals_of_an_eim_that_answers_nothing_else_do_not_count(then: tuple[bytes, ...]) -> None:
     memory = Memory()
