@@ -93,7 +93,8 @@ def _add_eim(world: World, values: tuple[Value, ...]) -> None:
         fqdn=added.eim_id, ask_for_token=False, indirect_download=not world.history.setting.direct
     )
     orderer.order(f"add-eim {data.hex()}", f"add-eim {added.eim_id}")
-    added.eim.device(world.card.eid).token = None
+    if added not in world.associated:  # else the card refuses it, and binds results to the token that it has
+        added.eim.device(world.card.eid).token = None
 
 
 @_fault_effect("update eIM")
