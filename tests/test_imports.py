@@ -100,6 +100,7 @@ RULES: dict[str, Rule] = {
     "printable": rule(common=False, reason="everything that is said goes through it", outside=PURE | {"os", "pathlib"}),
     "records": rule(common=False, reason="every class of values is made by it", outside=PURE | {"os", "pathlib"}),
     "clock": rule(common=False, reason="everything is told the time by it"),
+    "similar_names": rule(common=False, reason="names only, whoever asks", outside=PURE | {"os", "pathlib"}),
     "agent_names": rule("errors", common=False, reason="what follows from the name of an agent", outside=PURE),
     "packaged_files": rule(common=False, reason="where a file of the program lies, and nothing about it"),
     # -- bytes and values ----------------------------------------------------------------------------------------------
@@ -269,7 +270,7 @@ RULES: dict[str, Rule] = {
     ),
     "procedures.retrieval": rule("codec", "policy", "procedures", reason="a poll, which uses all other procedures"),
     # -- the machine and its people ------------------------------------------------------------------------------------
-    "config": rule("policy", "agent_names", reason="the presets' numbers are the policy's"),
+    "config": rule("policy", "agent_names", "similar_names", reason="the presets' numbers are the policy's"),
     "site": rule(
         "policy",
         reason="the site's own scripts and the machine's network; it knows no card and no procedure",
@@ -285,10 +286,11 @@ RULES: dict[str, Rule] = {
         "recording.recording_format",
         "recording.segment_ring",
         "recording.events",
+        "similar_names",
         reason="shows a status model and passes verbs; it knows no procedures",
     ),
     "local.varlink": rule("=local", reason="Varlink, nothing of D-Bus"),
-    "local.dbus": rule("=local", reason="D-Bus, nothing of Varlink"),
+    "local.dbus": rule("=local", "similar_names", reason="D-Bus, nothing of Varlink"),
     "local.prometheus": rule("=local", reason="figures, nothing of sockets or buses"),
     "web": rule(
         reason="a client of the socket in a process of its own: it holds nothing of the agent",
@@ -339,6 +341,7 @@ RULES: dict[str, Rule] = {
         "torture",
         "fleet",
         "installation",
+        "similar_names",
         "cli.ipactl",
         reason="the front door",
     ),
@@ -349,7 +352,7 @@ RULES: dict[str, Rule] = {
         "cli.ipactl.guessed_words",
         reason="a client of the socket; it holds no agent",
     ),
-    "cli.ipactl.guessed_words": rule("local", reason="words only; it knows no command"),
+    "cli.ipactl.guessed_words": rule("local", "similar_names", reason="words only; it knows no command"),
     "cli.ipactl.output": rule(
         "local", "cli.ipactl.errors", "cli.ipactl.exit_codes", reason="values to text; it asks nobody"
     ),
@@ -366,6 +369,7 @@ RULES: dict[str, Rule] = {
         "local",
         "config",
         "cli.ipactl",
+        "similar_names",
         "doctor",
         "codec",
         "wiring.emulation_export",
@@ -760,6 +764,7 @@ PLANTED = [
     ("events", "from . import errors"),
     ("printable", "from . import errors"),
     ("records", "from . import errors"),
+    ("similar_names", "from . import errors"),
     ("clock", "from . import errors"),
     ("__main__", "from .agent.main_loop import Agent"),
     ("codec.es10.planted", "from ipad_agent.card import apdu"),

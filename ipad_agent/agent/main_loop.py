@@ -212,7 +212,7 @@ class Agent:
         if not facts.manageable:
             self.board.looks_again(LOOK_AGAIN_S)
             await self.card_requests.take(self._context(facts), ())
-            self._status_reports.owed(self._work)
+            self._status_reports.owed()
             self._traffic.direct()
             startup_events.NOT_AN_IOT_CARD.emit(eid=facts.eid.short, kind=facts.kind.value, retry_s=LOOK_AGAIN_S)
             await self._pause(LOOK_AGAIN_S, f"{facts.kind.value} is inserted; this agent leaves it alone")
@@ -240,7 +240,7 @@ class Agent:
                 await self.card_requests.take(self._context(facts), ())
                 await resume_without_eim(self._context(facts))
                 await notification_delivery.deliver_without_eim(self._context(facts))
-            self._status_reports.owed(self._work, self._context(facts).redeliveries.all(str(facts.eid)))
+            self._status_reports.owed(self._context(facts).redeliveries.all(str(facts.eid)))
             self._traffic.direct()
             startup_events.NO_EIM.emit(retry_s=LOOK_AGAIN_S)
             await self._pause(LOOK_AGAIN_S, "no eIM manages this card yet", removals_of=facts.eid)
@@ -290,7 +290,7 @@ class Agent:
             due = timetable.next()
             if due is None:
                 return
-            self._status_reports.outlook(timetable, self._work, self._context(facts).redeliveries.all(str(facts.eid)))
+            self._status_reports.outlook(timetable, self._context(facts).redeliveries.all(str(facts.eid)))
             eim_id = self._polls.pressing(facts, eims)
             if eim_id is not None:
                 self.injected_orders.over(SWITCH_UNDER_WAY)

@@ -8,7 +8,6 @@ from ipad_agent.codec.es10.eim_configuration import EimConfigurationData
 from ipad_agent.errors import CardError, IpadError
 from ipad_agent.policy.polling.redelivery import Redelivery
 from ipad_agent.policy.switching.switch_table import Happening
-from ipad_agent.procedures.records.owed_work import WorkList
 from ipad_agent.procedures.records.switch_record import Switch
 from ipad_agent.procedures.startup.device_start import CardFacts
 from ipad_agent.procedures.usable_profiles import usable_profiles
@@ -85,13 +84,13 @@ class StatusReports:
             if self._registration is not None and self._registration.knows_key(eim_id, facts.eid):
                 self._board.key_known(eim_id)
 
-    def owed(self, work: WorkList, stored: Iterable[tuple[str, int, Redelivery]] = ()) -> None:
+    def owed(self, stored: Iterable[tuple[str, int, Redelivery]] = ()) -> None:
         """What is owed to anybody; ``stored`` as in ``Board.owed``. Also where nobody is polled."""
-        self._board.owed(work.open(), stored=stored)
+        self._board.owed(stored=stored)
 
-    def outlook(self, timetable: Timetable, work: WorkList, stored: Iterable[tuple[str, int, Redelivery]] = ()) -> None:
+    def outlook(self, timetable: Timetable, stored: Iterable[tuple[str, int, Redelivery]] = ()) -> None:
         """What comes when, and what is owed; ``stored`` as in ``Board.owed``."""
         for item in timetable.all():
             self._board.next_poll(item.eim_id, item.decision.wait_s, item.decision.because)
-        self.owed(work, stored)
+        self.owed(stored)
         self._board.guardian(self._guardian_actions.guardian.watch, self._guardian_actions.guardian.decision)

@@ -59,7 +59,7 @@ def _meant(argv: list[str]) -> str | None:
     if not argv or argv[0].startswith("-") or argv[0] in _HANDLERS:
         return None
     from ipad_agent.cli.ipactl.command_runner import HANDLERS
-    from ipad_agent.local.similar_names import near
+    from ipad_agent.similar_names import near
 
     if argv[0] in HANDLERS:
         return f"ipad-agent is the program that runs; `ipactl {argv[0]}` asks it, and tells it what to do."

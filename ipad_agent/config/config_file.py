@@ -15,6 +15,7 @@ from ipad_agent import agent_names
 from ipad_agent.errors import ConfigError
 from ipad_agent.printable import printable
 from ipad_agent.records import replace
+from ipad_agent.similar_names import near, plain
 
 from .config_model import SECTIONS, Config, EimConfig, InjectConfig, PowerConfig, WakeConfig, preset_defaults
 from .errors import ConfigErrors, placed
@@ -286,24 +287,16 @@ _UNITS: Final = ("seconds", "secs", "sec", "minutes", "mins", "min", "hours", "m
 
 def _meant(above: str, name: str, known: list[str]) -> list[str]:
     """Which of these names was probably meant; none, or mostly one."""
-    import difflib  # only for what is wrong
-
-    section = _plain(re.sub(r"\[\d+\]", "", above)).removesuffix(".")
-    term = (_KEYS_MEANT.get(section, {}) if section else _SECTIONS_MEANT).get(_plain(name))
+    section = plain(re.sub(r"\[\d+\]", "", above)).removesuffix(".")
+    term = (_KEYS_MEANT.get(section, {}) if section else _SECTIONS_MEANT).get(plain(name))
     if term is not None:
         return [term]
-    spelt = {_plain(each): each for each in known}
-    if _plain(name) in spelt:
-        return [spelt[_plain(name)]]
     stem = next((name.removesuffix(f"_{unit}") for unit in _UNITS if name.endswith(f"_{unit}")), name)
     longer = [each for each in known if each.startswith(f"{stem}_")]
     if len(longer) == 1:
         return longer
-    return difflib.get_close_matches(name, known, n=1, cutoff=0.6)
-
-
-def _plain(name: str) -> str:
-    return name.casefold().replace("-", "").replace("_", "")
+    found = near(name, known)
+    return [] if found is None else [found]
 
 
 def _reader_of(name: str) -> Any:

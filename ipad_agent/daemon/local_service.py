@@ -42,7 +42,6 @@ from ipad_agent.printable import printable
 from ipad_agent.procedures.context import Context
 from ipad_agent.procedures.person_decision import Call
 from ipad_agent.procedures.records.local_switch_record import What
-from ipad_agent.procedures.records.owed_work import WorkList
 from ipad_agent.procedures.startup import euicc_memory_reset
 from ipad_agent.procedures.switching import emergency_profile as emergency
 from ipad_agent.procedures.switching import profile_proof
@@ -177,7 +176,7 @@ class AgentService:
         async def look(context: Context, eims: tuple[str, ...]) -> tuple[Owed, ...]:
             found = await notifications_of(context)
             stored = context.redeliveries.all(str(context.eid))
-            self._board.owed(WorkList(self._agent.journal).open(), found, stored=stored)
+            self._board.owed(found, stored=stored)
             return self._board.snapshot().owed
 
         return await self._turn(look, LOOK_LIMIT_S)

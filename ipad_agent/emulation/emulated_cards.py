@@ -36,7 +36,7 @@ class EmulateIot(StrEnum):
 
 
 class EmulatedCards:
-    """``random_bits(n)`` gives an unpredictable number of so many bits."""
+    """Whichever is in ``card``. ``random_bits(n)`` gives an unpredictable number of so many bits."""
 
     def __init__(
         self,
@@ -47,9 +47,9 @@ class EmulatedCards:
         *,
         mode: EmulateIot,
         random_bits: Callable[[int], int],
-        bundles: BundlePlace | None,
+        bundles: BundlePlace | None = None,
     ) -> None:
-        self._card = card
+        self.card: Final = card
         self._files = files
         self._keys = keys
         self._clock = clock
@@ -89,7 +89,7 @@ class EmulatedCards:
         cannot be read."""
         if self._mode is EmulateIot.NEVER:
             return None
-        eid = self._card.seen_eid or await self._card.get_eid()
+        eid = self.card.seen_eid or await self.card.get_eid()
         async with self._deciding:  # two memories of one card would contradict each other
             if eid.bytes in self._without_key and self._bundles is not None and self._bundles.news():
                 self._memories.pop(eid.bytes, None)
@@ -128,10 +128,10 @@ class EmulatedCards:
         return memory
 
     async def _is_iot_card(self, eid: Eid) -> bool:
-        if (await self._card.get_euicc_info2()).iot is not None:
+        if (await self.card.get_euicc_info2()).iot is not None:
             return True
         try:
-            await self._card.get_eim_configuration()
+            await self.card.get_eim_configuration()
         except CardError as error:
             if not error.alive:
                 raise
@@ -154,7 +154,7 @@ class EmulatedCards:
                 if (reason := self._bundles.why_not(bundle, str(eid))) is not None:
                     raise UnusableBundle(reason)
                 before = self._fresh(eid, bundle.key) if state is None else state
-                state = provisioned(bundle, before, key, await ci_pkids(self._card), self._clock.wall())
+                state = provisioned(bundle, before, key, await ci_pkids(self.card), self._clock.wall())
             except UnusableBundle as refusal:
                 self._bundles.refused(str(refusal))
                 return state
@@ -193,7 +193,7 @@ class EmulatedCards:
 
     async def _info1(self) -> bytes | None:
         try:
-            return (await self._card.get_euicc_info1()).raw
+            return (await self.card.get_euicc_info1()).raw
         except CardError as error:
             if not error.alive:
                 raise

@@ -20,7 +20,6 @@ from collections.abc import Callable, Iterable
 from typing import Final
 
 from ipad_agent.card.errors import NotSupportedByCard
-from ipad_agent.clock import Clock
 from ipad_agent.codec.ber import code_names, tlv
 from ipad_agent.codec.ber.tlv_fields import ResultCode
 from ipad_agent.codec.es10 import es10_requests
@@ -49,14 +48,12 @@ from ipad_agent.records import replace
 
 from . import associated_eims, interrupted_package, local_switches
 from .card_memory import CardMemory
-from .consumer_card import ConsumerCard, KeyPlace, StateFiles
 from .device_key import DeviceKey
-from .emulated_cards import EmulatedCards, EmulateIot, ci_pkids
+from .emulated_cards import EmulatedCards, ci_pkids
 from .emulated_state import BindingState, EmulatedState, ImmediateEnabling, StoredResult
 from .local_switches import Installed
 from .package_checks import check
 from .package_execution import execute_ecos, execute_psmos
-from .registration.bundle_provisioning import BundlePlace
 
 RELEASE: Final = Version(1, 2, 0)
 """Of SGP.32, which is emulated."""
@@ -67,23 +64,13 @@ _NO_PARAMETERS: Final = bytes.fromhex("BF5F03810101")
 
 
 class EmulatedEuicc:
-    """Implements ``ManagedCard``. ``random_bits(n)`` gives an unpredictable number of so many bits.
+    """Implements ``ManagedCard`` for whichever of these cards is there.
 
     Besides the errors of a card it raises ``StoreError``, where what is about to be done cannot be noted."""
 
-    def __init__(
-        self,
-        card: ConsumerCard,
-        files: StateFiles,
-        keys: KeyPlace,
-        clock: Clock,
-        *,
-        mode: EmulateIot,
-        random_bits: Callable[[int], int],
-        bundles: BundlePlace | None = None,
-    ) -> None:
-        self._card = card
-        self._cards = EmulatedCards(card, files, keys, clock, mode=mode, random_bits=random_bits, bundles=bundles)
+    def __init__(self, cards: EmulatedCards) -> None:
+        self._card = cards.card
+        self._cards = cards
         self._lock = asyncio.Lock()
         self._installed: Installed | None = None
 

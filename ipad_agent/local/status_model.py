@@ -189,7 +189,7 @@ class Switch:
     """A switch of the enabled profile that is not proved yet, or the last one that ended.
 
     ``phase``: armed (the card is about to be asked), proving, rolling-back, rolled-back, unproved (the time is over and
-    there is no way back), and at the end committed, rolled-back or replaced (by another switch). ``ended`` is None
+    there is no way back), and at the end committed, rolled-back or replaced (another is enabled). ``ended`` is None
     while it is under way. ``way_back``: rollback, fallback or none; ``deadline`` is when the way back is taken unless
     the new profile has been proved by then. ``previous`` and ``target`` are ICCIDs, None for no profile;
     ``target`` is ``unknown`` while only the card knows it.

@@ -191,9 +191,9 @@ _warns(
 _warns(
     switches.UNPROVED,
     "Look at the coverage and the APN of the new profile; `ipactl confirm` if it works all the same.",
-    until=(switches.COMMITTED, switches.ARMED),
+    until=(switches.COMMITTED, switches.ARMED, switches.NOTHING_CHANGED),
 )
-_warns(switches.NO_WAY_BACK, None, until=(switches.COMMITTED, switches.ARMED))
+_warns(switches.NO_WAY_BACK, None, until=(switches.COMMITTED, switches.ARMED, switches.NOTHING_CHANGED))
 _warns(
     switches.NOTHING_ENABLED,
     "If this device has no other network, only a person on site can help.",

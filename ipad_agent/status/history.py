@@ -211,6 +211,8 @@ class History:
                 self._entries.remove(entry)
             case Happening.NOT_SWITCHED:
                 self._finish(entry, FAILED, why)
+            case Happening.UNDONE:
+                self._finish(entry, FAILED, happening.value)
             case Happening.REFUSED | Happening.TIME_OVER | Happening.CALLED_BACK | Happening.FOUND_BACK:
                 entry.reason = _cut(why if happening is Happening.TIME_OVER else happening.value)
                 by = PERSON if happening is Happening.CALLED_BACK else DEVICE

@@ -70,7 +70,6 @@ class _Facts:
     switch: SwitchPart | None = None
     guardian: GuardianPart | None = None
     held: tuple[Held, ...] = ()
-    owed_work: tuple[OwedPart, ...] = ()
     owed_stored: tuple[OwedPart, ...] = ()
     owed_notifications: tuple[Owed, ...] = ()
     modem: status_model.Modem | None = None
@@ -99,7 +98,7 @@ class Board:
         self._traffic = TrafficPart(self._budget)
         self._subscribers = Subscribers()
         self._ending: str | None = None
-        self._open_work: Callable[[], Iterable[Work]] | None = None
+        self._open_work: Callable[[], Iterable[Work]] = tuple
         self.history = History(clock)
 
     def now(self) -> Instant:
@@ -111,9 +110,7 @@ class Board:
     def snapshot(self) -> Status:
         """The picture of now."""
         now, facts = self.now(), self._facts
-        if self._open_work is not None:
-            facts.owed_work = _owed_parts(self._open_work())
-        owed_work = (*facts.owed_work, *facts.owed_stored)
+        owed_work = (*_owed_parts(self._open_work()), *facts.owed_stored)
         clock_set = now.wall_s >= UNSET_BEFORE_S
         warnings = [*facts.warnings.values()]
         if not clock_set:
@@ -454,14 +451,12 @@ class Board:
 
     def owed(
         self,
-        works: Iterable[Work],
         notifications: tuple[Owed, ...] | None = None,
         *,
         stored: Iterable[tuple[str, int, Redelivery]] = (),
     ) -> None:
-        """The open work of the journal, and what the card's list holds where that was read (None: as before).
+        """It was looked at. ``notifications``: what the card's list holds where that was read (None: as before);
         ``stored``: eIM, number and attempts of results that only the card keeps and that were not taken."""
-        self._facts.owed_work = _owed_parts(works)
         self._facts.owed_stored = tuple(
             OwedPart(eim_id, "result of a package", seq=seq, state=state) for eim_id, seq, state in stored
         )

@@ -37,6 +37,7 @@ ENDINGS: Final = {
     Happening.TOLD: ROLLED_BACK,
     Happening.TIME_OVER_FOR_GOOD: ROLLED_BACK,
     Happening.REPLACED: "replaced",
+    Happening.UNDONE: "replaced",
 }
 """What an ended switch is called, by what ended it."""
 

@@ -120,19 +120,21 @@ def open_card(
     euicc: Euicc | EmulatedEuicc = consumer
     if emulated_cards is not None and card.emulate_iot != "never":
         # Only then: it loads cryptography.
-        from ipad_agent.emulation.emulated_cards import EmulateIot
+        from ipad_agent.emulation.emulated_cards import EmulatedCards, EmulateIot
         from ipad_agent.emulation.emulated_euicc import EmulatedEuicc
         from ipad_agent.emulation.keys.key_place import key_place
 
         keys = key_place(config.store.state_dir, card)
         euicc = EmulatedEuicc(
-            consumer,
-            emulated_cards,
-            keys,
-            clock,
-            mode=EmulateIot(card.emulate_iot),
-            random_bits=secrets.randbits,
-            bundles=bundles,
+            EmulatedCards(
+                consumer,
+                emulated_cards,
+                keys,
+                clock,
+                mode=EmulateIot(card.emulate_iot),
+                random_bits=secrets.randbits,
+                bundles=bundles,
+            )
         )
         if bundles is not None:
             bundles.belongs_to(euicc)

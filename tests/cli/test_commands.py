@@ -809,7 +809,7 @@ OF_STATUS = {
     "cli.ipactl.exit_codes",
     "cli.ipactl.guessed_words",
     "cli.ipactl.guessed_words.suggesting_parser",
-    "local.similar_names",
+    "similar_names",
     "cli.ipactl.output",
     "cli.ipactl.output.status_from_json",
     "cli.ipactl.output.terminal_output",

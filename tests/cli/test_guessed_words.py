@@ -10,7 +10,7 @@ import pytest
 
 from ipad_agent.cli.ipactl import command_line, main, parser_contents
 from ipad_agent.cli.ipactl.guessed_words.field_terms import TERMS
-from ipad_agent.local.similar_names import plain
+from ipad_agent.similar_names import plain
 
 Capture = pytest.CaptureFixture[str]
 COMMANDS = parser_contents.commands_of(command_line.build())

@@ -67,7 +67,7 @@ def test_a_card_signs_that_a_profile_is_enabled_and_has_not_done_it() -> None:
         await device.until(lambda: bool(device.told("IPA-4299")))
         assert order.state == "done", "so the card signed it"
         [told] = device.told("IPA-4299")
-        assert str(told["previous"]).endswith(BOOTSTRAP[-4:])
+        assert str(told["enabled"]).endswith(BOOTSTRAP[-4:])
         assert device.world.associated[0].told_changes == []
         await device.until(lambda: bool(device.world.associated[0].told_changes))
         assert device.world.card.enabled_iccid == device.world.seen == BOOTSTRAP

@@ -332,6 +332,7 @@ def test_a_switch_goes_from_armed_to_its_way_back_and_its_end(board: Board, cloc
         (Phase.PROVING, Happening.PROVED, "committed"),
         (Phase.PROVING, Happening.CONFIRMED, "committed"),
         (Phase.UNPROVED, Happening.REPLACED, "replaced"),
+        (Phase.PROVING, Happening.UNDONE, "replaced"),
         (Phase.BACK, Happening.TIME_OVER_FOR_GOOD, "rolled-back"),
         (Phase.PROVING, None, "committed"),
         (Phase.BACK, None, "rolled-back"),
@@ -562,7 +563,7 @@ def test_traffic_of_today_ends_at_midnight_and_the_total_does_not(board: Board, 
 
 def test_modem_and_owed_work_are_shown(board: Board) -> None:
     board.modem(ModemIdentity("Quectel", "EG25-G", "EG25GGBR07A08M2G", None, "quectel-eg25"), port="/dev/ttyUSB2")
-    board.owed([Work(1, "eim.one", WorkKind.TRIGGER, b"", None, b"")])
+    board.owed_from(lambda: [Work(1, "eim.one", WorkKind.TRIGGER, b"", None, b"")])
     status = board.snapshot()
     assert status.modem is not None
     assert (status.modem.model, status.modem.port, status.modem.imei) == ("EG25-G", "/dev/ttyUSB2", None)

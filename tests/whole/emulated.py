@@ -11,7 +11,7 @@ from ipad_agent.card.es10c_functions import ConsumerEuicc
 from ipad_agent.card.isdr_session import IsdrSession
 from ipad_agent.codec.es10.profile_info import ProfileInfo
 from ipad_agent.emulation.device_key import DeviceKey, SoftwareKey
-from ipad_agent.emulation.emulated_cards import EmulateIot
+from ipad_agent.emulation.emulated_cards import EmulatedCards, EmulateIot
 from ipad_agent.emulation.emulated_euicc import EmulatedEuicc
 from ipad_agent.emulation.emulated_state import EmulatedState
 from ipad_agent.lab.eim import EimIdentity, VirtualEim
@@ -74,13 +74,15 @@ class EmulatedWorld(World):
         self.disk.power_cut()
         self.access = DirectAccess(self.card)
         self.files = EmulatedCardFiles(self.disk, "/state")
-        self.euicc: EmulatedEuicc = EmulatedEuicc(  # type: ignore[assignment]  # in the place of the card itself
-            self.consumer_card(),
-            self.files,
-            self.keys,
-            StillClock(),
-            mode=self.mode,
-            random_bits=lambda bits: 41,
+        self.euicc: EmulatedEuicc = EmulatedEuicc(
+            EmulatedCards(  # type: ignore[assignment]  # in the place of the card itself
+                self.consumer_card(),
+                self.files,
+                self.keys,
+                StillClock(),
+                mode=self.mode,
+                random_bits=lambda bits: 41,
+            )
         )
         self.journal = Journal(self.disk, "/state", StillClock())
         self.carrier = DirectCarrier(self.eim)

@@ -29,7 +29,7 @@ from ipad_agent.config import Config
 from ipad_agent.daemon.maker_functions import MakerFunctions
 from ipad_agent.emulation.associated_eims import add_initial
 from ipad_agent.emulation.device_key import KeyFile, SoftwareKey
-from ipad_agent.emulation.emulated_cards import EmulateIot
+from ipad_agent.emulation.emulated_cards import EmulatedCards, EmulateIot
 from ipad_agent.emulation.emulated_euicc import EmulatedEuicc
 from ipad_agent.emulation.emulated_state import BindingState, EmulatedState
 from ipad_agent.errors import NetworkError
@@ -116,13 +116,15 @@ class BundleBench(AgentBench):
         memory = Memory(self.disk, state_dir="/state", runtime_dir="/run")
         self.bundles = self.files = files = BundleFiles(self.path, self.place, memory, self.clock)
         self.emulated = EmulatedEuicc(
-            ConsumerEuicc(IsdrSession(self.access)),
-            self.emulated_cards,
-            self.keys,
-            self.clock,
-            mode=EmulateIot.WHEN_NEEDED,
-            random_bits=lambda bits: next(self.tokens),
-            bundles=files,
+            EmulatedCards(
+                ConsumerEuicc(IsdrSession(self.access)),
+                self.emulated_cards,
+                self.keys,
+                self.clock,
+                mode=EmulateIot.WHEN_NEEDED,
+                random_bits=lambda bits: next(self.tokens),
+                bundles=files,
+            )
         )
         files.belongs_to(self.emulated)
         self.registration = SelfBinding(self.emulated, self._endpoint, self.clock, CAPABILITIES, _imei, self._carrier)
@@ -588,13 +590,15 @@ class _Rebooted:
         files = self.files()
         self._world.restart()
         euicc = EmulatedEuicc(
-            self._world.consumer_card(),
-            EmulatedCardFiles(disk, str(self._place)),
-            KeyFile(self._place),
-            StillClock(),
-            mode=EmulateIot.WHEN_NEEDED,
-            random_bits=lambda bits: 41,
-            bundles=files,
+            EmulatedCards(
+                self._world.consumer_card(),
+                EmulatedCardFiles(disk, str(self._place)),
+                KeyFile(self._place),
+                StillClock(),
+                mode=EmulateIot.WHEN_NEEDED,
+                random_bits=lambda bits: 41,
+                bundles=files,
+            )
         )
         self._eims = await euicc.get_eim_configuration()
 

@@ -1,5 +1,8 @@
 """A disk that refuses, in the middle of whatever it is: the way back needs none, the result on it is delivered once,
-and no order is begun that cannot be written down."""
+and no order is begun that cannot be written down.
+
+Long: one table of refusals, each in the middle of the same few stories.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from ipad_agent.codec.esipa.eim_package import StateChangeCause
 from ipad_agent.lab.eim.eim_faults import Fault
 from ipad_agent.lab.euicc import BOOTSTRAP, OPERATOR_A
+from ipad_agent.lab.euicc.state import profile_switching
 from ipad_agent.local.status_model import Severity, State
 from ipad_agent.policy import Wake
 from ipad_agent.procedures.person_decision import Call
@@ -17,7 +22,8 @@ from ipad_agent.procedures.switching.local_switch import End
 from ipad_agent.store.journal import UNREAD_PATIENCE_S
 from virtual_time import run
 
-from .agent_bench import CALM, START_S, AgentBench, Hooks, now_s
+from .agent_bench import CALM, SECOND_EIM, START_S, AgentBench, Hooks, now_s
+from .test_agent import state_change
 from .test_switch import CONFIRM_S, clean, first_poll, said
 
 REFUSALS = pytest.mark.parametrize(
@@ -386,6 +392,52 @@ def test_a_device_that_went_back_and_was_cut_off_before_the_disk_took_it_tells_n
         bench.start()
         await bench.until(2 * HOUR_S)
         assert said(bench) == [["enable ok", "rollback ok"]]
+        assert clean(bench)
+        await bench.stop()
+
+    run(story())
+
+
+def told_to_the_second(bench: AgentBench, since: int) -> list[object]:
+    """What the second eIM was told of, with its questions after so many requests."""
+    return [
+        state_change(body)
+        for _, eim_id, function, body in bench.network.requests[since:]
+        if (eim_id, function) == (SECOND_EIM, "GetEimPackage")
+    ]
+
+
+@pytest.mark.parametrize("way_back", [True, False])
+def test_a_profile_that_came_and_went_while_the_disk_refused_is_told_to_every_eim_after_a_cut(
+    pki_folder: Path, way_back: bool
+) -> None:
+    """Torture seed 67102: what the disk knew last, and what is enabled now, are the same."""
+
+    async def story() -> None:
+        bench = AgentBench(pki_folder)
+        bench.add_second_eim()
+        bench.network.down.add(SECOND_EIM)
+        bench.radio.dark.add(OPERATOR_A)
+        bench.order("enable", OPERATOR_A, *(["--rollback"] if way_back else []))
+        refuse_from(bench, "post-switch", errno.EROFS)
+        await until_proving(bench)
+        bench.network.down.add(bench.identity.eim_id)
+        await bench.until(CALM.first_s + bench.phase_s + CONFIRM_S + 60)
+        await bench.kill()
+        if not way_back:  # as the fallback mechanism does it
+            bootstrap = next(profile for profile in bench.card.state.profiles if profile.iccid == BOOTSTRAP)
+            profile_switching.switch(bench.card.isdr, bootstrap, refresh=False, notify=False)
+            bench.card.isdr.commit()
+            bench.card.reset()
+        assert bench.card.enabled_iccid == BOOTSTRAP
+        bench.disk.refuses = None
+        bench.network.down.clear()
+        since = len(bench.network.requests)
+        bench.start()
+        await bench.until(4 * HOUR_S)
+        assert bench.card.enabled_iccid == BOOTSTRAP
+        expected = StateChangeCause.OTHER_EIM if way_back else StateChangeCause.UNDEFINED
+        assert [cause for cause in told_to_the_second(bench, since) if cause is not None] == [expected]
         assert clean(bench)
         await bench.stop()
 

@@ -13,7 +13,7 @@ from ipad_agent.card.es10c_functions import ConsumerEuicc
 from ipad_agent.card.isdr_session import IsdrSession
 from ipad_agent.codec.esipa.device_info import IpaCapabilities, IpaFeature, IpaProtocol
 from ipad_agent.emulation.device_key import SoftwareKey
-from ipad_agent.emulation.emulated_cards import EmulateIot
+from ipad_agent.emulation.emulated_cards import EmulatedCards, EmulateIot
 from ipad_agent.emulation.emulated_euicc import EmulatedEuicc
 from ipad_agent.emulation.emulated_state import EmulatedState
 from ipad_agent.emulation.registration import import_file
@@ -51,12 +51,14 @@ class EmulatedBench(AgentBench):
     def card_of_agent(self) -> ManagedCard:
         self.emulated_cards = EmulatedCardFiles(self.disk, "/state")
         self.emulated = EmulatedEuicc(
-            ConsumerEuicc(IsdrSession(self.access)),
-            self.emulated_cards,
-            self.keys,
-            self.clock,
-            mode=EmulateIot.WHEN_NEEDED,
-            random_bits=lambda bits: 1000 * next(self.numbers),
+            EmulatedCards(
+                ConsumerEuicc(IsdrSession(self.access)),
+                self.emulated_cards,
+                self.keys,
+                self.clock,
+                mode=EmulateIot.WHEN_NEEDED,
+                random_bits=lambda bits: 1000 * next(self.numbers),
+            )
         )
         return self.emulated
 

@@ -111,12 +111,13 @@ class Lonely:
     cause: str = BY_EIM
     phase: Phase = Phase.PROVING
     associated: bool = False
+    enabled: str = OPERATOR_A
     bench: AgentBench = field(init=False)
 
     async def begin(self, *, dark: bool) -> None:
         bench = self.bench = AgentBench(self.folder, associated=self.associated)
         for profile in bench.card.state.profiles:
-            profile.enabled = profile.iccid == OPERATOR_A
+            profile.enabled = profile.iccid == self.enabled
         bench.card.isdr.commit()
         bench.card.reset()
         if dark:
@@ -220,6 +221,26 @@ def test_a_return_that_could_not_be_taken_back_is_over_when_an_eim_can_be_reache
         await bench.until(13 * 60)
         assert phases(bench) == []
         assert bench.site.moments == ["returned"]
+        await bench.stop()
+
+    run(story())
+
+
+@pytest.mark.parametrize("way", list(Way))
+@pytest.mark.parametrize("associated", [True, False])
+def test_an_unproved_switch_is_over_when_the_card_has_another_profile_enabled(
+    pki_folder: Path, associated: bool, way: Way
+) -> None:
+    """The device fell back while its disk took nothing, and lost its power: no time would ever end such a switch."""
+
+    async def story() -> None:
+        alone = Lonely(pki_folder, way, BY_EIM, Phase.UNPROVED, associated, enabled=BOOTSTRAP)
+        await alone.begin(dark=True)
+        bench = alone.bench
+        await bench.until(20 * 60)
+        assert phases(bench) == []
+        assert bench.site.moments == []
+        assert bench.card.enabled_iccid == BOOTSTRAP
         await bench.stop()
 
     run(story())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import cast
 
-from ipad_agent.local.similar_names import near, plain
+from ipad_agent.similar_names import near, plain
 
 from .dbus_interfaces import (
     INTROSPECTABLE,

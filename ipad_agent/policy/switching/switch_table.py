@@ -52,6 +52,7 @@ class Happening(StrEnum):
     FOUND_BACK = "the card has gone back already, which the disk did not know"
     TOLD = "the eIM has the result of going back"
     REPLACED = "another switch took over"
+    UNDONE = "the card has another profile enabled than it signed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +112,11 @@ TABLE: Final[Mapping[tuple[Phase, Happening], Row]] = MappingProxyType(
             "§3.3.1: without a grant the existing result stays and is delivered over the current profile",
         ),
         (_P.PROVING, _H.REPLACED): Row(None, "nothing", "§5.9.16: a later switch ends the grant"),
+        (_P.PROVING, _H.UNDONE): Row(
+            None,
+            "tells every eIM of another state",
+            "it signed what it did not do, or no disk took the fallback",
+        ),
         (_P.GOING_BACK, _H.CAME_BACK): Row(
             _P.BACK,
             "puts the new result in the place of the old one, resets the UICC, runs the hook `rolled-back`",
@@ -133,6 +139,9 @@ TABLE: Final[Mapping[tuple[Phase, Happening], Row]] = MappingProxyType(
             "late, but it works: the modem is registered, and the eIM has the result or at least answered it",
         ),
         (_P.UNPROVED, _H.CONFIRMED): Row(None, "runs the hook `committed`", "a person on site knows better"),
+        (_P.UNPROVED, _H.UNDONE): Row(
+            None, "tells every eIM of another state", "as while it is proved; nothing is left to be proved"
+        ),
         (_P.UNPROVED, _H.REPLACED): Row(
             None, "nothing", "the fallback mechanism or another order took over; the result stays owed"
         ),

@@ -161,8 +161,9 @@ def LAST_ONE() -> None: ...
 @define(
     "IPA-4299",
     WARNING,
-    "The card said ok to a change to {target}, but {previous} is enabled after every reset; the eIM is told.",
-    "The card signed something that it did not do. The eIM that ordered the change hears of another state with its "
-    "next question and can look at what is on the card.",
+    "The card said ok to a change to {target}, but {enabled} is enabled; the switch is over, and every eIM is told.",
+    "Either the card signed something that it did not do, or the device went to its fallback profile while its disk "
+    "refused to be written, and lost its power. Every eIM hears of another state with the next question and can look "
+    "at what is on the card.",
 )
-def NOTHING_CHANGED(*, target: str, previous: str) -> None: ...
+def NOTHING_CHANGED(*, target: str, enabled: str) -> None: ...

@@ -26,6 +26,7 @@ from ipad_agent.procedures.records.state_changes import snapshot
 from ipad_agent.procedures.records.switch_record import RETURN, Switch, shown
 
 from . import events, fallback_mechanism, switch_transaction
+from .failing_stage import FailingStage
 from .local_switch import End, seen_by_modem
 
 CAT_BUSY: Final = 5
@@ -61,10 +62,12 @@ async def look_again(context: Context, *, proof: str | None = None) -> None:
     proof = _proof(context, open_switch, findings) or proof
     if proof is not None and all(finding.ok is not False for finding in findings):
         await _committed(context, open_switch, Happening.PROVED, proof)
-    elif open_switch.phase is Phase.PROVING and open_switch.left_s(context.clock) <= 0:
+        return
+    late = open_switch.phase is Phase.UNPROVED or open_switch.left_s(context.clock) <= 0
+    if late and findings[-1].stage is Stage.CARD and await _undone(context, open_switch):
+        return
+    if late and open_switch.phase is Phase.PROVING:
         _unproved(context, open_switch, findings)
-        if findings[-1].stage is Stage.CARD:
-            await _tell_that_nothing_changed(context, open_switch)
 
 
 def _proof(context: Context, current: Switch, findings: list[Finding]) -> str | None:
@@ -94,7 +97,7 @@ class _Window:
         self._trouble: NetworkError | EimError | None = None
         self._accepted: bool | None = None
         self._refusal = "no usable answer"
-        self._failing = _Failing(context)
+        self._failing = FailingStage(context)
         open_switch = context.switches.open()
         self._work_id = None if open_switch is None else open_switch.work
 
@@ -250,9 +253,8 @@ class _Window:
         context, settings = self._context, self._context.switching
         left_s = current.left_s(context.clock)
         if left_s <= 0:
-            self._time_is_over(current)
-            if self._failing.stage == Stage.CARD.value:
-                await _tell_that_nothing_changed(context, current)
+            if self._failing.stage != Stage.CARD.value or not await _undone(context, current):
+                self._time_is_over(current)
             return True
         pause = pause_s(
             looks, first_s=settings.probe_first_s, first_count=settings.probe_first_count, then_s=settings.probe_s
@@ -416,19 +418,25 @@ def _unproved(context: Context, current: Switch, findings: list[Finding], *, sta
     context.on_switch(moved, tuple(findings))
 
 
-async def _tell_that_nothing_changed(context: Context, current: Switch) -> None:
-    """A card that said ok to an enable, and has the former profile enabled after every reset: the eIM that ordered it
-    believes the card's signature, and is told that the state is another one (stateChangeCause)."""
-    if current.way is not Way.NONE or not current.eim_id or current.previous is None:
-        return
+async def _undone(context: Context, current: Switch) -> bool:
+    """Whether a switch without a way back is over because the card has another profile enabled than it led to.
+
+    Either the card said ok to an enable that it did not carry out: the eIM that ordered it believes the signature. Or
+    the device went to its fallback profile while no disk took that, and lost its power: nobody else remembers it. So
+    every eIM is told that the state is another one (stateChangeCause)."""
+    if current.way is not Way.NONE and current.phase is not Phase.UNPROVED:
+        return False
     try:
         enabled = await switch_transaction.enabled_iccid(context)
+        eims = await context.card.get_eim_configuration()
     except (CardError, ModemError):
-        return  # nobody knows what it has, so that nothing can be said against its signature
-    if enabled != current.previous:
-        return
-    events.NOTHING_CHANGED.emit(target=shown(current.target), previous=shown(current.previous))
-    context.changes.note((current.eim_id,), StateChangeCause.UNDEFINED)
+        return False  # nobody knows what it has, so that nothing can be said against its signature
+    if enabled == current.target:
+        return False
+    events.NOTHING_CHANGED.emit(target=shown(current.target), enabled=shown(enabled))
+    context.changes.note(filter(None, (current.eim_id, *(eim.eim_id for eim in eims))), StateChangeCause.UNDEFINED)
+    switch_transaction.end(context, current, Happening.UNDONE)
+    return True
 
 
 async def _order_rollback(context: Context, current: Switch) -> tuple[EuiccPackageResult | None, str | None]:
@@ -454,44 +462,3 @@ async def _order_rollback(context: Context, current: Switch) -> tuple[EuiccPacka
         if int(answer.result) != CAT_BUSY or busy >= BUSY_TRIES:
             return None, answer.result.name
         await asyncio.sleep(BUSY_PAUSE_S)
-
-
-class _Failing:
-    """Which stage holds up the proof, and for how long: said when it changes and when it takes too long."""
-
-    def __init__(self, context: Context) -> None:
-        self._context = context
-        self._since_s = context.clock.monotonic()
-        self._late = False
-        self._last: Finding | None = None
-
-    @property
-    def stage(self) -> str:
-        return Stage.EIM.value if self._last is None else self._last.stage.value
-
-    @property
-    def detail(self) -> str:
-        return "no answer" if self._last is None else self._last.detail
-
-    def note(self, failing: Finding, current: Switch) -> None:
-        now_s = self._context.clock.monotonic()
-        if self._last is None or self._last.stage is not failing.stage:
-            self._since_s, self._late = now_s, False
-            events.STAGE.emit(stage=failing.stage.value, detail=failing.detail)
-        self._last = failing
-        limit_s = self._limit_s(failing.stage)
-        if not self._late and now_s - self._since_s > limit_s:
-            self._late = True
-            left_s = current.left_s(self._context.clock)
-            events.LATE.emit(stage=failing.stage.value, limit_s=limit_s, detail=failing.detail, left_s=left_s)
-
-    def _limit_s(self, stage: Stage) -> float:
-        settings = self._context.switching
-        return {
-            Stage.CARD: settings.registration_s,
-            Stage.REGISTRATION: settings.registration_s,
-            Stage.IP: settings.ip_s,
-            Stage.DNS: settings.dns_s,
-            Stage.EIM: settings.eim_s,
-            Stage.APPLICATION: settings.application_s,
-        }[stage]

@@ -27,7 +27,7 @@ from ipad_agent.codec.esipa.device_info import IpaCapabilities, IpaFeature, Rele
 from ipad_agent.codec.identifiers import Eid
 from ipad_agent.eim import EimClient, EndpointOverrides, FailoverCarrier, PeerDialect, Way, endpoint_for
 from ipad_agent.eim.carrier_choice import WayOverrides, endpoints_for
-from ipad_agent.emulation.emulated_cards import EmulateIot
+from ipad_agent.emulation.emulated_cards import EmulatedCards, EmulateIot
 from ipad_agent.emulation.emulated_euicc import EmulatedEuicc
 from ipad_agent.errors import EimError
 from ipad_agent.modem.module_profile import ProfileSet
@@ -162,7 +162,7 @@ class Process:
             bits = random.Random(f"token {around.seed} {self.owner.number}").getrandbits
             consumer, mode = KeepsFallbackAllowed(session), EmulateIot.WHEN_NEEDED
             card = self.emulated = EmulatedEuicc(
-                consumer, emulated_cards, KeyInHand(), around.clock, mode=mode, random_bits=bits
+                EmulatedCards(consumer, emulated_cards, KeyInHand(), around.clock, mode=mode, random_bits=bits)
             )
         return Dependencies(
             card=card,

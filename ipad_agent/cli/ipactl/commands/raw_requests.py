@@ -11,7 +11,7 @@ from ipad_agent.cli.ipactl.errors import CommandError, RefusedError, UsageError
 from ipad_agent.cli.ipactl.exit_codes import Exit
 from ipad_agent.cli.ipactl.output.terminal_output import clean
 from ipad_agent.cli.ipactl.varlink_client import CARD_TIMEOUT_S, INTERFACE, SERVICE_INTERFACE, Connection
-from ipad_agent.local.similar_names import near
+from ipad_agent.similar_names import near
 
 
 def varlink(command: CommandContext) -> int:

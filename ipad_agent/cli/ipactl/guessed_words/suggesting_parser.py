@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any, Final, NoReturn
 
-from ipad_agent.local.similar_names import near, plain
+from ipad_agent.similar_names import near, plain
 
 _EVERYWHERE: Final = frozenset({"help", "version", "format", "fields", "json", "agent_name", "socket"})
 """Options of every command; they make no usage clearer."""

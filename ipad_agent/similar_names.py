@@ -15,11 +15,13 @@ def plain(name: str) -> str:
 
 
 def near(name: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:
-    """The one of these names that is most like it; None when none is."""
+    """The one of these names that is most like it, or the same in another spelling; None when none is."""
     if len(name) > LONGEST:
         return None
+    spelt = {plain(each): each for each in known}
+    if plain(name) in spelt:
+        return spelt[plain(name)]
     import difflib  # only for what is wrong
 
-    spelt = {plain(each): each for each in known}
     found = difflib.get_close_matches(plain(name), list(spelt), n=1, cutoff=cutoff)
     return spelt[found[0]] if found else None
