@@ -58,16 +58,18 @@ class GuardianActions:
         """A poll ended."""
         self.guardian.polled(outcome)
 
-    async def look(self, network: Network, host: str | None) -> None:
-        """See how the network is."""
+    async def look(self, network: Network, host: str | None) -> bool:
+        """See how the network is; whether it is there again after the device was cut off from it."""
+        was_cut_off = self.guardian.watch.sign is Sign.CUT_OFF
         await self.guardian.look(network, host)
+        return was_cut_off and self.guardian.watch.sign is not Sign.CUT_OFF
 
     def heard(self, moved: Switch, happening: Happening) -> None:
         """Something happened to a switch; ``moved`` is how it was before."""
         match happening:
             case Happening.PROVED | Happening.CONFIRMED if moved.cause == RETURN:
                 self.guardian.returned()
-            case Happening.PROVED | Happening.CONFIRMED | Happening.NOTHING_ENABLED:
+            case Happening.PROVED | Happening.CONFIRMED | Happening.NOTHING_ENABLED | Happening.UNDONE:
                 self.guardian.switched()
             case Happening.CAME_BACK if moved.way is Way.ROLLBACK:
                 self.guardian.switched()
@@ -81,9 +83,13 @@ class GuardianActions:
                 return
 
     async def act(self, context: Context, eims: tuple[str, ...]) -> bool:
-        """Do what is due; whether the card was asked for a change. Raises ``CardError`` or ``ModemError`` when that
+        """Do what is due; whether the card was touched. Raises ``CardError`` or ``ModemError`` when that
         was cut off; it goes on at the next start."""
         match self.guardian.decision.kind:
+            case Kind.RESTART_MODEM:
+                self.guardian.restarting_modem()
+                await context.card.restart_modem()
+                return True
             case Kind.FALLBACK_NOW:
                 await self.fall_back(context, eims)
                 return True

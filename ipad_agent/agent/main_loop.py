@@ -394,7 +394,8 @@ class Agent:
         with self._limit:
             await self._rooms.show_modem(self.board)
             await profile_proof.look_again(context)
-            await self.guardian_actions.look(self._rooms.network, self._polls.host)
+            if await self.guardian_actions.look(self._rooms.network, self._polls.host):
+                self.poke(Wake.ATTACH)
             if await self.guardian_actions.act(context, tuple(eim.eim_id for eim in facts.eims)):
                 await self._status_reports.profiles()
                 await self._rooms.card.release()

@@ -96,6 +96,11 @@ class Euicc:
         self._calls.reset_due = True
         await self.recover(expected=expected)
 
+    async def restart_modem(self) -> None:
+        """The hardest reset that the way to the card has, and the card back after it; errors as of ``recover``. A modem
+        is restarted by it where its profile allows that, and begins anew with the network."""
+        await self.recover(first_rung=max(self.isdr.access.recovery_plan().rungs, default=0))
+
     async def declare_ipad(self) -> None:
         """Tell the card that this device holds an IPAd, whatever it was told before: the last TERMINAL CAPABILITY
         counts (SGP.32 v1.2 §3.8.2). Never fatal."""

@@ -154,6 +154,12 @@ class GuardianConfig:
         "So many polls in a row must have failed too: silence that nobody tried to break is no loss.",
     )
     check_s: float = key(Number(1, DAY_S), GUARDIAN.check_s, "Between two looks while connectivity is lost.")
+    restart_modem_after_s: float = key(
+        Number(0, 366 * DAY_S),
+        GUARDIAN.restart_modem_after_s,
+        "Cut off from the network for this long, or for half of the time after which the fallback profile comes, the "
+        "modem is restarted; and again each time it has taken twice as long. 0: never, where others do it.",
+    )
     unproven_loss_s: float = key(
         Number(1, 366 * DAY_S),
         GUARDIAN.unproven_loss_s,

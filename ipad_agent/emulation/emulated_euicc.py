@@ -354,6 +354,10 @@ class EmulatedEuicc:
         self._installed = None
         await self._card.recover(first_rung=first_rung, expected=expected)
 
+    async def restart_modem(self) -> None:
+        self._installed = None
+        await self._card.restart_modem()
+
     async def release(self) -> None:
         await self._card.release()
 

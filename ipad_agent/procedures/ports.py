@@ -100,6 +100,9 @@ class Card(Protocol):
         """Get the card back; ``expected`` is the profile (digits, or ``NO_PROFILE``) that the modem has to see after a
         switch, and with ``first_rung`` (1: the gentlest) it is reset in any case."""
 
+    async def restart_modem(self) -> None:
+        """The hardest reset that the way to the card has, and the card back after it; errors as of ``recover``."""
+
     async def execute_fallback(self) -> ResultCode: ...
 
     async def return_from_fallback(self) -> ResultCode: ...

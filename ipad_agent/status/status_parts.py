@@ -227,7 +227,7 @@ class GuardianPart:
 
     def at(self, now: Instant) -> status_model.Guardian:
         watch, kind, acts_in_s = self._watch, self._decision.kind, self._decision.acts_in_s
-        lost = kind in (Kind.LOST, Kind.FALLBACK_NOW)
+        lost = kind in (Kind.LOST, Kind.RESTART_MODEM, Kind.FALLBACK_NOW)
         acts_at = None if acts_in_s is None else time_to_come(self._at_s + acts_in_s, now)
         return status_model.Guardian(
             enabled=kind is not Kind.OFF,

@@ -5,6 +5,7 @@ Long: one table of histories for one decision.
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -39,6 +40,7 @@ class Device:
     boots: int = 1
     watch: Watch = field(init=False)
     acted_at: list[tuple[float, Kind]] = field(default_factory=list)
+    restarted_at: list[float] = field(default_factory=list)
     passed_s: float = 0.0
 
     def __post_init__(self) -> None:
@@ -83,6 +85,9 @@ class Device:
                 next_poll_s += every_s
             self.wait(min(self.settings.check_s, end_s - self.passed_s))
             self.look(found)
+            if self.kind is Kind.RESTART_MODEM:
+                self.restarted_at.append(self.passed_s)
+                self.watch = guardian_rules.restarting_modem(self.watch)
         return self.kind
 
     def off(self, duration_s: float, *, clock: bool = True) -> None:
@@ -101,6 +106,92 @@ class Device:
         found = from_document(json.loads(json.dumps(to_document(self.watch))))
         assert found == self.watch
         return found
+
+
+# -- the modem ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_modem_that_is_cut_off_is_restarted_less_and_less_often_before_the_profile_is_left() -> None:
+    device = Device()
+    assert device.run(2 * DAY_S, CUT_OFF) is Kind.FALLBACK_NOW
+    assert device.passed_s == DAY_S
+    assert device.restarted_at == [1 * HOUR_S, 2 * HOUR_S, 4 * HOUR_S, 8 * HOUR_S, 16 * HOUR_S]
+
+
+def test_without_a_fallback_profile_the_modem_is_restarted_once_a_day_for_ever() -> None:
+    device = Device()
+    device.run(DAY_S, CUT_OFF)
+    device.watch = guardian_rules.refused(device.watch, for_good=True)
+    device.restarted_at.clear()
+    for _ in range(5):
+        device.run(DAY_S, CUT_OFF)
+        device.watch = guardian_rules.refused(device.watch, for_good=True)
+    gaps = [after - before for before, after in itertools.pairwise(device.restarted_at)]
+    assert gaps == [DAY_S] * len(gaps)
+    assert len(device.restarted_at) == 5
+
+
+def test_a_profile_that_never_worked_has_its_modem_restarted_half_way_to_the_fallback_profile() -> None:
+    device = Device()
+    device.watch = guardian_rules.unproven(device.watch)
+    assert device.run(DAY_S, CUT_OFF, every_s=600.0) is Kind.FALLBACK_NOW
+    assert device.restarted_at == [1800.0]
+    assert device.passed_s == HOUR_S
+
+
+@pytest.mark.parametrize("found", [NOTHING, RESOLVES, WORKING, REGISTERED, Findings(ip=False), Findings(dns=False)])
+def test_only_a_modem_that_tells_of_its_network_and_is_cut_off_is_restarted(found: Findings) -> None:
+    device = Device()
+    device.run(23 * HOUR_S, found)
+    assert device.restarted_at == []
+
+
+@pytest.mark.parametrize("dead", [Findings(registration=True, ip=False), Findings(registration=True, dns=False)])
+def test_a_modem_that_is_registered_and_passes_no_data_is_restarted(dead: Findings) -> None:
+    device = Device()
+    device.run(90 * 60, dead)
+    assert device.restarted_at == [HOUR_S]
+
+
+def test_a_loss_that_no_poll_has_met_restarts_nothing() -> None:
+    device = Device()
+    device.run(23 * HOUR_S, CUT_OFF, outcome=None)
+    assert device.restarted_at == []
+
+
+def test_a_network_that_comes_back_ends_the_count_of_restarts() -> None:
+    device = Device()
+    device.run(3 * HOUR_S, CUT_OFF)
+    device.poll(Outcome.IDLE)
+    device.look(REGISTERED)
+    device.restarted_at.clear()
+    began_s = device.passed_s
+    device.run(90 * 60, CUT_OFF)
+    assert device.restarted_at == [began_s + HOUR_S]
+
+
+def test_the_first_hour_of_a_boot_restarts_no_modem_that_was_just_started() -> None:
+    device = Device()
+    device.run(50 * 60, CUT_OFF)
+    device.off(60)
+    device.run(50 * 60, CUT_OFF)
+    assert device.restarted_at == []
+    device.run(20 * 60, CUT_OFF)
+    assert len(device.restarted_at) == 1
+
+
+def test_a_site_that_restarts_its_modem_itself_can_say_so() -> None:
+    device = Device(replace(NORMAL, restart_modem_after_s=0.0))
+    device.run(23 * HOUR_S, CUT_OFF)
+    assert device.restarted_at == []
+
+
+def test_a_person_is_told_when_the_modem_is_restarted() -> None:
+    device = Device()
+    device.run(30 * 60, CUT_OFF)
+    assert device.decision.sentence == (
+        "no connectivity for 30 min, 1 failed polls (cut off from the network); the modem is restarted in 30 min"
+    )
 
 
 # -- loss --------------------------------------------------------------------------------------------------------------

@@ -248,6 +248,9 @@ class FakeCard:
     async def verify_switched(self, expected: str | None = None) -> None:
         self.log.append("verify")
 
+    async def restart_modem(self) -> None:
+        self.log.append("restart the modem")
+
     async def get_connectivity_parameters(self) -> ConnectivityParameters:
         return ConnectivityParameters(None)
 

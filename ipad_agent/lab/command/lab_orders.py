@@ -433,6 +433,9 @@ ORDERS: dict[str, dict[str, OrderWord]] = {
     "modem": {
         "status": OrderWord("", "registration, profile, channels, counters", _modem_status),
         "restart": OrderWord("", "restart the module", _modem_order(lambda m, _: m.restart(), "restarting")),
+        "get-stuck": OrderWord(
+            "", "search for ever, until it is restarted", _modem_order(lambda m, _: m.get_stuck(), "searching")
+        ),
         "drop-port": OrderWord(
             "[SECONDS]",
             "take the port away for a while",

@@ -148,6 +148,14 @@ class Module:
             self._lose_network()
             self._search()
 
+    def get_stuck(self) -> None:
+        """Search for ever, as modules in the field do: no network is found until the module is restarted, or its radio
+        is switched off and on."""
+        if self.functionality == 1 and self.uicc.ready:
+            self._lose_network()
+            self.radio.state = RadioState.SEARCHING
+            self._report_registration()
+
     def connect_radio(self, connected: bool) -> None:
         """The radio gets connected to the network, or is let go."""
         if connected != self.radio_connected:

@@ -21,6 +21,9 @@ sign           found                                                       the t
 ``DOUBTFUL``   the last poll met silence, and nothing else can be told     counts a quarter
 =============  ==========================================================  =========================================
 
+A modem that is cut off may itself be what is wrong: stuck in a search, or in a data path that is dead. It is restarted
+first, and only then is a profile that may be innocent left.
+
 An answer of any eIM, even an error, ends the loss whatever else was found. A registration alone ends nothing: modems
 are registered in networks that pass no data. A finding that cannot be told counts neither way, so an outage of the eIM
 makes nobody fall back as long as an application or a name server tells that the network works. Only a device that has
@@ -71,6 +74,7 @@ class Kind(Enum):
     OFF = "switched off"
     WATCH = "connected as far as is known"
     LOST = "connectivity is lost"
+    RESTART_MODEM = "the modem is to be restarted"
     FALLBACK_NOW = "the fallback profile is to be enabled"
     IN_FALLBACK = "the fallback profile is in use"
     RETURN_NOW = "the former profile is to be tried again"
@@ -124,6 +128,12 @@ class Watch:
     """Left of the pause after a refusal of the card."""
     refusals: int = 0
     """Of the card, in a row."""
+    has_modem: bool = False
+    """The last look was told by a modem whether it is registered."""
+    cut_off_s: float = 0.0
+    """Of this boot, cut off from the network since the loss began or since the modem was restarted last."""
+    restarts: int = 0
+    """Of the modem, for this loss."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,10 +156,12 @@ def start(previous: Watch | None, now: Instant, settings: GuardianSettings) -> W
     if same_boot(previous.looked, now):
         return previous  # the next look counts the time without an agent, up to its limit
     off_s = elapsed_s(previous.looked, now)
-    state = replace(previous, looked=now, fresh_s=0.0, fresh_cycles=0, away_s=previous.away_s + (off_s or 0.0))
+    state = replace(
+        previous, looked=now, fresh_s=0.0, fresh_cycles=0, cut_off_s=0.0, away_s=previous.away_s + (off_s or 0.0)
+    )
     if off_s is not None and off_s > settings.loss_s:
         # It was somewhere else in the meantime, for all we know.
-        state = _forget_loss(state)
+        state = _forget_all_loss(state)
     return state
 
 
@@ -162,6 +174,8 @@ def look(state: Watch, now: Instant, found: Findings, settings: GuardianSettings
         state,
         looked=now,
         sign=sign,
+        has_modem=found.registration is not None,
+        cut_off_s=state.cut_off_s + watched_s if sign is Sign.CUT_OFF else state.cut_off_s,
         pause_s=max(0.0, state.pause_s - watched_s),
         away_s=state.away_s + passed_s if state.in_fallback else 0.0,
     )
@@ -192,9 +206,18 @@ def decide(state: Watch, settings: GuardianSettings) -> Decision:
     """Whether to act now, and what to tell a person who asks."""
     if not settings.enabled:
         return Decision(Kind.OFF, None, "the guardian is switched off")
-    due_s = _loss_due_s(state, settings)
-    if state.in_fallback:
-        return _decide_in_fallback(state, settings, due_s)
+    due_s, restart_s = _loss_due_s(state, settings), _restart_due_s(state, settings)
+    decision = _decide_in_fallback(state, settings, due_s) if state.in_fallback else _decide(state, due_s)
+    if restart_s is None or decision.kind in (Kind.FALLBACK_NOW, Kind.RETURN_NOW):
+        return decision
+    if restart_s == 0:
+        return Decision(Kind.RESTART_MODEM, 0.0, f"{decision.sentence}; the modem is to be restarted")
+    if decision.acts_in_s is not None and decision.acts_in_s <= restart_s:
+        return decision  # another profile comes first
+    return replace(decision, sentence=f"{decision.sentence}; the modem is restarted in {spell_duration(restart_s)}")
+
+
+def _decide(state: Watch, due_s: float | None) -> Decision:
     if state.lost_s <= 0 or not (state.failed_cycles or state.sign is Sign.CUT_OFF):
         return Decision(Kind.WATCH, None, "connected as far as is known")
     why = f"no connectivity for {spell_duration(state.lost_s)}, {state.failed_cycles} failed polls"
@@ -216,7 +239,7 @@ def decide(state: Watch, settings: GuardianSettings) -> Decision:
 
 def unproven(state: Watch) -> Watch:
     """A switch ended unproved and without a way back: ``unproven_loss_s`` counts from here on."""
-    return replace(_forget_loss(state), unproven=True)
+    return replace(_forget_all_loss(state), unproven=True)
 
 
 def switched(state: Watch, now: Instant) -> Watch:
@@ -224,12 +247,17 @@ def switched(state: Watch, now: Instant) -> Watch:
     return Watch(now)
 
 
+def restarting_modem(state: Watch) -> Watch:
+    """The modem is restarted. To be stored before it is, so that one that takes the power down with it is counted."""
+    return replace(state, restarts=state.restarts + 1, cut_off_s=0.0)
+
+
 def fell_back(state: Watch, cause: FallbackCause = FallbackCause.GUARDIAN) -> Watch:
     """The fallback profile is enabled now in place of another one. A return that did not work says nothing new of a
     profile that had lost its network before; of one that a person had left it does."""
     lost = state.in_fallback and state.cause is FallbackCause.GUARDIAN and cause is FallbackCause.RETURN
     return replace(
-        _forget_loss(state),
+        _forget_all_loss(state),
         unproven=False,
         in_fallback=True,
         away_s=0.0,
@@ -263,7 +291,7 @@ def nothing_to_return_to(state: Watch) -> Watch:
 
 def returned(state: Watch) -> Watch:
     """The former profile is back and has proved itself."""
-    return replace(_forget_loss(state), in_fallback=False, already_there=False, away_s=0.0, steady_s=0.0)
+    return replace(_forget_all_loss(state), in_fallback=False, already_there=False, away_s=0.0, steady_s=0.0)
 
 
 def refused(state: Watch, *, for_good: bool) -> Watch:
@@ -298,12 +326,24 @@ def _sign(state: Watch, found: Findings) -> Sign:
 
 def _forget_loss(state: Watch) -> Watch:
     return replace(
-        state, lost_s=0.0, fresh_s=0.0, failed_cycles=0, fresh_cycles=0, silent=False, pause_s=0.0, refusals=0
+        state,
+        lost_s=0.0,
+        fresh_s=0.0,
+        failed_cycles=0,
+        fresh_cycles=0,
+        silent=False,
+        pause_s=0.0,
+        refusals=0,
     )
 
 
+def _forget_all_loss(state: Watch) -> Watch:
+    """The modem's too: it has its network, or works with another profile."""
+    return replace(_forget_loss(state), cut_off_s=0.0, restarts=0)
+
+
 def _connected(state: Watch) -> Watch:
-    return replace(_forget_loss(state), unproven=False, already_there=False)
+    return replace(_forget_all_loss(state), unproven=False, already_there=False)
 
 
 def _settle(state: Watch, watched_s: float, settings: GuardianSettings) -> Watch:
@@ -317,7 +357,7 @@ def _settle(state: Watch, watched_s: float, settings: GuardianSettings) -> Watch
 def _loss_due_s(state: Watch, settings: GuardianSettings) -> float | None:
     """From now until this loss is one to act on, if the next looks find the same; None when they would not get there
     or polls have yet to fail."""
-    limit_s = settings.unproven_loss_s if state.unproven else settings.loss_s
+    limit_s = _loss_limit_s(state, settings)
     cycles = min(settings.failed_cycles, UNPROVEN_CYCLES) if state.unproven else settings.failed_cycles
     missing_s = max(limit_s - state.lost_s, min(FRESH_LOSS_S, limit_s) - state.fresh_s, 0.0)
     if state.failed_cycles < cycles or state.fresh_cycles < min(1, cycles):
@@ -326,6 +366,22 @@ def _loss_due_s(state: Watch, settings: GuardianSettings) -> float | None:
     if speed < 0 or (missing_s > 0 and speed == 0):
         return None
     return max(missing_s / speed if missing_s > 0 else 0.0, state.pause_s)
+
+
+def _restart_due_s(state: Watch, settings: GuardianSettings) -> float | None:
+    """From now until the modem is restarted, if the next looks find the same; None when they would not get there."""
+    if settings.restart_modem_after_s <= 0 or not state.has_modem:
+        return None
+    if state.sign is not Sign.CUT_OFF or not state.fresh_cycles:
+        return None
+    # A profile that is doubted itself is left soon: half of that time is for the modem.
+    first_s = min(settings.restart_modem_after_s, _loss_limit_s(state, settings) / 2)
+    after_s = min(RETRY_MOST_S, first_s * 2.0 ** max(0, min(state.restarts, _DOUBLINGS) - 1))
+    return max(0.0, after_s - state.cut_off_s)
+
+
+def _loss_limit_s(state: Watch, settings: GuardianSettings) -> float:
+    return settings.unproven_loss_s if state.unproven else settings.loss_s
 
 
 def _decide_in_fallback(state: Watch, settings: GuardianSettings, due_s: float | None) -> Decision:

@@ -2,8 +2,9 @@
 it.
 
 It touches neither card nor network by itself. The daemon calls ``look`` every ``check_s`` and ``polled`` after each
-poll, and does what ``decision`` says: ``FALLBACK_NOW`` with ``fallback_mechanism.execute``, ``RETURN_NOW`` with a
-switch around ``fallback_mechanism.return_back``; ``did`` is told how that ended.
+poll, and does what ``decision`` says: ``RESTART_MODEM`` after ``restarting_modem``, ``FALLBACK_NOW`` with
+``fallback_mechanism.execute``, ``RETURN_NOW`` with a switch around ``fallback_mechanism.return_back``; ``did`` is told
+how that ended.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ class Guardian:
         self._clock = clock
         self._settings = settings
         self._watch = policy.start(from_document(memory.load(DOCUMENT)), self._now(), settings)
-        self._announced = self.decision.kind is Kind.LOST and self._watch.failed_cycles > 0
+        self._announced = self.decision.kind in (Kind.LOST, Kind.RESTART_MODEM) and self._watch.failed_cycles > 0
 
     @property
     def watch(self) -> Watch:
@@ -89,6 +90,11 @@ class Guardian:
     def switched(self) -> None:
         """Another profile was enabled by anybody but the guardian: an eIM, a rollback, a person, a reset."""
         self._become(policy.switched(self._watch, self._now()))
+
+    def restarting_modem(self) -> None:
+        """To be called before the modem is restarted."""
+        events.MODEM_RESTARTED.emit(cut_off_s=self._watch.cut_off_s)
+        self._become(policy.restarting_modem(self._watch))
 
     def back_on_fallback(self) -> None:
         """A return did not prove itself; the fallback profile is enabled again."""
@@ -141,7 +147,7 @@ class Guardian:
     def _announce(self) -> None:
         decision = self.decision
         # A tunnel is not worth a word; a poll that failed is.
-        if decision.kind is Kind.LOST and self._watch.failed_cycles and not self._announced:
+        if decision.kind in (Kind.LOST, Kind.RESTART_MODEM) and self._watch.failed_cycles and not self._announced:
             events.LOST.emit(sentence=decision.sentence)
             self._announced = True
         elif decision.kind is Kind.WATCH and self._announced:

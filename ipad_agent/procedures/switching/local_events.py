@@ -64,6 +64,16 @@ def REGAINED() -> None: ...
 
 
 @define(
+    "IPA-4312",
+    WARNING,
+    "The modem has been cut off from the network for {cut_off_s} s; it is restarted.",
+    "A modem may be stuck in its search or hold on to a dead data connection. The enabled profile is left only when "
+    "that does not help. guardian.restart_modem_after_s; each further restart takes twice as long.",
+)
+def MODEM_RESTARTED(*, cut_off_s: float) -> None: ...
+
+
+@define(
     "IPA-4320",
     WARNING,
     "The card is reset as ordered on this device: {what}.",
