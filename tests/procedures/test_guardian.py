@@ -88,6 +88,8 @@ class Device:
         while self.clock.up_s < end_s:
             self.clock.up_s += self.guardian.check_s
             await self.guardian.look(self.network, "eim.example")
+            if self.kind is Kind.RESTART_MODEM:
+                self.guardian.restarting_modem()
         return self.kind
 
     async def lose(self) -> None:
@@ -337,4 +339,5 @@ async def test_people_hear_of_a_loss_once_and_of_its_end_once() -> None:
         device.guardian.polled(Outcome.IDLE)
     finally:
         end()
-    assert said == ["IPA-4310", "IPA-4311"]
+    assert [event for event in said if event != "IPA-4312"] == ["IPA-4310", "IPA-4311"]
+    assert said.count("IPA-4312") == 2, "the modem was restarted meanwhile, which is said each time"

@@ -59,7 +59,7 @@ CASES: dict[str, tuple[set[str], list[History]]] = {
     "result_is_on_disk_before_it_is_sent": ({"journal-not-empty"}, seeds(1, 2, 4)),
     "modem_and_card_have_to_agree": ({"not-in-step"}, seeds(121)),
     "way_back_is_taken": ({"stranded"}, [outage_while_a_profile_proves_itself(13)]),
-    "one_rollback_only": ({"journal-not-empty"}, [rollback_whose_answer_is_lost()]),
+    "one_rollback_only": ({"outdated-result"}, [rollback_whose_answer_is_lost()]),
     "removal_only_after_acknowledgement": ({"removed-early"}, seeds(0, 1, 2)),
     "notification_is_removed_only_when_taken": ({"removed-early"}, seeds(164, 170)),
     "card_counts_packages": ({"executed-twice"}, seeds(3, 8, 22)),

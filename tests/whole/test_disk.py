@@ -17,7 +17,9 @@ from ipad_agent.lab.euicc import BOOTSTRAP, OPERATOR_A
 from ipad_agent.lab.euicc.state import profile_switching
 from ipad_agent.local.status_model import Severity, State
 from ipad_agent.policy import Wake
+from ipad_agent.policy.switching.switch_table import Happening
 from ipad_agent.procedures.person_decision import Call
+from ipad_agent.procedures.records.switch_record import Switch
 from ipad_agent.procedures.switching.local_switch import End
 from ipad_agent.store.journal import UNREAD_PATIENCE_S
 from virtual_time import run
@@ -392,6 +394,42 @@ def test_a_device_that_went_back_and_was_cut_off_before_the_disk_took_it_tells_n
         bench.start()
         await bench.until(2 * HOUR_S)
         assert said(bench) == [["enable ok", "rollback ok"]]
+        assert clean(bench)
+        await bench.stop()
+
+    run(story())
+
+
+def test_a_way_back_of_which_the_disk_has_only_the_result_before_it_is_told_by_the_cards_own_result(
+    pki_folder: Path,
+) -> None:
+    """Torture seed 7587: the disk took the result of the enable, and neither the switch nor the rollback."""
+
+    async def story() -> None:
+        bench = AgentBench(pki_folder)
+        bench.radio.dark.add(OPERATOR_A)
+        bench.order("enable", OPERATOR_A, "--rollback")
+        bench.start()
+        move = bench.agent.switches.move
+
+        def refused(switch: Switch, happening: Happening, **more: bool) -> Switch | None:
+            bench.disk.refuses = errno.ENOSPC
+            return move(switch, happening, **more)
+
+        bench.agent.switches.move = refused  # type: ignore[method-assign, assignment]
+        await bench.until(CALM.first_s + bench.phase_s + 5)
+        assert bench.card.enabled_iccid == OPERATOR_A
+        bench.network.down.add(bench.identity.eim_id)
+        await bench.until(CALM.first_s + bench.phase_s + CONFIRM_S + 60)
+        assert bench.card.enabled_iccid == BOOTSTRAP
+        await bench.kill()
+        bench.disk.refuses = None
+        bench.network.down.clear()
+        hooks = len(bench.site.moments)
+        bench.start()
+        await bench.until(2 * HOUR_S)
+        assert said(bench) == [["enable ok", "rollback ok"]]
+        assert bench.site.moments[hooks:] == ["rolled-back"]
         assert clean(bench)
         await bench.stop()
 

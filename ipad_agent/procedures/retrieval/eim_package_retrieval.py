@@ -27,6 +27,7 @@ from ipad_agent.procedures import events as common_events
 from ipad_agent.procedures import package_sentences
 from ipad_agent.procedures.context import Association, Context
 from ipad_agent.procedures.delivery import notification_delivery, result_delivery
+from ipad_agent.procedures.delivery.stored_result import stored_result_of
 from ipad_agent.procedures.download import profile_download
 from ipad_agent.procedures.packages import data_request_answer, euicc_package_execution
 from ipad_agent.procedures.records.last_orders import OrderOutcome
@@ -274,7 +275,10 @@ async def _resume_armed(context: Context, eim: Association, armed: Switch) -> No
         await switch_transaction.settle(context, armed)
     elif work is None:
         switch_transaction.end(context, armed, Happening.NOT_SWITCHED)
-    elif work.result is None and work.kind is WorkKind.PACKAGE:
+    elif work.kind is WorkKind.PACKAGE and (
+        work.result is None or await stored_result_of(context, work, rolled_back=True) is not None
+    ):
+        # No result, or one that a rollback has replaced on the card before the disk took anything of either.
         await euicc_package_execution.resume(context, eim, work)
     else:
         await switch_transaction.settle(context, armed)

@@ -4,6 +4,7 @@
 ``not-delivered``        a result or notification is still on the card, or an order still waits, after days of peace
 ``journal-not-empty``    something is still owed by the journal
 ``result-lost``          the card executed a package and the eIM never took its signed result
+``outdated-result``      an eIM was first told of a result when a rollback had replaced it on the card already
 ``removed-early``        a result or notification left the card before anybody had taken it
 ``executed-twice``       the card began the same package twice
 ``view-wrong``           what eIMs were told of the profiles is not what the card has
@@ -116,6 +117,8 @@ def _results(world: World) -> None:
             continue
         if result.seq not in world.ground_truth.accepted_results:
             world.note("result-lost", f"{result.eim_id} never took result {result.seq} of its package {result.counter}")
+    for seq in sorted(world.ground_truth.outdated):
+        world.note("outdated-result", f"result {seq} was told when the card had replaced it already")
 
 
 def _es10c(world: World, emulated: EmulatedCardView) -> None:

@@ -38,6 +38,8 @@ class GroundTruth:
     notifications: dict[int, str] = field(default_factory=dict)
     replaced: set[int] = field(default_factory=set)
     accepted_results: set[int] = field(default_factory=set)
+    outdated: set[int] = field(default_factory=set)
+    """Results that an eIM accepted first when the card had replaced them already."""
     taken_notifications: set[int] = field(default_factory=set)
     lost: list[tuple[int, str]] = field(default_factory=list)
     own_changes: list[tuple[float, frozenset[str]]] = field(default_factory=list)
@@ -101,6 +103,7 @@ class GroundTruth:
 
     def took_results(self, numbers: set[int]) -> None:
         """An eIM accepted these results."""
+        self.outdated |= (numbers - self.accepted_results) & self.replaced
         self.accepted_results |= numbers
 
     def took_notifications(self, numbers: set[int]) -> None:
