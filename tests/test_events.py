@@ -98,6 +98,12 @@ def test_a_sentence_can_be_filled_with_its_facts(event: Event[...]) -> None:
     assert len(text) > 10
 
 
+@pytest.mark.parametrize("event", CATALOGUE.values(), ids=list(CATALOGUE))
+def test_a_sentence_says_how_many_places_a_number_has(event: Event[...]) -> None:
+    bare = {name for name, spec in fields_of(event.sentence).items() if not spec}
+    assert not [name for name, kind in event.fields.items() if kind == "float" and name in bare]
+
+
 def test_no_message_can_hold_what_must_stay_secret() -> None:
     secret = {"key", "psk", "secret", "password", "activation_code", "confirmation_code", "matching_id", "pin"}
     assert not {

@@ -74,7 +74,7 @@ def RECOVERING(*, rung: int) -> None: ...
 @define(
     "IPA-2107",
     INFO,
-    "The card answers again after {seconds} s (rung {rung}).",
+    "The card answers again after {seconds:.1f} s (rung {rung}).",
     "ISD-R selected and EID read.",
 )
 def RECOVERED(*, seconds: float, rung: str | int) -> None: ...

@@ -148,7 +148,7 @@ def PORT_SILENT(*, port: str) -> None: ...
 @define(
     "IPA-2017",
     INFO,
-    "No sign of a ready SIM within {seconds} s after the reset; trying the card all the same.",
+    "No sign of a ready SIM within {seconds:.0f} s after the reset; trying the card all the same.",
     "Expected for an eUICC without an enabled profile: the modem then sees no SIM, but the ISD-R is reachable.",
 )
 def SIM_READY_TIMEOUT(*, seconds: float) -> None: ...

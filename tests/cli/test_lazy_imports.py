@@ -43,7 +43,7 @@ def test_ipactl_status_loads_neither_the_agent_nor_what_takes_long(tmp_path: Pat
         subprocess.run([sys.executable, "-c", TELL_AT_THE_END], capture_output=True, text=True, check=True).stderr
     )
     found = loaded(ran.stderr) - before
-    assert rooms(found) == {"cli", "errors", "local", "printable", "records"}
+    assert rooms(found) == {"cli", "errors", "local", "printable", "records", "similar_names"}
     slow = {"dataclasses", "inspect", "asyncio", "logging", "subprocess", "shutil", "ipaddress", "datetime", "tomllib"}
     assert found & (slow | LIBRARIES) == set()
     commands = {name for name in found if name.startswith("ipad_agent.cli.ipactl.commands.")}

@@ -131,6 +131,7 @@ async def test_every_order_works_or_says_how_it_is_typed(tmp_path: Path) -> None
             ["modem", "trace", "5"],
             ["modem", "drop-port", "0.01"],
             ["modem", "restart"],
+            ["modem", "get-stuck"],
             ["card", "profiles"],
             ["card", "add", "898600b5012345678901", "With letters"],
             ["eim", "queue", "enable", "898600B5012345678901", "--rollback"],

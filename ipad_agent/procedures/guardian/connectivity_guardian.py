@@ -15,6 +15,7 @@ from typing import Final
 
 from ipad_agent.clock import Clock
 from ipad_agent.errors import StoreError
+from ipad_agent.policy.duration_text import spell_duration
 from ipad_agent.policy.guardian import guardian_rules as policy
 from ipad_agent.policy.guardian.fallback_cause import FallbackCause
 from ipad_agent.policy.guardian.guardian_document import from_document, to_document
@@ -93,7 +94,9 @@ class Guardian:
 
     def restarting_modem(self) -> None:
         """To be called before the modem is restarted."""
-        events.MODEM_RESTARTED.emit(cut_off_s=self._watch.cut_off_s)
+        events.MODEM_RESTARTED.emit(
+            duration=spell_duration(self._watch.cut_off_s), cut_off_s=round(self._watch.cut_off_s, 1)
+        )
         self._become(policy.restarting_modem(self._watch))
 
     def back_on_fallback(self) -> None:

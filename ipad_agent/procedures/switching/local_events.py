@@ -66,11 +66,11 @@ def REGAINED() -> None: ...
 @define(
     "IPA-4312",
     WARNING,
-    "The modem has been cut off from the network for {cut_off_s} s; it is restarted.",
+    "The modem has been cut off from the network for {duration}; it is restarted.",
     "A modem may be stuck in its search or hold on to a dead data connection. The enabled profile is left only when "
     "that does not help. guardian.restart_modem_after_s; each further restart takes twice as long.",
 )
-def MODEM_RESTARTED(*, cut_off_s: float) -> None: ...
+def MODEM_RESTARTED(*, duration: str, cut_off_s: float) -> None: ...
 
 
 @define(
