@@ -249,9 +249,10 @@ class VirtualSmdp(RspServer):
             raise RefusalError(status_words.CODE_MISSING)
         if given.value != wanted:
             order.code_failures += 1
-            raise RefusalError(
-                status_words.CODE_RETRIES if order.code_failures >= order.code_tries else status_words.CODE_REFUSED
-            )
+            if order.code_failures < order.code_tries:
+                raise RefusalError(status_words.CODE_REFUSED)
+            self._end(order, OrderState.ERROR)  # "the download order SHALL be terminated" (SGP.22 §5.6.2)
+            raise RefusalError(status_words.CODE_RETRIES)
 
     def _binding(self, order: Order, euicc: EuiccCredentials, otpk: bytes) -> Binding:
         """The binding that is there if card and key are the same, else a new one if the order allows it."""

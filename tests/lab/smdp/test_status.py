@@ -534,10 +534,23 @@ def test_a_download_error_of_the_card_ends_the_session(smdp: VirtualSmdp, order:
 
 def test_confirmation_code_is_asked_for_and_tried_three_times(smdp: VirtualSmdp, card: Card) -> None:
     order = smdp.orders.add(Order(MATCHING, sample(), confirmation_code="12-34"))
-    tries = [None, "wrong", "12-35", "12-34 ", "12-34"]
+    tries = [None, "wrong", "12-35", "12-34 "]
     found = codes(Client(smdp, card).get_package(code) for code in tries)
-    assert found == ["8.2.7/2.2", "8.2.7/3.8", "8.2.7/3.8", "8.2.7/6.4", "8.2.7/6.4"]
+    assert found == ["8.2.7/2.2", "8.2.7/3.8", "8.2.7/3.8", "8.2.7/6.4"]
     assert order.code_failures == 3
+
+
+def test_too_many_wrong_codes_end_the_order(smdp: VirtualSmdp, card: Card) -> None:
+    order = smdp.orders.add(Order(MATCHING, sample(), confirmation_code="12-34", code_tries=1))
+    assert Client(smdp, card).get_package("wrong").code == "8.2.7/6.4"
+    assert order.state is OrderState.ERROR
+    assert Client(smdp, card).authenticate().code == "8.2.6/3.8"
+
+
+def test_an_order_that_is_not_final_on_errors_still_counts_wrong_codes(smdp: VirtualSmdp, card: Card) -> None:
+    smdp.orders.add(Order(MATCHING, sample(), confirmation_code="12-34", code_tries=1, final_on_error=False))
+    tried = codes(Client(smdp, card).get_package(code) for code in ("wrong", "12-34"))
+    assert tried == ["8.2.7/6.4", "8.2.7/6.4"]
 
 
 def test_a_mistyped_confirmation_code_may_be_tried_again_in_the_same_session(smdp: VirtualSmdp, card: Card) -> None:
