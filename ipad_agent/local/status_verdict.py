@@ -12,7 +12,7 @@ from typing import Final
 
 from ipad_agent.records import dataclass, replace
 
-from .status_model import Eim, LastOrder, Profile, Severity, Stage, State, Status, Switch, Time, Verdict
+from .status_model import Eim, LastOrder, Profile, Radio, Severity, Stage, State, Status, Switch, Time, Verdict
 
 DOWNLOAD: Final = "download"
 POLL: Final = "poll"
@@ -288,7 +288,12 @@ def _polling(status: Status) -> _Words | None:
     again = ""
     if eim is not None and eim.failures:
         again = " again, after it answered with an error" if eim.answered else " again, after it could not be reached"
-    return _Words(f"Asking {status.operation.eim_id or 'the manager'} for work{again}.")
+    sentence = f"Asking {status.operation.eim_id or 'the manager'} for work{again}"
+    # Such a poll takes a minute, and would look like a healthy one all that time.
+    lost = status.guardian is not None and status.guardian.lost_for_s is not None
+    if lost and status.radio is not None and status.radio.registered is False:
+        sentence += f"; the modem is in no mobile network{_seen(status.radio)}"
+    return _Words(f"{sentence}.")
 
 
 # -- what keeps it waiting -------------------------------------------------------------------------------------------
@@ -310,12 +315,15 @@ def _no_coverage(status: Status) -> _Words | None:
         return None
     if any(eim.last_poll is not None and eim.last_poll.ok for eim in status.eims):
         return None  # the managers are reached over another network
-    seen = f" ({status.radio.registration})" if status.radio.registration else ""
     return _Words(
-        f"The modem is in no mobile network{seen}.",
+        f"The modem is in no mobile network{_seen(status.radio)}.",
         *_next_poll(status),
         "Check the antenna and the coverage, and that the enabled profile is active at its operator.",
     )
+
+
+def _seen(radio: Radio) -> str:
+    return f" ({radio.registration})" if radio.registration else ""
 
 
 def _held(status: Status) -> _Words | None:

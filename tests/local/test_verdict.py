@@ -150,3 +150,13 @@ def test_a_card_that_cannot_be_emulated_for_want_of_its_key_is_not_called_the_wr
     assert (verdict.state, verdict.severity) == (State.CONSUMER_CARD, Severity.BAD)
     assert "the file is gone." in verdict.sentence
     assert verdict.advice == "Bring the key back."
+
+
+def test_a_poll_without_a_mobile_network_does_not_look_like_a_healthy_one() -> None:
+    polling = replace(SITUATIONS["no-coverage"], operation=SITUATIONS["polling"].operation)
+    assert verdict_of(polling).state is State.POLLING
+    assert "the modem is in no mobile network (searching)." in verdict_of(polling).sentence
+    registered = replace(polling, radio=READY.radio)
+    assert "network" not in verdict_of(registered).sentence
+    elsewhere = replace(polling, guardian=READY.guardian)
+    assert "network" not in verdict_of(elsewhere).sentence, "the manager is reached by Ethernet"
