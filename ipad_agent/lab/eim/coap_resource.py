@@ -107,7 +107,7 @@ class EsipaResource:
             piece = self._answers.later(key, block2, now_s)
             if piece is None:
                 return _text("4.08", "that part of the answer is not kept")
-            return self._success(b"", piece, accepted=request.opt.accept)
+            return _as_accepted(self._success(b"", piece), request)
         body: bytes = request.payload
         if block1 is not None:
             if not self.settings.reassemble:
@@ -152,7 +152,7 @@ class EsipaResource:
             return _failure(reply)
         answer = reply.body if function is None else json_binding.answer_bytes(function, reply.body)
         piece = self._answers.first(key, answer, block2, loop.time())
-        return self._success(answer, piece, reply.code, request.opt.accept)
+        return _as_accepted(self._success(answer, piece, reply.code), request)
 
     def _refuse(self, request: Message) -> Message | None:
         numbers = {int(option.number) for option in request.opt.option_list()}
@@ -192,19 +192,23 @@ class EsipaResource:
             return None
         return str(function)
 
-    def _success(
-        self, body: bytes, piece: Slice | None, code: str | None = None, accepted: int | None = None
-    ) -> Message:
+    def _success(self, body: bytes, piece: Slice | None, code: str | None = None) -> Message:
         response = Message(code=_code(code or self.settings.success_code), payload=body if piece is None else b"")
         if piece is not None:
             response.payload = piece.payload
             response.opt.block2 = (piece.block.number, piece.block.more, piece.block.szx)
             if piece.block.number == 0:
                 response.opt.size2 = piece.total_bytes
-        told = self.settings.content_format if accepted is None else accepted
-        if told is not None and response.payload:
-            response.opt.content_format = told
+        if self.settings.content_format is not None and response.payload:
+            response.opt.content_format = self.settings.content_format
         return response
+
+
+def _as_accepted(response: Message, request: Message) -> Message:
+    """With the Content-Format that the request asks for; ``_refuse`` has seen that it is one of ours."""
+    if request.opt.accept is not None and response.payload:
+        response.opt.content_format = request.opt.accept
+    return response
 
 
 def _from_json(function: str, body: bytes) -> bytes:
