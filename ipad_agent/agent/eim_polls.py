@@ -12,7 +12,7 @@ from ipad_agent.codec.identifiers import Eid
 from ipad_agent.errors import CardError, CodecError, EimError, IpadError, ModemError, NetworkError, Remedy, StoreError
 from ipad_agent.policy.polling.poll_outcome import Outcome
 from ipad_agent.procedures.context import Association, Context
-from ipad_agent.procedures.delivery import result_delivery, results_of_gone_eims
+from ipad_agent.procedures.delivery import result_delivery, results_made_anew, results_of_gone_eims
 from ipad_agent.procedures.delivery.seen_eims import SeenEims
 from ipad_agent.procedures.ports import EimLink
 from ipad_agent.procedures.records.held_work import HeldWork
@@ -75,10 +75,11 @@ class EimPolls:
         return switch if switch is not None and needs_this_poll(self._context(facts), switch) else None
 
     async def eims_read(self, facts: CardFacts, *, look: bool = True) -> None:
-        """The eIMs were read from the card: owe what it keeps for those that are not on it any more, and remember those
-        that are. ``look``: whether some may have left it. Raises ``CardError`` or ``ModemError``."""
+        """The eIMs were read from the card: owe what it keeps for those that are not on it any more, or has made anew,
+        and remember those that are. ``look``: whether some may have left it. Raises ``CardError`` or ``ModemError``."""
         if look:
             with self._limit:
+                await results_made_anew.take_up(self._context(facts))
                 await results_of_gone_eims.take_up(self._context(facts), self._seen_eims, facts.eims)
         self._seen_eims.saw(str(facts.eid), facts.eims)
 

@@ -15,6 +15,16 @@ def RECOVERED_RESULT(*, seq: int | None, eim: str) -> None: ...
 
 
 @define(
+    "IPA-4029",
+    INFO,
+    "The card has result {seq} for an order of {eim} whose result {former} is not on it any more; {seq} is told.",
+    "A rollback replaces a result, and an emulated card whose state was not on the disk makes one anew. The eIM hears "
+    "of the order once, as the card knows it last.",
+)
+def RESULT_MADE_ANEW(*, eim: str, seq: int | None, former: int) -> None: ...
+
+
+@define(
     "IPA-4030",
     INFO,
     "Result delivered to {eim} ({size_bytes} bytes); acknowledged: {acknowledged}.",

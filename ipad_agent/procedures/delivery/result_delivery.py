@@ -333,10 +333,16 @@ def sequence_number(result: bytes) -> int | None:
 
     None too for what the card said and nobody here can read: it is delivered all the same.
     """
+    signed = signed_result(result)
+    return None if signed is None else signed.seq_number
+
+
+def signed_result(result: bytes) -> EuiccPackageResult | None:
+    """What the card said to a package, also inside 30{BF51, A0}; None for everything else that is owed to an eIM."""
     try:
         element = tlv.parse(result)
         if element.tag == 0x30:
             element = element.require(0xBF51, "the package result")
-        return EuiccPackageResult.parse(element.raw).seq_number if element.tag == 0xBF51 else None
+        return EuiccPackageResult.parse(element.raw) if element.tag == 0xBF51 else None
     except CodecError:
         return None

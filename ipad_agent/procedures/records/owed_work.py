@@ -143,6 +143,11 @@ class WorkList:
         self._journal.note(work.id, result=result)
         return replace(work, result=result)
 
+    def made_anew(self, work: Work, result: bytes) -> Work:
+        """Another result takes the place of the one that is owed; what became of that one does not count for it."""
+        self._journal.note(work.id, result=result, redelivery=None)
+        return replace(work, result=result, redelivery=None)
+
     def failed(self, work: Work, state: Redelivery) -> Work:
         """The eIM did not take the result; it stays owed. A disk that does not take this costs the pause only."""
         self._journal.note(work.id, redelivery=redelivery.to_document(state))
