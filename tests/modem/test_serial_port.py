@@ -19,7 +19,7 @@ from ipad_agent.modem import commands
 from ipad_agent.modem.at.at_session import AtSession
 from ipad_agent.modem.errors import PortBusy, PortLost, PortUnavailable
 from ipad_agent.modem.port import port_lock
-from ipad_agent.modem.port.port_lock import PortLock, holders, is_same_device
+from ipad_agent.modem.port.port_lock import PortLock, holders, is_same_device, plays_modem
 from ipad_agent.modem.port.serial_port import SerialPortOpener, SerialSettings, SerialStream, tell_of_others
 
 
@@ -248,7 +248,29 @@ def test_whoever_else_has_the_opened_port_is_named_with_what_to_do(caplog: pytes
     assert "hw/99-ipad-agent.rules" in record.getMessage()
 
 
-def test_nothing_is_said_of_a_port_for_oneself_or_of_a_pseudo_terminal(caplog: pytest.LogCaptureFixture) -> None:
+def test_nothing_is_said_of_a_port_for_oneself(caplog: pytest.LogCaptureFixture) -> None:
     tell_of_others(Path("/dev/ttyUSB2"), Path("/dev/ttyUSB2"), lambda _: ())
-    tell_of_others(Path("/tmp/modem"), Path("/dev/pts/3"), lambda _: ((812, "ModemManager"),))
     assert caplog.records == []
+
+
+def test_whoever_plays_the_modem_on_a_pseudo_terminal_is_no_rival_and_another_program_is(
+    line: Line, caplog: pytest.LogCaptureFixture
+) -> None:
+    player = (os.getpid(), "python")
+    tell_of_others(line.device, line.device, lambda _: (player,))
+    assert caplog.records == []
+    tell_of_others(line.device, line.device, lambda _: (player, (1, "ModemManager")))
+    (record,) = caplog.records
+    assert "too: ModemManager (process 1)." in record.getMessage()
+
+
+def test_who_plays_the_modem_is_told_by_the_number_of_the_terminal_and_not_by_its_name(
+    line: Line, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = os.stat(line.device)
+    bound = tmp_path / "ttyUSB2"  # as a container or a mount of one file shows it
+    look = os.stat
+    monkeypatch.setattr(os, "stat", lambda path, **how: found if path == bound else look(path, **how))
+    assert plays_modem(os.getpid(), bound)
+    assert not plays_modem(1, bound)
+    assert not plays_modem(os.getpid(), Path("/dev/null"))

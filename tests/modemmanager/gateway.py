@@ -152,10 +152,11 @@ class Gateway:
         return dict(wait_for(self.modem, "a modem of ModemManager"))
 
     def holders(self, port: str) -> list[str]:
-        """The programs that have this port open."""
-        from ipad_agent.modem.port.port_lock import holders
+        """The programs that have this port open, without the lab behind it."""
+        from ipad_agent.modem.port.port_lock import holders, plays_modem
 
-        return [name for _, name in holders(Path("/dev") / port)]
+        device = Path("/dev") / port
+        return [name for pid, name in holders(device) if not plays_modem(pid, device)]
 
     def agent_config(self, port: str, *, more: str = "") -> Path:
         """A configuration for an agent on this port, with the eIM of the lab behind it; ``more`` goes into [modem]."""

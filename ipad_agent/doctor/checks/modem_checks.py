@@ -93,7 +93,8 @@ async def port(parts: DoctorParts, seen: Seen) -> list[Item]:
         seen.line_trouble = error
         return [*remarks, Item(Layer.PORT, True, f"{seen.device or parts.config.modem.port} opens.")]
     if played:
-        return [Item(Layer.PORT, True, f"{name} is open; it is a pseudo-terminal, so a program plays the modem.")]
+        played_by = f"{name} is open; it is a pseudo-terminal, so a program plays the modem."
+        return [*remarks, Item(Layer.PORT, True, played_by)]
     if remarks:
         return [*remarks, Item(Layer.PORT, True, f"{name} is open.")]
     if not parts.machine.sees_every_process():

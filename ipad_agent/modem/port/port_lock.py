@@ -220,17 +220,28 @@ def holders(device: Path) -> tuple[tuple[int, str], ...]:
 
 def plays_modem(pid: int, device: Path | None, proc: Path = PROC) -> bool:
     """Whether this process has the other end of a pseudo-terminal, so that it is what answers there."""
-    port = None if device is None else Path(os.path.realpath(device))
-    if port is None or port.parent != Path("/dev/pts"):
+    number = None if device is None else _pty_number(device)
+    if number is None:
         return False
     with contextlib.suppress(OSError):
         for descriptor in (proc / str(pid) / "fd").iterdir():
             with contextlib.suppress(OSError):
                 if os.readlink(descriptor).endswith("/ptmx"):
                     told = (proc / str(pid) / "fdinfo" / descriptor.name).read_text(encoding="ascii")
-                    if f"tty-index:\t{port.name}" in told.splitlines():
+                    if f"tty-index:\t{number}" in told.splitlines():
                         return True
     return False
+
+
+def _pty_number(device: Path) -> int | None:
+    """Which pseudo-terminal this is, whatever it is called here; None for any other device."""
+    try:
+        found = os.stat(device)
+    except OSError:
+        return None
+    if not stat.S_ISCHR(found.st_mode) or os.major(found.st_rdev) not in _PTY_MAJORS:
+        return None
+    return 256 * (os.major(found.st_rdev) - _PTY_MAJORS[0]) + os.minor(found.st_rdev)
 
 
 def sees_every_process(proc: Path = PROC) -> bool:

@@ -19,7 +19,7 @@ from ipad_agent.modem.errors import PortBusy, PortLost, PortMissing, PortUnavail
 from ipad_agent.records import dataclass
 
 from .byte_stream import LineRate
-from .port_lock import DEFAULT_LOCK_FOLDER, PortLock, holders
+from .port_lock import DEFAULT_LOCK_FOLDER, PortLock, holders, plays_modem
 from .port_owners import advice
 from .usb_sysfs import is_uart
 
@@ -190,8 +190,8 @@ class SerialStream:
 
 def tell_of_others(path: Path, device: Path, look: Callable[[Path], tuple[tuple[int, str], ...]] = holders) -> None:
     """Say who else has the port open that was just opened. Only root opens what another program holds exclusively, and
-    only root sees everybody. A pseudo-terminal is no modem's, and whoever plays the modem on it holds it too."""
-    others = () if device.parent == Path("/dev/pts") else look(device)
+    only root sees everybody. Whoever plays the modem on a pseudo-terminal holds it too."""
+    others = [(pid, name) for pid, name in look(device) if not plays_modem(pid, device)]
     if others:
         listed = ", ".join(f"{name} (process {pid})" for pid, name in others)
         events.PORT_SHARED.emit(port=str(path), others=listed, advice=advice([name for _, name in others]))
