@@ -19,6 +19,7 @@ from ipad_agent.lab.euicc.packages import load_euicc_package
 from ipad_agent.modem.at import at_session
 from ipad_agent.net.coap import coaps_carrier
 from ipad_agent.net.trust.certificate_chain import Verdict
+from ipad_agent.policy.guardian import guardian_rules
 from ipad_agent.policy.switching.proof_stage import Finding, Stage
 from ipad_agent.policy.switching.switch_table import Happening
 from ipad_agent.procedures.delivery import notification_delivery, result_delivery
@@ -29,11 +30,11 @@ from ipad_agent.procedures.switching import profile_proof, switch_transaction
 from ipad_agent.store import journal
 from ipad_agent.torture.world import connectivity_view
 
-GuardianActions = Callable[[pytest.MonkeyPatch], None]
-GUARDS: dict[str, GuardianActions] = {}
+TakeAway = Callable[[pytest.MonkeyPatch], None]
+GUARDS: dict[str, TakeAway] = {}
 
 
-def guard(take_away: GuardianActions) -> GuardianActions:
+def guard(take_away: TakeAway) -> TakeAway:
     GUARDS[take_away.__name__] = take_away
     return take_away
 
@@ -217,3 +218,9 @@ class _NothingOnDisk:
     @property
     def state(self) -> EmulatedState:
         return self._memory.state
+
+
+@guard
+def a_modem_that_is_cut_off_is_restarted(patch: pytest.MonkeyPatch) -> None:
+    """The guardian knows the change of the profile only."""
+    patch.setattr(guardian_rules, "_restart_due_s", lambda *_: None)

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 import pytest
 
 from ipad_agent.lab.euicc.state.profile_list import OPERATOR_A
-from ipad_agent.torture.history.fault_history import LETTERS, FaultStep, History, Setting, write
+from ipad_agent.torture.history.fault_history import AT, LETTERS, FaultStep, History, Setting, write
 from ipad_agent.torture.run.history_run import live_through
 
 from .guards import GUARDS
@@ -49,6 +49,16 @@ def outage_while_a_consumer_card_is_changed(steps: int) -> History:
     return History(steps, Setting(emulated=True), faults, heal_at_s=1300.0)
 
 
+def modem_stuck_without_a_fallback_profile() -> History:
+    """The profile is served all the time, and the modem looks for it no more."""
+    faults = (
+        FaultStep(700.0, "order", (0, "unset-fallback")),
+        FaultStep(701.0, "poll now"),
+        FaultStep(900.0, "modem stuck", (1,)),
+    )
+    return History(1, Setting(way=AT), faults, heal_at_s=1300.0)
+
+
 def seeds(*numbers: int) -> list[History]:
     return [write(number) for number in numbers]
 
@@ -60,6 +70,7 @@ CASES: dict[str, tuple[set[str], list[History]]] = {
     "modem_and_card_have_to_agree": ({"not-in-step"}, seeds(121)),
     "way_back_is_taken": ({"stranded"}, [outage_while_a_profile_proves_itself(13)]),
     "one_rollback_only": ({"outdated-result"}, [rollback_whose_answer_is_lost()]),
+    "a_modem_that_is_cut_off_is_restarted": ({"stranded"}, [modem_stuck_without_a_fallback_profile()]),
     "removal_only_after_acknowledgement": ({"removed-early"}, seeds(0, 1, 2)),
     "notification_is_removed_only_when_taken": ({"removed-early"}, seeds(164, 170)),
     "card_counts_packages": ({"executed-twice"}, seeds(3, 8, 22)),

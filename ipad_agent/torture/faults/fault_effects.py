@@ -229,6 +229,13 @@ def _modem_restart(world: World, values: tuple[Value, ...]) -> None:
         _strike(world, values[0], lambda: modem.order(lambda module: module.restart()))
 
 
+@_fault_effect("modem stuck")
+def _modem_stuck(world: World, values: tuple[Value, ...]) -> None:
+    modem = world.modem
+    if modem is not None:
+        _strike(world, values[0], lambda: modem.order(lambda module: module.get_stuck()))
+
+
 @_fault_effect("reader fault")
 def _reader_fault(world: World, values: tuple[Value, ...]) -> None:
     kind, steps = values

@@ -16,6 +16,7 @@ from .features import (
     EIM_ERRORS,
     EMULATED,
     HALF_EMULATED,
+    MODEM_STUCK,
     NO_EIM,
     PORT_NAME,
     SECURED_WEB,
@@ -117,6 +118,14 @@ def _port_name(history: History, dice: random.Random) -> History:
     return _with(history, *faults) if faults else history
 
 
+def _modem_stuck(history: History, dice: random.Random) -> History:
+    if history.setting.way != AT:
+        return history
+    moments = _moments(history, dice, dice.choice((0, 1, 1, 2)))
+    faults = [FaultStep(at_s, "modem stuck", (dice.choice((1, 20, 200)),)) for at_s in moments]
+    return _with(history, *faults) if faults else history
+
+
 def _eim_errors(history: History, dice: random.Random) -> History:
     faults = []
     for at_s in _moments(history, dice, dice.choice((1, 1, 2, 3))):
@@ -156,6 +165,7 @@ _ADD: Final[Mapping[str, Callable[[History, random.Random], History]]] = {
     DISK_REFUSES: _disk_refuses,
     NO_EIM: _no_eim,
     PORT_NAME: _port_name,
+    MODEM_STUCK: _modem_stuck,
     EIM_ERRORS: _eim_errors,
     EMULATED: _emulated,
     HALF_EMULATED: _half_emulated,

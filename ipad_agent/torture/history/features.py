@@ -15,6 +15,7 @@ SITE_SCRIPTS: Final = "site-scripts"
 DISK_REFUSES: Final = "disk-refuses"
 NO_EIM: Final = "no-eim"
 PORT_NAME: Final = "port-name"
+MODEM_STUCK: Final = "modem-stuck"
 EIM_ERRORS: Final = "eim-errors"
 EMULATED: Final = "emulated"
 HALF_EMULATED: Final = "half-emulated"
@@ -26,6 +27,7 @@ FEATURES: Final[Mapping[str, str]] = {
     DISK_REFUSES: "the disk refuses everything for a while, also while a profile has to prove itself",
     NO_EIM: "no eIM is on the card at the beginning; a provisioning file may be there",
     PORT_NAME: "the modem's port has another name whenever it comes back",
+    MODEM_STUCK: "the modem searches for ever until it is restarted, or its radio switched off and on",
     EIM_ERRORS: "for a while eIMs answer with 4xx, 5xx or an undefined error at random",
     EMULATED: "the card is a consumer card, and the agent emulates its IoT functions",
     HALF_EMULATED: "so it is in half of the histories; in the others the card is an IoT card",
