@@ -88,6 +88,40 @@ def test_an_eim_answers_with_errors_for_a_while(what: str) -> None:
     assert "127" in told(ended) if what == "undefined error" else "eim.lab.example answers " in told(ended)
 
 
+def test_an_eim_refuses_the_request_that_was_drawn_and_not_the_next_one() -> None:
+    garbage = FaultStep(600.0, "eIM fault", (0, "result", "garbage", 1, ""))
+    refusal = FaultStep(600.0, "eIM errors", (0, "result", "undefined error", 1.0, 3000.0))
+    ended = lived(Setting(), garbage, refusal, ORDER, POLL)
+    assert "misbehaves on result: refuse" in told(ended)
+    assert "misbehaves on get: refuse" not in told(ended)
+    assert ended.violations == ()
+
+
+@pytest.mark.parametrize(
+    ("words", "told_then"),
+    [
+        ("rollback", "IPA-4207 The card has 8949…0011 enabled again"),
+        ("confirm", "IPA-4205 The switch to 8986…8927 is committed"),
+        ("fallback", "ipactl fallback: done"),
+        ("fallback --return", "the device is not in fallback"),
+        ("owed", "ipactl owed: The agent is busy with something that must not be disturbed."),
+        ("emergency on", "the card has no emergency profile"),
+    ],
+)
+def test_a_person_on_the_device_is_heard_while_a_profile_proves_itself(words: str, told_then: str) -> None:
+    order = FaultStep(700.0, "order", (0, f"enable {LETTERS} --rollback"))
+    ended = lived(Setting(uncovered=frozenset({LETTERS})), order, POLL, FaultStep(790.0, "ipactl", (words, 1)))
+    assert told_then in told(ended)
+    assert ended.violations == ()
+
+
+def test_a_person_on_the_device_downloads_a_profile() -> None:
+    ended = lived(Setting(direct=True), FaultStep(700.0, "ipactl", ("download", 1)))
+    assert "ipactl download: done" in told(ended)
+    assert "SMDP   handleNotification: 204" in told(ended)
+    assert ended.violations == ()
+
+
 def test_names_of_features_are_parsed() -> None:
     assert parse("all") == frozenset(FEATURES) - {"emulated"}
     assert parse("none") == frozenset()

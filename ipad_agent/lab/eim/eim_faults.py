@@ -81,9 +81,9 @@ class FaultQueue:
     def __len__(self) -> int:
         return len(self._armed)
 
-    def arm(self, fault: Fault) -> None:
-        """Add one behind those already armed."""
-        self._armed.append((fault, fault.times))
+    def arm(self, fault: Fault, *, first: bool = False) -> None:
+        """Add one behind those already armed, or before them."""
+        self._armed.insert(0 if first else len(self._armed), (fault, fault.times))
 
     def clear(self) -> None:
         """Behave from now on."""

@@ -13,7 +13,7 @@ from ipad_agent.policy.polling.poll_outcome import Wake
 from ipad_agent.records import replace
 from ipad_agent.torture.history.fault_history import EIM_IDS, FaultStep
 from ipad_agent.torture.history.history_log import FATE
-from ipad_agent.torture.peers.eim_refusals import NOT_OF_V1_0, STATUS_CODES, Refusals
+from ipad_agent.torture.peers.eim_refusals import Refusals
 from ipad_agent.torture.world.simulated_network import FAIR, Weather
 from ipad_agent.torture.world.torture_world import World
 
@@ -115,6 +115,17 @@ def _update_eim(world: World, values: tuple[Value, ...]) -> None:
 def _poll_now(world: World, values: tuple[Value, ...]) -> None:
     if world.alive and world.process is not None:
         world.process.agent.poke(Wake.COMMAND)
+
+
+@_fault_effect("ipactl")
+def _ipactl(world: World, values: tuple[Value, ...]) -> None:
+    words, steps = values
+
+    def types() -> None:
+        if world.alive and world.process is not None:
+            world.process.person.types(str(words))
+
+    _strike(world, steps, types)
 
 
 @_fault_effect("kill")
@@ -300,8 +311,8 @@ def _eim_errors(world: World, values: tuple[Value, ...]) -> None:
     eim, on, what, chance, lasts_s = values
     until_s = world.loop.time() + _seconds(lasts_s)
     dice = random.Random(f"eIM errors {world.history.seed} {world.loop.time():.6f}")
-    codes = NOT_OF_V1_0 if _silent_without_taking(world, eim) else STATUS_CODES
-    refusals = Refusals(str(on), str(what), _seconds(chance), until_s, dice, codes)
+    as_v1_0 = not _silent_without_taking(world, eim)
+    refusals = Refusals(str(on), str(what), _seconds(chance), until_s, dice, as_v1_0)
     world.observed_eims[EIM_IDS[_number(eim)]].refusals = refusals
 
 

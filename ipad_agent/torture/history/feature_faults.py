@@ -18,6 +18,7 @@ from .features import (
     HALF_EMULATED,
     MODEM_STUCK,
     NO_EIM,
+    PERSON,
     PORT_NAME,
     SECURED_WEB,
     SITE_SCRIPTS,
@@ -126,6 +127,14 @@ def _modem_stuck(history: History, dice: random.Random) -> History:
     return _with(history, *faults) if faults else history
 
 
+def _person(history: History, dice: random.Random) -> History:
+    faults = []
+    for at_s in _moments(history, dice, dice.choice((1, 1, 2, 3))):
+        words = dice.choice(("rollback", "confirm", "fallback", "fallback", "fallback --return", "download", "owed"))
+        faults.append(FaultStep(at_s, "ipactl", (words, dice.choice((1, 20, 200)))))
+    return _with(history, *faults)
+
+
 def _eim_errors(history: History, dice: random.Random) -> History:
     faults = []
     for at_s in _moments(history, dice, dice.choice((1, 1, 2, 3))):
@@ -166,6 +175,7 @@ _ADD: Final[Mapping[str, Callable[[History, random.Random], History]]] = {
     NO_EIM: _no_eim,
     PORT_NAME: _port_name,
     MODEM_STUCK: _modem_stuck,
+    PERSON: _person,
     EIM_ERRORS: _eim_errors,
     EMULATED: _emulated,
     HALF_EMULATED: _half_emulated,

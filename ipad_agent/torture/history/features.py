@@ -16,6 +16,7 @@ DISK_REFUSES: Final = "disk-refuses"
 NO_EIM: Final = "no-eim"
 PORT_NAME: Final = "port-name"
 MODEM_STUCK: Final = "modem-stuck"
+PERSON: Final = "person"
 EIM_ERRORS: Final = "eim-errors"
 EMULATED: Final = "emulated"
 HALF_EMULATED: Final = "half-emulated"
@@ -28,6 +29,7 @@ FEATURES: Final[Mapping[str, str]] = {
     NO_EIM: "no eIM is on the card at the beginning; a provisioning file may be there",
     PORT_NAME: "the modem's port has another name whenever it comes back",
     MODEM_STUCK: "the modem searches for ever until it is restarted, or its radio switched off and on",
+    PERSON: "somebody on the device changes the profile, takes switches back or keeps them, and downloads",
     EIM_ERRORS: "for a while eIMs answer with 4xx, 5xx or an undefined error at random",
     EMULATED: "the card is a consumer card, and the agent emulates its IoT functions",
     HALF_EMULATED: "so it is in half of the histories; in the others the card is an IoT card",

@@ -73,7 +73,7 @@ class ObservedEim:
             self._log.tell(EIM, f"{self.eim_id} answers {reply.code}")
             return reply
         if refused == UNDEFINED_ERROR:
-            self.eim.faults.arm(Fault("any", "refuse", 127))
+            self.eim.faults.arm(Fault("any", "refuse", 127), first=True)  # this request, and no other
         reply = self.eim.exchange(body, now_s=self._now_s(), peer=peer)
         if self.refusals is not None and refused == STATUS_AFTER and reply.later is None:
             reply = self.refusals.reply()

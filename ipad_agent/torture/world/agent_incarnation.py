@@ -45,7 +45,7 @@ from ipad_agent.records import dataclass
 from ipad_agent.status import Board
 from ipad_agent.store import EmulatedCardFiles, Journal, Memory, StateDirectory
 from ipad_agent.store.filesystem import Filesystem
-from ipad_agent.torture.history.fault_history import COAP, HTTPS, Setting
+from ipad_agent.torture.history.fault_history import COAP, CODE, HTTPS, Setting
 from ipad_agent.torture.history.history_log import HistoryLog
 from ipad_agent.torture.peers.direct_smdp import DirectConnector, SmdpDesk
 from ipad_agent.torture.peers.observed_eim import ObservedEim
@@ -58,6 +58,7 @@ from .direct_channels import Reader, ReaderAccess, StraightCarrier
 from .dtls_stand_in import StandInBackend
 from .emulated_card_view import KeepsFallbackAllowed, KeyInHand
 from .memory_serial_line import MemoryModem, MemoryOpener
+from .person_at_device import PersonAtDevice
 from .process_fence import FencedDisk, ProcessFence
 from .simulated_network import SimulatedNetwork
 from .site_in_memory import PROVING, HeldUntil, SiteInMemory
@@ -121,6 +122,7 @@ class Process:
         self.agent = Agent(self._rooms(), dice=TimelyDice(around.loop, around.seed))
         if self._power is not None:
             self._power.when_connected(self.agent.radio_connected)
+        self.person = PersonAtDevice(around.loop, self.agent, self.owner, around.clock, around.log, CODE)
         context = contextvars.Context()
         context.run(OWNER.set, self.owner)
         self.task = around.loop.create_task(self._live(), context=context)
@@ -136,6 +138,7 @@ class Process:
             await asyncio.sleep(0)
         with contextlib.suppress(BaseException):
             self.task.result()
+        await self.person.kill()
 
     def _rooms(self) -> Dependencies:
         around = self._around
