@@ -67,7 +67,8 @@ async def resume(context: Context, eim: Association, work: Work) -> Work:
 
     The card stores the signed result together with the switch, so a stored result for this eIM and counter is the
     answer. Without one the package is loaded once more: the counter on the card makes a second execution impossible,
-    and a card that did consume the counter says replayError, which is the truth the eIM needs.
+    and a card that did consume the counter says replayError. Then it is asked for its result again, because the list
+    may have been what did not get through before; only without one is replayError all that the eIM can be told.
     """
     result = await stored_result_of(context, work)
     if result is not None:
@@ -86,6 +87,8 @@ async def resume(context: Context, eim: Association, work: Work) -> Work:
         if failure.remedy is not Remedy.GIVE_UP and (loaded or not alive):
             raise
         return await _could_not(context, work, failure)
+    if result.variant == "error_unsigned":
+        result = await _signed_instead(context, work) or result
     return await _finish(context, eim, work, result)
 
 
@@ -102,7 +105,10 @@ async def _finish(context: Context, eim: Association, work: Work, result: EuiccP
     context.on_order(order_outcomes.of_package(work.eim_id, work.order, result))
     if result.variant != "signed":
         events.PACKAGE_REFUSED.emit(what=package_sentences.of_result(result))
-        await switch_transaction.card_answered(context, work, result)
+        if context.work.get(work.id).loads > 1:
+            await _settle(context, work)  # the first attempt may have switched
+        else:
+            await switch_transaction.card_answered(context, work, result)
         return work
     events.PACKAGE_LOADED.emit(what=package_sentences.of_result(result))
     events.ORDER_CARRIED_OUT.emit(

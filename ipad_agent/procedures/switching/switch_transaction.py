@@ -24,7 +24,9 @@ from .local_switch import seen_by_modem
 async def arm(context: Context, eim: Association, work: Work) -> None:
     """Write down a switch that this order may bring about; must return before the card gets the order.
 
-    Raises ``StoreError``, and ``CardError`` or ``ModemError`` when the card cannot say what is enabled now.
+    An order that the card gets once more may have switched already: where the device came from is what was written down
+    before the first attempt. Raises ``StoreError``, and ``CardError`` or ``ModemError`` when the card cannot say what
+    is enabled now.
     """
     try:
         request = EuiccPackageRequest.parse(work.order)
@@ -33,7 +35,8 @@ async def arm(context: Context, eim: Association, work: Work) -> None:
     enables = [operation for operation in request.operations if operation.name == "enable"]
     if not enables and all(operation.name != "disable" for operation in request.operations):
         return
-    previous = await enabled_iccid(context)
+    former = context.switches.of_work(work.id)
+    previous = await enabled_iccid(context) if former is None else former.previous
     if not enables and not any(_may_disable(operation, previous) for operation in request.operations):
         return  # the enabled profile is none of those that it names
     target = _named(enables[-1]) if enables else None
