@@ -58,10 +58,11 @@ class GuardianActions:
         """A poll ended."""
         self.guardian.polled(outcome)
 
-    async def look(self, network: Network, host: str | None) -> bool:
-        """See how the network is; whether it is there again after the device was cut off from it."""
+    async def look(self, network: Network, host: str | None, *, managed: bool) -> bool:
+        """See how the network is; whether it is there again after the device was cut off from it. ``managed``: an eIM
+        manages the card."""
         was_cut_off = self.guardian.watch.sign is Sign.CUT_OFF
-        await self.guardian.look(network, host)
+        await self.guardian.look(network, host, managed=managed)
         return was_cut_off and self.guardian.watch.sign is not Sign.CUT_OFF
 
     def heard(self, moved: Switch, happening: Happening) -> None:

@@ -243,6 +243,8 @@ class Agent:
             self._status_reports.owed(self._context(facts).redeliveries.all(str(facts.eid)))
             self._traffic.direct()
             startup_events.NO_EIM.emit(retry_s=LOOK_AGAIN_S)
+            if self.guardian_actions.enabled and self.guardian_actions.look_in_s <= 0:
+                await self._look_after(facts, managed=False)
             await self._pause(LOOK_AGAIN_S, "no eIM manages this card yet", removals_of=facts.eid)
             return
         timetable = Timetable(
@@ -299,8 +301,7 @@ class Agent:
             if eim_id is None and not due.decision.poll_now:
                 reason = f"{due.eim_id} {due.decision.reason.value}"
                 if reason != announced:
-                    announced = reason
-                    decision = due.decision
+                    announced, decision = reason, due.decision
                     events.NEXT_POLL.emit(
                         eim=due.eim_id, sentence=decision.sentence, wait_s=decision.wait_s, reason=decision.because
                     )
@@ -315,9 +316,8 @@ class Agent:
             report = await self._polls.poll(facts, eims, eim_id, timetable)
             await self._polls.let_radio_rest(timetable)
             left = self.injected_orders.waiting
-            if left is None or (
-                left is waited and left.eim_id == eim_id
-            ):  # what was pushed meanwhile gets its own poll
+            # What was pushed meanwhile gets its own poll.
+            if left is None or (left is waited and left.eim_id == eim_id):
                 self.injected_orders.over(why_not_taken(report))
             if report is None or report.eims_changed or eim_id not in {c.eim_id for c in facts.eims}:
                 configs = await self._rooms.card.get_eim_configuration()
@@ -387,14 +387,14 @@ class Agent:
         if watched and self.guardian_actions.look_in_s <= 0:
             await self._look_after(facts)
 
-    async def _look_after(self, facts: CardFacts) -> None:
+    async def _look_after(self, facts: CardFacts, *, managed: bool = True) -> None:
         """Is the device connected, and if it is not, is it time to do something about it?"""
         self._traffic.woke_up()
         context = self._context(facts)
         with self._limit:
             await self._rooms.show_modem(self.board)
             await profile_proof.look_again(context)
-            if await self.guardian_actions.look(self._rooms.network, self._polls.host):
+            if await self.guardian_actions.look(self._rooms.network, self._polls.host, managed=managed):
                 self.poke(Wake.ATTACH)
             if await self.guardian_actions.act(context, tuple(eim.eim_id for eim in facts.eims)):
                 await self._status_reports.profiles()

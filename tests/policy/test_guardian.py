@@ -42,6 +42,7 @@ class Device:
     acted_at: list[tuple[float, Kind]] = field(default_factory=list)
     restarted_at: list[float] = field(default_factory=list)
     passed_s: float = 0.0
+    managed: bool = True
 
     def __post_init__(self) -> None:
         self.watch = guardian_rules.start(None, self.now, self.settings)
@@ -64,7 +65,7 @@ class Device:
         self.passed_s += duration_s
 
     def look(self, found: Findings) -> None:
-        self.watch = guardian_rules.look(self.watch, self.now, found, self.settings)
+        self.watch = guardian_rules.look(self.watch, self.now, found, self.settings, managed=self.managed)
 
     def poll(self, outcome: Outcome = Outcome.UNREACHABLE) -> None:
         self.watch = guardian_rules.cycle(self.watch, outcome)
@@ -116,6 +117,24 @@ def test_a_modem_that_is_cut_off_is_restarted_less_and_less_often_before_the_pro
     assert device.run(2 * DAY_S, CUT_OFF) is Kind.FALLBACK_NOW
     assert device.passed_s == DAY_S
     assert device.restarted_at == [1 * HOUR_S, 2 * HOUR_S, 4 * HOUR_S, 8 * HOUR_S, 16 * HOUR_S]
+
+
+def test_where_no_eim_is_polled_the_modems_own_word_is_enough_for_a_restart_and_for_the_fallback_profile() -> None:
+    device = Device(managed=False)
+    assert device.run(2 * DAY_S, CUT_OFF, None) is Kind.FALLBACK_NOW
+    assert device.passed_s == DAY_S
+    assert device.restarted_at[0] == HOUR_S
+    managed = Device()
+    managed.run(2 * DAY_S, CUT_OFF, None)
+    assert managed.restarted_at == []
+
+
+def test_where_no_eim_is_polled_a_modem_that_is_registered_again_has_lost_nothing() -> None:
+    device = Device(managed=False)
+    for _ in range(100):
+        assert device.run(HOUR_S / 2, CUT_OFF, None) is not Kind.FALLBACK_NOW
+        device.run(HOUR_S / 2, REGISTERED, None)
+    assert device.restarted_at == []
 
 
 def test_without_a_fallback_profile_the_modem_is_restarted_once_a_day_for_ever() -> None:

@@ -58,6 +58,23 @@ def test_a_modem_that_is_stuck_in_its_search_is_restarted_and_the_eim_is_polled_
     run(story())
 
 
+def test_a_device_that_no_eim_manages_yet_gets_its_modem_restarted_too(pki_folder: Path) -> None:
+    async def story() -> None:
+        bench = AgentBench(pki_folder, associated=False)
+        modem = StuckModem(bench)
+        bench.start()
+        await bench.until(HOUR_S)
+        modem.get_stuck()
+        await bench.until(2 * HOUR_S + 2 * CHECK_S)
+        assert len(modem.restarts) == 1
+        assert bench.network.polls() == []
+        await bench.until(40 * HOUR_S)
+        assert len(modem.restarts) == 1
+        await bench.stop()
+
+    run(story())
+
+
 def test_a_restart_that_does_not_help_is_made_less_and_less_often(pki_folder: Path) -> None:
     async def story() -> None:
         bench = AgentBench(pki_folder)

@@ -13,7 +13,7 @@ from .guardian_rules import Sign, Watch
 
 _MOST_S: Final = 1e10
 _MOST: Final = 1_000_000
-_LATER: Final = frozenset({"cause", "already_there", "has_modem", "cut_off_s", "restarts"})
+_LATER: Final = frozenset({"cause", "already_there", "has_modem", "cut_off_s", "restarts", "managed"})
 """Fields that documents of the first version do not have."""
 
 

@@ -134,6 +134,8 @@ class Watch:
     """Of this boot, cut off from the network since the loss began or since the modem was restarted last."""
     restarts: int = 0
     """Of the modem, for this loss."""
+    managed: bool = True
+    """At the last look an eIM managed the card. Without one nobody is polled, and the modem's word has to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,15 +167,17 @@ def start(previous: Watch | None, now: Instant, settings: GuardianSettings) -> W
     return state
 
 
-def look(state: Watch, now: Instant, found: Findings, settings: GuardianSettings) -> Watch:
-    """A look was taken; to be called every ``check_s``. Longer gaps count as two times ``check_s``."""
+def look(state: Watch, now: Instant, found: Findings, settings: GuardianSettings, *, managed: bool = True) -> Watch:
+    """A look was taken; to be called every ``check_s``. Longer gaps count as two times ``check_s``. ``managed``: an eIM
+    manages the card, so that polls tell more than the modem does."""
     passed_s = now.monotonic_s - state.looked.monotonic_s if same_boot(state.looked, now) else 0.0
     watched_s = min(passed_s, 2 * settings.check_s)
-    sign = _sign(state, found)
+    sign = _sign(replace(state, managed=managed), found)
     state = replace(
         state,
         looked=now,
         sign=sign,
+        managed=managed,
         has_modem=found.registration is not None,
         cut_off_s=state.cut_off_s + watched_s if sign is Sign.CUT_OFF else state.cut_off_s,
         pause_s=max(0.0, state.pause_s - watched_s),
@@ -319,6 +323,8 @@ def _sign(state: Watch, found: Findings) -> Sign:
         return Sign.CONNECTED
     if found.registration is False or found.application is False or found.ip is False or found.dns is False:
         return Sign.CUT_OFF
+    if not state.managed and found.registration:
+        return Sign.CONNECTED
     if not state.silent:
         return Sign.UNTRIED
     return Sign.EIM_ONLY if found.dns else Sign.DOUBTFUL
@@ -360,7 +366,7 @@ def _loss_due_s(state: Watch, settings: GuardianSettings) -> float | None:
     limit_s = _loss_limit_s(state, settings)
     cycles = min(settings.failed_cycles, UNPROVEN_CYCLES) if state.unproven else settings.failed_cycles
     missing_s = max(limit_s - state.lost_s, min(FRESH_LOSS_S, limit_s) - state.fresh_s, 0.0)
-    if state.failed_cycles < cycles or state.fresh_cycles < min(1, cycles):
+    if state.managed and (state.failed_cycles < cycles or state.fresh_cycles < min(1, cycles)):
         return None
     speed = _SPEED.get(state.sign, 0.0)
     if speed < 0 or (missing_s > 0 and speed == 0):
@@ -372,7 +378,7 @@ def _restart_due_s(state: Watch, settings: GuardianSettings) -> float | None:
     """From now until the modem is restarted, if the next looks find the same; None when they would not get there."""
     if settings.restart_modem_after_s <= 0 or not state.has_modem:
         return None
-    if state.sign is not Sign.CUT_OFF or not state.fresh_cycles:
+    if state.sign is not Sign.CUT_OFF or (state.managed and not state.fresh_cycles):
         return None
     # A profile that is doubted itself is left soon: half of that time is for the modem.
     first_s = min(settings.restart_modem_after_s, _loss_limit_s(state, settings) / 2)

@@ -64,8 +64,8 @@ class Guardian:
         passed_s = now.monotonic_s - looked.monotonic_s if looked.boot_id == now.boot_id else self.check_s
         return max(0.0, self.check_s - passed_s)
 
-    async def look(self, network: Network, host: str | None) -> Decision:
-        """Look once. ``host`` is an eIM's name or address, None when it is not known.
+    async def look(self, network: Network, host: str | None, *, managed: bool = True) -> Decision:
+        """Look once. ``host`` is an eIM's name or address, None when it is not known; ``managed``: there is an eIM.
 
         What costs traffic is only looked at when the last poll failed: without failed polls nothing is lost.
         """
@@ -77,7 +77,7 @@ class Guardian:
             if application is None and host is not None and not _is_address(host):
                 dns = (await network.dns(host)).ok
         found = Findings(registration=registration, application=application, ip=ip, dns=dns)
-        self._become(policy.look(self._watch, self._now(), found, self._settings))
+        self._become(policy.look(self._watch, self._now(), found, self._settings, managed=managed))
         return self.decision
 
     def polled(self, outcome: Outcome) -> None:
