@@ -20,7 +20,7 @@ from ipad_agent.procedures.guardian.connectivity_guardian import Guardian
 from ipad_agent.procedures.ports import Memory, Network
 from ipad_agent.procedures.records.local_switch_record import LocalSwitchRecord, What
 from ipad_agent.procedures.records.switch_record import RETURN, UNKNOWN, Switch
-from ipad_agent.procedures.switching import fallback_mechanism, local_events, switch_transaction
+from ipad_agent.procedures.switching import fallback_mechanism, local_events, lost_switch, switch_transaction
 from ipad_agent.procedures.switching.local_switch import End, LocalSwitch
 
 DOCUMENT: Final = "fallback"
@@ -92,7 +92,9 @@ class GuardianActions:
                 await context.card.restart_modem()
                 return True
             case Kind.FALLBACK_NOW:
-                await self.fall_back(context, eims)
+                if (await self.fall_back(context, eims)).end is End.NOT_AVAILABLE and not self.guardian.watch.unproven:
+                    # A switch that a person accepted unproved may still have its way back: it has to prove itself now.
+                    await lost_switch.take_up(context, await context.card.get_eim_configuration())
                 return True
             case Kind.RETURN_NOW:
                 await self.go_back(context, eims)

@@ -14,6 +14,7 @@ from ipad_agent.lab.euicc import BOOTSTRAP, OPERATOR_A
 from ipad_agent.policy import Wake
 from ipad_agent.policy.switching.switch_settings import SwitchSettings
 from ipad_agent.policy.switching.switch_table import Phase, Way
+from ipad_agent.procedures.person_decision import Call
 from ipad_agent.procedures.records.owed_work import WorkList
 from ipad_agent.procedures.records.switch_record import BY_EIM, RETURN, Switches
 from ipad_agent.store import Journal
@@ -22,6 +23,7 @@ from virtual_time import run
 from .agent_bench import CALM, AgentBench
 
 CONFIRM_S = SwitchSettings().confirm_s
+HOUR_S, DAY_S = 3600.0, 86_400.0
 
 
 def phases(bench: AgentBench) -> list[object]:
@@ -241,6 +243,32 @@ def test_an_unproved_switch_is_over_when_the_card_has_another_profile_enabled(
         assert phases(bench) == []
         assert bench.site.moments == []
         assert bench.card.enabled_iccid == BOOTSTRAP
+        await bench.stop()
+
+    run(story())
+
+
+def test_a_switch_that_a_person_accepted_and_that_never_works_is_taken_back_when_nothing_else_is_left(
+    pki_folder: Path,
+) -> None:
+    """Torture seed 400232: the card has no fallback profile, and its grant to go back stands."""
+
+    async def story() -> None:
+        bench = AgentBench(pki_folder)
+        for profile in bench.card.state.profiles:
+            profile.fallback_attribute = False
+        bench.radio.dark.add(OPERATOR_A)
+        bench.order("enable", OPERATOR_A, "--rollback")
+        bench.start()
+        await bench.until(CALM.first_s + bench.phase_s + CONFIRM_S / 2)
+        bench.agent.person_decision.say(Call.CONFIRM)
+        await bench.until(20 * HOUR_S)
+        assert bench.card.enabled_iccid == OPERATOR_A, "as the person wanted it"
+        assert phases(bench) == []
+        await bench.until(3 * DAY_S)
+        assert bench.card.enabled_iccid == BOOTSTRAP
+        assert operations(bench) == [["enable ok", "rollback ok"]]
+        assert bench.journal.entries() == ()
         await bench.stop()
 
     run(story())

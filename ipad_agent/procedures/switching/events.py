@@ -132,10 +132,11 @@ def WAS_BACK(*, previous: str) -> None: ...
 @define(
     "IPA-4368",
     WARNING,
-    "The journal knows nothing of a switch to {target}, and the card keeps its result: the profile has "
+    "Nobody waits for a proof of {target}, and the card keeps the result of the switch to it: the profile has "
     "{deadline_s:.0f} s to prove itself.",
-    "The journal was lost or damaged in the middle of a switch. If the profile does not work by then the card is asked "
-    "to go back; it does so only if the eIM allowed it.",
+    "The journal was lost or damaged in the middle of a switch; or a person accepted it, the connection is lost for "
+    "long and there is no fallback profile. If the profile does not work by then the card is asked to go back; it does "
+    "so only if the eIM allowed it.",
 )
 def TAKEN_UP(*, target: str, deadline_s: float) -> None: ...
 

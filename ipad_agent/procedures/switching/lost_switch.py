@@ -2,7 +2,8 @@
 
 The card keeps the signed result of a switch until it was acknowledged, and with it the grant to go back if there was
 one. A result that nobody acknowledged is of a switch that is not proved; without the journal nobody would look whether
-the new profile works, and nobody would go back.
+the new profile works, and nobody would go back. A switch that a person accepted unproved is such a one too, once its
+connection is lost for so long that the guardian acts.
 """
 
 from __future__ import annotations
@@ -21,8 +22,8 @@ from . import events, switch_transaction
 
 
 async def take_up(context: Context, eims: Iterable[EimConfigurationData]) -> None:
-    """To be called after a start with a journal that is not whole: let the enabled profile prove itself if the card
-    keeps the result of the switch to it. Raises ``CardError`` or ``ModemError``."""
+    """To be called after a start with a journal that is not whole, or when nothing else is left: let the enabled
+    profile prove itself if the card keeps the result of the switch to it. Raises ``CardError`` or ``ModemError``."""
     if context.switches.open() is not None:
         return
     switched = [result for result in await stored_results(context.card) if result.switched]
