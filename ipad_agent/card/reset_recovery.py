@@ -59,7 +59,7 @@ class Recovery:
                 return
             if isinstance(failure, CardError) and failure.answered:
                 raise failure
-        reached = False
+        reached = gone = False
         for rung in [rung for rung in self._access.recovery_plan().rungs if rung >= (first_rung or 0)]:
             events.RECOVERING.emit(rung=rung)
             self._cut_off_at = rung
@@ -68,8 +68,9 @@ class Recovery:
                 await self._access.reset_card(rung=rung)
             except (CardError, ModemError) as error:
                 events.RUNG_FAILED.emit(rung=rung, reason=error.message)
-                failure = failure or error
+                failure, gone = failure or error, True
                 continue
+            gone = False
             await self._isdr.forget()
             plan = self._access.recovery_plan()
             failure = await self._reach(plan.wait_s)
@@ -88,6 +89,11 @@ class Recovery:
                 self._report(start, rung=rung)
                 return
         self._cut_off_at = None
+        if reached and gone:
+            # It was reached, but modem and card did not agree, and no harder rung was possible: because the modem does
+            # not have it, or because the port is gone and nobody knows what will be there when it comes back.
+            failure = await self._reach(0.0)
+            reached = failure is None
         if not reached:
             reason = failure.message if failure is not None else "no rung of the reset ladder is available"
             raise CardUnreachable(f"the card does not come back: {reason}") from failure

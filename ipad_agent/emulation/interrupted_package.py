@@ -133,6 +133,15 @@ async def _enabled_and_left(card: ConsumerCard, since: int) -> frozenset[Iccid]:
     return frozenset(iccid for iccid, number in up.items() if number < down.get(iccid, 0))
 
 
+async def last_change(card: ConsumerCard) -> tuple[NotificationEvent, Iccid] | None:
+    """The last change of the enabled profile that the card has a notification of; None where it has none, or cannot be
+    read. A switch makes two, in any order. Raises as ``last_notification``."""
+    changes = (NotificationEvent.ENABLE, NotificationEvent.DISABLE)
+    told = [one for one in await _pending(card) or () if one.event in changes]
+    last = max(told, key=lambda one: one.seq_number, default=None)
+    return None if last is None or last.event is None or last.iccid is None else (last.event, last.iccid)
+
+
 async def _pending(card: ConsumerCard) -> tuple[NotificationMetadata, ...] | None:
     try:
         listed = await card.list_notifications()

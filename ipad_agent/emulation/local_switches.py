@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Final
 
 from ipad_agent.codec.ber import tlv
-from ipad_agent.codec.es10.notifications import PendingNotification
+from ipad_agent.codec.es10.notifications import NotificationEvent, PendingNotification
 from ipad_agent.codec.es10.profile_info import ProfileInfo
 from ipad_agent.codec.es10.rules_authorisation_table import ProfilePolicyRule
 from ipad_agent.errors import CardError, CodecError
@@ -20,6 +20,7 @@ from . import events
 from .card_memory import CardMemory
 from .consumer_card import ConsumerCard
 from .emulated_state import EmulatedState, ImmediateEnabling, LocalSwitch
+from .interrupted_package import last_change
 from .result_signing import successor
 
 ROLLBACK, FALLBACK, RETURN, IMMEDIATE = "rollback", "fallback", "return from the fallback", "immediate enable"
@@ -129,8 +130,12 @@ async def notice_rollback(card: ConsumerCard, memory: CardMemory) -> None:
     grant = memory.state.rollback
     if grant is None or _enabled(await _profiles(card)) != grant.previous:
         return
-    # A card may show the old state until its reset, also after the switch.
+    # A card may show the old state until its reset, also after the switch; and what a modem calls a reset need not be
+    # one for the card. What it notes of the last change is true at once.
     await card.reset()
+    change = await last_change(card)
+    if change is not None and (change[0] is NotificationEvent.ENABLE) is not (change[1].tbcd == grant.previous):
+        return
     if _enabled(await _profiles(card)) == grant.previous:
         memory.hold(_after(memory, LocalSwitch(ROLLBACK, grant.previous, None)))
         events.LOCAL_SWITCH_FOUND.emit(kind=ROLLBACK, found="done")

@@ -348,5 +348,31 @@ def test_a_port_that_goes_while_modem_and_card_are_compared_does_not_count_as_ag
     run(scene())
 
 
+def test_a_port_that_goes_between_two_rungs_does_not_count_as_agreement_either() -> None:
+    """Torture seed 504267: the card was reached after the first rung, and the port was away for all the others."""
+
+    async def scene() -> None:
+        card = card_with_switch()
+        euicc = Euicc(IsdrSession(card))
+        await euicc.profile_rollback()
+        away = PortUnavailable("no known modem among the serial ports")
+        card.rung_errors = dict.fromkeys((2, 3, 5), away)
+
+        async def read_iccid() -> str | None:
+            card.open_errors = [away] * 1000
+            return OLD
+
+        whole, card.read_iccid = card.read_iccid, read_iccid  # type: ignore[method-assign]
+        with pytest.raises(CardUnreachable, match="no known modem"):
+            await euicc.recover()
+        assert euicc.reset_due
+        card.read_iccid, card.rung_errors, card.open_errors = whole, {}, []  # type: ignore[method-assign]
+        card.on_reset = lambda rung: setattr(card, "iccid", NEW)
+        await euicc.recover()
+        assert not euicc.reset_due
+
+    run(scene())
+
+
 async def gone() -> str | None:
     raise PortLost("the port vanished")

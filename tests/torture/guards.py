@@ -26,7 +26,7 @@ from ipad_agent.procedures.delivery import notification_delivery, result_deliver
 from ipad_agent.procedures.packages import euicc_package_execution
 from ipad_agent.procedures.records import owed_work as work
 from ipad_agent.procedures.records import state_changes
-from ipad_agent.procedures.switching import profile_proof, switch_transaction
+from ipad_agent.procedures.switching import lost_switch, profile_proof, switch_transaction
 from ipad_agent.store import journal
 from ipad_agent.torture.world import connectivity_view
 
@@ -39,9 +39,19 @@ def guard(take_away: TakeAway) -> TakeAway:
     return take_away
 
 
+def _nobody_asks_the_card(patch: pytest.MonkeyPatch) -> None:
+    """A day later the guardian would find the switch that the journal does not know on the card: a net below these."""
+
+    async def take_up(*_: object) -> None:
+        return None
+
+    patch.setattr(lost_switch, "take_up", take_up)
+
+
 @guard
 def journal_is_synced(patch: pytest.MonkeyPatch) -> None:
     """Records reach the file, and the disk when it likes."""
+    _nobody_asks_the_card(patch)
 
     real = journal.Journal._commit
 
@@ -56,6 +66,7 @@ def journal_is_synced(patch: pytest.MonkeyPatch) -> None:
 @guard
 def order_is_written_down_before_the_card_gets_it(patch: pytest.MonkeyPatch) -> None:
     """What the journal should know before the card is touched, it learns with the result."""
+    _nobody_asks_the_card(patch)
 
     async def arm(context: Any, eim: Any, work: Any) -> None:
         return None

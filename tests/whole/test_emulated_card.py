@@ -300,6 +300,21 @@ async def test_a_rollback_that_is_cut_off_is_found_out(pki_folder: Path, apdus: 
     assert world.stored["local"] is None
 
 
+@pytest.mark.parametrize("resets", [True, False], ids=["the reset is one", "the modem only says so"])
+async def test_a_card_that_shows_the_old_state_has_not_rolled_back(pki_folder: Path, resets: bool) -> None:
+    """Torture seed 501259: the eIM was told of a rollback, and the profile stayed enabled."""
+    world = EmulatedWorld.consumer(pki_folder, quirks=Quirks(consumer=True, old_state_until_reset=True))
+    await world.provision()
+    await load(world, enable(OPERATOR_A, rollback=True))
+    world.restart()
+    if not resets:
+        world.access.reset = lambda: None  # type: ignore[method-assign]
+    stored = await world.euicc.retrieve_notifications(AllPackageResults())
+    (one,) = stored.package_results
+    assert [operation.name for operation in one.results] == ["enable"]
+    assert world.card.enabled_iccid == OPERATOR_A
+
+
 async def test_emulated_fallback_and_return(world: EmulatedWorld) -> None:
     await world.provision()
     world.allowed = frozenset({BOOTSTRAP})
