@@ -7,6 +7,7 @@ completes a switch with every modem.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Final
 
 from ipad_agent.codec.ber.tlv_fields import ResultCode
 from ipad_agent.codec.es10 import es10_requests, es10c_requests
@@ -17,6 +18,10 @@ from ipad_agent.errors import CodecError
 
 from .errors import NotSupportedByCard
 from .es10_functions import Euicc
+
+FIRST_WITHOUT_POWER: Final = 3
+"""The first rung of the reset ladder (``modem.uicc.reset_ladder``) that takes the power from the card: AT+CFUN=0. Ways
+to the card without a modem have none."""
 
 
 class ConsumerEuicc(Euicc):
@@ -38,8 +43,10 @@ class ConsumerEuicc(Euicc):
         await super().recover(first_rung=first_rung, expected=expected)
 
     async def reset(self) -> None:
-        """Reset the card, whatever was seen before: only then it shows for certain which profile is enabled."""
-        await self.recover(first_rung=self._first_reset)
+        """Reset the card, whatever was seen before: only then it shows for certain which profile is enabled. A radio
+        that is switched off and on leaves the card its power with many modules, so that is not enough for this."""
+        rungs = [rung for rung in self.isdr.access.recovery_plan().rungs if rung >= FIRST_WITHOUT_POWER]
+        await self.recover(first_rung=min(rungs, default=self._first_reset))
 
     @property
     def _first_reset(self) -> int:

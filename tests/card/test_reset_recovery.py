@@ -7,6 +7,7 @@ import pytest
 from ipad_agent.card.apdu_channel import ChannelLost, LossReason, RecoveryPlan
 from ipad_agent.card.errors import CardNotReady, CardUnreachable, NotAnEuicc
 from ipad_agent.card.es10_functions import Euicc
+from ipad_agent.card.es10c_functions import ConsumerEuicc
 from ipad_agent.card.isdr_session import IsdrSession
 from ipad_agent.codec.identifiers import NO_PROFILE
 from ipad_agent.modem.errors import PortLost, PortUnavailable, ResetNotPossible
@@ -376,3 +377,14 @@ def test_a_port_that_goes_between_two_rungs_does_not_count_as_agreement_either()
 
 async def gone() -> str | None:
     raise PortLost("the port vanished")
+
+
+def test_a_consumer_card_is_reset_by_taking_its_power_and_not_by_the_radio_alone() -> None:
+    """AT+CFUN=4 leaves the card its power with many modules; it then goes on showing the old state."""
+
+    async def scene() -> None:
+        card = FakeCard()
+        await ConsumerEuicc(IsdrSession(card)).reset()
+        assert card.rungs == [3]
+
+    run(scene())
