@@ -64,7 +64,8 @@ async def look_again(context: Context, *, proof: str | None = None) -> None:
         await _committed(context, open_switch, Happening.PROVED, proof)
         return
     late = open_switch.phase is Phase.UNPROVED or open_switch.left_s(context.clock) <= 0
-    if late and findings[-1].stage is Stage.CARD and await _undone(context, open_switch):
+    one_way = open_switch.way is Way.NONE or open_switch.phase is Phase.UNPROVED
+    if late and one_way and findings[-1].stage is Stage.CARD and await _undone(context, open_switch):
         return
     if late and open_switch.phase is Phase.PROVING:
         _unproved(context, open_switch, findings)
@@ -156,11 +157,17 @@ class _Window:
                 return True
 
     async def _found_back(self, current: Switch) -> bool:
-        """Whether this device went back before it was restarted, and the disk had not taken that yet."""
+        """Whether this device went back before it was restarted, and the disk had not taken that yet; by the way back
+        of this switch, or by another change, which leaves the result of the order on the card as it was."""
         if current.way is Way.NONE or not switch_transaction.is_back(
             current, await switch_transaction.enabled_iccid(self._context)
         ):
             return False
+        work = self._work
+        if current.way is Way.ROLLBACK and work is not None:
+            stored = await stored_result_of(self._context, work)
+            if stored is not None and all(operation.name != "rollback" for operation in stored.results):
+                return await _undone(self._context, current)
         events.WAS_BACK.emit(previous=shown(current.previous))
         self._context.switches.move(current, Happening.FOUND_BACK)
         return True
@@ -253,7 +260,8 @@ class _Window:
         context, settings = self._context, self._context.switching
         left_s = current.left_s(context.clock)
         if left_s <= 0:
-            if self._failing.stage != Stage.CARD.value or not await _undone(context, current):
+            one_way = current.way is Way.NONE
+            if not one_way or self._failing.stage != Stage.CARD.value or not await _undone(context, current):
                 self._time_is_over(current)
             return True
         pause = pause_s(
@@ -419,13 +427,11 @@ def _unproved(context: Context, current: Switch, findings: list[Finding], *, sta
 
 
 async def _undone(context: Context, current: Switch) -> bool:
-    """Whether a switch without a way back is over because the card has another profile enabled than it led to.
+    """Whether a switch is over because the card has another profile enabled than it led to.
 
     Either the card said ok to an enable that it did not carry out: the eIM that ordered it believes the signature. Or
     the device went to its fallback profile while no disk took that, and lost its power: nobody else remembers it. So
     every eIM is told that the state is another one (stateChangeCause)."""
-    if current.way is not Way.NONE and current.phase is not Phase.UNPROVED:
-        return False
     try:
         enabled = await switch_transaction.enabled_iccid(context)
         eims = await context.card.get_eim_configuration()
