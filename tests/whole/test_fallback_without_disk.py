@@ -6,6 +6,8 @@ import errno
 from functools import partial
 from pathlib import Path
 
+import pytest
+
 from ipad_agent.lab.euicc import BOOTSTRAP, OPERATOR_A
 from ipad_agent.policy.guardian.fallback_cause import FallbackCause
 from ipad_agent.policy.polling.poll_outcome import Wake
@@ -21,15 +23,19 @@ from .test_switch import clean, said
 HOUR_S = 3600.0
 
 
-def test_a_fallback_by_a_person_is_not_taken_for_the_rollback_of_the_switch_before_it(pki_folder: Path) -> None:
-    """Torture seed 501860: the eIM was told undefinedError for its order, then that it was done, and nothing more."""
+@pytest.mark.parametrize("way_back", [["--rollback"], []])
+def test_a_fallback_by_a_person_is_not_taken_for_the_rollback_of_the_switch_before_it(
+    pki_folder: Path, way_back: list[str]
+) -> None:
+    """Torture seeds 501860 and 503225: the eIM was told undefinedError for its order, then that it was done, and
+    nothing more; or only that it was done."""
 
     async def story() -> None:
         bench = AgentBench(pki_folder, switching=SwitchSettings(success="application-probe"))
         bench.network.reachable = lambda: bench.radio.used != OPERATOR_A
         bench.radio.works = True
         refuse_from(bench, "post-switch", errno.EIO)
-        bench.order("enable", OPERATOR_A, "--rollback")
+        bench.order("enable", OPERATOR_A, *way_back)
         bench.start()
         await bench.until(CALM.first_s + bench.phase_s + 60)
         assert bench.agent.switches.open() is None, "committed, and no disk knows it"

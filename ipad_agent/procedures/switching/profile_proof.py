@@ -159,10 +159,10 @@ class _Window:
     async def _found_back(self, current: Switch) -> bool:
         """Whether this device went back before it was restarted, and the disk had not taken that yet; by the way back
         of this switch, or by another change, which leaves the result of the order on the card as it was."""
-        if current.way is Way.NONE or not switch_transaction.is_back(
-            current, await switch_transaction.enabled_iccid(self._context)
-        ):
+        if not switch_transaction.is_back(current, await switch_transaction.enabled_iccid(self._context)):
             return False
+        if current.way is Way.NONE:
+            return current.previous is not None and await _undone(self._context, current)
         work = self._work
         if current.way is Way.ROLLBACK and work is not None:
             stored = await stored_result_of(self._context, work)
