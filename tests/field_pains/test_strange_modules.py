@@ -124,3 +124,18 @@ def test_answers_are_filled_up(filling: str) -> None:
     vices = (strange_modules.es10_answers(tag, lambda raw: raw + bytes.fromhex(filling)) for tag in tags)
     said = _carries_out_orders("generic-3gpp", strange_modules.together(*vices))
     assert "IPA-9099" in [id_ for id_, _ in said]
+
+
+@pytest.mark.parametrize("name", ["generic-3gpp", "simcom-sim7600"])
+@pytest.mark.parametrize("status", ["6F00", "6400"])
+def test_the_first_command_behind_each_select_is_refused(status: str, name: str) -> None:
+    selected = False
+
+    def change(apdu: bytes, answer: bytes) -> bytes:
+        nonlocal selected
+        refused = selected and bool(apdu[0] & 0x80) and apdu[1] == 0xE2
+        selected = (selected or (apdu[1] == 0xA4 and apdu[2] == 0x04)) and not refused
+        return bytes.fromhex(status) if refused else answer
+
+    said = _carries_out_orders(name, answers(change))
+    assert [id_ for id_, _ in said].count("IPA-9084") == 1
