@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
@@ -10,10 +11,13 @@ from typing import Any
 import pytest
 
 from ipad_agent.agent.card_requests import CardRequests
+from ipad_agent.card.errors import CardUnreachable
 from ipad_agent.config import Config
 from ipad_agent.daemon.local_service import LOOK_LIMIT_S, AgentService
+from ipad_agent.errors import IpadError
 from ipad_agent.local.local_verbs import Refused
 from ipad_agent.local.status_model import Eim
+from ipad_agent.modem.errors import PortLost
 from ipad_agent.policy import Wake
 from situations import SITUATIONS
 from virtual_time import run
@@ -142,6 +146,35 @@ async def test_without_a_card_a_download_is_refused_with_why() -> None:
     with pytest.raises(Refused, match="Card: there is none") as refused:
         await service.download(CODE, confirmation_code=None, rules_accepted=False)
     assert (refused.value.error, poked) == ("NotReady", [])
+
+
+@pytest.mark.parametrize(
+    ("trouble", "name"),
+    [
+        (PortLost("the port is gone", hint="Check the plug."), "NotReady"),
+        (CardUnreachable("no answer", hint="Look."), "CardError"),
+    ],
+)
+def test_what_fails_in_its_turn_is_told_with_the_side_that_failed_and_what_to_do(trouble: IpadError, name: str) -> None:
+    async def fails(*_: object) -> None:
+        raise trouble
+
+    async def story() -> None:
+        requests = CardRequests(lambda: None)
+        requests.serve()
+        service, _ = downloader(requests)
+        asked = asyncio.ensure_future(service.owed())
+        await asyncio.sleep(0)
+        context: Any = SimpleNamespace(card=SimpleNamespace(retrieve_notifications=fails, get_eid=fails))
+        with contextlib.suppress(IpadError):
+            await requests.take(context, ())
+        with pytest.raises(Refused) as refused:
+            await asked
+        said = refused.value
+        assert (said.error, said.sentence) == (name, f"Not done: {trouble.message}.")
+        assert said.facts["hint"] == trouble.hint
+
+    run(story())
 
 
 async def test_what_is_not_allowed_or_cannot_be_read_never_waits_for_the_card() -> None:

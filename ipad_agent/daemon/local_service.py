@@ -14,7 +14,7 @@ from ipad_agent.agent.main_loop import Agent
 from ipad_agent.clock import Clock
 from ipad_agent.codec.identifiers import Iccid
 from ipad_agent.config import Config, written
-from ipad_agent.errors import CardError, CodecError, IpadError, ModemError
+from ipad_agent.errors import CardError, CodecError, IpadError
 from ipad_agent.local import local_verbs
 from ipad_agent.local.at_command import Risk, examine
 from ipad_agent.local.events import AT_FORCED, AT_SENT
@@ -459,7 +459,6 @@ class AgentService:
             raise Refused(local_verbs.NOT_READY, sentence, hint=self.status().verdict.advice) from error
         except euicc_memory_reset.ResetRefused as error:
             raise Refused(local_verbs.REFUSED_BY_POLICY, f"{error.message}. {error.hint}", rule="reset") from error
-        except (CardError, ModemError) as error:
-            raise Refused(local_verbs.CARD_ERROR, error.message) from error
         except IpadError as error:
-            raise Refused(local_verbs.NOT_READY, error.message) from error
+            name = local_verbs.CARD_ERROR if isinstance(error, CardError) else local_verbs.NOT_READY
+            raise Refused(name, f"Not done: {error.message}.", hint=error.hint or None) from error

@@ -35,6 +35,7 @@ from ipad_agent.wiring.radio_power import radio_power
 
 from .history_file import HistoryFile
 from .local_interfaces import LocalInterfaces
+from .lost_port import look_after_lost_port
 from .sdnotify import Notifier
 
 CLOSE_LIMIT_S: Final = 1.5
@@ -141,6 +142,7 @@ async def _run(
         asyncio.create_task(_feed_watchdog(notifier, agent), name="watchdog"),
     ]
     shown.append(asyncio.create_task(history.run()))
+    shown.append(asyncio.create_task(look_after_lost_port(card.access.link, agent.card_requests.ask)))
     for face in shown:
         face.add_done_callback(_face_ended)
     done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 from ipad_agent.card.apdu_channel import ModemIdentity
@@ -58,6 +59,7 @@ class ModemLink:
         self._session: AtSession | None = None
         self._identity: ModemIdentity | None = None
         self._listeners: list[Callable[[str], None]] = []
+        self._loss_listeners: list[Callable[[], None]] = []
         self._more_commands: tuple[str, ...] = ()
         self._later: list[Command] = []  # refused because the SIM was busy
         self._level_untold = False
@@ -71,6 +73,10 @@ class ModemLink:
         self._listeners.append(callback)
         if self._session is not None:
             self._session.subscribe(callback)
+
+    def when_lost(self, callback: Callable[[], None]) -> None:
+        """Call ``callback`` whenever a session is lost that nobody here closed."""
+        self._loss_listeners.append(callback)
 
     def also_initialise(self, texts: tuple[str, ...]) -> None:
         """Send these commands too, to every session from the next one on; a refusal is not fatal."""
@@ -118,6 +124,7 @@ class ModemLink:
             for callback in self._listeners:
                 session.subscribe(callback)
             self._session = session
+            session.when_lost(partial(self._tell_loss, session))
             self.generation += 1
             return session
 
@@ -187,6 +194,11 @@ class ModemLink:
         """Give the port back."""
         async with self._opening:
             await self._discard()
+
+    def _tell_loss(self, session: AtSession) -> None:
+        if session is self._session:
+            for callback in self._loss_listeners:
+                callback()
 
     async def _discard(self) -> None:
         session, self._session = self._session, None

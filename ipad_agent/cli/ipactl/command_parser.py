@@ -95,7 +95,7 @@ def add_common_options(parser: argparse.ArgumentParser, *, top: bool, own_format
 
 
 def add_iccid(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("iccid", metavar="ICCID", help="the profile's number, or its last four digits at least")
+    parser.add_argument("iccid", metavar="ICCID", help="its number, the last four digits at least, or its name")
 
 
 def add_no_wait(parser: argparse.ArgumentParser) -> None:

@@ -376,6 +376,10 @@ class AtSession:
         for watcher in tuple(self._loss_watchers):
             watcher()
 
+    def when_lost(self, callback: Callable[[], None]) -> None:
+        """Call ``callback`` once when the line is gone, or was closed."""
+        self._loss_watchers.append(callback)
+
     def _check_lost(self) -> None:
         if self.lost is not None:
             raise PortLost(self.lost.message) from self.lost

@@ -160,11 +160,18 @@ _ICCID_END: Final = re.compile(r"(?:0X)?[0-9A-F]{4,}")
 
 
 def find_profile(value: Status, wanted: str) -> Profile:
-    """The profile with this ICCID, or whose ICCID ends like this (four digits or letters at least)."""
+    """The profile with this ICCID, or whose ICCID ends like this (four digits or letters at least), or the only
+    one that is shown under this name."""
     text = wanted.translate(str.maketrans("", "", " -….")).upper()
     digits = text.rstrip("F")
+    name = clean(wanted).strip(' "“”').casefold()
+    called = [profile for profile in value.profiles if name and name in _names(profile)]
+    if len(called) == 1 and not _ICCID_END.fullmatch(text):
+        return called[0]
     if not _ICCID_END.fullmatch(text):
-        raise UsageError(f"{clean(wanted)!r} is no ICCID.", hint="Give all of its digits, or the last four at least.")
+        raise UsageError(
+            f"{clean(wanted)!r} is no ICCID.", hint="Give its digits, the last four at least, or its name."
+        )
     ends = [text, digits] if len(digits) >= SHORTEST_END else [text]
     found = [profile for profile in value.profiles if any(profile.iccid.upper().endswith(end) for end in ends)]
     if len(found) == 1:
@@ -173,6 +180,10 @@ def find_profile(value: Status, wanted: str) -> Profile:
         raise UsageError(f"The ICCIDs of {len(found)} profiles end with {digits}.", hint="Give more digits.")
     known = ", ".join(tail(profile.iccid) for profile in value.profiles) or "none"
     raise UnavailableError(f"No profile {tail(digits)} is on the card; known: {known}.", hint="See `ipactl profiles`.")
+
+
+def _names(profile: Profile) -> set[str]:
+    return {clean(name).strip().casefold() for name in (profile.nickname, profile.name) if name}
 
 
 def _needs_card(value: Status) -> Exit:
