@@ -1182,7 +1182,7 @@ async def test_a_card_that_enables_at_once_is_awaited_and_every_eim_is_told(dire
     made.others = ("eim2",)
     made.card.enabled_at_once = 0
     await run(made)
-    assert made.card.log[4:6] == ["enable", "recover"]
+    assert made.card.log[4:6] == ["enable", "verify"]
     assert made.context.changes.pending("eim2") is StateChangeCause.IMMEDIATE_ENABLE_PROFILE
     # eim1 was told by the question that ended this poll
     assert made.link.asked[-1][0] is StateChangeCause.IMMEDIATE_ENABLE_PROFILE

@@ -91,7 +91,7 @@ async def test_the_order_is_on_disk_before_the_card_is_touched_and_the_result_be
     assert log == [
         *["open", "open"],  # the order, and the armed switch
         *["update loads", "load", "update result"],
-        *["update phase,reset_owed", "recover", "update reset_owed"],
+        *["update phase,reset_owed", "verify", "update reset_owed"],
         "close",  # the switch is committed as soon as the eIM has the result, before the card is touched again
         *["remove 7", "close"],
     ]
@@ -103,7 +103,7 @@ async def test_after_a_switch_the_card_is_awaited_and_notifications_travel_with_
     bench.card.script = [signed_result(7, results="830100")]
     bench.card.pending = {8: notification(8), 9: notification(9)}
     await run(bench)
-    assert "recover" in bench.card.log
+    assert "verify" in bench.card.log
     (sent,) = bench.link.results
     combined = tlv.parse(sent)
     assert combined.tag == 0x30
@@ -121,7 +121,7 @@ async def test_an_eco_result_travels_alone_even_when_notifications_wait() -> Non
     bench.card.pending = {2: notification(2)}
     await run(bench)
     assert bench.link.results == [result]
-    assert "recover" not in bench.card.log
+    assert "verify" not in bench.card.log
 
 
 async def test_only_acknowledged_numbers_leave_the_card() -> None:

@@ -36,6 +36,18 @@ TOLD_WITH_AN_ERROR = History(
 )
 """The eIM answers "undefined error" to the question that tells of the change, and the agent is killed after it."""
 
+KILLED_BEFORE_THE_ANSWER = History(
+    1,
+    Setting(way=AT, modem="eg916q", quirk="old-state"),
+    (
+        FaultStep(700.0, "order", (0, f"enable {OPERATOR_A}")),
+        FaultStep(701.0, "poll now"),
+        FaultStep(701.0, "kill", (24,)),
+    ),
+    heal_at_s=760.0,
+)
+"""The process that ordered the switch is gone, and the next one does not know that a reset is due (seed 806831)."""
+
 ADDED_AGAIN_AFTER_THE_END = History(
     0,
     Setting(eims=3),
@@ -95,6 +107,7 @@ the next run, which goes back, and the agent is killed again."""
     [
         DECIDED_WITHOUT_EIM,
         TOLD_WITH_AN_ERROR,
+        KILLED_BEFORE_THE_ANSWER,
         ADDED_AGAIN_AFTER_THE_END,
         TAKEN_WHILE_THE_DISK_REFUSED,
         NOTIFIED_WITHOUT_EIM,
@@ -103,6 +116,7 @@ the next run, which goes back, and the agent is killed again."""
     ids=[
         "no-eim-left",
         "told-by-error",
+        "killed-before-answer",
         "added-again",
         "taken-while-refused",
         "notified-without-eim",

@@ -73,7 +73,7 @@ async def card_answered(context: Context, work: Work, result: EuiccPackageResult
     switch = context.switches.of_work(work.id)
     if switch is None:
         if switched:
-            await context.card.recover()
+            await context.card.verify_switched()
         return
     if switch.phase is not Phase.ARMED:
         return
@@ -123,7 +123,7 @@ async def conclude(context: Context, switch: Switch, *, switched: bool) -> None:
         context.on_switch(None, ())
         return
     if switch.target is None:
-        await context.card.recover(expected=NO_PROFILE)
+        await context.card.verify_switched(NO_PROFILE)
         context.switches.move(switch, Happening.NOTHING_ENABLED)
         context.on_switch(None, ())
         events.NOTHING_ENABLED.emit()
@@ -134,7 +134,8 @@ async def conclude(context: Context, switch: Switch, *, switched: bool) -> None:
     events.SWITCHED.emit(target=shown(switch.target), left_s=moved.left_s(context.clock))
     context.on_switch(moved, ())
     await use_apn(context, moved.target)
-    await context.card.recover(expected=seen_by_modem(moved.target))
+    # Also where an earlier process gave the order, and this one does not know that a reset is due.
+    await context.card.verify_switched(seen_by_modem(moved.target))
     if moved.target == UNKNOWN:  # now the card tells
         moved = context.switches.aim(moved, await enabled_iccid(context) or UNKNOWN)
         context.on_switch(moved, ())

@@ -103,6 +103,7 @@ class GroundTruth:
 
     def took_results(self, numbers: set[int]) -> None:
         """An eIM accepted these results."""
+        self.look()
         self.outdated |= (numbers - self.accepted_results) & self.replaced
         self.accepted_results |= numbers
 
