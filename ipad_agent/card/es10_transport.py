@@ -142,7 +142,8 @@ class Es10Transport:
             try:
                 answer = await self._chain(request, idempotent=idempotent, answer_due=answer_due)
             except StatusWordError as error:
-                repeatable = idempotent or not error.may_have_executed
+                # 6700 is said of the length, before anything is executed (ISO 7816-4 §5.1.3).
+                repeatable = idempotent or not error.may_have_executed or error.sw == 0x6700
                 if error.sw in _SIZE_SUSPECTS and repeatable and self.block_size < size:
                     continue
                 raise
@@ -189,7 +190,7 @@ class Es10Transport:
                 self._note_size_failure(length, error.reason.value)
             raise
         if answer.sw in _SIZE_SUSPECTS:
-            self._note_size_failure(length, apdu.explain(answer.sw))
+            self._note_size_failure(length, apdu.explain(answer.sw), of_length=answer.sw == 0x6700)
         return self._judge(await self._collect(answer))
 
     async def exchange(self, command: bytes, *, deadline_s: float) -> apdu.Answer:
@@ -336,13 +337,15 @@ class Es10Transport:
         if smaller is not None:
             self._step_down(smaller, "last blocks were refused")
 
-    def _note_size_failure(self, length: int, evidence: str) -> None:
+    def _note_size_failure(self, length: int, evidence: str, *, of_length: bool = False) -> None:
         """Decide whether a failed block of ``length`` bytes is a reason for smaller blocks.
 
         A size that never worked is given up at once; one that did work has to fail three times in a row, so that an
-        unplugged cable does not slow the device down for ever.
+        unplugged cable does not slow the device down for ever. ``of_length``: the card named the length as the reason,
+        so that the next size is one below it, however far that is from the present one.
         """
-        smaller = next((size for size in BLOCK_SIZES if size < self.block_size), None)
+        limit = min(length, self.block_size) if of_length else self.block_size
+        smaller = next((size for size in BLOCK_SIZES if size < limit), None)
         if smaller is None or length <= smaller:
             return
         self._size_failures += 1

@@ -244,6 +244,16 @@ def PADDING_CUT(*, size_bytes: int) -> None: ...
 
 
 @define(
+    "IPA-9084",
+    INFO,
+    "The card refuses the first command behind SELECT ({status}) and answers the second; GetEID is sent twice.",
+    "Nothing says that an application may do that. Reading the EID changes nothing, so that asking again is safe, and "
+    "on a new channel the card would refuse the first command again.",
+)
+def FIRST_COMMAND_REFUSED(*, status: str) -> None: ...
+
+
+@define(
     "IPA-9069",
     INFO,
     "The card's list of profiles does not tell which one is enabled; it is the one that the modem sees ({reason}).",

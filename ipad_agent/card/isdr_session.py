@@ -77,6 +77,7 @@ class IsdrSession:
         self._capability_tried = False
         self._form = 0  # the form of TERMINAL CAPABILITY that worked last
         self._le = False  # whether the card wants an Le byte
+        self._first_refused: int | None = None  # the status word that was said last
         self._template_said: frozenset[int] | None = None
         self._apdus_before = 0
 
@@ -240,7 +241,7 @@ class IsdrSession:
         )
         transport.le, self._le = transport.le or self._le, False
         wants_le = transport.le and not channel.le_on_case4
-        answer = await transport.es10(GET_EID, idempotent=True)
+        answer = await self._ask_for_eid(transport)
         if not answer and not transport.le:
             transport.le = wants_le = True
             answer = await self._ask_with_le(transport)
@@ -264,6 +265,20 @@ class IsdrSession:
         self._reached = reached
         said.emit(eid=eid.short, way=channel.description)
         return transport
+
+    async def _ask_for_eid(self, transport: Es10Transport) -> bytes:
+        """GetEID, on the same channel once more when it is refused: some cards refuse the first command behind a
+        SELECT, each time, so that a new channel helps nothing. Not where the answer says what the card lacks."""
+        try:
+            return await transport.es10(GET_EID, idempotent=True)
+        except StatusWordError as error:
+            if type(error) is not StatusWordError or error.sw in _NO_ES10:
+                raise
+            answer = await transport.es10(GET_EID, idempotent=True)
+            if self._first_refused != error.sw:
+                self._first_refused = error.sw
+                events.FIRST_COMMAND_REFUSED.emit(status=apdu.explain(error.sw))
+            return answer
 
     async def _ask_with_le(self, transport: Es10Transport) -> bytes:
         """Once more with an Le byte; a few cards give data only then. Empty when that does not help either."""

@@ -11,6 +11,7 @@ import device_in_memory
 import strange_modules
 from device_in_memory import DOWNLOAD, HOUR_S, Device
 from ipad_agent.lab.euicc import OPERATOR_A
+from ipad_agent.torture.world.torture_world import World
 from strange_modules import AnsweredAs, SaidAs, answers, says
 
 _ANSWER = re.compile(r'(\+(?:CGLA|CSIM): )(\d+),"([0-9A-F]*)"')
@@ -124,3 +125,37 @@ def test_answers_are_filled_up(filling: str) -> None:
     vices = (strange_modules.es10_answers(tag, lambda raw: raw + bytes.fromhex(filling)) for tag in tags)
     said = _carries_out_orders("generic-3gpp", strange_modules.together(*vices))
     assert "IPA-9099" in [id_ for id_, _ in said]
+
+
+@pytest.mark.parametrize("name", ["generic-3gpp", "simcom-sim7600"])
+@pytest.mark.parametrize("status", ["6F00", "6400"])
+def test_the_first_command_behind_each_select_is_refused(status: str, name: str) -> None:
+    selected = False
+
+    def change(apdu: bytes, answer: bytes) -> bytes:
+        nonlocal selected
+        refused = selected and bool(apdu[0] & 0x80) and apdu[1] == 0xE2
+        selected = (selected or (apdu[1] == 0xA4 and apdu[2] == 0x04)) and not refused
+        return bytes.fromhex(status) if refused else answer
+
+    said = _carries_out_orders(name, answers(change))
+    assert [id_ for id_, _ in said].count("IPA-9084") == 1
+
+
+@pytest.mark.parametrize("name", ["generic-3gpp", "simcom-sim7600"])
+@pytest.mark.parametrize("most", [120, 60])
+def test_the_card_takes_shorter_blocks_only(most: int, name: str) -> None:
+    """A package of one block is refused for its length: it was not executed, and goes again in shorter ones."""
+
+    def prepare(world: World) -> None:
+        assert world.modem is not None
+        slot = world.modem.module.uicc._card
+        honest = slot.transmit
+
+        def transmit(apdu: bytes) -> bytes:
+            too_long = apdu[0] & 0x80 and apdu[1] == 0xE2 and apdu[4] > most
+            return b"\x67\x00" if too_long else honest(apdu)
+
+        slot.transmit = transmit  # type: ignore[method-assign]
+
+    _carries_out_orders(name, prepare)
