@@ -11,8 +11,7 @@ import device_in_memory
 import strange_modules
 from device_in_memory import DOWNLOAD, HOUR_S, Device
 from ipad_agent.lab.euicc import OPERATOR_A
-from ipad_agent.torture.world.torture_world import World
-from strange_modules import AnsweredAs, SaidAs, answers, says
+from strange_modules import AnsweredAs, SaidAs, answers, every, refuses, says
 
 _ANSWER = re.compile(r'(\+(?:CGLA|CSIM): )(\d+),"([0-9A-F]*)"')
 _DONE = re.compile(r'(\+(?:CGLA|CSIM): \d+,"[0-9A-F]*)9000"')
@@ -147,15 +146,13 @@ def test_the_first_command_behind_each_select_is_refused(status: str, name: str)
 def test_the_card_takes_shorter_blocks_only(most: int, name: str) -> None:
     """A package of one block is refused for its length: it was not executed, and goes again in shorter ones."""
 
-    def prepare(world: World) -> None:
-        assert world.modem is not None
-        slot = world.modem.module.uicc._card
-        honest = slot.transmit
+    def decide(apdu: bytes) -> str | None:
+        return "6700" if apdu[0] & 0x80 and apdu[1] == 0xE2 and apdu[4] > most else None
 
-        def transmit(apdu: bytes) -> bytes:
-            too_long = apdu[0] & 0x80 and apdu[1] == 0xE2 and apdu[4] > most
-            return b"\x67\x00" if too_long else honest(apdu)
+    _carries_out_orders(name, refuses(decide))
 
-        slot.transmit = transmit  # type: ignore[method-assign]
 
-    _carries_out_orders(name, prepare)
+@pytest.mark.parametrize("name", ["generic-3gpp", "simcom-sim7600"])
+@pytest.mark.parametrize("instruction", [0xC0, 0xE2], ids=["GET RESPONSE", "STORE DATA"])
+def test_the_toolkit_of_the_card_is_busy_now_and_then(instruction: int, name: str) -> None:
+    _carries_out_orders(name, refuses(every(5, instruction, "9300")))
