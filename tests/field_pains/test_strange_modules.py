@@ -127,7 +127,7 @@ def test_answers_are_filled_up(filling: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["generic-3gpp", "simcom-sim7600"])
-@pytest.mark.parametrize("status", ["6F00", "6400"])
+@pytest.mark.parametrize("status", ["6F00", "6400", "6985", "6A88", "6D00", "6999", "6881"])
 def test_the_first_command_behind_each_select_is_refused(status: str, name: str) -> None:
     selected = False
 
