@@ -156,3 +156,20 @@ def test_the_card_takes_shorter_blocks_only(most: int, name: str) -> None:
 @pytest.mark.parametrize("instruction", [0xC0, 0xE2], ids=["GET RESPONSE", "STORE DATA"])
 def test_the_toolkit_of_the_card_is_busy_now_and_then(instruction: int, name: str) -> None:
     _carries_out_orders(name, refuses(every(5, instruction, "9300")))
+
+
+@pytest.mark.parametrize("status", ["6F00", "6400", "6581"])
+def test_each_kind_of_question_is_refused_once(status: str) -> None:
+    """One 6F00 to GetEUICCChallenge is no reason to tell the eIM that its download failed."""
+    asked: set[bytes] = set()
+    questions = {bytes.fromhex(tag) for tag in ("BF20", "BF22", "BF2B", "BF2D", "BF2E", "BF55", "BF56")}
+
+    def decide(apdu: bytes) -> str | None:
+        tag = apdu[5:7]
+        if not (apdu[0] & 0x80 and apdu[1] == 0xE2 and apdu[3] == 0) or tag in asked or tag not in questions:
+            return None
+        asked.add(tag)
+        return status
+
+    said = _carries_out_orders("generic-3gpp", refuses(decide))
+    assert "IPA-2110" in [id_ for id_, _ in said]
