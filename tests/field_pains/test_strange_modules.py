@@ -10,7 +10,7 @@ import pytest
 import device_in_memory
 import strange_modules
 from device_in_memory import DOWNLOAD, HOUR_S, Device
-from ipad_agent.lab.euicc import OPERATOR_A
+from ipad_agent.lab.euicc import OPERATOR_A, Quirks
 from strange_modules import AnsweredAs, SaidAs, answers, every, refuses, says
 
 _ANSWER = re.compile(r'(\+(?:CGLA|CSIM): )(\d+),"([0-9A-F]*)"')
@@ -173,3 +173,17 @@ def test_each_kind_of_question_is_refused_once(status: str) -> None:
 
     said = _carries_out_orders("generic-3gpp", refuses(decide))
     assert "IPA-2110" in [id_ for id_, _ in said]
+
+
+@pytest.mark.parametrize("consumer", [False, True])
+def test_the_list_of_notifications_is_answered_with_nothing_for_a_while(consumer: bool) -> None:
+    """9000 without data is taken for an empty list, and not for the last word: what is on the card is found later."""
+
+    async def story(device: Device) -> None:
+        order = await device.carried_out(f"enable {OPERATOR_A}", within_s=HOUR_S)
+        assert order.state == "done"
+        assert "IPA-9026" in [id_ for id_, _ in device.said]
+
+    nothing = iter(range(4))
+    prepare = strange_modules.es10_answers(0xBF2B, lambda raw: raw if next(nothing, None) is None else b"")
+    device_in_memory.live(story, quirks=Quirks(consumer=consumer), prepare=prepare)
