@@ -1,7 +1,8 @@
 """How a function of ES10 is called: one after the other, and repeated or not.
 
-Reads are repeated once on a new channel when the channel got lost, and what they told is kept until something may have
-changed it (``known_answers.py``). What changes the card is never sent twice unless the card cannot have seen it.
+Reads are repeated once on a new channel when the channel got lost or the card refused them, and what they told is kept
+until something may have changed it (``known_answers.py``). What changes the card is never sent twice unless the card
+cannot have seen it.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from ipad_agent.errors import CodecError
 
 from . import apdu, events
 from .errors import (
+    CardBusy,
     CardUnreachable,
     ChannelLost,
     ChannelTrouble,
@@ -123,8 +125,9 @@ class Es10Calls:
         return await self.repeated(function, lambda: self.call(function, request, parse, idempotent=True))
 
     async def repeated(self, function: str, call: Callable[[], Awaitable[T]]) -> T:
-        """For whoever holds ``lock``: ask; once more on a new channel when the channel was lost or the answer cut, once
-        more after a recovery when the card waits for a reset that is known to be due."""
+        """For whoever holds ``lock``: ask; once more on a new channel when the channel was lost, the answer cut, or the
+        question refused in a way that names no lack; once more after a recovery when the card waits for a reset that
+        is known to be due."""
         try:
             return await call()
         except (ChannelLost, NotSelected, ChannelTrouble, TruncatedAnswer) as error:
@@ -137,6 +140,11 @@ class Es10Calls:
             self.known.drop()
             await self._recovery.run(reset_expected=True, first_rung=None)
             self.reset_due = False
+        except CardBusy:
+            raise  # it was asked often enough
+        except StatusWordError as error:
+            events.READ_REPEATED.emit(function=function, reason=error.message)
+            await self.isdr.drop()
         return await call()
 
     async def call(self, function: str, request: bytes, parse: Callable[[bytes], T], *, idempotent: bool) -> T:

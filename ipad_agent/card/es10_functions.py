@@ -57,6 +57,7 @@ _TAG_LISTS: Final = (IOT_TAG_LIST, SGP22_TAG_LIST, None)
 _OF_THE_MOMENT: Final = frozenset({11, 127})
 """profileChangeOngoing and undefinedError say nothing about the list that was asked with."""
 _EMPTY_LIST: Final = bytes.fromhex("BF2B00")
+_NOTHING_SAID: Final = RetrievedNotifications.parse(_EMPTY_LIST)
 
 
 class Euicc:
@@ -458,7 +459,7 @@ class Euicc:
             if error.__cause__ is not None:
                 raise
             events.EMPTY_LIST_TAKEN.emit()
-            return RetrievedNotifications.parse(_EMPTY_LIST)
+            return _NOTHING_SAID
 
     async def _search(self, seq_number: int) -> RetrievedNotifications | None:
         """The notification or result with this number from the full lists, as a list of one."""
@@ -478,7 +479,8 @@ class Euicc:
 
 
 def _is_whole(answer: RetrievedNotifications) -> bool:
-    return answer.error is None and not answer.unreadable
+    """Not an answer without data either: it may have got lost, and is asked for again with the next poll."""
+    return answer is not _NOTHING_SAID and answer.error is None and not answer.unreadable
 
 
 def _require_tag(raw: bytes, tag: int, what: str, *, malformed: bool = False) -> None:

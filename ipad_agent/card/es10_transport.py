@@ -199,22 +199,25 @@ class Es10Transport:
 
     async def _command(self, command: bytes, deadline_s: float) -> apdu.Answer:
         """Send until the card neither asks for another Le nor says that its toolkit is busy."""
-        answer = await self._send(command, deadline_s)
+        answer = await self._send_when_idle(command, deadline_s)
         le_corrections = 0
-        busy_delays = iter(BUSY_DELAYS_S)
-        while True:
-            if answer.sw1 == 0x6C and le_corrections < MAX_LE_CORRECTIONS:
-                # The card did not execute it, it only names the length it wants (ISO 7816-4 §5.3.3).
-                le_corrections += 1
-                answer = await self._send(apdu.with_le(command, answer.sw2), deadline_s)
-            elif answer.sw == 0x9300:
-                delay_s = next(busy_delays, None)
-                if delay_s is None:
-                    raise CardBusy(f"the card answered {apdu.explain(answer.sw)}", sw=answer.sw)
-                await asyncio.sleep(delay_s)
-                answer = await self._send(command, deadline_s)
-            else:
+        while answer.sw1 == 0x6C and le_corrections < MAX_LE_CORRECTIONS:
+            # The card did not execute it, it only names the length it wants (ISO 7816-4 §5.3.3).
+            le_corrections += 1
+            answer = await self._send_when_idle(apdu.with_le(command, answer.sw2), deadline_s)
+        if answer.sw == 0x9300:
+            raise CardBusy(f"the card answered {apdu.explain(answer.sw)}", sw=answer.sw)
+        return answer
+
+    async def _send_when_idle(self, command: bytes, deadline_s: float) -> apdu.Answer:
+        """Send, and again after a while as long as the card says that its toolkit is busy: that command it did not
+        execute (ETSI TS 102 221 §10.2.1.2). 9300 comes back when it stays."""
+        for delay_s in BUSY_DELAYS_S:
+            answer = await self._send(command, deadline_s)
+            if answer.sw != 0x9300:
                 return answer
+            await asyncio.sleep(delay_s)
+        return await self._send(command, deadline_s)
 
     async def _send(self, command: bytes, deadline_s: float) -> apdu.Answer:
         self.apdu_count += 1
@@ -268,11 +271,11 @@ class Es10Transport:
     async def _get_response(self, length: int) -> apdu.Answer:
         deadline_s = self._deadlines.apdu_s
         command = apdu.get_response(length, proprietary_class=self._get_response_proprietary)
-        answer = await self._send(command, deadline_s)
+        answer = await self._send_when_idle(command, deadline_s)
         if answer.sw in (0x6E00, 0x6D00) and self._get_response_proprietary:
             self._get_response_proprietary = False
             events.GET_RESPONSE_CLASS.emit()
-            answer = await self._send(apdu.get_response(length, proprietary_class=False), deadline_s)
+            answer = await self._send_when_idle(apdu.get_response(length, proprietary_class=False), deadline_s)
         return answer
 
     def _judge(self, answer: apdu.Answer) -> apdu.Answer:

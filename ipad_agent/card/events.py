@@ -111,7 +111,8 @@ def OLD_FORM_USED(*, function: str) -> None: ...
     "IPA-2110",
     INFO,
     "{function} is asked again on a new channel: {reason}",
-    "The channel was lost while only reading, or before the card could have seen the whole command.",
+    "The channel was lost while only reading, or before the card could have seen the whole command; or the card "
+    "refused to be read by a status word that does not say that it lacks the function (6F00, 6400 ...).",
 )
 def READ_REPEATED(*, function: str, reason: str) -> None: ...
 

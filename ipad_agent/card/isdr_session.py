@@ -16,6 +16,7 @@ from . import apdu, events
 from .apdu_channel import ApduChannel, CardAccess
 from .errors import (
     AidNotFound,
+    CardBusy,
     CardNotReady,
     ChannelLost,
     ChannelRefused,
@@ -268,12 +269,13 @@ class IsdrSession:
 
     async def _ask_for_eid(self, transport: Es10Transport) -> bytes:
         """GetEID, on the same channel once more when it is refused: some cards refuse the first command behind a
-        SELECT, each time, so that a new channel helps nothing. Not where the answer says what the card lacks."""
+        SELECT, each time, so that neither a new channel nor a reset helps. With which status word tells nothing:
+        such a card also says that it has no such function, or that it waits for its reset."""
         try:
             return await transport.es10(GET_EID, idempotent=True)
+        except CardBusy:
+            raise  # it was asked often enough
         except StatusWordError as error:
-            if type(error) is not StatusWordError or error.sw in _NO_ES10:
-                raise
             answer = await transport.es10(GET_EID, idempotent=True)
             if self._first_refused != error.sw:
                 self._first_refused = error.sw

@@ -200,6 +200,18 @@ def test_a_busy_toolkit_is_waited_for_and_the_block_repeated() -> None:
     run(scene())
 
 
+def test_a_toolkit_that_gets_busy_behind_the_command_is_waited_for_while_the_answer_is_fetched() -> None:
+    async def scene() -> None:
+        channel = FakeChannel("6115", "9300", "9300", EID + "9000")
+        await Es10Transport(channel).es10(GET_EID)
+        assert channel.sent == [STORE_EID] + ["80C0000015"] * 3
+        with pytest.raises(StatusWordError) as caught:
+            await Es10Transport(FakeChannel("6115", *["9300"] * 7)).es10(GET_EID)
+        assert caught.value.may_have_executed  # only its answer was not to be had
+
+    run(scene())
+
+
 def test_the_last_block_has_more_time_than_the_others() -> None:
     async def scene() -> None:
         channel = FakeChannel("9000", "9000", "")

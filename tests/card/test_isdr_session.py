@@ -162,7 +162,7 @@ def test_auto_sends_terminal_capability_only_to_a_card_that_stays_closed(error: 
 @pytest.mark.parametrize("sw", ["6985", "6A82", "6D00"])
 def test_a_card_that_refuses_the_first_command_gets_terminal_capability_in_other_forms(sw: str) -> None:
     card = FakeCard()
-    card.answers[GET_EID] = [sw, sw, EID_ANSWER]
+    card.answers[GET_EID] = [sw, sw, sw, sw, EID_ANSWER]  # asked twice on each channel
     opened(card)
     assert card.capabilities == [IOT, BOTH, LPA]
     assert card.channels[0].closed
@@ -261,7 +261,7 @@ def test_an_m2m_card_that_refuses_es10_is_no_euicc_of_ours() -> None:
 
 def test_a_way_that_talks_to_another_application_is_given_up_for_another_way() -> None:
     card = FakeCard()
-    card.answers[GET_EID] = ["6D00", EID_ANSWER]
+    card.answers[GET_EID] = ["6D00", "6D00", EID_ANSWER]
     opened(card, terminal_capability="never")
     assert len(card.channels[0].unusable) == 1
     assert card.opened == 2
@@ -296,7 +296,7 @@ def test_the_next_aid_is_tried_whatever_the_modem_calls_an_application_that_is_n
 @pytest.mark.parametrize("answer", ["9000", "6D00", "6A82"])
 def test_the_next_aid_is_tried_when_the_first_is_no_euicc(answer: str) -> None:
     card = FakeCard()
-    card.answers[GET_EID] = [*[answer] * (2 if answer == "9000" else 1), EID_ANSWER]
+    card.answers[GET_EID] = [answer, answer, EID_ANSWER]
     opened(card, aids=(ISD_R_AID, OTHER_AID))
     assert card.aids == [ISD_R_AID, OTHER_AID]
     assert card.channels[0].closed

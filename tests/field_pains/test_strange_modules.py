@@ -10,9 +10,8 @@ import pytest
 import device_in_memory
 import strange_modules
 from device_in_memory import DOWNLOAD, HOUR_S, Device
-from ipad_agent.lab.euicc import OPERATOR_A
-from ipad_agent.torture.world.torture_world import World
-from strange_modules import AnsweredAs, SaidAs, answers, says
+from ipad_agent.lab.euicc import OPERATOR_A, Quirks
+from strange_modules import AnsweredAs, SaidAs, answers, every, refuses, says
 
 _ANSWER = re.compile(r'(\+(?:CGLA|CSIM): )(\d+),"([0-9A-F]*)"')
 _DONE = re.compile(r'(\+(?:CGLA|CSIM): \d+,"[0-9A-F]*)9000"')
@@ -128,7 +127,7 @@ def test_answers_are_filled_up(filling: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["generic-3gpp", "simcom-sim7600"])
-@pytest.mark.parametrize("status", ["6F00", "6400"])
+@pytest.mark.parametrize("status", ["6F00", "6400", "6985", "6A88", "6D00", "6999", "6881"])
 def test_the_first_command_behind_each_select_is_refused(status: str, name: str) -> None:
     selected = False
 
@@ -147,15 +146,44 @@ def test_the_first_command_behind_each_select_is_refused(status: str, name: str)
 def test_the_card_takes_shorter_blocks_only(most: int, name: str) -> None:
     """A package of one block is refused for its length: it was not executed, and goes again in shorter ones."""
 
-    def prepare(world: World) -> None:
-        assert world.modem is not None
-        slot = world.modem.module.uicc._card
-        honest = slot.transmit
+    def decide(apdu: bytes) -> str | None:
+        return "6700" if apdu[0] & 0x80 and apdu[1] == 0xE2 and apdu[4] > most else None
 
-        def transmit(apdu: bytes) -> bytes:
-            too_long = apdu[0] & 0x80 and apdu[1] == 0xE2 and apdu[4] > most
-            return b"\x67\x00" if too_long else honest(apdu)
+    _carries_out_orders(name, refuses(decide))
 
-        slot.transmit = transmit  # type: ignore[method-assign]
 
-    _carries_out_orders(name, prepare)
+@pytest.mark.parametrize("name", ["generic-3gpp", "simcom-sim7600"])
+@pytest.mark.parametrize("instruction", [0xC0, 0xE2], ids=["GET RESPONSE", "STORE DATA"])
+def test_the_toolkit_of_the_card_is_busy_now_and_then(instruction: int, name: str) -> None:
+    _carries_out_orders(name, refuses(every(5, instruction, "9300")))
+
+
+@pytest.mark.parametrize("status", ["6F00", "6400", "6581"])
+def test_each_kind_of_question_is_refused_once(status: str) -> None:
+    """One 6F00 to GetEUICCChallenge is no reason to tell the eIM that its download failed."""
+    asked: set[bytes] = set()
+    questions = {bytes.fromhex(tag) for tag in ("BF20", "BF22", "BF2B", "BF2D", "BF2E", "BF55", "BF56")}
+
+    def decide(apdu: bytes) -> str | None:
+        tag = apdu[5:7]
+        if not (apdu[0] & 0x80 and apdu[1] == 0xE2 and apdu[3] == 0) or tag in asked or tag not in questions:
+            return None
+        asked.add(tag)
+        return status
+
+    said = _carries_out_orders("generic-3gpp", refuses(decide))
+    assert "IPA-2110" in [id_ for id_, _ in said]
+
+
+@pytest.mark.parametrize("consumer", [False, True])
+def test_the_list_of_notifications_is_answered_with_nothing_for_a_while(consumer: bool) -> None:
+    """9000 without data is taken for an empty list, and not for the last word: what is on the card is found later."""
+
+    async def story(device: Device) -> None:
+        order = await device.carried_out(f"enable {OPERATOR_A}", within_s=HOUR_S)
+        assert order.state == "done"
+        assert "IPA-9026" in [id_ for id_, _ in device.said]
+
+    nothing = iter(range(4))
+    prepare = strange_modules.es10_answers(0xBF2B, lambda raw: raw if next(nothing, None) is None else b"")
+    device_in_memory.live(story, quirks=Quirks(consumer=consumer), prepare=prepare)

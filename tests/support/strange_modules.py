@@ -50,6 +50,37 @@ def answers(change: AnsweredAs) -> Prepare:
     return prepare
 
 
+def refuses(decide: Callable[[bytes], str | None]) -> Prepare:
+    """The card answers a command APDU with this status word, in hex, and does not execute it; None lets it through."""
+
+    def prepare(world: World) -> None:
+        assert world.modem is not None
+        slot = world.modem.module.uicc._card
+        honest = slot.transmit
+
+        def transmit(apdu: bytes) -> bytes:
+            status = decide(apdu)
+            return honest(apdu) if status is None else bytes.fromhex(status)
+
+        slot.transmit = transmit  # type: ignore[method-assign]
+
+    return prepare
+
+
+def every(number: int, instruction: int, status: str) -> Callable[[bytes], str | None]:
+    """For ``refuses``: each so many-th command with this instruction byte; of STORE DATA only those of ES10."""
+    count = 0
+
+    def decide(apdu: bytes) -> str | None:
+        nonlocal count
+        if apdu[1] != instruction or (instruction == 0xE2 and not apdu[0] & 0x80):
+            return None
+        count += 1
+        return status if count % number == 0 else None
+
+    return decide
+
+
 def es10_answers(tag: int, change: Callable[[bytes], bytes]) -> Prepare:
     """The card's own way to answer one ES10 function."""
 
