@@ -22,7 +22,6 @@ CASES: Final = Path(__file__).with_name("release_1_3_cases.toml")
 RELEASES: Final = ("SGP.32 v1.2", "SGP.32 v1.3", "SGP.22 v2.5")
 
 Presence = Literal["M", "O", "C"]
-PRESENCES: Final[dict[str, str]] = {"M": "mandatory", "O": "optional", "C": "conditional"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine
 from contextlib import AbstractAsyncContextManager
 from functools import partial
 from pathlib import Path
@@ -23,8 +23,6 @@ from ipad_agent.local.local_verbs import Refused
 from ipad_agent.local.prometheus.metrics import Metrics
 from ipad_agent.local.prometheus.textfile_collector import Textfile
 from ipad_agent.local.status_led import Led, light_of
-from ipad_agent.local.status_model import Eim
-from ipad_agent.local.status_verdict import order_failure
 from ipad_agent.local.varlink import Server, UnixAuthority
 from ipad_agent.modem import commands
 from ipad_agent.modem.errors import CommandRefused
@@ -42,10 +40,6 @@ DOCTOR_TURN_S: Final = 120.0
 AT_TURN_S: Final = 60.0
 """To wait for a turn, besides what the command itself may take."""
 RECORDS: Final = "records"
-
-
-def _failure(eim: Eim) -> str:
-    return "" if eim.last_order is None else order_failure(eim.last_order)
 
 
 def _attach(recorder: Recorder) -> Callable[[], None]:
@@ -151,18 +145,10 @@ class LocalInterfaces:
             leave()
 
     def _parts(self, clock: Clock) -> Parts:
-        from ipad_agent.doctor import Parts
-        from ipad_agent.doctor.room_access import AccessModem, Ways
+        from ipad_agent.doctor.agent_doctor import agent_parts
 
-        return Parts(
-            config=self._config,
-            clock=clock,
-            modem=AccessModem(self._card.access),
-            card=self._card.euicc,
-            ways=Ways(self._config, clock),
-            take_turn=self._turn,
-            polls=self._polls,
-            local=self._local,
+        return agent_parts(
+            self._config, clock, self._card, take_turn=self._turn, status=self.service.status, faces=self._local
         )
 
     def _turn(self) -> AbstractAsyncContextManager[None]:
@@ -184,14 +170,6 @@ class LocalInterfaces:
                 if forced:
                     euicc.ask_anew()
                     await link.close()
-
-    def _polls(self) -> Mapping[str, str]:
-        return {
-            eim.eim_id: f"the last poll ended: {eim.last_poll.outcome}."
-            + ("" if eim.last_order is None or eim.last_order.ok else f" Its last order failed: {_failure(eim)}")
-            for eim in self.service.status().eims
-            if eim.last_poll is not None
-        }
 
     def _local(self) -> tuple[Face, ...]:
         from ipad_agent.doctor import Face

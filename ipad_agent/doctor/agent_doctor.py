@@ -8,6 +8,7 @@ from contextlib import AbstractAsyncContextManager
 from ipad_agent.clock import Clock
 from ipad_agent.config import Config
 from ipad_agent.local.status_model import Eim, Status
+from ipad_agent.local.status_verdict import order_failure
 from ipad_agent.wiring.configured_card import Card
 
 from .examined_rooms import Face, Parts
@@ -38,15 +39,15 @@ def agent_parts(
 
 
 def polls_of(status: Status) -> Mapping[str, str]:
-    """How the last poll of each eIM ended, as a sentence."""
-    return {eim.eim_id: _sentence(eim) for eim in status.eims if eim.last_poll is not None}
+    """How the last poll of each eIM ended, and what became of an order that failed, in sentences."""
+    return {
+        eim.eim_id: f"the last poll ended: {eim.last_poll.outcome}." + _failed_order(eim)
+        for eim in status.eims
+        if eim.last_poll is not None
+    }
 
 
-def _sentence(eim: Eim) -> str:
-    poll = eim.last_poll
-    assert poll is not None
-    minutes = max(0, round(poll.at.age_s / 60))
-    result = f"the last poll, {minutes} min ago, {'went well' if poll.ok else 'failed'}: {poll.outcome}."
-    if not poll.ok and eim.last_success is not None:
-        result += f" The last good one was {max(0, round(eim.last_success.age_s / 60))} min ago."
-    return result
+def _failed_order(eim: Eim) -> str:
+    if eim.last_order is None or eim.last_order.ok:
+        return ""
+    return f" Its last order failed: {order_failure(eim.last_order)}"

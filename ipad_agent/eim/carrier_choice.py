@@ -56,7 +56,8 @@ def endpoints_for(
 ) -> tuple[Endpoint, ...]:
     """Where to reach an eIM, one endpoint per carrier, the preferred one first.
 
-    CoAP goes before HTTPS where both are possible, for it costs a fraction of the bytes. Raises as ``endpoint_for``.
+    CoAP goes before HTTPS where both are possible, for it costs a fraction of the bytes.
+    Raises as ``eim_endpoint.endpoint_for``.
     """
     overrides, ways = overrides or EndpointOverrides(), ways or WayOverrides()
     found: list[Endpoint] = []
@@ -76,7 +77,7 @@ def https_endpoint(
     *,
     default_trust: Trust | None = None,
 ) -> HttpsEndpoint:
-    """Where this eIM is by HTTPS, whatever carrier it is polled over. Raises as ``endpoint_for``."""
+    """Where this eIM is by HTTPS, whatever carrier it is polled over. Raises as ``eim_endpoint.endpoint_for``."""
     return _https(eim, overrides or EndpointOverrides(), ways or WayOverrides(), default_trust)
 
 

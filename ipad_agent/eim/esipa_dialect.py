@@ -152,7 +152,7 @@ class PeerDialect:
         self._save()
 
     # -- results -------------------------------------------------------------------------------------------------------
-    # ``key`` names a result, see ``client``.
+    # ``key`` names a result by a hash of its bytes, see ``result_offers``.
 
     def was_taken(self, key: str) -> bool:
         """Whether the eIM has this signed result for sure."""

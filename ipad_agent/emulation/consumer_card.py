@@ -19,7 +19,8 @@ from .device_key import DeviceKey, SoftwareKey
 
 
 class ConsumerCard(DeclaringCard, Protocol):
-    """``card.ConsumerEuicc``: what the procedures want of a card, the rest of ES10 as it is, and ES10c."""
+    """What ``es10c_functions.ConsumerEuicc`` is: what the procedures want of a card, the rest of ES10 as it is, and
+    ES10c."""
 
     @property
     def seen_eid(self) -> Eid | None: ...

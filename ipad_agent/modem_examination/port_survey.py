@@ -6,7 +6,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Final
 
 from ipad_agent.modem.module_profile import ModuleProfile, UsbPorts
 from ipad_agent.modem.port.port_lock import holders, plays_modem
@@ -15,8 +14,6 @@ from ipad_agent.modem.port.usb_sysfs import Tty
 from ipad_agent.records import dataclass
 
 from .errors import PortHeld
-
-AGENT_PROGRAM: Final = "ipad-agent"
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ class NetworkChecks:
     """Each look has a deadline, costs no traffic but the resolver's and the application's, and raises nothing.
 
     ``interface`` is the network interface that the SIM serves, None: any; ``application`` as in the configuration's
-    ``site_rules.application_probe``.
+    ``application_probe.ApplicationProbe``.
     """
 
     def __init__(

@@ -1,4 +1,5 @@
-"""The only room that writes to disk: the journal of what is owed, and last known state.
+"""The state directory on the disk: the journal of what is owed, and last known state. (Recordings, the device's own key
+and the figures for Prometheus are files of the rooms that make them.)
 
 Promise: what is about to be done is on disk before it is done, at whatever moment the power goes; what is so already
 holds in memory first and reaches the disk as soon as that takes it. Damage is noticed by checksums, reported, and never

@@ -28,7 +28,7 @@ _SILENT: Final = "the modem does not say"
 
 @dataclass(frozen=True, slots=True)
 class DeviceNetwork:
-    """Implements ``procedures.Network``: the modem tells of card and registration, the machine of the rest."""
+    """Implements ``procedures.ports.Network``: the modem tells of card and registration, the machine of the rest."""
 
     access: ModemCardAccess
     checks: NetworkChecks

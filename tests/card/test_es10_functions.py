@@ -155,6 +155,16 @@ def test_a_package_that_the_card_may_have_seen_is_never_sent_again(failure: str 
     assert card.requests.count(PACKAGE) == 1
 
 
+def test_a_card_without_the_function_is_told_apart_from_one_that_took_a_package_and_says_nothing() -> None:
+    """The one has certainly not executed it; the other may have, and has to be asked."""
+    lacking, silent = FakeCard(), FakeCard()
+    lacking.answers[PACKAGE], silent.answers[PACKAGE] = "6D00", "9000"
+    with pytest.raises(NotSupportedByCard):
+        run(euicc_of(lacking).load_euicc_package(bytes.fromhex(PACKAGE)))
+    with pytest.raises(MalformedAnswer):
+        run(euicc_of(silent).load_euicc_package(bytes.fromhex(PACKAGE)))
+
+
 @pytest.mark.parametrize("failure", ["6999", "6881"])
 def test_a_package_that_the_card_cannot_have_seen_is_sent_once_more(failure: str) -> None:
     card = FakeCard()
@@ -238,6 +248,13 @@ def test_a_card_that_refuses_fields_is_asked_for_fewer_and_not_again_for_more(re
             assert [one for one in card.requests[before:] if one.startswith("BF2D")] == asked
 
     run(scene())
+
+
+def test_a_card_that_has_no_list_of_profiles_at_all_lacks_the_function() -> None:
+    card = FakeCard()
+    card.answers |= dict.fromkeys((WITH_SGP32, WITH_SGP22, WITHOUT), "6D00")
+    with pytest.raises(NotSupportedByCard):
+        run(euicc_of(card).get_profiles())
 
 
 @pytest.mark.parametrize("trouble", ["BF2D0381010B9000", "BF2D0381017F9000"])  # profileChangeOngoing, undefinedError

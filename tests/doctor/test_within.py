@@ -71,10 +71,12 @@ async def test_the_agents_own_card_and_modem_are_examined_between_its_procedures
 
 
 def test_the_last_polls_are_told_from_the_status() -> None:
-    assert polls_of(SITUATIONS["ready"]) == {EIM_ID: "the last poll, 184 min ago, went well: one package carried out."}
-    assert polls_of(SITUATIONS["eim-unreachable"]) == {
-        EIM_ID: "the last poll, 2 min ago, failed: unreachable. The last good one was 2880 min ago."
-    }
+    assert polls_of(SITUATIONS["ready"]) == {EIM_ID: "the last poll ended: one package carried out."}
+    assert polls_of(SITUATIONS["eim-unreachable"]) == {EIM_ID: "the last poll ended: unreachable."}
+    assert polls_of(SITUATIONS["order-failed"])[EIM_ID] == (
+        "the last poll ended: one package carried out. Its last order failed: delete 8943…0811 "
+        "profileNotInDisabledState (that profile is enabled, and only a disabled one can be deleted)."
+    )
     assert polls_of(SITUATIONS["starting"]) == {}
 
 

@@ -7,12 +7,14 @@ import base64
 import json
 import socket
 import ssl
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ipad_agent.inject import request_limits
+from ipad_agent.inject.listen_place import ListenPlace, keep_listening
 from ipad_agent.lab.eim.errors import InjectionError
 from ipad_agent.lab.eim.injection import https_client
 from ipad_agent.lab.eim.injection.https_client import push_https
@@ -121,6 +123,25 @@ async def test_a_place_that_is_not_allowed_is_not_listened_at(site: Site) -> Non
     with pytest.raises(InjectionError):
         await push(site)
     task.cancel()
+
+
+async def test_a_place_that_is_not_allowed_is_never_opened_not_even_for_a_moment(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    begun: list[str] = []
+
+    async def begin() -> Callable[[], None]:
+        begun.append("opened")
+        await asyncio.sleep(0)
+        return lambda: None
+
+    why = "10.0.3.1 belongs to wwan0, which is no tunnel"
+    task = asyncio.create_task(keep_listening(ListenPlace("https", "10.0.3.1", 443, lambda: why), begin))
+    for _ in range(10):
+        await asyncio.sleep(0)
+    task.cancel()
+    assert begun == []
+    assert why in caplog.text
 
 
 def _raw(site: Site, data: bytes) -> bytes:

@@ -144,6 +144,16 @@ def test_what_fails_again_and_again_is_one_entry_that_counts(clock: Clock, board
                 | {"wall_s": 10**400, "monotonic_s": 1.0},
             )
         },
+        *(
+            {
+                "entries": (
+                    {"kind": "order", "what": "x", "by": "eim", "boot_id": "b", "outcome": "done", "times": 1}
+                    | {"wall_s": 1.0, "monotonic_s": 1.0}
+                    | {missing: None},
+                )
+            }
+            for missing in ("kind", "what", "by", "boot_id", "outcome")
+        ),
     ],
 )
 def test_what_cannot_be_read_of_it_costs_no_more_than_itself(clock: Clock, document: dict[str, object]) -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from ipad_agent.store.document_file import DocumentFile
 from ipad_agent.store.errors import UnstorableValueError
-from ipad_agent.store.filesystem import RealFilesystem
+from ipad_agent.store.filesystem import MAX_FILE_BYTES, RealFilesystem
 from ipad_agent.store.memory_filesystem import MemoryFilesystem, PowerCut
 from ipad_agent.store.state_documents import BLOCK_SIZES, CHANNELS, PROFILES, RADIO, SCHEDULE, SESSIONS, Memory
 
@@ -388,3 +388,15 @@ def test_a_document_deeper_than_can_be_written_again_counts_as_damaged() -> None
     disk = MemoryFilesystem()
     disk.create(PATH).write(b'{"schema":1,"crc32":"%08x","data":%s}\n' % (zlib.crc32(text), text))
     assert document(disk).load() == {}
+
+
+def test_a_file_that_is_far_too_large_is_refused_and_not_taken_into_memory(tmp_path: Path) -> None:
+    path = tmp_path / "schedule.json"
+    with path.open("wb") as file:
+        file.truncate(MAX_FILE_BYTES + 1)
+    with pytest.raises(OSError) as refused:  # noqa: PT011 - by its number
+        RealFilesystem().read(str(path))
+    assert refused.value.errno == errno.EFBIG
+    with path.open("wb") as file:
+        file.truncate(MAX_FILE_BYTES)
+    assert len(RealFilesystem().read(str(path))) == MAX_FILE_BYTES

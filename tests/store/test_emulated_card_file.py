@@ -7,7 +7,7 @@ import errno
 
 import pytest
 
-from ipad_agent.store import DiskError, EmulatedCardFile, EmulatedCardFiles
+from ipad_agent.store import DiskError, EmulatedCardFile, EmulatedCardFiles, UnstorableValueError
 from ipad_agent.store.memory_filesystem import MemoryFilesystem, PowerCut
 
 EID = "89049032000000000000000000000163"
@@ -123,3 +123,9 @@ def test_a_file_that_is_gone_is_made_anew_from_memory() -> None:
     disk.remove(PATH)
     files.look(lost=True)
     assert opened(disk).load() == {"counter": 7}
+
+
+@pytest.mark.parametrize("eid", ["", "../journal", "8904903200000000000000000000016g", EID + "\n"])
+def test_a_name_that_is_no_eid_becomes_no_file(eid: str) -> None:
+    with pytest.raises(UnstorableValueError):
+        EmulatedCardFile(MemoryFilesystem(), "/state", eid)

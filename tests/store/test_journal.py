@@ -267,6 +267,20 @@ def test_a_number_beyond_all_bounds_counts_as_damage_and_work_goes_on(record: di
     assert [entry.id for entry in journal(disk).entries()] == [kept]
 
 
+@pytest.mark.parametrize(
+    "record",
+    [
+        {"r": "header", "format": "another program's journal", "version": 1, "next": 1},
+        {"n": 1, "r": "open", "k": 5, "t": (0, 0, "boot-1"), "f": {}},
+        {"n": 1, "r": "open", "k": "package", "t": (0, 0, "boot-1"), "f": ()},
+        {"n": True, "r": "open", "k": "package", "t": (0, 0, "boot-1"), "f": {}},
+    ],
+)
+def test_a_record_of_another_form_is_damage_whatever_its_checksum_says(record: dict[str, Value]) -> None:
+    contents = read_journal(seal(record))
+    assert (contents.damaged_records, contents.headed, contents.entries) == (1, False, {})
+
+
 def test_facts_too_deep_to_be_written_again_count_as_damage_and_work_goes_on() -> None:
     # {"a":[[...]]} with 33 lists; the checksum is right.
     text = b'{"n":1,"r":"open","k":"package","t":[0,0,""],"f":{"a":' + b"[" * 33 + b"]" * 33 + b"}}"

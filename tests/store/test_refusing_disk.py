@@ -161,6 +161,19 @@ def test_a_journal_that_can_be_read_later_is_known_then_and_nothing_was_overwrit
     assert said(caplog) == ["IPA-1213", "IPA-1214"]
 
 
+def test_an_idle_moment_leaves_a_journal_alone_that_cannot_be_read() -> None:
+    """To rewrite it would be to lose what is owed: memory does not know what is in it."""
+    disk = MemoryFilesystem()
+    owed = journal(disk).open(PACKAGE, {"order": b"1"})
+    disk.crash()
+    disk.unreadable = errno.EIO
+    book = journal(disk)
+    book.idle()
+    disk.unreadable = None
+    assert book.look()
+    assert [entry.id for entry in book.entries()] == [owed]
+
+
 def test_a_journal_that_cannot_be_read_for_an_hour_is_set_aside_so_that_orders_can_be_taken_again(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

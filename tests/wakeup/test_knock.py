@@ -8,7 +8,7 @@ import socket
 import pytest
 
 from ipad_agent.wakeup.knock import KNOCK_BYTES, MOST_NONCES, NONCE_BYTES, WINDOW_S, KnockCheck, knock
-from ipad_agent.wakeup.knock_listener import KnockListener
+from ipad_agent.wakeup.knock_listener import MOST_PER_S, KnockListener, _Port
 from ipad_agent.wakeup.wake_calls import WakeCalls
 
 KEY = bytes(range(32))
@@ -99,3 +99,31 @@ async def test_a_place_that_is_not_allowed_is_not_listened_at(caplog: pytest.Log
     await asyncio.sleep(0.01)
     assert why in caplog.text
     task.cancel()
+
+
+def test_what_only_looks_like_nothing_is_told_apart_from_a_wrong_key() -> None:
+    """A port scan is no attack on the key, and a person who reads the log has to see which it was."""
+    datagram = knock(KEY, NOW_S, NONCE)
+    for odd in (b"", b"nonsense", datagram[:-1], datagram + b"\0", b"\0" + datagram[1:]):
+        assert problem(KnockCheck(KEY), odd) == "it is no knock"
+    assert problem(KnockCheck(KEY), knock(bytes(32), NOW_S, NONCE)) == "it does not prove the key"
+
+
+async def test_a_flood_is_dropped_unseen_until_the_second_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked_at: list[bytes] = []
+
+    class Watched(KnockCheck):
+        def problem(self, datagram: bytes, now_s: float, *, clock_plausible: bool) -> str | None:
+            looked_at.append(datagram)
+            return "it is no knock"
+
+    now_s = 100.25
+    monkeypatch.setattr(asyncio.get_running_loop(), "time", lambda: now_s)
+    calls = WakeCalls(6, lambda _: None, lambda: 0.0, lambda: None)
+    port = _Port(KnockListener("127.0.0.1", 9, Watched(KEY), calls, lambda: None, lambda _: True))
+    for _ in range(3 * MOST_PER_S):
+        port.datagram_received(b"flood", ("127.0.0.1", 1))
+    assert len(looked_at) == MOST_PER_S
+    now_s = 101.0
+    port.datagram_received(b"one more", ("127.0.0.1", 1))
+    assert looked_at[-1] == b"one more"

@@ -13,7 +13,7 @@ from ipad_agent.codec.es10.es10_requests import ResetOption
 from ipad_agent.codec.es10.euicc_package import EuiccPackageResult
 from ipad_agent.codec.es10.notifications import AllPackageResults, BySeqNumber
 from ipad_agent.emulation import associated_eims
-from ipad_agent.emulation.emulated_state import EmulatedState, RunningPackage, StoredResult
+from ipad_agent.emulation.emulated_state import MAX_COUNTER, EmulatedState, RunningPackage, StoredResult
 from ipad_agent.errors import CardError, IpadError
 from ipad_agent.lab.eim.eim_faults import PackageFaults
 from ipad_agent.lab.eim.orders.package_bytes import PackageHead, enable, euicc_package
@@ -257,6 +257,13 @@ async def test_a_device_without_coverage_goes_back_and_the_eim_learns_both(world
     result = await poll_once(world)
     assert codes_of(result) == [("enable", 0), ("rollback", 0)]
     assert world.stored["results"] == ()
+
+
+async def test_a_counter_that_could_never_be_followed_by_another_is_refused(world: EmulatedWorld) -> None:
+    await world.provision()
+    answer = await load(world, enable(OPERATOR_A), counter=MAX_COUNTER + 1)
+    assert (answer.variant, answer.error_code) == ("error_signed", 6)
+    assert not (await load(world, enable(OPERATOR_A), counter=MAX_COUNTER)).error_code
 
 
 async def test_an_update_of_an_eim_with_nothing_in_it_is_a_command_error(world: EmulatedWorld) -> None:

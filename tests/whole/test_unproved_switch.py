@@ -12,6 +12,7 @@ import pytest
 from ipad_agent.lab.eim.eim_faults import Fault
 from ipad_agent.lab.euicc import BOOTSTRAP, OPERATOR_A
 from ipad_agent.policy import Wake
+from ipad_agent.policy.switching.proof_stage import Finding, Stage
 from ipad_agent.policy.switching.switch_settings import SwitchSettings
 from ipad_agent.policy.switching.switch_table import Phase, Way
 from ipad_agent.procedures.person_decision import Call
@@ -243,6 +244,29 @@ def test_an_unproved_switch_is_over_when_the_card_has_another_profile_enabled(
         assert phases(bench) == []
         assert bench.site.moments == []
         assert bench.card.enabled_iccid == BOOTSTRAP
+        await bench.stop()
+
+    run(story())
+
+
+def test_an_unproved_switch_is_not_over_because_the_modem_alone_has_another_profile(
+    pki_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The card has what it signed: no eIM must be told that it has not."""
+
+    async def story() -> None:
+        alone = Lonely(pki_folder, Way.NONE, BY_EIM, Phase.UNPROVED, associated=True)
+        await alone.begin(dark=False)
+        bench = alone.bench
+
+        async def stale(_: str) -> Finding:
+            return Finding(Stage.CARD, False, "the modem has the former one")
+
+        monkeypatch.setattr(bench.radio, "card", stale)
+        bench.network.reachable = lambda: False
+        await bench.until(20 * 60)
+        assert phases(bench) == [Phase.UNPROVED.value]
+        assert bench.card.enabled_iccid == OPERATOR_A
         await bench.stop()
 
     run(story())

@@ -9,7 +9,7 @@ __all__ = ["main"]
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Do what the command line says; returns the exit status (see ``exits``)."""
+    """Do what the command line says; returns the exit status (see ``exit_codes.Exit``)."""
     from .command_runner import run
 
     return run(argv)

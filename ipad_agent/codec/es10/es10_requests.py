@@ -2,7 +2,7 @@
 
 ``xxx_request`` gives the command data for STORE DATA, ``parse_xxx`` reads the answer. A negative result is a value,
 not an error; ``CodecError`` means that the answer is no answer of this function. What sets and switches is in
-``es10_control``, what a download needs in ``es10_rsp``; all of it can be reached from here.
+``es10_control``, what a download needs in ``es10_download``; all of it can be reached from here.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """ESipa in its ASN.1 binding: packages, results, notifications (SGP.32 v1.2 §6.3.2, messages BF3D, BF4E, BF4F, BF50).
 
 Encoders give the body of a request, parsers take the body of an answer. The messages of the profile download
-(BF39, BF3B, BF3A, BF41) are in ``esipa_rsp``.
+(BF39, BF3B, BF3A, BF41) are in ``esipa_download``.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """ES9+ and ES11: requests as JSON and what is in the answers (SGP.22 v2.5 §5.6, §5.8, §6.5.2).
 
-Results are those of the download through the eIM (``esipa_rsp``): what the server signed is the same on both ways.
+Results are those of the download through the eIM (``esipa_download``): what the server signed is the same on both ways.
 """
 
 from __future__ import annotations

@@ -33,7 +33,6 @@ from ipad_agent.printable import summary
 from ipad_agent.records import dataclass, field
 
 MAX_TEXT: Final = 4096
-MAX_TRANSACTION_BYTES: Final = 16
 _SHOWN: Final = 200
 _STANDARD_BASE64: Final = str.maketrans("-_", "+/")
 _CI_PKID_NAMES: Final = ("euiccCiPKIdentifierToBeUsed", "euiccCiPKIdToBeUsed")

@@ -89,11 +89,6 @@ def read_bundle(data: bytes) -> Bundle:
     return Bundle(issuance_id, request, first.eim_id, counter, expires_s, key)
 
 
-def looks_like_a_bundle(data: bytes) -> bool:
-    """Whether somebody who has other forms too should take this one for a bundle: they are DER or hexadecimal."""
-    return data.lstrip(b" \t\r\n").startswith(b"{")
-
-
 # -- JSON, as little of it as the form allows --------------------------------------------------------------------------
 
 

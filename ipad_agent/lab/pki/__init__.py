@@ -1,7 +1,7 @@
 """The lab's PKI: every key and certificate that card, eIM, SM-DP+ and SM-DS of the bench need.
 
 ``Pki.create`` makes a world of its own; ``Pki.load`` opens one, or a folder of foreign test certificates with a
-``manifest.json`` that says which file plays which part. See ``folder`` for the file names and the manifest.
+``manifest.json`` that says which file plays which part. See ``pki_folder`` for the file names and the manifest.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 One journal entry of kind ``package`` per order. It is on the disk before the card is touched, gets the result before
 anything else happens to it, and is closed when the eIM took the result. The card keeps signed results too; the
-journal holds what the card does not (SGP.32 v1.2 §3.3.1; power loss: see ``euicc_package_execution.settle_unknown``).
+journal holds what the card does not (SGP.32 v1.2 §3.3.1; power loss: see ``euicc_package_execution.resume``).
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """A switch of the enabled profile as a transaction: armed, executed, proved or taken back (SGP.32 v1.2 §3.3.1).
 
 ``arm`` writes down where the device comes from before the card is touched, ``card_answered`` what the card made of it
-once the result is on disk, ``resume`` goes on after a crash, and ``see_through`` (``profile_proof.py``) proves the new
-profile or takes the way back. What may follow what is the table in ``policy.switching.switch_table``.
+once the result is on disk, ``settle`` and ``complete_reset`` go on after a crash, and ``see_through``
+(``profile_proof.py``) proves the new profile or takes the way back. What may follow what is the table in
+``policy.switching.switch_table``.
 """
 
 from __future__ import annotations

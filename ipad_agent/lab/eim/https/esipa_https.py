@@ -43,10 +43,10 @@ _BLANKS = b" " * 65536
 class FrontSettings:
     """What is served and what is insisted on.
 
-    ``protocol_rule`` is for X-Admin-Protocol, ``type_rules`` for the Content-Type of each binding, ``rules`` for
-    anything else (a User-Agent). ``protocol`` is answered; with ``repeat_protocol`` the requester's own value is, if it
-    sent one: SGP.32 v1.2 fixes it to 2.1.0, v1.3 has each end name its own release. ``bound`` ties work to the
-    connection: results and RSP functions have no meaning on a connection on which no package was fetched.
+    ``protocol_rule`` is for X-Admin-Protocol, ``asn1_type_rule`` and ``json_type_rule`` for the Content-Type,
+    ``rules`` for anything else (a User-Agent). ``protocol`` is answered; with ``repeat_protocol`` the requester's own
+    value is, if it sent one: SGP.32 v1.2 fixes it to 2.1.0, v1.3 has each end name its own release. ``bound`` ties
+    work to the connection: results and RSP functions have no meaning on a connection on which no package was fetched.
     ``demand_close_notify`` complains about clients that just hang up. ``refuse_header`` says 400 to a JSON request
     with the ``header`` object that ESipa does not have.
     """
