@@ -59,6 +59,11 @@ class RequestParser:
         """Whether part of a request has come; blank lines, which some clients send after a body, are none."""
         return self._head is not None or bool(self._buffer.strip(b"\r\n"))
 
+    @property
+    def head_complete(self) -> bool:
+        """Whether the body of a request is being received."""
+        return self._head is not None
+
     def feed(self, data: bytes) -> None:
         """Take what the connection gave."""
         self._buffer += data

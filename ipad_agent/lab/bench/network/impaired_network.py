@@ -248,6 +248,12 @@ class UdpProxy:
         host, port = self._downstream.get_extra_info("sockname")[:2]
         return host, port
 
+    @property
+    def upstream_ports(self) -> frozenset[int]:
+        """The source ports the server sees now."""
+        sockets = (upstream.transport for upstream in self._upstreams.values() if upstream.transport is not None)
+        return frozenset(transport.get_extra_info("sockname")[1] for transport in sockets)
+
     def rebind(self) -> None:
         """The NAT forgets: from now on the server sees new source ports."""
         self.rebinds += 1

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from cryptography import x509
+from cryptography.hazmat.primitives import serialization
 
 from .dtls_context import DtlsSettings
 
@@ -70,6 +71,11 @@ class Session:
     def client_certificate(self) -> x509.Certificate | None:
         """The certificate the client showed; None where the server asked for none."""
         return None
+
+    def client_certificate_der(self) -> bytes | None:
+        """The same as DER."""
+        certificate = self.client_certificate()
+        return None if certificate is None else certificate.public_bytes(serialization.Encoding.DER)
 
 
 AnySession = TypeVar("AnySession", bound=Session)
