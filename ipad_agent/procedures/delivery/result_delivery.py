@@ -194,6 +194,18 @@ async def stored_results(card: Card, eim_id: str | None = None) -> list[EuiccPac
     return sorted(results, key=lambda r: r.seq_number or 0)
 
 
+async def results_it_tells(card: Card) -> tuple[EuiccPackageResult, ...] | None:
+    """All signed results on the card; None where it answers something else: what cannot be read is not nothing. Raises
+    ``CardError`` or ``ModemError`` of a card that is gone."""
+    try:
+        retrieved = await card.retrieve_notifications(AllPackageResults())
+    except CardError as failure:
+        if not failure.alive:
+            raise
+        return None
+    return retrieved.package_results if retrieved.error is None else None
+
+
 async def listed(card: Card, criterion: Criterion | None = None) -> RetrievedNotifications:
     """What the card has stored; nothing when it answers everything but this list.
 

@@ -8,12 +8,10 @@ word perhaps last. So the journal owes what the card has.
 from __future__ import annotations
 
 from ipad_agent.codec.es10.euicc_package import EuiccPackageResult
-from ipad_agent.codec.es10.notifications import AllPackageResults
-from ipad_agent.errors import CardError
 from ipad_agent.procedures.context import Context
 
 from . import events
-from .result_delivery import signed_result, with_notifications
+from .result_delivery import results_it_tells, signed_result, with_notifications
 
 
 async def take_up(context: Context) -> None:
@@ -22,19 +20,16 @@ async def take_up(context: Context) -> None:
     owed = [(work, signed_result(work.result)) for work in context.work.open() if work.result is not None]
     if all(result is None for _, result in owed):
         return
-    try:
-        retrieved = await context.card.retrieve_notifications(AllPackageResults())
-    except CardError as failure:
-        if not failure.alive:
-            raise
-        return  # looked at again with the next start; what cannot be read is not nothing
-    there = {result.seq_number for result in retrieved.package_results}
+    stored = await results_it_tells(context.card)
+    if stored is None:
+        return  # looked at again with the next start
+    there = {result.seq_number for result in stored}
     for work, former in owed:
         if former is None or former.seq_number is None or former.seq_number in there:
             continue
         later = [
             result
-            for result in retrieved.package_results
+            for result in stored
             if result.eim_id == work.eim_id and _same_package(result, former) and result.seq_number is not None
         ]
         newest = max(later, key=lambda result: result.seq_number or 0, default=None)

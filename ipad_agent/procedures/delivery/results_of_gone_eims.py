@@ -10,13 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ipad_agent.codec.es10.eim_configuration import EimConfigurationData
-from ipad_agent.codec.es10.notifications import AllPackageResults
-from ipad_agent.errors import CardError
 from ipad_agent.procedures.context import Context
 from ipad_agent.procedures.records.owed_work import WorkKind
 
 from . import events
-from .result_delivery import sequence_number, with_notifications
+from .result_delivery import results_it_tells, sequence_number, with_notifications
 from .seen_eims import SeenEims
 
 
@@ -27,17 +25,12 @@ async def take_up(context: Context, seen: SeenEims, eims: Iterable[EimConfigurat
     gone = seen.gone(eid, eims)
     if not gone:
         return
-    try:
-        retrieved = await context.card.retrieve_notifications(AllPackageResults())
-    except CardError as failure:
-        if not failure.alive:
-            raise
-        return  # looked at again with the next start; what cannot be read is not nothing
-    if retrieved.error is not None:
-        return
+    stored = await results_it_tells(context.card)
+    if stored is None:
+        return  # looked at again with the next start
     works = [work for work in context.work.open() if work.eim_id in gone]
     owed = {None if work.result is None else sequence_number(work.result) for work in works} | context.work.kept(eid)
-    for result in sorted(retrieved.package_results, key=lambda one: one.seq_number or 0):
+    for result in sorted(stored, key=lambda one: one.seq_number or 0):
         config, seq = gone.get(result.eim_id or ""), result.seq_number
         if config is None or seq is None or seq in owed or (eid, seq) in seen.taken_up:
             continue
@@ -51,5 +44,5 @@ async def take_up(context: Context, seen: SeenEims, eims: Iterable[EimConfigurat
         if tried is not None:
             context.work.failed(work, tried)
             context.redeliveries.ended(eid, config.eim_id, seq)
-    waited_for = {result.eim_id for result in retrieved.package_results} | {work.eim_id for work in works}
+    waited_for = {result.eim_id for result in stored} | {work.eim_id for work in works}
     seen.forget(eid, gone.keys() - waited_for)

@@ -164,11 +164,11 @@ def find_profile(value: Status, wanted: str) -> Profile:
     one that is shown under this name."""
     text = wanted.translate(str.maketrans("", "", " -….")).upper()
     digits = text.rstrip("F")
-    name = clean(wanted).strip(' "“”').casefold()
-    called = [profile for profile in value.profiles if name and name in _names(profile)]
-    if len(called) == 1 and not _ICCID_END.fullmatch(text):
-        return called[0]
     if not _ICCID_END.fullmatch(text):
+        name = clean(wanted).strip(' "“”').casefold()
+        called = [profile for profile in value.profiles if name and name in _names(profile)]
+        if len(called) == 1:
+            return called[0]
         raise UsageError(
             f"{clean(wanted)!r} is no ICCID.", hint="Give its digits, the last four at least, or its name."
         )
